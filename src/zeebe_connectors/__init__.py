@@ -1,0 +1,1 @@
+"""Zeebe Connectors: the connector runtime for Camunda 8 in Python."""
