@@ -1,0 +1,131 @@
+"""What the runtime needs of an engine, as a protocol; `zeebe` speaks to a real one, `fake` is for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from zeebe_connectors.sdk.context import Job
+
+
+class GatewayError(Exception):
+    """A command did not reach the engine or was refused.
+
+    Args:
+        status: Name of the gRPC status, such as `RESOURCE_EXHAUSTED`.
+        message: What the gateway said.
+    """
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+    @property
+    def is_not_found(self) -> bool:
+        """The job, process or element is gone: somebody else answered, or it was cancelled."""
+        return self.status == "NOT_FOUND"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Sending the same command again cannot succeed."""
+        return self.status in {"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What a worker asks for.
+
+    Args:
+        type: Job type.
+        worker: Name shown in the cluster.
+        timeout: Seconds for which an activated job is ours.
+        variables: Names of the variables to fetch; empty fetches all.
+        tenants: Tenant ids; empty means the default tenant.
+    """
+
+    type: str
+    worker: str
+    timeout: float
+    variables: Sequence[str] = ()
+    tenants: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What the cluster says of itself."""
+
+    version: str
+    brokers: int
+    partitions: int
+    healthy_partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One process of a deployment."""
+
+    bpmn_process_id: str
+    version: int
+    process_definition_key: int
+    resource_name: str
+
+
+class Gateway(Protocol):
+    """The commands of an engine. Every command has a deadline; failures are `GatewayError`s, never raw gRPC errors."""
+
+    async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
+        """Long-polls for at most `most` jobs; gives an empty list after `wait` seconds without one."""
+        ...
+
+    def stream(self, activation: Activation) -> AsyncIterator[Job]:
+        """Jobs as the engine pushes them; ends or raises when the stream breaks. Closing the iterator ends it."""
+        ...
+
+    async def complete(self, job: int, payload: str) -> None:
+        """Completes a job with variables given as JSON text."""
+        ...
+
+    async def fail(self, job: int, *, retries: int, message: str, backoff: float, payload: str) -> None:
+        """Fails a job; `backoff` in seconds."""
+        ...
+
+    async def throw(self, job: int, *, code: str, message: str, payload: str) -> None:
+        """Throws a BPMN error from a job."""
+        ...
+
+    async def update_timeout(self, job: int, seconds: float) -> None:
+        """Gives the job this many seconds from now."""
+        ...
+
+    async def publish(
+        self, name: str, *, correlation_key: str, message_id: str, time_to_live: float, payload: str, tenant: str
+    ) -> int:
+        """Publishes a message; gives its key. `ALREADY_EXISTS` is raised as such."""
+        ...
+
+    async def create_instance(self, process: str, *, version: int = -1, payload: str = "{}", tenant: str = "") -> int:
+        """Starts a process instance (by BPMN process id; -1 is the latest version); gives its key."""
+        ...
+
+    async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
+        """Deploys resources by file name."""
+        ...
+
+    async def topology(self) -> Topology:
+        """Asks the cluster for its state."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        ...
+
+
+@dataclass(slots=True)
+class Command:
+    """One command as a gateway received it; `FakeGateway` records them."""
+
+    name: str
+    job: int = 0
+    data: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""Outcomes: the only things that handling a job gives; plain data, already encoded, sized and masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The job is done."""
+
+    variables: dict[str, Any] = field(default_factory=dict)
+    payload: str = "{}"
+    """The variables as JSON text, ready to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The job failed; with no retries left the engine raises an incident."""
+
+    message: str
+    retries: int
+    backoff: float | None = None
+    """Seconds before the engine offers the job again."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    payload: str = "{}"
+    code: str | None = None
+    """The error's code, for metrics and tests; not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throw:
+    """The job ends with a BPMN error, for a boundary event to catch."""
+
+    code: str
+    message: str = ""
+    variables: dict[str, Any] = field(default_factory=dict)
+    payload: str = "{}"
+
+
+Outcome = Complete | Fail | Throw

@@ -1,0 +1,279 @@
+"""A function and its model go into `@outbound` or `@inbound`, a described connector comes out; mistakes are told."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from zeebe_connectors.sdk.context import Context
+from zeebe_connectors.sdk.event import Event
+from zeebe_connectors.sdk.fields import Model, SecretPlaces, leaf_types, wire_names
+
+ModelType = type[Model]
+NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+
+
+class DefinitionError(TypeError):
+    """A connector is described wrongly; the message says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A titled section of the form in the Modeler."""
+
+    id: str
+    label: str
+    tooltip: str | None = None
+    open: bool | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What all connectors have in common: what template, page and validation are made of."""
+
+    name: str
+    title: str
+    type: str
+    input: Any
+    groups: Sequence[Group]
+    summary: str
+    details: str
+    errors: Mapping[str, str]
+    keywords: Sequence[str]
+    template_version: int
+    template_id: str
+    template: bool
+    icon: Path | None
+    module: str
+
+    @cached_property
+    def models(self) -> list[ModelType]:
+        """The input model, or the members when it is a union of operations."""
+        return leaf_types(self.input)
+
+    @cached_property
+    def variables(self) -> list[str]:
+        """The top-level variables to fetch with a job."""
+        return wire_names(self.input)
+
+    @cached_property
+    def secret_places(self) -> SecretPlaces:
+        """Where in the raw input secrets' placeholders resolve."""
+        return SecretPlaces.of(self.input)
+
+
+@dataclass(frozen=True)
+class Outbound(Description):
+    """A described async function that carries out jobs: one input, one output, one job type."""
+
+    call: Callable[[Any, Context], Awaitable[Any]] = field(repr=False, default=None)  # type: ignore[assignment]
+    output: Any = Any
+    also: Sequence[str] = ()
+    """Further job types with the same inputs."""
+    result_expression: str | None = None
+    """What the template's result expression starts with."""
+
+    def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
+        """Calls the function itself, as in a test of the author's own."""
+        return self.call(given, context)
+
+
+@dataclass(frozen=True)
+class Inbound(Description):
+    """A described async generator that watches one place and yields events."""
+
+    watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
+
+
+CallT = TypeVar("CallT", bound=Callable[..., Any])
+
+
+def outbound(
+    name: str,
+    *,
+    title: str,
+    type: str,  # noqa: A002 - the engine's own word
+    groups: Sequence[Group] = (),
+    errors: Mapping[str, str] | None = None,
+    keywords: Sequence[str] = (),
+    also: Sequence[str] = (),
+    template: bool = True,
+    template_id: str | None = None,
+    template_version: int = 1,
+    icon: str = "icon.svg",
+    result_expression: str | None = None,
+) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
+    """Describes an async function `(input, context) -> output` as an outbound connector.
+
+    Args:
+        name: Lower-case words with dashes; folder, template file, page and example are named after it.
+        title: As the Modeler lists it.
+        type: The Zeebe job type.
+        groups: The form's sections, in order. A field whose hint names no group comes first.
+        errors: Error code -> what it means and what to do; stands on the connector's page.
+        keywords: Words under which the Modeler finds it.
+        also: Further job types with the same inputs.
+        template: Whether an element template is generated (a connector for another project's template has none).
+        template_id: Stable id of the template; derived from the name when left out.
+        template_version: Raise it with every change that is not cosmetic.
+        icon: SVG file beside the module.
+        result_expression: What the form's result expression starts with.
+
+    Raises:
+        DefinitionError: Something is wrong with the description; the message says what to change.
+    """
+
+    def describe(function: Callable[[Any, Context], Awaitable[Any]]) -> Outbound:
+        where = f"@outbound({name!r})"
+        if not inspect.iscoroutinefunction(function):
+            raise DefinitionError(f"{where}: {_called(function)} must be a function written with `async def`")
+        model, output = _signature(function, where, first="a job's input")
+        _check(where, name, type, model, groups)
+        summary, details = _docstring(function, where)
+        return Outbound(
+            name=name,
+            title=title,
+            type=type,
+            input=model,
+            groups=tuple(groups),
+            summary=summary,
+            details=details,
+            errors=dict(errors or {}),
+            keywords=tuple(keywords),
+            template=template,
+            template_id=template_id or f"io.github.zeebe-connectors.{name}.v1",
+            template_version=template_version,
+            icon=_icon(function, icon),
+            module=function.__module__,
+            call=function,
+            output=output,
+            also=tuple(also),
+            result_expression=result_expression,
+        )
+
+    return describe
+
+
+def inbound(
+    name: str,
+    *,
+    title: str,
+    type: str,  # noqa: A002 - the engine's own word
+    groups: Sequence[Group] = (),
+    errors: Mapping[str, str] | None = None,
+    keywords: Sequence[str] = (),
+    template: bool = True,
+    template_id: str | None = None,
+    template_version: int = 1,
+    icon: str = "icon.svg",
+) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
+    """Describes an async generator `(input, context) -> events` as an inbound connector.
+
+    Args:
+        name: Lower-case words with dashes.
+        title: As the Modeler lists it.
+        type: The value of the element's property `inbound.type`.
+        groups: The form's sections, in order.
+        errors: Error code -> what it means and what to do.
+        keywords: Words under which the Modeler finds it.
+        template: Whether element templates are generated.
+        template_id: Stable id of the templates; derived from the name when left out.
+        template_version: Raise it with every change that is not cosmetic.
+        icon: SVG file beside the module.
+
+    Raises:
+        DefinitionError: Something is wrong with the description; the message says what to change.
+    """
+
+    def describe(function: Callable[[Any, Any], AsyncIterator[Event]]) -> Inbound:
+        where = f"@inbound({name!r})"
+        if not inspect.isasyncgenfunction(function):
+            raise DefinitionError(
+                f"{where}: {_called(function)} must be an async generator: `async def` with `yield Event(...)`"
+            )
+        model, _ = _signature(function, where, first="the source's settings")
+        _check(where, name, type, model, groups)
+        summary, details = _docstring(function, where)
+        return Inbound(
+            name=name,
+            title=title,
+            type=type,
+            input=model,
+            groups=tuple(groups),
+            summary=summary,
+            details=details,
+            errors=dict(errors or {}),
+            keywords=tuple(keywords),
+            template=template,
+            template_id=template_id or f"io.github.zeebe-connectors.inbound.{name}.v1",
+            template_version=template_version,
+            icon=_icon(function, icon),
+            module=function.__module__,
+            watch=function,
+        )
+
+    return describe
+
+
+def _called(function: Any) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _signature(function: Callable[..., Any], where: str, *, first: str) -> tuple[Any, Any]:
+    parameters = list(inspect.signature(function).parameters.values())
+    if len(parameters) != 2:
+        raise DefinitionError(
+            f"{where}: {_called(function)} must take two arguments, {first} and the context; it takes {len(parameters)}"
+        )
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DefinitionError(
+            f"{where}: an annotation of {_called(function)} cannot be read: {error}. Import it at the module's top, "
+            "not under TYPE_CHECKING"
+        ) from error
+    model = hints.get(parameters[0].name)
+    if model is None:
+        raise DefinitionError(
+            f"{where}: annotate {parameters[0].name!r} of {_called(function)} with the input model, a subclass of Model"
+        )
+    return model, hints.get("return", Any)
+
+
+def _check(where: str, name: str, kind: str, model: Any, groups: Sequence[Group]) -> None:
+    if not NAME.match(name):
+        raise DefinitionError(f"{where}: a name is lower-case words joined by dashes, such as 'my-service'")
+    if not kind.strip():
+        raise DefinitionError(f"{where}: give the job type, such as 'com.example:my-service:1'")
+    for leaf in leaf_types(model):
+        if not (isinstance(leaf, type) and issubclass(leaf, Model)):
+            raise DefinitionError(
+                f"{where}: the input must be a subclass of zeebe_connectors.Model, or a union of such with a "
+                f"discriminator; it is {leaf!r}"
+            )
+    ids = [group.id for group in groups]
+    if len(ids) != len(set(ids)):
+        raise DefinitionError(f"{where}: two groups have the same id; give each its own")
+
+
+def _docstring(function: Callable[..., Any], where: str) -> tuple[str, str]:
+    text = inspect.getdoc(function)
+    if not text:
+        raise DefinitionError(
+            f"{where}: {_called(function)} needs a docstring: its first line is the description in the Modeler, "
+            "the rest the text of the page"
+        )
+    summary, _, details = text.partition("\n")
+    return summary.strip(), details.strip()
+
+
+def _icon(function: Callable[..., Any], file: str) -> Path | None:
+    source = getattr(sys.modules.get(function.__module__), "__file__", None)
+    path = Path(source).parent / file if source else None
+    return path if path is not None and path.is_file() else None

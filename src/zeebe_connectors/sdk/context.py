@@ -1,0 +1,56 @@
+"""What the runtime hands a connector besides its inputs: the job's identity, the time left, clients, documents, log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One activated job, as the gateway gave it."""
+
+    key: int
+    type: str
+    variables: str = field(default="{}", repr=False)
+    """The fetched variables, as the JSON text that came over the wire."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The task's custom headers: static text from the diagram."""
+    retries: int = 3
+    deadline: float = field(default_factory=lambda: time.monotonic() + 300)
+    """When the job is given to someone else, in seconds of `time.monotonic()`."""
+    process_instance_key: int = 0
+    process_definition_key: int = 0
+    process_definition_version: int = 0
+    bpmn_process_id: str = ""
+    element_id: str = ""
+    element_instance_key: int = 0
+    tenant_id: str = "<default>"
+
+
+@dataclass(slots=True)
+class Context:
+    """Handed to each call of a connector."""
+
+    job: Job
+    kept: Kept
+    documents: Documents
+    files: AllowedFiles
+    log: logging.LoggerAdapter[logging.Logger]
+    deadline: float
+    """When the call must be over, in seconds of `time.monotonic()`; before the job's, so that an answer fits in."""
+
+    def seconds_left(self) -> float:
+        """Seconds until the call must be over; never below zero. Give it to every network call."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def key(self) -> str:
+        """A name of this piece of work that stays the same over retries: for message ids and idempotency keys."""
+        return f"{self.job.process_instance_key}-{self.job.element_instance_key}"

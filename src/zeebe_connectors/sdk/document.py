@@ -1,0 +1,91 @@
+"""Documents: bytes with a name and a type, passed on by reference in the official runtime's format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+TYPE_KEY = "camunda.document.type"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A reference to bytes: stored (`camunda`), on the web (`external`) or in the reference itself (`inline`).
+
+    Args:
+        reference: The JSON object as it stands in process variables; its key `camunda.document.type` tells the kind.
+    """
+
+    reference: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def kind(self) -> str:
+        """`camunda`, `external` or `inline`."""
+        return str(self.reference[TYPE_KEY])
+
+    @property
+    def name(self) -> str | None:
+        """File name, if the reference tells it."""
+        if self.kind == "camunda":
+            return (self.reference.get("metadata") or {}).get("fileName")
+        return self.reference.get("name")
+
+    @property
+    def content_type(self) -> str | None:
+        """Media type, if the reference tells it."""
+        if self.kind == "camunda":
+            return (self.reference.get("metadata") or {}).get("contentType")
+        return self.reference.get("contentType")
+
+    @staticmethod
+    def is_reference(value: Any) -> bool:
+        """Whether a JSON value is a document reference."""
+        return isinstance(value, Mapping) and isinstance(value.get(TYPE_KEY), str)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Accepts a reference object, or a list of exactly one (as the official runtime does)."""
+        return core_schema.no_info_plain_validator_function(
+            _document, serialization=core_schema.plain_serializer_function_ser_schema(lambda d: dict(d.reference))
+        )
+
+
+def _document(value: Any) -> Document:
+    if isinstance(value, Document):
+        return value
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if Document.is_reference(value):
+        if value[TYPE_KEY] not in {"camunda", "external", "inline"}:
+            raise ValueError("is a document reference of an unknown type; known are camunda, external and inline")
+        return Document(value)
+    raise ValueError(f"must be a document reference (an object with the key {TYPE_KEY})")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document's bytes with what is known about them."""
+
+    data: bytes = field(repr=False)
+    name: str
+    content_type: str
+
+
+class Documents(Protocol):
+    """Reads and creates documents; the runtime hands it to a connector as `context.documents`."""
+
+    async def read(self, document: Document, *, seconds: float) -> Content:
+        """The bytes behind a reference.
+
+        Raises:
+            ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
+        """
+        ...
+
+    async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
+        """Stores bytes and gives the reference to pass on in a variable."""
+        ...

@@ -1,0 +1,377 @@
+"""Input fields: a pydantic model goes in with hints for the form, validated input or one teachable error comes out.
+
+A connector's inputs are one `Model`. Its field types and defaults give validation, its docstrings give the
+descriptions and its `Hint`s the form. Wire names are camelCase (`read_timeout` is `readTimeout` in the diagram).
+Binding is as lenient as the official runtime's, because templates send text for numbers, empty text for what was left
+out and one value where a list is meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import types
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+from zeebe_connectors.sdk.errors import InputError
+
+_FINGERPRINT_KEY = secrets.token_bytes(32)  # per process: a fingerprint cannot be looked up or compared elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A field is shown only while another has one of these values.
+
+    Args:
+        field: Python name of a field of the same model (or dotted from the top).
+        values: The values that show it.
+    """
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """How one input field looks in the Modeler and on the page; validation comes from the type.
+
+    Args:
+        group: Id of the group in the form; a nested model's fields inherit its field's group.
+        label: Short name in the form; derived from the field name when left out.
+        feel: Whether the Modeler offers (`optional`), demands (`required`) or statically types (`static`) a FEEL
+            expression; derived from the type when left out.
+        text: Several lines.
+        placeholder: Grey example inside the empty field.
+        tooltip: Longer help behind the field's name.
+        choices: Label of each allowed value, for a `Literal` field.
+        when: Condition under which the field is shown.
+        secrets: `{{secrets.NAME}}` placeholders resolve in this field (and all below it). A `Secret` always does.
+        hidden: Not in the form (accepted from other templates only).
+        form_default: Text that the form starts with, when it is to differ from the model's default.
+        language: Editor language of a text field, such as `json`.
+        example: Value shown on the page and used to try the template; must be valid.
+    """
+
+    group: str | None = None
+    label: str | None = None
+    feel: Literal["optional", "required", "static"] | None = None
+    text: bool = False
+    placeholder: str | None = None
+    tooltip: str | None = None
+    choices: Mapping[str, str] = field(default_factory=dict)
+    when: When | None = None
+    secrets: bool = False
+    hidden: bool = False
+    form_default: str | None = None
+    language: str | None = None
+    example: Any = None
+
+
+class Secret:
+    """A value that is never printed: `repr`, `str` and formatting show `***`.
+
+    Use `reveal()` at the last moment. Two secrets are equal when their values are; a secret never equals plain text.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the call that needs it."""
+        return self._value
+
+    def fingerprint(self) -> bytes:
+        """A keyed digest, equal for equal values within this process; safe to keep in a cache key."""
+        return hmac.digest(_FINGERPRINT_KEY, self._value.encode(), hashlib.sha256)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Accepts text or a number; gives a `Secret`."""
+        from_text = core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(coerce_numbers_to_str=True)
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=from_text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: "***"),
+        )
+
+
+class Model(BaseModel):
+    """Inputs or outputs of a connector; subclass it and write fields with docstrings below them."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        coerce_numbers_to_str=True,
+        frozen=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lenient(cls, data: Any) -> Any:
+        """Puts right what forms send for "nothing", truth values, choices and single-element lists."""
+        if not isinstance(data, dict):
+            return data
+        mended = data
+        for wire_names, mend in _mending(cls):
+            for wire_name in wire_names:
+                if wire_name in data:
+                    value = data[wire_name]
+                    new = mend(value)
+                    if new is not value:
+                        if mended is data:
+                            mended = dict(data)
+                        if new is _ABSENT:
+                            del mended[wire_name]
+                        else:
+                            mended[wire_name] = new
+        return mended
+
+
+_ABSENT = object()
+_TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mend:
+    """Puts one field's raw value right, by what the field's type allows."""
+
+    optional: bool
+    accepts_none: bool
+    is_flag: bool
+    is_list: bool
+    choices: Mapping[str, Any]
+    tag: str | None = None
+    """The field that tells which member of a union is meant; then `choices` are its values."""
+
+    def __call__(self, value: Any) -> Any:
+        if value is None:
+            return _ABSENT if self.optional or not self.accepts_none else value
+        if isinstance(value, str):
+            if not value.strip() and self.optional:
+                return _ABSENT
+            if self.is_flag:
+                return _TRUTH.get(_without_braces(value).strip().casefold(), value)
+            if self.choices and self.tag is None:
+                return self.choices.get(value.strip().casefold(), value)
+        if self.tag is not None and isinstance(value, dict):
+            told = value.get(self.tag)
+            if isinstance(told, str):
+                return {**value, self.tag: self.choices.get(told.strip().casefold(), told)}
+            if told is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+                return _ABSENT
+        if self.is_list and not isinstance(value, (list, tuple, set, frozenset)):
+            return [value]
+        return value
+
+
+@cache
+def _mending(model: type[Model]) -> list[tuple[tuple[str, ...], _Mend]]:
+    """Per field: the names it may come under, and what puts its value right."""
+    plan = []
+    for name, info in model.model_fields.items():
+        kinds = leaf_types(info.annotation)
+        tag = info.discriminator if isinstance(info.discriminator, str) else None
+        told = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
+        mend = _Mend(
+            optional=not info.is_required(),
+            accepts_none=type(None) in kinds or info.annotation is Any,
+            is_flag=bool in kinds,
+            is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
+            choices={str(value).casefold(): value for kind in told for value in _literals(kind)},
+            tag=kinds[0].model_fields[tag].alias or tag if tag else None,
+        )
+        plan.append((tuple(dict.fromkeys((info.alias or name, name))), mend))
+    return plan
+
+
+def _scalars(value: Mapping[str, Any]) -> list[Any]:
+    """The values of a context, those that are contexts or lists counted as something."""
+    return [item if isinstance(item, str | None) else True for item in value.values()]
+
+
+def _without_braces(text: str) -> str:
+    """`${true}` as older templates send it, without the braces."""
+    return text[2:-1] if text.startswith("${") and text.endswith("}") else text
+
+
+def leaf_types(annotation: Any) -> list[Any]:
+    """Gives the members of a (nested, annotated) union, or the type itself."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return leaf_types(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        return [leaf for member in get_args(annotation) for leaf in leaf_types(member)]
+    return [annotation]
+
+
+def _literals(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+ModelT = TypeVar("ModelT")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def read_input(kind: type[ModelT], data: Mapping[str, Any]) -> ModelT:
+    """Validates raw inputs against a model (or a discriminated union of models).
+
+    Raises:
+        InputError: One line per wrong field: its name in the diagram, what is wrong, what is expected. Values are never
+            part of it.
+    """
+    try:
+        return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data))
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """The text for people of a validation error: field, reason and remedy, without any value."""
+    lines = []
+    for item in error.errors(include_url=False, include_context=True, include_input=False):
+        path = ".".join(str(part) for part in item["loc"] if not _is_type_tag(part)) or "the inputs"
+        lines.append(f"{path}: {_reason(item)}")
+    lines = list(dict.fromkeys(lines))
+    if len(lines) == 1:
+        return f"Invalid input: {lines[0]}"
+    return "Invalid input:\n" + "\n".join(f" - {line}" for line in lines)
+
+
+_REASONS = {
+    "missing": "is required; fill it in",
+    "string_too_short": "must not be empty; fill it in",
+    "too_short": "must not be empty; fill it in",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a context (key-value pairs), for example ={name: value}",
+    "model_attributes_type": "must be a context (key-value pairs)",
+    "model_type": "must be a context (key-value pairs)",
+    "union_tag_not_found": "is missing the field that tells its kind",
+}
+
+
+def _reason(item: Any) -> str:
+    kind = item["type"]
+    context = item.get("ctx") or {}
+    if kind in {"value_error", "assertion_error"}:
+        return str(context.get("error", item["msg"]))
+    if kind == "literal_error":
+        return f"must be one of {context['expected']}"
+    if kind == "union_tag_invalid":
+        return f"its field {context['discriminator']} must be one of {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"needs the field {context['discriminator']}, which tells its kind"
+    known = _REASONS.get(kind)
+    if known and not (kind in {"string_too_short", "too_short"} and context.get("min_length", 1) > 1):
+        return known
+    text: str = item["msg"]
+    return text[:1].lower() + text[1:]
+
+
+_TYPE_TAGS = {"str", "int", "float", "bool", "none"}
+
+
+def _is_type_tag(part: Any) -> bool:
+    """Pydantic puts union members' names into the path; the modeler knows only field names."""
+    return isinstance(part, str) and (
+        part[:1].isupper() or "[" in part or part in {"str", "int", "float", "bool", "none"}
+    )
+
+
+def wire_names(kind: Any) -> list[str]:
+    """The top-level variable names that a model, or any member of a union of models, reads."""
+    names: dict[str, None] = {}
+    for leaf in leaf_types(kind):
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+            for name, info in leaf.model_fields.items():
+                names[info.alias or name] = None
+    return list(names)
+
+
+def hint_of(info: Any) -> Hint:
+    """The `Hint` of a pydantic field, or an empty one."""
+    return next((item for item in info.metadata if isinstance(item, Hint)), Hint())
+
+
+@dataclass(frozen=True)
+class SecretPlaces:
+    """Where in raw input placeholders may resolve: a tree of wire names; a leaf means the value and all below it."""
+
+    everywhere: bool = False
+    below: Mapping[str, SecretPlaces] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kind: Any) -> Self:
+        """Reads the tree off a model: `Secret` fields and fields with `Hint(secrets=True)`, through nested models."""
+        below: dict[str, SecretPlaces] = {}
+        for leaf in leaf_types(kind):
+            if leaf is Secret:
+                return cls(everywhere=True)
+            if get_origin(leaf) in {list, tuple, dict}:
+                inner = [cls.of(argument) for argument in get_args(leaf)]
+                if any(place.everywhere for place in inner):
+                    return cls(everywhere=True)
+                for place in inner:
+                    if place.below:
+                        below["*"] = place
+            if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+                for name, info in leaf.model_fields.items():
+                    place = cls(everywhere=True) if hint_of(info).secrets else cls.of(info.annotation)
+                    if place.everywhere or place.below:
+                        wire = info.alias or name
+                        known = below.get(wire)
+                        below[wire] = place if known is None else known.merged(place)
+        return cls(below=below)
+
+    def merged(self, other: SecretPlaces) -> SecretPlaces:
+        """Both trees in one."""
+        if self.everywhere or other.everywhere:
+            return SecretPlaces(everywhere=True)
+        below = dict(self.below)
+        for name, place in other.below.items():
+            below[name] = below[name].merged(place) if name in below else place
+        return SecretPlaces(below=below)

@@ -1,0 +1,87 @@
+"""Clients that stay open between jobs: a key and a way to open go in, one shared client comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar, cast
+
+_log = logging.getLogger(__name__)
+ClientT = TypeVar("ClientT")
+
+
+class Kept:
+    """Keeps clients (HTTP, SMTP, SQL pools) by their settings; closes them at the end, or when too many are kept.
+
+    A key holds everything that makes two clients differ. Put a `Secret` into it, never its value.
+
+    Args:
+        most: How many clients are kept; beyond it the one unused for longest is closed.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._clients: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: Hashable, open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:
+        """The client for this key, opened on first use; callers that come meanwhile wait for the same one.
+
+        A failure to open is raised to every waiter and not kept.
+        """
+        known = self._clients.get(key)
+        if known is not None:
+            self._clients.move_to_end(key)
+            if known.done():
+                return cast("ClientT", known.result())
+            return cast("ClientT", await asyncio.shield(known))
+        opening: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._clients[key] = opening
+        try:
+            client = open_client()
+            if inspect.isawaitable(client):
+                client = await client
+        except BaseException as error:
+            self._clients.pop(key, None)
+            if isinstance(error, Exception):
+                opening.set_exception(error)
+                opening.exception()  # seen: nobody may be waiting
+            else:
+                opening.cancel()
+            raise
+        opening.set_result(client)
+        while len(self._clients) > self._most:
+            _, oldest = self._clients.popitem(last=False)
+            self._close_later(oldest)
+        return cast("ClientT", client)
+
+    def discard(self, key: Hashable) -> None:
+        """Forgets and closes the client of a key, if there is one."""
+        if (known := self._clients.pop(key, None)) is not None:
+            self._close_later(known)
+
+    def _close_later(self, holder: asyncio.Future[Any]) -> None:
+        task = asyncio.ensure_future(_close(holder))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Closes every client, each within its own time."""
+        holders = list(self._clients.values())
+        self._clients.clear()
+        await asyncio.gather(*(_close(holder) for holder in holders), *self._closing)
+
+
+async def _close(holder: asyncio.Future[Any]) -> None:
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        client = await holder
+        close = getattr(client, "aclose", None) or getattr(client, "close", None)
+        if close is not None:
+            result = close()
+            if inspect.isawaitable(result):
+                async with asyncio.timeout(10):
+                    await result

@@ -1,0 +1,98 @@
+"""The registry: entry points of all installed packages go in, the connectors by name come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from zeebe_connectors.sdk.connector import DefinitionError, Inbound, Outbound
+
+GROUP = "zeebe_connectors"
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A connector that is installed but cannot be used, and what to do about it."""
+
+    name: str
+    reason: str
+
+
+class Registry:
+    """Connectors by name; two that claim the same job type are refused.
+
+    Args:
+        connectors: Connectors to register, in order.
+    """
+
+    def __init__(self, connectors: Iterable[Outbound | Inbound] = ()) -> None:
+        self.outbound: dict[str, Outbound] = {}
+        self.inbound: dict[str, Inbound] = {}
+        self.unavailable: dict[str, Unavailable] = {}
+        self._types: dict[str, str] = {}
+        for connector in connectors:
+            self.add(connector)
+
+    @classmethod
+    def installed(cls, only: Iterable[str] | None = None) -> Registry:
+        """Loads the connectors of every installed package; one whose library is missing is listed as unavailable.
+
+        Args:
+            only: Names to load; all when left out. What is not loaded costs no import.
+        """
+        registry = cls()
+        wanted = None if only is None else set(only)
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+            if wanted is None or point.name in wanted:
+                registry._load(point)
+        return registry
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of all installed connectors, without importing any."""
+        return sorted({point.name for point in entry_points(group=GROUP)})
+
+    def _load(self, point: EntryPoint) -> None:
+        try:
+            connector = point.load()
+        except ModuleNotFoundError as error:
+            extra = point.extras[0] if point.extras else point.name
+            package = point.dist.name if point.dist else "zeebe-connectors"
+            self.unavailable[point.name] = Unavailable(
+                point.name, f"the library {error.name} is not installed; add it with: pip install '{package}[{extra}]'"
+            )
+            return
+        except Exception as error:  # noqa: BLE001 - one broken connector must not keep the others from working
+            self.unavailable[point.name] = Unavailable(point.name, f"it cannot be loaded: {error}")
+            return
+        if not isinstance(connector, Outbound | Inbound):
+            self.unavailable[point.name] = Unavailable(
+                point.name,
+                f"its entry point {point.value!r} must name a function decorated with @outbound or @inbound",
+            )
+            return
+        self.add(connector)
+
+    def add(self, connector: Outbound | Inbound) -> None:
+        """Registers one connector.
+
+        Raises:
+            DefinitionError: Its name or job type is already taken.
+        """
+        types = (connector.type, *connector.also) if isinstance(connector, Outbound) else (connector.type,)
+        for kind in types:
+            other = self._types.get(kind)
+            if other is not None:
+                raise DefinitionError(
+                    f"the connectors {other!r} and {connector.name!r} both claim the job type {kind!r}; "
+                    "disable one of them or give it another type"
+                )
+        if connector.name in self.outbound or connector.name in self.inbound:
+            raise DefinitionError(f"two connectors are named {connector.name!r}; rename one of them")
+        for kind in types:
+            self._types[kind] = connector.name
+        if isinstance(connector, Outbound):
+            self.outbound[connector.name] = connector
+        else:
+            self.inbound[connector.name] = connector
