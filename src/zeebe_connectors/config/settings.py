@@ -1,0 +1,186 @@
+"""Settings: an `Environment` goes in, typed and checked settings with the names that Camunda's users know come out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.config.environment import Environment, SettingsError
+
+DEFAULT_SLOTS = 100
+DEFAULT_TIMEOUT = 300.0
+SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How jobs of one type are taken.
+
+    Args:
+        slots: Jobs of one connector in work at once.
+        timeout: Seconds for which an activated job is ours.
+        stream: Whether jobs are also taken from the engine's push stream.
+    """
+
+    slots: int = DEFAULT_SLOTS
+    timeout: float = DEFAULT_TIMEOUT
+    stream: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the operator decides."""
+
+    cluster: ClusterSettings
+    worker: WorkerSettings = WorkerSettings()
+    enabled: frozenset[str] = frozenset()
+    """Names or job types of the only connectors to run; empty runs all."""
+    disabled: frozenset[str] = frozenset()
+    """Names or job types of connectors not to run."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Other job types, by connector name."""
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Other job timeouts in seconds, by connector name."""
+    secrets_scope: Literal["fields", "everywhere"] = "fields"
+    """Where placeholders resolve: in the fields that the connector names, or anywhere in the inputs."""
+    files: tuple[Path, ...] = ()
+    """Directories whose files tasks may use."""
+    documents: Path = Path("var/documents")
+    """Where documents are kept."""
+    data: Path = Path("var")
+    """Where the runtime keeps what must survive a restart."""
+    grace: float = 20.0
+    """Seconds that running jobs get to end at shutdown."""
+    host: str = "127.0.0.1"
+    """Address of the health and metrics page."""
+    port: int = 8080
+    """Port of the health and metrics page; 0 picks a free one, -1 has none."""
+    log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def read(cls, environment: Environment) -> Settings:
+        """Reads and checks all settings.
+
+        Raises:
+            SettingsError: Names the setting, where it stands, and the remedy.
+        """
+        worker = WorkerSettings(
+            slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, least=1)),
+            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT),
+            stream=environment.flag("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", default=True),
+        )
+        enabled, disabled = _selection(environment)
+        scope = environment.text(SCOPE_SETTING, "fields").casefold()
+        if scope not in {"fields", "everywhere"}:
+            raise SettingsError(f"{SCOPE_SETTING}: must be 'fields' or 'everywhere'")
+        log_format = environment.text("ZEEBE_CONNECTORS_LOG_FORMAT", "text").casefold()
+        if log_format not in {"text", "json"}:
+            raise SettingsError("ZEEBE_CONNECTORS_LOG_FORMAT: must be 'text' or 'json'")
+        data = Path(environment.text("ZEEBE_CONNECTORS_DATA", "var"))
+        return cls(
+            cluster=ClusterSettings.from_environment(environment),
+            worker=worker,
+            enabled=enabled,
+            disabled=disabled,
+            types=_per_connector(environment, "TYPE"),
+            timeouts={
+                name: _milliseconds(f"CONNECTOR_{name}_TIMEOUT", value)
+                for name, value in _per_connector(environment, "TIMEOUT").items()
+            },
+            secrets_scope="everywhere" if scope == "everywhere" else "fields",
+            files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
+            documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
+            data=data,
+            grace=seconds(environment, "ZEEBE_CONNECTORS_GRACE", 20.0),
+            host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
+            port=int(environment.number("ZEEBE_CONNECTORS_PORT", environment.number("SERVER_PORT", 8080), least=-1)),
+            log_format="json" if log_format == "json" else "text",
+        )
+
+    def runs(self, name: str, kind: str) -> bool:
+        """Whether the operator lets this connector run.
+
+        Args:
+            name: The connector's name.
+            kind: Its job type.
+        """
+        keys = {name.casefold(), kind.casefold()}
+        if self.enabled:
+            return bool(keys & self.enabled)
+        return not keys & self.disabled
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
+_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of an ISO 8601 duration of days and time, such as `PT30S` or `P1DT2H`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = _PERIOD.fullmatch(text.strip())
+    if not match or not any(match.groups()) or text.strip().upper().endswith("T"):
+        raise ValueError("must be an ISO 8601 duration such as PT30S, PT5M or P1D")
+    days, hours, minutes, secs = (float(group or 0) for group in match.groups())
+    return days * 86400 + hours * 3600 + minutes * 60 + secs
+
+
+def seconds(environment: Environment, name: str, default: float) -> float:
+    """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
+
+    Raises:
+        SettingsError: It is none of these.
+    """
+    text = environment.text(name)
+    if not text:
+        return default
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", text)
+    if match:
+        return float(match[1]) * _UNITS[match[2]]
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} ({environment.origin(name)}): {error}") from None
+
+
+def _milliseconds(name: str, text: str) -> float:
+    try:
+        return int(text) / 1000
+    except ValueError:
+        raise SettingsError(f"{name}: must be a whole number of milliseconds") from None
+
+
+def normalized(name: str) -> str:
+    """A connector's name as it stands in `CONNECTOR_<NAME>_TYPE`."""
+    return re.sub(r"[^A-Za-z0-9_ ]", "", name.strip().replace("-", "_")).replace(" ", "_").upper()
+
+
+def _per_connector(environment: Environment, what: str) -> dict[str, str]:
+    found = {}
+    for name in environment:
+        match = re.fullmatch(rf"CONNECTOR_(?!OUTBOUND|INBOUND|HTTP|HTTPS)(\w+)_{what}", name.upper())
+        if match and environment[name].strip():
+            found[match[1]] = environment[name].strip()
+    return found
+
+
+def _selection(environment: Environment) -> tuple[frozenset[str], frozenset[str]]:
+    chosen: dict[str, set[str]] = {"ENABLED": set(), "DISABLED": set()}
+    for direction in ("OUTBOUND", "INBOUND"):
+        given = {
+            what: {item.casefold() for item in environment.names(f"CONNECTOR_{direction}_{what}")} for what in chosen
+        }
+        if given["ENABLED"] and given["DISABLED"]:
+            raise SettingsError(
+                f"CONNECTOR_{direction}_ENABLED and CONNECTOR_{direction}_DISABLED exclude each other; set only one"
+            )
+        for what, names in given.items():
+            chosen[what] |= names
+    return frozenset(chosen["ENABLED"]), frozenset(chosen["DISABLED"])
