@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, cast, get_args, get_origin
@@ -113,11 +113,16 @@ class Secret:
         return format("***", spec)
 
     @classmethod
+    def _from_text(cls, value: str, info: core_schema.ValidationInfo) -> Self:
+        if info.context is not None:
+            info.context(value)
+        return cls(value)
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Accepts text or a number; gives a `Secret`."""
-        from_text = core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(coerce_numbers_to_str=True)
-        )
+        """Accepts text or a number; gives a `Secret`. A validation context, if given, is called with each value."""
+        text = core_schema.str_schema(coerce_numbers_to_str=True)
+        from_text = core_schema.with_info_after_validator_function(cls._from_text, text)
         return core_schema.json_or_python_schema(
             json_schema=from_text,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
@@ -249,15 +254,20 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def read_input(kind: type[ModelT], data: Mapping[str, Any]) -> ModelT:
+def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[str], None] | None = None) -> ModelT:
     """Validates raw inputs against a model (or a discriminated union of models).
+
+    Args:
+        kind: The model.
+        data: Values by wire name.
+        seen: Called with the value of every `Secret`, so that it can be masked.
 
     Raises:
         InputError: One line per wrong field: its name in the diagram, what is wrong, what is expected. Values are never
             part of it.
     """
     try:
-        return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data))
+        return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data, context=seen))
     except ValidationError as error:
         raise InputError(explain(error)) from None
 
