@@ -8,6 +8,10 @@ from typing import Any, Protocol
 
 from zeebe_connectors.sdk.context import Job
 
+_REFUSALS = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"})
+# grpc's core says the first (we received too much), grpc-java's server the second (we sent too much).
+_OVERSIZE = ("larger than max", "exceeds maximum size")
+
 
 class GatewayError(Exception):
     """A command did not reach the engine or was refused.
@@ -30,7 +34,12 @@ class GatewayError(Exception):
     @property
     def is_refusal(self) -> bool:
         """Sending the same command again cannot succeed."""
-        return self.status in {"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"}
+        return self.is_oversize or self.status in _REFUSALS
+
+    @property
+    def is_oversize(self) -> bool:
+        """A message was larger than a limit on its way; the same status otherwise means that the engine is busy."""
+        return self.status == "RESOURCE_EXHAUSTED" and any(text in self.message for text in _OVERSIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,10 @@ class Gateway(Protocol):
     """The commands of an engine. Every command has a deadline; failures are `GatewayError`s, never raw gRPC errors."""
 
     async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
-        """Long-polls for at most `most` jobs; gives an empty list after `wait` seconds without one."""
+        """Long-polls for at most `most` jobs; gives an empty list after `wait` seconds without one.
+
+        A `wait` of zero asks for what is there now and is answered at once.
+        """
         ...
 
     def stream(self, activation: Activation) -> AsyncIterator[Job]:
