@@ -1,0 +1,315 @@
+"""Maven coordinates with a pinned checksum go in, a verified file or its unpacked directory comes out of the cache."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import httpx
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from zeebe_connectors.engine.errors import ArtifactUnavailableError
+
+ATTEMPTS = 5
+"""Times that a transfer that breaks off is taken up again before the download counts as impossible."""
+
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file in a Maven repository, and what it must be.
+
+    Attributes:
+        group: Maven group id.
+        name: Maven artifact id.
+        version: Exact version; no ranges.
+        extension: `jar` or `tar.gz`.
+        sha256: Hexadecimal SHA-256 that the file must have; a file with another one is never used.
+        size: Bytes, for what is told before a download.
+        licence: Name of the licence, shown to the user before the first download.
+    """
+
+    group: str
+    name: str
+    version: str
+    extension: str
+    sha256: str
+    size: int
+    licence: str
+
+    @property
+    def coordinates(self) -> str:
+        """The usual notation, for example `io.camunda:camunda-zeebe:8.6.0:tar.gz`."""
+        suffix = "" if self.extension == "jar" else f":{self.extension}"
+        return f"{self.group}:{self.name}:{self.version}{suffix}"
+
+    @property
+    def filename(self) -> str:
+        """The file's name in the repository and in the cache."""
+        return f"{self.name}-{self.version}.{self.extension}"
+
+
+ZEEBE = Artifact(
+    group="io.camunda",
+    name="camunda-zeebe",
+    version="8.6.0",
+    extension="tar.gz",
+    sha256="5c699e86a6c9d290dd7b1f0b2ea648fb57fd1dacf1cab22c874219e58827ea45",
+    size=299_201_896,
+    licence="Camunda License 1.0 (free for development and tests, not for production)",
+)
+"""The Zeebe broker with its gateway."""
+
+GREENMAIL = Artifact(
+    group="com.icegreen",
+    name="greenmail-standalone",
+    version="2.1.13",
+    extension="jar",
+    sha256="21b361e46e8ffe83afe7915a2b01231c4a163c8d0fa5de607e32ed19732d908d",
+    size=10_975_814,
+    licence="Apache License 2.0",
+)
+"""A mail server for tests: SMTP, IMAP, POP3."""
+
+
+def cache_directory() -> Path:
+    """Directory of what was downloaded once: `ZEEBE_CONNECTORS_CACHE`, else the platform's cache of the user."""
+    if override := os.environ.get("ZEEBE_CONNECTORS_CACHE"):
+        return Path(override).expanduser().absolute()
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "zeebe-connectors"
+
+
+def obtain(artifact: Artifact, *, console: Console | None = None) -> Path:
+    """Return the artifact's verified file, downloading it when the cache has none.
+
+    A download that broke off goes on where it stopped. Several processes may ask at once: one downloads, the
+    others wait for it.
+
+    Args:
+        artifact: What to obtain.
+        console: Where the progress is shown; standard error by default.
+
+    Raises:
+        ArtifactUnavailableError: There is no network, the repository refuses, or the bytes are not the pinned ones.
+    """
+    target = cache_directory() / "artifacts" / artifact.filename
+    if target.exists():
+        return target
+    _make_directory(target.parent, artifact)
+    with locked(target.with_name(target.name + ".lock")):
+        if not target.exists():  # another process may have brought it while this one waited for the lock
+            _download(artifact, target, console or Console(stderr=True))
+    return target
+
+
+def obtain_unpacked(artifact: Artifact, *, console: Console | None = None) -> Path:
+    """Return the directory that a `tar.gz` artifact holds, obtaining and unpacking it when the cache has none.
+
+    The archive is deleted once it is unpacked, which halves the room that it takes.
+
+    Args:
+        artifact: What to obtain; its archive holds one top directory.
+        console: Where the progress is shown; standard error by default.
+
+    Raises:
+        ArtifactUnavailableError: As for `obtain`, or the archive holds what has no place in one.
+    """
+    home = cache_directory() / f"{artifact.name}-{artifact.version}"
+    if home.exists():
+        return home
+    archive = obtain(artifact, console=console)
+    with locked(home.with_name(home.name + ".lock")):
+        if not home.exists():
+            scratch = home.with_name(f"{home.name}.{os.getpid()}.tmp")
+            try:
+                unpack(archive, scratch)
+                # The rename makes the directory complete: a process that is killed before it leaves no half tree.
+                (_only_entry(scratch) or scratch).rename(home)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        archive.unlink(missing_ok=True)
+    return home
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Unpack a `tar.gz` into a new directory: regular files and directories below it, nothing else.
+
+    Raises:
+        ArtifactUnavailableError: The archive is damaged, names a path outside, or holds a link or a device.
+    """
+    directory.mkdir(parents=True)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+                    raise ArtifactUnavailableError(
+                        f"{archive.name} holds {member.name!r}, which is no plain file below its own directory; "
+                        "it was not unpacked. Delete it and try again."
+                    )
+                target = directory.joinpath(*path.parts)
+                if member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source = tar.extractfile(member)
+                if source is not None:
+                    with source, target.open("xb") as out:
+                        shutil.copyfileobj(source, out, _BLOCK)
+                    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ArtifactUnavailableError(f"{archive.name} could not be unpacked into {directory}: {error}") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes of this user respect; it is free again when its holder ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        _lock(file)
+        yield  # closing the file releases the lock
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> None:
+        while True:
+            try:
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            except OSError:  # LK_LOCK gives up after ten seconds; a download takes longer
+                continue
+            return
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _download(artifact: Artifact, target: Path, console: Console) -> None:
+    address = _address(artifact)
+    part = target.with_name(target.name + ".part")
+    console.print(
+        f"Downloading [bold]{artifact.coordinates}[/] ({artifact.size / 1e6:.0f} MB, once), {artifact.licence}",
+        highlight=False,
+    )
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(TextColumn(artifact.name), *columns, console=console, transient=True) as progress:
+        task = progress.add_task(artifact.name, total=artifact.size)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                resumed = _transfer(address, part, progress, task)
+            except (httpx.TransportError, OSError) as error:
+                if attempt == ATTEMPTS or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError):
+                    raise _unavailable(artifact, str(error) or type(error).__name__) from error
+                time.sleep(0.2 * 2**attempt)
+                continue
+            except httpx.HTTPStatusError as error:
+                raise _unavailable(artifact, f"the repository answered {error.response.status_code}") from error
+            found = _sha256(part)
+            if found == artifact.sha256:
+                part.replace(target)
+                return
+            part.unlink()
+            # The half that lay on the disk may have been the wrong one; a download from the start that is wrong, is.
+            if not resumed:
+                raise _unavailable(
+                    artifact, f"the bytes have SHA-256 {found}, expected {artifact.sha256}; they were deleted"
+                )
+    raise _unavailable(artifact, "the download never became complete")
+
+
+def _transfer(address: str, part: Path, progress: Progress, task: TaskID) -> bool:
+    """Bring the part file to its whole length; tell whether it was begun by an earlier transfer."""
+    begun = part.stat().st_size if part.exists() else 0
+    # `identity`: a range of compressed bytes would be a range of something else.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    with httpx.stream("GET", address, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as response:
+        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return True  # the part is already whole, or too long: the checksum tells
+        response.raise_for_status()
+        resumed: bool = response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+        if not resumed:
+            begun = 0
+        length = response.headers.get("Content-Length")
+        progress.update(task, completed=begun, total=begun + int(length) if length else None)
+        with part.open("ab" if resumed else "wb") as file:
+            for block in response.iter_raw(_BLOCK):
+                file.write(block)
+                progress.advance(task, len(block))
+    return resumed
+
+
+def _address(artifact: Artifact) -> str:
+    """Ask the Maven library where the artifact is; `ZEEBE_CONNECTORS_MAVEN` names a mirror in its place."""
+    if importlib.util.find_spec("maven_artifact") is None:
+        raise ArtifactUnavailableError(
+            f"{artifact.coordinates} is not in the cache ({cache_directory()}) and the library that finds it is not "
+            "installed: pip install 'zeebe-connectors[engine]'."
+        )
+    from maven_artifact.artifact import Artifact as Coordinates  # noqa: PLC0415 - belongs to an optional extra
+    from maven_artifact.requestor import Requestor  # noqa: PLC0415
+    from maven_artifact.resolver import Resolver  # noqa: PLC0415
+
+    mirror = os.environ.get("ZEEBE_CONNECTORS_MAVEN")
+    resolver = Resolver(mirror, Requestor()) if mirror else Resolver.default()
+    coordinates = Coordinates(artifact.group, artifact.name, artifact.version, extension=artifact.extension)
+    return str(resolver.uri_for_artifact(coordinates))
+
+
+def _unavailable(artifact: Artifact, reason: str) -> ArtifactUnavailableError:
+    return ArtifactUnavailableError(
+        f"{artifact.coordinates} is not in the cache ({cache_directory()}) and could not be downloaded: {reason}.\n"
+        "What to do instead:\n"
+        "  - behind a proxy or with a mirror: set HTTPS_PROXY, or ZEEBE_CONNECTORS_MAVEN to the address of a Maven "
+        "repository, and try again; a download that broke off goes on where it stopped;\n"
+        "  - with a Zeebe at hand: give the address of its gateway (ZEEBE_ADDRESS=host:26500);\n"
+        "  - with Docker: docker compose up."
+    )
+
+
+def _make_directory(directory: Path, artifact: Artifact) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactUnavailableError(
+            f"{artifact.coordinates} cannot be kept in {directory}: {error}. Set ZEEBE_CONNECTORS_CACHE to a directory "
+            "that can be written."
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _only_entry(directory: Path) -> Path | None:
+    entries = list(directory.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else None
