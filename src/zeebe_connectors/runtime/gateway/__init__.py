@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,8 +91,8 @@ class Gateway(Protocol):
         """
         ...
 
-    def stream(self, activation: Activation) -> AsyncIterator[Job]:
-        """Jobs as the engine pushes them; ends or raises when the stream breaks. Closing the iterator ends it."""
+    def stream(self, activation: Activation) -> AsyncGenerator[Job, None]:
+        """Jobs as the engine pushes them; ends or raises when the stream breaks. Closing the generator ends it."""
         ...
 
     async def complete(self, job: int, payload: str) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -202,7 +202,7 @@ class FakeGateway:
         self._leave(fault)
         return taken
 
-    async def stream(self, activation: Activation) -> AsyncIterator[Job]:
+    async def stream(self, activation: Activation) -> AsyncGenerator[Job, None]:
         """See `Gateway.stream`; like the engine, it pushes only jobs that become ready while it is open."""
         self._record("stream", type=activation.type)
         self._leave(await self._enter("stream"))
