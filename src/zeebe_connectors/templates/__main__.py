@@ -1,0 +1,46 @@
+"""`python -m zeebe_connectors.templates [--check]`: writes the generated files of the project in this directory."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from zeebe_connectors.sdk.connector import DefinitionError
+from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.templates.generate import (
+    COMMAND,
+    GenerateError,
+    generated_files,
+    own_connectors,
+    stale_files,
+    write_files,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the files, or with `--check` compares them; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m zeebe_connectors.templates", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is out of date")
+    parser.add_argument("--root", type=Path, default=Path(), help="the project's directory")
+    options = parser.parse_args(arguments)
+    try:
+        files = generated_files(own_connectors(Registry.installed()), options.root)
+    except (DefinitionError, GenerateError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if options.check:
+        problems = stale_files(files, options.root)
+        for problem in problems:
+            sys.stderr.write(f"{problem}\n")
+        if problems:
+            sys.stderr.write(f"Run `{COMMAND}` and commit what it writes.\n")
+        return 1 if problems else 0
+    for path in write_files(files, options.root):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,534 @@
+"""A connector goes in, its element templates come out as JSON objects, deployable on Camunda 8.5 and later.
+
+Shape and key order are those of the official templates. Three rules come from what modelers and brokers do: an
+optional input carries `"optional": true`, because brokers before 8.8 refuse an empty one; no optional property has a
+pattern, because the properties panel marks it when empty; and `elementType` always stands, because without it the
+element stays a plain task.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeebe_connectors.sdk.connector import DefinitionError, Description, Group, Inbound, Outbound
+from zeebe_connectors.templates.form import Condition, Field, Form, form_of
+
+Template = dict[str, Any]
+
+SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
+ENGINES = "^8.5"
+ICON_LIMIT = 8192
+"""Bytes of an icon's data URL that the Web Modeler takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One kind of element that an inbound template applies to."""
+
+    suffix: str
+    title: str
+    applies_to: tuple[str, ...]
+    element: str
+    message: bool = True
+
+
+_INBOUND_PLACES = (
+    _Place("start", "Start Event", ("bpmn:StartEvent",), "bpmn:StartEvent", message=False),
+    _Place("message-start", "Message Start Event", ("bpmn:StartEvent",), "bpmn:StartEvent"),
+    _Place(
+        "intermediate",
+        "Intermediate Catch Event",
+        ("bpmn:IntermediateCatchEvent", "bpmn:IntermediateThrowEvent"),
+        "bpmn:IntermediateCatchEvent",
+    ),
+    _Place("boundary", "Boundary Event", ("bpmn:BoundaryEvent",), "bpmn:BoundaryEvent"),
+    _Place("receive", "Receive Task", ("bpmn:ReceiveTask",), "bpmn:ReceiveTask"),
+)
+
+
+def templates_of(connector: Description) -> dict[str, Template]:
+    """The element templates of a connector, by file name without suffix; none if it asks for none.
+
+    Raises:
+        DefinitionError: The form cannot be laid out, or the icon is missing or too large.
+    """
+    if not connector.template:
+        return {}
+    form = form_of(connector)
+    if isinstance(connector, Outbound):
+        return {connector.name: _outbound(connector, form)}
+    if isinstance(connector, Inbound):
+        return {f"{connector.name}-{place.suffix}": _inbound(connector, form, place) for place in _INBOUND_PLACES}
+    raise DefinitionError(f"{connector.name!r} is neither outbound nor inbound")
+
+
+def template_text(template: Template) -> str:
+    """A template as it stands in its file."""
+    return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
+
+
+def _outbound(connector: Outbound, form: Form) -> Template:
+    groups = [*form.groups, *_groups(("connector", "Connector"), ("output", "Output mapping"))]
+    groups += _groups(("error", "Error handling"), ("retries", "Retries"))
+    hidden_type = {
+        "value": connector.type,
+        "binding": {"type": "zeebe:taskDefinition", "property": "type"},
+        "type": "Hidden",
+    }
+    return _template(
+        connector,
+        id_=connector.template_id,
+        name=connector.title,
+        applies_to=("bpmn:Task",),
+        element={"value": "bpmn:ServiceTask"},
+        groups=groups,
+        properties=[
+            hidden_type,
+            *(_property(item, binding="zeebe:input") for item in form.fields),
+            *_connector_headers(connector),
+            *_output(connector.result_expression, binding="zeebe:taskHeader"),
+            *_error_and_retries(),
+        ],
+    )
+
+
+def _inbound(connector: Inbound, form: Form, place: _Place) -> Template:
+    groups = [*form.groups, *_groups(("activation", "Activation"))]
+    if place.message:
+        groups += _groups(("correlation", "Correlation"))
+    groups += _groups(("deduplication", "Deduplication"), ("output", "Output mapping"))
+    element: dict[str, Any] = {"value": place.element}
+    if place.message and place.element != "bpmn:ReceiveTask":
+        element["eventDefinition"] = "bpmn:MessageEventDefinition"
+    hidden_type = {
+        "value": connector.type,
+        "binding": {"type": "zeebe:property", "name": "inbound.type"},
+        "type": "Hidden",
+    }
+    return _template(
+        connector,
+        id_=f"{connector.template_id}:{place.suffix}",
+        name=f"{connector.title} ({place.title})",
+        applies_to=place.applies_to,
+        element=element,
+        groups=groups,
+        properties=[
+            hidden_type,
+            *(_property(item, binding="zeebe:property") for item in form.fields),
+            *_activation(),
+            *(_correlation(start=place.element == "bpmn:StartEvent") if place.message else ()),
+            *_deduplication(),
+            *_output(None, binding="zeebe:property"),
+        ],
+    )
+
+
+def _template(
+    connector: Description,
+    *,
+    id_: str,
+    name: str,
+    applies_to: tuple[str, ...],
+    element: dict[str, Any],
+    groups: Iterable[Group],
+    properties: list[dict[str, Any]],
+) -> Template:
+    template: Template = {
+        "$schema": SCHEMA,
+        "name": name,
+        "id": id_,
+        "description": plain(connector.summary),
+        "keywords": list(connector.keywords),
+        "version": connector.template_version,
+        "category": {"id": "connectors", "name": "Connectors"},
+        "appliesTo": list(applies_to),
+        "elementType": element,
+        "engines": {"camunda": ENGINES},
+        "groups": [_group(group) for group in groups],
+        "properties": properties,
+    }
+    if not connector.keywords:
+        del template["keywords"]
+    if connector.icon is not None:
+        template["icon"] = {"contents": icon_url(connector.icon)}
+    return template
+
+
+def icon_url(file: Path) -> str:
+    """An SVG file as a data URL.
+
+    Raises:
+        DefinitionError: It is larger than the Web Modeler takes.
+    """
+    url = "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes().strip()).decode()
+    if len(url) > ICON_LIMIT:
+        raise DefinitionError(f"the icon {file.name} is {len(url)} bytes as a data URL; the limit is {ICON_LIMIT}")
+    return url
+
+
+def _groups(*pairs: tuple[str, str]) -> list[Group]:
+    return [Group(name, label) for name, label in pairs]
+
+
+def _group(group: Group) -> dict[str, Any]:
+    shape: dict[str, Any] = {"id": group.id, "label": group.label}
+    if group.tooltip:
+        shape["tooltip"] = plain(group.tooltip)
+    if group.open is not None:
+        shape["openByDefault"] = group.open
+    return shape
+
+
+_KEYS = (
+    "id", "label", "description", "optional", "value", "generatedValue", "constraints", "feel", "group", "binding",
+    "condition", "tooltip", "placeholder", "language", "type", "choices",
+)  # fmt: skip
+
+
+def _ordered(**values: Any) -> dict[str, Any]:
+    """A property with its keys in the official order, those without a value left out."""
+    return {key: values[key] for key in _KEYS if values.get(key) is not None}
+
+
+def _property(item: Field, *, binding: str) -> dict[str, Any]:
+    """One input of the connector."""
+    inbound = binding == "zeebe:property"
+    description, tooltip = _help(item)
+    control = _control(item)
+    hidden = control == "Hidden"
+    feel = item.feel
+    if inbound:  # read by this runtime and not evaluated by the engine: plain text, unless it must be an expression
+        feel = "required" if item.feel == "required" else None
+    lines = item.several_lines and control == "String"
+    return _ordered(
+        id=item.id,
+        label=item.label,
+        description=None if hidden else description or None,
+        optional=True if not item.required and not hidden else None,
+        value=_start(item, inbound=inbound),
+        constraints=None if hidden else _constraints(item, control) or None,
+        feel=None if hidden else feel,
+        group=item.group,
+        binding={"type": binding, "name": item.path},
+        condition=_condition(item.conditions),
+        tooltip=None if hidden else tooltip or None,
+        placeholder=item.placeholder if control == "String" else None,
+        language=item.language if lines else None,
+        type="Text" if lines else control,
+        choices=[{"name": choice.label, "value": choice.value} for choice in item.choices]
+        if control == "Dropdown"
+        else None,
+    )
+
+
+def _control(item: Field) -> str:
+    return {"flag": "Boolean", "number": "Number", "choice": "Dropdown", "fixed": "Hidden"}.get(item.kind, "String")
+
+
+def _start(item: Field, *, inbound: bool) -> Any:
+    """What the form starts with."""
+    value = item.start
+    if value is None or value == "":
+        return None
+    if item.kind in {"flag", "number"}:
+        return value
+    if isinstance(value, str):
+        needs_sign = item.feel == "required" and not inbound and not value.startswith("=")
+        return f"={value}" if needs_sign else value
+    return "=" + json.dumps(value, ensure_ascii=False)
+
+
+def _constraints(item: Field, control: str) -> dict[str, Any]:
+    constraints: dict[str, Any] = {}
+    if item.required and control != "Boolean":
+        constraints["notEmpty"] = True
+    if control == "String" and item.required and item.feel is None:
+        if item.min_length and item.min_length > 1:
+            constraints["minLength"] = item.min_length
+        if item.max_length:
+            constraints["maxLength"] = item.max_length
+    return constraints
+
+
+def _condition(conditions: tuple[Condition, ...]) -> dict[str, Any] | None:
+    simple: list[dict[str, Any]] = []
+    for condition in conditions:
+        if len(condition.values) == 1:
+            simple.append({"property": condition.field, "equals": condition.values[0], "type": "simple"})
+        else:
+            simple.append({"property": condition.field, "oneOf": list(condition.values), "type": "simple"})
+    if len(simple) > 1:
+        return {"allMatch": simple}
+    return simple[0] if simple else None
+
+
+def _help(item: Field) -> tuple[str, str]:
+    """The line below the field, and what stands behind its name: the rest of a longer description."""
+    first, rest = sentences(plain(item.description))
+    more = [text for text in (rest, plain(item.tooltip or "")) if text]
+    if item.kind == "document":
+        more.append("A document reference from a process variable, such as the result of an earlier task.")
+    if item.secrets and not item.secret:
+        more.append("Placeholders of secrets resolve here: {{secrets.NAME}}.")
+    if item.secret:
+        more.append("Write {{secrets.NAME}} instead of the value itself, which would stand readable in the diagram.")
+    return first, " ".join(more)
+
+
+def sentences(text: str) -> tuple[str, str]:
+    """The first sentence without its full stop, and the rest."""
+    match = re.search(r"(?<!e\.g)(?<!i\.e)(?<!etc)\.\s+(?=[A-Z0-9(\"'{])", text)
+    if match is None:
+        return text.removesuffix("."), ""
+    return text[: match.start()], text[match.end() :]
+
+
+def plain(text: str) -> str:
+    """A docstring as one line of text without markup."""
+    return " ".join(text.replace("``", "`").replace("`", "").split())
+
+
+def _connector_headers(connector: Outbound) -> list[dict[str, Any]]:
+    return [
+        _ordered(
+            id="version",
+            label="Version",
+            description="Version of the element template",
+            value=str(connector.template_version),
+            group="connector",
+            binding={"type": "zeebe:taskHeader", "key": "elementTemplateVersion"},
+            type="Hidden",
+        ),
+        _ordered(
+            id="id",
+            label="ID",
+            description="ID of the element template",
+            value=connector.template_id,
+            group="connector",
+            binding={"type": "zeebe:taskHeader", "key": "elementTemplateId"},
+            type="Hidden",
+        ),
+    ]
+
+
+def _bound(binding: str, name: str) -> dict[str, str]:
+    return {"type": binding, "key" if binding == "zeebe:taskHeader" else "name": name}
+
+
+def _output(expression: str | None, *, binding: str) -> list[dict[str, Any]]:
+    optional = True if binding == "zeebe:property" else None
+    return [
+        _ordered(
+            id="resultVariable",
+            label="Result variable",
+            description="Name of the process variable that takes the whole result",
+            optional=optional,
+            group="output",
+            binding=_bound(binding, "resultVariable"),
+            type="String",
+        ),
+        _ordered(
+            id="resultExpression",
+            label="Result expression",
+            description="Expression that maps the result to process variables",
+            optional=optional,
+            value=None if expression is None else expression if expression.startswith("=") else f"={expression}",
+            feel="required",
+            group="output",
+            binding=_bound(binding, "resultExpression"),
+            tooltip="The result's fields stand under their names, and the whole result under response. The value must "
+            "be a context: its entries become process variables.",
+            type="Text",
+        ),
+    ]
+
+
+def _error_and_retries() -> list[dict[str, Any]]:
+    header = "zeebe:taskHeader"
+    return [
+        _ordered(
+            id="errorExpression",
+            label="Error expression",
+            description="Expression that maps an error to a BPMN error, a retry or success",
+            feel="required",
+            group="error",
+            binding=_bound(header, "errorExpression"),
+            tooltip="error.code and error.message tell what happened. Answer with bpmnError(code, message, variables), "
+            "jobError(message, variables, retries, backoff), ignoreError(variables), or null for neither.",
+            type="Text",
+        ),
+        _ordered(
+            id="retryCount",
+            label="Retries",
+            description="How often the task is tried before it becomes an incident",
+            value="3",
+            feel="optional",
+            group="retries",
+            binding={"type": "zeebe:taskDefinition", "property": "retries"},
+            type="String",
+        ),
+        _ordered(
+            id="retryBackoff",
+            label="Retry back-off",
+            description="ISO 8601 duration to wait between two tries, such as PT30S",
+            value="PT30S",
+            group="retries",
+            binding=_bound(header, "retryBackoff"),
+            type="String",
+        ),
+        _ordered(
+            id="jobTimeout",
+            label="Job timeout",
+            description="ISO 8601 duration that one try may take, such as PT5M",
+            group="retries",
+            binding=_bound(header, "jobTimeout"),
+            tooltip="When empty, the runtime's own setting counts.",
+            type="String",
+        ),
+    ]
+
+
+def _activation() -> list[dict[str, Any]]:
+    return [
+        _ordered(
+            id="activationCondition",
+            label="Activation condition",
+            description="Expression over the event; only what makes it true goes on. Empty means always",
+            optional=True,
+            feel="required",
+            group="activation",
+            binding={"type": "zeebe:property", "name": "activationCondition"},
+            type="String",
+        ),
+        _ordered(
+            id="consumeUnmatchedEvents",
+            label="Consume unmatched events",
+            description="Count an event that does not match the condition as handled",
+            value=True,
+            group="activation",
+            binding={"type": "zeebe:property", "name": "consumeUnmatchedEvents"},
+            type="Boolean",
+        ),
+    ]
+
+
+def _correlation(*, start: bool) -> list[dict[str, Any]]:
+    """Message start events may do without a key; all others need it on both sides."""
+    needed = {"property": "correlationRequired", "equals": "required", "type": "simple"} if start else None
+    required = {"notEmpty": True}
+    selector = _ordered(
+        id="correlationRequired",
+        label="Subprocess correlation required",
+        description="Whether the start event belongs to an event sub-process, which needs a correlation key",
+        value="notRequired",
+        group="correlation",
+        binding={"type": "zeebe:property", "name": "correlationRequired"},
+        type="Dropdown",
+        choices=[
+            {"name": "Correlation not required", "value": "notRequired"},
+            {"name": "Correlation required", "value": "required"},
+        ],
+    )
+    return [
+        *([selector] if start else []),
+        _ordered(
+            id="correlationKeyProcess",
+            label="Correlation key (process)",
+            description="Expression over the process's variables",
+            constraints=required,
+            feel="required",
+            group="correlation",
+            binding={"type": "bpmn:Message#zeebe:subscription#property", "name": "correlationKey"},
+            condition=needed,
+            type="String",
+        ),
+        _ordered(
+            id="correlationKeyPayload",
+            label="Correlation key (payload)",
+            description="Expression over the event that gives the same value",
+            constraints=required,
+            feel="required",
+            group="correlation",
+            binding={"type": "zeebe:property", "name": "correlationKeyExpression"},
+            condition=needed,
+            type="String",
+        ),
+        _ordered(
+            id="messageIdExpression",
+            label="Message ID expression",
+            description="Expression over the event that gives a unique id of the message. Empty means the event's own",
+            optional=True,
+            feel="required",
+            group="correlation",
+            binding={"type": "zeebe:property", "name": "messageIdExpression"},
+            type="String",
+        ),
+        _ordered(
+            id="messageTtl",
+            label="Message TTL",
+            description="ISO 8601 duration for which the broker keeps the message until it correlates, such as PT1H",
+            optional=True,
+            group="correlation",
+            binding={"type": "zeebe:property", "name": "messageTtl"},
+            type="String",
+        ),
+        _ordered(
+            id="messageNameUuid",
+            generatedValue={"type": "uuid"},
+            group="correlation",
+            binding={"type": "bpmn:Message#property", "name": "name"},
+            type="Hidden",
+        ),
+    ]
+
+
+def _deduplication() -> list[dict[str, Any]]:
+    active = {"property": "deduplicationModeManualFlag", "equals": True, "type": "simple"}
+    mode = {"type": "zeebe:property", "name": "deduplicationMode"}
+    return [
+        _ordered(
+            id="deduplicationModeManualFlag",
+            label="Manual mode",
+            description="Name the connection yourself, so that several elements share it",
+            value=False,
+            group="deduplication",
+            binding={"type": "zeebe:property", "name": "deduplicationModeManualFlag"},
+            tooltip="By default, elements of one process whose settings are equal share a connection.",
+            type="Boolean",
+        ),
+        _ordered(
+            id="deduplicationId",
+            label="Deduplication ID",
+            description="Letters, digits, underscores and dashes",
+            constraints={
+                "notEmpty": True,
+                "pattern": {"value": "^[a-zA-Z0-9_-]+$", "message": "only letters, digits, underscores and dashes"},
+            },
+            group="deduplication",
+            binding={"type": "zeebe:property", "name": "deduplicationId"},
+            condition=active,
+            type="String",
+        ),
+        _ordered(
+            id="deduplicationModeManual",
+            value="MANUAL",
+            group="deduplication",
+            binding=mode,
+            condition={"property": "deduplicationId", "isActive": True, "type": "simple"},
+            type="Hidden",
+        ),
+        _ordered(
+            id="deduplicationModeAuto",
+            value="AUTO",
+            group="deduplication",
+            binding=mode,
+            condition={"property": "deduplicationId", "isActive": False, "type": "simple"},
+            type="Hidden",
+        ),
+    ]

@@ -1,0 +1,226 @@
+"""A connector goes in, its reference page comes out as Markdown: inputs, result, errors and an example of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
+from zeebe_connectors.sdk.fields import leaf_types
+from zeebe_connectors.templates.element_template import templates_of
+from zeebe_connectors.templates.form import Condition, Field, Form, form_of
+from zeebe_connectors.templates.kinds import type_words
+
+NOTICE = "<!-- Generated from the connector by `make generate`; edit the connector instead. -->"
+
+
+def page_of(connector: Description, *, example: str | None = None) -> str:
+    """The reference page of a connector.
+
+    Args:
+        connector: The connector.
+        example: Path of a diagram that uses it, relative to the page.
+    """
+    form = form_of(connector)
+    parts = [
+        f"# {connector.title}",
+        NOTICE,
+        connector.summary,
+        _facts(connector, example),
+        connector.details,
+        *_inputs(form),
+    ]
+    if isinstance(connector, Outbound):
+        parts += [_output(connector), _expressions(connector)]
+    parts += [_errors(connector)]
+    if isinstance(connector, Outbound):
+        parts += [_try(connector, form)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _facts(connector: Description, example: str | None) -> str:
+    rows = [("Name", f"`{connector.name}`")]
+    if isinstance(connector, Inbound):
+        rows.append(("Inbound type", f"`{connector.type}`"))
+    else:
+        rows.append(("Job type", f"`{connector.type}`"))
+    if isinstance(connector, Outbound) and connector.also:
+        rows.append(("Also answers", ", ".join(f"`{kind}`" for kind in connector.also)))
+    files = [f"[`{name}.json`](../../element-templates/{name}.json)" for name in templates_of(connector)]
+    if files:
+        rows.append(("Element template", "<br>".join(files)))
+    if example:
+        rows.append(("Example", f"[`{example.rpartition('/')[2]}`]({example})"))
+    return _table(("", ""), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Text within a table: one line, bars escaped."""
+    return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
+
+
+_HEAD = ("Field", "Input", "Type", "Required", "Default", "Secrets", "Description")
+
+
+def _inputs(form: Form) -> list[str]:
+    parts = ["## Inputs"]
+    if any(item.secrets for item in form.fields):
+        parts.append(
+            "Where the column *Secrets* says yes, `{{secrets.NAME}}` is replaced by the secret of that name, in what "
+            "the diagram says and never in what came from outside."
+        )
+    for group in form.groups:
+        parts.append(f"### {group.label}")
+        if group.tooltip:
+            parts.append(group.tooltip)
+        parts.append(_table(_HEAD, [_row(item, form) for item in form.of(group.id)]))
+    accepted = [item for item in form.accepted if item.kind != "fixed"]
+    if accepted:
+        parts += [
+            "### Accepted as well",
+            "The form does not show these inputs; diagrams made with other templates send them.",
+            _table(("Input", "Type", "Description"), [(f"`{i.path}`", i.type_name, i.description) for i in accepted]),
+        ]
+    return parts
+
+
+def _row(item: Field, form: Form) -> tuple[str, ...]:
+    description = item.description
+    if item.choices and any(choice.label.casefold() != choice.value.casefold() for choice in item.choices):
+        labels = "; ".join(f"`{choice.value}`: {choice.label}" for choice in item.choices)
+        description = f"{_stopped(description)} {labels}." if description else f"{labels}."
+    if item.conditions:
+        description = f"{_stopped(description)} *Shown when {_when(item.conditions, form)}.*".strip()
+    return (
+        item.label,
+        f"`{item.path}`",
+        item.type_name,
+        "yes" if item.required else "",
+        _shown(item.default),
+        "yes" if item.secrets else "",
+        description,
+    )
+
+
+def _stopped(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?", ":")) else text + "."
+
+
+def _when(conditions: Sequence[Condition], form: Form) -> str:
+    labels = {item.id: item.label for item in form.fields}
+    parts = []
+    for condition in conditions:
+        values = [("yes" if value else "no") if isinstance(value, bool) else f"`{value}`" for value in condition.values]
+        parts.append(f"{labels[condition.field]} is {' or '.join(values)}")
+    return " and ".join(parts)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return ""
+    return f"`{json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value}`"
+
+
+def _fields_of(output: Any) -> list[tuple[str, str, str]]:
+    rows: dict[str, tuple[str, str, str]] = {}
+    for leaf in leaf_types(output):
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+            for name, info in leaf.model_fields.items():
+                wire = info.serialization_alias or info.alias or name
+                rows.setdefault(wire, (f"`{wire}`", type_words(info.annotation), info.description or ""))
+    return list(rows.values())
+
+
+def _output(connector: Outbound) -> str:
+    rows = _fields_of(connector.output)
+    parts = [
+        "## Result",
+        (
+            "*Result variable* takes the whole result; in *Result expression* its fields stand under their names, and "
+            "the whole under `response`."
+        ),
+    ]
+    if rows:
+        parts.append(_table(("Field", "Type", "Description"), rows))
+    return "\n\n".join(parts)
+
+
+def _expressions(connector: Outbound) -> str:
+    fields = [name.strip("`") for name, _, _ in _fields_of(connector.output)]
+    result = connector.result_expression or (f"{{{fields[0]}: response.{fields[0]}}}" if fields else "{all: response}")
+    codes = list(connector.errors)
+    code = next((code for code in codes if code.replace("_", "").isalnum()), "404")
+    name = f'"{code}"'
+    error = (
+        f"=if error.code = {name}\n"
+        f" then bpmnError({name}, error.message)\n"
+        ' else if job.retries > 1 then jobError(error.message, {}, job.retries - 1, duration("PT1M"))\n'
+        " else null"
+    )
+    return "\n\n".join((
+        "### Example expressions",
+        "Result expression:",
+        f"```feel\n={result.removeprefix('=')}\n```",
+        "Error expression: a BPMN error that a boundary event catches, else a minute's wait before the next try:",
+        f"```feel\n{error}\n```",
+    ))  # fmt: skip
+
+
+def _errors(connector: Description) -> str:
+    if not connector.errors:
+        return ""
+    rows = [(f"`{code}`", text) for code, text in connector.errors.items()]
+    return "## Error codes\n\n" + _table(("`error.code`", "Meaning and remedy"), rows)
+
+
+def _try(connector: Outbound, form: Form) -> str:
+    sample = example_input(form)
+    if not sample:
+        return ""
+    return "\n\n".join((
+        "## Try it without an engine",
+        f"```sh\nzeebe-connectors try {connector.name} input.json\n```",
+        "with `input.json`:",
+        f"```json\n{json.dumps(sample, indent=2, ensure_ascii=False)}\n```",
+    ))  # fmt: skip
+
+
+def example_input(form: Form) -> dict[str, Any]:
+    """An input made of the examples in the hints, for the fields that are shown with them; nested as on the wire."""
+    chosen: dict[str, Any] = {}
+    sample: dict[str, Any] = {}
+    for item in form.fields:
+        if not all(chosen.get(condition.field) in condition.values for condition in item.conditions):
+            continue
+        value = item.example if item.example is not None else item.start if item.kind in {"choice", "fixed"} else None
+        told = value if value is not None else item.default
+        chosen[item.id] = told
+        if item.example is None and not item.required and not (item.kind == "choice" and item.default != item.start):
+            continue
+        if value is None and item.required:
+            value = _placeholder(item)
+        if value is not None:
+            _put(sample, item.path.split("."), value)
+    return sample
+
+
+def _placeholder(item: Field) -> Any:
+    if item.secret:
+        return "{{secrets." + item.path.rpartition(".")[2].upper() + "}}"
+    return {"number": 1, "flag": False, "list": [], "context": {}}.get(item.kind, item.label)
+
+
+def _put(into: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        into = into.setdefault(part, {})
+    into[path[-1]] = value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
