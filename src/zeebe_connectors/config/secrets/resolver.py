@@ -21,10 +21,12 @@ class SecretResolver:
 
     Args:
         providers: Asked in order.
+        log_mask: Learns every value that is ever used, for the log.
     """
 
-    def __init__(self, providers: Sequence[SecretProvider]) -> None:
+    def __init__(self, providers: Sequence[SecretProvider], *, log_mask: Mask | None = None) -> None:
         self._providers = providers
+        self._log_mask = log_mask
 
     async def resolve(  # noqa: D417 - tenant and process are explained at SecretProvider
         self, value: Any, places: SecretPlaces, *, mask: Mask, tenant: str = "", process: str = ""
@@ -46,6 +48,8 @@ class SecretResolver:
         values = {name: await self._value(name, tenant, process) for name in names}
         for found in values.values():
             mask.add(found)
+            if self._log_mask is not None:
+                self._log_mask.add(found)
         return _walk(value, places, lambda text: _replace(text, values))
 
     async def _value(self, name: str, tenant: str, process: str) -> str:

@@ -1,0 +1,54 @@
+"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.runtime.supervisor import Runtime
+
+
+class AdminServer:
+    """Serves health and metrics while the runtime runs.
+
+    Args:
+        runtime: Whose health.
+        metrics: Whose counts.
+        host: Address to listen on.
+        port: Port; 0 picks a free one.
+    """
+
+    def __init__(self, runtime: Runtime, metrics: PrometheusMetrics, *, host: str, port: int) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+        self._host = host
+        self.port = port
+        app = web.Application()
+        for path in ("/health", "/actuator/health", "/actuator/health/readiness", "/actuator/health/liveness"):
+            app.router.add_get(path, self._health)
+        for path in ("/metrics", "/actuator/prometheus"):
+            app.router.add_get(path, self._prometheus)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+            OSError: The address cannot be used.
+        """
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self.port)
+        await site.start()
+        addresses = self._runner.addresses
+        self.port = addresses[0][1] if addresses else self.port
+
+    async def aclose(self) -> None:
+        """Stops listening."""
+        await self._runner.cleanup()
+
+    async def _health(self, _: web.Request) -> web.Response:
+        health = self._runtime.health()
+        return web.json_response(health, status=200 if health["status"] == "UP" else 503)
+
+    async def _prometheus(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")

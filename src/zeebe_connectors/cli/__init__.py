@@ -1,0 +1,1 @@
+"""The command `zeebe-connectors`: arguments go in, a readable answer and an exit code come out."""

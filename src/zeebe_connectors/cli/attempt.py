@@ -1,0 +1,54 @@
+"""`zeebe-connectors try`: one connector and its inputs go in, the outcome as JSON comes out; no engine is needed."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import typer
+
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import SecretResolver, installed_providers
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
+from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+async def attempt(connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings) -> int:
+    """Carries out one job with the configured secrets and prints what would be told to the engine."""
+    whole = isinstance(given.get("variables"), dict)
+    variables = given["variables"] if whole else given
+    headers = dict(given.get("headers") or {}) if whole else {}
+    if not any(headers.get(name) for name in (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)):
+        headers[RESULT_VARIABLE] = "result"
+    services = Services(
+        secrets=SecretResolver(installed_providers(environment)),
+        kept=Kept(),
+        documents=LocalDocuments(settings.documents),
+        files=AllowedFiles(settings.files),
+        secrets_everywhere=settings.secrets_scope == "everywhere",
+    )
+    timeout = settings.worker.timeout
+    now = time.monotonic()
+    job = Job(1, connector.type, json.dumps(variables), headers, retries=1, deadline=now + timeout)
+    try:
+        outcome = await JobHandler(connector, services)(job)
+    finally:
+        await services.kept.aclose()
+    taken = (time.monotonic() - now) * 1000
+    match outcome:
+        case Complete(variables=result):
+            shown: dict[str, Any] = {"outcome": "complete", "variables": result}
+        case Throw(code=code, message=message, variables=result):
+            shown = {"outcome": "BPMN error", "code": code, "message": message, "variables": result}
+        case Fail(message=message, variables=result):
+            shown = {"outcome": "fail", "code": outcome.code, "message": message, "variables": result}
+    typer.echo(json.dumps({**shown, "milliseconds": round(taken)}, indent=2, ensure_ascii=False))
+    return 1 if isinstance(outcome, Fail) else 0

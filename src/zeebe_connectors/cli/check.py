@@ -1,0 +1,46 @@
+"""`zeebe-connectors check`: settings go in, a report line by line and an exit code come out."""
+
+from __future__ import annotations
+
+import typer
+
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import installed_providers
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.sdk.registry import Registry
+
+
+async def report(environment: Environment, settings: Settings, *, connect: bool) -> int:
+    """Prints what would run and what is wrong; gives 0 when nothing is."""
+    code = 0
+    typer.echo(f"Cluster      {settings.cluster.describe()}")
+    registry = Registry.installed()
+    running = [c for c in registry.outbound.values() if settings.runs(c.name, c.type)]
+    typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
+    for missing in registry.unavailable.values():
+        typer.echo(f"             {missing.name}: {missing.reason}")
+    if not running:
+        typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
+        code = 1
+    typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
+    for directory in settings.files:
+        if not directory.is_dir():
+            typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
+            code = 1
+    if connect:
+        gateway = ZeebeGateway(settings.cluster)
+        try:
+            found = await gateway.topology()
+            typer.echo(
+                f"Connection   Zeebe {found.version}, {found.brokers} brokers, "
+                f"{found.healthy_partitions} of {found.partitions} partitions healthy"
+            )
+        except GatewayError as error:
+            typer.echo(f"Connection   failed: {error.status}: {error.message}")
+            code = 1
+        finally:
+            await gateway.aclose()
+    typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
+    return code

@@ -1,0 +1,49 @@
+"""Logging: records go in, one line each comes out, as text or JSON, with every known secret masked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Literal
+
+from zeebe_connectors.config.secrets import Mask
+
+
+class _Masked(logging.Formatter):
+    """Formats a record and masks the result, the second line of defence behind messages that hold no secret."""
+
+    def __init__(self, mask: Mask, *, as_json: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        self._mask = mask
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not self._as_json:
+            return self._mask.text(super().format(record))
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return self._mask.text(json.dumps(line, ensure_ascii=False))
+
+
+def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bool = False) -> None:
+    """Sends the runtime's log to standard error.
+
+    Args:
+        mask: Values that no line may hold.
+        form: Text for people, JSON for collectors.
+        verbose: Also what is only of interest when something is wrong.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Masked(mask, as_json=form == "json"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)  # libraries log bodies and headers below that
+    logging.getLogger("zeebe_connectors").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,190 @@
+"""The command's table of contents: one function a command, each importing only the rooms that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zeebe_connectors._version import __version__
+
+if TYPE_CHECKING:
+    from zeebe_connectors.config.environment import Environment
+    from zeebe_connectors.config.settings import Settings
+    from zeebe_connectors.sdk.connector import Outbound
+
+app = typer.Typer(
+    name="zeebe-connectors",
+    help="The connector runtime for Camunda 8 in Python.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
+]
+
+
+def main() -> None:
+    """Runs the command; a wrong setting ends it with one line instead of a traceback."""
+    from zeebe_connectors.config.environment import SettingsError
+
+    try:
+        app()
+    except SettingsError as error:
+        fail(str(error))
+
+
+def fail(message: str, code: int = 2) -> None:
+    """Ends the command with a message."""
+    sys.stderr.write(f"zeebe-connectors: {message}\n")
+    raise SystemExit(code)
+
+
+def _load(config: Path | None) -> tuple[Environment, Settings]:
+    from zeebe_connectors.config.environment import Environment
+    from zeebe_connectors.config.settings import Settings
+
+    environment = Environment.load(file=config)
+    return environment, Settings.read(environment)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Runs Camunda 8 connectors: element templates for the Modeler, job workers for the engine."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what helps to find a fault.")] = False,
+) -> None:
+    """Run the connectors against the configured cluster until SIGTERM or Ctrl+C."""
+    from zeebe_connectors.cli.run import run_forever
+
+    environment, settings = _load(config)
+    raise SystemExit(asyncio.run(run_forever(environment, settings, verbose=verbose)))
+
+
+@app.command("list")
+def list_connectors(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the installed connectors, and what those that cannot be used need."""
+    from zeebe_connectors.sdk.registry import Registry
+
+    registry = Registry.installed()
+    rows = [
+        {"name": c.name, "title": c.title, "type": c.type, "kind": kind, "available": True, "note": c.summary}
+        for kind, connectors in (("outbound", registry.outbound), ("inbound", registry.inbound))
+        for c in connectors.values()
+    ]
+    rows += [
+        {"name": u.name, "title": "", "type": "", "kind": "", "available": False, "note": u.reason}
+        for u in registry.unavailable.values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    width = max((len(str(row["name"])) for row in rows), default=0)
+    kinds = max((len(str(row["type"])) for row in rows), default=0)
+    for row in rows:
+        mark = "" if row["available"] else "unavailable: "
+        typer.echo(f"{row['name']:<{width}}  {row['type']:<{kinds}}  {mark}{row['note']}")
+
+
+@app.command()
+def check(
+    config: ConfigFile = None,
+    connect: Annotated[bool, typer.Option("--connect", help="Also reach the cluster.")] = False,
+) -> None:
+    """Check the settings, the connectors and, with --connect, that the cluster answers."""
+    from zeebe_connectors.cli.check import report
+
+    environment, settings = _load(config)
+    raise SystemExit(asyncio.run(report(environment, settings, connect=connect)))
+
+
+@app.command("try")
+def try_connector(
+    connector: Annotated[str, typer.Argument(help="Name of the connector, see `list`.")],
+    file: Annotated[
+        Path, typer.Argument(help='JSON file: the inputs, or {"variables": …, "headers": …}. "-" reads from stdin.')
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Carry out one job without an engine and show its outcome."""
+    from zeebe_connectors.cli.attempt import attempt
+
+    environment, settings = _load(config)
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    try:
+        given: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        fail(f"{file} is not JSON: {error}")
+    raise SystemExit(asyncio.run(attempt(_outbound(connector), given, environment, settings)))
+
+
+def _outbound(name: str) -> Outbound:
+    from zeebe_connectors.sdk.registry import Registry
+
+    registry = Registry.installed([name])
+    if name in registry.unavailable:
+        fail(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
+    if name not in registry.outbound:
+        fail(f"there is no outbound connector {name!r}; known are: {', '.join(Registry.names())}")
+    return registry.outbound[name]
+
+
+@app.command()
+def deploy(
+    files: Annotated[list[Path], typer.Argument(help="Diagrams (.bpmn), decisions (.dmn) or forms.")],
+    config: ConfigFile = None,
+) -> None:
+    """Deploy files to the configured cluster."""
+    from zeebe_connectors.cli.deploy import deploy_files
+
+    _, settings = _load(config)
+    raise SystemExit(asyncio.run(deploy_files(files, settings)))
+
+
+@app.command()
+def dev(
+    folder: Annotated[Path, typer.Argument(help="Diagrams below it are deployed whenever they change.")] = Path(),
+    config: ConfigFile = None,
+) -> None:
+    """Run engine, mail server and connectors locally; redeploy the diagrams of a folder as they change."""
+    from zeebe_connectors.cli.dev import develop
+
+    environment, _ = _load(config)
+    raise SystemExit(asyncio.run(develop(folder, environment)))
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job on a local engine: a REST call, a mail, an error caught; ends with what happened."""
+    from zeebe_connectors.cli.demo import show
+
+    raise SystemExit(asyncio.run(show()))
+
+
+def _add_parts() -> None:
+    """Adds the commands that rooms of their own bring."""
+    from zeebe_connectors.cli import engine, feel, template
+
+    app.add_typer(engine.app, name="engine")
+    app.add_typer(template.app, name="template")
+    app.command("feel")(feel.feel)
+
+
+_add_parts()

@@ -1,0 +1,378 @@
+"""Result and error expressions: headers and a connector's result or error go in, variables or a verdict come out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import mimetypes
+import random
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from zeebe_connectors import feel
+from zeebe_connectors.sdk.document import Content, Document, Documents
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
+
+RESULT_VARIABLE = "resultVariable"
+RESULT_EXPRESSION = "resultExpression"
+ERROR_EXPRESSION = "errorExpression"
+LARGEST_PAYLOAD = 1_572_864
+"""Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
+LONGEST_MESSAGE = 6000
+"""Characters of an error message that are sent; the official runtime's limit."""
+_FORBIDDEN = "camunda.function.type"
+_JAVA_ERRORS = "io.camunda.connector.api.error."
+_PENDING = "zeebe.connectors.pending.document"
+
+
+def source(headers: Mapping[str, str], name: str) -> str:
+    """A header's expression without the leading `=`; empty when there is none."""
+    return headers.get(name, "").strip().removeprefix("=").strip()
+
+
+def plain(value: Any) -> Any:
+    """A connector's result as JSON-able data: models and documents as objects, times as ISO text.
+
+    Raises:
+        InputError: Something in it cannot stand in a process variable.
+    """
+    try:
+        return json.loads(json.dumps(value, default=_encode)) if _needs_encoding(value) else value
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The connector's result cannot be stored as a process variable: {error}") from None
+
+
+def _needs_encoding(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return any(type(name) is not str or _needs_encoding(item) for name, item in value.items())
+    if kind is list:
+        return any(_needs_encoding(item) for item in value)
+    return value is not None and kind not in {str, int, float, bool}
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Document):
+        return dict(value.reference)
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(by_alias=True)
+    if isinstance(value, bytes):
+        raise TypeError("it holds bytes; create a document from them")
+    return feel.to_json(value)
+
+
+def encode(variables: Mapping[str, Any], what: str) -> str:
+    """Variables as JSON text, checked.
+
+    Args:
+        variables: JSON-able data.
+        what: Where they come from, for the message.
+
+    Raises:
+        InputError: They cannot be JSON (`NaN`), are too large, or hold the reserved key of intrinsic functions.
+    """
+    if not variables:
+        return "{}"
+    try:
+        text = json.dumps(variables, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        raise InputError(f"{what} holds a number that JSON does not know (NaN or infinity); map it to text") from None
+    if len(text) * 4 > LARGEST_PAYLOAD and (size := len(text.encode())) > LARGEST_PAYLOAD:
+        raise InputError(
+            f"{what} is {size:,} bytes as JSON, more than the {LARGEST_PAYLOAD:,} that a job may return; map only what "
+            "is needed in the result expression, or let the connector store the content as a document",
+            code="RESULT_TOO_LARGE",
+        )
+    return text
+
+
+async def result_variables(
+    headers: Mapping[str, str], response: Any, documents: Documents, warnings: list[str] | None = None
+) -> tuple[dict[str, Any], str]:
+    """The variables that `resultVariable` and `resultExpression` make of a result, with their JSON text.
+
+    Raises:
+        InputError: The expression gave no object, or the variables cannot be sent.
+        ConnectorError: The expression could not be evaluated.
+    """
+    variables: dict[str, Any] = {}
+    name = headers.get(RESULT_VARIABLE, "").strip()
+    if name:
+        variables[name] = response
+    expression = source(headers, RESULT_EXPRESSION)
+    if expression:
+        context = {**response, "response": response} if isinstance(response, dict) else {"response": response}
+        mapped = await _evaluate(expression, context, RESULT_EXPRESSION, documents, warnings)
+        if mapped is not None and not isinstance(mapped, dict):
+            raise InputError(
+                f"{RESULT_EXPRESSION}: must return a JSON object, but got {_kind(mapped)}; write it as a context, for "
+                "example ={answer: response}"
+            )
+        variables.update(mapped or {})
+    text = encode(variables, "The output")
+    if expression:
+        _refuse_functions(text, RESULT_EXPRESSION)
+    return variables, text
+
+
+@dataclass(frozen=True, slots=True)
+class BpmnError:
+    """The error expression asks for a BPMN error."""
+
+    code: str
+    message: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """The error expression asks for a failed job; retries are taken as given."""
+
+    message: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    retries: int = 0
+    backoff: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreError:
+    """The error expression asks for completion all the same."""
+
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+Verdict = BpmnError | JobError | IgnoreError
+
+
+def error_context(error: ConnectorError) -> dict[str, Any]:
+    """What an error expression sees as `error`."""
+    kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
+    if isinstance(error, TransientError) and error.delay is not None:
+        kind = "ConnectorRetryException"
+    context: dict[str, Any] = {"type": _JAVA_ERRORS + kind, "message": str(error)[:LONGEST_MESSAGE]}
+    if error.code is not None:
+        context["code"] = error.code
+    if error.variables is not None:
+        context["variables"] = plain(dict(error.variables))
+    return context
+
+
+async def error_verdict(
+    headers: Mapping[str, str],
+    seen: Any,
+    retries: int,
+    documents: Documents,
+    warnings: list[str] | None = None,
+) -> Verdict | None:
+    """What the error expression decides, on success and on failure; None leaves things as they are.
+
+    Args:
+        headers: The task's headers.
+        seen: The output variables or result of a success, or `{"error": …}`.
+        retries: Retries left of the job, as `job.retries`.
+        documents: For `createDocument`.
+        warnings: Collects what the evaluation warned of.
+
+    Raises:
+        InputError: The expression gave something that is no verdict.
+        ConnectorError: It could not be evaluated.
+    """
+    expression = source(headers, ERROR_EXPRESSION)
+    if not expression:
+        return None
+    base = seen if isinstance(seen, dict) else {}
+    context = {**base, "response": seen, "job": {"retries": retries}}
+    value = await _evaluate(expression, context, ERROR_EXPRESSION, documents, warnings)
+    if value is None or value == {}:
+        return None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{ERROR_EXPRESSION}: must return bpmnError(…), jobError(…), ignoreError(…) or null, but got {_kind(value)}"
+        )
+    verdict = _verdict(value)
+    if verdict is not None:
+        _refuse_functions(encode(verdict.variables, f"What {ERROR_EXPRESSION} returned"), ERROR_EXPRESSION)
+    return verdict
+
+
+def _verdict(value: Mapping[str, Any]) -> Verdict | None:
+    kind = value.get("errorType")
+    variables = value.get("variables") or {}
+    if not isinstance(variables, dict):
+        raise InputError(f"{ERROR_EXPRESSION}: its variables must be a context, but are {_kind(variables)}")
+    if kind == "bpmnError":
+        code = value.get("errorCode")
+        if code is None:
+            return None
+        message = value.get("errorMessage")
+        return BpmnError(str(code), None if message is None else str(message), variables)
+    if kind == "jobError":
+        return JobError(
+            message=str(value.get("errorMessage") or ""),
+            variables=variables,
+            retries=_retries(value.get("retries", 0)),
+            backoff=_seconds(value.get("retryBackoff")),
+        )
+    if kind == "ignoreError":
+        return IgnoreError(variables)
+    raise InputError(
+        f"{ERROR_EXPRESSION}: returned a context without a known errorType; use bpmnError(…), jobError(…) or "
+        "ignoreError(…), or null where there is no error"
+    )
+
+
+def _retries(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{ERROR_EXPRESSION}: the retries of jobError must be a number, but are {_kind(value)}")
+    return max(int(value), 0)
+
+
+def _seconds(value: Any) -> float:
+    if value is None:
+        return 0.0
+    duration = feel.evaluate("duration(d)", {"d": value}) if isinstance(value, str) else value
+    if isinstance(duration, timedelta):
+        return max(duration.total_seconds(), 0.0)
+    raise InputError(f'{ERROR_EXPRESSION}: retryBackoff must be a duration, for example duration("PT10S")')
+
+
+def _refuse_functions(text: str, name: str) -> None:
+    if _FORBIDDEN in text:
+        raise InputError(f"{name}: the result holds the reserved key {_FORBIDDEN}; leave it out")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    return {str: "a string", list: "a list", dict: "a context"}.get(type(value), type(value).__name__)
+
+
+async def _evaluate(
+    expression: str, context: dict[str, Any], name: str, documents: Documents, warnings: list[str] | None
+) -> Any:
+    pending: list[Content] = []
+    functions = _FUNCTIONS
+    if "createDocument" in expression:
+        functions = [*_FUNCTIONS, _create_document(pending)]
+    try:
+        result = feel.compile(expression).run(context, functions=functions)
+    except feel.FeelSyntaxError as error:
+        raise ConnectorError("EXPRESSION_INVALID", f"{name}: {error}") from None
+    except feel.FeelError as error:
+        raise ConnectorError("EXPRESSION_FAILED", f"{name}: {error}") from None
+    if warnings is not None:
+        warnings += [f"{name}: {warning}" for warning in result.warnings]
+    value = feel.to_json(result.value)
+    if pending:
+        stored = [
+            await documents.create(content.data, name=content.name, content_type=content.content_type)
+            for content in pending
+        ]
+        value = _with_documents(value, stored)
+        if Document.is_reference(value):
+            raise InputError(f"{name}: wrap createDocument(…) in a field, for example ={{file: createDocument(…)}}")
+    return value
+
+
+def _with_documents(value: Any, stored: list[Document]) -> Any:
+    if isinstance(value, dict):
+        if _PENDING in value:
+            return dict(stored[int(value[_PENDING])].reference)
+        return {name: _with_documents(item, stored) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_documents(item, stored) for item in value]
+    return value
+
+
+def _create_document(pending: list[Content]) -> feel.HostFunction:
+    def create(value: Any) -> dict[str, Any]:
+        given = value if isinstance(value, dict) else {"content": value}
+        encoded = given.get("content", given.get("data"))
+        if not isinstance(encoded, str):
+            raise ValueError("createDocument needs base64 text, or a context with content and name")
+        try:
+            data = base64.b64decode("".join(encoded.split()), validate=True)
+        except binascii.Error:
+            raise ValueError("createDocument: the content is not base64") from None
+        name = given.get("name") or given.get("fileName") or str(uuid.uuid4())
+        kind = given.get("contentType") or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        pending.append(Content(data, name, kind))
+        return {_PENDING: len(pending) - 1}
+
+    return feel.HostFunction("createDocument", ["value"], create)
+
+
+def _bpmn_error(code: Any, message: Any = None, variables: Any = None) -> dict[str, Any]:
+    context: dict[str, Any] = {"errorType": "bpmnError", "errorCode": _need(code, str, "bpmnError", "errorCode")}
+    if message is not None:
+        context["errorMessage"] = _need(message, str, "bpmnError", "errorMessage")
+    if variables is not None:
+        context["variables"] = _need(variables, dict, "bpmnError", "variables")
+    return context
+
+
+def _job_error(message: Any, variables: Any = None, retries: Any = 0, backoff: Any = None) -> dict[str, Any]:
+    return {
+        "errorType": "jobError",
+        "errorMessage": _need(message, str, "jobError", "errorMessage"),
+        "variables": {} if variables is None else _need(variables, dict, "jobError", "variables"),
+        "retries": _number(retries, "jobError", "retries"),
+        "retryBackoff": timedelta() if backoff is None else _need(backoff, timedelta, "jobError", "retryBackoff"),
+    }
+
+
+def _ignore_error(variables: Any = None) -> dict[str, Any]:
+    context: dict[str, Any] = {"errorType": "ignoreError"}
+    if variables is not None:
+        context["variables"] = _need(variables, dict, "ignoreError", "variables")
+    return context
+
+
+def _backoff(
+    attempt: Any,
+    least: Any = timedelta(milliseconds=50),
+    factor: Any = 1.6,
+    most: Any = timedelta(seconds=5),
+    jitter: Any = 0.1,
+) -> timedelta:
+    count = float(_number(attempt, "backoff", "attempt"))
+    growth = float(_number(factor, "backoff", "factor"))
+    spread = float(_number(jitter, "backoff", "jitterFactor"))
+    low = _need(least, timedelta, "backoff", "minDelay").total_seconds()
+    high = _need(most, timedelta, "backoff", "maxDelay").total_seconds()
+    if count < 1 or growth <= 0 or low > high or spread < 0:
+        raise ValueError("backoff needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
+    try:
+        delay = min(max(low * growth ** (count - 1), low), high)
+    except OverflowError:
+        delay = high
+    delay += random.uniform(-spread, spread) * delay  # noqa: S311 - jitter, not secrecy
+    return timedelta(milliseconds=round(max(delay, 0.0) * 1000))
+
+
+def _need(value: Any, kind: type, function: str, parameter: str) -> Any:
+    if not isinstance(value, kind):
+        wanted = {str: "a string", dict: "a context", timedelta: "a days-time duration"}[kind]
+        raise ValueError(f"{function}: the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
+    return value
+
+
+def _number(value: Any, function: str, parameter: str) -> Any:
+    if isinstance(value, bool) or not hasattr(value, "__int__"):
+        raise ValueError(f"{function}: the parameter {parameter} must be a number, but is {_kind(value)}")  # noqa: TRY004
+    return value
+
+
+_FUNCTIONS = [
+    feel.HostFunction("bpmnError", ["errorCode", "errorMessage", "variables"], _bpmn_error, required=1),
+    feel.HostFunction("jobError", ["errorMessage", "variables", "retries", "retryBackoff"], _job_error, required=1),
+    feel.HostFunction("ignoreError", ["variables"], _ignore_error, required=0),
+    feel.HostFunction("backoff", ["attempt", "minDelay", "factor", "maxDelay", "jitterFactor"], _backoff, required=1),
+]

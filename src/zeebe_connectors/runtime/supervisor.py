@@ -1,0 +1,133 @@
+"""The runtime: settings, connectors and a gateway go in; workers run until they are told to stop, then drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
+from zeebe_connectors.config.settings import Settings, normalized
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.gateway import Activation, Gateway
+from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.registry import Registry
+
+_log = logging.getLogger("zeebe_connectors.runtime")
+_CLOSING = 5.0  # seconds for kept clients and the gateway at the end
+
+
+class Runtime:
+    """Runs the connectors of a registry against one gateway.
+
+    Args:
+        settings: What the operator decided.
+        registry: The connectors.
+        gateway: The engine.
+        environment: Where secrets are looked up.
+        metrics: Counts what happens.
+        log_mask: Learns every secret that is used, so that the log can mask it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        gateway: Gateway,
+        *,
+        environment: Environment,
+        metrics: Metrics | None = None,
+        log_mask: Mask | None = None,
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.gateway = gateway
+        self.services = Services(
+            secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
+            kept=Kept(),
+            documents=LocalDocuments(settings.documents),
+            files=AllowedFiles(settings.files),
+            secrets_everywhere=settings.secrets_scope == "everywhere",
+        )
+        self.workers = [
+            self._worker(connector, kind, metrics)
+            for connector in registry.outbound.values()
+            for kind in (self._type(connector), *connector.also)
+            if settings.runs(connector.name, kind)
+        ]
+
+    def _type(self, connector: Outbound) -> str:
+        return self.settings.types.get(normalized(connector.name), connector.type)
+
+    def _worker(self, connector: Outbound, kind: str, metrics: Metrics | None) -> Worker:
+        worker = self.settings.worker
+        activation = Activation(
+            type=kind,
+            worker=f"{connector.name}@{socket.gethostname()}",
+            timeout=self.settings.timeouts.get(normalized(connector.name), worker.timeout),
+            variables=connector.variables,
+            tenants=self.settings.cluster.tenants,
+        )
+        handler = JobHandler(connector, self.services)
+        return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
+
+    def start(self) -> None:
+        """Begins to take jobs; needs a running event loop."""
+        for worker in self.workers:
+            worker.start()
+        _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
+
+    async def drain(self) -> None:
+        """Takes nothing new, lets running jobs end within the grace period, closes everything."""
+        _log.info("Stopping: running jobs get %.0f s to end", self.settings.grace)
+        left = await asyncio.gather(*(worker.drain(self.settings.grace) for worker in self.workers))
+        unfinished = sum(len(keys) for keys in left)
+        if unfinished:
+            _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self.services.kept.aclose()
+                await self.gateway.aclose()
+        _log.info("Stopped")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Starts, works until `stop` is set, drains."""
+        self.start()
+        try:
+            await stop.wait()
+        finally:
+            await self.drain()
+
+    def liveness(self) -> Mapping[str, Liveness]:
+        """How each worker is, by job type."""
+        return {worker.activation.type: worker.liveness() for worker in self.workers}
+
+    def health(self, *, silent_after: float = 60.0) -> dict[str, Any]:
+        """Whether the runtime does its work, for probes.
+
+        Args:
+            silent_after: Seconds without any answer from the gateway after which a worker counts as down.
+        """
+        now = asyncio.get_running_loop().time()
+        workers = {}
+        for kind, state in self.liveness().items():
+            silent = None if state.last_contact is None else round(now - state.last_contact, 1)
+            up = state.state == "working" and silent is not None and (silent < silent_after or state.in_flight > 0)
+            workers[kind] = {
+                "status": "UP" if up else "DOWN",
+                "inFlight": state.in_flight,
+                "slots": state.slots,
+                "streaming": state.streaming,
+                "secondsSinceContact": silent,
+                "lastError": state.last_error,
+            }
+        up = bool(workers) and all(worker["status"] == "UP" for worker in workers.values())
+        return {"status": "UP" if up else "DOWN", "workers": workers}
