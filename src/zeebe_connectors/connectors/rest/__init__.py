@@ -1,0 +1,1 @@
+"""REST: any HTTP service as a task."""

@@ -1,0 +1,118 @@
+"""What stands in the input `body` goes in; the bytes to send and their content type come out."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any
+from urllib.parse import quote_plus
+
+from multidict import CIMultiDict
+
+from zeebe_connectors import Context, Document, InputError
+from zeebe_connectors.web.message import header_value, text_of
+from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
+
+_MULTIPART = "multipart/form-data"
+_FORM = "application/x-www-form-urlencoded"
+
+
+async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *, without_nulls: bool) -> bytes:
+    """The bytes of a body; its content type is put into the headers.
+
+    A context becomes a multipart form, a URL-encoded form or JSON, as the given content type says; text is sent as it
+    is; a document is sent with its own type; anything else is JSON. Documents inside JSON become base64 text.
+
+    Args:
+        body: Any JSON value but null.
+        headers: The request's headers, which are changed.
+        context: For reading documents.
+        without_nulls: Leave out entries of contexts that are null.
+
+    Raises:
+        InputError: The content type's character set is unknown, or cannot hold the text.
+        ConnectorError: A document cannot be read.
+    """
+    given = headers.get("Content-Type", "")
+    kind = given.partition(";")[0].strip().lower()
+    if Document.is_reference(body):
+        content = await context.documents.read(Document(body), seconds=context.seconds_left())
+        headers.setdefault("Content-Type", header_value(content.content_type, "the document's content type"))
+        return content.data
+    if not given:
+        headers["Content-Type"] = "application/json"
+    if isinstance(body, str):
+        return _text(body, given)
+    if without_nulls:
+        body = _without_nulls(body)
+    if isinstance(body, Mapping) and kind == _MULTIPART:
+        boundary = _parameter(given, "boundary") or new_boundary()
+        headers["Content-Type"] = f"{_MULTIPART}; boundary={boundary}"
+        return multipart_body(await _parts(body, context), boundary)
+    if isinstance(body, Mapping) and kind == _FORM:
+        return "&".join(_form_fields(body)).encode()
+    body = await _with_documents(body, context)
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
+def _text(body: str, content_type: str) -> bytes:
+    charset = (_parameter(content_type, "charset") or "utf-8") if content_type else "utf-8"
+    try:
+        return body.encode(charset)
+    except LookupError:
+        raise InputError(f"headers.Content-Type: {charset!r} is not a known character set; use UTF-8") from None
+    except UnicodeEncodeError:
+        raise InputError(
+            f"body: holds characters that {charset} cannot write; use charset=UTF-8 in the header Content-Type"
+        ) from None
+
+
+def _parameter(content_type: str, name: str) -> str | None:
+    if name not in content_type.lower():
+        return None
+    message = Message()
+    message["Content-Type"] = content_type
+    value = message.get_param(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+async def _parts(body: Mapping[str, Any], context: Context) -> list[Part]:
+    parts = []
+    for name, value in body.items():
+        for item in value if isinstance(value, list) else [value]:
+            if Document.is_reference(item):
+                content = await context.documents.read(Document(item), seconds=context.seconds_left())
+                parts.append(Part(name, content.data, content.name, content.content_type))
+            elif item is not None:
+                parts.append(Part(name, text_of(item).encode()))
+    return parts
+
+
+def _form_fields(body: Mapping[str, Any]) -> list[str]:
+    return [
+        quote_plus(str(name)) if item is None else f"{quote_plus(str(name))}={quote_plus(text_of(item))}"
+        for name, value in body.items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+
+
+async def _with_documents(value: Any, context: Context) -> Any:
+    """The value with each document's bytes as base64 in its place; the value itself when it holds none."""
+    if Document.is_reference(value):
+        content = await context.documents.read(Document(value), seconds=context.seconds_left())
+        return b64encode(content.data).decode()
+    if isinstance(value, Mapping):
+        return {key: await _with_documents(item, context) for key, item in value.items()}
+    if isinstance(value, list):
+        return [await _with_documents(item, context) for item in value]
+    return value

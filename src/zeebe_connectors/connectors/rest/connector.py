@@ -1,0 +1,234 @@
+"""A request as modeled goes in, the service's answer comes out, or an error that tells what happened."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from zeebe_connectors import Context, Group, Hint, Model, When, outbound
+from zeebe_connectors.connectors.rest.body import encoded_body
+from zeebe_connectors.web import (
+    Authentication,
+    AuthenticationConfiguration,
+    ClientTls,
+    Exchange,
+    HttpRequest,
+    NoAuth,
+    Response,
+    ReturnFormat,
+    encoded_url,
+    header_fields,
+    query_fields,
+    result_of,
+    status_error,
+)
+from zeebe_connectors.web.message import WITH_BODY, with_query
+
+_WITH_BODY = When("method", ("POST", "PUT", "PATCH"))
+_DOCUMENT = ReturnFormat(choice="DOCUMENT")
+
+
+class Request(Model):
+    """One HTTP request."""
+
+    authentication_configuration: Annotated[
+        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
+    ] = None
+    """A stored configuration that the Modeler's chooser inserts."""
+    authentication: Annotated[
+        Authentication,
+        Hint(
+            group="authentication",
+            label="Type",
+            secrets=True,
+            choices={
+                "noAuth": "None",
+                "apiKey": "API key",
+                "basic": "Basic",
+                "bearer": "Bearer token",
+                "oauth-client-credentials-flow": "OAuth 2.0: client credentials",
+                "oauth-refresh-token": "OAuth 2.0: refresh token",
+                "digest": "Digest",
+                "oauth1": "OAuth 1.0a",
+            },
+        ),
+    ] = NoAuth()
+    """How the service knows who calls."""
+    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
+    """Certificates, for services that ask for one or have one of their own authority."""
+    method: Annotated[
+        Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], Hint(group="endpoint", label="Method")
+    ] = "GET"
+    """What to do with the resource."""
+    url: Annotated[
+        str,
+        Field(min_length=1),
+        Hint(
+            group="endpoint",
+            label="URL",
+            feel="optional",
+            secrets=True,
+            placeholder="https://api.example.com/orders",
+            example="https://api.example.com/orders",
+        ),
+    ]
+    """Address of the resource, beginning with http:// or https://."""
+    headers: Annotated[
+        dict[str, Any] | None,
+        Hint(
+            group="endpoint",
+            label="Headers",
+            feel="required",
+            secrets=True,
+            placeholder='={"X-Request-Id": orderId}',
+            tooltip="A context of header names and values. A list sends the header several times.",
+        ),
+    ] = None
+    """Headers to send."""
+    query_parameters: Annotated[
+        dict[str, Any] | None,
+        Hint(
+            group="endpoint",
+            label="Query parameters",
+            feel="required",
+            secrets=True,
+            placeholder='={page: 1, tag: ["a", "b"]}',
+            tooltip="A context of names and values, added to the URL and encoded. A list repeats the parameter.",
+        ),
+    ] = None
+    """Query parameters to add to the URL."""
+    skip_encoding: Annotated[
+        bool, BeforeValidator(lambda value: value is True or value == "true"), Hint(group="endpoint", hidden=True)
+    ] = False
+    """Send the URL exactly as it stands."""
+    follow_redirects: Annotated[
+        bool,
+        Hint(
+            group="endpoint",
+            label="Follow redirects",
+            tooltip="Credentials are sent to the first host only.",
+        ),
+    ] = False
+    """Go where the service redirects to, instead of returning the redirect."""
+    document_return_format: Annotated[ReturnFormat, Hint(group="endpoint")] = ReturnFormat()
+    """What becomes of the response's body."""
+    store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
+    """Store the response as a document; older templates' way of saying so."""
+    connection_timeout_in_seconds: Annotated[
+        float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")
+    ] = 20
+    """How long to try to connect; 0 for as long as the job may take."""
+    read_timeout_in_seconds: Annotated[
+        float | None, Field(ge=0), Hint(group="timeout", label="Read timeout in seconds", form_default="20")
+    ] = None
+    """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
+    body: Annotated[
+        Any,
+        Hint(
+            group="payload",
+            label="Request body",
+            feel="optional",
+            text=True,
+            when=_WITH_BODY,
+            tooltip=(
+                "A context is sent as JSON, or as a form when the header Content-Type says multipart/form-data or "
+                "application/x-www-form-urlencoded. Documents are sent as files in a multipart form."
+            ),
+        ),
+    ] = None
+    """What to send."""
+    ignore_null_values: Annotated[bool, Hint(group="payload", label="Leave out null values", when=_WITH_BODY)] = False
+    """Leave out entries of contexts that are null."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not value.strip().lower().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+
+ERRORS = {
+    "400, 404, 500, …": (
+        "The service answered with this status. `error.variables.response` has its `headers` and `body`. A busy "
+        "service's `Retry-After` (408, 425, 429, 502, 503, 504) becomes the job's back-off."
+    ),
+    "408": (
+        "No answer: `error.variables.reason` tells whether the name did not resolve (`name-not-resolved`), nothing "
+        "listened (`refused`), there was no route (`unreachable`), a timeout ran out (`connect-timeout`, "
+        "`read-timeout`, `deadline`), the connection broke (`disconnected`) or the `proxy` failed. It is tried again."
+    ),
+    "500": "Also: the answer was not valid HTTP (`protocol`) or redirects lead nowhere (`redirect`).",
+    "SSL_HANDSHAKE_FAILED": (
+        "No TLS connection: the server's certificate is not accepted (reason `certificate`), or the handshake failed "
+        "otherwise (reason `tls`), for example because the server asks for a client certificate."
+    ),
+    "RESPONSE_TOO_LARGE": (
+        "The response is larger than a variable (1.5 MiB, for JSON and text) or than the operator allows "
+        "(`CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE`, 50 MiB after decompression). Receive it as a document. An incident."
+    ),
+    "RESPONSE_NOT_JSON": "The response format is JSON and something else came.",
+    "OAUTH_TOKEN_ERROR": "The token endpoint gave no access token.",
+    "OAUTH_REFRESH_TOKEN_EXPIRED": "The refresh token is not valid any more: somebody has to log in again.",
+    "OAUTH_INTERACTION_REQUIRED": "The identity provider wants a person to log in again.",
+    "HEADER_INVALID": "A header's name or value cannot be sent, such as one with a line break. An incident.",
+    "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
+    "TLS_MATERIAL_INVALID": "A certificate or key is no PEM, or they do not fit together. An incident.",
+    "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
+}
+
+
+@outbound(
+    "rest",
+    title="REST Outbound Connector",
+    type="io.camunda:http-json:1",
+    groups=[
+        Group("authentication", "Authentication"),
+        Group("tls", "Client certificate and trust", open=False),
+        Group("endpoint", "HTTP endpoint"),
+        Group("timeout", "Timeouts", open=False),
+        Group("payload", "Payload"),
+    ],
+    errors=ERRORS,
+    keywords=["http", "https", "rest", "api", "webhook", "request", "json"],
+    result_expression="={status: response.status, body: response.body}",
+)
+async def request(given: Request, context: Context) -> Response:
+    """Call an HTTP service and use its answer in the process.
+
+    Connections are kept open between jobs and shared by all that have the same TLS settings; cookies are not kept. One
+    access token serves all jobs with the same OAuth settings; a token that the service refuses is replaced once. A
+    failed call is a failed job, which the engine offers again after the task's back-off, or after the time that the
+    service asked for in `Retry-After`.
+    """
+    prepared = await _prepared(given, context)
+    read = given.read_timeout_in_seconds
+    exchange = Exchange(
+        context,
+        tls=given.client_tls,
+        connect=given.connection_timeout_in_seconds,
+        read=given.connection_timeout_in_seconds if read is None else read,
+    )
+    configured = given.authentication_configuration
+    scheme = configured.authentication if configured else given.authentication
+    response = await exchange.call(prepared, scheme, follow_redirects=given.follow_redirects)
+    if response.status >= 400:
+        raise status_error(response, method=given.method)
+    wanted = given.document_return_format
+    if wanted.choice == "AUTO" and given.store_response:
+        wanted = _DOCUMENT
+    return await result_of(response, wanted, context)
+
+
+async def _prepared(given: Request, context: Context) -> HttpRequest:
+    """The request without credentials."""
+    url = encoded_url(given.url, as_is=given.skip_encoding)
+    if given.query_parameters:
+        url = with_query(url, query_fields(given.query_parameters))
+    prepared = HttpRequest(given.method, url, header_fields(given.headers or {}))
+    if given.body is not None and given.method in WITH_BODY:
+        prepared.body = await encoded_body(
+            given.body, prepared.headers, context, without_nulls=given.ignore_null_values
+        )
+    return prepared

@@ -1,0 +1,31 @@
+"""Shared HTTP: a request, an authentication scheme and limits go in, a whole response or one told failure comes out.
+
+Connectors that speak HTTP build on these names; none of them imports an HTTP library before the first request.
+"""
+
+from zeebe_connectors.web.auth import Authentication, AuthenticationConfiguration, NoAuth, Scheme
+from zeebe_connectors.web.client import Exchange, HttpClient
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, header_fields, query_fields
+from zeebe_connectors.web.result import Response, ReturnFormat, result_of, status_error
+from zeebe_connectors.web.rules import NetworkRules
+from zeebe_connectors.web.tls import ClientTls
+
+__all__ = [
+    "Authentication",
+    "AuthenticationConfiguration",
+    "ClientTls",
+    "Exchange",
+    "HttpClient",
+    "HttpRequest",
+    "HttpResponse",
+    "NetworkRules",
+    "NoAuth",
+    "Response",
+    "ReturnFormat",
+    "Scheme",
+    "encoded_url",
+    "header_fields",
+    "query_fields",
+    "result_of",
+    "status_error",
+]

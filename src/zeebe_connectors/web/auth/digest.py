@@ -1,0 +1,150 @@
+"""HTTP Digest (RFC 7616): user name and password answer the server's challenge without crossing the wire."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from zeebe_connectors.sdk.fields import Hint, Secret
+from zeebe_connectors.web.auth.scheme import Scheme, with_header
+from zeebe_connectors.web.message import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from zeebe_connectors.web.client import Exchange
+
+_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
+_STRENGTH = ["SHA-512-256", "SHA-512", "SHA-256", "SHA", "MD5"]
+_PARAMETER = re.compile(r'([A-Za-z][A-Za-z0-9\-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """What one server last asked one user, and how often it was answered."""
+
+    challenge: dict[str, str] = field(default_factory=dict)
+    count: int = 0
+
+
+class Digest(Scheme):
+    """Digest: the password answers a challenge of the server's, MD5 to SHA-512-256, `auth` and `auth-int`."""
+
+    type: Literal["digest"]
+    username: Annotated[str, Field(min_length=1), Hint(label="Username")]
+    """The user's name."""
+    password: Annotated[Secret | None, Hint(label="Password", placeholder="{{secrets.PASSWORD}}")] = None
+    """The user's password."""
+
+    async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
+        """Answers the last known challenge at once, which saves a round trip."""
+        conversation = await self._conversation(request, exchange)
+        return self._answered(request, conversation) if conversation.challenge else request
+
+    async def challenged(
+        self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
+    ) -> HttpRequest | None:
+        """Answers a new challenge; gives up when the server refused the answer to its own."""
+        challenge = _strongest(response)
+        refused = "Authorization" in sent.headers and challenge and challenge.get("stale", "").lower() != "true"
+        conversation = await self._conversation(request, exchange)
+        if not challenge or (refused and conversation.challenge.get("nonce") == challenge.get("nonce")):
+            return None
+        conversation.challenge, conversation.count = challenge, 0
+        return self._answered(request, conversation)
+
+    async def _conversation(self, request: HttpRequest, exchange: Exchange) -> _Conversation:
+        key = ("web.digest", request.origin, self.username, self.password)
+        return await exchange.context.kept.get(key, _Conversation)
+
+    def _answered(self, request: HttpRequest, conversation: _Conversation) -> HttpRequest:
+        conversation.count += 1
+        value = _answer(
+            conversation.challenge,
+            request,
+            username=self.username,
+            password=self.password.reveal() if self.password else "",
+            count=conversation.count,
+            client_nonce=secrets.token_hex(16),
+        )
+        return with_header(request, "Authorization", value, field="authentication")
+
+
+def _strongest(response: HttpResponse) -> dict[str, str] | None:
+    """The parameters of the strongest challenge that can be answered."""
+    offers: dict[str, dict[str, str]] = {}
+    for name, value in response.headers:
+        if name.lower() != "www-authenticate":
+            continue
+        for part in re.split(r"(?i)(?:^|,\s*)(?=(?:digest|basic|bearer|negotiate|ntlm)\b)", value):
+            if part[:7].lower() != "digest ":
+                continue
+            found = {key.lower(): _unquoted(quoted, plain) for key, quoted, plain in _PARAMETER.findall(part[7:])}
+            algorithm = found.get("algorithm", "MD5").upper().removesuffix("-SESS")
+            if algorithm in _HASHES and "nonce" in found and _quality(found) is not None:
+                offers.setdefault(algorithm, found)
+    return next((offers[algorithm] for algorithm in _STRENGTH if algorithm in offers), None)
+
+
+def _unquoted(quoted: str, plain: str) -> str:
+    return re.sub(r"\\(.)", r"\1", quoted) if quoted else plain
+
+
+def _quality(challenge: dict[str, str]) -> str | None:
+    """The protection to use: `auth` where offered, empty for servers from before RFC 2617, None for an unknown one."""
+    if "qop" not in challenge:
+        return ""
+    offered = [item.strip().lower() for item in challenge["qop"].split(",")]
+    return next((known for known in ("auth", "auth-int") if known in offered), None)
+
+
+def _answer(
+    challenge: dict[str, str], request: HttpRequest, *, username: str, password: str, count: int, client_nonce: str
+) -> str:
+    """The value of the `Authorization` header."""
+    algorithm = challenge.get("algorithm", "MD5")
+
+    def digest(data: str | bytes) -> str:
+        name = _HASHES[algorithm.upper().removesuffix("-SESS")]
+        return hashlib.new(name, data.encode() if isinstance(data, str) else data, usedforsecurity=False).hexdigest()
+
+    realm, nonce = challenge.get("realm", ""), challenge["nonce"]
+    quality = _quality(challenge)
+    parts = urlsplit(request.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    first = digest(f"{username}:{realm}:{password}")
+    if algorithm.upper().endswith("-SESS"):
+        first = digest(f"{first}:{nonce}:{client_nonce}")
+    second = f"{request.method}:{target}"
+    if quality == "auth-int":
+        second += f":{digest(request.body or b'')}"
+    times = f"{count:08x}"
+    middle = f"{nonce}:{times}:{client_nonce}:{quality}" if quality else nonce
+    hashed_name = challenge.get("userhash", "").lower() == "true"
+    quoted = {
+        "username": digest(f"{username}:{realm}") if hashed_name else username,
+        "realm": realm,
+        "nonce": nonce,
+        "uri": target,
+        "response": digest(f"{first}:{middle}:{digest(second)}"),
+    }
+    if "opaque" in challenge:
+        quoted["opaque"] = challenge["opaque"]
+    plain = {}
+    if "algorithm" in challenge:
+        plain["algorithm"] = algorithm
+    if quality:
+        quoted["cnonce"] = client_nonce
+        plain |= {"qop": quality, "nc": times}
+    if hashed_name:
+        plain["userhash"] = "true"
+    fields = [f'{key}="{_escaped(value)}"' for key, value in quoted.items()]
+    return "Digest " + ", ".join(fields + [f"{key}={value}" for key, value in plain.items()])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

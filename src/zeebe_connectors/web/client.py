@@ -1,0 +1,297 @@
+"""One request with its scheme and limits goes in; the whole response, after redirects, comes out or one told failure.
+
+Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from multidict import CIMultiDict
+
+from zeebe_connectors._version import __version__
+from zeebe_connectors.sdk.context import Context
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
+from zeebe_connectors.web.rules import NetworkRules, Proxy
+from zeebe_connectors.web.tls import ClientTls
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_REDIRECTS = 20
+_KEEPALIVE = 15.0
+_HEAD_LIMIT = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
+_DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
+_DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
+_CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
+_EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
+_NO_TLS = ClientTls()
+
+
+class HttpClient:
+    """A pool of connections with one set of TLS settings, shared by all jobs that have the same.
+
+    It keeps no cookies, follows no redirect and repeats nothing by itself.
+
+    Args:
+        rules: What the operator allows.
+        tls: Client certificate and trusted authorities.
+    """
+
+    def __init__(self, rules: NetworkRules, tls: ClientTls = _NO_TLS) -> None:
+        self.rules = rules
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
+        """The runtime's client for these TLS settings."""
+        rules = await kept.get("web.rules", NetworkRules.from_environment)
+        return await kept.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
+
+        from zeebe_connectors.web.resolver import CheckedResolver  # noqa: PLC0415
+
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the runtime bounds how many jobs run at once
+            keepalive_timeout=_KEEPALIVE,
+            ssl=self._tls.context() if self._tls else True,
+            resolver=CheckedResolver(self.rules) if self.rules.hosts.enabled else None,
+            family=socket.AF_UNSPEC,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "User-Agent": f"zeebe-connectors/{__version__}",
+                "Accept": "*/*",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            skip_auto_headers=("Content-Type",),
+            max_line_size=_HEAD_LIMIT,
+            max_field_size=_HEAD_LIMIT,
+            max_headers=1024,
+        )
+        return self._session
+
+    async def send(
+        self, request: HttpRequest, *, connect: float | None, read: float | None, total: float, limit: int
+    ) -> HttpResponse:
+        """Sends one request and reads the response to its end.
+
+        Args:
+            request: What to send.
+            connect: Seconds until there must be a connection (name, TCP, TLS); None for no limit of its own.
+            read: Seconds of silence that end the call; None for no limit of its own.
+            total: Seconds for everything.
+            limit: Bytes of body, decompressed, that are read at most.
+
+        Raises:
+            ConnectorError: See `zeebe_connectors.web.failures`; `RESPONSE_TOO_LARGE` beyond the limit.
+            InputError: `HOST_FORBIDDEN`.
+        """
+        import aiohttp  # noqa: PLC0415
+        import yarl  # noqa: PLC0415
+
+        parts = self.rules.check(request.url)
+        timeout = aiohttp.ClientTimeout(total=total, connect=connect, sock_read=read, ceil_threshold=_EXACT)
+        options: dict[str, Any] = {}
+        proxy = self.rules.proxy_for(parts.scheme, parts.hostname or "") if self.rules.proxies else None
+        if proxy is not None:
+            if self.rules.hosts.enabled:
+                await self.rules.check_name(parts.hostname or "")
+            options = _through(proxy)
+        session = self._session or self._open()
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await session.request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                timeout=timeout,
+                **options,
+            )
+            body = await _read(response, limit)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            from zeebe_connectors.web.failures import failure  # noqa: PLC0415
+
+            raise failure(error, request.origin, connect=connect, read=read) from error
+        finally:
+            if response is not None and not response.closed:
+                response.close()
+        return HttpResponse(response.status, response.reason or "", _header_list(response), body, request.url)
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _through(proxy: Proxy) -> dict[str, Any]:
+    from zeebe_connectors.web.auth.basic import basic_credentials  # noqa: PLC0415
+
+    options: dict[str, Any] = {"proxy": proxy.url}
+    if proxy.user:
+        options["proxy_headers"] = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+    return options
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    size = 0
+    chunks = []
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise PermanentError(
+                "RESPONSE_TOO_LARGE",
+                f"The response of {origin_of(str(response.url))} is larger than {limit} bytes and was cut off. Ask for "
+                "less, receive it as a document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
+                variables={"reason": "too-large", "limit": limit},
+            )
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    pairs = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
+    if response.headers.get("Content-Encoding", "").lower() in _DECODED:
+        return [(name, value) for name, value in pairs if name.lower() not in _DESCRIBES_ENCODED]
+    return pairs
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class Exchange:
+    """All requests that one job makes: they share its time, its limits and its client.
+
+    Args:
+        context: The job's context.
+        tls: Client certificate and trusted authorities.
+        connect: Seconds until there must be a connection; 0 for no limit but the job's time.
+        read: Seconds of silence that end a call; 0 for no limit but the job's time.
+        limit: Bytes of a response that are read at most; None for the operator's limit.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        tls: ClientTls = _NO_TLS,
+        connect: float = 20,
+        read: float = 20,
+        limit: int | None = None,
+    ) -> None:
+        self.context = context
+        self.tls = tls
+        self._connect = connect or None
+        self._read = read or None
+        self._limit = limit
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Sends one request as it is.
+
+        Raises:
+            ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
+        """
+        client = await HttpClient.kept(self.context.kept, self.tls)
+        total = self.context.seconds_left()
+        if total <= 0:
+            raise ConnectorError(
+                "408",
+                f"The job's time was over before {request.origin} was called",
+                variables={"reason": "deadline"},
+            )
+        limit = client.rules.max_body if self._limit is None else min(self._limit, client.rules.max_body)
+        return await client.send(request, connect=self._connect, read=self._read, total=total, limit=limit)
+
+    async def call(
+        self, request: HttpRequest, authentication: Scheme | None = None, *, follow_redirects: bool = False
+    ) -> HttpResponse:
+        """Sends a request with its credentials, and follows redirects if asked to.
+
+        Credentials go to the first request's origin and nowhere else (but from http to https of the same host).
+
+        Raises:
+            ConnectorError: As `send`; `500` for a redirect that leads nowhere or in circles.
+        """
+        scheme = authentication or NoAuth()
+        response = await self._authenticated(request, scheme)
+        if not follow_redirects:
+            return response
+        for _ in range(MAX_REDIRECTS):
+            target = _location(response)
+            if target is None:
+                return response
+            following = _redirected(request, response.status, target)
+            if not _keeps_credentials(request.url, target):
+                scheme = NoAuth()
+                for name in _CREDENTIALS:
+                    following.headers.popall(name, None)
+            request = following
+            response = await self._authenticated(request, scheme)
+        raise ConnectorError(
+            "500", f"{request.origin} redirects in circles ({MAX_REDIRECTS} times)", variables={"reason": "redirect"}
+        )
+
+    async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
+        """Sends a request with the scheme's credentials; once more if the scheme knows an answer to a refusal."""
+        signed = await scheme.authorize(request, self)
+        response = await self.send(signed)
+        if response.status == 401:
+            again = await scheme.challenged(request, signed, response, self)
+            if again is not None:
+                return await self.send(again)
+        return response
+
+
+def _location(response: HttpResponse) -> str | None:
+    if response.status not in _REDIRECTS:
+        return None
+    location = response.header("location")
+    if not location:
+        return None
+    try:
+        return encoded_url(urljoin(response.url, location.strip()), name="Location")
+    except (InputError, ValueError):
+        raise ConnectorError(
+            "500",
+            f"{response.origin} redirects to something that is no http(s) URL",
+            variables={"reason": "redirect"},
+        ) from None
+
+
+def _redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
+    following = HttpRequest(request.method, target, CIMultiDict(request.headers), request.body)
+    following.headers.popall("Host", None)
+    if (status == 303 and request.method != "HEAD") or (status in {301, 302} and request.method == "POST"):
+        following.method, following.body = "GET", None
+        for name in _DESCRIBES_BODY:
+            following.headers.popall(name, None)
+    return following
+
+
+def _keeps_credentials(before: str, after: str) -> bool:
+    if origin_of(before) == origin_of(after):
+        return True
+    old, new = urlsplit(before), urlsplit(after)
+    return (
+        old.hostname == new.hostname
+        and (old.scheme, new.scheme) == ("http", "https")
+        and (old.port or 80, new.port or 443) == (80, 443)
+    )

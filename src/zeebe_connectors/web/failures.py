@@ -1,0 +1,113 @@
+"""What the HTTP library raises goes in; an error with the contract's code and what really happened comes out.
+
+The official runtime tells almost every failure as `408`; diagrams rely on it, so the code stays. The message and
+`error.variables.reason` say more:
+
+    reason                code                   what happened
+    name-not-resolved     408                    the host's name does not resolve
+    refused               408                    nothing listens on the port
+    unreachable           408                    no route to the host
+    connect-timeout       408                    no connection within the connection timeout
+    read-timeout          408                    connected, then nothing came for the read timeout
+    deadline              408                    the job's own time is over
+    disconnected          408                    the connection was lost before the response was complete
+    proxy                 408                    the proxy cannot be reached, or refuses (then its status is the code)
+    protocol              500                    the answer is not HTTP, or cannot be decompressed
+    certificate           SSL_HANDSHAKE_FAILED   the server's certificate is not trusted, expired or for another name
+    tls                   SSL_HANDSHAKE_FAILED   any other TLS failure, such as a missing client certificate
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from contextlib import suppress
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+
+from zeebe_connectors.sdk.errors import ConnectorError, TransientError
+
+_NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTDOWN}
+
+
+def failure(error: BaseException, origin: str, *, connect: float | None, read: float | None) -> ConnectorError:
+    """The error to raise for what the HTTP library raised.
+
+    Args:
+        error: What was raised.
+        origin: Scheme, host and port that were called.
+        connect: The connection timeout, in seconds.
+        read: The read timeout, in seconds.
+    """
+    tls = _tls_error(error)
+    if tls is not None:
+        return _tls_failure(tls, origin)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _failure(str(error.status), "proxy", f"The proxy refused to connect to {origin} ({error.status})")
+    if isinstance(error, aiohttp.ClientConnectionError | TimeoutError):
+        return _failure("408", *_lost(error, origin, connect, read))
+    if isinstance(error, aiohttp.ClientPayloadError) and isinstance(error.__cause__, ContentEncodingError):
+        return _failure("500", "protocol", f"The response of {origin} cannot be decompressed as it says")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return _failure("500", "protocol", f"The answer of {origin} is not valid HTTP")
+    return _failure("408", *_lost(error, origin, connect, read))
+
+
+def _lost(error: BaseException, origin: str, connect: float | None, read: float | None) -> tuple[str, str]:
+    """Reason and message when there was no connection, or it did not last."""
+    match error:
+        case aiohttp.ClientProxyConnectionError():
+            return "proxy", f"The proxy cannot be reached, so {origin} was not called"
+        case aiohttp.ClientConnectorDNSError():
+            return "name-not-resolved", f"The host name of {origin} cannot be resolved. Check the url"
+        case aiohttp.ConnectionTimeoutError():
+            within = f" within {connect:g} s" if connect else ""
+            return "connect-timeout", f"No connection to {origin}{within}. Check host, port and firewall"
+        case aiohttp.SocketTimeoutError():
+            return "read-timeout", (
+                f"{origin} accepted the request and then sent nothing for {read or 0:g} s. It may have been carried "
+                "out; raise readTimeoutInSeconds if it needs longer"
+            )
+        case aiohttp.ClientConnectorError() if error.os_error.errno in _NO_ROUTE:
+            return "unreachable", f"There is no route to {origin}"
+        case aiohttp.ClientConnectorError():
+            return "refused", f"{origin} refused the connection. Is it up, is the port right?"
+        case TimeoutError():
+            return "deadline", f"{origin} did not answer completely within the job's time"
+        case _:
+            return "disconnected", f"The connection to {origin} was lost before the response was whole"
+
+
+def _failure(code: str, reason: str, message: str) -> ConnectorError:
+    return TransientError(code, message, variables={"reason": reason})
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | ssl.CertificateError | None:
+    """The TLS library's error inside, if there is one."""
+    seen = 0
+    while error is not None and seen < 8:
+        if isinstance(error, ssl.SSLError):
+            return error
+        inner = None
+        with suppress(AttributeError):
+            inner = getattr(error, "certificate_error", None) or error.os_error  # type: ignore[attr-defined]
+        error, seen = inner or error.__cause__ or error.__context__, seen + 1
+    return None
+
+
+def _tls_failure(error: ssl.SSLError, origin: str) -> ConnectorError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = error.verify_message or "it is not valid"
+        return ConnectorError(
+            "SSL_HANDSHAKE_FAILED",
+            f"The certificate of {origin} was not accepted: {why}. If its authority is your own, put that into "
+            "clientTls.trustedCertificate",
+            variables={"reason": "certificate"},
+        )
+    why = (error.reason or "handshake failed").replace("_", " ").lower()
+    return ConnectorError(
+        "SSL_HANDSHAKE_FAILED",
+        f"No TLS connection with {origin}: {why}. Check the port, and whether the server asks for a client certificate",
+        variables={"reason": "tls"},
+    )

@@ -1,0 +1,215 @@
+"""One HTTP message each way: what modelers wrote goes in, a request that is safe to put on the wire comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit
+
+from multidict import CIMultiDict
+
+from zeebe_connectors.sdk.errors import InputError
+
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_PORTS = {"http": 80, "https": 443}
+
+_CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+_FIELD_VALUE = re.compile(r"[^\r\n\0]*")
+
+# Framing belongs to the client: a wrong length or a second encoding would let one job write into another's request.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"})
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """One request, ready to send.
+
+    Args:
+        method: In capitals.
+        url: Absolute and encoded, without a fragment; see `encoded_url`.
+        headers: Names and values without line breaks; see `header_fields`.
+        body: The bytes to send; None sends no body.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def copy(self) -> HttpRequest:
+        """The same request with headers of its own, for a scheme to add credentials to."""
+        return HttpRequest(self.method, self.url, self.headers.copy(), self.body)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: all of a URL that may stand in a message."""
+        return origin_of(self.url)
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """One response, read to its end and decompressed.
+
+    Args:
+        status: Status code.
+        reason: Reason phrase, empty when the server sent none.
+        headers: Names as the server wrote them, and values.
+        body: The whole body.
+        url: Where it came from, after redirects.
+    """
+
+    status: int
+    reason: str
+    headers: list[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
+    url: str = field(repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, by its name in small letters."""
+        return next((value for known, value in self.headers if known.lower() == name), None)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that answered."""
+        return origin_of(self.url)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the port left out where it is the scheme's own."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _PORTS.get(parts.scheme) else "")
+
+
+def encoded_url(text: str, *, as_is: bool = False, name: str = "url") -> str:
+    """A URL for the wire: what may not stand in one is percent-encoded; an escape that stands there stays untouched.
+
+    Args:
+        text: As the modeler wrote it.
+        as_is: Send exactly this; then it must hold nothing that HTTP cannot carry.
+        name: Name of the input field, for messages.
+
+    Raises:
+        InputError: No http(s) URL with a host, or control characters in it.
+    """
+    text = text.strip()
+    parts = _split(text, name)
+    if as_is:
+        if _CONTROL.search(text):
+            raise InputError(
+                f"{name}: holds spaces or control characters, which HTTP cannot carry. "
+                "Encode them (a space is %20), or leave skipEncoding away"
+            )
+        return text.partition("#")[0]
+    head, _, rest = text.partition("#")[0].partition("://")
+    cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    host, tail = rest[:cut], rest[cut:]
+    if not host.isascii():
+        host = _ascii_host(host, parts, name)
+    if not _CLEAN.fullmatch(tail):
+        tail = _UNSAFE.sub(lambda found: quote(found.group(), safe=""), tail)
+    return f"{head.lower()}://{host}{tail or '/'}"
+
+
+def _split(text: str, name: str) -> SplitResult:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise InputError(f"{name}: holds control characters such as a line break; remove them")
+    try:
+        parts = urlsplit(text)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise InputError(f"{name}: is not a URL; check host and port, for example https://host:8443/path") from None
+    if parts.scheme.lower() not in _PORTS:
+        raise InputError(f"{name}: must begin with http:// or https://")
+    if not parts.hostname or not port_is_fine or re.search(r"[\s\\<>\"^`{|}%]", parts.hostname):
+        raise InputError(f"{name}: names no host that can be called; write it like https://host/path")
+    return parts
+
+
+def _ascii_host(authority: str, parts: SplitResult, name: str) -> str:
+    host = parts.hostname or ""
+    try:
+        import idna  # noqa: PLC0415 - needed for few hosts only
+
+        ascii_host = idna.encode(host, uts46=True).decode()
+    except Exception:  # noqa: BLE001 - whatever the library says, the host cannot be called
+        raise InputError(f"{name}: its host is not a valid domain name") from None
+    credentials, at, _ = authority.rpartition("@")
+    return f"{quote(credentials, safe=':%')}{at}{ascii_host}" + (f":{parts.port}" if parts.port else "")
+
+
+def with_query(url: str, fields: Iterable[tuple[str, str]]) -> str:
+    """Appends query parameters to whatever query the URL has."""
+    pairs = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in fields)
+    if not pairs:
+        return url
+    if "?" not in url:
+        return f"{url}?{pairs}"
+    return url + pairs if url.endswith(("?", "&")) else f"{url}&{pairs}"
+
+
+def text_of(value: Any) -> str:
+    """A value as text: text as it is, all else as JSON writes it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and text of every parameter: a list repeats its name, null leaves it out."""
+    return [
+        (str(name), text_of(item))
+        for name, value in values.items()
+        for item in (value if isinstance(value, list) else [value])
+        if item is not None
+    ]
+
+
+def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMultiDict[str]:
+    """Request headers: a list repeats its name, null leaves it out, framing headers are the client's own.
+
+    Raises:
+        InputError: `HEADER_INVALID` when a name is no header name or a value holds a line break.
+    """
+    headers: CIMultiDict[str] = CIMultiDict()
+    for key, value in values.items():
+        if not _TOKEN.fullmatch(key):
+            raise InputError(
+                f"{name}: {_shown(key)} is not a header name; use letters, digits and dashes", code="HEADER_INVALID"
+            )
+        if key.lower() in _FRAMING:
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                headers.add(key, header_value(text_of(item), f"{name}.{key}"))
+    return headers
+
+
+def header_value(text: str, name: str) -> str:
+    """The text, if it can be a header's value.
+
+    Raises:
+        InputError: `HEADER_INVALID` when it holds a line break or a NUL.
+    """
+    text = text.strip()
+    if not _FIELD_VALUE.fullmatch(text):
+        raise InputError(
+            f"{name}: holds a line break, which would start another header; remove it", code="HEADER_INVALID"
+        )
+    return text
+
+
+def _shown(key: str) -> str:
+    printable = key if key.isprintable() else key.encode("unicode_escape").decode()
+    return repr(printable[:40])

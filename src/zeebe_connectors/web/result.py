@@ -1,0 +1,217 @@
+"""A response goes in; what a process gets of it comes out, or the error that its status means."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import Field
+
+from zeebe_connectors.sdk.context import Context
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.fields import Hint, Model, When
+from zeebe_connectors.web.message import HttpResponse
+
+INLINE_LIMIT = 1536 * 1024
+_LONGEST_DELAY = 86_400.0
+_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+
+
+class Response(TypedDict):
+    """The answer of an HTTP service; all five keys are always there."""
+
+    status: Annotated[int, Field(description="Status code, such as 200.")]
+    headers: Annotated[
+        dict[str, str | list[str]],
+        Field(description="Headers as the server wrote them; one that came several times is a list."),
+    ]
+    body: Annotated[Any, Field(description="What the server sent, as the response format says; null when empty.")]
+    reason: Annotated[str | None, Field(description="Reason phrase, such as OK; null when the server sent none.")]
+    document: Annotated[
+        dict[str, Any] | None, Field(description="Reference to the stored response, for the format DOCUMENT.")
+    ]
+
+
+class ReturnFormat(Model):
+    """What becomes of the response's body."""
+
+    choice: Annotated[
+        Literal["AUTO", "JSON", "TEXT", "DOCUMENT"],
+        Hint(
+            label="Response format",
+            choices={
+                "AUTO": "Automatic",
+                "JSON": "JSON",
+                "TEXT": "Text",
+                "DOCUMENT": "Document",
+            },
+            tooltip="Automatic reads JSON objects and lists as such and everything else as text.",
+        ),
+    ] = "AUTO"
+    """How the response's body is read: as JSON, as text, or stored as a document whose reference is returned."""
+    encoding: Annotated[str, Hint(label="Encoding", when=When("choice", ("TEXT",)), form_default="UTF-8")] = "UTF-8"
+    """Character set of the text."""
+
+
+async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Context) -> Response:
+    """What the process gets.
+
+    Args:
+        response: Any response below 400.
+        wanted: How its body is read.
+        context: For creating a document.
+
+    Raises:
+        ConnectorError: `RESPONSE_NOT_JSON` when JSON was asked for and something else came.
+        PermanentError: `RESPONSE_TOO_LARGE` when JSON or text was asked for and does not fit into a variable.
+        InputError: The encoding is unknown.
+    """
+    body: Any = None
+    document: dict[str, Any] | None = None
+    match wanted.choice:
+        case "AUTO":
+            body = lenient_body(response.body)
+        case "JSON":
+            body = _json(response)
+        case "TEXT":
+            body = _text(response, wanted.encoding)
+        case "DOCUMENT":
+            kind = response.header("content-type")
+            stored = await context.documents.create(response.body, content_type=kind)
+            document = dict(stored.reference)
+    return {
+        "status": response.status,
+        "headers": header_values(response.headers),
+        "body": body,
+        "reason": response.reason or None,
+        "document": document,
+    }
+
+
+def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Headers for a variable: one value as text, several as a list, under the name that came first."""
+    values: dict[str, str | list[str]] = {}
+    names: dict[str, str] = {}
+    for name, value in headers:
+        known = names.setdefault(name.lower(), name)
+        before = values.get(known)
+        if before is None:
+            values[known] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            values[known] = [before, value]
+    return values
+
+
+def lenient_body(data: bytes) -> Any:
+    """A JSON object or list as such, blank as null, anything else as text, whatever the content type says."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data[:64].lstrip()[:1] in {b"{", b"["}:
+        with suppress(ValueError, RecursionError):
+            return json.loads(data, parse_constant=_no_number)
+    text = data.decode("utf-8", "replace")
+    return text if text.strip() else None
+
+
+def _check_size(response: HttpResponse) -> None:
+    if len(response.body) > INLINE_LIMIT:
+        raise PermanentError(
+            "RESPONSE_TOO_LARGE",
+            f"The response of {response.origin} has {len(response.body)} bytes; more than {INLINE_LIMIT} do not fit "
+            "into a variable. Choose the response format Document",
+            variables={"reason": "too-large", "limit": INLINE_LIMIT},
+        )
+
+
+def _json(response: HttpResponse) -> Any:
+    _check_size(response)
+    if not response.body.strip():
+        return None  # a 204 has no body, which is no error
+    try:
+        return json.loads(response.body, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        why = f"{error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "it is not valid"
+        raise ConnectorError(
+            "RESPONSE_NOT_JSON",
+            f"The response of {response.origin} (status {response.status}) is not JSON: {why}. Choose the response "
+            "format Automatic or Text if that is right",
+            variables={"response": _detail(response)},
+        ) from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _text(response: HttpResponse, encoding: str) -> str:
+    _check_size(response)
+    try:
+        return response.body.decode(encoding or "UTF-8", "replace")
+    except LookupError:
+        raise InputError(
+            "documentReturnFormat.encoding: is not a known character set; use a name such as UTF-8 or ISO-8859-1"
+        ) from None
+
+
+def status_error(
+    response: HttpResponse, *, what: str = "", detail: str | None = None, method: str | None = None
+) -> ConnectorError:
+    """The error that a status of 400 and more means; the code is the status as text.
+
+    Args:
+        response: The response.
+        what: Who answered, where it was not the service itself.
+        detail: What it said, if that is known and short.
+        method: Request method, for the message.
+    """
+    asked = f"{method} {response.origin}" if method else response.origin
+    message = f"{response.reason or '[no reason]'}: {what + ' ' if what else ''}{asked} answered {response.status}"
+    if detail:
+        message += f" ({detail})"
+    variables: dict[str, Any] = {"response": _detail(response)}
+    if what and detail:
+        variables["reason"] = detail
+    code = str(response.status)
+    if response.status in _BUSY:
+        return TransientError(code, message, variables=variables, delay=retry_after(response))
+    return ConnectorError(code, message, variables=variables)
+
+
+def _detail(response: HttpResponse) -> dict[str, Any]:
+    body = lenient_body(response.body) if len(response.body) <= INLINE_LIMIT else None
+    return {"headers": header_values(response.headers), "body": body}
+
+
+def retry_after(response: HttpResponse, now: float | None = None) -> float | None:
+    """Seconds to wait, of a `Retry-After` header in seconds or as a date; a day at most, None when there is none.
+
+    Args:
+        response: The response; a date is compared with its own `Date`, if it has one, so that clocks may differ.
+        now: Seconds since the epoch; the clock's when left out.
+    """
+    said = (response.header("retry-after") or "").strip()
+    if not said:
+        return None
+    seconds = _number(said)
+    if seconds is None:
+        end = _timestamp(said)
+        if end is None:
+            return None
+        start = _timestamp(response.header("date") or "")
+        seconds = end - (start if start is not None else time.time() if now is None else now)
+    return min(max(seconds, 0.0), _LONGEST_DELAY)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text.isascii() and text.replace(".", "", 1).isdecimal() else None
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,120 @@
+"""TLS settings of one job (PEM texts) go in, a context for the connection pool comes out."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.fields import Hint, Model, Secret
+
+
+class ClientTls(Model):
+    """A client certificate of one's own, and whom to trust instead of the system's authorities."""
+
+    client_certificate: Annotated[
+        str,
+        Hint(
+            label="Client certificate",
+            text=True,
+            secrets=True,
+            placeholder="-----BEGIN CERTIFICATE-----",
+            tooltip="The certificate, followed by its intermediates. Goes together with the private key.",
+        ),
+    ] = ""
+    """Certificate chain in PEM that this client shows to the server (mutual TLS)."""
+    client_private_key: Annotated[
+        Secret | None, Hint(label="Client private key", text=True, placeholder="{{secrets.CLIENT_KEY}}")
+    ] = None
+    """Private key in PEM (PKCS#1, PKCS#8 or EC, also encrypted)."""
+    private_key_password: Annotated[Secret | None, Hint(label="Password of the private key")] = None
+    """Only for an encrypted key."""
+    trusted_certificate: Annotated[
+        str,
+        Hint(
+            label="Trusted certificate",
+            text=True,
+            secrets=True,
+            placeholder="-----BEGIN CERTIFICATE-----",
+            tooltip="Leave empty to trust what the system trusts.",
+        ),
+    ] = ""
+    """Certificate authorities in PEM; only these are trusted then."""
+
+    def __bool__(self) -> bool:
+        return bool(self.client_certificate or self.client_private_key or self.trusted_certificate)
+
+    def key(self) -> tuple[object, ...]:
+        """What makes two settings differ, to keep one client each."""
+        return (self.client_certificate, self.client_private_key, self.private_key_password, self.trusted_certificate)
+
+    def context(self, *, name: str = "clientTls") -> ssl.SSLContext:
+        """A context with these settings.
+
+        Args:
+            name: Name of the input field, for messages.
+
+        Raises:
+            InputError: `TLS_MATERIAL_INVALID` when a text is not PEM, key and certificate do not fit together or the
+                password is wrong.
+        """
+        try:
+            context = ssl.create_default_context(cadata=self.trusted_certificate.strip() or None)
+        except (ssl.SSLError, ValueError):
+            raise InputError(
+                f"{name}.trustedCertificate: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END "
+                "CERTIFICATE with its line breaks",
+                code="TLS_MATERIAL_INVALID",
+            ) from None
+        context.set_alpn_protocols(["http/1.1"])
+        if self.client_certificate or self.client_private_key:
+            self._load(context, name)
+        return context
+
+    def _load(self, context: ssl.SSLContext, name: str) -> None:
+        if not (self.client_certificate and self.client_private_key):
+            lacking = "clientPrivateKey" if self.client_certificate else "clientCertificate"
+            raise InputError(
+                f"{name}.{lacking}: is missing; a client certificate needs its private key and the other way round",
+                code="TLS_MATERIAL_INVALID",
+            )
+        password = self.private_key_password.reveal() if self.private_key_password else ""
+        try:
+            with _files(self.client_certificate, self.client_private_key.reveal()) as (certificate, key):
+                context.load_cert_chain(certificate, key, password)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            raise InputError(
+                f"{name}: the client certificate cannot be used ({reason}). Check that certificate and key are PEM "
+                "texts with their line breaks, that they belong together, and the key's password",
+                code="TLS_MATERIAL_INVALID",
+            ) from None
+
+
+@contextmanager
+def _files(*texts: str) -> Iterator[list[str]]:
+    """Paths to texts, because OpenSSL's loader takes nothing else; in memory where the system can do that."""
+    handles: list[int] = []
+    paths: list[str] = []
+    try:
+        for text in texts:
+            if hasattr(os, "memfd_create"):
+                handle = os.memfd_create("pem", os.MFD_CLOEXEC)
+                paths.append(f"/proc/self/fd/{handle}")
+            else:
+                handle, path = tempfile.mkstemp()
+                paths.append(path)
+            handles.append(handle)
+            os.write(handle, text.strip().encode() + b"\n")
+        yield paths
+    finally:
+        for handle in handles:
+            os.close(handle)
+        if not hasattr(os, "memfd_create"):
+            for path in paths:
+                Path(path).unlink(missing_ok=True)
