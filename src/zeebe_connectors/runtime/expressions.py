@@ -296,7 +296,7 @@ def _create_document(pending: list[Content]) -> feel.HostFunction:
         given = value if isinstance(value, dict) else {"content": value}
         encoded = given.get("content", given.get("data"))
         if not isinstance(encoded, str):
-            raise ValueError("createDocument needs base64 text, or a context with content and name")
+            raise ValueError("createDocument needs base64 text, or a context with content and name")  # noqa: TRY004 - the engine turns ValueErrors into failures
         try:
             data = base64.b64decode("".join(encoded.split()), validate=True)
         except binascii.Error:
@@ -366,7 +366,7 @@ def _need(value: Any, kind: type, function: str, parameter: str) -> Any:
 
 def _number(value: Any, function: str, parameter: str) -> Any:
     if isinstance(value, bool) or not hasattr(value, "__int__"):
-        raise ValueError(f"{function}: the parameter {parameter} must be a number, but is {_kind(value)}")  # noqa: TRY004
+        raise ValueError(f"{function}: the parameter {parameter} must be a number, but is {_kind(value)}")
     return value
 
 

@@ -1,0 +1,60 @@
+# Everything that a developer runs. `make help` lists it; `make demo` and `make test` need Python >= 3.11, make and git only.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo dev test check generate bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## Show the main job on a real local Zeebe: a REST call, a mail, an error caught
+	@$(BIN)/zeebe-connectors demo
+
+dev: install ## Run engine, mail server and connectors; redeploy the diagrams of bpmn-examples/ as they change
+	@$(BIN)/zeebe-connectors dev bpmn-examples
+
+test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
+	$(BIN)/python -m pytest
+
+check: install format lint types stale unit ## The checks that take under two minutes
+
+format: install
+	$(BIN)/ruff format --check .
+
+lint: install
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest -m "not engine and not modeler and not slow"
+
+stale: install
+	$(BIN)/python -m zeebe_connectors.templates --check
+
+generate: install ## Write the element templates, the connectors' pages and the README's table anew
+	$(BIN)/python -m zeebe_connectors.templates
+
+bench: install ## Measure beside bare workers: jobs, mails, expressions
+	$(BIN)/python benchmarks/run.py
+
+feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
+	$(BIN)/python -m tests.feel.oracle.fuzz
+
+nightly: install ## A million random expressions
+	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]' --group dev
+	@touch $@
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis var tests/modeler/node_modules
