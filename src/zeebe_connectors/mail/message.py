@@ -1,0 +1,334 @@
+"""The bytes of one mail go in, a `Mail` comes out: addresses, bodies, calendar, attachments, and what was broken.
+
+`Mail.data` gives the official inbound email's keys with ours beside them. Whatever the bytes are, nothing raises.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+from zeebe_connectors.mail.headers import Address, addresses, date, message_ids
+from zeebe_connectors.mail.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.text import decode, header_text
+from zeebe_connectors.mail.tnef import SIGNATURE, parse_tnef
+
+MOST_BODY = 512 * 1024
+"""Characters of a body that become a variable; the engine takes a message of 4 MB at most, all variables included."""
+MOST_HEADERS = 64 * 1024
+"""Characters of all headers together that become a variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An attachment or an inline part.
+
+    Args:
+        name: File name, without any path; made up when the mail names none.
+        content_type: Media type without parameters.
+        data: The content.
+        content_id: What the HTML body calls it (`cid:`), without brackets.
+        inline: Whether it is shown within the body.
+    """
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+    content_id: str | None = None
+    inline: bool = False
+
+
+@dataclass(slots=True)
+class Mail:
+    """What a mail says."""
+
+    size: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    message_id: str | None = None
+    subject: str = ""
+    sender: Address | None = None
+    to: list[Address] = field(default_factory=list)
+    cc: list[Address] = field(default_factory=list)
+    reply_to: list[Address] = field(default_factory=list)
+    date: datetime | None = None
+    received: datetime | None = None
+    in_reply_to: str | None = None
+    references: list[str] = field(default_factory=list)
+    plain: str | None = None
+    html: str | None = None
+    calendar: str | None = None
+    parts: list[Part] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+
+    @property
+    def attachments(self) -> list[Part]:
+        """The parts that stand for themselves."""
+        return [part for part in self.parts if not part.inline]
+
+    @property
+    def inline(self) -> list[Part]:
+        """The parts that the body shows."""
+        return [part for part in self.parts if part.inline]
+
+    @property
+    def text(self) -> str:
+        """The plain body, or the HTML body's text when there is none."""
+        if self.plain is not None and self.plain.strip():
+            return self.plain
+        return html_text(self.html) if self.html else self.plain or ""
+
+    def data(self) -> dict[str, Any]:
+        """What expressions see, without the parts, which get their place when they are stored."""
+        return {
+            "messageId": self.message_id,
+            "subject": self.subject,
+            "fromAddress": self.sender.address if self.sender else None,
+            "fromName": self.sender.name if self.sender else None,
+            "to": [_person(person) for person in self.to],
+            "cc": [_person(person) for person in self.cc],
+            "replyTo": [_person(person) for person in self.reply_to],
+            "date": _iso(self.date),
+            "receivedDateTime": _iso(self.received),
+            "inReplyTo": self.in_reply_to,
+            "references": self.references,
+            "headers": [{"key": name, "value": value} for name, value in self.headers],
+            "size": self.size,
+            "plainTextBody": self.plain,
+            "htmlBody": self.html,
+            "text": self.text,
+            "calendar": self.calendar,
+            "attachments": [],
+            "inlineParts": [],
+            "errors": list(self.defects),
+        }
+
+
+def _person(address: Address) -> dict[str, str]:
+    return {"name": address.name, "address": address.address}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_mail(raw: bytes, *, received: datetime | None = None) -> Mail:
+    """Reads a mail.
+
+    Args:
+        raw: The message as the server gave it.
+        received: When the server got it, if it says so (IMAP's internal date); else the first `Received` header counts.
+    """
+    defects = Defects()
+    root = parse_entities(raw, defects)
+    mail = Mail(size=len(raw))
+    _read_headers(mail, root, defects)
+    mail.received = received or mail.received
+    _Reader(mail, defects).read(root)
+    mail.plain, mail.html = _cut(mail.plain, "plain text", defects), _cut(mail.html, "HTML", defects)
+    mail.calendar = _cut(mail.calendar, "calendar", defects)
+    mail.defects = list(defects)
+    return mail
+
+
+def _cut(text: str | None, name: str, defects: Defects) -> str | None:
+    if text is not None and len(text) > MOST_BODY:
+        defects.note(f"the {name} body is cut after {MOST_BODY} characters of {len(text)}")
+        return text[:MOST_BODY]
+    return text
+
+
+def _read_headers(mail: Mail, root: Entity, defects: Defects) -> None:
+    room = MOST_HEADERS
+    for name, raw in root.headers:
+        value = header_text(raw[:room])
+        room -= len(name) + len(value)
+        if room <= 0:
+            defects.note(f"headers are cut after {MOST_HEADERS} characters")
+            break
+        mail.headers.append((name, value))
+
+    def people(name: str) -> list[Address]:
+        return [address for key, raw in root.headers if key.lower() == name for address in addresses(raw)]
+
+    mail.subject = header_text(root.first("Subject") or b"")[:2000]
+    mail.sender = next(iter(people("from") or people("sender") or people("return-path")), None)
+    mail.to, mail.cc, mail.reply_to = people("to"), people("cc"), people("reply-to")
+    mail.date = date(root.first("Date") or b"")
+    mail.received = date((root.first("Received") or b"").rpartition(b";")[2])
+    mail.message_id = header_text(root.first("Message-ID") or b"")[:1000] or None
+    mail.references = message_ids(root.first("References") or b"")[:100]
+    replied = message_ids(root.first("In-Reply-To") or b"")
+    mail.in_reply_to = replied[0] if replied else None
+
+
+class _Reader:
+    """Walks a mail's tree and sorts its parts into bodies, attachments and inline parts."""
+
+    def __init__(self, mail: Mail, defects: Defects) -> None:
+        self.mail = mail
+        self.defects = defects
+        self.tnef: tuple[str | None, str | None] = (None, None)
+
+    def read(self, root: Entity) -> None:
+        plain, html = self._bodies(root, alone=True)
+        self.mail.plain = _joined(plain)
+        self.mail.html = _joined(html)
+        if not (self.mail.plain or "").strip() and not self.mail.html:  # the body travels in the winmail.dat
+            self.mail.plain, self.mail.html = self.tnef[0] or self.mail.plain, self.tnef[1]
+
+    def _bodies(self, entity: Entity, *, alone: bool = False) -> tuple[list[str], list[str]]:
+        """The plain and HTML bodies below an entity, in order; parts are put aside on the way."""
+        kind = entity.type.value
+        if entity.parts:
+            pairs = [self._bodies(part) for part in entity.parts]
+            if kind == "multipart/alternative":  # the last of each kind is the richest
+                plain = next((found for found, _ in reversed(pairs) if found), [])
+                html = next((found for _, found in reversed(pairs) if found), [])
+                return plain, html
+            return [text for found, _ in pairs for text in found], [text for _, found in pairs for text in found]
+        name = _name(entity)
+        if kind in {"text/plain", "text/html"} and _is_body(entity, name, alone=alone):
+            text = decode(entity.content(), entity.type.of.get("charset") or _charset_in_html(entity))
+            return ([text], []) if kind == "text/plain" else ([], [text])
+        if kind == "text/calendar":
+            text = decode(entity.content(), entity.type.of.get("charset") or "utf-8")
+            self.mail.calendar = self.mail.calendar or text
+            if not name and entity.disposition.value != "attachment":
+                return [], []
+        self._put_aside(entity, name)
+        return [], []
+
+    def _put_aside(self, entity: Entity, name: str) -> None:
+        kind = entity.type.value
+        data = entity.content()
+        if kind == "application/ms-tnef" or data.startswith(SIGNATURE):
+            tnef = parse_tnef(data)
+            if tnef is not None:
+                for attached in tnef.attachments:
+                    self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
+                self.tnef = (tnef.text, tnef.html)
+                return
+            self.defects.note("a winmail.dat cannot be read; it is an attachment as it is")
+        content_id = (entity.first("Content-ID") or b"").decode("ascii", "replace").strip().strip("<>") or None
+        shown = kind.startswith(("image/", "audio/", "video/")) or kind == "text/css"
+        inline = entity.disposition.value != "attachment" and (
+            (entity.disposition.value == "inline" and shown) or (content_id is not None and shown)
+        )
+        self._add(name, kind, data, content_id=content_id, inline=inline)
+
+    def _add(self, name: str, kind: str, data: bytes, *, content_id: str | None = None, inline: bool = False) -> None:
+        if not name:
+            name = self._made_up(kind, data)
+        self.mail.parts.append(Part(name, kind or "application/octet-stream", data, content_id, inline))
+
+    def _made_up(self, kind: str, data: bytes) -> str:
+        if kind == "message/rfc822":
+            subject = header_text(parse_entities(data[:65536], Defects()).first("Subject") or b"")
+            return f"{_plain_name(subject)[:100] or 'message'}.eml"
+        if kind == "message/delivery-status":
+            return "delivery-status.txt"
+        fallback = ".txt" if kind.startswith("text/") else ".bin"
+        return f"attachment-{len(self.mail.parts) + 1}{mimetypes.guess_extension(kind) or fallback}"
+
+
+def _is_body(entity: Entity, name: str, *, alone: bool) -> bool:
+    return entity.disposition.value != "attachment" and (alone or not name)
+
+
+def _joined(texts: list[str]) -> str | None:
+    if not texts:
+        return None
+    return "".join(text if index == 0 or texts[index - 1].endswith("\n") else "\r\n" + text
+                   for index, text in enumerate(texts))  # fmt: skip
+
+
+def _name(entity: Entity) -> str:
+    return _plain_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
+
+
+def _plain_name(name: str) -> str:
+    """A file name that is safe to show and to save: no path, no control or direction characters, at most 200 long."""
+    name = re.sub(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", name)
+    name = re.split(r"[/\\]", name)[-1].strip()
+    if name in {".", ".."}:
+        return ""
+    if len(name) > 200:
+        stem, dot, ending = name.rpartition(".")
+        name = f"{stem[: 199 - len(ending)]}.{ending}" if dot and len(ending) < 20 else name[:200]
+    return name
+
+
+def _type_of(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _charset_in_html(entity: Entity) -> str | None:
+    if entity.type.value != "text/html":
+        return None
+    match = re.search(
+        rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", entity.content()[:2048], re.IGNORECASE
+    )
+    return match[1].decode("ascii") if match else None
+
+
+_LINES = {
+    "p",
+    "div",
+    "br",
+    "tr",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "table",
+    "ul",
+    "ol",
+    "blockquote",
+    "pre",
+    "hr",
+}
+_HIDDEN = {"script", "style", "head", "title"}
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self.hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if tag in _HIDDEN:
+            self.hidden += 1
+        elif tag in _LINES:
+            self.pieces.append("\n")
+        elif tag in {"td", "th"}:
+            self.pieces.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _HIDDEN:
+            self.hidden = max(0, self.hidden - 1)
+        elif tag in _LINES:
+            self.pieces.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.pieces.append(re.sub(r"\s+", " ", data))
+
+
+def html_text(html: str) -> str:
+    """The text that a reader of the HTML sees: tags gone, blocks on lines of their own."""
+    parser = _Text()
+    try:
+        parser.feed(html[:MOST_BODY])
+        parser.close()
+    except (AssertionError, ValueError, RecursionError):  # the library's parser, on some broken declarations
+        return re.sub(r"<[^>]*>", " ", html[:MOST_BODY])
+    lines = (line.strip() for line in "".join(parser.pieces).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -1,0 +1,131 @@
+"""Bytes with a (possibly wrong) character set go in, text that JSON can carry comes out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import re
+
+_ALIASES = {
+    # What mailers write, and what they mean (the WHATWG encoding standard's reading where it has one).
+    "ansi_x3.4-1968": "cp1252",
+    "ansi_x3.110-1983": "cp1252",
+    "ascii": "cp1252",
+    "us-ascii": "cp1252",
+    "iso-8859-1": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso_8859-1": "cp1252",
+    "latin1": "cp1252",
+    "latin-1": "cp1252",
+    "iso-8859-9": "cp1254",
+    "iso-8859-11": "cp874",
+    "tis-620": "cp874",
+    "iso-8859-8-i": "iso-8859-8",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "x-gbk": "gb18030",
+    "cn-gb": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "ksc5601": "cp949",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "big5": "big5hkscs",
+    "utf8mb4": "utf-8",
+    "utf": "utf-8",
+    "unicode": "utf-16",
+    "unicode-1-1-utf-7": "utf-7",
+    "x-mac-roman": "mac-roman",
+    "macintosh": "mac-roman",
+}
+_NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape code or do not decode text
+    "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
+}  # fmt: skip
+_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
+_BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+def decode(data: bytes, charset: str | None) -> str:
+    """Decodes text; a wrong or unknown character set is guessed around, and nothing raises."""
+    for mark, codec in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if data.startswith(mark):
+            return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
+    known = _codec(charset)
+    # Plain ASCII and Latin declarations are often untrue: UTF-8 that decodes as such is never anything else.
+    for candidate in ("utf-8", known) if known == "cp1252" else (known, "utf-8"):
+        if candidate is not None:
+            try:
+                return clean(data.decode(candidate))
+            except (UnicodeError, LookupError, ValueError):
+                continue
+    return clean(data.decode(known or "cp1252", "replace"))
+
+
+def _codec(charset: str | None) -> str | None:
+    name = (charset or "us-ascii").strip(" \t\"'").lower()
+    name = _ALIASES.get(name, name)
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    if not getattr(info, "_is_text_encoding", True) or info.name.replace("_", "-") in _NOT_CHARACTER_SETS:
+        return None
+    return name
+
+
+def clean(text: str) -> str:
+    """Text without what JSON and databases refuse: lone surrogates and NUL."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def unbase64(data: bytes) -> bytes:
+    """Decodes base64, ignoring what does not belong there and what is missing at the end."""
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except (binascii.Error, ValueError):
+        pass
+    digits = _NOT_BASE64.sub(b"", data)
+    if len(digits) % 4 == 1:
+        digits = digits[:-1]
+    return base64.b64decode(digits + b"=" * (-len(digits) % 4))
+
+
+def header_text(raw: bytes) -> str:
+    """The text of a header: unfolded, 8-bit bytes guessed, encoded words (RFC 2047) decoded."""
+    return decode_words(decode(raw, None))
+
+
+def decode_words(text: str) -> str:
+    """Replaces the encoded words of RFC 2047; adjacent ones join, even inside a character."""
+    if "=?" not in text:
+        return text.strip()
+    text = _BETWEEN_WORDS.sub(r"\1", text)
+    pieces: list[str] = []
+    held, held_charset, end = b"", "", 0
+    for match in _WORD.finditer(text):
+        charset = match[1].partition("*")[0].lower()
+        if held and (match.start() != end or charset != held_charset):
+            pieces.append(decode(held, held_charset))
+            held = b""
+        pieces.append(text[end : match.start()])
+        encoded = match[3].encode("utf-8", "replace")
+        held += unbase64(encoded) if match[2] in "bB" else _unquote(encoded)
+        held_charset, end = charset, match.end()
+    if held:
+        pieces.append(decode(held, held_charset))
+    pieces.append(text[end:])
+    return re.sub(r"[\r\n]+[ \t]*", " ", "".join(pieces)).strip()
+
+
+def _unquote(data: bytes) -> bytes:
+    return binascii.a2b_qp(data, header=True)

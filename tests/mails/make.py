@@ -1,0 +1,742 @@
+"""Writes the nasty mails of this folder and `expected.json`, what each must become: `python tests/mails/make.py`.
+
+Each mail is written out as bytes because no library would write most of them. Expectations are written by hand, from
+the RFCs and from what mail programs show; a key that is absent is not compared. `attachments` and `inline` are lists of
+[name, type, content], where content is text, or a number of bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+MAILS: dict[str, tuple[bytes, dict[str, Any]]] = {}
+
+
+def mail(name: str, written: str | bytes, /, **expected: Any) -> None:
+    """Adds a mail, written with bare line feeds; they become CRLF unless the mail is given as bytes."""
+    raw = written if isinstance(written, bytes) else written.lstrip("\n").replace("\n", "\r\n").encode()
+    assert name not in MAILS
+    MAILS[name] = (raw, expected)
+
+
+def crlf(data: bytes) -> bytes:
+    return data.lstrip(b"\n").replace(b"\n", b"\r\n")
+
+
+TOP = "From: Ann <ann@example.test>\nTo: bob@example.test\nSubject: s\nMessage-ID: <1@example.test>\n"
+BTOP = TOP.encode()
+
+
+# --- Character sets -------------------------------------------------------------------------------------------------
+mail(
+    "plain",
+    TOP + "Date: Tue, 3 Nov 2026 10:00:00 +0100\n\nHello\nworld\n",
+    subject="s",
+    fromAddress="ann@example.test",
+    fromName="Ann",
+    to=["bob@example.test"],
+    plainTextBody="Hello\r\nworld\r\n",
+    htmlBody=None,
+    attachments=[],
+    messageId="<1@example.test>",
+    date="2026-11-03T09:00:00Z",
+    errors=0,
+)
+mail(
+    "charset-utf8-quoted-printable",
+    TOP + "Content-Type: text/plain; charset=utf-8\n"
+    "Content-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe =E2=82=AC a soft=\n break\n",
+    plainTextBody="Grüße € a soft break\r\n",
+)
+mail(
+    "charset-latin1-8bit",
+    crlf(BTOP + b"Content-Type: text/plain; charset=iso-8859-1\n\nGr\xfc\xdfe\n"),
+    plainTextBody="Grüße\r\n",
+)
+mail(
+    "charset-latin1-is-windows",
+    crlf(BTOP + b"Content-Type: text/plain; charset=iso-8859-1\n\n\x93quoted\x94 \x80 5\n"),
+    plainTextBody="“quoted” € 5\r\n",
+)
+mail(
+    "charset-latin1-declared-utf8-sent",
+    crlf(BTOP + b"Content-Type: text/plain; charset=iso-8859-1\n\n") + "Grüße".encode(),
+    plainTextBody="Grüße",
+)
+mail(
+    "charset-utf8-declared-latin1-sent",
+    crlf(BTOP + b"Content-Type: text/plain; charset=utf-8\n\nGr\xfc\xdfe"),
+    plainTextBody="Gr\ufffd\ufffde",
+)
+mail(
+    "charset-unknown",
+    crlf(BTOP + b"Content-Type: text/plain; charset=x-klingon\n\n") + "né".encode(),
+    plainTextBody="né",
+)
+mail("charset-none-8bit", crlf(BTOP) + b"\r\nGr\xfc\xdfe", plainTextBody="Grüße")
+mail(
+    "charset-gb2312-is-gb18030",
+    crlf(BTOP + b"Content-Type: text/plain; charset=gb2312\n\n") + "镕基 你好".encode("gb18030"),
+    plainTextBody="镕基 你好",
+)
+mail(
+    "charset-iso2022jp",
+    crlf(BTOP + b"Subject: x\nContent-Type: text/plain; charset=ISO-2022-JP\n\n") + "こんにちは".encode("iso2022_jp"),
+    plainTextBody="こんにちは",
+)
+mail(
+    "charset-shift-jis-windows",
+    crlf(BTOP + b"Content-Type: text/plain; charset=Shift_JIS\n\n") + "①㈱".encode("cp932"),
+    plainTextBody="①㈱",
+)
+mail(
+    "charset-ks-c-5601",
+    crlf(BTOP + b"Content-Type: text/plain; charset=ks_c_5601-1987\n\n") + "안녕".encode("cp949"),
+    plainTextBody="안녕",
+)
+mail(
+    "charset-koi8-r",
+    crlf(BTOP + b"Content-Type: text/plain; charset=koi8-r\n\n") + "Привет".encode("koi8-r"),
+    plainTextBody="Привет",
+)
+mail(
+    "charset-utf7",
+    TOP + "Content-Type: text/plain; charset=unicode-1-1-utf-7\n\nGr+APwA3w-e\n",
+    plainTextBody="Grüße\r\n",
+)
+mail(
+    "charset-utf16-base64",
+    TOP
+    + "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\n"
+    + base64.b64encode("Zürich".encode("utf-16")).decode()
+    + "\n",
+    plainTextBody="Zürich",
+)
+mail(
+    "charset-utf8-with-mark",
+    crlf(BTOP + b"Content-Type: text/plain; charset=utf-8\n\n") + "\ufeffné".encode(),
+    plainTextBody="né",
+)
+mail("charset-quoted-twice", TOP + "Content-Type: text/plain; charset=\"'utf-8'\"\n\nnaïve", plainTextBody="naïve")
+mail(
+    "charset-is-a-codec-that-is-none",
+    TOP + "Content-Type: text/plain; charset=base64\n\nSGVsbG8=",
+    plainTextBody="SGVsbG8=",
+)
+mail(
+    "charset-html-meta",
+    crlf(BTOP + b'Content-Type: text/html\n\n<html><meta charset="koi8-r"><p>') + "Привет</p>".encode("koi8-r"),
+    htmlBody='<html><meta charset="koi8-r"><p>Привет</p>',
+    text="Привет",
+    plainTextBody=None,
+)
+mail("nul-bytes", crlf(BTOP) + b"\r\na\0b", plainTextBody="ab")
+
+# --- Transfer encodings ---------------------------------------------------------------------------------------------
+mail("base64-broken", TOP + "Content-Transfer-Encoding: base64\n\nSGVs!!bG8g d29y bGQ", plainTextBody="Hello world")
+mail("base64-cut", TOP + "Content-Transfer-Encoding: base64\n\nSGVsbG8gd29ybGQhISEhI", plainTextBody="Hello world!!!!")
+mail(
+    "quoted-printable-broken",
+    TOP + "Content-Transfer-Encoding: quoted-printable\n\n100=% =ZZ =4",
+    plainTextBody="100=% =ZZ =4",
+)
+mail("encoding-unknown", TOP + "Content-Transfer-Encoding: x-strange\n\nHello", plainTextBody="Hello")
+mail("encoding-upper-case", TOP + "Content-Transfer-Encoding:   BASE64  \n\nSGVsbG8=", plainTextBody="Hello")
+mail(
+    "uuencoded-attachment",
+    TOP
+    + """Content-Type: application/octet-stream; name=cat.txt
+Content-Transfer-Encoding: x-uuencode
+Content-Disposition: attachment
+
+begin 644 cat.txt
+#0V%T
+`
+end
+""",
+    attachments=[["cat.txt", "application/octet-stream", "Cat"]],
+)
+
+# --- Headers --------------------------------------------------------------------------------------------------------
+mail(
+    "subject-encoded-words",
+    TOP.replace("Subject: s", "Subject: =?utf-8?B?R3LDvA==?= =?utf-8?Q?=C3=9Fe?= plain"),
+    subject="Grüße plain",
+)
+mail(
+    "subject-split-inside-a-character",
+    TOP.replace("Subject: s", "Subject: =?utf-8?B?R3LD?=\n =?utf-8?B?vMOf?="),
+    subject="Grüß",
+)
+mail(
+    "subject-word-with-spaces",
+    TOP.replace("Subject: s", "Subject: =?iso-8859-1?Q?Gr=FC=DFe an alle?="),
+    subject="Grüße an alle",
+)
+mail("subject-unknown-charset", TOP.replace("Subject: s", "Subject: =?x-unknown?Q?caf=C3=A9?="), subject="café")
+mail("subject-with-language", TOP.replace("Subject: s", "Subject: =?utf-8*de?Q?Stra=C3=9Fe?="), subject="Straße")
+mail("subject-broken-base64", TOP.replace("Subject: s", "Subject: =?utf-8?B?SGVsbG8?="), subject="Hello")
+mail("subject-raw-8bit", crlf(BTOP.replace(b"Subject: s", b"Subject: Gr\xfc\xdfe")) + b"\r\n", subject="Grüße")
+mail("subject-raw-utf8", TOP.replace("Subject: s", "Subject: ねこ"), subject="ねこ")
+mail(
+    "subject-folded",
+    TOP.replace("Subject: s", "Subject: a long\n subject\n\tin three"),
+    subject="a long subject in three",
+)
+mail(
+    "subject-smuggles-a-line",
+    TOP.replace("Subject: s", "Subject: =?utf-8?Q?a=0D=0ABcc:_x?="),
+    subject="a Bcc:_x".replace("_", " "),
+)
+mail("subject-twice", TOP + "Subject: second\n\nx", subject="s")
+mail(
+    "headers-missing",
+    "Received: from a by b; Tue, 3 Nov 2026 10:00:05 +0000\n\nHello",
+    subject="",
+    fromAddress=None,
+    to=[],
+    messageId=None,
+    plainTextBody="Hello",
+    receivedDateTime="2026-11-03T10:00:05Z",
+)
+mail("headers-only", TOP.rstrip("\n"), subject="s", plainTextBody="", fromAddress="ann@example.test")
+mail(
+    "no-headers",
+    b"just some text\r\nwithout any header",
+    subject="",
+    plainTextBody="just some text\r\nwithout any header",
+    errors=1,
+)
+mail("empty", b"", subject="", plainTextBody="", fromAddress=None)
+mail(
+    "header-without-colon",
+    TOP + "this line is no header\nX-After: yes\n\nbody",
+    plainTextBody="body",
+    subject="s",
+    errors=1,
+)
+mail(
+    "blank-line-missing",
+    TOP + "Hello there\nthis is the body: yes\n",
+    plainTextBody="Hello there\r\nthis is the body: yes\r\n",
+    errors=1,
+)
+mail(
+    "mbox-separator",
+    "From ann@example.test Tue Nov  3 10:00:00 2026\n" + TOP + "\nbody",
+    plainTextBody="body",
+    subject="s",
+)
+mail("line-feeds-only", (TOP + "\nline one\nline two\n").encode(), plainTextBody="line one\nline two\n", subject="s")
+mail("carriage-returns-only", (TOP + "\none\ntwo").replace("\n", "\r").encode(), plainTextBody="one\ntwo", subject="s")
+mail(
+    "huge-header", TOP + "X-Big: " + "x" * 200_000 + "\nX-Small: 1\n\nbody", plainTextBody="body", subject="s", errors=1
+)
+mail("many-headers", TOP + "".join(f"X-{i}: {i}\n" for i in range(5000)) + "\nbody", plainTextBody="body", subject="s")
+mail("date-nonsense", TOP + "Date: yesterday, about noon\n\nx", date=None)
+mail("date-obsolete", TOP + "Date: Tue, 03 Nov 26 10:00 EST\n\nx", date="2026-11-03T15:00:00Z")
+mail("date-year-out-of-range", TOP + "Date: Tue, 03 Nov 99999 10:00:00 +0000\n\nx", date=None)
+mail("message-id-odd", TOP.replace("<1@example.test>", "no brackets at all") + "\nx", messageId="no brackets at all")
+mail(
+    "references",
+    TOP + "In-Reply-To: <a@b>\nReferences: <x@y>\n <a@b>\n\nx",
+    inReplyTo="<a@b>",
+    references=["<x@y>", "<a@b>"],
+)
+
+# --- Addresses ------------------------------------------------------------------------------------------------------
+mail(
+    "from-with-comma-in-name",
+    TOP.replace("Ann <ann@example.test>", '"Doe, Jane" <jane@example.test>'),
+    fromName="Doe, Jane",
+    fromAddress="jane@example.test",
+)
+mail(
+    "from-encoded-name",
+    TOP.replace("Ann <", "=?utf-8?Q?J=C3=BCrgen=2C_M=2E?= <"),
+    fromName="Jürgen, M.",
+    fromAddress="ann@example.test",
+)
+mail(
+    "from-comment",
+    TOP.replace("Ann <ann@example.test>", "ann@example.test (Ann (the one))"),
+    fromName="Ann (the one)",
+    fromAddress="ann@example.test",
+)
+mail(
+    "from-spoofed-name",
+    TOP.replace("Ann <", '"boss@bank.test" <'),
+    fromName="boss@bank.test",
+    fromAddress="ann@example.test",
+)
+mail(
+    "from-unquoted-brackets",
+    TOP.replace("Ann <", "Ann [IT] (ext.) <"),
+    fromName="Ann [IT]",
+    fromAddress="ann@example.test",
+)
+mail("from-not-closed", TOP.replace("<ann@example.test>", "<ann@example.test"), fromAddress="ann@example.test")
+mail("from-missing-sender-there", TOP.replace("From:", "Sender:"), fromAddress="ann@example.test")
+mail(
+    "to-group",
+    TOP.replace("To: bob@example.test", "To: Team: bob@example.test, Eve <eve@example.test>;, c@example.test"),
+    to=["bob@example.test", "eve@example.test", "c@example.test"],
+)
+mail("to-undisclosed", TOP.replace("To: bob@example.test", "To: undisclosed-recipients:;"), to=[])
+mail(
+    "to-semicolons",
+    TOP.replace("To: bob@example.test", "To: bob@example.test; eve@example.test"),
+    to=["bob@example.test", "eve@example.test"],
+)
+mail("address-international", TOP.replace("ann@example.test", "żółw@例え.test"), fromAddress="żółw@例え.test")
+
+# --- Structure ------------------------------------------------------------------------------------------------------
+mail(
+    "alternative",
+    TOP
+    + """Content-Type: multipart/alternative; boundary=b
+
+This is a MIME message.
+--b
+Content-Type: text/plain
+
+plain
+--b
+Content-Type: text/html
+
+<p>rich</p>
+--b--
+epilogue
+""",
+    plainTextBody="plain",
+    htmlBody="<p>rich</p>",
+    attachments=[],
+)
+mail(
+    "html-only",
+    TOP + "Content-Type: text/html\n\n<html><head><style>p{}</style></head><body><p>One &amp; two</p><p>three</body>",
+    plainTextBody=None,
+    text="One & two\n\nthree",
+)
+mail(
+    "mixed-with-footer",
+    TOP
+    + """Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+body
+--b
+Content-Type: text/csv
+Content-Disposition: attachment; filename=list.csv
+
+a,b
+--b
+Content-Type: text/plain
+
+the list's footer
+--b--
+""",
+    plainTextBody="body\r\nthe list's footer",
+    attachments=[["list.csv", "text/csv", "a,b"]],
+)
+mail(
+    "related-inline-image",
+    TOP
+    + """Content-Type: multipart/related; boundary="=_r"
+
+--=_r
+Content-Type: multipart/alternative; boundary="=_r_a"
+
+--=_r_a
+Content-Type: text/plain
+
+p
+--=_r_a
+Content-Type: text/html
+
+<img src="cid:logo@x">
+--=_r_a--
+--=_r
+Content-Type: image/png; name="logo.png"
+Content-ID: <logo@x>
+Content-Disposition: inline; filename="logo.png"
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--=_r--
+""",
+    plainTextBody="p",
+    htmlBody='<img src="cid:logo@x">',
+    inline=[["logo.png", "image/png", 8]],
+    attachments=[],
+)
+mail(
+    "attachment-without-disposition",
+    TOP
+    + """Content-Type: multipart/mixed; boundary=b
+
+--b
+
+text
+--b
+Content-Type: application/pdf; name="a.pdf"
+Content-Transfer-Encoding: base64
+
+JVBERg==
+--b--
+""",
+    plainTextBody="text",
+    attachments=[["a.pdf", "application/pdf", "%PDF"]],
+)
+mail(
+    "single-part-attachment",
+    TOP + "Content-Type: application/pdf\nContent-Disposition: attachment; filename=a.pdf\n"
+    "Content-Transfer-Encoding: base64\n\nJVBERg==\n",
+    plainTextBody=None,
+    attachments=[["a.pdf", "application/pdf", "%PDF"]],
+)
+mail(
+    "nested-message",
+    TOP
+    + """Content-Type: multipart/mixed; boundary=b
+
+--b
+
+see below
+--b
+Content-Type: message/rfc822
+
+Subject: =?utf-8?Q?Inner_caf=C3=A9?=
+Content-Type: multipart/mixed; boundary=b2
+
+--b2
+
+inner text
+--b2--
+--b--
+""",
+    plainTextBody="see below",
+    attachments=[["Inner café.eml", "message/rfc822", None]],
+)
+mail(
+    "digest",
+    TOP + "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: one\n\nx\n--b\n\nSubject: two\n\ny\n--b--\n",
+    attachments=[
+        ["one.eml", "message/rfc822", "Subject: one\r\n\r\nx"],
+        ["two.eml", "message/rfc822", "Subject: two\r\n\r\ny"],
+    ],
+)
+mail(
+    "bounce",
+    TOP
+    + """Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+
+It could not be delivered.
+--b
+Content-Type: message/delivery-status
+
+Action: failed
+--b
+Content-Type: text/rfc822-headers
+
+Subject: lost
+--b--
+""",
+    plainTextBody="It could not be delivered.",
+    attachments=[
+        ["delivery-status.txt", "message/delivery-status", "Action: failed"],
+        ["attachment-2.txt", "text/rfc822-headers", "Subject: lost"],
+    ],
+)
+mail(
+    "calendar-invitation",
+    TOP
+    + """Content-Type: multipart/alternative; boundary=b
+
+--b
+
+You are invited
+--b
+Content-Type: text/calendar; method=REQUEST; charset=utf-8
+
+BEGIN:VCALENDAR
+END:VCALENDAR
+--b--
+""",
+    plainTextBody="You are invited",
+    calendar="BEGIN:VCALENDAR\r\nEND:VCALENDAR",
+    attachments=[],
+)
+mail(
+    "calendar-alone",
+    TOP + "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n",
+    calendar="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
+    plainTextBody=None,
+    attachments=[],
+)
+mail(
+    "signed",
+    TOP
+    + """Content-Type: multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=b
+
+--b
+Content-Type: text/plain
+
+signed text
+--b
+Content-Type: application/pkcs7-signature; name=smime.p7s
+Content-Disposition: attachment; filename=smime.p7s
+Content-Transfer-Encoding: base64
+
+MIIB
+--b--
+""",
+    plainTextBody="signed text",
+    attachments=[["smime.p7s", "application/pkcs7-signature", 3]],
+)
+mail(
+    "empty-body-with-attachment",
+    TOP
+    + """Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+
+--b
+Content-Disposition: attachment; filename=empty.bin
+
+--b--
+""",
+    plainTextBody="",
+    attachments=[["empty.bin", "text/plain", ""]],
+)
+
+# --- Broken structure -----------------------------------------------------------------------------------------------
+mail(
+    "boundary-not-closed",
+    TOP
+    + "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: text/plain; name=t.txt\n\ncut of",
+    plainTextBody="one",
+    attachments=[["t.txt", "text/plain", "cut of"]],
+    errors=1,
+)
+mail(
+    "boundary-missing",
+    TOP + "Content-Type: multipart/mixed\n\n--xyz\nContent-Type: text/plain\n\nguessed\n--xyz--\n",
+    plainTextBody="guessed",
+    errors=1,
+)
+mail(
+    "boundary-wrong",
+    TOP + "Content-Type: multipart/mixed; boundary=abc\n\n--xyz\nContent-Type: text/plain\n\nguessed\n--xyz--\n",
+    plainTextBody="guessed",
+    errors=1,
+)
+mail(
+    "boundary-never-used",
+    TOP + "Content-Type: multipart/mixed; boundary=abc\n\njust text\n",
+    plainTextBody="just text\r\n",
+    errors=1,
+)
+mail(
+    "boundary-is-a-prefix",
+    TOP
+    + """Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: multipart/alternative; boundary=bb
+
+--bb
+
+inner
+--bb--
+--b
+
+outer
+--b--
+""",
+    plainTextBody="inner\r\nouter",
+)
+mail(
+    "boundary-with-quotes-and-spaces",
+    TOP + "Content-Type: multipart/mixed; boundary=\"a b='c\"\n\n--a b='c  \n\nx\n--a b='c--\n",
+    plainTextBody="x",
+)
+mail(
+    "boundary-folded-parameter",
+    TOP + 'Content-Type: multipart/mixed;\n\tboundary*0="lo";\n\tboundary*1=ng\n\n--long\n\nx\n--long--\n',
+    plainTextBody="x",
+)
+mail("multipart-empty", TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b--\n", attachments=[], errors=1)
+mail(
+    "multipart-in-base64",
+    TOP
+    + "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n"
+    + base64.b64encode(b"--b\r\n\r\nhidden\r\n--b--\r\n").decode()
+    + "\n",
+    plainTextBody="hidden",
+    errors=1,
+)
+mail("content-type-nonsense", TOP + "Content-Type: text\n\nHello", plainTextBody="Hello", errors=1)
+mail(
+    "content-type-twice",
+    TOP + "Content-Type: text/plain\nContent-Type: text/html\n\n<b>",
+    plainTextBody="<b>",
+    htmlBody=None,
+)
+mail(
+    "content-type-with-comma",
+    TOP + "Content-Type: text/html; charset=utf-8; format=flowed; x\n\n<p>é</p>",
+    htmlBody="<p>é</p>",
+)
+mail(
+    "nested-deep",
+    TOP + "".join(f"Content-Type: multipart/mixed; boundary=b{i}\n\n--b{i}\n" for i in range(60)) + "\ndeep\n",
+    errors=2,
+)
+mail(
+    "parts-too-many", TOP + "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 1500 + "--b--\n", errors=1
+)
+
+
+# --- File names -----------------------------------------------------------------------------------------------------
+def named(title: str, headers: str | bytes, expected: str) -> None:
+    head = crlf(BTOP) + (headers if isinstance(headers, bytes) else headers.replace("\n", "\r\n").encode())
+    mail(title, head + b"\r\n\r\nx", attachments=[[expected, "application/pdf", "x"]])
+
+
+named(
+    "name-rfc2231",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename*=utf-8''%E2%82%AC%20rates.pdf",
+    "€ rates.pdf",
+)
+named(
+    "name-rfc2231-continued",
+    "Content-Type: application/pdf\nContent-Disposition: attachment;\n filename*0*=utf-8'de'Gr%C3;\n filename*1*=%BC;\n"
+    ' filename*2="%C3.pdf"',
+    "Grü%C3.pdf",
+)
+named(
+    "name-rfc2231-out-of-order",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename*1=b.pdf; filename*0=a",
+    "ab.pdf",
+)
+named(
+    "name-rfc2231-beats-plain",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename=\"_.pdf\"; filename*=UTF-8''%C3%A9.pdf",
+    "é.pdf",
+)
+named(
+    "name-encoded-word",
+    'Content-Type: application/pdf\nContent-Disposition: attachment; filename="=?utf-8?B?w6kucGRm?="',
+    "é.pdf",
+)
+named(
+    "name-raw-8bit",
+    b'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="Gr\xfc\xdfe.pdf"',
+    "Grüße.pdf",
+)
+named(
+    "name-without-quotes",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename=my report (1).pdf",
+    "my report (1).pdf",
+)
+named(
+    "name-with-path",
+    'Content-Type: application/pdf\nContent-Disposition: attachment; filename="..\\\\..\\\\etc/../evil.pdf"',
+    "evil.pdf",
+)
+named(
+    "name-with-direction-mark",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename*=utf-8''a%E2%80%AEfdp.exe",
+    "afdp.exe",
+)
+named(
+    "name-quote-not-closed",
+    'Content-Type: application/pdf\nContent-Disposition: attachment; filename="open.pdf',
+    "open.pdf",
+)
+named(
+    "name-only-in-content-type",
+    'Content-Type: application/pdf; name="only.pdf"\nContent-Disposition: attachment',
+    "only.pdf",
+)
+named("name-missing", "Content-Type: application/pdf\nContent-Disposition: attachment", "attachment-1.pdf")
+named(
+    "name-semicolon-inside",
+    'Content-Type: application/pdf\nContent-Disposition: attachment; filename="a;b.pdf"',
+    "a;b.pdf",
+)
+named(
+    "name-very-long",
+    "Content-Type: application/pdf\nContent-Disposition: attachment; filename=" + "n" * 400 + ".pdf",
+    "n" * 196 + ".pdf",
+)
+
+
+# --- TNEF -----------------------------------------------------------------------------------------------------------
+def attribute(kind: int, type_: int, value: bytes, level: int = 2) -> bytes:
+    return struct.pack("<BII", level, type_ << 16 | kind, len(value)) + value + struct.pack("<H", sum(value) & 0xFFFF)
+
+
+def long_name(name: str) -> bytes:
+    value = name.encode("utf-16-le") + b"\0\0"
+    return (
+        struct.pack("<I", 2)
+        + struct.pack("<HHI", 0x3, 0x0E20, 5)
+        + struct.pack("<HHII", 0x1F, 0x3707, 1, len(value))
+        + value
+        + b"\0" * (-len(value) % 4)
+    )
+
+
+TNEF = (
+    b"\x78\x9f\x3e\x22\x01\x00"
+    + attribute(0x9007, 6, struct.pack("<II", 1252, 0), 1)
+    + attribute(0x800C, 2, b"Text from Outlook\0", 1)
+    + attribute(0x9002, 6, b"\x01\x00" + b"\0" * 12)
+    + attribute(0x8010, 1, b"REPORT~1.TXT\0")
+    + attribute(0x800F, 6, b"content")
+    + attribute(0x9005, 6, long_name("Bericht für März.txt"))
+    + attribute(0x9002, 6, b"\x01\x00" + b"\0" * 12)
+    + attribute(0x8010, 1, b"b.bin\0")
+    + attribute(0x800F, 6, b"\1\2")
+)
+
+
+def winmail(data: bytes) -> str:
+    return (
+        TOP + "Content-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n"
+        "Content-Disposition: attachment; filename=winmail.dat\n\n" + base64.b64encode(data).decode() + "\n"
+    )
+
+
+OUTLOOK = [["Bericht für März.txt", "text/plain", "content"], ["b.bin", "application/octet-stream", "\1\2"]]
+mail("tnef", winmail(TNEF), attachments=OUTLOOK, plainTextBody="Text from Outlook")
+mail("tnef-cut", winmail(TNEF[:-6]), attachments=[OUTLOOK[0], ["b.bin", "application/octet-stream", ""]])
+mail("tnef-is-none", winmail(b"not tnef"), attachments=[["winmail.dat", "application/ms-tnef", "not tnef"]], errors=1)
+mail("body-too-large", TOP + "\n" + "0123456789abcdef" * 40_000, errors=1, subject="s")
+
+
+def main() -> None:
+    """Writes the files."""
+    for old in FOLDER.glob("*.eml"):
+        old.unlink()
+    for name, (raw, _) in MAILS.items():
+        (FOLDER / f"{name}.eml").write_bytes(raw)
+    expected = {name: wanted for name, (_, wanted) in sorted(MAILS.items())}
+    (FOLDER / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
