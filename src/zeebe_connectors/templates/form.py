@@ -162,9 +162,7 @@ class _Layout:
         order = {group.id: position for position, group in enumerate(groups)}
         shown.sort(key=lambda item: order[item.group])
         unticked = {condition.field for item in shown for condition in item.conditions if False in condition.values}
-        shown = [
-            replace(item, start=None) if item.start is False and item.id not in unticked else item for item in shown
-        ]
+        shown = [_ticked(item, unticked) for item in shown]
         form = Form(groups, tuple(_unique(shown)), accepted)
         self._check(form)
         return form
@@ -330,6 +328,13 @@ class _Layout:
             self.by_name = {
                 name: [_without_always(item, path, offered) for item in items] for name, items in self.by_name.items()
             }
+
+
+def _ticked(item: Field, unticked: set[str]) -> Field:
+    """A box that starts empty writes nothing, unless its `false` is required or a condition looks at it."""
+    if item.kind == "flag" and not item.start:
+        return replace(item, start=False if item.required or item.id in unticked else None)
+    return item
 
 
 def _without_always(item: Field, selector: str, offered: set[str]) -> Field:

@@ -1,0 +1,181 @@
+import json
+
+import pytest
+
+from zeebe_connectors.sdk.connector import DefinitionError
+from zeebe_connectors.templates.element_template import icon_url, sentences, template_text, templates_of
+from zeebe_connectors.templates.rules import broken_rules
+
+
+def properties(template):
+    return {item["id"]: item for item in template["properties"] if "id" in item}
+
+
+@pytest.fixture
+def template(order):
+    return templates_of(order)["sample-order"]
+
+
+def test_every_sample_keeps_the_rules(order, files, watch):
+    for connector in (order, files, watch):
+        for template in templates_of(connector).values():
+            assert broken_rules(template) == []
+
+
+def test_keys_stand_in_the_official_order(template):
+    assert list(template) == [
+        "$schema",
+        "name",
+        "id",
+        "description",
+        "keywords",
+        "version",
+        "category",
+        "appliesTo",
+        "elementType",
+        "engines",
+        "groups",
+        "properties",
+    ]
+
+
+def test_the_first_property_is_the_job_type(template):
+    assert template["properties"][0] == {
+        "value": "test:order:1",
+        "binding": {"type": "zeebe:taskDefinition", "property": "type"},
+        "type": "Hidden",
+    }
+
+
+def test_the_standard_groups_come_last(template):
+    assert [group["id"] for group in template["groups"]] == [
+        "server",
+        "authentication",
+        "payload",
+        "connector",
+        "output",
+        "error",
+        "retries",
+    ]
+
+
+def test_an_optional_input_may_stay_empty_on_every_broker(template):
+    for item in template["properties"]:
+        if item["binding"]["type"] == "zeebe:input" and not item.get("constraints", {}).get("notEmpty"):
+            assert item["optional"] is True, item["id"]
+
+
+def test_numbers_and_truth_values_take_expressions(template):
+    known = properties(template)
+    assert [(known[name]["type"], known[name]["feel"], known[name]["value"]) for name in ("port", "strict")] == [
+        ("Number", "optional", 443),
+        ("Boolean", "optional", True),
+    ]
+
+
+def test_lists_contexts_and_documents_must_be_expressions(template):
+    known = properties(template)
+    assert {"required"} == {known[name]["feel"] for name in ("items", "labels", "attachment")}
+
+
+def test_a_secret_shows_how_to_name_it(template):
+    value = properties(template)["authentication.value"]
+    assert value["placeholder"] == "{{secrets.NAME}}"
+    assert "{{secrets.NAME}}" in value["tooltip"]
+
+
+def test_nested_conditions_must_all_match(template):
+    assert properties(template)["authentication.place.headerName"]["condition"] == {
+        "allMatch": [
+            {"property": "authentication.type", "equals": "key", "type": "simple"},
+            {"property": "authentication.place.where", "equals": "header", "type": "simple"},
+        ]
+    }
+
+
+def test_headers_name_the_template_and_its_version(template):
+    known = properties(template)
+    assert ("1", template["id"]) == (known["version"]["value"], known["id"]["value"])
+
+
+def test_retries_stand_in_the_task_definition(template):
+    assert (
+        properties(template)["retryCount"]["binding"],
+        properties(template)["retryCount"]["value"],
+    ) == ({"type": "zeebe:taskDefinition", "property": "retries"}, "3")
+
+
+def test_an_inbound_connector_has_a_template_per_place(watch):
+    made = templates_of(watch)
+    assert [f"sample-watch-{place}" for place in ("start", "message-start", "intermediate", "boundary", "receive")] == [
+        *made
+    ]
+    assert len({template["id"] for template in made.values()}) == 5
+    assert made["sample-watch-message-start"]["elementType"] == {
+        "value": "bpmn:StartEvent",
+        "eventDefinition": "bpmn:MessageEventDefinition",
+    }
+    assert "correlation" not in [group["id"] for group in made["sample-watch-start"]["groups"]]
+
+
+def test_the_text_is_json_with_a_final_newline(template):
+    text = template_text(template)
+    assert template == json.loads(text)
+    assert text.endswith("}\n")
+
+
+def test_an_icon_that_is_too_large_is_refused(tmp_path):
+    icon = tmp_path / "icon.svg"
+    icon.write_text("<svg>" + "x" * 8000 + "</svg>")
+    with pytest.raises(DefinitionError, match="the limit is 8192"):
+        icon_url(icon)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "rest"),
+    [
+        ("One.", "One", ""),
+        ("One. Two.", "One", "Two."),
+        ("Such as e.g. Two. Three.", "Such as e.g. Two", "Three."),
+        ("Version 1.5 of it", "Version 1.5 of it", ""),
+        ("", "", ""),
+    ],
+)
+def test_the_first_sentence_stands_below_the_field(text, first, rest):
+    assert (first, rest) == sentences(text)
+
+
+def broken(template, change):
+    copy = json.loads(json.dumps(template))
+    change(copy, properties(copy))
+    return broken_rules(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda t, p: t.update({"$schema": "other"}), "$schema must be the unversioned address"),
+        (lambda t, p: t.update(version="1"), "version must be a whole number"),
+        (lambda t, p: t.pop("elementType"), "elementType is missing"),
+        (lambda t, p: t["groups"].append({"id": "spare", "label": "Spare"}), "the group spare has no property"),
+        (lambda t, p: p["host"].update(group="nowhere"), "the group nowhere is not declared"),
+        (lambda t, p: p["host"].pop("group"), "host is shown but in no group"),
+        (lambda t, p: p["host"].update(id="port"), "the id port stands 2 times"),
+        (lambda t, p: p["importance"].update(value="no"), "the default of importance is no choice"),
+        (lambda t, p: p["importance"].update(choices=[]), "importance needs choices, each once"),
+        (lambda t, p: p["port"].update(constraints={"notEmpty": True}), "port is optional and has a constraint that"),
+        (lambda t, p: p["labels"].pop("optional"), "labels may stay empty without being optional"),
+        (lambda t, p: t["properties"].reverse(), "reason depends on strict, which does not come before it"),
+        (lambda t, p: p["reason"]["condition"].update(equals="true"), "reason compares the Boolean strict"),
+        (
+            lambda t, p: p["authentication.value"]["condition"].update(equals="no"),
+            "authentication.value depends on a choice that authentication.type does not have",
+        ),
+        (lambda t, p: p["version"].update(value="2"), "the header elementTemplateVersion differs"),
+        (lambda t, p: t.update(id="other"), "the header elementTemplateId differs"),
+        (lambda t, p: p["port"].update(binding=p["host"]["binding"]), "port is bound to the same host as another"),
+        (lambda t, p: t["groups"].append(t["groups"][0]), "the group server is declared 2 times"),
+    ],
+)
+def test_a_broken_rule_is_named(template, change, problem):
+    assert any(line.startswith(problem) for line in broken(template, change))
