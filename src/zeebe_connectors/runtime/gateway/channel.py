@@ -1,0 +1,240 @@
+"""Cluster settings go in; an open gRPC channel, and the metadata that identifies us in each call, come out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import grpc.aio
+
+from zeebe_connectors._version import __version__
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.gateway import GatewayError
+
+logger = logging.getLogger(__name__)
+
+LARGEST_MESSAGE = 128 * 1024 * 1024
+"""Bytes of an answer. gRPC's own 4 MiB are met by a batch of ordinary jobs, which then looks like a busy engine."""
+TOKEN_TIMEOUT = 10.0
+DEFAULT_LIFETIME = 300.0
+"""Seconds that a token without `expires_in` is taken to live; RFC 6749 only recommends to send it."""
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+def open_channel(settings: ClusterSettings, *, window: int | None = None) -> grpc.aio.Channel:
+    """Opens a channel of its own connection; it connects by itself, and again after each loss.
+
+    Args:
+        settings: Where and how.
+        window: Bytes that the other side may send ahead of our reading; gRPC decides when left out.
+
+    Raises:
+        OSError: A certificate's file cannot be read any more.
+    """
+    options: list[tuple[str, Any]] = [
+        ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+        ("grpc.max_send_message_length", -1),
+        # As the official clients do. A gateway refuses pings more often than every 30 s.
+        ("grpc.keepalive_time_ms", 45_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # gRPC's own default waits up to two minutes after an outage.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        # The worker retries, and knows until when.
+        ("grpc.enable_retries", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.primary_user_agent", f"zeebe-connectors/{__version__}"),
+    ]
+    if window is not None:
+        options += [("grpc.http2.lookahead_bytes", window), ("grpc.http2.bdp_probe", 0)]
+    if settings.authority:
+        options.append(("grpc.default_authority", settings.authority))
+    if not settings.secure:
+        return grpc.aio.insecure_channel(settings.address, options=options)
+    if settings.authority:
+        options.append(("grpc.ssl_target_name_override", settings.authority))
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=settings.ca.read_bytes() if settings.ca else None,
+        private_key=settings.key.read_bytes() if settings.key else None,
+        certificate_chain=settings.certificate.read_bytes() if settings.certificate else None,
+    )
+    return grpc.aio.secure_channel(settings.address, credentials, options=options)
+
+
+class Credentials(Protocol):
+    """What identifies us in each call."""
+
+    async def metadata(self) -> Metadata | None:
+        """The headers of a call.
+
+        Raises:
+            GatewayError: There are none for now, with the reason.
+        """
+        ...
+
+    def refused(self) -> None:
+        """The gateway did not accept the last ones."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends what runs in the background."""
+        ...
+
+
+def credentials(settings: ClusterSettings) -> Credentials:
+    """What the settings ask for: a token, a user and password, or nothing."""
+    if settings.auth == "oidc":
+        return TokenSource(settings)
+    if settings.auth == "basic":
+        pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
+        return FixedCredentials((("authorization", f"Basic {pair}"),))
+    return FixedCredentials(None)
+
+
+class FixedCredentials:
+    """The same headers for each call."""
+
+    def __init__(self, metadata: Metadata | None) -> None:
+        self._metadata = metadata
+
+    async def metadata(self) -> Metadata | None:
+        """See `Credentials.metadata`."""
+        return self._metadata
+
+    def refused(self) -> None:
+        """Nothing can be renewed."""
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
+
+
+class TokenSource:
+    """Tokens by OAuth 2.0 client credentials (RFC 6749, section 4.4), for self-managed clusters and Camunda's cloud.
+
+    A token is renewed in the background when three quarters of its life are over, one request at a time. Without a
+    valid token, calls share one request and its outcome; while the endpoint fails it is asked again after 1 s, later
+    up to 60 s, and calls in between fail at once with its last error.
+    """
+
+    def __init__(self, settings: ClusterSettings, *, timeout: float = TOKEN_TIMEOUT) -> None:
+        self._url = settings.token_url
+        self._form = {
+            "grant_type": "client_credentials",
+            "client_id": settings.client_id,
+            "client_secret": settings.client_secret,
+            **({"audience": settings.audience} if settings.audience else {}),
+            **({"scope": settings.scope} if settings.scope else {}),
+        }
+        self._secret = settings.client_secret
+        self._timeout = timeout
+        self._metadata: Metadata | None = None
+        self._got_at = 0.0
+        self._renew_at = 0.0
+        self._ends_at = 0.0
+        self._request: asyncio.Task[None] | None = None
+        self._error: GatewayError | None = None
+        self._failures = 0
+        self._not_before = 0.0
+
+    async def metadata(self) -> Metadata | None:
+        """See `Credentials.metadata`."""
+        now = time.monotonic()
+        if now < self._renew_at:
+            return self._metadata
+        request = self._renewing(now)
+        if now < self._ends_at:
+            return self._metadata
+        if request is not None:
+            # Shielded, for others wait for it too.
+            await asyncio.shield(request)
+        if time.monotonic() < self._ends_at:
+            return self._metadata
+        error = self._error or GatewayError("UNAUTHENTICATED", "there is no valid token")
+        raise GatewayError(error.status, error.message)
+
+    def refused(self) -> None:
+        """Has a new token fetched, unless the refused one is so young that it cannot be the reason."""
+        if time.monotonic() - self._got_at > 10.0:
+            self._renew_at = self._ends_at = 0.0
+
+    async def aclose(self) -> None:
+        """Ends a request under way."""
+        if self._request is not None:
+            self._request.cancel()
+            await asyncio.wait([self._request])
+
+    def _renewing(self, now: float) -> asyncio.Task[None] | None:
+        if self._request is None or self._request.done():
+            if now < self._not_before:
+                return None
+            self._request = asyncio.create_task(self._renew(), name="renew the cluster's token")
+        return self._request
+
+    async def _renew(self) -> None:
+        try:
+            token, lifetime = await self._fetch()
+        except GatewayError as error:
+            pause = min(60.0, 2.0**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load needs no secrecy
+            self._failures = min(self._failures + 1, 10)
+            self._not_before = time.monotonic() + pause
+            self._error = error
+            logger.warning("%s; next attempt in %.1f s at the earliest", error.message, pause)
+        else:
+            now = time.monotonic()
+            self._metadata = (("authorization", f"Bearer {token}"),)
+            self._got_at = now
+            self._renew_at = now + lifetime * 0.75
+            self._ends_at = now + lifetime - min(10.0, lifetime * 0.1)
+            self._failures = 0
+            self._error = None
+
+    async def _fetch(self) -> tuple[str, float]:
+        # Most clusters need no token; those that do pay for the import.
+        import aiohttp  # noqa: PLC0415
+
+        where = f"token endpoint {self._url}"
+        try:
+            async with (
+                aiohttp.ClientSession(trust_env=True, timeout=aiohttp.ClientTimeout(total=self._timeout)) as session,
+                session.post(self._url, data=self._form, allow_redirects=False) as response,
+            ):
+                status = response.status
+                try:
+                    answer = await response.json(content_type=None)
+                except ValueError:
+                    answer = None
+        except TimeoutError:
+            raise GatewayError("UNAVAILABLE", f"{where}: no answer within {self._timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise GatewayError("UNAVAILABLE", f"{where}: cannot be reached ({type(error).__name__})") from None
+        if status >= 500:
+            raise GatewayError("UNAVAILABLE", f"{where}: HTTP {status}")
+        if status != 200 or not isinstance(answer, dict):
+            raise GatewayError("UNAUTHENTICATED", f"{where}: HTTP {status}{self._reason(answer)}")
+        token = answer.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise GatewayError("UNAUTHENTICATED", f"{where}: the answer holds no access_token")
+        return token, _seconds(answer.get("expires_in"))
+
+    def _reason(self, answer: object) -> str:
+        """The error that RFC 6749 (section 5.2) lets the endpoint give."""
+        if not isinstance(answer, Mapping):
+            return ""
+        words = [str(answer[name])[:200] for name in ("error", "error_description") if answer.get(name)]
+        text = ": ".join(words)
+        return f" ({text.replace(self._secret, '***') if self._secret else text})" if text else ""
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type] # some endpoints send it as text
+    except (TypeError, ValueError):
+        return DEFAULT_LIFETIME
+    return seconds if seconds > 0 else DEFAULT_LIFETIME

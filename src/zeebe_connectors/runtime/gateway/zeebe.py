@@ -1,0 +1,272 @@
+"""The gateway's methods go in, gRPC calls to a real Zeebe go out, on pyzeebe's generated messages."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import random
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import grpc.aio
+from pyzeebe.proto import gateway_pb2 as pb
+from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
+
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology
+from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, open_channel
+from zeebe_connectors.sdk.context import Job
+
+STREAM_LIFETIME = 8 * 3600.0
+"""Seconds after which a stream is renewed, so that its load may move to another gateway; as official clients do."""
+STREAM_WINDOW = 16 * 1024
+"""Bytes of pushed jobs that may wait unread; what is beyond, the engine keeps for whoever polls."""
+
+
+class ZeebeGateway:
+    """A `Gateway` to a real Zeebe.
+
+    Make it inside a running event loop. Streams have a connection of their own, with a small window, because a worker
+    at capacity does not read them and the jobs on the way grow old.
+
+    Args:
+        settings: The cluster.
+        timeout: Seconds for each command; a poll gets them in addition to the time it waits.
+    """
+
+    def __init__(self, settings: ClusterSettings, *, timeout: float = 10.0) -> None:
+        self.settings = settings
+        self._timeout = timeout
+        self._credentials: Credentials = credentials(settings)
+        self._channel = open_channel(settings)
+        self._stub: Any = GatewayStub(self._channel)
+        self._stream_channel: grpc.aio.Channel | None = None
+        self._clock = _EngineClock()
+
+    async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
+        """See `Gateway.activate`."""
+        request = pb.ActivateJobsRequest(
+            type=activation.type,
+            worker=activation.worker,
+            timeout=_milliseconds(activation.timeout),
+            maxJobsToActivate=most,
+            fetchVariable=activation.variables,
+            requestTimeout=_milliseconds(wait) if wait > 0 else -1,
+            tenantIds=activation.tenants,
+        )
+        metadata = await self._credentials.metadata()
+        jobs: list[Job] = []
+        try:
+            async for answer in self._stub.ActivateJobs(
+                request, timeout=max(0.0, wait) + self._timeout, metadata=metadata
+            ):
+                # The engine answers as soon as it has activated, so the deadline needs no comparing of clocks.
+                now = time.monotonic()
+                for job in answer.jobs:
+                    self._clock.saw_fresh(job.deadline / 1000 - activation.timeout, now)
+                    jobs.append(_job(job, now + activation.timeout))
+        except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
+            if not jobs or isinstance(error, asyncio.CancelledError):
+                self._refused(error)
+            # Jobs that arrived before the error are ours; the next poll meets the error again if it lasts.
+        return jobs
+
+    async def stream(self, activation: Activation) -> AsyncGenerator[Job, None]:
+        """See `Gateway.stream`."""
+        request = pb.StreamActivatedJobsRequest(
+            type=activation.type,
+            worker=activation.worker,
+            timeout=_milliseconds(activation.timeout),
+            fetchVariable=activation.variables,
+            tenantIds=activation.tenants,
+        )
+        if self._stream_channel is None:
+            self._stream_channel = open_channel(self.settings, window=STREAM_WINDOW)
+        lifetime = STREAM_LIFETIME * random.uniform(0.9, 1.0)  # noqa: S311 - spreading load needs no secrecy
+        ends = time.monotonic() + lifetime
+        metadata = await self._credentials.metadata()
+        call = GatewayStub(self._stream_channel).StreamActivatedJobs(request, timeout=lifetime, metadata=metadata)
+        try:
+            while True:
+                try:
+                    job = await call.read()
+                except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
+                    if time.monotonic() >= ends and not isinstance(error, asyncio.CancelledError):
+                        return
+                    self._refused(error)
+                if job is grpc.aio.EOF:
+                    return
+                now = time.monotonic()
+                age = self._clock.age(job.deadline / 1000 - activation.timeout, now)
+                yield _job(job, now + activation.timeout - age)
+        finally:
+            call.cancel()
+
+    async def complete(self, job: int, payload: str) -> None:
+        """See `Gateway.complete`."""
+        await self._call(self._stub.CompleteJob, pb.CompleteJobRequest(jobKey=job, variables=payload))
+
+    async def fail(self, job: int, *, retries: int, message: str, backoff: float, payload: str) -> None:
+        """See `Gateway.fail`."""
+        request = pb.FailJobRequest(
+            jobKey=job,
+            retries=retries,
+            errorMessage=message,
+            retryBackOff=_milliseconds(backoff),
+            variables=payload if payload != "{}" else "",
+        )
+        await self._call(self._stub.FailJob, request)
+
+    async def throw(self, job: int, *, code: str, message: str, payload: str) -> None:
+        """See `Gateway.throw`."""
+        request = pb.ThrowErrorRequest(jobKey=job, errorCode=code, errorMessage=message, variables=payload)
+        await self._call(self._stub.ThrowError, request)
+
+    async def update_timeout(self, job: int, seconds: float) -> None:
+        """See `Gateway.update_timeout`."""
+        request = pb.UpdateJobTimeoutRequest(jobKey=job, timeout=_milliseconds(seconds))
+        await self._call(self._stub.UpdateJobTimeout, request)
+
+    async def publish(
+        self, name: str, *, correlation_key: str, message_id: str, time_to_live: float, payload: str, tenant: str
+    ) -> int:
+        """See `Gateway.publish`."""
+        request = pb.PublishMessageRequest(
+            name=name,
+            correlationKey=correlation_key,
+            messageId=message_id,
+            timeToLive=_milliseconds(time_to_live),
+            variables=payload,
+            tenantId=tenant,
+        )
+        return int((await self._call(self._stub.PublishMessage, request)).key)
+
+    async def create_instance(self, process: str, *, version: int = -1, payload: str = "{}", tenant: str = "") -> int:
+        """See `Gateway.create_instance`."""
+        request = pb.CreateProcessInstanceRequest(
+            bpmnProcessId=process, version=version, variables=payload, tenantId=tenant
+        )
+        return int((await self._call(self._stub.CreateProcessInstance, request)).processInstanceKey)
+
+    async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
+        """See `Gateway.deploy`; decisions and forms are deployed too, but only processes are told."""
+        request = pb.DeployResourceRequest(
+            resources=[pb.Resource(name=name, content=content) for name, content in resources.items()], tenantId=tenant
+        )
+        answer = await self._call(self._stub.DeployResource, request)
+        return [
+            Deployed(
+                bpmn_process_id=deployment.process.bpmnProcessId,
+                version=deployment.process.version,
+                process_definition_key=deployment.process.processDefinitionKey,
+                resource_name=deployment.process.resourceName,
+            )
+            for deployment in answer.deployments
+            if deployment.HasField("process")
+        ]
+
+    async def topology(self) -> Topology:
+        """See `Gateway.topology`; a partition is healthy when its leader says so."""
+        answer = await self._call(self._stub.Topology, pb.TopologyRequest())
+        healthy = {
+            partition.partitionId
+            for broker in answer.brokers
+            for partition in broker.partitions
+            if partition.role == pb.Partition.LEADER and partition.health == pb.Partition.HEALTHY
+        }
+        return Topology(
+            version=answer.gatewayVersion,
+            brokers=len(answer.brokers),
+            partitions=answer.partitionsCount,
+            healthy_partitions=len(healthy),
+        )
+
+    async def aclose(self) -> None:
+        """Closes the connections; calls under way fail."""
+        await self._credentials.aclose()
+        await self._channel.close()
+        if self._stream_channel is not None:
+            await self._stream_channel.close()
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        metadata = await self._credentials.metadata()
+        try:
+            return await method(request, timeout=self._timeout, metadata=metadata)
+        except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
+            self._refused(error)
+
+    def _refused(self, error: BaseException) -> NoReturn:
+        """Raises what a caller understands in place of gRPC's own."""
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise error
+            # A closed channel cancels its calls, which nobody asked for in this task.
+            raise GatewayError("CANCELLED", "the connection was closed") from None
+        if isinstance(error, grpc.aio.AioRpcError):
+            status = error.code().name
+            if status == "UNAUTHENTICATED":
+                self._credentials.refused()
+            raise GatewayError(status, error.details() or "no details given") from None
+        raise GatewayError("UNAVAILABLE", f"the connection cannot be used ({type(error).__name__})") from None
+
+
+class _EngineClock:
+    """Tells how old a pushed job is, although the engine's clock may be wrong by any amount.
+
+    A job carries when the engine activated it, by the engine's clock. The difference to ours is the clocks' offset plus
+    the way here plus the time that the job waited unread. Polled jobs never wait, so they show the offset; between them
+    the smallest difference of the last minutes does.
+    """
+
+    PERIOD = 600.0
+
+    def __init__(self) -> None:
+        self._offset = float("inf")
+        self._next_offset = float("inf")
+        self._until = 0.0
+
+    def saw_fresh(self, activated: float, now: float) -> None:
+        self._offset = self._next_offset = now - activated
+        self._until = now + self.PERIOD
+
+    def age(self, activated: float, now: float) -> float:
+        difference = now - activated
+        if now >= self._until:
+            # Forget what is old: if the engine's clock was set back, jobs would look old for ever.
+            self._offset, self._next_offset = self._next_offset, float("inf")
+            self._until = now + self.PERIOD
+        self._next_offset = min(self._next_offset, difference)
+        self._offset = min(self._offset, difference)
+        return difference - self._offset
+
+
+def _job(job: Any, deadline: float) -> Job:
+    return Job(
+        key=job.key,
+        type=job.type,
+        variables=job.variables,
+        headers=_headers(job.customHeaders),
+        retries=job.retries,
+        deadline=deadline,
+        process_instance_key=job.processInstanceKey,
+        process_definition_key=job.processDefinitionKey,
+        process_definition_version=job.processDefinitionVersion,
+        bpmn_process_id=job.bpmnProcessId,
+        element_id=job.elementId,
+        element_instance_key=job.elementInstanceKey,
+        tenant_id=job.tenantId or "<default>",
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _headers(text: str) -> Mapping[str, str]:
+    """Headers stand in the diagram, so all jobs of a task have the same text: parsed once, and read-only."""
+    return MappingProxyType(json.loads(text) if text else {})
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
