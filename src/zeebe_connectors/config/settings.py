@@ -165,7 +165,7 @@ def normalized(name: str) -> str:
 def _per_connector(environment: Environment, what: str) -> dict[str, str]:
     found = {}
     for name in environment:
-        match = re.fullmatch(rf"CONNECTOR_(?!OUTBOUND|INBOUND|HTTP|HTTPS)(\w+)_{what}", name.upper())
+        match = re.fullmatch(rf"CONNECTOR_(?!OUTBOUND|INBOUND)(\w+)_{what}", name.upper())
         if match and environment[name].strip():
             found[match[1]] = environment[name].strip()
     return found

@@ -269,14 +269,19 @@ def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[s
     try:
         return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data, context=seen))
     except ValidationError as error:
-        raise InputError(explain(error)) from None
+        raise InputError(explain(error, kind)) from None
 
 
-def explain(error: ValidationError) -> str:
-    """The text for people of a validation error: field, reason and remedy, without any value."""
+def explain(error: ValidationError, kind: Any = None) -> str:
+    """The text for people of a validation error: field, reason and remedy, without any value.
+
+    Args:
+        error: What pydantic raised.
+        kind: The model that was validated; tells the tags of unions from the names of fields.
+    """
     lines = []
     for item in error.errors(include_url=False, include_context=True, include_input=False):
-        path = ".".join(str(part) for part in item["loc"] if not _is_type_tag(part)) or "the inputs"
+        path = ".".join(_field_path(item["loc"], kind)) or "the inputs"
         lines.append(f"{path}: {_reason(item)}")
     lines = list(dict.fromkeys(lines))
     if len(lines) == 1:
@@ -325,11 +330,25 @@ def _reason(item: Any) -> str:
 _TYPE_TAGS = {"str", "int", "float", "bool", "none"}
 
 
-def _is_type_tag(part: Any) -> bool:
-    """Pydantic puts union members' names into the path; the modeler knows only field names."""
-    return isinstance(part, str) and (
-        part[:1].isupper() or "[" in part or part in {"str", "int", "float", "bool", "none"}
-    )
+def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str]:
+    """Pydantic's location without the tags of union members, which the modeler does not know."""
+    path = []
+    kinds = leaf_types(kind)
+    for part in location:
+        models = [item for item in kinds if isinstance(item, type) and issubclass(item, BaseModel)]
+        fields = [info for model in models for name, info in model.model_fields.items() if part in {info.alias, name}]
+        if not fields:
+            tags = {value for model in models for info in model.model_fields.values() for value in _tags(info)}
+            if part in tags or (isinstance(part, str) and (part in _TYPE_TAGS or part[:1].isupper() or "[" in part)):
+                continue
+        path.append(str(part))
+        inner = [info.annotation for info in fields] or [arg for item in kinds for arg in get_args(item)]
+        kinds = [leaf for annotation in inner for leaf in leaf_types(annotation)]
+    return path
+
+
+def _tags(info: Any) -> list[Any]:
+    return [value for leaf in leaf_types(info.annotation) for value in _literals(leaf)]
 
 
 def wire_names(kind: Any) -> list[str]:

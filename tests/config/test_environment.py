@@ -1,0 +1,109 @@
+"""Settings are found under every spelling that Camunda's users know, and a wrong one is told with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.settings import Settings, normalized, parse_duration
+
+
+@pytest.mark.parametrize(
+    "name", ["CAMUNDA_CLIENT_GRPC_ADDRESS", "CAMUNDA_CLIENT_GRPCADDRESS", "camunda.client.grpc-address"]
+)
+def test_spellings_of_a_name_are_one_setting(name: str) -> None:
+    """Underscores, dots, dashes and case make no difference."""
+    assert Environment(("environment", {name: "x"}))["camunda.client.grpc-address"] == "x"
+
+
+def test_the_environment_is_stronger_than_dotenv_and_dotenv_than_the_file(tmp_path) -> None:
+    """And each value's origin is known, so that the effective cluster can be printed."""
+    (tmp_path / ".env").write_text("B=dotenv\nA=dotenv\n")
+    (tmp_path / "zeebe-connectors.toml").write_text(
+        'a = "file"\nb = "file"\n[c]\nd-e = 5\nflag = true\nlist = [1, 2]\n'
+    )
+    found = Environment.load({"A": "environment"}, directory=tmp_path)
+    assert (found["A"], found.origin("A")) == ("environment", "environment")
+    assert (found["B"], found.origin("B")) == ("dotenv", ".env")
+    assert (found["C_D_E"], found.origin("C_D_E")) == ("5", str(tmp_path / "zeebe-connectors.toml"))
+    assert (found["c.flag"], found["c.list"]) == ("true", "1,2")
+
+
+def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
+    """A typing error in a path must not mean default settings."""
+    with pytest.raises(SettingsError, match="does not exist"):
+        Environment.load({"ZEEBE_CONNECTORS_CONFIG": str(tmp_path / "none.toml")}, directory=tmp_path)
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = \n")
+    with pytest.raises(SettingsError, match="cannot be read as TOML"):
+        Environment.load({}, directory=tmp_path, file=broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", "many", "must be a number"),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", "0", "at least 1"),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", "soon", "ISO 8601"),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", "perhaps", "true or false"),
+        ("CONNECTOR_REST_TIMEOUT", "1s", "milliseconds"),
+        ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "nowhere", "'fields' or 'everywhere'"),
+        ("ZEEBE_CONNECTORS_LOG_FORMAT", "xml", "'text' or 'json'"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, told: str) -> None:
+    """With the reason and what it may be."""
+    with pytest.raises(SettingsError, match=told) as raised:
+        Settings.read(Environment(("environment", {name: value})))
+    assert name in str(raised.value)
+
+
+def test_enabled_and_disabled_exclude_each_other() -> None:
+    """As in the official runtime."""
+    both = {"CONNECTOR_OUTBOUND_ENABLED": "rest", "CONNECTOR_OUTBOUND_DISABLED": "smtp"}
+    with pytest.raises(SettingsError, match="exclude each other"):
+        Settings.read(Environment(("environment", both)))
+
+
+def test_connectors_are_chosen_by_name_or_job_type() -> None:
+    """An allow-list or a deny-list."""
+    only = Settings.read(Environment(("environment", {"CONNECTOR_OUTBOUND_ENABLED": "io.camunda:HTTP-json:1"})))
+    assert only.runs("rest", "io.camunda:http-json:1")
+    assert not only.runs("smtp", "x")
+    without = Settings.read(Environment(("environment", {"CONNECTOR_OUTBOUND_DISABLED": "smtp"})))
+    assert without.runs("rest", "io.camunda:http-json:1")
+    assert not without.runs("smtp", "x")
+
+
+def test_worker_settings_have_camundas_names() -> None:
+    """Durations as ISO 8601, with a unit, or in milliseconds."""
+    given = {
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": "32",
+        "camunda.client.worker.defaults.timeout": "PT10M",
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED": "false",
+        "CONNECTOR_HTTP_JSON_TYPE": "other:1",
+        "CONNECTOR_REST_TIMEOUT": "1500",
+    }
+    settings = Settings.read(Environment(("environment", given)))
+    assert (settings.worker.slots, settings.worker.timeout, settings.worker.stream) == (32, 600.0, False)
+    assert settings.types == {"HTTP_JSON": "other:1"}
+    assert settings.timeouts == {"REST": 1.5}
+    assert normalized("http-json") == "HTTP_JSON"
+    for text, seconds in (("1500", 1.5), ("30s", 30.0), ("2m", 120.0), ("PT1.5S", 1.5)):
+        environment = Environment(("environment", {"CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT": text}))
+        assert Settings.read(environment).worker.timeout == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("PT30S", 30), ("PT5M", 300), ("P1D", 86400), ("P1DT2H", 93600), ("PT0S", 0)]
+)
+def test_durations_are_those_of_java(text: str, seconds: float) -> None:
+    """Days and time; no months or years."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "P", "PT", "P1D1S", "P1DT", "30", "P1M", "P1Y", "soon"])
+def test_what_java_refuses_is_refused(text: str) -> None:
+    """`P1D1S` among them."""
+    with pytest.raises(ValueError, match="ISO 8601"):
+        parse_duration(text)
