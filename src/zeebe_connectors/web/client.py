@@ -6,13 +6,12 @@ Straight on aiohttp's session, because httpx's client layer costs more than the 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from multidict import CIMultiDict
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
@@ -177,11 +176,24 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+class Caller(Protocol):
+    """Whose time and clients an exchange uses; a job's `Context` is one."""
+
+    @property
+    def kept(self) -> Kept:
+        """Clients that stay open."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Seconds until everything must be over."""
+        ...
+
+
 class Exchange:
     """All requests that one job makes: they share its time, its limits and its client.
 
     Args:
-        context: The job's context.
+        context: The job's context, or whatever else has time and kept clients.
         tls: Client certificate and trusted authorities.
         connect: Seconds until there must be a connection; 0 for no limit but the job's time.
         read: Seconds of silence that end a call; 0 for no limit but the job's time.
@@ -190,7 +202,7 @@ class Exchange:
 
     def __init__(
         self,
-        context: Context,
+        context: Caller,
         *,
         tls: ClientTls = _NO_TLS,
         connect: float = 20,

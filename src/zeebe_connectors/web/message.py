@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -92,6 +93,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _PORTS.get(parts.scheme) else "")
 
 
+@lru_cache(maxsize=512)
 def encoded_url(text: str, *, as_is: bool = False, name: str = "url") -> str:
     """A URL for the wire: what may not stand in one is percent-encoded; an escape that stands there stays untouched.
 

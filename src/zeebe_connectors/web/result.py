@@ -18,6 +18,14 @@ from zeebe_connectors.web.message import HttpResponse
 INLINE_LIMIT = 1536 * 1024
 _LONGEST_DELAY = 86_400.0
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
+_BOM = b"\xef\xbb\xbf"
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_number)
 
 
 class Response(TypedDict):
@@ -109,10 +117,10 @@ def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
 
 def lenient_body(data: bytes) -> Any:
     """A JSON object or list as such, blank as null, anything else as text, whatever the content type says."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(_BOM)
     if data[:64].lstrip()[:1] in {b"{", b"["}:
         with suppress(ValueError, RecursionError):
-            return json.loads(data, parse_constant=_no_number)
+            return _STRICT.decode(data.decode())
     text = data.decode("utf-8", "replace")
     return text if text.strip() else None
 
@@ -132,7 +140,7 @@ def _json(response: HttpResponse) -> Any:
     if not response.body.strip():
         return None  # a 204 has no body, which is no error
     try:
-        return json.loads(response.body, parse_constant=_no_number)
+        return _STRICT.decode(response.body.removeprefix(_BOM).decode())
     except (ValueError, RecursionError) as error:
         why = f"{error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "it is not valid"
         raise ConnectorError(
@@ -141,10 +149,6 @@ def _json(response: HttpResponse) -> Any:
             "format Automatic or Text if that is right",
             variables={"response": _detail(response)},
         ) from None
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _text(response: HttpResponse, encoding: str) -> str:

@@ -1,0 +1,410 @@
+"""Document references go in, bytes come out; bytes go in, a reference in the official runtime's format comes out.
+
+Three kinds of references are read: `camunda` (in a store), `external` (on the web) and `inline` (in the reference
+itself). What a connector creates goes to a store: a local directory, or the cluster's own through its REST API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import mimetypes
+import os
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from multidict import CIMultiDict
+
+from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web.message import with_query
+from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
+
+__all__ = ["LOCAL_STORE", "ClusterDocuments", "LocalDocuments", "resolve_intrinsics"]
+
+LOCAL_STORE = "zeebe-connectors"
+"""`storeId` of documents in the local directory."""
+MOST = 50 * 1024 * 1024
+_ANY_TYPE = "application/octet-stream"
+_SWEEP_EVERY = 3600.0
+_HASH = re.compile(r"[0-9a-f]{64}")
+_log = logging.getLogger("zeebe_connectors.documents")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The time and the clients of one access."""
+
+    kept: Kept
+    deadline: float
+
+    def seconds_left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+
+class LocalDocuments:
+    """Documents in a directory, by their content: the same bytes are stored once, however often they are created.
+
+    A file is complete or not there: it is written beside its place and moved. Beside each lies `<id>.json` with its
+    name and type. Replicas need a directory that they share.
+
+    Args:
+        directory: Where they are kept; made when the first one is created.
+        most: Bytes of one document.
+        keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
+        kept: Clients for documents on the web; the runtime's, so that it closes them.
+    """
+
+    def __init__(
+        self, directory: Path, *, most: int = MOST, keep: float | None = None, kept: Kept | None = None
+    ) -> None:
+        self.directory = directory
+        self._most = most
+        self._keep = keep
+        self._kept = kept or Kept()
+        self._next_sweep = 0.0
+
+    async def read(self, document: Document, *, seconds: float) -> Content:
+        """The bytes behind a reference.
+
+        Args:
+            document: Any of the three kinds.
+            seconds: How long it may take.
+
+        Raises:
+            ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
+        """
+        call = _Call(self._kept, time.monotonic() + seconds)
+        match document.kind:
+            case "inline":
+                return _inline(document.reference)
+            case "external":
+                return await _external(document.reference, call, self._most)
+            case _:
+                return await self._stored(document, call)
+
+    async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
+        """Stores bytes.
+
+        Args:
+            data: The content.
+            name: File name.
+            content_type: Media type; guessed from the name when left out.
+
+        Raises:
+            PermanentError: `DOCUMENT_TOO_LARGE`.
+            TransientError: `DOCUMENT_UNREACHABLE` when the directory cannot be written.
+        """
+        if len(data) > self._most:
+            raise _too_large(f"The document has {len(data)} bytes", self._most)
+        kind = content_type or _guessed_type(name)
+        metadata: dict[str, Any] = {"contentType": kind, "size": len(data)}
+        if name:
+            metadata["fileName"] = name
+        if self._keep is not None:
+            metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")
+        try:
+            digest = await asyncio.to_thread(self._write, data, metadata)
+        except OSError as error:
+            raise TransientError(
+                "DOCUMENT_UNREACHABLE",
+                f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may "
+                "the runtime write to its directory for documents (ZEEBE_CONNECTORS_DOCUMENTS)?",
+            ) from error
+        await self._sweep_now_and_then()
+        return Document(
+            {
+                TYPE_KEY: "camunda",
+                "storeId": LOCAL_STORE,
+                "documentId": digest,
+                "contentHash": digest,
+                "metadata": metadata,
+            }
+        )
+
+    async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
+        """A URL under which a document can be fetched: of an external one, its own.
+
+        Raises:
+            InputError: There is no link to a document of this kind.
+        """
+        del life, seconds
+        if document.kind == "external":
+            return str(document.reference.get("url", ""))
+        raise InputError(
+            f"createLink: there is no link to {_article(document.kind)} document here; only the cluster's document "
+            "store makes links"
+        )
+
+    async def aclose(self) -> None:
+        """Closes the clients for documents on the web."""
+        await self._kept.aclose()
+
+    async def _stored(self, document: Document, call: _Call) -> Content:  # noqa: ARG002 - other stores need the time
+        reference = document.reference
+        store, key = reference.get("storeId"), reference.get("documentId")
+        if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
+            raise PermanentError(
+                "DOCUMENT_NOT_FOUND",
+                f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it keeps "
+                "documents in a directory of its own",
+            )
+        data, sidecar = await asyncio.to_thread(self._load, key)
+        known = {**sidecar, **(reference.get("metadata") or {})}
+        return Content(data, str(known.get("fileName") or key), str(known.get("contentType") or _ANY_TYPE))
+
+    def _path(self, key: str) -> Path:
+        return self.directory / key[:2] / key
+
+    def _load(self, key: str) -> tuple[bytes, Mapping[str, Any]]:
+        path = self._path(key)
+        try:
+            if path.stat().st_size > self._most:
+                raise _too_large("The stored document is larger than is allowed now", self._most)
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise PermanentError(
+                "DOCUMENT_NOT_FOUND",
+                "The document is not in the store. It may have been deleted by age, or by a runtime on another machine "
+                "that does not share its directory",
+            ) from None
+        except OSError as error:
+            raise TransientError(
+                "DOCUMENT_UNREACHABLE", f"The document cannot be read ({error.strerror or type(error).__name__})"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != key:
+            raise PermanentError("DOCUMENT_NOT_FOUND", "The stored document is damaged: its content has changed")
+        sidecar: Mapping[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            sidecar = json.loads(path.with_suffix(".json").read_bytes())
+        return data, sidecar
+
+    def _write(self, data: bytes, metadata: Mapping[str, Any]) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path.with_suffix(".json"), json.dumps(metadata, ensure_ascii=False).encode())
+        if path.exists() and path.stat().st_size == len(data):
+            os.utime(path)
+        else:
+            _replace(path, data)
+        return digest
+
+    async def _sweep_now_and_then(self) -> None:
+        now = time.monotonic()
+        if self._keep is not None and now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY
+            deleted = await asyncio.to_thread(self.sweep)
+            if deleted:
+                _log.info("Deleted %d documents older than %.0f s", deleted, self._keep)
+
+    def sweep(self) -> int:
+        """Deletes what is older than `keep`, and tells how many documents that were."""
+        if self._keep is None:
+            return 0
+        end = time.time() - self._keep
+        count = 0
+        for path in self.directory.glob("??/*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < end:
+                    path.unlink()
+                    count += _HASH.fullmatch(path.name) is not None
+        return count
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class ClusterDocuments(LocalDocuments):
+    """Documents in the cluster's store, through the Orchestration Cluster REST API (8.7 and later).
+
+    What an earlier runtime put into the local directory can still be read.
+
+    Args:
+        address: The REST address, such as http://localhost:8080, without `/v2`.
+        directory: The local directory, for reading only.
+        scheme: How this runtime proves itself to the cluster.
+        most: Bytes of one document.
+        keep: Seconds that the cluster is asked to keep a document; None leaves it to the cluster.
+        kept: As for `LocalDocuments`.
+        seconds: How long creating one may take.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        directory: Path,
+        *,
+        scheme: Scheme | None = None,
+        most: int = MOST,
+        keep: float | None = None,
+        kept: Kept | None = None,
+        seconds: float = 60.0,
+    ) -> None:
+        super().__init__(directory, most=most, keep=keep, kept=kept)
+        self._address = encoded_url(address.rstrip("/") + "/v2/documents", name="the cluster's REST address")
+        self._scheme = scheme or NoAuth()
+        self._seconds = seconds
+
+    async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
+        """Stores bytes in the cluster.
+
+        Raises:
+            ConnectorError: `DOCUMENT_TOO_LARGE`, or `DOCUMENT_UNREACHABLE` when the cluster does not take it.
+        """
+        if len(data) > self._most:
+            raise _too_large(f"The document has {len(data)} bytes", self._most)
+        kind = content_type or _guessed_type(name)
+        file_name = name or f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
+        metadata: dict[str, Any] = {"contentType": kind, "fileName": file_name}
+        if self._keep is not None:
+            metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")
+        boundary = new_boundary()
+        parts = [
+            Part("file", data, file_name, kind),
+            Part("metadata", json.dumps(metadata, ensure_ascii=False).encode(), None, "application/json"),
+        ]
+        headers = CIMultiDict({"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        call = _Call(self._kept, time.monotonic() + self._seconds)
+        response = await self._ask(HttpRequest("POST", self._address, headers, multipart_body(parts, boundary)), call)
+        reference = _object(response)
+        if not isinstance(reference.get("documentId"), str):
+            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
+        return Document({**reference, TYPE_KEY: "camunda"})
+
+    async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
+        """A URL under which a document can be fetched for a while.
+
+        Args:
+            document: In the cluster's store, or external.
+            life: Seconds that the link lasts; None leaves it to the cluster.
+            seconds: How long asking may take.
+        """
+        if document.kind != "camunda" or document.reference.get("storeId") == LOCAL_STORE:
+            return await super().link(document, life=life, seconds=seconds)
+        body = json.dumps({} if life is None else {"timeToLive": int(life * 1000)}).encode()
+        headers = CIMultiDict({"Content-Type": "application/json"})
+        request = HttpRequest("POST", self._url(document.reference, "/links"), headers, body)
+        answer = _object(await self._ask(request, _Call(self._kept, time.monotonic() + seconds)))
+        return str(answer.get("url", ""))
+
+    async def _stored(self, document: Document, call: _Call) -> Content:
+        reference = document.reference
+        if reference.get("storeId") == LOCAL_STORE:
+            return await super()._stored(document, call)
+        response = await self._ask(HttpRequest("GET", self._url(reference)), call)
+        key = str(reference.get("documentId"))
+        kind = document.content_type or response.header("content-type") or _ANY_TYPE
+        return Content(response.body, document.name or _disposition_name(response) or key, kind)
+
+    def _url(self, reference: Mapping[str, Any], tail: str = "") -> str:
+        key = reference.get("documentId")
+        if not isinstance(key, str) or not key or set(key) == {"."}:
+            raise PermanentError("DOCUMENT_NOT_FOUND", "The document's reference has no documentId")
+        told = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
+        return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
+
+    async def _ask(self, request: HttpRequest, call: _Call) -> HttpResponse:
+        exchange = Exchange(call, limit=self._most)
+        try:
+            response = await exchange.call(request, self._scheme)
+        except ConnectorError as error:
+            raise _unread(error, "The cluster's document store", self._most) from error
+        if response.status >= 400:
+            raise _refused(response, "The cluster's document store")
+        return response
+
+
+def _inline(reference: Mapping[str, Any]) -> Content:
+    content = reference.get("content", "")
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    name = reference.get("name") or str(uuid.uuid4())
+    kind = reference.get("contentType") or _guessed_type(reference.get("name"))
+    return Content(text.encode(), str(name), str(kind))
+
+
+async def _external(reference: Mapping[str, Any], call: _Call, most: int) -> Content:
+    url = encoded_url(str(reference.get("url", "")), name="the document's url")
+    try:
+        response = await Exchange(call, limit=most).call(HttpRequest("GET", url), follow_redirects=True)
+    except InputError:
+        raise
+    except ConnectorError as error:
+        raise _unread(error, "The document's server", most) from error
+    if response.status >= 400:
+        raise _refused(response, "The document's server")
+    kind = response.header("content-type") or _ANY_TYPE
+    name = reference.get("name") or _disposition_name(response)
+    if not name:
+        name = f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
+    return Content(response.body, str(name), kind)
+
+
+def _unread(error: ConnectorError, who: str, most: int) -> ConnectorError:
+    if error.code == "RESPONSE_TOO_LARGE":
+        return _too_large("The document is too large", most)
+    kind = TransientError if isinstance(error, TransientError) else ConnectorError
+    return kind("DOCUMENT_UNREACHABLE", f"{who} could not be asked: {error.message}", variables=error.variables)
+
+
+def _refused(response: HttpResponse, who: str) -> ConnectorError:
+    if response.status in {404, 410}:
+        return PermanentError("DOCUMENT_NOT_FOUND", f"{who} has no such document ({response.status})")
+    kind = TransientError if response.status in {408, 425, 429} or response.status >= 500 else ConnectorError
+    return kind(
+        "DOCUMENT_UNREACHABLE", f"{who} {response.origin} answered {response.status} {response.reason}".rstrip()
+    )
+
+
+def _too_large(what: str, most: int) -> PermanentError:
+    return PermanentError("DOCUMENT_TOO_LARGE", f"{what}; at most {most} bytes are allowed")
+
+
+def _object(response: HttpResponse) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        answer = json.loads(response.body)
+        if isinstance(answer, dict):
+            return answer
+    raise TransientError("DOCUMENT_UNREACHABLE", "The cluster's document store did not answer with a JSON object")
+
+
+def _disposition_name(response: HttpResponse) -> str | None:
+    """File name of a `Content-Disposition` header, without any directories."""
+    message = Message()
+    message["Content-Disposition"] = response.header("content-disposition") or ""
+    name = message.get_filename()
+    return re.split(r"[/\\]", name)[-1] if name else None
+
+
+def _guessed_type(name: Any) -> str:
+    return (mimetypes.guess_type(name)[0] if isinstance(name, str) else None) or _ANY_TYPE
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[:1] in "aeiou" else f"a {kind}"

@@ -1,0 +1,212 @@
+"""Inputs with function objects go in (`{"camunda.function.type": "base64", "params": [...]}`), their results come out.
+
+Templates of the official runtime use them where an expression cannot reach: a document's content, or a token that has
+to be signed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents
+from zeebe_connectors.sdk.errors import ConnectorError, InputError
+from zeebe_connectors.sdk.kept import Kept
+
+FUNCTION_KEY = "camunda.function.type"
+MOST_CALLS = 10
+"""Function objects in the inputs of one job."""
+GITHUB = "https://api.github.com"
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+
+
+class _Linking(Protocol):
+    async def link(self, document: Document, *, life: float | None, seconds: float) -> str: ...
+
+
+async def resolve_intrinsics(data: Any, documents: Documents, *, deadline: float, github: str = GITHUB) -> Any:
+    """The inputs with every function object replaced by its result; the very same inputs when there is none.
+
+    Args:
+        data: A job's inputs.
+        documents: Where documents are read.
+        deadline: When all must be over, in seconds of `time.monotonic()`.
+        github: Address of GitHub's API, for `createGithubAppInstallationToken`.
+
+    Raises:
+        InputError: `FUNCTION_FAILED`: an unknown function, wrong parameters, or too many of them.
+        ConnectorError: A document cannot be read, or the token not be fetched.
+    """
+    if not _holds_function(data):
+        return data
+    return await _Resolution(documents, deadline, github).value(data)
+
+
+def _holds_function(value: Any) -> bool:
+    if isinstance(value, dict):
+        return FUNCTION_KEY in value or any(map(_holds_function, value.values()))
+    return isinstance(value, list) and any(map(_holds_function, value))
+
+
+@dataclass(slots=True)
+class _Resolution:
+    """The functions of one job's inputs, and how many were called."""
+
+    documents: Documents
+    deadline: float
+    github: str
+    calls: int = 0
+    kept: Kept = field(default_factory=Kept)
+
+    def seconds_left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+    async def value(self, given: Any) -> Any:
+        """A value with all functions in it resolved, innermost first."""
+        if isinstance(given, dict):
+            if FUNCTION_KEY in given:
+                return await self._called(given)
+            return {key: await self.value(item) for key, item in given.items()}
+        if isinstance(given, list):
+            return [await self.value(item) for item in given]
+        return given
+
+    async def _called(self, given: Mapping[str, Any]) -> Any:
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            raise _failed(f"there are more than {MOST_CALLS} function objects in the inputs")
+        name = given[FUNCTION_KEY]
+        known = _FUNCTIONS.get(name) if isinstance(name, str) else None
+        if known is None:
+            raise _failed(f"there is no function {str(name)[:60]!r}; known are {', '.join(sorted(_FUNCTIONS))}")
+        parameters = given.get("params") or []
+        if not isinstance(parameters, list):
+            raise _failed(f"{name}: params must be a list")
+        function, least, most = known
+        if not least <= len(parameters) <= most:
+            takes = str(least) if least == most else f"{least} or {most}"
+            raise _failed(f"{name}: takes {takes} parameters and got {len(parameters)}")
+        return await function(self, *[await self.value(item) for item in parameters])
+
+    async def content(self, value: Any, name: str) -> Content:
+        """A document's content."""
+        if not Document.is_reference(value):
+            raise _failed(f"{name}: its first parameter must be a document (an object with the key {TYPE_KEY})")
+        return await self.documents.read(Document(value), seconds=self.seconds_left())
+
+
+def _failed(what: str) -> InputError:
+    return InputError(f"{FUNCTION_KEY}: {what}", code="FUNCTION_FAILED")
+
+
+async def _base64(call: _Resolution, value: Any) -> str:
+    if isinstance(value, str):
+        return b64encode(value.encode()).decode()
+    return b64encode((await call.content(value, "base64")).data).decode()
+
+
+async def _get_text(call: _Resolution, document: Any, charset: Any = None) -> str:
+    content = await call.content(document, "getText")
+    try:
+        return content.data.decode(charset or "utf-8")
+    except LookupError:
+        raise _failed(f"getText: {str(charset)[:40]!r} is not a known character set") from None
+    except UnicodeDecodeError:
+        raise _failed(f"getText: the document is not text in {charset or 'UTF-8'}") from None
+
+
+async def _get_json(call: _Resolution, document: Any, expression: Any = None) -> Any:
+    content = await call.content(document, "getJson")
+    try:
+        value = json.loads(content.data)
+    except ValueError:
+        raise _failed("getJson: the document is not JSON") from None
+    if expression is None:
+        return value
+    from zeebe_connectors import feel  # noqa: PLC0415 - for those who ask for a part only
+
+    try:
+        return feel.evaluate(str(expression).strip().removeprefix("="), value if isinstance(value, dict) else {})
+    except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler has to hear it
+        raise _failed(f"getJson: the expression failed: {error}") from None
+
+
+async def _create_link(call: _Resolution, document: Any, life: Any = None) -> str:
+    if not Document.is_reference(document):
+        raise _failed("createLink: its first parameter must be a document")
+    seconds = None
+    if life is not None:
+        match = _DURATION.fullmatch(str(life))
+        if match is None or not any(match.groups()):
+            raise _failed("createLink: its second parameter must be a duration such as PT1H")
+        days, hours, minutes, rest = (float(group or 0) for group in match.groups())
+        seconds = days * 86400 + hours * 3600 + minutes * 60 + rest
+    linking: _Linking | None = call.documents if hasattr(call.documents, "link") else None  # type: ignore[assignment]
+    if linking is None:
+        raise _failed("createLink: this runtime's document store makes no links")
+    return await linking.link(Document(document), life=seconds, seconds=call.seconds_left())
+
+
+async def _github_token(call: _Resolution, key: Any, app: Any, installation: Any) -> str:
+    from multidict import CIMultiDict  # noqa: PLC0415
+
+    from zeebe_connectors.web import Exchange, HttpRequest, encoded_url, status_error  # noqa: PLC0415
+
+    claims = {"iat": int(time.time()) - 60, "exp": int(time.time()) + 540, "iss": str(app)}
+    headers = CIMultiDict(
+        {
+            "Authorization": f"Bearer {_signed_token(claims, str(key))}",
+            "Accept": "application/vnd.github+json",
+        }
+    )
+    url = encoded_url(f"{call.github}/app/installations/{installation}/access_tokens", name="installationId")
+    try:
+        response = await Exchange(call).call(HttpRequest("POST", url, headers))
+    finally:
+        await call.kept.aclose()
+    if response.status >= 400:
+        raise status_error(response, what="GitHub", detail="no installation token")
+    try:
+        return str(json.loads(response.body)["token"])
+    except (ValueError, KeyError, TypeError):
+        raise ConnectorError("FUNCTION_FAILED", "GitHub's answer holds no installation token") from None
+
+
+def _signed_token(claims: Mapping[str, Any], key: str) -> str:
+    """A JWT signed with RS256."""
+    try:
+        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise _failed(
+            "createGithubAppInstallationToken: the library cryptography is not installed; "
+            "add it with: pip install cryptography"
+        ) from None
+
+    def encoded(data: bytes) -> bytes:
+        return urlsafe_b64encode(data).rstrip(b"=")
+
+    try:
+        private = load_pem_private_key(key.encode(), None)
+    except (ValueError, TypeError):
+        private = None
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise _failed("createGithubAppInstallationToken: privateKey must be an RSA key in PEM")
+    head = encoded(b'{"alg":"RS256","typ":"JWT"}') + b"." + encoded(json.dumps(claims).encode())
+    return (head + b"." + encoded(private.sign(head, padding.PKCS1v15(), hashes.SHA256()))).decode()
+
+
+_FUNCTIONS: Mapping[str, tuple[Callable[..., Awaitable[Any]], int, int]] = {
+    "base64": (_base64, 1, 1),
+    "getText": (_get_text, 1, 2),
+    "getJson": (_get_json, 1, 2),
+    "createLink": (_create_link, 1, 2),
+    "createGithubAppInstallationToken": (_github_token, 3, 3),
+}
+"""Each function with its smallest and largest number of parameters."""
