@@ -2,7 +2,7 @@
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.sdk.connector import Group, Inbound, Outbound, inbound, outbound
-from zeebe_connectors.sdk.context import Context
+from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.event import Event
@@ -16,6 +16,7 @@ __all__ = [
     "Group",
     "Hint",
     "Inbound",
+    "InboundContext",
     "InputError",
     "Model",
     "Outbound",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.sdk.document import Documents
@@ -54,3 +54,19 @@ class Context:
     def key(self) -> str:
         """A name of this piece of work that stays the same over retries: for message ids and idempotency keys."""
         return f"{self.job.process_instance_key}-{self.job.element_instance_key}"
+
+
+@dataclass(slots=True)
+class InboundContext:
+    """Handed to an inbound connector as long as it watches."""
+
+    source: str
+    """Name of the source: the same over restarts and new versions of the diagram."""
+    kept: Kept
+    documents: Documents
+    files: AllowedFiles
+    log: logging.LoggerAdapter[logging.Logger]
+    settled: Callable[[Mapping[str, str | None]], Awaitable[set[str]]]
+    """Which events, given as id and alias, need nothing any more; ask before fetching what an event is made of."""
+    report: Callable[[str | None], None]
+    """Says how the source is: None after each successful contact, else what is wrong, in words for the operator."""

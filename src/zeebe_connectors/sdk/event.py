@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,18 +11,40 @@ async def _nothing() -> None:
     """For sources that have nothing to acknowledge."""
 
 
+async def _no_more() -> Mapping[str, Any]:
+    """For sources whose data is complete from the start."""
+    return {}
+
+
+async def _no_original() -> bytes | None:
+    """For sources whose events have no original beyond their data."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened outside.
 
     Args:
         id: The same for the same thing, whenever and by whomever it is seen again: a mail's account, folder,
-            UIDVALIDITY and UID. The runtime publishes each id once.
+            UIDVALIDITY and UID, parted by slashes. The runtime publishes each id once.
         data: What expressions in the diagram see.
         done: Acknowledges outside (mark read, move, delete). Called after the process has it; may be called again
             after a crash, so twice must do what once does.
+        alias: A second identity for when the outside numbers its things anew, that is when the last part of the id
+            but one changes: a mail's receipt date and Message-ID.
+        more: Further data that costs something to make (attachments stored as documents); asked for only when an
+            element wants the event.
+        original: The bytes from which the event was made; kept when the event goes to quarantine.
+        set_aside: Takes the event out of the way after it went to quarantine; may be called again.
+        title: A few words for the operator, such as a mail's subject; never for matching.
     """
 
     id: str
     data: dict[str, Any] = field(repr=False)
     done: Callable[[], Awaitable[None]] = _nothing
+    alias: str | None = None
+    more: Callable[[], Awaitable[Mapping[str, Any]]] = _no_more
+    original: Callable[[], Awaitable[bytes | None]] = _no_original
+    set_aside: Callable[[], Awaitable[None]] = _nothing
+    title: str = ""
