@@ -132,7 +132,7 @@ def _guard(pid: int) -> subprocess.Popen[bytes]:
     It waits on a pipe of which only this process holds the other end, which closes with it, however it ends.
     """
     return subprocess.Popen(  # noqa: S603
-        ["/bin/sh", "-c", 'read -r _; kill -9 -- "-$1"', "sh", str(pid)],
+        ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "sh", str(pid)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

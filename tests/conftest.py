@@ -1,0 +1,42 @@
+"""What all tests share: which engine those marked `engine` run against, and that it can be had at all."""
+
+import os
+
+import pytest
+
+from zeebe_connectors.engine.artifacts import GREENMAIL, ZEEBE, obtain, obtain_unpacked
+from zeebe_connectors.engine.errors import EngineError
+from zeebe_connectors.engine.java import find_java
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--engine",
+        default="local",
+        metavar="local|host:port",
+        help="where tests marked `engine` find Zeebe: a local one that is started for them, or a gateway's address",
+    )
+
+
+def pytest_collection_finish(session):
+    """Obtain what the chosen tests need before the first one, whose time limit a download would break."""
+    if session.config.option.collectonly:
+        return
+    engine = [item for item in session.items if item.get_closest_marker("engine")]
+    mail = [item for item in engine if {"mail", "own_mail"} & set(item.fixturenames)]
+    if session.config.getoption("--engine") == "local":
+        _need(engine, lambda: obtain_unpacked(ZEEBE))
+    _need(mail, lambda: obtain(GREENMAIL))
+
+
+def _need(items, obtaining):
+    if not items:
+        return
+    try:
+        find_java()
+        obtaining()
+    except EngineError as error:
+        if not os.environ.get("CI"):  # there nothing may be left out in silence: the tests fail with the same reason
+            reason = str(error).splitlines()[0]
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason=reason))
