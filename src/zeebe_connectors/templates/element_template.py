@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,7 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
     description, tooltip = _help(item)
     control = _control(item)
     hidden = control == "Hidden"
+    placeholder = item.placeholder if control == "String" else None
     feel = item.feel
     if inbound:  # read by this runtime and not evaluated by the engine: plain text, unless it must be an expression
         feel = "required" if item.feel == "required" else None
@@ -218,7 +220,7 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
         binding={"type": binding, "name": item.path},
         condition=_condition(item.conditions),
         tooltip=None if hidden else tooltip or None,
-        placeholder=item.placeholder if control == "String" else None,
+        placeholder=placeholder.removeprefix("=") if placeholder and feel == "required" else placeholder,
         language=item.language if lines else None,
         type="Text" if lines else control,
         choices=[{"name": choice.label, "value": choice.value} for choice in item.choices]
@@ -269,7 +271,10 @@ def _condition(conditions: tuple[Condition, ...]) -> dict[str, Any] | None:
 
 
 def _help(item: Field) -> tuple[str, str]:
-    """The line below the field, and what stands behind its name: the rest of a longer description."""
+    """The line below the field, and what stands behind its name: the rest of a longer description.
+
+    Modelers show both as HTML.
+    """
     first, rest = sentences(plain(item.description))
     more = [text for text in (rest, plain(item.tooltip or "")) if text]
     if item.kind == "document":
@@ -278,7 +283,7 @@ def _help(item: Field) -> tuple[str, str]:
         more.append("Placeholders of secrets resolve here: {{secrets.NAME}}.")
     if item.secret:
         more.append("Write {{secrets.NAME}} instead of the value itself, which would stand readable in the diagram.")
-    return first, " ".join(more)
+    return escape(first, quote=False), escape(" ".join(more), quote=False)
 
 
 def sentences(text: str) -> tuple[str, str]:

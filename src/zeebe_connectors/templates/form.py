@@ -292,7 +292,7 @@ class _Layout:
             description = description or (info.description or "")
         first = models[0].model_fields[discriminator]
         path = _joined(place.path, first.alias or discriminator)
-        start = default or (hint.form_default if hint else None) or told_hint.form_default
+        start = (hint.form_default if hint else None) or told_hint.form_default or default
         selector = Field(
             id=path,
             path=path,
@@ -438,6 +438,8 @@ def _json(value: Any) -> Any:
     """A default as JSON; what has no short JSON form is left out."""
     if isinstance(value, enum.Enum):
         return str(value.value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, dict) and all(isinstance(item, str | int | float | bool) for item in value.values()):
