@@ -1,0 +1,183 @@
+"""The ledger gives each event one verdict, whoever asks and however often the runtime dies between."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, SqliteLedger
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, clock: Clock):
+    ledger = SqliteLedger(tmp_path / "deep" / "ledger.db", clock=clock)
+    assert await ledger.hold("s", "me", 60)
+    yield ledger
+    await ledger.aclose()
+
+
+async def intend(ledger: SqliteLedger, event: str, alias: str | None = None, owner: str = "me"):
+    return await ledger.intend("s", event, owner=owner, alias=alias, element="e", title="t")
+
+
+async def test_an_intention_is_told_to_whoever_intends_the_same_again(ledger):
+    assert await intend(ledger, "a") is None
+    again = await intend(ledger, "a")
+    assert again is not None
+    assert (again.state, again.tries, again.started) == ("publishing", 1, 1_000_000.0)
+
+
+async def test_the_states_follow_each_other_and_only_the_last_ones_are_settled(ledger):
+    for state in ("publishing", "published", "done", "ignored", "quarantined"):
+        await intend(ledger, state)
+        if state == "quarantined":
+            await ledger.quarantine("s", state, alias=None, reason="why", title="t", original=b"raw")
+        elif state != "publishing":
+            await ledger.record("s", state, state)
+    ids = dict.fromkeys(["publishing", "published", "done", "ignored", "quarantined", "never seen"])
+    assert await ledger.settled("s", ids) == {"done", "ignored", "quarantined"}
+    assert await ledger.settled("other", ids) == set()
+
+
+async def test_the_key_stays_when_the_state_goes_on(ledger):
+    await intend(ledger, "a")
+    await ledger.record("s", "a", "published", key=42)
+    await ledger.record("s", "a", "done")
+    entry = await ledger.find("s", "a")
+    assert (entry.state, entry.key, entry.element) == ("done", 42, "e")
+
+
+async def test_ten_thousand_ids_are_answered_at_once(ledger):
+    ids = {f"box/1/{n}": None for n in range(10_000)}
+    await ledger.record("s", "box/1/77", "done")
+    assert await ledger.settled("s", ids) == {"box/1/77"}
+
+
+async def test_an_alias_counts_only_under_a_new_numbering_of_the_same_place(ledger):
+    """A folder that was numbered anew holds the same mails; two mails of one numbering are two, however alike."""
+    await intend(ledger, "host/inbox/1/5", alias="when+id")
+    await ledger.record("s", "host/inbox/1/5", "done")
+    asked = {
+        "host/inbox/2/1": "when+id",
+        "host/inbox/1/6": "when+id",
+        "host/other/2/1": "when+id",
+        "host/inbox/2/9": "x",
+    }
+    assert await ledger.settled("s", asked) == {"host/inbox/2/1"}
+    assert (await intend(ledger, "host/inbox/2/1", alias="when+id")).id == "host/inbox/1/5"
+    assert await intend(ledger, "host/inbox/1/6", alias="when+id") is None
+
+
+async def test_one_owner_holds_a_source_until_the_lease_ends_or_is_given_back(ledger, clock):
+    assert not await ledger.hold("s", "other", 60)
+    assert await ledger.hold("s", "me", 60)
+    clock.now += 61
+    assert await ledger.hold("s", "other", 60)
+    assert not await ledger.hold("s", "me", 60)
+    await ledger.release("s", "me")
+    assert not await ledger.hold("s", "me", 60)
+    await ledger.release("s", "other")
+    assert await ledger.hold("s", "me", 60)
+
+
+async def test_whoever_lost_the_lease_cannot_intend(ledger, clock):
+    """A runtime that slept through its lease must not publish beside its successor."""
+    clock.now += 61
+    with pytest.raises(NotHolder):
+        await intend(ledger, "a")
+    assert await ledger.find("s", "a") is None
+
+
+async def test_quarantine_keeps_reason_and_original_and_can_be_retried_once(ledger):
+    await ledger.quarantine("s", "a", alias=None, reason="no key", title="Invoice", original=b"raw mail")
+    entry = (await ledger.entries(state="quarantined"))[0]
+    assert (entry.reason, entry.title, entry.has_original) == ("no key", "Invoice", True)
+    assert await ledger.original("s", "a") == b"raw mail"
+    assert await ledger.retry("s", "a")
+    assert not await ledger.retry("s", "a")
+    assert await ledger.waiting("s") == ["a"]
+    assert await ledger.settled("s", {"a": None}) == set()
+    assert await intend(ledger, "a") is None
+    await ledger.record("s", "a", "done")
+    assert await ledger.original("s", "a") is None
+
+
+async def test_what_is_forgotten_is_new_again(ledger):
+    await intend(ledger, "a")
+    assert await ledger.forget("s", "a")
+    assert not await ledger.forget("s", "a")
+    assert await intend(ledger, "a") is None
+
+
+async def test_only_what_was_not_seen_for_long_is_swept(ledger, clock):
+    for event in ("gone", "there", "open"):
+        await ledger.record("s", event, "done" if event != "open" else "published")
+    clock.now += 80 * 86400
+    await ledger.settled("s", {"there": None})
+    clock.now += 20 * 86400
+    assert await ledger.sweep() == 1
+    assert await ledger.find("s", "gone") is None
+    assert await ledger.find("s", "there")
+    assert await ledger.find("s", "open")
+
+
+async def test_two_runtimes_on_one_file_take_turns(tmp_path):
+    first, second = SqliteLedger(tmp_path / "l.db"), SqliteLedger(tmp_path / "l.db")
+    held = await asyncio.gather(*(led.hold("s", name, 60) for led in (first, second) for name in (str(id(led)),) * 20))
+    assert held == [True] * 20 + [False] * 20 or held == [False] * 20 + [True] * 20
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_a_directory_that_cannot_be_written_is_told_with_its_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    ledger = SqliteLedger(tmp_path / "file" / "ledger.db")
+    with pytest.raises(LedgerError, match="ZEEBE_CONNECTORS_DATA"):
+        await ledger.find("s", "a")
+    await ledger.aclose()
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from zeebe_connectors.runtime.ledger import SqliteLedger
+async def main():
+    ledger = SqliteLedger(Path(sys.argv[1]))
+    await ledger.hold("s", "victim", 600)
+    for n in range(10**9):
+        await ledger.intend("s", str(n), owner="victim", alias=None, element="", title="")
+        print(n, flush=True)
+asyncio.run(main())
+"""
+
+
+async def test_every_intention_that_was_answered_survives_sigkill(tmp_path):
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path / "l.db"), stdout=asyncio.subprocess.PIPE
+    )
+    for _ in range(50):
+        await victim.stdout.readline()
+    os.kill(victim.pid, signal.SIGKILL)
+    answered = 49 + len((await victim.stdout.read()).split(b"\n")) - 1
+    await victim.wait()
+    ledger = SqliteLedger(tmp_path / "l.db")
+    assert len(await ledger.entries(most=10**6)) >= answered
+    await ledger.aclose()
