@@ -3,16 +3,18 @@
 How it keeps its promises:
 
 * **One count of slots.** Polling and streaming take from the same count. The stream is read only while a slot is free,
-  so what the engine pushes beyond that stays in the connection, a few kilobytes, until the engine notices and keeps its
-  jobs for whoever polls. Closing the stream instead would lose the jobs on their way until their deadline. A job that
-  waited there past its deadline is not begun: by then it belongs to someone else.
+  so what the engine pushes beyond that stays in the connection (a few hundred small jobs at most) until the engine
+  notices and keeps its jobs for whoever polls. Closing the stream instead would lose the jobs on their way until their
+  deadline. A job that waited there for long gets its full time again before it is begun; past its deadline it is not
+  begun at all, for by then it belongs to someone else.
 * **No nap at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps batches
   worth their round trip, and after 50 ms with fewer.
 * **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
   success begins anew.
 * **An answer is told until the job's deadline.** What could not be told by then is kept, and answers the job when the
   engine offers it again, so that its effect happens once.
-* **Drain.** The stream and the poll end first. What runs may end within the grace period. What is then still running is
+* **Drain.** The stream and the poll end first; jobs that wait in the connection are handed back, their retries
+  untouched. What runs may end within the grace period. What is then still running is
   cancelled: the handler may answer its cancellation with an outcome, which it does when the effect had not begun; if it
   does not, nobody knows whether the effect happened, and the job is left to its deadline, exactly as after a crash,
   its retries untouched. Failing it instead would run it again at once, beside a call that may still be under way.
@@ -444,20 +446,31 @@ class Worker:
     async def _read_stream(self, backoff: Backoff) -> None:
         async with contextlib.aclosing(self.gateway.stream(self.activation)) as jobs:
             self._stream_open = True
-            while True:
-                await self._free.at_least(1)
-                job = await anext(jobs, None)
-                if job is None:
-                    return
-                backoff.reset()
-                self._seen()
-                try:
+            held: Job | None = None
+            try:
+                while True:
+                    await self._free.at_least(1)
+                    held = await anext(jobs, None)
+                    if held is None:
+                        return
+                    backoff.reset()
+                    self._seen()
                     # The poll may have taken the last slot meanwhile; this one job waits for the next.
                     await self._free.at_least(1)
-                except asyncio.CancelledError:
+                    self._begin(held)
+                    held = None
+            except asyncio.CancelledError:
+                # The drain. Read without a free slot, these jobs are only handed back, once the stream cannot bring
+                # them again.
+                left = [held] if held is not None else []
+                with contextlib.suppress(TimeoutError, StopAsyncIteration, GatewayError):
+                    async with asyncio.timeout(0.25):
+                        while True:
+                            left.append(await anext(jobs))
+                await jobs.aclose()
+                for job in left:
                     self._begin(job)
-                    raise
-                self._begin(job)
+                raise
 
     def _seen(self) -> None:
         self._last_contact = time.monotonic()
@@ -485,6 +498,9 @@ class Worker:
         job = taken.job
         started = time.perf_counter()
         try:
+            if taken.outcome is None and not await self._is_ours(taken):
+                self._metrics.unanswered(job)
+                return
             outcome = taken.outcome or await self._outcome(taken)
             seconds = time.perf_counter() - started
             # From here the outcome is known, and a cancellation loses it.
@@ -506,6 +522,19 @@ class Worker:
         finally:
             del self._running[job.key]
             self._free.give()
+
+    async def _is_ours(self, taken: _Taken) -> bool:
+        """Gives a job that waited in the stream its full time again; says whether it is still there to be worked on."""
+        timeout = self.activation.timeout
+        if taken.deadline - time.monotonic() > timeout / 2:
+            return True
+        try:
+            await taken.extend(timeout)
+        except GatewayError as error:
+            if error.is_not_found:
+                logger.debug("job %d is gone", taken.job.key)
+                return False
+        return True
 
     async def _outcome(self, taken: _Taken) -> Outcome:
         job = taken.job
