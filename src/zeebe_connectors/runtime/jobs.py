@@ -14,7 +14,6 @@ from typing import Any
 
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.config.settings import parse_duration
-from zeebe_connectors.runtime import documents as documents_room
 from zeebe_connectors.runtime.expressions import (
     LONGEST_MESSAGE,
     BpmnError,
@@ -28,6 +27,7 @@ from zeebe_connectors.runtime.expressions import (
     result_variables,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
@@ -123,7 +123,7 @@ class JobHandler:
         context = Context(job, services.kept, services.documents, services.files, log, deadline)
         try:
             async with asyncio.timeout(max(deadline - now, 0)) as limit:
-                data = await documents_room.resolve_intrinsics(data, services.documents, deadline=deadline)
+                data = await resolve_intrinsics(data, services.documents, deadline=deadline)
                 given = read_input(self._connector.input, data, seen=mask.add)
                 begun.yes = True
                 return await self._connector.call(given, context)

@@ -1,0 +1,75 @@
+"""`zeebe-connectors dev`: a folder goes in; engine, mail server and connectors run, and its diagrams are deployed anew."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from zeebe_connectors.cli import log
+from zeebe_connectors.cli.deploy import deploy_one
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.engine import EngineError, LocalMail, LocalZeebe
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.registry import Registry
+
+_LOOK_EVERY = 1.0  # seconds between looks at the folder
+
+
+async def develop(folder: Path, environment: Environment) -> int:
+    """Runs until Ctrl+C; gives the exit code."""
+    console = Console(highlight=False, soft_wrap=True, stderr=True)
+    mask = Mask()
+    log.configure(mask)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with AsyncExitStack() as stack:
+            zeebe = await stack.enter_async_context(LocalZeebe())
+            mail = await stack.enter_async_context(LocalMail())
+            here = {"ZEEBE_ADDRESS": zeebe.grpc_address, "ZEEBE_INSECURE_CONNECTION": "true"}
+            local = Environment(("zeebe-connectors dev", here), ("your settings", _without_cluster(environment)))
+            settings = Settings.read(local)
+            gateway = ZeebeGateway(settings.cluster)
+            runtime = Runtime(settings, Registry.installed(), gateway, environment=environment, log_mask=mask)
+            runtime.start()
+            stack.push_async_callback(runtime.drain)
+            console.print(f"Zeebe      {zeebe.grpc_address}")
+            console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, any user and password")
+            console.print(f"Diagrams   {folder.absolute()}, deployed as they change; Ctrl+C ends it all")
+            await _deploy_changes(folder, gateway, stop)
+    except EngineError as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    return 0
+
+
+def _without_cluster(environment: Environment) -> dict[str, str]:
+    """The user's settings but for the cluster's, so that a local run never works on a real one by mistake."""
+    ours = ("ZEEBE_CONNECTORS", "CAMUNDA_CONNECTOR", "CONNECTOR_", "CAMUNDA_CLIENT_WORKER")
+    return {name: environment[name] for name in environment if name.upper().replace(".", "_").startswith(ours)}
+
+
+async def _deploy_changes(folder: Path, gateway: ZeebeGateway, stop: asyncio.Event) -> None:
+    known: dict[Path, float] = {}
+    while not stop.is_set():
+        for file, changed in (await asyncio.to_thread(_diagrams, folder)).items():
+            if known.get(file) != changed:
+                known[file] = changed
+                await deploy_one(gateway, file)
+        try:
+            async with asyncio.timeout(_LOOK_EVERY):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _diagrams(folder: Path) -> dict[Path, float]:
+    return {file: file.stat().st_mtime for file in sorted(folder.rglob("*.bpmn")) if ".venv" not in file.parts}
