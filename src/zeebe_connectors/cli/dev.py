@@ -1,4 +1,4 @@
-"""`zeebe-connectors dev`: a folder goes in; engine, mail server and connectors run, and its diagrams are deployed anew."""
+"""`zeebe-connectors dev`: a folder goes in; the local stack runs, and the folder's diagrams are deployed as they change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def develop(folder: Path, environment: Environment) -> int:
             stack.push_async_callback(runtime.drain)
             console.print(f"Zeebe      {zeebe.grpc_address}")
             console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, any user and password")
-            console.print(f"Diagrams   {folder.absolute()}, deployed as they change; Ctrl+C ends it all")
+            console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway, stop)
     except EngineError as error:
         console.print(f"[red]{error}[/red]")
