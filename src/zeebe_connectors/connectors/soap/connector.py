@@ -1,0 +1,93 @@
+"""A SOAP message as modeled goes in, the service's reply as JSON comes out, or its fault as an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeebe_connectors import Context, Group, outbound
+from zeebe_connectors.connectors.soap.fields import Message, Operation
+from zeebe_connectors.web import encoded_url
+
+ERRORS = {
+    "SOAP_FAULT_RECEIVED": (
+        "The service answered with a fault. `error.variables.response` is the whole envelope as JSON "
+        "(`response.Envelope.Body.Fault`), `error.variables.fault` the same for both versions: `code`, `subcode`, "
+        "`reason`, `role` and `detail`."
+    ),
+    "400, 404, 500, …": (
+        "The service answered with this status and no fault; `error.variables.response` has `headers` and `body`."
+    ),
+    "408": (
+        "No answer. `error.variables.reason` tells whether the name did not resolve (`name-not-resolved`), nothing "
+        "listened (`refused`), a timeout ran out (`connect-timeout`, `read-timeout`, `deadline`), the connection broke "
+        "(`disconnected`) or the `proxy` failed."
+    ),
+    "SSL_HANDSHAKE_FAILED": "No TLS connection: the service's certificate is not accepted, or it wants one of ours.",
+    "SOAP_REPLY_INVALID": "The reply is no SOAP envelope, or does not fit the WSDL. The address is probably wrong.",
+    "SOAP_SIGNATURE_INVALID": "The reply had to be signed and is not, or not by somebody trusted.",
+    "SOAP_MESSAGE_INVALID": "Header or body is no well-formed XML. The message tells where. An incident.",
+    "SOAP_INPUT_INVALID": "A value does not fit the WSDL's schema; the message names field and type. An incident.",
+    "SOAP_WSDL_INVALID": "The WSDL cannot be used: the message tells which document and why. An incident.",
+    "SOAP_WSDL_UNREACHABLE": "The WSDL, or what it imports, could not be read. It is tried again.",
+    "SOAP_CERTIFICATE_INVALID": "A certificate, key or keystore cannot be used, or its password is wrong. An incident.",
+    "RESPONSE_TOO_LARGE": "The reply is larger than the operator allows. An incident.",
+    "HEADER_INVALID": "A header's name or value cannot be sent. An incident.",
+    "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
+    "FILE_FORBIDDEN": "A file is outside the directories that the operator allows. An incident.",
+    "TLS_MATERIAL_INVALID": "A certificate or key is no PEM, or they do not fit together. An incident.",
+    "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
+}
+
+
+@outbound(
+    "soap",
+    title="SOAP Outbound Connector",
+    type="io.camunda:soap:1",
+    groups=[
+        Group("connection", "Connection"),
+        Group("authentication", "WS-Security"),
+        Group("http", "HTTP authentication and certificates", open=False),
+        Group("soap-message", "SOAP message"),
+        Group("timeout", "Timeout", open=False),
+    ],
+    errors=ERRORS,
+    keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
+    result_expression="={reply: response.Envelope.Body}",
+)
+async def call(given: Message, context: Context) -> dict[str, Any]:
+    """Call a SOAP service and use its reply in the process.
+
+    The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
+    as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes stands under
+    `$content`. With an operation the reply comes back typed by the WSDL's schema, under `output` (and `header`). Parts
+    of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
+    `attachments`.
+    """
+    if isinstance(given.body, Operation):
+        from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
+
+        return await call_operation(given, given.body, context)
+    from zeebe_connectors.connectors.soap.envelope import build  # noqa: PLC0415 - lxml, only for those who need it
+    from zeebe_connectors.connectors.soap.exchange import as_json, exchange, xml_part  # noqa: PLC0415
+
+    exact = given.soap_compatibility == "camunda"
+    data, root = build(
+        xml_part(given, given.header, "header"),
+        xml_part(given, given.body, "body"),
+        version=given.soap_version.version,
+        namespaces=given.namespaces,
+        first_only=exact,
+    )
+    url = encoded_url(given.service_url or "", name="serviceUrl")
+    response, reply = await exchange(
+        given,
+        context,
+        url=url,
+        root=root,
+        data=data,
+        action=given.soap_version.soap_action,
+        version=given.soap_version.version,
+    )
+    if reply is None:
+        return {"Envelope": {"Body": {}}}
+    return await as_json(reply, response, context)

@@ -1,0 +1,203 @@
+"""Header and body as XML text, namespaces and version go in; one well-formed SOAP envelope comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from xml.sax.saxutils import escape, quoteattr
+
+from lxml import etree
+
+from zeebe_connectors import InputError
+from zeebe_connectors.connectors.soap.mustache import text_of
+from zeebe_connectors.connectors.soap.names import (
+    ENVELOPES,
+    NCNAME,
+    SOAP11,
+    SOAP12,
+    WSSE,
+    WSU,
+    XSI,
+    UntrustedXmlError,
+    parse,
+)
+
+Nulls = Literal["omit", "nil"]
+_PREFIX = re.compile(NCNAME)
+_NAME = re.compile(f"(?:{NCNAME}:)?{NCNAME}")
+_DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
+_PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
+
+
+def xml_of(content: Mapping[str, Any], *, nulls: Nulls, exact: bool, where: str) -> str:
+    """Writes the JSON form as XML: a key is an element, `@key` an attribute, `$content` the text, a list repeats.
+
+    Args:
+        content: The elements by name.
+        nulls: Whether null leaves an element out or writes it with `xsi:nil="true"`.
+        exact: As Camunda's connector: null is the text `null`, and markup in values stays markup.
+        where: Name of the input, for messages.
+
+    Raises:
+        InputError: A name is no XML name, or an attribute or text is a list or a context.
+    """
+    out: list[str] = []
+    for name, value in content.items():
+        _write(name, value, out, (nulls, exact), f"{where}.{name}")
+    return "".join(out)
+
+
+def _write(  # noqa: C901 - one case per kind of value
+    name: str, value: Any, out: list[str], style: tuple[Nulls, bool], where: str
+) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{where}: {name[:40]!r} cannot be the name of an element; use letters, digits, '-' and '_'")
+    nulls, exact = style
+    if isinstance(value, list):
+        for item in value:
+            if isinstance(item, list):
+                raise InputError(f"{where}: holds a list in a list, which XML cannot tell; name the inner elements")
+            _write(name, item, out, style, where)
+    elif isinstance(value, dict):
+        inner: list[str] = []
+        out.append(f"<{name}")
+        for key, item in value.items():
+            if key == "$content":
+                inner.append(_text(item, exact, f"{where}.$content"))
+            elif key.startswith("@"):
+                _attribute(key[1:], item, out, f"{where}.{key}", exact=exact)
+            else:
+                _write(key, item, inner, style, f"{where}.{key}")
+        out.append(">")
+        out.extend(inner)
+        out.append(f"</{name}>")
+    elif value is not None or exact:
+        out.append(f"<{name}>{_text(value, exact, where)}</{name}>")
+    elif nulls == "nil":
+        out.append(f'<{name} xmlns:xsi="{XSI}" xsi:nil="true"/>')
+
+
+def _text(value: Any, exact: bool, where: str) -> str:  # noqa: FBT001 - one of two styles, passed on
+    if value is None:
+        return "null" if exact else ""
+    text = value if isinstance(value, str) else _scalar(value, where)
+    return text if exact else escape(text)
+
+
+def _attribute(name: str, value: Any, out: list[str], where: str, *, exact: bool) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{where}: {name[:40]!r} cannot be the name of an attribute")
+    if value is not None:
+        text = value if isinstance(value, str) else _scalar(value, where)
+        out.append(f' {name}="{text}"' if exact else f" {name}={quoteattr(text)}")
+
+
+def _scalar(value: Any, where: str) -> str:
+    if isinstance(value, (list, dict)):
+        raise InputError(f"{where}: must be text, a number or true/false")
+    return text_of(value, where, where)
+
+
+def build(
+    header: str, body: str, *, version: str, namespaces: Mapping[str, str], first_only: bool = False
+) -> tuple[bytes, etree._Element]:
+    """Puts header and body into an envelope and checks that it is well-formed.
+
+    Args:
+        header: The header's content as XML text.
+        body: The body's content as XML text.
+        version: `1.1` or `1.2`.
+        namespaces: Prefix -> namespace, declared on the envelope.
+        first_only: As Camunda's connector: of several elements only the first is sent.
+
+    Returns:
+        The envelope's bytes, and its tree to add security or addressing to.
+
+    Raises:
+        InputError: Which of the two is not well-formed, and where.
+    """
+    envelope = ENVELOPES[version]
+    declared = _declarations(namespaces)
+    header, body = _DECLARATION.sub("", header, 1), _DECLARATION.sub("", body, 1)
+    text = (
+        f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{envelope}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"{declared}>'
+        f"<SOAP-ENV:Header>{header}</SOAP-ENV:Header><SOAP-ENV:Body>{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>"
+    )
+    data = _encoded(text)
+    try:
+        root = parse(data, huge=True)
+        sound = [child.tag for child in root] == [f"{{{envelope}}}Header", f"{{{envelope}}}Body"]
+    except UntrustedXmlError as error:
+        raise _located(
+            header, body, f'xmlns:SOAP-ENV="{envelope}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"' + declared
+        ) or (InputError(f"The envelope is not well-formed: {error}", code="SOAP_MESSAGE_INVALID")) from None
+    if not sound:
+        raise InputError(
+            "header, body: their elements must be closed where they were opened; one of them closes the envelope's own "
+            "element",
+            code="SOAP_MESSAGE_INVALID",
+        )
+    _refuse_envelope(root[1])
+    if first_only and any(len(part) > 1 for part in root):
+        for part in root:
+            for extra in list(part)[1:]:
+                part.remove(extra)
+        data = to_bytes(root)
+    return data, root
+
+
+def to_bytes(root: etree._Element) -> bytes:
+    """The envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
+    data: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=False)
+    return data
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            "header, body: hold half of a character pair, which cannot be written as UTF-8; remove it",
+            code="SOAP_MESSAGE_INVALID",
+        ) from None
+
+
+def _declarations(namespaces: Mapping[str, str]) -> str:
+    out = []
+    for prefix, uri in namespaces.items():
+        if prefix in {"SOAP-ENV", "wsse", "wsu", "xml", "xmlns"}:
+            if prefix in {"wsse", "wsu"} and uri in {WSSE, WSU}:
+                continue
+            raise InputError(f"namespaces.{prefix}: the prefix is the envelope's own; choose another")
+        if not prefix:
+            out.append(f" xmlns={quoteattr(uri)}")
+        elif not _PREFIX.fullmatch(prefix):
+            raise InputError(f"namespaces: {prefix[:40]!r} cannot be a prefix; use letters and digits")
+        elif not uri.strip():
+            raise InputError(f"namespaces.{prefix}: must not be empty; give the namespace's URI")
+        else:
+            out.append(f" xmlns:{prefix}={quoteattr(uri)}")
+    return "".join(out)
+
+
+def _located(header: str, body: str, declared: str) -> InputError | None:
+    """The error of whichever part is not well-formed by itself."""
+    for name, text in (("header", header), ("body", body)):
+        try:
+            parse(f"<part {declared}>{text}</part>".encode(), huge=True)
+        except UntrustedXmlError as error:
+            reason = str(error).replace(" and part", "")
+            remedy = "Close every element, write & as &amp;, and declare each prefix in namespaces"
+            if missing := _PREFIXED.search(reason):
+                remedy = f"Declare the prefix {missing[1]} in namespaces"
+            return InputError(f"{name}: is not well-formed XML: {reason}. {remedy}", code="SOAP_MESSAGE_INVALID")
+    return None
+
+
+def _refuse_envelope(body: etree._Element) -> None:
+    if len(body) and body[0].tag in {f"{{{SOAP11}}}Envelope", f"{{{SOAP12}}}Envelope"}:
+        raise InputError(
+            "body: holds a whole envelope; give only what belongs inside its Body, and the rest in header",
+            code="SOAP_MESSAGE_INVALID",
+        )

@@ -1,0 +1,254 @@
+"""A secured envelope goes over HTTP, the reply that comes back is read, checked and turned into JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from lxml import etree
+
+from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, Secret
+from zeebe_connectors.connectors.soap import reply as replies
+from zeebe_connectors.connectors.soap.envelope import to_bytes, xml_of
+from zeebe_connectors.connectors.soap.fields import (
+    HeaderJson,
+    HeaderTemplate,
+    Keystore,
+    Message,
+    NoHeader,
+    Signature,
+    SingleCertificate,
+    UsernameToken,
+)
+from zeebe_connectors.connectors.soap.mustache import render
+from zeebe_connectors.connectors.soap.reply import Reply
+from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse, header_fields, status_error
+
+_CONTENT_TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
+_LARGE = 256 * 1024
+"""Replies beyond this are read in a thread, so that other jobs are not held up."""
+
+
+def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
+    """Header or body as XML text."""
+    if isinstance(part, HeaderTemplate):
+        return render(part.template, part.context, where=where)
+    if isinstance(part, HeaderJson):
+        exact = given.soap_compatibility == "camunda"
+        return xml_of(part.content, nulls=given.nulls, exact=exact, where=f"{where}.json")
+    return ""
+
+
+async def exchange(
+    given: Message,
+    context: Context,
+    *,
+    url: str,
+    root: etree._Element,
+    data: bytes | None,
+    action: str | None,
+    version: str,
+) -> tuple[HttpResponse, Reply | None]:
+    """Secures an envelope, sends it and reads the reply.
+
+    Args:
+        given: The inputs.
+        context: The job's context.
+        url: Where to.
+        root: The envelope's tree.
+        data: Its bytes, if they are known and nothing has to be added.
+        action: SOAPAction.
+        version: `1.1` or `1.2`.
+
+    Returns:
+        The response, and the reply that was read from it; None when it was empty.
+
+    Raises:
+        ConnectorError: See the connector's errors.
+    """
+    if given.addressing or given.authentication.authentication != "none":
+        data = await _secured(given, context, root, url, action or "")
+    elif data is None:
+        data = to_bytes(root)
+    headers = header_fields(given.http_headers, name="httpHeaders")
+    if "Content-Type" not in headers:
+        headers["Content-Type"] = _CONTENT_TYPES[version] + (
+            f'; action="{_quoted(action)}"' if action and version == "1.2" else ""
+        )
+    if version == "1.1" and "SOAPAction" not in headers:
+        headers["SOAPAction"] = f'"{_quoted(action or "")}"'
+    timeout = max(given.connection_timeout_in_seconds or 0, 0)
+    sender = Exchange(context, tls=await _tls(given, context), connect=timeout, read=timeout)
+    response = await sender.call(HttpRequest("POST", url, headers, data), given.http_authentication)
+    return response, await _received(given, response, context)
+
+
+async def _received(given: Message, response: HttpResponse, context: Context) -> Reply | None:
+    """The reply in a response, if it is a good one."""
+    content_type = response.header("content-type") or ""
+    if not response.body.strip():
+        if response.status >= 300:
+            raise status_error(response, method="POST")
+        return None
+    try:
+        if len(response.body) > _LARGE:
+            received = await asyncio.to_thread(replies.read, response.body, content_type)
+        else:
+            received = replies.read(response.body, content_type)
+    except ConnectorError:
+        if response.status >= 300:
+            raise status_error(response, method="POST") from None
+        raise
+    fault = received.fault()
+    if fault is not None:
+        raise await _fault_error(fault, received, context)
+    if response.status >= 400:
+        raise status_error(response, method="POST")
+    if isinstance(given.authentication, Signature) and given.authentication.verify_reply:
+        _verify(received.root, given.authentication.trusted_certificates)
+    return received
+
+
+def _quoted(action: str) -> str:
+    action = action.strip()
+    if len(action) > 1 and action[0] == action[-1] == '"':
+        action = action[1:-1]
+    if any(char in action for char in '"\r\n\0'):
+        raise InputError(
+            "soapVersion.soapAction: holds a quote or a line break, which a header cannot carry; remove it"
+        )
+    return action
+
+
+async def _fault_error(fault: replies.Fault, received: Reply, context: Context) -> ConnectorError:
+    told = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
+    known = await as_json(received, None, context)
+    return ConnectorError(
+        "SOAP_FAULT_RECEIVED",
+        "SOAP Fault received" + (f": {told[:500]}" if told else ""),
+        variables={"response": known, "fault": fault.variables()},
+    )
+
+
+async def as_json(received: Reply, response: HttpResponse | None, context: Context) -> dict[str, Any]:
+    """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
+    included, others = await documents_of(received, context)
+    try:
+        if response is not None and len(response.body) > _LARGE:
+            result = await asyncio.to_thread(replies.json_of, received.root, included)
+        else:
+            result = replies.json_of(received.root, included)
+    except RecursionError:
+        raise PermanentError(
+            "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
+        ) from None
+    return result | {"attachments": others} if others else result
+
+
+async def documents_of(received: Reply, context: Context) -> tuple[dict[str, Any], list[Any]]:
+    """Stores a reply's binary parts: references by Content-ID for those it refers to, and a list of the others."""
+    if not received.attachments:
+        return {}, []
+    wanted = set(replies.referred(received.root))
+    included: dict[str, Any] = {}
+    others: list[Any] = []
+    for part in received.attachments.values():
+        document = await context.documents.create(part.data, name=part.name, content_type=part.content_type)
+        if part.id in wanted:
+            included[part.id] = dict(document.reference)
+        else:
+            others.append(dict(document.reference))
+    return included, others
+
+
+def _verify(root: etree._Element, trusted: str) -> None:
+    from cryptography import x509  # noqa: PLC0415
+
+    from zeebe_connectors.connectors.soap.security import verify  # noqa: PLC0415
+
+    try:
+        known = x509.load_pem_x509_certificates(trusted.strip().encode())
+    except ValueError:
+        raise InputError(
+            "authentication.trustedCertificates: are not certificates in PEM; paste them with their line breaks",
+            code="SOAP_CERTIFICATE_INVALID",
+        ) from None
+    verify(root, known)
+
+
+async def _secured(given: Message, context: Context, root: etree._Element, url: str, action: str) -> bytes:
+    """The envelope with addressing and security headers, as bytes."""
+    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415
+
+    how = given.authentication
+    odd = given.soap_compatibility == "camunda"
+    if given.addressing:
+        security.add_addressing(root, to=url, action=action)
+    if isinstance(how, UsernameToken):
+        if how.timestamp:
+            security.add_timestamp(root, how.timestamp)
+        password = how.password.reveal() if how.password else None
+        security.add_username(root, how.username, password, digest=how.encoded == "Yes", hashed_twice=odd)
+    elif isinstance(how, Signature):
+        signing = security.Signing(
+            await _identity(how.certificate, context, where="authentication.certificate"),
+            signature=how.signature_algorithm,
+            digest=how.digest_algorithm,
+            parts=[(part.namespace, part.local_name) for part in how.encryption_parts],
+            old=odd,
+        )
+        stamp = security.add_timestamp(root, how.timestamp) if how.timestamp else None
+        security.sign(root, signing, stamp)
+    return to_bytes(root)
+
+
+async def _tls(given: Message, context: Context) -> ClientTls:
+    """TLS settings; a keystore is turned into PEM, which is what the HTTP client knows."""
+    if given.client_keystore is None:
+        return given.client_tls
+    identity = await _identity(given.client_keystore, context, where="clientKeystore")
+    return ClientTls(
+        client_certificate=identity.certificate_pem,
+        client_private_key=Secret(identity.key.decode()),
+        trusted_certificate=given.client_tls.trusted_certificate,
+    )
+
+
+async def _identity(source: SingleCertificate | Keystore, context: Context, *, where: str) -> Any:
+    """Key and certificate, read once and kept as long as the text or the file stays the same."""
+    from zeebe_connectors.connectors.soap.keys import from_keystore, from_pem  # noqa: PLC0415
+
+    if isinstance(source, SingleCertificate):
+        certificate, key, secret = source.certificate, source.private_key, source.private_key_password
+
+        def read_pem() -> Any:
+            return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where)
+
+        return await context.kept.get(("soap.identity", certificate, key, secret), read_pem)
+    data, mark = await _keystore_bytes(source, context, where)
+    password, own = source.keystore_password, source.password
+
+    async def read_keystore() -> Any:
+        told = own.reveal() if own else None
+        return await asyncio.to_thread(from_keystore, data, password.reveal(), source.alias, told, where=where)
+
+    return await context.kept.get(("soap.identity", mark, password, source.alias, own), read_keystore)
+
+
+async def _keystore_bytes(source: Keystore, context: Context, where: str) -> tuple[bytes, str]:
+    location = source.keystore_location
+    if not isinstance(location, str):
+        data = (await context.documents.read(location, seconds=context.seconds_left())).data
+    else:
+        path = context.files.resolve(
+            location.removeprefix("file://").removeprefix("file:"), field=f"{where}.keystoreLocation"
+        )
+        try:
+            data = await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            raise InputError(
+                f"{where}.keystoreLocation: cannot be read: {error.strerror or 'it is no file'}",
+                code="SOAP_CERTIFICATE_INVALID",
+            ) from None
+    return data, hashlib.sha256(data).hexdigest()

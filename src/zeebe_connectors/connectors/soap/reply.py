@@ -1,0 +1,281 @@
+"""The bytes of a reply go in; its envelope, its JSON, its attachments and its fault, if there is one, come out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import quopri
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote
+
+from lxml import etree
+
+from zeebe_connectors import ConnectorError
+from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, XOP, UntrustedXmlError, parse
+
+_INCLUDE = f"{{{XOP}}}Include"
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_MOST_PARTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One binary part of a reply.
+
+    Args:
+        id: Its Content-ID without brackets.
+        data: The bytes.
+        content_type: Media type.
+        name: File name, if it was told.
+    """
+
+    id: str
+    data: bytes = field(repr=False)
+    content_type: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A SOAP fault in the words of SOAP 1.2, whatever its version."""
+
+    code: str
+    subcode: str | None
+    reason: str
+    role: str | None
+    detail: Any
+
+    def variables(self) -> dict[str, Any]:
+        """As JSON, what was not told left out."""
+        known = {"code": self.code, "subcode": self.subcode, "reason": self.reason, "role": self.role}
+        return {name: value for name, value in (known | {"detail": self.detail}).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that was read: the envelope's root and the parts that came beside it."""
+
+    root: etree._Element
+    attachments: Mapping[str, Attachment]
+
+    @property
+    def body(self) -> etree._Element | None:
+        """The Body element."""
+        return next((child for child in self.root if child.tag == self._name("Body")), None)
+
+    @property
+    def header(self) -> etree._Element | None:
+        """The Header element, if there is one."""
+        return next((child for child in self.root if child.tag == self._name("Header")), None)
+
+    def _name(self, local: str) -> str:
+        return f"{{{etree.QName(self.root).namespace}}}{local}"
+
+    def fault(self) -> Fault | None:
+        """The fault, if the body is one."""
+        body = self.body
+        found = next((child for child in body if child.tag == self._name("Fault")), None) if body is not None else None
+        if found is None:
+            return None
+        return _fault12(found) if etree.QName(found).namespace == SOAP12 else _fault11(found)
+
+
+def read(data: bytes, content_type: str) -> Reply:
+    """Reads a reply.
+
+    Args:
+        data: The response's body.
+        content_type: The response's Content-Type; `multipart/related` is taken apart.
+
+    Raises:
+        ConnectorError: `SOAP_REPLY_INVALID` when it is no envelope; the message says what it is.
+    """
+    attachments: dict[str, Attachment] = {}
+    if content_type[:20].lower().startswith("multipart/related"):
+        data, attachments = _parts(data, content_type)
+    try:
+        root = parse(data.lstrip(), huge=True)
+    except UntrustedXmlError as error:
+        raise _invalid(f"it is not XML that can be read: {error} (it came as {_media_type(content_type)})") from None
+    if root.tag not in {f"{{{SOAP11}}}Envelope", f"{{{SOAP12}}}Envelope"}:
+        raise _invalid(
+            f"its outermost element is {etree.QName(root).localname}, not a SOAP Envelope (it came as "
+            f"{_media_type(content_type)})"
+        )
+    return Reply(root, attachments)
+
+
+def _invalid(why: str) -> ConnectorError:
+    return ConnectorError(
+        "SOAP_REPLY_INVALID", f"The reply cannot be used: {why}. Check that serviceUrl is the address of a SOAP service"
+    )
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip()[:60] or "no media type"
+
+
+def json_of(element: etree._Element, includes: Mapping[str, Any]) -> dict[str, Any]:
+    """An element as JSON in the shape of Camunda's connector: local names, attributes beside children, `$content`.
+
+    Args:
+        element: The element.
+        includes: What stands for a part that the reply refers to (`xop:Include`), by Content-ID.
+    """
+    return {etree.QName(element).localname: _value(element, {}, includes)}
+
+
+def _value(  # noqa: C901 - flat, because it runs once per element
+    element: etree._Element, around: Mapping[str | None, str], includes: Mapping[str, Any]
+) -> Any:
+    declared = element.nsmap
+    text = element.text
+    if not len(element):
+        blank = text is None or not text.strip()
+        if not element.attrib and declared == around:
+            return {} if blank else text
+        own = {_local(name): value for name, value in element.attrib.items()}
+        if not blank:
+            own["$content"] = text
+        return own
+    result: dict[str, Any] = {}
+    texts = [text] if text is not None and text.strip() else []
+    for child in element:
+        tag = child.tag
+        if tag == _INCLUDE and (found := includes.get(_content_id(child))) is not None:
+            return found
+        name = tag[tag.index("}") + 1 :] if tag[0] == "{" else tag
+        value = _value(child, declared, includes)
+        if name in result:
+            known = result[name]
+            if isinstance(known, _Repeated):
+                known.append(value)
+            else:
+                result[name] = _Repeated((known, value))
+        else:
+            result[name] = value
+        if (tail := child.tail) is not None and tail.strip():
+            texts.append(tail)
+    for name, value in element.attrib.items():
+        result[_local(name)] = value
+    if texts:
+        result["$content"] = "".join(texts)
+    return result
+
+
+class _Repeated(list[Any]):
+    """Values of siblings of the same name; a document reference can be a list too, so it needs its own type."""
+
+
+def _local(name: str) -> str:
+    return name[name.index("}") + 1 :] if name[0] == "{" else name
+
+
+def _content_id(include: etree._Element) -> str:
+    return unquote((include.get("href") or "").removeprefix("cid:"))
+
+
+def referred(root: etree._Element) -> list[str]:
+    """Content-IDs that the envelope refers to, in order."""
+    return [_content_id(include) for include in root.iter(_INCLUDE)]
+
+
+def replace_includes(root: etree._Element, texts: Mapping[str, str]) -> None:
+    """Puts text in the place of each `xop:Include` that has one."""
+    for include in list(root.iter(_INCLUDE)):
+        text = texts.get(_content_id(include))
+        parent = include.getparent()
+        if text is not None and parent is not None:
+            parent.remove(include)
+            parent.text = text
+
+
+def _fault11(fault: etree._Element) -> Fault:
+    children = {_local(child.tag): child for child in fault}
+    detail = children.get("detail")
+    return Fault(
+        code=_bare(_content(children.get("faultcode"))),
+        subcode=None,
+        reason=_content(children.get("faultstring")),
+        role=_content(children.get("faultactor")) or None,
+        detail=None if detail is None else json_of(detail, {})["detail"],
+    )
+
+
+def _fault12(fault: etree._Element) -> Fault:
+    children = {_local(child.tag): child for child in fault}
+    name = f"{{{SOAP12}}}"
+    code, reason, detail = children.get("Code"), children.get("Reason"), children.get("Detail")
+    texts = [] if reason is None else list(reason)
+    english = next(
+        (text for text in texts if (text.get("{http://www.w3.org/XML/1998/namespace}lang") or "").startswith("en")),
+        None,
+    )
+    return Fault(
+        code=_bare(_content(None if code is None else code.find(f"{name}Value"))),
+        subcode=_bare(_content(None if code is None else code.find(f"{name}Subcode/{name}Value"))) or None,
+        reason=_content(english if english is not None else texts[0] if texts else None),
+        role=_content(children.get("Role")) or None,
+        detail=None if detail is None else json_of(detail, {})["Detail"],
+    )
+
+
+def _content(element: etree._Element | None) -> str:
+    return "" if element is None else "".join(element.itertext()).strip()
+
+
+def _bare(name: str) -> str:
+    """`soap:Server` -> `Server`: the prefix is the sender's own choice."""
+    return name.rpartition(":")[2]
+
+
+def _parts(data: bytes, content_type: str) -> tuple[bytes, dict[str, Attachment]]:
+    """Takes a `multipart/related` body apart: its root part, and the others by Content-ID."""
+    told = _headers(f"Content-Type: {content_type}")
+    boundary = told.get_param("boundary")
+    if not isinstance(boundary, str) or not boundary:
+        raise _invalid("it is multipart, but its Content-Type names no boundary")
+    pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MOST_PARTS)
+    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+        raise _invalid("it is multipart, but its parts end too early")
+    parts = [_part(piece, number) for number, piece in enumerate(pieces[1:-1])]
+    start = told.get_param("start")
+    wanted = start.strip("<>") if isinstance(start, str) else parts[0].id
+    root = next((part for part in parts if part.id == wanted), parts[0])
+    return root.data, {part.id: part for part in parts if part is not root}
+
+
+def _part(piece: bytes, number: int) -> Attachment:
+    piece = piece.lstrip(b" \t").removeprefix(b"\r\n")
+    head, data = (b"", piece[2:]) if piece.startswith(b"\r\n") else _split_head(piece)
+    headers = _headers(head.decode("utf-8", "replace"))
+    encoding = str(headers.get("Content-Transfer-Encoding", "binary")).strip().lower()
+    try:
+        if encoding == "base64":
+            data = base64.b64decode(data)
+        elif encoding == "quoted-printable":
+            data = quopri.decodestring(data)
+    except binascii.Error:
+        raise _invalid(f"its part {number + 1} is not the base64 that it says") from None
+    return Attachment(
+        id=str(headers.get("Content-ID", f"part-{number}")).strip().strip("<>"),
+        data=data,
+        content_type=headers.get_content_type(),
+        name=headers.get_filename(),
+    )
+
+
+def _split_head(piece: bytes) -> tuple[bytes, bytes]:
+    end = _BLANK_LINE.search(piece)
+    return (piece, b"") if end is None else (piece[: end.start()], piece[end.end() :])
+
+
+def _headers(text: str) -> Message:
+    """Header lines, read by the standard library's mail parser (imported here: few replies are multipart)."""
+    from email.parser import HeaderParser  # noqa: PLC0415
+
+    return HeaderParser().parsestr(text + "\n\n")
