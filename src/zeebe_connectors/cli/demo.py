@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import json
 import logging
 import tempfile
 import time
 from contextlib import AsyncExitStack
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Self
 
@@ -131,7 +128,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     console.print_json(json.dumps(made), indent=2)
 
     console.print("[bold]3. The mail as received[/bold]")
-    received = await _mail(mail)
+    received = (await mail.expect(CUSTOMER))[-1]
     table = Table(show_header=False, box=None, pad_edge=False)
     for name in HEADERS:
         table.add_row(f"   {name}", str(received[name] or "-"))
@@ -153,11 +150,3 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     for what, holds in checks.items():
         console.print(f"   {'[green]yes[/green]' if holds else '[red]NO [/red]'}  {what}")
     return 0 if all(checks.values()) else 1
-
-
-async def _mail(mail: LocalMail) -> EmailMessage:
-    raw = await mail.messages(CUSTOMER)
-    newest = raw[-1]
-    if isinstance(newest, bytes):
-        return email.message_from_bytes(newest, policy=email.policy.default)
-    return newest
