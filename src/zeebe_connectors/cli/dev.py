@@ -1,4 +1,4 @@
-"""`zeebe-connectors dev`: a folder goes in; the local stack runs, and the folder's diagrams are deployed as they change."""
+"""`zeebe-connectors dev`: a folder goes in; the local stack runs, and the diagrams in it are deployed as they change."""
 
 from __future__ import annotations
 
