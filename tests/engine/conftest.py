@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from zeebe_connectors.engine.mail import LocalMail
 from zeebe_connectors.engine.zeebe import LocalZeebe
 
 
@@ -32,7 +33,7 @@ def zeebe(pytestconfig):
     engine = LocalZeebe()
     run_apart(engine.start())
     yield engine
-    run_apart(engine.__aexit__(None, None, None))
+    run_apart(engine.close())
 
 
 @pytest.fixture
@@ -42,3 +43,19 @@ async def own_zeebe(pytestconfig):
         pytest.skip("kills the engine, so it needs one of its own: --engine local")
     async with LocalZeebe() as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def mail():
+    """One mail server for the whole session, where every address may log in. Use addresses of your own."""
+    server = LocalMail()
+    run_apart(server.start())
+    yield server
+    run_apart(server.close())
+
+
+@pytest.fixture
+async def own_mail():
+    """A mail server for one test."""
+    async with LocalMail() as server:
+        yield server

@@ -1,4 +1,6 @@
-"""The engine that the tests of this folder share."""
+"""The servers that the tests of this folder share."""
+
+import smtplib
 
 import pytest
 
@@ -7,11 +9,17 @@ from zeebe_connectors.engine.zeebe import is_healthy
 pytestmark = pytest.mark.engine
 
 
-async def test_shared_engine_is_healthy(zeebe):
-    """The session's engine answers from the loop of a test."""
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_shared_engine_is_healthy(zeebe, turn):
+    """The session's engine answers from the loop of one test as from that of the next."""
     assert await is_healthy(zeebe.grpc_address)
 
 
-async def test_shared_engine_serves_the_next_test(zeebe):
-    """It is the same one in the next test, whose loop is another."""
-    assert await is_healthy(zeebe.grpc_address)
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_shared_mail_server_takes_mail(mail, turn):
+    """The session's mail server answers from the loop of one test as from that of the next."""
+    address = f"turn{turn}@session.test"
+    with smtplib.SMTP(mail.host, mail.smtp_port, timeout=30) as client:
+        client.sendmail("sender@session.test", address, b"Subject: shared\r\n\r\nbody\r\n")
+    (message,) = await mail.expect(address)
+    assert message["Subject"] == "shared"

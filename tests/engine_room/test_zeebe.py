@@ -14,7 +14,8 @@ from pyzeebe.proto import gateway_pb2, gateway_pb2_grpc
 
 from zeebe_connectors.engine.errors import EngineError, StartError
 from zeebe_connectors.engine.process import free_ports
-from zeebe_connectors.engine.zeebe import LocalZeebe, Ports, is_healthy, status, stop_detached
+from zeebe_connectors.engine.server import stop_detached
+from zeebe_connectors.engine.zeebe import LocalZeebe, Ports, is_healthy, status
 
 pytestmark = pytest.mark.engine
 
@@ -108,10 +109,10 @@ async def test_detached_engine_is_found_and_stopped(tmp_path):
         assert found.grpc_address == zeebe.grpc_address
         assert found.memory > 100e6
     finally:
-        assert stop_detached(tmp_path)
+        assert stop_detached(tmp_path, LocalZeebe)
     after = await status(tmp_path)
     assert (after.running, after.healthy, after.grpc_address) == (False, False, zeebe.grpc_address)
-    assert not stop_detached(tmp_path)
+    assert not stop_detached(tmp_path, LocalZeebe)
     assert LocalZeebe(tmp_path).ports == zeebe.ports
 
 
@@ -120,6 +121,7 @@ def test_engine_ends_with_its_killed_parent(tmp_path):
     program = """
 import asyncio, sys
 from pathlib import Path
+from zeebe_connectors.engine.server import stop_detached
 from zeebe_connectors.engine.zeebe import LocalZeebe
 async def main():
     zeebe = await LocalZeebe(Path(sys.argv[1])).start()

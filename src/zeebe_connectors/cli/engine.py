@@ -1,4 +1,4 @@
-"""`zeebe-connectors engine`: start, stop and look at the local Zeebe that this machine runs for the developer."""
+"""`zeebe-connectors engine`: start, stop and look at the local Zeebe and mail server of this machine's developer."""
 
 import asyncio
 import shutil
@@ -9,9 +9,21 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from zeebe_connectors.engine.artifacts import ZEEBE
 from zeebe_connectors.engine.errors import EngineError
+from zeebe_connectors.engine.mail import (
+    LocalMail,
+    MailPorts,
+    fetch_mails,
+    list_addresses,
+    mail_directory,
+    parse,
+    running_ports,
+)
+from zeebe_connectors.engine.server import stop_detached
 from zeebe_connectors.engine.zeebe import (
     DEFAULT_PORT,
     LocalZeebe,
@@ -21,7 +33,6 @@ from zeebe_connectors.engine.zeebe import (
     is_prepared,
     prepare,
     status,
-    stop_detached,
 )
 
 app = typer.Typer(no_args_is_help=True, help="The local Zeebe: the real broker, without Docker.")
@@ -37,30 +48,35 @@ def start(
     directory: _Directory = None,
     port: Annotated[int, typer.Option(help="Port of the gateway on 127.0.0.1; 0 chooses a free one.")] = DEFAULT_PORT,
     clean: Annotated[bool, typer.Option("--clean", help="Begin without the data of earlier runs.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", help="Start a mail server too.")] = False,
 ) -> None:
     """Start the engine in the background and wait until it is healthy."""
     where = directory or engine_directory()
     with _told():
         found = asyncio.run(status(where))
-        if found.running:
-            _print(found)
-            return
-        if clean:
-            shutil.rmtree(where, ignore_errors=True)
-        zeebe = LocalZeebe(where, ports=Ports.free(grpc=port or None), console=_console)
-        if not (where / "data").exists():
-            _console.print(f"Zeebe {ZEEBE.version}: {ZEEBE.licence}")
-        asyncio.run(zeebe.start(detached=True))
-        _print(asyncio.run(status(where)))
+        if not found.running:
+            if clean:
+                shutil.rmtree(where, ignore_errors=True)
+            if not (where / "data").exists():
+                _console.print(f"Zeebe {ZEEBE.version}: {ZEEBE.licence}")
+            zeebe = LocalZeebe(where, ports=Ports.free(grpc=port or None), console=_console)
+            asyncio.run(zeebe.start(detached=True))
+            found = asyncio.run(status(where))
+        if mail and running_ports(mail_directory()) is None:
+            server = LocalMail(mail_directory(), ports=MailPorts.usual(), console=_console)
+            asyncio.run(server.start(detached=True))
+        _print(found)
         if not is_prepared():
             _prepare_in_background()
 
 
 @app.command()
 def stop(directory: _Directory = None) -> None:
-    """Stop the engine. Its data stays for the next start."""
-    stopped = stop_detached(directory or engine_directory())
-    _console.print("Stopped." if stopped else "No engine runs.")
+    """Stop the engine and the mail server. The engine's data stays for the next start; the mails do not."""
+    engine = stop_detached(directory or engine_directory(), LocalZeebe)
+    mail = stop_detached(mail_directory(), LocalMail)
+    stopped = " and ".join(name for name, ended in (("the engine", engine), ("the mail server", mail)) if ended)
+    _console.print(f"Stopped {stopped}." if stopped else "No engine runs.")
 
 
 @app.command("status")
@@ -80,6 +96,34 @@ def obtain() -> None:
     _console.print("The engine is ready to be started.")
 
 
+@app.command()
+def mails(
+    address: Annotated[str | None, typer.Argument(help="Only this mailbox; all of them by default.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Every mail as it arrived, header by header.")] = False,
+) -> None:
+    """Show the mails that the local mail server has received."""
+    with _told():
+        ports = running_ports(mail_directory())
+        if ports is None:
+            raise EngineError("No mail server runs. Start it with: zeebe-connectors engine start --mail")
+        known = asyncio.run(list_addresses(ports.api))
+        received = {one: fetch_mails(ports.imap, one, one) for one in ([address] if address else known)}
+    out = Console(highlight=False, soft_wrap=raw)
+    if raw:
+        for one, found in received.items():
+            for number, content in enumerate(found, 1):
+                out.rule(f"{one}, mail {number} of {len(found)}")
+                out.print(content.decode(errors="replace"), markup=False)
+        return
+    table = Table("mailbox", "from", "subject", "date", "attachments", title="Received mails")
+    for one, found in received.items():
+        for message in map(parse, found):
+            names = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
+            cells = (one, message["From"], message["Subject"], message["Date"], ", ".join(names))
+            table.add_row(*(_plain(cell) for cell in cells))
+    out.print(table if table.row_count else "No mail has arrived.")
+
+
 class _told:  # noqa: N801 - reads as a phrase in a with statement
     """Turn what the engine cannot do into its message and exit code 1."""
 
@@ -92,20 +136,40 @@ class _told:  # noqa: N801 - reads as a phrase in a with statement
             raise typer.Exit(1) from error
 
 
+def _plain(cell: object) -> str:
+    """Show what a mail says as text: neither markup nor what moves the terminal's cursor."""
+    return escape("".join(character if character.isprintable() else "?" for character in str(cell or "")))
+
+
 def _print(found: Status) -> None:
     out = Console(highlight=False, soft_wrap=True)
-    if not found.running:
+    if found.running:
+        out.print("Zeebe is healthy." if found.healthy else "Zeebe runs, its partition is not healthy yet.")
+        memory = f", {found.memory / 1e6:.0f} MB" if found.memory else ""
+        _print_rows(
+            out,
+            gateway=found.grpc_address,
+            rest=found.rest_address,
+            process=f"{found.pid}, for {found.seconds or 0:.0f} s{memory}",
+            data=found.directory,
+        )
+    else:
         out.print(f"No engine runs in {found.directory}. Start it with: zeebe-connectors engine start", markup=False)
-        return
-    out.print("Zeebe is healthy." if found.healthy else "Zeebe runs, its partition is not healthy yet.")
-    memory = f", {found.memory / 1e6:.0f} MB" if found.memory else ""
-    for name, text in (
-        ("gateway", found.grpc_address),
-        ("REST API", found.rest_address),
-        ("process", f"{found.pid}, for {found.seconds or 0:.0f} s{memory}"),
-        ("data, log", found.directory),
-    ):
-        out.print(f"  {name:<10} {text}", markup=False)
+    if ports := running_ports(mail_directory()):
+        out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
+        _print_rows(
+            out,
+            smtp=f"127.0.0.1:{ports.smtp} (TLS {ports.smtps})",
+            imap=f"127.0.0.1:{ports.imap} (TLS {ports.imaps})",
+            pop3=f"127.0.0.1:{ports.pop3} (TLS {ports.pop3s})",
+            api=f"http://127.0.0.1:{ports.api}",
+            login="any address, any password",
+        )
+
+
+def _print_rows(out: Console, **rows: object) -> None:
+    for name, value in rows.items():
+        out.print(f"  {name:<8} {value}", markup=False)
 
 
 def _prepare_in_background() -> None:

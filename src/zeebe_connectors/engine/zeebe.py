@@ -1,15 +1,11 @@
 """A directory goes in, a real Zeebe comes out: one broker with its gateway, started, stopped and killed at will."""
 
 import asyncio
-import json
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import grpc
@@ -17,24 +13,15 @@ from pyzeebe.proto import gateway_pb2, gateway_pb2_grpc
 from rich.console import Console
 
 from zeebe_connectors.engine.artifacts import ZEEBE, cache_directory, locked, obtain_unpacked
-from zeebe_connectors.engine.errors import EngineError, StartError
+from zeebe_connectors.engine.errors import StartError
 from zeebe_connectors.engine.java import Java, find_java
-from zeebe_connectors.engine.process import (
-    LOOPBACK,
-    Identity,
-    JavaProcess,
-    end,
-    free_ports,
-    is_free,
-    resident_memory,
-    tail,
-)
+from zeebe_connectors.engine.process import LOOPBACK, free_ports, resident_memory, tail
+from zeebe_connectors.engine.server import LocalServer, State
 
 DEFAULT_PORT = 26500
 """Where a Zeebe gateway listens unless told otherwise; what clients connect to by default."""
 
 _MAIN_CLASS = "io.camunda.application.StandaloneBroker"
-_STATE = "engine.json"
 _ARCHIVE_JAVA = 25  # the first Java that keeps loaded and linked classes in a file with one option (JEP 514)
 
 _CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]  # loopback is never behind the proxy that the environment may name
@@ -105,33 +92,7 @@ class Status:
     memory: int | None = None
 
 
-@dataclass(slots=True)
-class _State:
-    """What the state file holds."""
-
-    pid: int
-    started: str
-    time: float
-    ports: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> Identity:
-        return Identity(self.pid, self.started)
-
-    @classmethod
-    def read(cls, directory: Path) -> "_State | None":
-        try:
-            return cls(**json.loads((directory / _STATE).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, directory: Path) -> None:
-        scratch = directory / (_STATE + ".tmp")
-        scratch.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        scratch.replace(directory / _STATE)
-
-
-class LocalZeebe:
+class LocalZeebe(LocalServer[Ports]):
     """A Zeebe of one partition that belongs to this process; it ends with it.
 
         async with LocalZeebe() as zeebe:
@@ -141,12 +102,17 @@ class LocalZeebe:
 
     Args:
         directory: Where data, log and state are kept for the next start. None: a new one, deleted at the end.
-        ports: Where to listen; free ones by default, and the same ones at each start in this directory.
+        ports: Where to listen. None: as at the last start in this directory, else free ones.
         java_options: Further options of the JVM.
         environment: Further settings of the broker, by their environment names (`ZEEBE_BROKER_...`).
         start_timeout: Seconds until a start counts as failed.
         console: Where the progress of the first download is shown; standard error by default.
     """
+
+    NAME = "Zeebe"
+    STATE = "engine.json"
+    LOGS = ("zeebe.log", "java.log")
+    PORTS = Ports
 
     def __init__(
         self,
@@ -158,14 +124,9 @@ class LocalZeebe:
         start_timeout: float = 120.0,
         console: Console | None = None,
     ) -> None:
-        self._temporary = directory is None
-        self.directory = Path(directory or tempfile.mkdtemp(prefix="zeebe-")).absolute()
-        self.ports = ports or self._known_ports() or Ports.free()
+        super().__init__(directory, ports, start_timeout=start_timeout, console=console)
         self._java_options = tuple(java_options)
-        self._environment = dict(environment or {})
-        self._start_timeout = start_timeout
-        self._console = console
-        self._process: JavaProcess | None = None
+        self._settings = dict(environment or {})
 
     @property
     def grpc_address(self) -> str:
@@ -178,123 +139,35 @@ class LocalZeebe:
         return f"http://{LOOPBACK}:{self.ports.rest}"
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the broker; None when it does not run."""
-        return self._process.pid if self._process and self._process.exit_code is None else None
-
-    @property
     def log_file(self) -> Path:
         """The broker's log."""
         return self.directory / "zeebe.log"
 
-    @property
-    def memory(self) -> int | None:
-        """Bytes that the broker has in RAM; None when it does not run."""
-        return resident_memory(self.pid) if self.pid else None
+    def _obtain(self) -> Path:
+        return obtain_unpacked(ZEEBE, console=self._console)
 
-    async def start(self, *, detached: bool = False) -> Self:
-        """Start the broker and wait until its partition has a healthy leader.
+    def _free_ports(self) -> Ports:
+        return Ports.free()
 
-        Args:
-            detached: True: the broker goes on when this process ends; `stop_detached` ends it.
-
-        Raises:
-            ArtifactUnavailableError: The distribution is not in the cache and cannot be downloaded.
-            JavaNotFoundError: No Java is new enough.
-            StartError: The broker ended, or did not become healthy in time; the message ends with its log.
-            EngineError: A broker already runs in this directory.
-        """
-        home = await asyncio.to_thread(obtain_unpacked, ZEEBE, console=self._console)
-        java = await asyncio.to_thread(find_java)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with locked(self.directory / "engine.lock"):
-            state = _State.read(self.directory)
-            if state is not None and state.identity.alive:
-                raise EngineError(
-                    f"A Zeebe already runs in {self.directory} (process {state.pid}). Stop it with "
-                    "`zeebe-connectors engine stop`, or use another directory."
-                )
-            self._process = self._spawn(home, java, detached=detached)
-            identity = self._process.identity
-            _State(identity.pid, identity.started, time.time(), asdict(self.ports)).write(self.directory)
-        try:
-            await self._until_healthy()
-        except BaseException:
-            self._process.kill()
-            raise
-        if detached:
-            self._process.detach()
-        return self
-
-    async def stop(self, grace: float = 20.0) -> None:
-        """Stop the broker: ask, and after `grace` seconds kill. Its data stays."""
-        if self._process is not None:
-            await self._process.stop(grace)
-            self._process = None
-
-    async def kill(self) -> None:
-        """Kill the broker as a crash would: no warning, nothing written. Its data stays as it was."""
-        if self._process is not None:
-            await asyncio.to_thread(self._process.kill)
-            self._process = None
-
-    async def restart(self) -> None:
-        """Stop and start on the same data and ports."""
-        await self.stop()
-        await self.start()
-
-    async def __aenter__(self) -> Self:
-        try:
-            return await self.start()
-        except BaseException:
-            self._clean()
-            raise
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-        self._clean()
-
-    def _clean(self) -> None:
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _known_ports(self) -> Ports | None:
-        state = _State.read(self.directory)
-        with suppress(TypeError):
-            return Ports(**state.ports) if state else None
-        return None
-
-    def _spawn(self, home: Path, java: Java, *, detached: bool) -> JavaProcess:
-        for name, port in asdict(self.ports).items():
-            if not is_free(port):
-                raise EngineError(
-                    f"Port {port} ({name}) is taken on this machine: stop what listens there, or choose another port."
-                )
-        scratch = self.directory / "tmp"  # native libraries are unpacked here; a killed broker leaves them behind
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        options = [
+    def _command(self, artifact: Path, java: Java) -> Sequence[str]:
+        # The archive of classes is valid for one order of the jars only.
+        jars = ":".join(str(jar) for jar in sorted((artifact / "lib").glob("*.jar")))
+        return [
             *_JAVA_OPTIONS,
             *_archive_options(java),
-            f"-Djava.io.tmpdir={scratch}",
             f"-Dapp.home={self.directory}",
             f"-Dbasedir={self.directory}",
             f"-Dlogging.config={Path(__file__).with_name('log4j2.xml')}",
             *self._java_options,
+            "-cp",
+            jars,
+            _MAIN_CLASS,
         ]
-        # The archive of classes is valid for one order of the jars only.
-        jars = ":".join(str(jar) for jar in sorted((home / "lib").glob("*.jar")))
-        return JavaProcess(
-            [str(java.executable), *options, "-cp", jars, _MAIN_CLASS],
-            directory=self.directory,
-            output=self.directory / "java.log",
-            environment=self._settings() | self._environment,
-            detached=detached,
-        )
 
-    def _settings(self) -> dict[str, str]:
+    async def _ready(self) -> bool:
+        return await is_healthy(self.grpc_address)
+
+    def _environment(self) -> Mapping[str, str]:
         return {
             "ZEEBE_BROKER_NETWORK_HOST": LOOPBACK,
             "ZEEBE_BROKER_NETWORK_COMMANDAPI_PORT": str(self.ports.command),
@@ -313,25 +186,8 @@ class LocalZeebe:
             "ZEEBE_BROKER_EXPERIMENTAL_ROCKSDB_MEMORYLIMIT": "64MB",
             "ZEEBE_BROKER_THREADS_CPUTHREADCOUNT": "2",
             "ZEEBE_BROKER_THREADS_IOTHREADCOUNT": "2",
+            **self._settings,
         }
-
-    async def _until_healthy(self) -> None:
-        process = self._process
-        assert process is not None  # noqa: S101 - start() has just made it
-        deadline = time.monotonic() + self._start_timeout
-        while not await is_healthy(self.grpc_address):
-            if process.exit_code is not None:
-                raise StartError(
-                    f"Zeebe ended with exit code {process.exit_code} while it started.\n{self._last_words()}"
-                )
-            if time.monotonic() > deadline:
-                raise StartError(
-                    f"Zeebe did not become healthy within {self._start_timeout:.0f} s.\n{self._last_words()}"
-                )
-            await asyncio.sleep(0.05)
-
-    def _last_words(self) -> str:
-        return "\n".join(text for name in ("zeebe.log", "java.log") if (text := tail(self.directory / name)))
 
 
 async def is_healthy(address: str, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - a gRPC deadline, not a scope
@@ -366,32 +222,22 @@ def engine_directory() -> Path:
 
 async def status(directory: Path) -> Status:
     """Tell what is known of the engine in a directory, whoever started it."""
-    state = _State.read(directory)
+    state = State.read(directory / LocalZeebe.STATE)
     if state is None:
         return Status(directory)
-    ports = Ports(**state.ports)
-    address, rest = f"{LOOPBACK}:{ports.grpc}", f"http://{LOOPBACK}:{ports.rest}"
-    if not state.identity.alive:
-        return Status(directory, grpc_address=address, rest_address=rest)
+    address, rest = (f"{LOOPBACK}:{state.ports[name]}" for name in ("grpc", "rest"))
+    if not state.running:
+        return Status(directory, grpc_address=address, rest_address=f"http://{rest}")
     return Status(
         directory,
         running=True,
         healthy=await is_healthy(address),
         pid=state.pid,
         grpc_address=address,
-        rest_address=rest,
+        rest_address=f"http://{rest}",
         seconds=time.time() - state.time,
         memory=resident_memory(state.pid),
     )
-
-
-def stop_detached(directory: Path, grace: float = 20.0) -> bool:
-    """Stop the engine in a directory, whoever started it; tell whether one ran."""
-    state = _State.read(directory)
-    if state is None or not state.identity.alive:
-        return False
-    end(state.identity, grace)
-    return True
 
 
 def archive_path(java: Java) -> Path | None:
