@@ -1,0 +1,462 @@
+"""A mail as the modeler's form describes it goes in, it is sent over SMTP, and what the server took comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from email.utils import format_datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, Secret, When, outbound
+from zeebe_connectors.connectors.smtp import sources
+from zeebe_connectors.connectors.smtp.client import PORTS, Login, Server
+from zeebe_connectors.connectors.smtp.delivery import Delivery, deliver
+from zeebe_connectors.connectors.smtp.mime import Address, Message, Part, address, addresses, extra_headers, header_text
+from zeebe_connectors.connectors.smtp.tokens import AccessToken
+
+ERRORS = {
+    "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
+    "when the name server said that the failure is temporary.",
+    "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
+    "Tried again.",
+    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
+    "again.",
+    "SMTP_TLS_FAILED": "No TLS as demanded: the certificate is not trusted or is for another name, or the server does "
+    "not offer it. Check security, host and port, or give the trusted certificate.",
+    "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
+    "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
+    "or token. Tried again after a 4xx answer.",
+    "SMTP_SENDER_REFUSED": "The server does not take mail from this sender. Use an address that the account may send "
+    "from. Tried again after a 4xx answer.",
+    "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
+    "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "
+    "refusals are temporary.",
+    "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer tells why. Tried again "
+    "after a 4xx answer.",
+    "SMTP_TOO_LARGE": "The mail is larger than the server takes (or a file than any takes). Send a link instead.",
+    "SMTP_UTF8_NOT_OFFERED": "An address has letters other than ASCII before its @, and the server does not offer "
+    "SMTPUTF8.",
+    "SMTP_CONNECTION_LOST": "The connection was lost twice before the mail was handed over; nothing was sent. Tried "
+    "again.",
+    "SMTP_OUTCOME_UNKNOWN": "The connection was lost after the whole mail was handed over and before the server's "
+    "answer: it may or may not be delivered. Tried again with the same Message-ID; catch the code where a duplicate is "
+    "worse than a missing mail.",
+    "SMTP_NO_RECIPIENT": "To, Cc and Bcc are all empty. Fill one in.",
+    "INVALID_ADDRESS": "An address cannot be read; the message names field and position. Write name@example.com.",
+    "HEADER_INJECTION": "A line break in text that goes into a header. Remove it.",
+    "HEADER_NOT_ALLOWED": "An extra header that an input of its own writes, such as From. Use that input.",
+    "FILE_FORBIDDEN": "A path outside the directories that the operator allowed. Move the file, or pass a document.",
+    "FILE_NOT_FOUND": "There is no such file below the allowed directories. Check the path.",
+    "FILE_NOT_READABLE": "The runtime may not read the file. Check its permissions.",
+    "INVALID_INPUT": "An input is missing or has an unknown value; the message names it and what is expected.",
+}
+
+GROUPS = (
+    Group("server", "Mail server"),
+    Group("authentication", "Authentication"),
+    Group("recipients", "Sender and recipients"),
+    Group("content", "Content"),
+    Group("marks", "Marks and receipts", open=False),
+    Group("delivery", "Delivery", open=False),
+)
+
+
+class NoLogin(Model):
+    """None."""
+
+    type: Literal["none"] = "none"
+
+
+class PasswordLogin(Model):
+    """Username and password."""
+
+    type: Literal["auto", "plain", "login", "cramMd5"]
+    username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="mailer@example.com")]
+    """Often the whole mail address."""
+    password: Annotated[Secret, Hint(example="{{secrets.SMTP_PASSWORD}}")]
+    """The password, best as a secret; some providers want an app password."""
+
+
+class TokenLogin(AccessToken):
+    """OAuth 2.0 (XOAUTH2)."""
+
+    type: Literal["xoauth2"]
+
+
+Authentication = NoLogin | PasswordLogin | TokenLogin
+
+
+class Mail(Model):
+    """A mail, and the server that takes it."""
+
+    host: Annotated[
+        str,
+        Field(min_length=1),
+        Hint("server", "Host", secrets=True, placeholder="smtp.example.com", example="localhost"),
+    ]
+    """Name or address of the mail server."""
+    security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Hint(
+            "server",
+            choices={"starttls": "STARTTLS (required)", "tls": "TLS from the start", "none": "None (trusted network)"},
+        ),
+    ] = "starttls"
+    """How the connection is protected. The certificate is always checked."""
+    port: Annotated[int | None, Field(ge=1, le=65535), Hint("server", secrets=True, placeholder="587")] = None
+    """Left empty: 587 with STARTTLS, 465 with TLS, 25 without."""
+    authentication: Annotated[
+        Authentication,
+        Field(discriminator="type"),
+        Hint(
+            "authentication",
+            "Type",
+            form_default="auto",
+            choices={
+                "none": "None",
+                "auto": "Username and password",
+                "plain": "Username and password: PLAIN",
+                "login": "Username and password: LOGIN",
+                "cramMd5": "Username and password: CRAM-MD5",
+                "xoauth2": "OAuth 2.0 (XOAUTH2)",
+            },
+        ),
+    ] = NoLogin()
+    """How to sign in; with username and password, the best method that the server offers is taken."""
+    sender: Annotated[
+        str,
+        Field(alias="from", min_length=1),
+        Hint("recipients", "From", secrets=True, placeholder="billing@example.com", example="billing@example.com"),
+    ]
+    """The mailbox that sends."""
+    sender_name: Annotated[str | None, Hint("recipients", placeholder="Billing")] = None
+    """Shown instead of the address."""
+    to: Annotated[
+        str | list[str] | None,
+        Hint(
+            "recipients",
+            "To",
+            placeholder='jane@example.com, "Doe, John" <john@example.com>',
+            example="jane@example.com",
+        ),
+    ] = None
+    """Addresses as a list or as text with commas. At least one of To, Cc and Bcc is needed."""
+    cc: Annotated[str | list[str] | None, Hint("recipients", "Cc")] = None
+    """Who gets a copy."""
+    bcc: Annotated[str | list[str] | None, Hint("recipients", "Bcc")] = None
+    """Who gets a copy that no one else sees."""
+    reply_to: Annotated[str | list[str] | None, Hint("recipients", "Reply to")] = None
+    """Where answers go, when not to the sender."""
+    subject: Annotated[str, Hint("content", example="Your order")] = ""
+    """One line."""
+    format: Annotated[
+        Literal["text", "html", "both"],
+        Hint("content", choices={"text": "Text", "html": "HTML", "both": "HTML with a text version"}),
+    ] = "text"
+    """What the body is."""
+    text: Annotated[
+        str | Document | None,
+        Hint("content", "Text", text=True, when=When("format", ("text", "both")), example="Thank you for your order."),
+    ] = None
+    """The text, or a document that holds it."""
+    text_file: Annotated[str | None, Hint("content", "Text file", when=When("format", ("text", "both")))] = None
+    """Path of a UTF-8 file below an allowed directory, used instead of the text."""
+    html: Annotated[
+        str | Document | None,
+        Hint("content", "HTML", text=True, language="html", when=When("format", ("html", "both"))),
+    ] = None
+    """The HTML, or a document that holds it."""
+    html_file: Annotated[str | None, Hint("content", "HTML file", when=When("format", ("html", "both")))] = None
+    """Path of a UTF-8 file below an allowed directory, used instead of the HTML."""
+    inline_images: Annotated[
+        dict[str, Any] | None,
+        Hint("content", when=When("format", ("html", "both")), placeholder='={logo: "images/logo.png"}'),
+    ] = None
+    """Name -> file, URL or document; the HTML shows it with `<img src="cid:name">`."""
+    attachments: Annotated[
+        list[Any],
+        Hint("content", placeholder='=["reports/may.pdf", document, {name: "a.txt", content: base64Text}]'),
+    ] = []  # noqa: RUF012 - pydantic copies defaults
+    """Documents, paths below an allowed directory, http(s) URLs, or contexts with `name` and `content` (base64)."""
+    importance: Annotated[Literal["normal", "high", "low"], Hint("marks")] = "normal"
+    """As the recipient's program shows it."""
+    sensitivity: Annotated[Literal["normal", "personal", "private", "confidential"], Hint("marks")] = "normal"
+    """As the recipient's program shows it."""
+    follow_up: Annotated[
+        Literal["none", "today", "tomorrow", "date"],
+        Hint("marks", "Follow-up flag", choices={"date": "By a date"}),
+    ] = "none"
+    """Flags the mail for the recipient, due at the end of that day."""
+    follow_up_date: Annotated[
+        str | None,
+        Hint("marks", "Follow up by", when=When("follow_up", ("date",)), placeholder="2026-12-24"),
+    ] = None
+    """A date, or a date and time."""
+    read_receipt: Annotated[bool, Hint("marks", "Ask for a read receipt")] = False
+    """The recipient's program may send one to the sender."""
+    delivery_receipt: Annotated[
+        Literal["default", "failure", "success", "always", "never"],
+        Hint(
+            "marks",
+            "Delivery status notification",
+            choices={
+                "default": "As the server does",
+                "failure": "On failure or delay",
+                "success": "On success",
+                "always": "On success, failure or delay",
+                "never": "Never",
+            },
+        ),
+    ] = "default"
+    """When mail servers report to the sender. Where the server does not offer this, the result has a warning."""
+    delivery_receipt_content: Annotated[
+        Literal["headers", "message"],
+        Hint(
+            "marks",
+            "Notification contains",
+            choices={"headers": "The headers", "message": "The whole mail"},
+            when=When("delivery_receipt", ("failure", "success", "always")),
+        ),
+    ] = "headers"
+    """What a notification of failure quotes."""
+    headers: Annotated[dict[str, Any], Hint("marks", "Extra headers", placeholder='={"X-Order-Id": "42"}')] = {}  # noqa: RUF012 - pydantic copies defaults
+    """Further headers; those that inputs of their own write (From, To, Subject, ...) are refused."""
+    on_refused: Annotated[
+        Literal["fail", "continue"],
+        Hint(
+            "delivery",
+            "If a recipient is refused",
+            choices={"fail": "Send to nobody and fail", "continue": "Send to the others"},
+        ),
+    ] = "fail"
+    """What happens when the server takes some recipients and refuses others."""
+    timeout: Annotated[float, Field(gt=0, le=3600), Hint("delivery", "Timeout (seconds)")] = 30.0
+    """Seconds that one answer of the server may take; the whole never takes longer than the job."""
+    client_name: Annotated[str | None, Hint("delivery", "Client name (EHLO)", placeholder="app.example.com")] = None
+    """How the runtime introduces itself; its address when left empty."""
+    trusted_certificate: Annotated[
+        str, Hint("delivery", text=True, secrets=True, placeholder="-----BEGIN CERTIFICATE-----")
+    ] = ""
+    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
+
+
+class RefusedRecipient(Model):
+    """A recipient that the server did not take."""
+
+    address: str
+    """The address."""
+    code: int
+    """The server's code, such as 550."""
+    reason: str
+    """The server's words."""
+
+
+class Sent(Model):
+    """What became of a mail."""
+
+    result: str
+    """`Mail sent successfully`, or that some recipients were refused."""
+    message_id: str
+    """The mail's Message-ID, with angle brackets; the same on every try of a job."""
+    accepted: list[str]
+    """Addresses that the server took."""
+    refused: list[RefusedRecipient]
+    """Addresses that it refused, when the others got the mail."""
+    warnings: list[str]
+    """What was asked for and could not be had."""
+    reply: str
+    """The server's last words, often with its queue id."""
+
+
+SUCCESS = "Mail sent successfully"
+
+
+@outbound(
+    "smtp",
+    title="Mail: send (SMTP)",
+    type="io.github.zeebe-connectors:smtp:1",
+    groups=GROUPS,
+    errors=ERRORS,
+    keywords=["email", "mail", "e-mail", "smtp", "send", "notification", "outlook", "attachment"],
+    result_expression="={mailSent: response.result}",
+)
+async def send(mail: Mail, context: Context) -> Sent:
+    """Send a mail with text, HTML, attachments and Outlook's marks.
+
+    A mail is handed to the server once: connections are kept between mails, a lost one is replaced as long as the
+    server cannot have taken the mail, and the Message-ID stays the same on every try. Attachments, body files and
+    inline images are read below the directories that the operator allowed (`ZEEBE_CONNECTORS_FILES`), or come as
+    documents, URLs or base64.
+    """
+    sender = address(mail.sender, field="from")
+    if mail.sender_name:
+        sender = Address(header_text(mail.sender_name, field="senderName"), sender.address)
+    marks = mark_headers(
+        importance=mail.importance,
+        sensitivity=mail.sensitivity,
+        receipt_to=sender if mail.read_receipt else None,
+        flag_until=_due(mail),
+    )
+    text = await _body(mail.text, mail.text_file, context, "text") if mail.format != "html" else None
+    html = await _body(mail.html, mail.html_file, context, "html") if mail.format != "text" else None
+    files = sources.listed(mail.attachments)
+    message = Message(
+        sender=sender,
+        to=addresses(mail.to, field="to"),
+        cc=addresses(mail.cc, field="cc"),
+        reply_to=addresses(mail.reply_to, field="replyTo"),
+        subject=header_text(mail.subject, field="subject"),
+        text=_given(text, "text", mail) if mail.format != "html" else None,
+        html=_given(html, "html", mail) if mail.format != "text" else None,
+        inline=await _images(mail, context),
+        attachments=[
+            await sources.part(item, context, field=f"attachments[{position}]")
+            for position, item in enumerate(files, 1)
+        ],
+        headers=[*marks, *extra_headers(mail.headers, field="headers", taken=[name for name, _ in marks])],
+    )
+    notify = {"failure": "FAILURE,DELAY", "success": "SUCCESS", "always": "SUCCESS,FAILURE,DELAY", "never": "NEVER"}
+    wanted = notify.get(mail.delivery_receipt)
+    delivery = Delivery(
+        server=Server(
+            host=mail.host.strip(),
+            port=mail.port or PORTS[mail.security],
+            security=mail.security,
+            login=_login(mail.authentication),
+            client_name=client_name(mail.client_name),
+            trusted=mail.trusted_certificate,
+        ),
+        timeout=mail.timeout,
+        all_or_none=mail.on_refused == "fail",
+        notify=wanted,
+        returns=None
+        if wanted in {None, "NEVER"}
+        else ("FULL" if mail.delivery_receipt_content == "message" else "HDRS"),
+        token=mail.authentication.source(context) if isinstance(mail.authentication, TokenLogin) else None,
+    )
+    delivered = await deliver(message, addresses(mail.bcc, field="bcc"), delivery, context)
+    receipt = delivered.receipt
+    refused = [RefusedRecipient(address=one.address, code=one.code, reason=one.reason) for one in receipt.refused]
+    return Sent(
+        result=SUCCESS if not refused else f"{SUCCESS}, but {len(refused)} recipients were refused",
+        message_id=delivered.message_id,
+        accepted=receipt.accepted,
+        refused=refused,
+        warnings=receipt.warnings,
+        reply=receipt.reply,
+    )
+
+
+def _login(authentication: Authentication) -> Login | None:
+    if isinstance(authentication, PasswordLogin):
+        return Login(authentication.type, authentication.username, authentication.password)
+    if isinstance(authentication, TokenLogin):
+        return Login("xoauth2", authentication.username, token_key=authentication.key())
+    return None
+
+
+async def _body(given: str | Document | None, file: str | None, context: Context, field: str) -> str | None:
+    if file:
+        return await sources.text(file, context, field=f"{field}File")
+    if isinstance(given, Document):
+        return await sources.text(given, context, field=field)
+    return given
+
+
+def _given(body: str | None, field: str, mail: Mail) -> str:
+    if body is None and not mail.attachments:
+        raise InputError(f"{field}: is required with the format {mail.format}; fill it in, or choose another format")
+    return body or ""
+
+
+async def _images(mail: Mail, context: Context) -> Sequence[Part]:
+    if mail.format == "text" or not mail.inline_images:
+        return ()
+    parts = []
+    for name, source in mail.inline_images.items():
+        if not name or not name.isascii() or not name.isprintable() or set(name) & set('<>()[]@\\,;:" '):
+            raise InputError(
+                "inlineImages: a name has ASCII letters, digits, dots and dashes, as it stands behind cid: in the HTML"
+            )
+        parts.append(await sources.part(source, context, field=f"inlineImages.{name}", content_id=name))
+    return parts
+
+
+def _due(mail: Mail) -> datetime | None:
+    if mail.follow_up == "none":
+        return None
+    if mail.follow_up != "date":
+        return end_of_day(mail.follow_up)
+    if not mail.follow_up_date:
+        raise InputError("followUpDate: is required with the follow-up flag by a date; fill it in, such as 2026-12-24")
+    return end_of_day(mail.follow_up_date, field="followUpDate")
+
+
+def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
+    """When a follow-up is due: the end of the day in the runtime's time zone, so that today is not past.
+
+    Args:
+        told: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
+        field: Name of the input, for the message.
+        now: The present, with its zone; for tests.
+
+    Raises:
+        InputError: It is neither, or it is past.
+    """
+    now = now or datetime.now().astimezone()
+    word = told.strip().casefold()
+    days = {"today": 0, "tomorrow": 1}
+    try:
+        if word in days:
+            due = _end(now.date() + timedelta(days=days[word]))
+        elif len(word) == 10:
+            due = _end(date.fromisoformat(word))
+        else:
+            due = datetime.fromisoformat(told.strip().partition("[")[0]).astimezone()
+    except ValueError:
+        raise InputError(f"{field}: must be today, tomorrow, or a date such as 2026-12-24") from None
+    if due < now:
+        raise InputError(f"{field}: is past; give today or a later date")
+    return due
+
+
+def _end(day: date) -> datetime:
+    """The last second of a day, with the offset that the runtime's zone has then."""
+    return datetime.combine(day, time(23, 59, 59)).astimezone()
+
+
+_IMPORTANCE = {"high": ("high", "1", "High"), "low": ("low", "5", "Low")}
+_SENSITIVITY = {"personal": "Personal", "private": "Private", "confidential": "Company-Confidential"}
+
+
+def mark_headers(
+    *, importance: str, sensitivity: str, receipt_to: Address | None, flag_until: datetime | None
+) -> list[tuple[str, str]]:
+    """The headers of Outlook's marks; `normal` writes none (RFC 4021)."""
+    headers: list[tuple[str, str]] = []
+    if importance in _IMPORTANCE:
+        word, number, name = _IMPORTANCE[importance]
+        headers += [("Importance", word), ("X-Priority", number), ("X-MSMail-Priority", name)]
+    if sensitivity in _SENSITIVITY:
+        headers.append(("Sensitivity", _SENSITIVITY[sensitivity]))
+    if receipt_to is not None:
+        headers.append(("Disposition-Notification-To", receipt_to.address))
+    if flag_until is not None:
+        headers += [("X-Message-Flag", "Follow up"), ("Reply-By", format_datetime(flag_until))]
+    return headers
+
+
+def client_name(name: str | None) -> str | None:
+    """Checks the name for EHLO.
+
+    Raises:
+        InputError: It is not one word of printable ASCII.
+    """
+    if name is None or not name.strip():
+        return None
+    name = name.strip()
+    if not name.isascii() or not name.isprintable() or " " in name:
+        raise InputError("clientName: must be a host name such as app.example.com")
+    return name

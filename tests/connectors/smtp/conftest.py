@@ -1,0 +1,105 @@
+"""What tests of the SMTP connectors have in common: a recording server, and the connectors called as the runtime does."""
+
+import logging
+import ssl
+import time
+
+import pytest
+import trustme
+from servers.smtp import SmtpServer
+
+from zeebe_connectors import ConnectorError, Context
+from zeebe_connectors.connectors.smtp.connector import Mail, send
+from zeebe_connectors.connectors.smtp.infosys import InfosysMail
+from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+class Smtp:
+    """Calls the connectors with raw inputs, as they stand in a job's variables."""
+
+    def __init__(self, kept, documents, files):
+        self.kept, self.documents, self.files = kept, documents, files
+
+    def context(self, *, key=1, seconds=10.0):
+        job = Job(key, "smtp", process_instance_key=key, element_instance_key=key + 1, bpmn_process_id="order")
+        log = logging.LoggerAdapter(logging.getLogger("test"), {})
+        return Context(job, self.kept, self.documents, self.files, log, deadline=time.monotonic() + seconds)
+
+    async def __call__(self, server, *, key=1, seconds=10.0, **inputs):
+        given = {
+            "host": "127.0.0.1" if isinstance(server, SmtpServer) else server,
+            "port": getattr(server, "port", None),
+            "security": "none",
+            "from": "billing@example.com",
+            "to": "jane@example.com",
+            "subject": "Hello",
+            "text": "Hello, Jane",
+            **inputs,
+        }
+        return await send(read_input(Mail, given), self.context(key=key, seconds=seconds))
+
+    async def error(self, server, code, **inputs) -> ConnectorError:
+        with pytest.raises(ConnectorError) as caught:
+            await self(server, **inputs)
+        assert caught.value.code == code, caught.value.message
+        assert code in send.errors, "the code is documented"
+        return caught.value
+
+    async def infosys(self, server, *, login=None, **inputs):
+        authentication = {"hostname": "127.0.0.1", "port": str(server.port), **(login or {})}
+        given = {
+            "authentication": authentication,
+            "smtpEmailMailBoxName": "billing@example.com",
+            "smtpEmailToRecipients": ["jane@example.com"],
+            "smtpEmailSubject": "Hello",
+            "smtpEmailContentType": "Text",
+            "smtpEmailContent": "Hello, Jane",
+            **inputs,
+        }
+        return await send_infosys(read_input(InfosysMail, given), self.context())
+
+
+@pytest.fixture
+async def server():
+    async with SmtpServer() as running:
+        yield running
+
+
+@pytest.fixture
+def files(tmp_path):
+    directory = tmp_path / "allowed"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+async def smtp(tmp_path, files):
+    kept = Kept()
+    documents = LocalDocuments(tmp_path / "documents")
+    yield Smtp(kept, documents, AllowedFiles([files]))
+    await documents.aclose()
+    await kept.aclose()
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority):
+    """The authority's certificate in PEM, as the modeler would paste it."""
+    return authority.cert_pem.bytes().decode()
+
+
+@pytest.fixture
+def tls(authority):
+    """A server's context with a good certificate for localhost and 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context

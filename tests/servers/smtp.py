@@ -1,0 +1,335 @@
+"""An SMTP server of our own: it records every mail to the byte, checks logins, and can be told to misbehave.
+
+It shares no code with the client that it tests. What it can be told stands at `SmtpServer.say`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import email
+import email.policy
+import hashlib
+import hmac
+import json
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+
+HANG_UP = "hang up"
+SILENCE = "silence"
+CHALLENGE = "<17.42@smtp.test>"
+
+
+@dataclass(slots=True)
+class Received:
+    """One mail as it came over the wire, dots unstuffed."""
+
+    sender: str
+    options: list[str]
+    recipients: list[tuple[str, list[str]]]
+    data: bytes = field(repr=False)
+    session: int
+    secured: bool
+    user: str | None
+
+    @property
+    def to(self) -> list[str]:
+        return [address for address, _ in self.recipients]
+
+    @property
+    def parsed(self) -> EmailMessage:
+        """What an independent reader makes of it."""
+        message = email.message_from_bytes(self.data.replace(b"\r\n", b"\n"), policy=email.policy.default)
+        for part in message.walk():
+            assert not part.defects, part.defects
+            for name, value in part.items():
+                assert not getattr(value, "defects", None), (name, value.defects)
+        return message
+
+
+@dataclass(slots=True)
+class _Rule:
+    verb: str
+    answer: str
+    times: int
+    text: str
+    after: int
+
+
+class SmtpServer:
+    """Listens on a free port of loopback, on the test's own loop.
+
+    Args:
+        extensions: What EHLO offers, besides STARTTLS and AUTH.
+        tls: Context of the server; with `implicit` from the first byte, else offered as STARTTLS.
+        implicit: Whether TLS begins at once.
+        users: Password by username; offers AUTH.
+        mechanisms: Which are offered.
+        token_ok: Whether a user's access token is good; for XOAUTH2.
+        auth_in_clear: Whether AUTH is offered before TLS.
+    """
+
+    def __init__(
+        self,
+        *,
+        extensions=("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"),
+        tls: ssl.SSLContext | None = None,
+        implicit: bool = False,
+        users: dict[str, str] | None = None,
+        mechanisms=("PLAIN", "LOGIN", "CRAM-MD5"),
+        token_ok: Callable[[str, str], bool] | None = None,
+        auth_in_clear: bool = True,
+        port: int = 0,
+    ) -> None:
+        self.extensions = list(extensions)
+        self.tls, self.implicit = tls, implicit
+        self.users, self.mechanisms, self.token_ok = users, list(mechanisms), token_ok
+        self.auth_in_clear = auth_in_clear
+        self.mails: list[Received] = []
+        self.lines: list[str] = []
+        self.sessions = 0
+        self.open = 0
+        self.most_open = 0
+        self.logins: list[tuple[str, str]] = []
+        self._rules: list[_Rule] = []
+        self._port = port
+        self._tasks: set[asyncio.Task] = set()
+
+    def say(self, verb: str, answer: str, *, times: int = 1_000_000, text: str = "", after: int = 0) -> None:
+        """Tells the server how to behave.
+
+        Args:
+            verb: GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT (while the message comes in), DOT,
+                TAKE (the mail is delivered, then the connection is cut before the answer), RSET.
+            answer: What it answers, or one of the constants above.
+            times: How often.
+            text: Only for lines that contain this.
+            after: How often it behaves first.
+        """
+        self._rules.append(_Rule(verb, answer, times, text, after))
+
+    def _told(self, verb: str, line: str) -> str | None:
+        for rule in self._rules:
+            if rule.verb == verb and rule.times > 0 and rule.text in line:
+                if rule.after > 0:
+                    rule.after -= 1
+                    continue
+                rule.times -= 1
+                return rule.answer
+        return None
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self._port, ssl=self.tls if self.implicit else None, limit=1 << 20
+        )
+        return self
+
+    @property
+    def port(self) -> int:
+        return self._server.sockets[0].getsockname()[1]
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.sessions += 1
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await _Session(self, reader, writer, self.sessions).run()
+        except (
+            ConnectionError,
+            asyncio.IncompleteReadError,
+            _Over,
+            asyncio.CancelledError,
+            ssl.SSLError,
+            TimeoutError,
+        ):
+            pass
+        finally:
+            self.open -= 1
+            writer.transport.abort() if writer.transport.is_closing() else writer.close()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(writer.wait_closed(), 1)
+
+
+class _Over(Exception):
+    """The session ends here."""
+
+
+class _Session:
+    def __init__(self, server: SmtpServer, reader, writer, number: int) -> None:
+        self.server, self.reader, self.writer, self.number = server, reader, writer, number
+        self.secured = server.implicit
+        self.user: str | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        self.sender: str | None = None
+        self.options: list[str] = []
+        self.recipients: list[tuple[str, list[str]]] = []
+
+    async def say(self, text: str) -> None:
+        self.writer.write(text.encode() + b"\r\n")
+        await self.writer.drain()
+
+    async def told(self, verb: str, line: str = "") -> bool:
+        """Misbehaves if told to; whether it did."""
+        answer = self.server._told(verb, line)
+        if answer is None:
+            return False
+        if answer == HANG_UP:
+            raise _Over
+        if answer == SILENCE:
+            await asyncio.sleep(3600)
+        await self.say(answer)
+        if answer.startswith("421"):
+            raise _Over
+        return True
+
+    async def line(self) -> str:
+        raw = await self.reader.readline()
+        if not raw.endswith(b"\r\n"):
+            raise _Over
+        return raw[:-2].decode()
+
+    async def run(self) -> None:
+        if not await self.told("GREETING"):
+            await self.say("220 smtp.test ESMTP")
+        while True:
+            line = await self.line()
+            self.server.lines.append(line)
+            verb = line.partition(" ")[0].upper()
+            if await self.told(verb, line):
+                continue
+            handler = getattr(self, f"do_{verb.lower()}", None)
+            if handler is None:
+                await self.say("500 5.5.2 Unknown command")
+            else:
+                await handler(line)
+
+    async def do_ehlo(self, line: str) -> None:
+        offered = list(self.server.extensions)
+        if self.server.tls is not None and not self.secured:
+            offered.append("STARTTLS")
+        has_login = self.server.users is not None or self.server.token_ok is not None
+        if has_login and (self.secured or self.server.auth_in_clear):
+            offered.append("AUTH " + " ".join(self.server.mechanisms))
+        lines = ["smtp.test", *offered]
+        await self.say("\r\n".join(f"250{'-' if n < len(lines) else ' '}{text}" for n, text in enumerate(lines, 1)))
+
+    async def do_helo(self, line: str) -> None:
+        await self.say("250 smtp.test")
+
+    async def do_starttls(self, line: str) -> None:
+        await self.say("220 2.0.0 Ready")
+        await self.writer.start_tls(self.server.tls, ssl_handshake_timeout=5)
+        self.secured = True
+        self.forget()
+
+    async def do_noop(self, line: str) -> None:
+        await self.say("250 2.0.0 Ok")
+
+    async def do_rset(self, line: str) -> None:
+        self.forget()
+        await self.say("250 2.0.0 Ok")
+
+    async def do_quit(self, line: str) -> None:
+        await self.say("221 2.0.0 Bye")
+        raise _Over
+
+    async def do_auth(self, line: str) -> None:
+        _, mechanism, *initial = line.split(" ")
+        if mechanism not in self.server.mechanisms:
+            await self.say("504 5.5.4 Unrecognized authentication type")
+            return
+        check = {"PLAIN": self._plain, "LOGIN": self._login, "CRAM-MD5": self._cram, "XOAUTH2": self._token}[mechanism]
+        self.user = await check(initial[0] if initial else None)
+        await self.say("235 2.7.0 Accepted" if self.user else "535 5.7.8 Authentication credentials invalid")
+
+    def _good(self, user: str, password: str) -> str | None:
+        self.server.logins.append((user, password))
+        return user if (self.server.users or {}).get(user) == password else None
+
+    async def _ask(self, text: str) -> str:
+        await self.say("334 " + base64.b64encode(text.encode()).decode())
+        return base64.b64decode(await self.line()).decode()
+
+    async def _plain(self, initial):
+        _, user, password = base64.b64decode(initial).decode().split("\0")
+        return self._good(user, password)
+
+    async def _login(self, initial):
+        user = base64.b64decode(initial).decode() if initial else await self._ask("Username:")
+        return self._good(user, await self._ask("Password:"))
+
+    async def _cram(self, initial):
+        user, _, digest = (await self._ask(CHALLENGE)).rpartition(" ")
+        password = (self.server.users or {}).get(user, "")
+        expected = hmac.new(password.encode(), CHALLENGE.encode(), hashlib.md5).hexdigest()
+        self.server.logins.append((user, digest))
+        return user if password and hmac.compare_digest(expected, digest) else None
+
+    async def _token(self, initial):
+        user_part, token_part, *end = base64.b64decode(initial).decode().split("\1")
+        assert end == ["", ""], "two control-A end the response"
+        user, token = user_part.removeprefix("user="), token_part.removeprefix("auth=Bearer ")
+        self.server.logins.append((user, token))
+        if self.server.token_ok is not None and self.server.token_ok(user, token):
+            return user
+        answer = await self._ask(json.dumps({"status": "400", "schemes": "bearer"}))
+        assert answer == "", "an empty line ends a refused exchange"
+        return None
+
+    async def do_mail(self, line: str) -> None:
+        if self.sender is not None:
+            await self.say("503 5.5.1 Nested MAIL command")
+            return
+        address, *self.options = line[len("MAIL FROM:") :].split(" ")
+        assert address.startswith("<") and address.endswith(">"), line
+        self.sender = address[1:-1]
+        await self.say("250 2.1.0 Ok")
+
+    async def do_rcpt(self, line: str) -> None:
+        if self.sender is None:
+            await self.say("503 5.5.1 Need MAIL command")
+            return
+        address, *options = line[len("RCPT TO:") :].split(" ")
+        assert address.startswith("<") and address.endswith(">"), line
+        self.recipients.append((address[1:-1], options))
+        await self.say("250 2.1.5 Ok")
+
+    async def do_data(self, line: str) -> None:
+        if not self.recipients:
+            await self.say("554 5.5.1 No valid recipients")
+            return
+        await self.say("354 End data with <CR><LF>.<CR><LF>")
+        lines = []
+        while (raw := await self.reader.readline()) != b".\r\n":
+            if not raw.endswith(b"\r\n"):
+                raise _Over  # the connection was cut: what came is not a mail
+            assert len(raw) <= 1000, "a line is longer than SMTP allows"
+            assert b"\r" not in raw[:-2], "a bare carriage return"
+            lines.append(raw[1:] if raw.startswith(b".") else raw)
+            if len(lines) == 3:
+                await self.told("CONTENT")
+        mail = Received(
+            self.sender, self.options, self.recipients, b"".join(lines), self.number, self.secured, self.user
+        )
+        self.forget()
+        if self.server._told("TAKE", "") is not None:
+            self.server.mails.append(mail)
+            raise _Over
+        if await self.told("DOT"):
+            return
+        self.server.mails.append(mail)
+        await self.say(f"250 2.0.0 Ok: queued as {len(self.server.mails)}")
