@@ -2,13 +2,13 @@
 
 How it keeps its promises:
 
-* **One count of slots.** Polling and streaming take from the same count. The stream is read only while a slot is free,
-  so what the engine pushes beyond that stays in the connection (a few hundred small jobs at most) until the engine
-  notices and keeps its jobs for whoever polls. Closing the stream instead would lose the jobs on their way until their
-  deadline. A job that waited there for long gets its full time again before it is begun; past its deadline it is not
-  begun at all, for by then it belongs to someone else.
+* **One count of slots.** Polling and streaming take from the same count, and no more jobs run than there are slots.
+  The stream is read only while a slot is free, so what the engine pushes beyond that stays in the connection (a few
+  hundred small jobs at most) until the engine notices and keeps its jobs for whoever polls. Closing the stream instead
+  would lose the jobs on their way until their deadline. A job that waited there for long gets its full time again
+  before it is begun; past its deadline it is not begun at all, for by then it belongs to someone else.
 * **No nap at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps batches
-  worth their round trip, and after 50 ms with fewer.
+  worth their round trip, and after 20 ms with fewer.
 * **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
   success begins anew.
 * **An answer is told until the job's deadline.** What could not be told by then is kept, and answers the job when the
@@ -28,8 +28,8 @@ import logging
 import math
 import random
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
@@ -46,6 +46,9 @@ Handle: TypeAlias = Callable[[Job, Extend], Awaitable[Outcome]]
 """One job in, one outcome out. It should not raise. When cancelled it may return an outcome instead of giving way."""
 
 State: TypeAlias = Literal["new", "working", "draining", "stopped"]
+
+PATIENCE = 0.02
+"""Seconds that a poll waits for a quarter of the slots to be free before it asks for fewer jobs."""
 
 MESSAGE_LIMIT = 10_000
 """Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
@@ -86,7 +89,7 @@ class Liveness:
         state: `working` from start to drain.
         in_flight: Jobs taken and not answered yet.
         slots: Jobs that it may have at once.
-        streaming: A stream is open, as far as one can know.
+        streaming: A stream has been open for a second at least.
         last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
@@ -241,7 +244,7 @@ class Worker:
         activation: Which jobs, and for how long.
         handle: Turns one job into one outcome.
         slots: Jobs that it has at once, at most.
-        stream: Also let the engine push jobs; needs two slots or more.
+        stream: Also let the engine push jobs.
         wait: Seconds that an idle poll waits for a job.
         metrics: Counts what happens.
     """
@@ -272,8 +275,8 @@ class Worker:
         self._running: dict[int, _Taken] = {}
         self._untold = _Untold()
         self._state: State = "new"
-        self._streaming = stream and slots > 1
-        self._stream_open = False
+        self._streaming = stream
+        self._stream_since: float | None = None
         self._poll_errors = Backoff()
         self._last_error: str | None = None
         self._last_contact: float | None = None
@@ -292,9 +295,9 @@ class Worker:
             raise RuntimeError(f"the worker for {self.activation.type} was started before; make a new one")
         self._state = "working"
         name = self.activation.type
-        self._poller = asyncio.create_task(self._poll(), name=f"poll {name}")
         if self._streaming:
             self._listener = asyncio.create_task(self._listen(), name=f"stream {name}")
+        self._poller = asyncio.create_task(self._poll(), name=f"poll {name}")
 
     async def run(self) -> None:
         """Starts and works until somebody drains."""
@@ -308,7 +311,8 @@ class Worker:
             state=self._state,
             in_flight=len(self._running),
             slots=self.slots,
-            streaming=self._stream_open,
+            # An attempt that fails does so quickly.
+            streaming=self._stream_since is not None and time.monotonic() - self._stream_since > 1.0,
             last_contact=self._last_contact,
             errors=self._poll_errors.attempts,
             last_error=self._last_error,
@@ -361,43 +365,56 @@ class Worker:
         backlog = True
         while self._state == "working":
             most, wait = await self._room(backlog=backlog)
-            self._free.take(most)
+            # Beside a stream, a poll that waits keeps no slots: they would be idle as long as it waits.
+            reserved = 0 if self._streaming and wait else most
+            self._free.take(reserved)
             try:
                 jobs = await self.gateway.activate(self.activation, most=most, wait=wait)
             except Exception as error:  # noqa: BLE001 - a poll that ends for whatever reason would be a silent stop
-                self._free.give(most)
+                self._free.give(reserved)
                 await self._pause_polling(error, most)
                 continue
             except asyncio.CancelledError:
-                self._free.give(most)
+                self._free.give(reserved)
                 raise
-            self._free.give(most)
+            self._free.give(reserved)
             self._seen()
             self._poll_errors.reset()
             self._last_error = None
-            backlog = len(jobs) >= most
             if self._batch < self.slots and self._batch_until < time.monotonic():
                 self._limit_batch(self._batch * 2)
-            for job in jobs:
+            backlog = len(jobs) >= most
+            await self._begin_all(jobs)
+
+    async def _begin_all(self, jobs: Sequence[Job]) -> None:
+        """Begins each job as soon as a slot is free for it; hands back the rest when the worker stops."""
+        waiting = deque(jobs)
+        try:
+            while waiting:
+                if self._state == "working":
+                    await self._free.at_least(1)
+                self._begin(waiting.popleft())
+        except asyncio.CancelledError:
+            for job in waiting:
                 self._begin(job)
+            raise
 
     async def _room(self, *, backlog: bool) -> tuple[int, float]:
         """Waits for free slots; gives how many jobs to ask for and how long to wait for them.
 
-        The slots asked for are not free while the poll is under way, for its jobs may come at any time. Beside a stream
-        a poll that waits may therefore have only an eighth of them; while there is a backlog it takes all that are free
-        but does not wait.
+        While there is a backlog, a poll beside a stream takes all free slots but does not wait. Otherwise it waits, for
+        few jobs: the stream may fill the slots meanwhile, and then they have to be held until some are free again.
         """
         while True:
             await self._free.at_least(1)
             if self._free.free < self._low_water:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.05):
+                    async with asyncio.timeout(PATIENCE):
                         await self._free.at_least(self._low_water)
-            if self._free.free:
+            if self._free.free > 0:
                 break
         most = min(self._free.free, self._batch)
-        if not self._stream_open:
+        if not self._streaming:
             return most, self._wait
         return (most, 0.0) if backlog else (min(most, max(1, self.slots // 8)), self._wait)
 
@@ -435,7 +452,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - as for the poll: nothing may end the stream for good
                 reason = _told(error)
             finally:
-                self._stream_open = False
+                self._stream_since = None
             if time.monotonic() - opened > 10.0:
                 backoff.reset()
             pause = backoff.next()
@@ -445,7 +462,7 @@ class Worker:
 
     async def _read_stream(self, backoff: Backoff) -> None:
         async with contextlib.aclosing(self.gateway.stream(self.activation)) as jobs:
-            self._stream_open = True
+            self._stream_since = time.monotonic()
             held: Job | None = None
             try:
                 while True:
