@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.templates.element_template import Template
+from zeebe_connectors.templates.form import form_of
+from zeebe_connectors.templates.page import placeholder
 
 PLATFORM = "8.6.0"
 Values = Mapping[str, Any]
@@ -123,6 +126,25 @@ def diagram_of(template: Template, values: Values, *, process: str, name: str, d
   </bpmndi:BPMNDiagram>
 </bpmn:definitions>
 """
+
+
+def example_values(template: Template, connector: Description) -> dict[str, Any]:
+    """Values to begin with: the examples of the connector's hints, and something for what else is required."""
+    form = form_of(connector)
+    held: dict[str, Any] = _held(template, {})
+    values: dict[str, Any] = {}
+    fields = {item.id: item for item in form.fields}
+    for item in template["properties"]:
+        field = fields.get(item.get("id", ""))
+        if field is None or not _shown(item, held):
+            continue
+        value = field.example
+        if value is None and item.get("constraints", {}).get("notEmpty") and "value" not in item:
+            value = item["choices"][0]["value"] if "choices" in item else placeholder(field)
+        if value is None or (isinstance(value, str) and value == item.get("value")):
+            continue
+        held[field.id] = values[field.id] = value
+    return values
 
 
 def opening(name: str) -> str:

@@ -87,7 +87,7 @@ def _inputs(form: Form) -> list[str]:
     if accepted:
         parts += [
             "### Accepted as well",
-            "The form does not show these inputs; diagrams made with other templates send them.",
+            "No form shows these inputs; diagrams made with other templates send them.",
             _table(("Input", "Type", "Description"), [(f"`{i.path}`", i.type_name, i.description) for i in accepted]),
         ]
     return parts
@@ -208,13 +208,14 @@ def example_input(form: Form) -> dict[str, Any]:
         if item.example is None and not item.required and not (item.kind == "choice" and item.default != item.start):
             continue
         if value is None and item.required:
-            value = _placeholder(item)
+            value = placeholder(item)
         if value is not None:
             _put(sample, item.path.split("."), value)
     return sample
 
 
-def _placeholder(item: Field) -> Any:
+def placeholder(item: Field) -> Any:
+    """Something of the right kind for a required field without an example."""
     if item.secret:
         return "{{secrets." + item.path.rpartition(".")[2].upper() + "}}"
     return {"number": 1, "flag": False, "list": [], "context": {}}.get(item.kind, item.label)

@@ -1,0 +1,142 @@
+"""`zeebe-connectors template`: connectors' names go in; their element templates come out, or go to the Modeler."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from zeebe_connectors.sdk.connector import Description
+
+app = typer.Typer(no_args_is_help=True, help="Element templates for the Camunda Modeler.")
+
+_Names = Annotated[list[str] | None, typer.Argument(help="Names of connectors, see `list`.", show_default="all")]
+_Name = Annotated[str, typer.Argument(help="Name of the connector, see `list`.")]
+
+
+@app.command("list")
+def list_templates() -> None:
+    """List the templates of all installed connectors, those of other packages too."""
+    rows = [
+        (file, f"v{template['version']}", template["elementType"]["value"].removeprefix("bpmn:"), template["name"])
+        for _, templates in _templates(None)
+        for file, template in templates.items()
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for file, version, element, title in rows:
+        typer.echo(f"{file:<{widths[0]}}  {version:<{widths[1]}}  {element:<{widths[2]}}  {title}")
+
+
+@app.command()
+def show(name: _Name) -> None:
+    """Print a connector's template as JSON; one after another when it has several."""
+    from zeebe_connectors.templates.element_template import template_text
+
+    for _, templates in _templates([name]):
+        for template in templates.values():
+            typer.echo(template_text(template), nl=False)
+
+
+@app.command()
+def write(directory: Annotated[Path, typer.Argument(help="Made when missing.")], names: _Names = None) -> None:
+    """Write templates to a directory, one file each, as the Web Modeler takes them."""
+    _write(directory, names)
+
+
+@app.command()
+def install(
+    names: _Names = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="The Modeler's user data directory.", show_default="where this system keeps it"),
+    ] = None,
+) -> None:
+    """Put templates where the Desktop Modeler finds them in every diagram; it reads them when it starts."""
+    where = directory if directory is not None else modeler_directory(sys.platform, os.environ, Path.home())
+    _write(where / "resources" / "element-templates", names)
+    typer.echo("Restart the Modeler, or press Ctrl+R (Cmd+R) in it.")
+
+
+@app.command()
+def page(name: _Name) -> None:
+    """Print a connector's reference page as Markdown."""
+    from zeebe_connectors.templates.page import page_of
+
+    for connector in _connectors([name]):
+        typer.echo(page_of(connector), nl=False)
+
+
+@app.command()
+def diagram(name: _Name) -> None:
+    """Print a diagram with one task made with the connector's template, filled with its examples, to begin with."""
+    from zeebe_connectors.templates.diagram import diagram_of, example_values
+
+    for connector, templates in _templates([name]):
+        template = templates.get(connector.name)
+        if template is None:
+            raise _Wrong(f"{name} starts or continues processes; draw its event in the Modeler and choose the template")
+        values = example_values(template, connector)
+        typer.echo(diagram_of(template, values, process=connector.name, name=connector.title), nl=False)
+
+
+def modeler_directory(platform: str, environment: Mapping[str, str], home: Path) -> Path:
+    """Where the Desktop Modeler keeps the user's data.
+
+    Args:
+        platform: As `sys.platform` says.
+        environment: Environment variables.
+        home: The user's home directory.
+    """
+    if platform == "win32":
+        base = Path(environment.get("APPDATA") or home / "AppData" / "Roaming")
+    elif platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    return base / "camunda-modeler"
+
+
+class _Wrong(typer.BadParameter):
+    """The command was given something that it cannot do."""
+
+
+def _connectors(names: Sequence[str] | None) -> list[Description]:
+    """The connectors of these names, or all that have templates.
+
+    Raises:
+        _Wrong: There is none of that name, or it cannot be loaded.
+    """
+    from zeebe_connectors.sdk.registry import Registry
+
+    registry = Registry.installed(names or None)
+    found: dict[str, Description] = {**registry.outbound, **registry.inbound}
+    for name in names or ():
+        if name in registry.unavailable:
+            raise _Wrong(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
+        if name not in found:
+            raise _Wrong(f"there is no connector {name!r}; known are: {', '.join(Registry.names())}")
+        if not found[name].template:
+            raise _Wrong(f"{name} has no template of its own; it carries out what other projects' templates send")
+    return [found[name] for name in sorted(found) if found[name].template]
+
+
+def _templates(names: Sequence[str] | None) -> list[tuple[Description, dict[str, dict[str, Any]]]]:
+    from zeebe_connectors.templates.element_template import templates_of
+
+    return [(connector, templates_of(connector)) for connector in _connectors(names)]
+
+
+def _write(directory: Path, names: Sequence[str] | None) -> None:
+    from zeebe_connectors.templates.element_template import template_text
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for _, templates in _templates(names):
+        for file, template in templates.items():
+            path = directory / f"{file}.json"
+            path.write_text(template_text(template), encoding="utf-8")
+            typer.echo(str(path))
