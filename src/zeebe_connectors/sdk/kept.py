@@ -34,30 +34,22 @@ class Kept:
         A failure to open is raised to every waiter and not kept.
         """
         known = self._clients.get(key)
-        if known is not None:
+        if known is None:
+            # A task of its own: a caller that is cancelled must not take the others' client away.
+            known = self._clients[key] = asyncio.ensure_future(_opened(open_client))
+            known.add_done_callback(lambda done: self._forget_failure(key, done))
+            while len(self._clients) > self._most:
+                _, oldest = self._clients.popitem(last=False)
+                self._close_later(oldest)
+        else:
             self._clients.move_to_end(key)
-            if known.done():
-                return cast("ClientT", known.result())
-            return cast("ClientT", await asyncio.shield(known))
-        opening: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._clients[key] = opening
-        try:
-            client = open_client()
-            if inspect.isawaitable(client):
-                client = await client
-        except BaseException as error:
-            self._clients.pop(key, None)
-            if isinstance(error, Exception):
-                opening.set_exception(error)
-                opening.exception()  # seen: nobody may be waiting
-            else:
-                opening.cancel()
-            raise
-        opening.set_result(client)
-        while len(self._clients) > self._most:
-            _, oldest = self._clients.popitem(last=False)
-            self._close_later(oldest)
-        return cast("ClientT", client)
+        if known.done():
+            return cast("ClientT", known.result())
+        return cast("ClientT", await asyncio.shield(known))
+
+    def _forget_failure(self, key: Hashable, done: asyncio.Future[Any]) -> None:
+        if (done.cancelled() or done.exception()) and self._clients.get(key) is done:
+            del self._clients[key]
 
     def discard(self, key: Hashable) -> None:
         """Forgets and closes the client of a key, if there is one."""
@@ -74,6 +66,11 @@ class Kept:
         holders = list(self._clients.values())
         self._clients.clear()
         await asyncio.gather(*(_close(holder) for holder in holders), *self._closing)
+
+
+async def _opened(open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:
+    client = open_client()
+    return await client if inspect.isawaitable(client) else client
 
 
 async def _close(holder: asyncio.Future[Any]) -> None:

@@ -1,0 +1,122 @@
+"""Health and metrics say what the runtime does, under the official runtime's names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
+from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.server import AdminServer
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.gateway import Activation
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing import FakeGateway
+
+CANARY = "CANARY-5eCr3t"
+
+
+class Order(Model):
+    token: Secret = Secret("")
+    fail: bool = False
+
+
+@outbound("order", title="Order", type="test:order:1")
+async def order(given: Order, context: Context) -> str:
+    """Orders."""
+    if given.fail:
+        raise ConnectorError("E", f"refused {given.token.reveal()}")
+    return "done"
+
+
+@pytest.fixture
+async def running(tmp_path):
+    environment = Environment(("test", {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "SECRET_T": CANARY}))
+    gateway = FakeGateway()
+    metrics = PrometheusMetrics()
+    runtime = Runtime(Settings.read(environment), Registry([order]), gateway, environment=environment, metrics=metrics)
+    server = AdminServer(runtime, metrics, host="127.0.0.1", port=0)
+    runtime.start()
+    await server.start()
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+        yield gateway, runtime, session
+    await server.aclose()
+    await runtime.drain()
+
+
+async def answered(gateway: Any, count: int) -> list[Any]:
+    async with asyncio.timeout(10):
+        while True:
+            told = [c for c in gateway.commands if c.name in {"complete", "fail", "throw"}]
+            if len(told) >= count:
+                return told
+            await asyncio.sleep(0.01)
+
+
+async def test_health_and_metrics_follow_the_jobs(running: Any) -> None:
+    """Activated, completed, failed; the time that it took; no secret anywhere."""
+    gateway, _, session = running
+    headers = {"elementTemplateId": "tpl", "elementTemplateVersion": "3", "resultVariable": "r"}
+    gateway.put("test:order:1", {}, headers)
+    gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}"}, headers)
+    told = await answered(gateway, 2)
+    assert {command.name for command in told} == {"complete", "fail"}
+    assert CANARY not in repr(told)
+    async with session.get("/health") as response:
+        health = await response.json()
+        assert (response.status, health["status"]) == (200, "UP")
+    async with session.get("/actuator/prometheus") as response:
+        text = await response.text()
+    labels = 'elementTemplateId="tpl",elementTemplateVersion="3",type="test:order:1"'
+    for action, count in (("activated", 2), ("completed", 1), ("failed", 1)):
+        assert f'camunda_connector_outbound_invocations_total{{action="{action}",{labels}}} {count}.0' in text
+    assert f"camunda_connector_outbound_execution_time_seconds_count{{{labels}}} 2.0" in text
+    assert CANARY not in text + json.dumps(health)
+
+
+async def test_health_is_down_when_the_engine_is_silent(running: Any) -> None:
+    """A worker that hears nothing is not alive, however long the process runs."""
+    _, runtime, _ = running
+    await asyncio.sleep(0.1)
+    assert runtime.health()["status"] == "UP"
+    assert runtime.health(silent_after=-1)["status"] == "DOWN"
+
+
+async def test_health_is_down_after_the_drain(running: Any) -> None:
+    """So that a load balancer looks elsewhere."""
+    _, runtime, session = running
+    await runtime.drain()
+    async with session.get("/actuator/health/readiness") as response:
+        assert response.status == 503
+
+
+def test_labels_are_bounded() -> None:
+    """A cluster with thousands of templates does not fill the memory."""
+    metrics = PrometheusMetrics()
+    for number in range(2000):
+        metrics.activated(Job(number, "t", headers={"elementTemplateId": str(number)}))
+    assert metrics.text().count(b"camunda_connector_outbound_invocations_total{") <= 501
+
+
+async def test_the_worker_asks_for_the_models_variables_only() -> None:
+    """Large variables that nobody reads stay in the engine."""
+    asked: list[Activation] = []
+
+    class Listening(FakeGateway):
+        async def activate(self, activation: Activation, *, most: int, wait: float) -> Any:
+            asked.append(activation)
+            return await super().activate(activation, most=most, wait=wait)
+
+    environment = Environment(("test", {}))
+    runtime = Runtime(Settings.read(environment), Registry([order]), Listening(), environment=environment)
+    runtime.start()
+    await asyncio.sleep(0.05)
+    await runtime.drain()
+    assert list(asked[0].variables) == ["token", "fail"]

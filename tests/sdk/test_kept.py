@@ -1,0 +1,113 @@
+"""Kept clients are opened once per key, shared, bounded and closed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from zeebe_connectors import InputError
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+class Client:
+    opened = 0
+
+    def __init__(self) -> None:
+        Client.opened += 1
+        self.closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def _count() -> None:
+    Client.opened = 0
+
+
+async def slowly() -> Client:
+    await asyncio.sleep(0.01)
+    return Client()
+
+
+async def test_callers_that_come_together_share_one_client() -> None:
+    """The second waits for what the first opens."""
+    kept = Kept()
+    first, second = await asyncio.gather(kept.get("a", slowly), kept.get("a", slowly))
+    assert first is second
+    assert (await kept.get("a", slowly)) is first
+    assert (await kept.get("b", Client)) is not first
+    assert Client.opened == 2
+
+
+async def test_a_failure_to_open_is_told_to_all_and_not_kept() -> None:
+    """The next call tries anew."""
+    kept = Kept()
+
+    async def broken() -> Client:
+        await asyncio.sleep(0.01)
+        raise OSError("away")
+
+    results = await asyncio.gather(*(kept.get("a", broken) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, OSError) for result in results)
+    assert isinstance(await kept.get("a", slowly), Client)
+
+
+async def test_a_cancelled_opener_does_not_leave_others_waiting_for_ever() -> None:
+    """They get an error and may try anew."""
+    kept = Kept()
+    opener = asyncio.ensure_future(kept.get("a", lambda: asyncio.sleep(60)))
+    await asyncio.sleep(0.01)
+    waiter = asyncio.ensure_future(kept.get("a", slowly))
+    await asyncio.sleep(0.01)
+    opener.cancel()
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(opener, waiter, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert isinstance(results[1], Client)
+
+
+async def test_the_longest_unused_is_closed_beyond_the_bound() -> None:
+    """And all at the end."""
+    kept = Kept(most=2)
+    clients = [await kept.get(name, Client) for name in ("a", "b")]
+    await kept.get("a", Client)
+    newest = await kept.get("c", Client)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [client.closed for client in clients] == [False, True]
+    await kept.aclose()
+    assert clients[0].closed
+    assert newest.closed
+
+
+async def test_a_discarded_client_is_closed_and_opened_anew() -> None:
+    """For connections that turned out to be broken."""
+    kept = Kept()
+    first = await kept.get("a", Client)
+    kept.discard("a")
+    kept.discard("never there")
+    assert (await kept.get("a", Client)) is not first
+    await kept.aclose()
+    assert first.closed
+
+
+def test_files_are_found_below_allowed_directories_only(tmp_path: Path) -> None:
+    """Links and dots are followed before the answer."""
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (allowed / "letter.txt").write_text("x")
+    (tmp_path / "other.txt").write_text("x")
+    (allowed / "link.txt").symlink_to(tmp_path / "other.txt")
+    files = AllowedFiles([allowed])
+    assert files.resolve("letter.txt", field="body") == allowed / "letter.txt"
+    assert files.resolve(str(allowed / "letter.txt"), field="body") == allowed / "letter.txt"
+    for path in ("../other.txt", str(tmp_path / "other.txt"), "link.txt", "/etc/passwd", "a\0b"):
+        with pytest.raises(InputError, match=r"body: the file may not be used.*ZEEBE_CONNECTORS_FILES") as raised:
+            files.resolve(path, field="body")
+        assert raised.value.code == "FILE_FORBIDDEN"
+    with pytest.raises(InputError, match="no directory is allowed"):
+        AllowedFiles().resolve("letter.txt", field="body")
