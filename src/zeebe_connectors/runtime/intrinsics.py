@@ -186,7 +186,7 @@ def _signed_token(claims: Mapping[str, Any], key: str) -> str:
     except ModuleNotFoundError:
         raise _failed(
             "createGithubAppInstallationToken: the library cryptography is not installed; "
-            "add it with: pip install cryptography"
+            "add it with: pip install 'zeebe-connectors[signing]'"
         ) from None
 
     def encoded(data: bytes) -> bytes:

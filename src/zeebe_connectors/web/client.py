@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from multidict import CIMultiDict
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
 from zeebe_connectors.web.rules import NetworkRules, Proxy
@@ -109,6 +110,8 @@ class HttpClient:
             if self.rules.hosts.enabled:
                 await self.rules.check_name(parts.hostname or "")
             options = _through(proxy)
+        if parts.username is not None:
+            request = _with_user(request, parts)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         try:
@@ -137,9 +140,16 @@ class HttpClient:
             await self._session.close()
 
 
-def _through(proxy: Proxy) -> dict[str, Any]:
-    from zeebe_connectors.web.auth.basic import basic_credentials  # noqa: PLC0415
+def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
+    """User name and password of a URL as a header, unless there are credentials already; they leave the URL."""
+    signed = request.copy()
+    signed.url = request.url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
+    value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
+    signed.headers.setdefault("Authorization", value)
+    return signed
 
+
+def _through(proxy: Proxy) -> dict[str, Any]:
     options: dict[str, Any] = {"proxy": proxy.url}
     if proxy.user:
         options["proxy_headers"] = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}

@@ -117,7 +117,8 @@ def _answer(
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     first = digest(f"{username}:{realm}:{password}")
-    if algorithm.upper().endswith("-SESS"):
+    is_session = algorithm.upper().endswith("-SESS")
+    if is_session:
         first = digest(f"{first}:{nonce}:{client_nonce}")
     second = f"{request.method}:{target}"
     if quality == "auth-int":
@@ -137,8 +138,9 @@ def _answer(
     plain = {}
     if "algorithm" in challenge:
         plain["algorithm"] = algorithm
-    if quality:
+    if quality or is_session:
         quoted["cnonce"] = client_nonce
+    if quality:
         plain |= {"qop": quality, "nc": times}
     if hashed_name:
         plain["userhash"] = "true"

@@ -66,6 +66,11 @@ class OAuth1(Scheme):
         headers = {"Content-Type": _FORM} if body is not None else {}
         try:
             _, signed, _ = client.sign(request.url, request.method, body, headers)
+        except ModuleNotFoundError:
+            raise InputError(
+                f"authentication.signatureMethod: {self.signature_method} needs libraries that are not installed; add "
+                "them with: pip install 'zeebe-connectors[signing]'"
+            ) from None
         except Exception as error:  # noqa: BLE001 - the library raises a dozen types, also those of its crypto library
             raise InputError(
                 f"authentication: the request cannot be signed with OAuth 1.0a ({type(error).__name__}). Check the "

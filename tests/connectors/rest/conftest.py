@@ -1,0 +1,61 @@
+"""What tests of the REST connector have in common: a recording server, and the connector called as the runtime does."""
+
+import logging
+import time
+
+import pytest
+
+from servers.http import HttpServer
+from zeebe_connectors import ConnectorError, Context
+from zeebe_connectors.connectors.rest.connector import Request, request
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+class Rest:
+    """Calls the connector with raw inputs, as they stand in a job's variables."""
+
+    def __init__(self, kept, documents):
+        self.kept, self.documents = kept, documents
+
+    def context(self, seconds=10.0):
+        log = logging.LoggerAdapter(logging.getLogger("test"), {})
+        return Context(
+            Job(1, "rest"), self.kept, self.documents, AllowedFiles(), log, deadline=time.monotonic() + seconds
+        )
+
+    async def __call__(self, url, *, seconds=10.0, **inputs):
+        return await request(read_input(Request, {"url": url, **inputs}), self.context(seconds))
+
+    async def error(self, url, **inputs) -> ConnectorError:
+        with pytest.raises(ConnectorError) as caught:
+            await self(url, **inputs)
+        return caught.value
+
+
+@pytest.fixture
+async def server():
+    async with HttpServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def rest(tmp_path):
+    kept = Kept()
+    documents = LocalDocuments(tmp_path / "documents")
+    yield Rest(kept, documents)
+    await documents.aclose()
+    await kept.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _plain_network(monkeypatch):
+    """No proxy or rule of the machine that the tests run on."""
+    import os  # noqa: PLC0415
+
+    for name in os.environ:
+        if name.startswith(("CONNECTOR_HTTP", "CAMUNDA_CONNECTOR_")):
+            monkeypatch.delenv(name)
