@@ -54,7 +54,8 @@ def start(
     where = directory or engine_directory()
     with _told():
         found = asyncio.run(status(where))
-        if not found.running:
+        started = not found.running
+        if started:
             if clean:
                 shutil.rmtree(where, ignore_errors=True)
             if not (where / "data").exists():
@@ -66,7 +67,7 @@ def start(
             server = LocalMail(mail_directory(), ports=MailPorts.usual(), console=_console)
             asyncio.run(server.start(detached=True))
         _print(found)
-        if not is_prepared():
+        if started and not is_prepared():
             _prepare_in_background()
 
 
@@ -113,14 +114,15 @@ def mails(
         for one, found in received.items():
             for number, content in enumerate(found, 1):
                 out.rule(f"{one}, mail {number} of {len(found)}")
-                out.print(content.decode(errors="replace"), markup=False)
+                lines = content.decode(errors="replace").splitlines()
+                out.print("\n".join(_printable(line) for line in lines), markup=False)
         return
     table = Table("mailbox", "from", "subject", "date", "attachments", title="Received mails")
     for one, found in received.items():
         for message in map(parse, found):
             names = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
             cells = (one, message["From"], message["Subject"], message["Date"], ", ".join(names))
-            table.add_row(*(_plain(cell) for cell in cells))
+            table.add_row(*(escape(_printable(str(cell or ""))) for cell in cells))
     out.print(table if table.row_count else "No mail has arrived.")
 
 
@@ -136,9 +138,9 @@ class _told:  # noqa: N801 - reads as a phrase in a with statement
             raise typer.Exit(1) from error
 
 
-def _plain(cell: object) -> str:
-    """Show what a mail says as text: neither markup nor what moves the terminal's cursor."""
-    return escape("".join(character if character.isprintable() else "?" for character in str(cell or "")))
+def _printable(text: str) -> str:
+    """Replace what would move the terminal's cursor or change its colours: mails come from anywhere."""
+    return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
 def _print(found: Status) -> None:

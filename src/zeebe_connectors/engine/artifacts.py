@@ -261,7 +261,7 @@ def _transfer(address: str, part: Path, progress: Progress, task: TaskID) -> boo
         length = response.headers.get("Content-Length")
         progress.update(task, completed=begun, total=begun + int(length) if length else None)
         with part.open("ab" if resumed else "wb") as file:
-            for block in response.iter_raw(_BLOCK):
+            for block in response.iter_raw():  # as they come: a larger block would be lost when the connection breaks
                 file.write(block)
                 progress.advance(task, len(block))
     return resumed
