@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from zeebe_connectors.cli.main import app
+from zeebe_connectors.cli.main import add_parts, app
 from zeebe_connectors.testing import Complete, Fail, run
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +58,7 @@ async def test_the_example_connector_works(weather: Any, weather_server: str) ->
 
 def test_the_commands_of_the_readme_exist() -> None:
     """Each with the first word that the table names."""
+    add_parts()
     words = set(re.findall(r"`zeebe-connectors ([a-z]+)", README))
     assert len(words) > 8
     for word in sorted(words):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,14 +32,36 @@ ConfigFile = Annotated[
 ]
 
 
+PARTS = {
+    "engine": "zeebe_connectors.cli.engine",
+    "feel": "zeebe_connectors.cli.feel",
+    "soap": "zeebe_connectors.cli.soap",
+    "template": "zeebe_connectors.cli.template",
+}
+"""Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""
+
+
 def main() -> None:
     """Runs the command; a wrong setting ends it with one line instead of a traceback."""
     from zeebe_connectors.config.environment import SettingsError
 
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    add_parts([] if asked in known else [asked] if asked in PARTS else PARTS)
     try:
         app()
     except SettingsError as error:
         fail(str(error))
+
+
+def add_parts(names: Iterable[str] = PARTS) -> None:
+    """Adds the commands of these parts; those that are not asked for cost no import."""
+    for name in names:
+        part = import_module(PARTS[name])
+        if hasattr(part, "app"):
+            app.add_typer(part.app, name=name)
+        else:
+            app.command(name)(getattr(part, name))
 
 
 def fail(message: str, code: int = 2) -> None:
@@ -176,15 +200,3 @@ def demo() -> None:
     from zeebe_connectors.cli.demo import show
 
     raise SystemExit(asyncio.run(show()))
-
-
-def _add_parts() -> None:
-    """Adds the commands that rooms of their own bring."""
-    from zeebe_connectors.cli import engine, feel, template
-
-    app.add_typer(engine.app, name="engine")
-    app.add_typer(template.app, name="template")
-    app.command("feel")(feel.feel)
-
-
-_add_parts()
