@@ -1,0 +1,247 @@
+#!/usr/bin/env node
+/**
+ * Apply element templates in the real Camunda 8 modeler and export BPMN.
+ * See README.md for the form of the cases.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
+import { chooseTemplate, enterValue, openGroups } from './src/panel.mjs';
+import { listJsonFiles, readTemplates } from './src/templates.mjs';
+
+const USAGE = `usage: apply-templates.mjs --templates DIR [--templates DIR ...] --cases FILE_OR_DIR --out DIR
+       --browser PATH            Chromium executable
+       [--parallel 2]            cases at the same time
+       [--platform-version 8.6]  Camunda version the diagram is made for
+       [--settle-ms 1200]        wait for the FEEL editors' checks
+       [--only NAME]             run the case of that name`;
+
+const { values: options } = parseArgs({
+  options: {
+    templates: { type: 'string', multiple: true },
+    cases: { type: 'string' },
+    out: { type: 'string' },
+    browser: { type: 'string' },
+    only: { type: 'string' },
+    parallel: { type: 'string', default: '2' },
+    'platform-version': { type: 'string', default: '8.6' },
+    'settle-ms': { type: 'string', default: '1200' }
+  }
+});
+
+if (!options.templates || !options.cases || !options.out || !options.browser) {
+  console.error(USAGE);
+  process.exit(2);
+}
+
+const settleMs = Number(options['settle-ms']);
+const semver = version => version.split('.').length === 2 ? `${ version }.0` : version;
+
+function findTemplate(templates, { template: id, version }) {
+  const found = templates.filter(template => template.id === id && (version === undefined || template.version === version));
+  if (!found.length) {
+    throw new Error(`no template ${ id }${ version === undefined ? '' : ` version ${ version }` }`);
+  }
+  return found.reduce((a, b) => (b.version ?? -1) > (a.version ?? -1) ? b : a);
+}
+
+/** The shown entry for a case's key: a property id, a binding key, or `label:...`. */
+function findEntry(entries, key) {
+  return entries.find(entry => entry.id === key)
+    ?? entries.find(entry => entry.key === key)
+    ?? entries.find(entry => `label:${ entry.label }` === key);
+}
+
+const nameOf = entry => entry.id ?? entry.key;
+const isEmpty = value => value === null || value === undefined || (typeof value === 'string' && !value.trim());
+
+async function panelErrors(page) {
+  const entries = await page.evaluate(() => harness.shownEntries());
+  const errors = await page.evaluate(() => harness.panelErrors());
+  return errors.map(error => {
+    const entry = entries.find(({ entryId }) => entryId === error.entryId);
+    return { property: entry ? nameOf(entry) : error.entryId, message: error.message };
+  });
+}
+
+/** Values may bring further properties into view, so each is entered once it is shown. */
+async function fill(page, wanted) {
+  const failures = [];
+  const pending = new Map(Object.entries(wanted));
+  let progress = true;
+  while (pending.size && progress) {
+    progress = false;
+    for (const [ key, value ] of pending) {
+      const entry = findEntry(await page.evaluate(() => harness.shownEntries()), key);
+      if (!entry) {
+        continue;
+      }
+      pending.delete(key);
+      progress = true;
+      await openGroups(page);
+      try {
+        const expected = await enterValue(page, entry, value);
+        const reached = await page.waitForFunction(([ id, expectedValue ]) => {
+          const shown = harness.shownEntries().find(({ entryId }) => entryId === id);
+          return !shown || shown.value === expectedValue;
+        }, [ entry.entryId, expected ], { timeout: 3000 }).catch(() => null);
+        if (!reached) {
+          const now = findEntry(await page.evaluate(() => harness.shownEntries()), key);
+          failures.push(`${ key }: the model holds ${ JSON.stringify(now?.value) }, not ${ JSON.stringify(expected) }`);
+        }
+      } catch (error) {
+        failures.push(`${ key }: ${ error.message.split('\n')[0] }`);
+      }
+    }
+  }
+  for (const key of pending.keys()) {
+    failures.push(`${ key }: the panel shows no such property`);
+  }
+  return failures;
+}
+
+/** The element's own XML without its icon, for reading; the .bpmn file has it all. */
+function fragment(xml, elementId) {
+  const match = xml.match(new RegExp(`^ *<(bpmn:\\w+) id="${ elementId }"[\\s\\S]*?</\\1>`, 'm'));
+  return match ? match[0].replace(/ zeebe:modelerTemplateIcon="[^"]*"/, '') : '';
+}
+
+async function runCase(browser, bundle, templates, oneCase) {
+  const platformVersion = semver(oneCase.platformVersion ?? options['platform-version']);
+  const template = findTemplate(templates, oneCase);
+  const elementId = oneCase.elementId ?? 'element';
+  const elementType = oneCase.elementType ?? template.elementType?.value ?? template.appliesTo[0];
+  const failures = [];
+  const result = { name: oneCase.name, template: template.id, version: template.version ?? null, platformVersion, elementType };
+  const { page, problems } = await openModelerPage(browser, bundle);
+  page.setDefaultTimeout(4000);
+  const file = suffix => path.join(options.out, `${ oneCase.name }${ suffix }`);
+
+  try {
+    // (1) load: the modeler must take the template
+    const loaded = await page.evaluate(args => harness.start(args),
+      { templates, platformVersion, processId: oneCase.processId ?? oneCase.name, elementType, elementId });
+    failures.push(...loaded.errors.filter(error => error.template === template.id)
+      .map(error => `template refused: ${ error.message }`));
+
+    // (2) apply: through the chooser, unless the case asks for a version that it would not offer
+    const offered = await page.evaluate(() => harness.offered());
+    result.offered = offered.some(({ id, version }) => id === template.id && version === (template.version ?? null));
+    result.incompatibleEngines = await page.evaluate(([ id, version ]) => harness.incompatibleEngines(id, version),
+      [ template.id, template.version ]);
+    result.appliedBy = result.offered ? 'chooser' : 'api';
+    if (result.offered) {
+      await chooseTemplate(page, template, oneCase.steps);
+    } else if (oneCase.allowNotOffered) {
+      await page.evaluate(([ id, version ]) => harness.applyDirectly(id, version), [ template.id, template.version ]);
+    } else {
+      throw new Error(`the chooser does not offer ${ template.id } version ${ template.version } for ${ elementType } `
+        + `on ${ platformVersion } (offered: ${ offered.map(({ id, version }) => `${ id }@${ version }`).join(', ') || 'none' }; `
+        + `engines: ${ JSON.stringify(result.incompatibleEngines) })`);
+    }
+    result.applied = await page.evaluate(() => harness.appliedTemplate());
+    if (result.applied?.id !== template.id) {
+      throw new Error(`the template was not applied: ${ JSON.stringify(result.applied) }`);
+    }
+
+    // (3) empty: every required property without a value must be marked, and no other
+    await openGroups(page);
+    await page.waitForTimeout(settleMs);
+    const empty = await page.evaluate(() => harness.shownEntries());
+    result.emptyErrors = await panelErrors(page);
+    const marked = result.emptyErrors.map(({ property }) => property);
+    const expectedMarks = oneCase.expectEmptyErrors
+      ?? empty.filter(entry => entry.required && isEmpty(entry.value)).map(nameOf);
+    for (const property of expectedMarks.filter(name => !marked.includes(name))) {
+      failures.push(`empty: ${ property } is required but not marked`);
+    }
+    for (const property of marked.filter(name => !expectedMarks.includes(name))) {
+      failures.push(`empty: ${ property } is marked but not required`);
+    }
+    await page.locator('#properties').screenshot({ path: file('.empty.png') });
+
+    // (4) filled: all values reach the model, and the panel shows no error
+    failures.push(...await fill(page, oneCase.values ?? {}));
+    await openGroups(page);
+    await page.waitForTimeout(settleMs);
+    result.filledErrors = await panelErrors(page);
+    const expectedErrors = oneCase.expectFilledErrors ?? [];
+    failures.push(...result.filledErrors.filter(({ property }) => !expectedErrors.includes(property))
+      .map(({ property, message }) => `filled: ${ property }: ${ message }`));
+    failures.push(...expectedErrors.filter(name => !result.filledErrors.some(({ property }) => property === name))
+      .map(name => `filled: ${ name } should be marked but is not`));
+    await page.locator('#properties').screenshot({ path: file('.filled.png') });
+    await page.locator('#canvas').screenshot({ path: file('.diagram.png') });
+
+    // (5) export, lint, reopen
+    const xml = await page.evaluate(() => harness.exportXML());
+    await writeFile(file('.bpmn'), xml);
+    await writeFile(file('.element.xml'), `${ fragment(xml, elementId) }\n`);
+    result.lint = await page.evaluate(([ text, all ]) => harness.lint(text, all), [ xml, templates ]);
+    const lintErrors = result.lint.filter(({ category }) => category === 'error');
+    const expectedRules = oneCase.expectLintErrors ?? [];
+    failures.push(...lintErrors.filter(({ rule }) => !expectedRules.includes(rule))
+      .map(({ rule, id, message }) => `lint ${ rule }: ${ id }: ${ message }`));
+    failures.push(...expectedRules.filter(name => !lintErrors.some(({ rule }) => rule === name))
+      .map(name => `lint: ${ name } should report an error but does not`));
+    const reopened = await page.evaluate(args => harness.reopen(...args), [ xml, templates, platformVersion ]);
+    failures.push(...reopened.warnings.map(warning => `reopen: ${ warning }`));
+    if (reopened.template !== template.id) {
+      failures.push(`reopen: the template is no longer found (${ reopened.template })`);
+    }
+  } catch (error) {
+    failures.push(error.message.split('\n')[0]);
+  } finally {
+    failures.push(...problems);
+    await page.close();
+  }
+  return { ...result, failures };
+}
+
+const seconds = since => Number(((performance.now() - since) / 1000).toFixed(2));
+
+const started = performance.now();
+const templates = await readTemplates(options.templates);
+const cases = (await Promise.all((await listJsonFiles([ options.cases ]))
+  .map(async file => JSON.parse(await readFile(file, 'utf8'))))).flat()
+  .filter(({ name }) => !options.only || name === options.only);
+await mkdir(options.out, { recursive: true });
+
+const bundle = await bundlePage();
+const bundleSeconds = seconds(started);
+const browser = await openBrowser(options.browser);
+const browserVersion = browser.version();
+const results = [];
+const waiting = [ ...cases ];
+
+async function work() {
+  for (let oneCase = waiting.shift(); oneCase; oneCase = waiting.shift()) {
+    const caseStarted = performance.now();
+    const result = await runCase(browser, bundle, templates, oneCase);
+    result.seconds = seconds(caseStarted);
+    results.push(result);
+    console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.name } (${ result.seconds } s, by ${ result.appliedBy ?? '-' }, `
+      + `${ result.emptyErrors?.length ?? '-' } marked when empty, ${ result.filledErrors?.length ?? '-' } when filled)`);
+    result.failures.forEach(failure => console.log(`     ${ failure }`));
+  }
+}
+
+try {
+  await Promise.all(Array.from({ length: Number(options.parallel) }, work));
+} finally {
+  await browser.close();
+}
+
+const summary = {
+  browser: browserVersion,
+  templates: templates.length,
+  bundle: { js: bundle.js.length, css: bundle.css.length, seconds: bundleSeconds },
+  seconds: seconds(started),
+  results
+};
+await writeFile(path.join(options.out, 'summary.json'), `${ JSON.stringify(summary, null, 2) }\n`);
+const failed = results.filter(({ failures }) => failures.length).length;
+console.log(`${ results.length - failed }/${ results.length } cases passed in ${ summary.seconds } s (bundle ${ bundleSeconds } s)`);
+process.exit(failed || !results.length ? 1 : 0);

@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+/**
+ * Open diagrams in the real Camunda 8 modeler, as a person would: they must
+ * import without a warning, lint without an error, and every element that a
+ * template was applied to must hold its newest version and no marked field.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
+import { readTemplates } from './src/templates.mjs';
+
+const { values: options, positionals: files } = parseArgs({
+  allowPositionals: true,
+  options: {
+    templates: { type: 'string', multiple: true },
+    out: { type: 'string' },
+    browser: { type: 'string' }
+  }
+});
+if (!options.templates || !options.out || !options.browser || !files.length) {
+  console.error('usage: open-diagrams.mjs --templates DIR --out DIR --browser PATH FILE.bpmn ...');
+  process.exit(2);
+}
+
+async function check(browser, bundle, templates, file) {
+  const { page, problems } = await openModelerPage(browser, bundle);
+  const failures = [];
+  let opened = null;
+  try {
+    const xml = await readFile(file, 'utf8');
+    opened = await page.evaluate(args => harness.open(...args), [ xml, templates ]);
+    failures.push(...opened.warnings.map(warning => `import: ${ warning }`));
+    for (const { id, template, version, newest, errors } of opened.elements) {
+      if (newest === null) {
+        failures.push(`${ id }: there is no template ${ template }`);
+      } else if (version !== newest) {
+        failures.push(`${ id }: made with version ${ version } of ${ template }, the newest is ${ newest }`);
+      }
+      failures.push(...errors.map(({ entryId, message }) => `${ id }: ${ entryId }: ${ message }`));
+    }
+    const lint = await page.evaluate(([ text, all ]) => harness.lint(text, all), [ xml, templates ]);
+    failures.push(...lint.filter(({ category }) => category === 'error')
+      .map(({ rule, id, message }) => `lint ${ rule }: ${ id }: ${ message }`));
+    await page.locator('#canvas').screenshot({ path: path.join(options.out, `${ path.basename(file, '.bpmn') }.png`) });
+  } catch (error) {
+    failures.push(error.message.split('\n')[0]);
+  } finally {
+    failures.push(...problems);
+    await page.close();
+  }
+  return { file: path.basename(file), elements: opened?.elements ?? [], failures };
+}
+
+const templates = await readTemplates(options.templates);
+await mkdir(options.out, { recursive: true });
+const bundle = await bundlePage();
+const browser = await openBrowser(options.browser);
+const results = [];
+try {
+  for (const file of files) {
+    const result = await check(browser, bundle, templates, file);
+    results.push(result);
+    console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.file } (${ result.elements.length } elements with templates)`);
+    result.failures.forEach(failure => console.log(`     ${ failure }`));
+  }
+} finally {
+  await browser.close();
+}
+await writeFile(path.join(options.out, 'diagrams.json'), `${ JSON.stringify(results, null, 2) }\n`);
+process.exit(results.some(({ failures }) => failures.length) ? 1 : 0);
