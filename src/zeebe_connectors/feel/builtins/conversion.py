@@ -1,0 +1,348 @@
+"""Functions that make a value of one kind from one of another: dates, numbers, texts and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from zeebe_connectors.feel import temporal, values
+from zeebe_connectors.feel.builtins.declare import builtin
+from zeebe_connectors.feel.errors import Failure, FeelEvaluationError
+from zeebe_connectors.feel.limits import Run
+from zeebe_connectors.feel.temporal import SECOND, Date, DateTime, DaysTime, Time, YearsMonths, narrow, widen
+from zeebe_connectors.feel.values import STRING, decimal, int32, kind, number_text
+
+TITLE = "Conversion functions"
+
+
+@builtin(
+    "date(from: string|date|date and time): date",
+    "The date that a text or a date and time has.",
+    ('date(from: "2018-04-29")', '@"2018-04-29"'),
+    ('date(date and time("2012-12-25T11:00:00"))', '@"2012-12-25"'),
+    ('date("2018-02-30" + "")', "null"),
+)
+def _date(value: Any) -> Any:
+    if kind(value) == STRING:
+        try:
+            return narrow(temporal.parse_date(value))
+        except ValueError:
+            raise Failure(f"Failed to parse date from '{value}'") from None
+    wide = widen(value)
+    return narrow(Date(wide.days)) if isinstance(wide, (Date, DateTime)) else None
+
+
+@builtin(
+    "date(year: number, month: number, day: number): date",
+    "The date with these parts.",
+    ("date(2012, 12, 25)", '@"2012-12-25"'),
+)
+def _date_of_parts(year: Any, month: Any, day: Any) -> Any:
+    try:
+        return narrow(Date.of(int32(year), int32(month), int32(day)))
+    except ValueError:
+        raise Failure(f"Failed to parse date from: year={year}, month={month}, day={day}") from None
+
+
+@builtin(
+    "time(from: string|date|date and time): time",
+    "The time of day that a text or a date and time has; midnight in UTC for a date.",
+    ('time(from: "12:00:00")', '@"12:00:00"'),
+    ('time(date and time("2012-12-25T11:00:00"))', '@"11:00:00"'),
+)
+def _time(value: Any) -> Any:
+    if kind(value) == STRING:
+        try:
+            return narrow(temporal.parse_time(value))
+        except ValueError:
+            raise Failure(f"Failed to parse time from '{value}'") from None
+    wide = widen(value)
+    if isinstance(wide, DateTime):
+        return narrow(Time(wide.nanos, wide.offset, wide.zone))
+    return narrow(Time(0, 0))
+
+
+def _clock(hour: Any, minute: Any, second: Any, *, with_fraction: bool = True) -> int:
+    hours, minutes, seconds = int32(hour), int32(minute), int32(second)
+    exact = decimal(second)
+    nanos = int((exact % 1) * SECOND) if with_fraction and abs(exact) < 60 else 0
+    if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 60) or nanos < 0:
+        raise Failure(f"Failed to parse time from: hour={hour}, minute={minute}, second={second}")
+    return ((hours * 60 + minutes) * 60 + seconds) * SECOND + nanos
+
+
+@builtin(
+    "time(hour: number, minute: number, second: number): time",
+    "The time of day with these parts.",
+    ("time(23, 59, 0)", '@"23:59:00"'),
+)
+def _time_of_parts(hour: Any, minute: Any, second: Any) -> Any:
+    return narrow(Time(_clock(hour, minute, second)))
+
+
+@builtin(
+    "time(hour: number, minute: number, second: number, offset: days and time duration|null): time",
+    "The time of day with these parts at an offset from UTC.",
+    ('time(14, 30, 0, duration("PT1H"))', '@"14:30:00+01:00"'),
+)
+def _time_with_offset(hour: Any, minute: Any, second: Any, offset: Any) -> Any:
+    duration = widen(offset)
+    if not isinstance(duration, DaysTime):
+        return narrow(Time(_clock(hour, minute, second, with_fraction=False)))
+    if abs(duration.seconds) > 18 * 3600:
+        raise Failure(f"Failed to parse time from: offset={duration}")
+    return narrow(Time(_clock(hour, minute, second), duration.seconds))
+
+
+@builtin(
+    "date and time(from: string): date and time",
+    "The date and time that a text has; the midnight of a date.",
+    ('date and time(from: "2018-04-29T09:30:00")', '@"2018-04-29T09:30:00"'),
+    ('date and time(from: "2018-04-29")', '@"2018-04-29T00:00:00"'),
+)
+def _date_and_time(text: Any) -> Any:
+    try:
+        return narrow(temporal.parse_date_time(text))
+    except ValueError:
+        raise Failure(f"Failed to parse date-time from '{text}'") from None
+
+
+@builtin(
+    "date and time(date: date|date and time, time: time|string): date and time",
+    "The day of the first at the time of the second; or a date and time in another zone, named by a text.",
+    ('date and time(date("2012-12-24"), time("T23:59:00"))', '@"2012-12-24T23:59:00"'),
+    (
+        'date and time(@"2020-07-31T14:27:30@Europe/Berlin", "America/Los_Angeles")',
+        '@"2020-07-31T05:27:30@America/Los_Angeles"',
+    ),
+)
+def _date_and_time_of(date: Any, time: Any) -> Any:
+    day = widen(date)
+    if kind(time) == STRING:
+        return _in_zone(day, time)
+    clock = widen(time)
+    if not isinstance(clock, Time) or not isinstance(day, (Date, DateTime)):
+        return None
+    if clock.zone is not None:
+        return narrow(temporal.in_zone(day.days, clock.nanos, clock.zone))
+    return narrow(DateTime(day.days, clock.nanos, clock.offset))
+
+
+def _in_zone(moment: Any, zone: str) -> Any:
+    if not isinstance(moment, DateTime):
+        raise Failure("Illegal arguments: a date has no time zone")
+    try:
+        offset, name = temporal.place_of(zone)
+    except ValueError:
+        raise FeelEvaluationError(f"'{zone}' is no time zone; one is named as Europe/Paris or +01:00") from None
+    if moment.offset is None:
+        here = temporal.in_zone(moment.days, moment.nanos, name) if name else None
+        return narrow(here or DateTime(moment.days, moment.nanos, offset))
+    return narrow(temporal.at_instant(moment.instant, name) if name else temporal.with_offset(moment, offset or 0))
+
+
+@builtin(
+    "duration(from: string): days and time duration|years and months duration",
+    "The duration that a text has.",
+    ('duration(from: "P5D")', '@"P5D"'),
+    ('duration("P32Y")', '@"P32Y"'),
+)
+def _duration(text: Any) -> Any:
+    try:
+        return temporal.parse_duration(text)
+    except ValueError:
+        raise Failure(f"Failed to parse duration from '{text}'") from None
+
+
+@builtin(
+    "years and months duration(from: date|date and time, to: date|date and time): years and months duration",
+    "The whole months between two dates.",
+    ('years and months duration(date("2011-12-22"), date("2013-08-24"))', 'duration("P1Y8M")'),
+)
+def _years_and_months(start: Any, end: Any) -> Any:
+    first, last = widen(start), widen(end)
+    if not isinstance(first, (Date, DateTime)) or not isinstance(last, (Date, DateTime)):
+        return None
+    return temporal.months_between(first.days, last.days)
+
+
+# -------------------------------------------------------------------------------------------------------- numbers
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?")
+_MAX_EXPONENT = 6_000
+
+
+def _parsed(text: str) -> Any:
+    if _NUMBER.fullmatch(text):
+        number = Decimal(text)
+        exponent = number.as_tuple().exponent
+        if isinstance(exponent, int) and abs(exponent) <= _MAX_EXPONENT:
+            return values.plain_int(number)
+    raise Failure(f"Can't parse '{text}' as a number")
+
+
+@builtin(
+    "number(from: string): number",
+    "The number that a text has.",
+    ('number("1500.5")', "1500.5"),
+    ('number("two")', "null"),
+)
+def _number(text: Any) -> Any:
+    return _parsed(text)
+
+
+@builtin(
+    "number(from: string, grouping separator: string): number",
+    "The number that a text has, with a space, a comma or a point between groups of digits.",
+    ('number("1,500.5", ",")', "1500.5"),
+)
+def _number_grouped(text: Any, grouping: Any) -> Any:
+    return _parsed(text.replace(_separator(grouping, " ,."), ""))
+
+
+@builtin(
+    "number(from: string, grouping separator: string|null, decimal separator: string|null): number",
+    "The number that a text has, with these separators between groups of digits and before the fraction.",
+    ('number("1 500,5", " ", ",")', "1500.5"),
+    ('number("1.500,5", ".", ",")', "1500.5"),
+)
+def _number_separated(text: Any, grouping: Any, point: Any) -> Any:
+    if grouping is None and point is None:
+        raise Failure("Illegal arguments: no separator")
+    if grouping == point:
+        raise Failure("illegal arguments for grouping or decimal. Must be different")
+    if grouping is not None:
+        text = text.replace(_separator(grouping, " ,."), "")
+    return _parsed(text if point is None else text.replace(_separator(point, ",."), "."))
+
+
+def _separator(separator: str, allowed: str) -> str:
+    if len(separator) != 1 or separator not in allowed:
+        raise Failure(f"illegal argument for a separator. Must be one of {', '.join(map(repr, allowed))}")
+    return separator
+
+
+# ----------------------------------------------------------------------------------------------------------- texts
+
+
+@builtin(
+    "string(from: any): string",
+    "The value as text; null stays null.",
+    ("string(1.1)", '"1.1"'),
+    ('string([1, "a"])', '"[1, \\"a\\"]"'),
+    ('string(date("2012-12-25"))', '"2012-12-25"'),
+)
+def _string(run: Run, value: Any) -> Any:
+    return None if value is None else run.text(values.text(run, value))
+
+
+# ------------------------------------------------------------------------------------------------------------ JSON
+
+_JSON_SPACE = " \t\n\r"
+
+
+def _no_constant(_text: str) -> NoReturn:
+    raise ValueError("no JSON")
+
+
+_JSON = json.JSONDecoder(parse_float=lambda text: values.from_float(float(text)), parse_constant=_no_constant)
+_CONTROL = re.compile(r"[\x00-\x1f\"\\]")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@builtin(
+    "from json(json: string|null): any",
+    "The value that a JSON text has.",
+    ('from json("{\\"a\\": [1, true]}")', "{a: [1, true]}"),
+    ('from json("invalid")', "null"),
+)
+def _from_json(run: Run, text: Any) -> Any:
+    if text is None:
+        return None
+    run.room(len(text))
+    start = len(text) - len(text.lstrip(_JSON_SPACE))
+    try:
+        value, _ = _JSON.raw_decode(text, start)
+    except (ValueError, Failure):
+        raise Failure(f"Failed to parse JSON from {values.text(None, text)[:80]!r}") from None
+    return value
+
+
+@builtin(
+    "to json(value: any): string",
+    "The value as JSON text.",
+    ('to json({a: 1, b: [true, null]})', '"{\\"a\\":1,\\"b\\":[true,null]}"'),
+    ('to json(@"2025-01-01")', '"\\"2025-01-01\\""'),
+)
+def _to_json(run: Run, value: Any) -> Any:
+    parts: list[str] = []
+    _write(run, value, parts)
+    return run.text("".join(parts))
+
+
+def _write(run: Run, value: Any, parts: list[str]) -> None:
+    run.tick()
+    name = kind(value)
+    if value is None or isinstance(value, bool):
+        parts.append({None: "null", True: "true", False: "false"}[value])
+    elif name == STRING:
+        parts.append(_quoted(value))
+    elif name == values.NUMBER:
+        parts.append(number_text(value))
+    elif name == values.LIST:
+        parts.append("[")
+        for index, item in enumerate(value):
+            parts.append("," if index else "")
+            _write(run, item, parts)
+        parts.append("]")
+    elif name == values.CONTEXT:
+        parts.append("{")
+        for index, (key, item) in enumerate(value.items()):
+            parts.append(f"{',' if index else ''}{_quoted(key)}:")
+            _write(run, item, parts)
+        parts.append("}")
+    elif name in values.TEMPORAL or isinstance(value, (values.Function, values.Range)):
+        parts.append(_quoted(_iso(value)))
+    else:
+        raise Failure(f"Failed to convert value to JSON: {type(value).__name__}")
+
+
+def _quoted(text: str) -> str:
+    escaped = _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}", text)
+    return f'"{escaped}"'
+
+
+def _iso(value: Any) -> str:
+    wide = widen(value)
+    if isinstance(wide, DaysTime):
+        return _java_duration(wide)
+    if isinstance(wide, YearsMonths):
+        return _java_period(wide)
+    return str(values.iso_text(value))
+
+
+def _java_duration(duration: DaysTime) -> str:
+    """Hours, minutes and seconds, each with its own sign, as the cluster's engine writes a duration into JSON."""
+    if not duration.nanos:
+        return "PT0S"
+    sign = -1 if duration.nanos < 0 else 1
+    seconds, nanos = divmod(abs(duration.nanos), SECOND)
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    text = "PT" + (f"{sign * hours}H" if hours else "") + (f"{sign * minutes}M" if minutes else "")
+    if rest or nanos:
+        fraction = f".{nanos:09}".rstrip("0") if nanos else ""
+        text += f"{'-' if sign < 0 else ''}{rest}{fraction}S"
+    return text
+
+
+def _java_period(duration: YearsMonths) -> str:
+    if not duration.months:
+        return "P0D"
+    sign = -1 if duration.months < 0 else 1
+    years, months = divmod(abs(duration.months), 12)
+    return "P" + (f"{sign * years}Y" if years else "") + (f"{sign * months}M" if months else "")
+
+

@@ -1,0 +1,856 @@
+"""A syntax tree goes in, a Python function comes out that takes a scope and returns the expression's value.
+
+Each node becomes one closure over those of its parts, with a shorter one for the forms that are most frequent. Two
+exceptions take the place of values: `Failure`, which the operations that forgive turn into null, and `NoInput`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any
+
+from zeebe_connectors.feel import builtins, operations, temporal, tree
+from zeebe_connectors.feel.builtins import Builtin
+from zeebe_connectors.feel.errors import (
+    INVALID_TYPE,
+    INVOCATION,
+    NO_FUNCTION,
+    NO_VARIABLE,
+    Failure,
+    FeelError,
+    FeelEvaluationError,
+    FeelLimitError,
+    NoInput,
+)
+from zeebe_connectors.feel.limits import Run
+from zeebe_connectors.feel.operations import show
+from zeebe_connectors.feel.tree import Node
+from zeebe_connectors.feel.values import (
+    CONTEXT,
+    LIST,
+    NUMBER,
+    POINTS,
+    Function,
+    FunctionContext,
+    HostFunction,
+    Range,
+    Scope,
+    decimal,
+    kind,
+    type_name,
+)
+
+Code = Callable[[Scope], Any]
+_MISSING: Any = object()
+_INPUT = "cellInput"
+"""The name under which a test finds the input value; it is the cluster's engine's."""
+_SYMBOL = "?"
+
+
+def compile_tree(node: Node) -> Code:
+    """The function that evaluates a tree."""
+    return _Compiler(node).code(node)
+
+
+class _Compiler:
+    def __init__(self, root: Node) -> None:
+        nodes = list(_walk(root))
+        # Only where the text defines functions can one be among the names in scope, and a loop's scope be kept by one.
+        self.defines_functions = any(isinstance(node, tree.FunctionOf) for node in nodes)
+
+    def code(self, node: Node) -> Code:
+        compiled: Code = getattr(self, "_" + type(node).__name__.lower())(node)
+        return compiled
+
+    # ------------------------------------------------------------------------------------------------------ values
+
+    def _literal(self, node: tree.Literal) -> Code:
+        return _constant(node.value)
+
+    def _temporal(self, node: tree.Temporal) -> Code:
+        parse = {
+            "@": temporal.parse_temporal,
+            "date": temporal.parse_date,
+            "time": temporal.parse_time,
+            "date and time": temporal.parse_date_time,
+            "duration": temporal.parse_duration,
+        }[node.function]
+        try:
+            return _constant(temporal.narrow(parse(node.text)))
+        except ValueError:
+            return _constant(None)
+
+    def _listof(self, node: tree.ListOf) -> Code:
+        items = [self.code(item) for item in node.items]
+
+        def make_list(scope: Scope) -> Any:
+            try:
+                return [item(scope) for item in items]
+            except NoInput as error:
+                raise Failure(str(error)) from None
+
+        return make_list
+
+    def _contextof(self, node: tree.ContextOf) -> Code:
+        entries = [(key, self.code(value)) for key, value in node.entries]
+        if self.defines_functions:
+            return _context_with_functions(entries)
+        if not any(_names_in(value) for _, value in node.entries):
+            return _plain_context(entries)
+
+        def make_context(scope: Scope) -> Any:
+            made: dict[str, Any] = {}
+            inner = Scope(made, scope, scope.run)
+            try:
+                for key, value in entries:
+                    made[key] = value(inner)
+            except NoInput as error:
+                raise Failure(str(error)) from None
+            return made
+
+        return make_context
+
+    def _rangeof(self, node: tree.RangeOf) -> Code:
+        start, end = self.code(node.start), self.code(node.end)
+
+        def make_range(scope: Scope) -> Range:
+            first, last = start(scope), end(scope)
+            if kind(first) != kind(last) or kind(first) not in POINTS:
+                scope.run.warn(INVALID_TYPE, f"Invalid range definition '{show(first)}..{show(last)}'")
+                raise Failure("Invalid range definition")
+            return Range(first, last, node.start_closed, node.end_closed)
+
+        return make_range
+
+    # ------------------------------------------------------------------------------------------- names and filters
+
+    def _ref(self, node: tree.Ref) -> Code:
+        name, *keys = node.names
+        if not keys:
+
+            def variable(scope: Scope) -> Any:
+                value = lookup(scope, name)
+                return value if value is not _MISSING else _no_variable(scope, name)
+
+            return variable
+        path = operations.path
+
+        def entry(scope: Scope) -> Any:
+            value = lookup(scope, name)
+            if value is _MISSING:
+                return _no_variable(scope, name)
+            for key in keys:
+                if type(value) is dict and key in value:
+                    value = value[key]
+                else:
+                    value = path(scope.run, value, key)
+            return value
+
+        return entry
+
+    def _path(self, node: tree.Path) -> Code:
+        of, key, path = self.code(node.of), node.key, operations.path
+        return lambda scope: path(scope.run, of(scope), key)
+
+    def _filter(self, node: tree.Filter) -> Code:
+        of, by = self.code(node.of), node.by
+        index = _constant_index(by)
+        if index is not None:
+            return _forgiving(lambda scope: operations.at(_list(scope, of(scope)), index))
+        condition = self.code(by)
+        scopes = _filter_scopes if self.defines_functions else _reused_filter_scopes
+        # What may be a number is asked first without an item: it may be an index, and the same one for all.
+        index_first = not isinstance(by, _NEVER_AN_INDEX)
+
+        def filtered(scope: Scope) -> Any:
+            items = _list(scope, of(scope))
+            if index_first:
+                position = _index(scope, condition)
+                if position is not None:
+                    return operations.at(items, position)
+            return _select(scope, items, condition, scopes)
+
+        return _forgiving(filtered)
+
+    # ------------------------------------------------------------------------------------------------------- calls
+
+    def _call(self, node: tree.Call) -> Code:
+        arguments = [self.code(argument) for argument in node.arguments]
+        if node.path:
+            return self._qualified_call(node, arguments)
+        overloads = builtins.overloads(node.name)
+        builtin = _matching(overloads, len(arguments), node.names)
+        if builtin is not None:
+            ordered = _in_order(builtin, node.names, arguments)
+            direct = _builtin_call(builtin, ordered)
+        else:
+            direct = _host_call(node.name, arguments, node.names)
+        if not self.defines_functions:
+            return direct
+        name, names = node.name, node.names
+
+        def call(scope: Scope) -> Any:
+            function = _find_function(scope, name, len(arguments), names)
+            if function is None:
+                return direct(scope)
+            try:
+                return _invoke(scope, function, arguments, names)
+            except Failure as error:
+                scope.run.warn(INVOCATION, f"Failed to invoke function '{name}': {error}")
+                return None
+
+        return call
+
+    def _qualified_call(self, node: tree.Call, arguments: list[Code]) -> Code:
+        context, name, names = self._ref(tree.Ref(node.path)), node.name, node.names
+
+        def call(scope: Scope) -> Any:
+            value = context(scope)
+            if kind(value) != CONTEXT:
+                message = f"Expected context but found {show(value)}"
+                scope.run.warn(INVALID_TYPE, message)
+                raise Failure(message)
+            functions = value.functions if isinstance(value, FunctionContext) else {}
+            for function in functions.get(name, ()):
+                if _takes(function.parameters, len(arguments), names):
+                    return _invoke(scope, function, arguments, names)
+            message = f"No function found with name '{name}' and {len(arguments)} parameters"
+            scope.run.warn(NO_FUNCTION, message)
+            raise Failure(message)
+
+        return call
+
+    def _functionof(self, node: tree.FunctionOf) -> Code:
+        body, parameters = self.code(node.body), node.parameters
+
+        def make_function(scope: Scope) -> Function:
+            def invoke(run: Run, arguments: list[Any]) -> Any:
+                run.tick()
+                return body(Scope(dict(zip(parameters, arguments, strict=False)), scope, run))
+
+            return Function(parameters, invoke)
+
+        return make_function
+
+    # ------------------------------------------------------------------------------------------------------ control
+
+    def _if(self, node: tree.If) -> Code:
+        condition, then, otherwise = self.code(node.condition), self.code(node.then), self.code(node.otherwise)
+
+        def choose(scope: Scope) -> Any:
+            try:
+                met = condition(scope)
+            except Failure:
+                met = False
+            if met is True:
+                return then(scope)
+            if met is not False:
+                scope.run.warn(INVALID_TYPE, f"Expected boolean but found {show(met)}")
+            return otherwise(scope)
+
+        return choose
+
+    def _counting(self, node: tree.Counting) -> Code:
+        start, end = self.code(node.start), self.code(node.end)
+
+        def count(scope: Scope) -> Any:
+            first, last = start(scope), end(scope)
+            for limit in (first, last):
+                if kind(limit) != NUMBER:
+                    message = f"Expected number but found {show(limit)}"
+                    scope.run.warn(INVALID_TYPE, message)
+                    raise Failure(message)
+            return _count(scope.run, first, last)
+
+        return count
+
+    def _for(self, node: tree.For) -> Code:
+        body = self.code(node.body)
+        uses_partial = "partial" in _names_in(node.body)
+        rounds = self._rounds(node.iterators)
+
+        def loop(scope: Scope) -> Any:
+            run = scope.run
+            results: list[Any] = []
+            for names, inner in rounds(scope):
+                run.tick()
+                if uses_partial:
+                    run.tick(len(results) // 16)
+                    names["partial"] = list(results)
+                try:
+                    results.append(body(inner))
+                except Failure:
+                    results.append(None)
+            return results
+
+        return _forgiving(loop)
+
+    def _quantified(self, node: tree.Quantified) -> Code:
+        condition, rounds = self.code(node.condition), self._rounds(node.iterators)
+        decisive = node.word == "some"
+
+        def quantify(scope: Scope) -> Any:
+            run = scope.run
+            state: bool | None = not decisive
+            for _names, inner in rounds(scope):
+                run.tick()
+                state = _fold(run, state, decisive, condition, inner)
+                if state is decisive:
+                    return decisive
+            return state
+
+        return _forgiving(quantify)
+
+    def _rounds(self, iterators: tuple[tuple[str, Node], ...]) -> Callable[[Scope], Iterator[tuple[dict[str, Any], Scope]]]:
+        """What gives a loop's variables round by round; where no function can keep a scope, one scope for all rounds."""
+        names = [name for name, _ in iterators]
+        sources = [self.code(source) for _, source in iterators]
+        keep = self.defines_functions
+
+        def rounds(scope: Scope) -> Iterator[tuple[dict[str, Any], Scope]]:
+            run = scope.run
+            lists = [_list(scope, source(scope)) for source in sources]
+            variables: dict[str, Any] = {}
+            inner = Scope(variables, scope, run)
+            if len(lists) == 1:
+                only = names[0]
+                for item in lists[0]:
+                    if keep:
+                        variables = {}
+                        inner = Scope(variables, scope, run)
+                    variables[only] = item
+                    yield variables, inner
+                return
+            run.tick(sum(map(len, lists)))
+            for items in product(*lists):
+                if keep:
+                    variables = {}
+                    inner = Scope(variables, scope, run)
+                # Of two variables with one name the first one counts.
+                for name, item in zip(reversed(names), reversed(items), strict=True):
+                    variables[name] = item
+                yield variables, inner
+
+        return rounds
+
+    def _logic(self, node: tree.Logic) -> Code:
+        parts = [self.code(part) for part in node.parts]
+        decisive = node.word == "or"
+        first, rest = parts[0], parts[1:]
+
+        def combine(scope: Scope) -> Any:
+            try:
+                state = first(scope)
+            except Failure:
+                state = None
+            if state is decisive:
+                return decisive
+            if state is not (not decisive):
+                state = _no_boolean(scope.run, state)
+            for part in rest:
+                state = _fold(scope.run, state, decisive, part, scope)
+                if state is decisive:
+                    return decisive
+            return state
+
+        return combine
+
+    # ------------------------------------------------------------------------------------------------- comparisons
+
+    def _compare(self, node: tree.Compare) -> Code:
+        left, right, sign = self.code(node.left), self.code(node.right), node.sign
+        if sign == "=":
+            return _equality(left, right)
+        if sign == "!=":
+            return _inequality(left, right)
+        compare, holds = operations.compare, _INT_ORDER[sign]
+
+        def ordered(scope: Scope) -> Any:
+            first, second = left(scope), right(scope)
+            if type(first) is int and type(second) is int:
+                return holds(first, second)
+            return compare(scope.run, sign, first, second)
+
+        return ordered
+
+    def _between(self, node: tree.Between) -> Code:
+        low, high = tree.Compare(">=", node.of, node.low), tree.Compare("<=", node.of, node.high)
+        return self._logic(tree.Logic("and", (low, high)))
+
+    def _instanceof(self, node: tree.InstanceOf) -> Code:
+        of, wanted = self.code(node.of), _TYPE_NAMES.get(node.type, node.type)
+        if wanted == "Any":
+            return lambda scope: of(scope) is not None
+        return lambda scope: type_name(of(scope)) == wanted
+
+    def _in(self, node: tree.In) -> Code:
+        of, test = self.code(node.of), self._any_test(node.tests)
+        return lambda scope: test(Scope({_INPUT: of(scope)}, scope, scope.run))
+
+    # -------------------------------------------------------------------------------------------------- arithmetic
+
+    def _arithmetic(self, node: tree.Arithmetic) -> Code:
+        first = self.code(node.first)
+        rest = [(operations.OPERATORS[sign], self.code(operand)) for sign, operand in node.rest]
+        if len(rest) == 1:
+            (operator, second) = rest[0]
+
+            def calculate(scope: Scope) -> Any:
+                try:
+                    return operator(scope.run, first(scope), second(scope))
+                except Failure:
+                    return None
+
+            return calculate
+
+        def calculate_chain(scope: Scope) -> Any:
+            run = scope.run
+            try:
+                value = first(scope)
+            except Failure:
+                value = None
+            for operator, operand in rest:
+                try:
+                    value = operator(run, value, operand(scope))
+                except Failure:
+                    value = None
+            return value
+
+        return calculate_chain
+
+    def _negation(self, node: tree.Negation) -> Code:
+        if isinstance(node.of, tree.Literal) and type(node.of.value) is int:
+            return _constant(-node.of.value)
+        of, negate = self.code(node.of), operations.negate
+        return _forgiving(lambda scope: negate(scope.run, of(scope)))
+
+    # ------------------------------------------------------------------------------------------------- unary tests
+
+    def _input(self, _node: tree.Input) -> Code:
+        def symbol(scope: Scope) -> Any:
+            value = lookup(scope, _SYMBOL)
+            if value is _MISSING:
+                raise NoInput("No input value available. '?' can only be used inside an unary-test expression.")
+            return value
+
+        return symbol
+
+    def _inputcompare(self, node: tree.InputCompare) -> Code:
+        to, sign = self.code(node.to), node.sign
+        if sign == "=":
+            return lambda scope: operations.equal(scope.run, _input_value(scope), to(scope))
+        return lambda scope: operations.compare(scope.run, sign, _input_value(scope), to(scope))
+
+    def _inputin(self, node: tree.InputIn) -> Code:
+        start, end = self.code(node.range.start), self.code(node.range.end)
+        closed = node.range.start_closed, node.range.end_closed
+
+        def within(scope: Scope) -> Any:
+            return operations.in_range(scope.run, _input_value(scope), Range(start(scope), end(scope), *closed))
+
+        return within
+
+    def _inputtest(self, node: tree.InputTest) -> Code:
+        of = self.code(node.of)
+
+        def test(scope: Scope) -> Any:
+            value = _input_value(scope)
+            try:
+                result = of(scope)
+            except Failure:
+                return False
+            except NoInput:
+                return _test_with_symbol(scope, of, value)
+            return _accepts(scope.run, result, value)
+
+        return test
+
+    def _tests(self, node: tree.Tests) -> Code:
+        if not node.tests:
+            return _constant(True)  # noqa: FBT003 - the value itself
+        test = self._any_test(node.tests)
+        return _negated(test) if node.negated else test
+
+    def _any_test(self, tests: tuple[Node, ...]) -> Code:
+        return self.code(tests[0]) if len(tests) == 1 else self._logic(tree.Logic("or", tests))
+
+
+_NEVER_AN_INDEX = (tree.Compare, tree.Call, tree.Logic, tree.Between, tree.InstanceOf, tree.In, tree.Quantified)
+_TYPE_NAMES = {
+    "date time": "date and time",
+    "year-month-duration": "years and months duration",
+    "day-time-duration": "days and time duration",
+}
+_INT_ORDER: dict[str, Callable[[int, int], bool]] = {
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+# -------------------------------------------------------------------------------------------------------- the tree
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(tree.children(current))
+
+
+def _names_in(node: Node) -> set[str]:
+    """The variables that an expression may read."""
+    found = {part.names[0] for part in _walk(node) if isinstance(part, tree.Ref)}
+    return found | {part.path[0] for part in _walk(node) if isinstance(part, tree.Call) and part.path}
+
+
+def _constant_index(node: Node) -> Any:
+    if isinstance(node, tree.Negation) and isinstance(node.of, tree.Literal):
+        value = node.of.value
+        return -value if kind(value) == NUMBER else None  # type: ignore[operator]
+    if isinstance(node, tree.Literal) and kind(node.value) == NUMBER:
+        return node.value
+    return None
+
+
+# ----------------------------------------------------------------------------------------------------------- pieces
+
+
+def _constant(value: Any) -> Code:
+    return lambda _scope: value
+
+
+def _forgiving(code: Code) -> Code:
+    """A failure inside makes this null."""
+
+    def forgive(scope: Scope) -> Any:
+        try:
+            return code(scope)
+        except Failure:
+            return None
+
+    return forgive
+
+
+def lookup(scope: Scope, name: str) -> Any:
+    """The value of a variable in the nearest scope that has it, or `_MISSING`."""
+    current: Scope | None = scope
+    while current is not None:
+        value = current.names.get(name, _MISSING)
+        if value is not _MISSING:
+            return value
+        current = current.parent
+    return _MISSING
+
+
+def _no_variable(scope: Scope, name: str) -> None:
+    scope.run.warn(NO_VARIABLE, f"No variable found with name '{name}'")
+
+
+def _no_boolean(run: Run, value: Any) -> None:
+    run.warn(INVALID_TYPE, f"Expected boolean but found {show(value)}")
+
+
+def _list(scope: Scope, value: Any) -> Any:
+    if type(value) is list or kind(value) == LIST:
+        return value
+    message = f"Expected list but found {show(value)}"
+    scope.run.warn(INVALID_TYPE, message)
+    raise Failure(message)
+
+
+def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
+    """1..3 counts up, 3..1 down, each by one."""
+    step = 1 if first < last else -1
+    start, end = decimal(first), decimal(last)
+    size = int(abs(end - start)) + 1 if abs(end - start).adjusted() < 18 else run.limits.items + 1
+    if size > run.limits.items:
+        raise FeelLimitError("items", f"a loop over {show(first)}..{show(last)} has more than {run.limits.items} rounds")
+    if type(first) is int:
+        return range(first, first + step * size, step)
+    return [start + step * offset for offset in range(size)]
+
+
+def _fold(run: Run, state: bool | None, decisive: bool, part: Code, scope: Scope) -> bool | None:  # noqa: FBT001 - inner
+    """One more operand of `and` (decided by false) or `or` (by true); what is no boolean makes the result null."""
+    try:
+        value = part(scope)
+    except Failure:
+        return None
+    if value is decisive:
+        return decisive
+    if state is None:
+        return None
+    return state if value is state else _no_boolean(run, value)
+
+
+def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
+    def make_context(scope: Scope) -> Any:
+        made: dict[str, Any] = {}
+        functions: dict[str, list[Function]] = {}
+        try:
+            for key, value in entries:
+                # Each function sees what is defined before it, so no function calls itself.
+                entry = value(Scope(dict(made), scope, scope.run, {name: list(known) for name, known in functions.items()}))
+                if isinstance(entry, Function):
+                    functions.setdefault(key, []).append(entry)
+                else:
+                    made[key] = entry
+        except NoInput as error:
+            raise Failure(str(error)) from None
+        return FunctionContext(made, functions) if functions else made
+
+    return make_context
+
+
+def _plain_context(entries: list[tuple[str, Code]]) -> Code:
+    """A context none of whose entries reads a variable needs no scope of its own."""
+
+    def make_context(scope: Scope) -> Any:
+        try:
+            return {key: value(scope) for key, value in entries}
+        except NoInput as error:
+            raise Failure(str(error)) from None
+
+    return make_context
+
+
+def _equality(left: Code, right: Code) -> Code:
+    equal = operations.equal
+    return lambda scope: equal(scope.run, left(scope), right(scope))
+
+
+def _inequality(left: Code, right: Code) -> Code:
+    def differs(scope: Scope) -> Any:
+        try:
+            result = operations.equal(scope.run, left(scope), right(scope))
+        except Failure:
+            return None
+        return None if result is None else not result
+
+    return differs
+
+
+def _negated(test: Code) -> Code:
+    def negate(scope: Scope) -> Any:
+        try:
+            result = test(scope)
+        except Failure:
+            return None
+        return not result if isinstance(result, bool) else _no_boolean(scope.run, result)
+
+    return negate
+
+
+# ----------------------------------------------------------------------------------------------------------- filters
+
+Scopes = Callable[[Scope, Iterable[Any]], Iterator[tuple[Any, Scope]]]
+
+
+def _filter_scopes(scope: Scope, items: Iterable[Any]) -> Iterator[tuple[Any, Scope]]:
+    """For each item the scope of a condition: its own entries, then `item`, then what is around."""
+    for item in items:
+        if isinstance(item, Function):
+            yield item, Scope({}, scope, scope.run, {"item": [item]})
+            continue
+        inner = Scope({"item": item}, scope, scope.run)
+        if kind(item) == CONTEXT:
+            inner = Scope(item, inner, scope.run, item.functions if isinstance(item, FunctionContext) else None)
+        yield item, inner
+
+
+def _reused_filter_scopes(scope: Scope, items: Iterable[Any]) -> Iterator[tuple[Any, Scope]]:
+    """The same with two scopes for all items, where nothing can keep them."""
+    names: dict[str, Any] = {}
+    with_item = Scope(names, scope, scope.run)
+    with_entries = Scope(names, with_item, scope.run)
+    for item in items:
+        names["item"] = item
+        if type(item) is dict or kind(item) == CONTEXT:
+            with_entries.names = item
+            yield item, with_entries
+        else:
+            yield item, with_item
+
+
+def _index(scope: Scope, condition: Code) -> Any:
+    try:
+        value = condition(scope)
+    except (Failure, NoInput):
+        return None
+    return value if kind(value) == NUMBER else None
+
+
+def _select(scope: Scope, items: Any, condition: Code, scopes: Scopes) -> Any:
+    found = []
+    first = True
+    scope.run.tick(len(items))
+    for item, inner in scopes(scope, items):
+        try:
+            met = condition(inner)
+        except (Failure, NoInput):
+            if first:
+                raise
+            met = None
+        if met is True:
+            found.append(item)
+        elif first and kind(met) == NUMBER:
+            return operations.at(items, met)
+        first = False
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- calls
+
+
+def _takes(parameters: Sequence[str], count: int, names: Sequence[str] | None) -> bool:
+    return len(parameters) == count if names is None else set(names) <= set(parameters)
+
+
+def _matching(overloads: Sequence[Builtin], count: int, names: Sequence[str] | None) -> Builtin | None:
+    for builtin in overloads:
+        if _takes(builtin.parameters, count, names):
+            return builtin
+        if names is None and builtin.variadic and len(builtin.parameters) < count:
+            return builtin
+    return None
+
+
+def _in_order(builtin: Builtin, names: Sequence[str] | None, arguments: list[Code]) -> list[Code]:
+    """One argument for each parameter: null for what a named call leaves out, one list for a variadic rest."""
+    if names is not None:
+        by_name = dict(zip(names, arguments, strict=True))
+        return [by_name.get(parameter, _constant(None)) for parameter in builtin.parameters]
+    if not builtin.variadic:
+        return arguments
+    fixed = len(builtin.parameters) - 1
+    rest = arguments[fixed:]
+    if not fixed and len(rest) == 1:
+        only = rest[0]
+
+        def as_list(scope: Scope) -> Any:
+            value = only(scope)
+            return value if type(value) is list or kind(value) == LIST else [value]
+
+        return [as_list]
+    return [*arguments[:fixed], lambda scope: [argument(scope) for argument in rest]]
+
+
+def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
+    name, invoke = builtin.name, builtin.invoke
+    if len(arguments) == 1:
+        only = arguments[0]
+
+        def call_one(scope: Scope) -> Any:
+            try:
+                return invoke(scope.run, only(scope))
+            except Failure as error:
+                return _failed(scope.run, name, error)
+
+        return call_one
+    if len(arguments) == 2:
+        first, second = arguments
+
+        def call_two(scope: Scope) -> Any:
+            try:
+                return invoke(scope.run, first(scope), second(scope))
+            except Failure as error:
+                return _failed(scope.run, name, error)
+
+        return call_two
+
+    def call(scope: Scope) -> Any:
+        try:
+            return invoke(scope.run, *[argument(scope) for argument in arguments])
+        except Failure as error:
+            return _failed(scope.run, name, error)
+
+    return call
+
+
+def _failed(run: Run, name: str, error: Failure) -> None:
+    if name == "assert":
+        raise FeelEvaluationError(f"assertion failed: {error}") from None
+    run.warn(INVOCATION, f"Failed to invoke function '{name}': {error}")
+
+
+def _host_call(name: str, arguments: list[Code], names: Sequence[str] | None) -> Code:
+    def call(scope: Scope) -> Any:
+        for function in (scope.run.functions or {}).get(name, ()):
+            if _takes(function.parameters, len(arguments), names):
+                try:
+                    return _call_host(function, [argument(scope) for argument in arguments], names)
+                except Failure as error:
+                    return _failed(scope.run, name, error)
+        with_what = f"{len(arguments)} parameters" if names is None else f"parameters: {', '.join(names)}"
+        scope.run.warn(NO_FUNCTION, f"No function found with name '{name}' and {with_what}")
+        return None
+
+    return call
+
+
+def _call_host(function: HostFunction, arguments: list[Any], names: Sequence[str] | None) -> Any:
+    if names is not None:
+        by_name = dict(zip(names, arguments, strict=True))
+        arguments = [by_name.get(parameter) for parameter in function.parameters]
+    try:
+        return function.call(*arguments)
+    except (FeelError, Failure):
+        raise
+    except Exception as error:
+        raise FeelEvaluationError(f"{function.name}: {error}") from error
+
+
+def _find_function(scope: Scope, name: str, count: int, names: Sequence[str] | None) -> Function | None:
+    current: Scope | None = scope
+    while current is not None:
+        for function in (current.functions or {}).get(name, ()):
+            if _takes(function.parameters, count, names):
+                return function
+        current = current.parent
+    return None
+
+
+def _invoke(scope: Scope, function: Function, arguments: list[Code], names: Sequence[str] | None) -> Any:
+    given = [argument(scope) for argument in arguments]
+    if names is not None:
+        by_name = dict(zip(names, given, strict=True))
+        given = [by_name.get(parameter) for parameter in function.parameters]
+    return function.invoke(scope.run, given)
+
+
+# ------------------------------------------------------------------------------------------------------- unary tests
+
+
+def _input_value(scope: Scope) -> Any:
+    value = lookup(scope, _INPUT)
+    if value is _MISSING:
+        scope.run.warn(NO_VARIABLE, "No input value found.")
+        return None
+    return value
+
+
+def _test_with_symbol(scope: Scope, of: Code, value: Any) -> bool | None:
+    """The expression reads `?`: it is a condition, and its result is the test's."""
+    try:
+        result = of(Scope({_SYMBOL: value}, scope, scope.run))
+    except (Failure, NoInput):
+        return None
+    return result if isinstance(result, bool) else None
+
+
+def _accepts(run: Run, result: Any, value: Any) -> bool | None:
+    """Whether a test's result means yes for an input value: true, the value itself, or a list that has it."""
+    if result is True:
+        return True
+    if kind(result) == LIST:
+        run.tick(len(result))
+        return any(operations.same(run, item, value) for item in result) or operations.same(run, result, value)
+    equal = operations.equal(run, value, result)
+    return False if result is False and equal is not True else equal
+
+
+__all__ = ["Code", "compile_tree", "lookup"]

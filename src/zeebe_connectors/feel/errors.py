@@ -1,0 +1,83 @@
+"""What can go wrong with an expression: a text that does not parse, an evaluation that fails, a limit that is reached."""
+
+from typing import NamedTuple
+
+
+class FeelError(Exception):
+    """Any failure of the FEEL engine; `str()` is a sentence for the person who wrote the expression."""
+
+
+class FeelSyntaxError(FeelError):
+    """The text is not FEEL.
+
+    Attributes:
+        line, column: where the parser could not go on, both counted from 1.
+        found: what stands there.
+        expected: what could have stood there.
+        hint: the FEEL way to write a common slip, or None.
+    """
+
+    def __init__(self, text: str, position: int, found: str, expected: str, hint: str | None = None) -> None:
+        before = text[:position]
+        self.line = before.count("\n") + 1
+        start = before.rfind("\n") + 1
+        self.column = position - start + 1
+        self.found, self.expected, self.hint = found, expected, hint
+        end = text.find("\n", position)
+        source = text[start : end if end >= 0 else len(text)]
+        source, caret = _window(source, position - start)
+        message = f"line {self.line}, column {self.column}: found {found}, expected {expected}"
+        lines = [message, "  " + source, "  " + " " * caret + "^"]
+        if hint:
+            lines.append(hint)
+        super().__init__("\n".join(lines))
+
+
+class FeelEvaluationError(FeelError):
+    """The expression has no result: an `assert` that does not hold, `?` with no input, a failing host function."""
+
+
+class FeelLimitError(FeelError):
+    """The expression would take more than it may; `limit` is the name of the field of `Limits` that stopped it."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        self.limit = limit
+        super().__init__(f"limit '{limit}': {message}")
+
+
+class Warning(NamedTuple):  # noqa: A001 - FEEL's own word; nobody imports it next to the built-in one
+    """Why a part of the expression became null. The kinds are those of Camunda's engine, as `NO_VARIABLE_FOUND`."""
+
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Failure(Exception):  # noqa: N818 - not an error to anybody outside: it becomes null where Camunda's engine says so
+    """A value could not be made; the nearest operation that forgives turns it into null and a warning."""
+
+
+class NoInput(Exception):  # noqa: N818 - as above
+    """`?` was read where no input value is; only a unary test forgives it."""
+
+
+NO_VARIABLE = "NO_VARIABLE_FOUND"
+NO_ENTRY = "NO_CONTEXT_ENTRY_FOUND"
+NO_PROPERTY = "NO_PROPERTY_FOUND"
+NOT_COMPARABLE = "NOT_COMPARABLE"
+INVALID_TYPE = "INVALID_TYPE"
+NO_FUNCTION = "NO_FUNCTION_FOUND"
+INVOCATION = "FUNCTION_INVOCATION_FAILURE"
+
+_WIDTH = 100
+
+
+def _window(source: str, caret: int) -> tuple[str, int]:
+    """Cut a long line to the part around the caret."""
+    source = source.replace("\t", " ")
+    if len(source) <= _WIDTH:
+        return source, caret
+    start = max(0, min(caret - _WIDTH // 2, len(source) - _WIDTH))
+    return source[start : start + _WIDTH], caret - start

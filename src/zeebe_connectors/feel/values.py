@@ -1,0 +1,352 @@
+"""The values that an expression calculates with: what kind each is, how it is written as text and as JSON.
+
+Plain Python values are used as they are: None, bool, int, float, Decimal, str, list, dict and the `datetime` types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.feel import temporal
+from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimitError
+from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
+
+if TYPE_CHECKING:
+    from zeebe_connectors.feel.limits import Run
+
+# ------------------------------------------------------------------------------------------------------- functions
+
+
+class Function:
+    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them."""
+
+    __slots__ = ("invoke", "parameters")
+
+    def __init__(self, parameters: Sequence[str], invoke: Callable[[Run, list[Any]], Any]) -> None:
+        self.parameters = tuple(parameters)
+        self.invoke = invoke
+
+    def __str__(self) -> str:
+        return f"function({', '.join(self.parameters)})"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFunction:
+    """A function that the host lends to expressions.
+
+    Attributes:
+        name: how expressions call it.
+        parameters: the names of its parameters, for calls that name them; overloads differ in how many there are.
+        call: takes a value for each parameter (None for one that a named call leaves out) and returns a value. What it
+            raises ends the evaluation with a `FeelEvaluationError`.
+    """
+
+    name: str
+    parameters: Sequence[str]
+    call: Callable[..., Any]
+
+
+class HostFunctions:
+    """Host functions by name, made ready once for many evaluations."""
+
+    __slots__ = ("by_name",)
+
+    def __init__(self, functions: Iterable[HostFunction]) -> None:
+        self.by_name: dict[str, list[HostFunction]] = {}
+        for function in functions:
+            self.by_name.setdefault(function.name, []).append(function)
+
+    def __iter__(self) -> Iterator[HostFunction]:
+        return (function for overloads in self.by_name.values() for function in overloads)
+
+
+class FunctionContext(dict[str, Any]):
+    """A context with functions among its entries, which only calls as `context.function()` see."""
+
+    __slots__ = ("functions",)
+
+    def __init__(self, entries: Mapping[str, Any], functions: dict[str, list[Function]]) -> None:
+        super().__init__(entries)
+        self.functions = functions
+
+
+# ---------------------------------------------------------------------------------------------------------- ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """All values between two ends; a closed end belongs to it."""
+
+    start: Any
+    end: Any
+    start_closed: bool = True
+    end_closed: bool = True
+
+    def __str__(self) -> str:
+        brackets = "[" if self.start_closed else "(", "]" if self.end_closed else ")"
+        return f"{brackets[0]}{_inner_text(None, self.start)}..{_inner_text(None, self.end)}{brackets[1]}"
+
+
+# ----------------------------------------------------------------------------------------------------------- kinds
+
+NULL, BOOLEAN, NUMBER, STRING, LIST, CONTEXT = "null", "boolean", "number", "string", "list", "context"
+FUNCTION, RANGE, OTHER = "function", "range", "other"
+DATE, TIME, LOCAL_TIME = "date", "time", "local time"
+DATE_TIME, LOCAL_DATE_TIME = "date and time", "local date and time"
+YEARS_MONTHS, DAYS_TIME = "years and months duration", "days and time duration"
+
+_KINDS: dict[type, str] = {
+    type(None): NULL,
+    bool: BOOLEAN,
+    int: NUMBER,
+    float: NUMBER,
+    Decimal: NUMBER,
+    str: STRING,
+    list: LIST,
+    tuple: LIST,
+    dict: CONTEXT,
+    FunctionContext: CONTEXT,
+    Function: FUNCTION,
+    Range: RANGE,
+    dt.date: DATE,
+    Date: DATE,
+    YearsMonths: YEARS_MONTHS,
+    DaysTime: DAYS_TIME,
+    dt.timedelta: DAYS_TIME,
+}
+COMPARABLE = frozenset(
+    {NUMBER, STRING, DATE, TIME, LOCAL_TIME, DATE_TIME, LOCAL_DATE_TIME, YEARS_MONTHS, DAYS_TIME},
+)
+POINTS = COMPARABLE - {STRING}
+TEMPORAL = POINTS - {NUMBER}
+
+
+def kind(value: Any) -> str:
+    """What kind of FEEL value a Python value is; local and zoned times are different kinds."""
+    return _KINDS.get(type(value)) or _rare_kind(value)
+
+
+def _rare_kind(value: Any) -> str:
+    if isinstance(value, (dt.datetime, DateTime)):
+        offset = value.offset if isinstance(value, DateTime) else value.tzinfo
+        return LOCAL_DATE_TIME if offset is None else DATE_TIME
+    if isinstance(value, (dt.time, Time)):
+        offset = value.offset if isinstance(value, Time) else value.tzinfo
+        return LOCAL_TIME if offset is None else TIME
+    for known, name in ((str, STRING), (Mapping, CONTEXT), (dt.date, DATE), (int, NUMBER), (float, NUMBER)):
+        if isinstance(value, known):  # a subclass, as an enumeration of texts
+            return name
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return LIST
+    return OTHER
+
+
+def type_name(value: Any) -> str:
+    """The kind as `instance of` and messages name it."""
+    name = kind(value)
+    return name.removeprefix("local ")
+
+
+# --------------------------------------------------------------------------------------------------------- numbers
+
+DECIMAL128 = Context(
+    prec=34,
+    rounding=ROUND_HALF_EVEN,
+    Emin=-99_999,
+    Emax=99_999,
+    traps=[InvalidOperation, DivisionByZero, Overflow],
+)
+"""The arithmetic of numbers, whatever the thread's own decimal context is."""
+EXACT = 10**34
+"""Integers below it are kept as Python's, at and above they round as decimals do."""
+_INT_BITS = 32
+_LONG = 2**63
+
+
+def decimal(value: float | Decimal) -> Decimal:
+    """A number as a Decimal, with the digits that it is written with.
+
+    Raises:
+        Failure: not a finite number.
+    """
+    kind_ = type(value)
+    if kind_ is Decimal:
+        return value  # type: ignore[return-value]
+    if kind_ is int:
+        return Decimal(value)
+    return Decimal(int(value)) if isinstance(value, int) else from_float(float(value))
+
+
+def from_float(value: float) -> Decimal:
+    """A binary number as the shortest decimal that means it, in the form that the cluster's engine writes (12.0, 1.0E+7).
+
+    Raises:
+        Failure: infinite or not a number.
+    """
+    if not math.isfinite(value):
+        raise Failure("not a finite number")
+    result = Decimal(repr(value))
+    if 1e-3 <= abs(value) < 1e7 or not value:
+        return result
+    sign, digits, exponent = result.as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    exponent = int(exponent) + len(digits) - len(text)
+    if len(text) == 1:
+        text, exponent = text + "0", exponent - 1
+    return Decimal((sign, tuple(map(int, text)), exponent))
+
+
+def result_of_float(value: float) -> Decimal:
+    """The result of a calculation in binary numbers.
+
+    Raises:
+        FeelEvaluationError: it has none, as the logarithm of zero.
+    """
+    if not math.isfinite(value):
+        raise FeelEvaluationError("a calculation has no finite result")
+    return from_float(value)
+
+
+def is_whole(value: float | Decimal) -> bool:
+    """Whether a number has no fraction."""
+    return isinstance(value, int) or decimal(value) == decimal(value).to_integral_value()
+
+
+def int32(value: float | Decimal) -> int:
+    """The whole part of a number in 32 bits, as the cluster's engine takes it for positions and lengths."""
+    if type(value) is int:
+        whole = value
+    else:
+        number = decimal(value)
+        whole = 0 if number.adjusted() > 40 else int(number)
+    half = 1 << (_INT_BITS - 1)
+    return (whole + half) % (1 << _INT_BITS) - half
+
+
+def plain_int(value: Decimal) -> int | Decimal:
+    """A whole Decimal written without exponent and fraction as int, which calculates faster; others as they are."""
+    if value.as_tuple().exponent == 0 and -EXACT < value < EXACT:
+        return int(value)
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------------ text
+
+
+def text(run: Run | None, value: Any) -> str:
+    """A value as `string()` writes it; a text is itself."""
+    return value if isinstance(value, str) else _inner_text(run, value)
+
+
+def _inner_text(run: Run | None, value: Any) -> str:
+    name = kind(value)
+    if name == STRING:
+        return f'"{value}"'
+    if name == NUMBER:
+        return number_text(value)
+    if name == LIST:
+        return _joined(run, "[", [_outer(run, item) for item in value], "]")
+    if name == CONTEXT:
+        return _joined(run, "{", [f"{key}:{_outer(run, item)}" for key, item in value.items()], "}")
+    if name == DAYS_TIME:
+        return _days_time_text(value)
+    wide = temporal.widen(value) if name in TEMPORAL else value
+    return {None: "null", True: "true", False: "false"}[wide] if wide is None or wide is True or wide is False else str(wide)
+
+
+def _outer(run: Run | None, value: Any) -> str:
+    if run is not None:
+        run.tick()
+    return _inner_text(run, value)
+
+
+def _joined(run: Run | None, start: str, parts: list[str], end: str) -> str:
+    if run is not None:
+        run.room(sum(map(len, parts)) + 2 * len(parts))
+    return start + ", ".join(parts) + end
+
+
+def number_text(value: float | Decimal) -> str:
+    """A number's digits."""
+    return str(value) if type(value) is int else str(decimal(value))
+
+
+def _days_time_text(value: Any) -> str:
+    """The cluster's engine writes whole seconds only."""
+    duration = temporal.widen(value)
+    assert isinstance(duration, DaysTime)
+    return str(DaysTime(duration.seconds * temporal.SECOND))
+
+
+# ------------------------------------------------------------------------------------------------------------ JSON
+
+_MAX_NODES = 1_000_000
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON has it, for a job's variables: ISO text for temporals, an int for a whole number, else a float.
+
+    Raises:
+        FeelLimitError: the value is too large or too deep to be written.
+    """
+    try:
+        return _json(value, [_MAX_NODES])
+    except RecursionError:
+        raise FeelLimitError("depth", "the result is nested too deep to be written as JSON") from None
+
+
+def _json(value: Any, left: list[int]) -> Any:
+    kind_ = type(value)
+    if value is None or kind_ is str or kind_ is int or kind_ is bool:
+        return value
+    if kind_ is Decimal or kind_ is float:
+        return json_number(value)
+    left[0] -= 1
+    if isinstance(value, Mapping):
+        left[0] -= len(value)
+        if left[0] < 0:
+            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
+        return {key if type(key) is str else str(key): _json(item, left) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        left[0] -= len(value)
+        if left[0] < 0:
+            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
+        return [_json(item, left) for item in value]
+    return iso_text(value)
+
+
+def json_number(value: float | Decimal) -> int | float | None:
+    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    number = decimal(value)
+    if number.adjusted() < 20 and number == number.to_integral_value() and -_LONG <= number < _LONG:
+        return int(number)
+    return float(number)
+
+
+def iso_text(value: Any) -> Any:
+    """A temporal value, a range or a function as text; any other value as it is."""
+    wide = temporal.widen(value)
+    if isinstance(wide, Time):
+        return str(Time(wide.nanos, wide.offset))  # with the offset that any reader understands
+    if isinstance(wide, DateTime) and wide.zone is not None:
+        return f"{DateTime(wide.days, wide.nanos, wide.offset)}[{wide.zone}]"
+    if wide is not None:
+        return str(wide)
+    return str(value) if isinstance(value, (Function, Range)) else value
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names that an expression sees: its own, then those of the scopes around it."""
+
+    names: Mapping[str, Any]
+    parent: Scope | None
+    run: Run
+    functions: dict[str, list[Function]] | None = field(default=None)
