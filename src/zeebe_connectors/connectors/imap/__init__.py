@@ -1,0 +1,1 @@
+"""IMAP: a mail in a folder starts a process or reaches a waiting one."""

@@ -1,0 +1,36 @@
+"""Names of mail folders: text goes in, IMAP's modified UTF-7 (RFC 3501, 5.1.3) comes out, and back."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+_ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-?")
+_TO_ENCODE = re.compile(r"&|[^\x20-\x7e]+")
+
+
+def encode_folder(name: str) -> str:
+    """A folder's name as it goes over the wire, without quotes."""
+
+    def encoded(match: re.Match[str]) -> str:
+        if match[0] == "&":
+            return "&-"
+        data = base64.b64encode(match[0].encode("utf-16-be")).decode().rstrip("=").replace("/", ",")
+        return f"&{data}-"
+
+    return _TO_ENCODE.sub(encoded, name)
+
+
+def decode_folder(name: str) -> str:
+    """A folder's name as people write it; what is not modified UTF-7 stays as it is."""
+
+    def decoded(match: re.Match[str]) -> str:
+        if not match[1]:
+            return "&"
+        data = match[1].replace(",", "/")
+        try:
+            return base64.b64decode(data + "=" * (-len(data) % 4)).decode("utf-16-be")
+        except ValueError:
+            return match[0]
+
+    return _ENCODED.sub(decoded, name)
