@@ -17,7 +17,7 @@ from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
-from zeebe_connectors.web.rules import NetworkRules, Proxy
+from zeebe_connectors.web.rules import NetworkRules
 from zeebe_connectors.web.tls import ClientTls
 
 if TYPE_CHECKING:
@@ -109,7 +109,14 @@ class HttpClient:
         if proxy is not None:
             if self.rules.hosts.enabled:
                 await self.rules.check_name(parts.hostname or "")
-            options = _through(proxy)
+            options = {"proxy": proxy.url}
+            if proxy.user:
+                # A tunnel tells them to the proxy alone; a plain request goes to the proxy itself.
+                told = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+                options["proxy_headers"] = told
+                if parts.scheme == "http":
+                    request = request.copy()
+                    request.headers.update(told)
         if parts.username is not None:
             request = _with_user(request, parts)
         session = self._session or self._open()
@@ -147,13 +154,6 @@ def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
     value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
     signed.headers.setdefault("Authorization", value)
     return signed
-
-
-def _through(proxy: Proxy) -> dict[str, Any]:
-    options: dict[str, Any] = {"proxy": proxy.url}
-    if proxy.user:
-        options["proxy_headers"] = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-    return options
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

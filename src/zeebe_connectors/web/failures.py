@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import ssl
-from contextlib import suppress
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -41,7 +40,7 @@ def failure(error: BaseException, origin: str, *, connect: float | None, read: f
         read: The read timeout, in seconds.
     """
     tls = _tls_error(error)
-    if tls is not None:
+    if tls is not None or _broke_in_handshake(error, origin):
         return _tls_failure(tls, origin)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _failure(str(error.status), "proxy", f"The proxy refused to connect to {origin} ({error.status})")
@@ -76,27 +75,36 @@ def _lost(error: BaseException, origin: str, connect: float | None, read: float 
         case TimeoutError():
             return "deadline", f"{origin} did not answer completely within the job's time"
         case _:
-            return "disconnected", f"The connection to {origin} was lost before the response was whole"
+            message = f"The connection to {origin} was lost before the response was whole"
+            if origin.startswith(
+                "https:"
+            ):  # since TLS 1.3 a server refuses only after the handshake, and some just leave
+                message += ". Does the server ask for a client certificate?"
+            return "disconnected", message
 
 
 def _failure(code: str, reason: str, message: str) -> ConnectorError:
     return TransientError(code, message, variables={"reason": reason})
 
 
-def _tls_error(error: BaseException | None) -> ssl.SSLError | ssl.CertificateError | None:
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     """The TLS library's error inside, if there is one."""
-    seen = 0
-    while error is not None and seen < 8:
-        if isinstance(error, ssl.SSLError):
+    for _ in range(8):
+        if error is None or (isinstance(error, ssl.SSLError) and not isinstance(error, aiohttp.ClientError)):
             return error
-        inner = None
-        with suppress(AttributeError):
-            inner = getattr(error, "certificate_error", None) or error.os_error  # type: ignore[attr-defined]
-        error, seen = inner or error.__cause__ or error.__context__, seen + 1
+        inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        error = inner or error.__cause__ or error.__context__
     return None
 
 
-def _tls_failure(error: ssl.SSLError, origin: str) -> ConnectorError:
+def _broke_in_handshake(error: BaseException, origin: str) -> bool:
+    """Whether the other side hung up between the TCP connection and the end of the TLS handshake."""
+    if not origin.startswith("https:") or not isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
+
+
+def _tls_failure(error: ssl.SSLError | None, origin: str) -> ConnectorError:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message or "it is not valid"
         return ConnectorError(
@@ -105,7 +113,7 @@ def _tls_failure(error: ssl.SSLError, origin: str) -> ConnectorError:
             "clientTls.trustedCertificate",
             variables={"reason": "certificate"},
         )
-    why = (error.reason or "handshake failed").replace("_", " ").lower()
+    why = ((error.reason if error else None) or "the other side hung up").replace("_", " ").lower()
     return ConnectorError(
         "SSL_HANDSHAKE_FAILED",
         f"No TLS connection with {origin}: {why}. Check the port, and whether the server asks for a client certificate",

@@ -129,13 +129,8 @@ class NetworkRules:
         for block, pattern in self.blocked_patterns:
             if pattern.fullmatch(url):
                 raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
-        if self.hosts.enabled:
-            try:
-                address = ipaddress.ip_address(parts.hostname or "")
-            except ValueError:
-                pass  # a name: checked when it is resolved
-            else:
-                self.check_addresses([address], name=name)
+        if self.hosts.enabled and (address := _literal(parts.hostname or "")):
+            self.check_addresses([address], name=name)  # a name is checked when it is resolved
         return parts
 
     def check_addresses(self, addresses: Iterable[IpAddress], *, name: str = "url") -> None:
@@ -165,6 +160,18 @@ class NetworkRules:
                 variables={"reason": "name-not-resolved"},
             ) from None
         self.check_addresses(ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found)
+
+
+def _literal(host: str) -> IpAddress | None:
+    """The address that a host is written as, also in the short forms that the system's calls take (127.1)."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def _blocked(message: str) -> InputError:

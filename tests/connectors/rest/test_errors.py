@@ -73,9 +73,10 @@ async def test_retry_after_date(rest, server):
     assert (await rest.error(server.url("/z"))).delay == 0
 
 
-async def test_refused(rest):
+@pytest.mark.parametrize("base", ["http://127.0.0.1", "http://localhost", "https://127.0.0.1"])
+async def test_refused(rest, base):
     """Nobody listens: code 408 as in the contract, and the message says what happened."""
-    error = await rest.error(f"http://127.0.0.1:{free_port()}/x")
+    error = await rest.error(f"{base}:{free_port()}/x")
     assert (type(error).__name__, error.code, error.variables) == ("TransientError", "408", {"reason": "refused"})
     assert "refused the connection" in error.message
 

@@ -135,7 +135,7 @@ async def test_format_beats_store_response(rest, server):
 
 
 async def test_compressed(rest, server):
-    """What came as gzip or deflate is decoded, and the headers about the encoded form are gone, as in the official runtime."""
+    """What came as gzip or deflate is decoded; headers about the encoded form are gone, as in the official runtime."""
     server.answer("/g", gzipped(b'{"a": 1}'))
     server.answer("/d", Reply(200, zlib.compress(b"[2]"), [("Content-Encoding", "deflate")]))
     result = await rest(server.url("/g"))
