@@ -91,6 +91,7 @@ class SmtpServer:
         self.mails: list[Received] = []
         self.lines: list[str] = []
         self.sessions = 0
+        self.faults: list[AssertionError] = []
         self.open = 0
         self.most_open = 0
         self.logins: list[tuple[str, str]] = []
@@ -131,11 +132,19 @@ class SmtpServer:
     def port(self) -> int:
         return self._server.sockets[0].getsockname()[1]
 
+    async def hang_up(self) -> None:
+        """Closes all sessions without a word."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def __aexit__(self, *_):
         self._server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.faults:
+            raise self.faults[0]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -146,23 +155,18 @@ class SmtpServer:
         self.most_open = max(self.most_open, self.open)
         try:
             await _Session(self, reader, writer, self.sessions).run()
-        except (
-            ConnectionError,
-            asyncio.IncompleteReadError,
-            _Over,
-            asyncio.CancelledError,
-            ssl.SSLError,
-            TimeoutError,
-        ):
+        except (OSError, asyncio.IncompleteReadError, _OverError, asyncio.CancelledError):
             pass
+        except AssertionError as fault:
+            self.faults.append(fault)
         finally:
             self.open -= 1
             writer.transport.abort() if writer.transport.is_closing() else writer.close()
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(writer.wait_closed(), 1)
+                await asyncio.wait_for(writer.wait_closed(), 0.1)
 
 
-class _Over(Exception):
+class _OverError(Exception):
     """The session ends here."""
 
 
@@ -188,18 +192,18 @@ class _Session:
         if answer is None:
             return False
         if answer == HANG_UP:
-            raise _Over
+            raise _OverError
         if answer == SILENCE:
             await asyncio.sleep(3600)
         await self.say(answer)
         if answer.startswith("421"):
-            raise _Over
+            raise _OverError
         return True
 
     async def line(self) -> str:
         raw = await self.reader.readline()
         if not raw.endswith(b"\r\n"):
-            raise _Over
+            raise _OverError
         return raw[:-2].decode()
 
     async def run(self) -> None:
@@ -245,7 +249,7 @@ class _Session:
 
     async def do_quit(self, line: str) -> None:
         await self.say("221 2.0.0 Bye")
-        raise _Over
+        raise _OverError
 
     async def do_auth(self, line: str) -> None:
         _, mechanism, *initial = line.split(" ")
@@ -295,7 +299,7 @@ class _Session:
             await self.say("503 5.5.1 Nested MAIL command")
             return
         address, *self.options = line[len("MAIL FROM:") :].split(" ")
-        assert address.startswith("<") and address.endswith(">"), line
+        assert address[0] + address[-1] == "<>", line
         self.sender = address[1:-1]
         await self.say("250 2.1.0 Ok")
 
@@ -304,7 +308,7 @@ class _Session:
             await self.say("503 5.5.1 Need MAIL command")
             return
         address, *options = line[len("RCPT TO:") :].split(" ")
-        assert address.startswith("<") and address.endswith(">"), line
+        assert address[0] + address[-1] == "<>", line
         self.recipients.append((address[1:-1], options))
         await self.say("250 2.1.5 Ok")
 
@@ -316,7 +320,7 @@ class _Session:
         lines = []
         while (raw := await self.reader.readline()) != b".\r\n":
             if not raw.endswith(b"\r\n"):
-                raise _Over  # the connection was cut: what came is not a mail
+                raise _OverError  # the connection was cut: what came is not a mail
             assert len(raw) <= 1000, "a line is longer than SMTP allows"
             assert b"\r" not in raw[:-2], "a bare carriage return"
             lines.append(raw[1:] if raw.startswith(b".") else raw)
@@ -328,7 +332,7 @@ class _Session:
         self.forget()
         if self.server._told("TAKE", "") is not None:
             self.server.mails.append(mail)
-            raise _Over
+            raise _OverError
         if await self.told("DOT"):
             return
         self.server.mails.append(mail)

@@ -1,4 +1,4 @@
-"""What tests of the SMTP connectors have in common: a recording server, and the connectors called as the runtime does."""
+"""What tests of the SMTP connectors have in common: a recording server, and the connectors called as by the runtime."""
 
 import logging
 import ssl

@@ -54,7 +54,9 @@ async def _read(item: Any, context: Context, field: str) -> tuple[bytes, str, st
     if isinstance(item, str):
         given = item.strip()
         if _is_url(given):
-            return await _document({"camunda.document.type": "external", "url": given, "name": None}, context, given)
+            last = unquote(urlsplit(given).path).rpartition("/")[2]
+            name = last if "." in last else None  # else the server may tell one
+            return await _document({"camunda.document.type": "external", "url": given, "name": name}, context)
         return await _file(given, context, field)
     if isinstance(item, Document):
         return await _document(item.reference, context)
@@ -149,10 +151,9 @@ def _too_large(field: str) -> InputError:
     )
 
 
-async def _document(reference: Mapping[str, Any], context: Context, url: str = "") -> tuple[bytes, str, str | None]:
+async def _document(reference: Mapping[str, Any], context: Context) -> tuple[bytes, str, str | None]:
     content = await context.documents.read(Document(reference), seconds=context.seconds_left())
-    name = content.name or unquote(urlsplit(url).path).rpartition("/")[2]
-    return content.data, name, content.content_type
+    return content.data, content.name, content.content_type
 
 
 def listed(value: Any) -> list[Any]:
