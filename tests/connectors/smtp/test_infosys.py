@@ -1,0 +1,183 @@
+"""Tasks of Infosys' SMTP template run unchanged; what its code did wrong is right."""
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+import pytest
+from servers.smtp import SmtpServer
+
+from zeebe_connectors import InputError, PermanentError
+from zeebe_connectors.connectors.smtp.infosys import send
+from zeebe_connectors.testing import Complete, run
+
+
+async def test_the_template_with_its_defaults():
+    """As the Modeler writes it: text for numbers, `${true}`, inputs without a source as null; the result by FEEL."""
+    async with SmtpServer(users={"mailer": "secret"}) as server:
+        outcome = await run(
+            send,
+            {
+                "authentication": {
+                    "hostname": "127.0.0.1",
+                    "port": str(server.port),
+                    "username": "mailer",
+                    "password": "secrets.SMTP_PASSWORD",
+                },
+                "smtpEmailMailBoxName": "mailer@example.com",
+                "smtpEmailToRecipients": ["a@example.com", "b@example.com"],
+                "smtpEmailCcRecipients": None,
+                "smtpEmailBccRecipients": "",
+                "smtpEmailSubject": "Order 42",
+                "smtpEmailContentType": "Text",
+                "smtpEmailContent": "Thank you.",
+                "smtpEmailAttachments": None,
+                "smtpEmailImportance": "${true}",
+                "smtpEmailReadReceipt": "${false}",
+                "smtpEmailFollowUp": None,
+                "smtpEmailDirectReplyTo": "",
+                "smtpEmailSensitivity": "Normal",
+            },
+            secrets={"SMTP_PASSWORD": "secret"},
+            result_variable="mail",
+            result_expression="={ mailSent: response.result, both: response.response }",
+        )
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["mailSent"] == outcome.variables["both"] == "Mail sent successfully"
+    assert outcome.variables["mail"]["response"] == "Mail sent successfully"
+    mail = server.mails[0]
+    assert mail.to == ["a@example.com", "b@example.com"]
+    message = mail.parsed
+    assert message.get_content() == "Thank you.\n"
+    assert (message["X-Priority"], message["Importance"]) == ("1", "high")
+    assert message["Disposition-Notification-To"] is None
+    assert message["Sensitivity"] is None
+
+
+@pytest.mark.parametrize("field", ["smtpEmailFollowUp", "smtpFollowUp"])
+@pytest.mark.parametrize("word", ["today", "Tomorrow"])
+async def test_both_spellings_of_the_follow_up(smtp, server, field, word):
+    """Due at the end of the day: Infosys' today was past at once."""
+    before = datetime.now().astimezone()
+    await smtp.infosys(server, **{field: word})
+    message = server.mails[0].parsed
+    assert message["X-Message-Flag"] == "Follow up"
+    assert parsedate_to_datetime(message["Reply-By"]) > before
+
+
+@pytest.mark.parametrize("given", [["a@example.com", "b@example.com"], "a@example.com, b@example.com"])
+async def test_lists_as_lists_or_text(smtp, server, files, given):
+    """Text could not even be read there."""
+    (files / "a.txt").write_text("a")
+    (files / "b.txt").write_text("b")
+    await smtp.infosys(
+        server,
+        smtpEmailToRecipients=given,
+        smtpEmailCcRecipients=given,
+        smtpEmailDirectReplyTo=given,
+        smtpEmailAttachments="a.txt, b.txt" if isinstance(given, str) else ["a.txt", "b.txt"],
+    )
+    message = server.mails[0].parsed
+    for name in ("To", "Cc", "Reply-To"):
+        assert [one.addr_spec for one in message[name].addresses] == ["a@example.com", "b@example.com"]
+    assert [part.get_filename() for part in message.iter_attachments()] == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("only", ["smtpEmailCcRecipients", "smtpEmailBccRecipients"])
+async def test_one_kind_of_recipient_is_enough(smtp, server, only):
+    """To was compulsory there."""
+    await smtp.infosys(server, **{"smtpEmailToRecipients": None, only: "x@example.com"})
+    assert server.mails[0].to == ["x@example.com"]
+
+
+@pytest.mark.parametrize("kind", ["Text", "txt", "TEXT"])
+async def test_text_is_text(smtp, server, kind):
+    """There it was sent as HTML; the two characters for a line break still are one, and so is a real one."""
+    await smtp.infosys(server, smtpEmailContentType=kind, smtpEmailContent="1 < 2\\nnext\nlast")
+    message = server.mails[0].parsed
+    assert message.get_content_type() == "text/plain"
+    assert message.get_content() == "1 < 2\nnext\nlast\n"
+
+
+@pytest.mark.parametrize("kind", ["HTML", "html", "htm"])
+async def test_html_as_a_path_or_as_it_is(smtp, server, files, kind):
+    """The file is read below the allowed directories, its line breaks and letters stay."""
+    (files / "mail.html").write_text("<p>Grüße\nJane</p>", encoding="utf-8")
+    for content in ("mail.html", "<p>Grüße\nJane</p>"):
+        await smtp.infosys(server, smtpEmailContentType=kind, smtpEmailContent=content)
+        message = server.mails[-1].parsed
+        assert message.get_content_type() == "text/html"
+        assert message.get_content().replace("\r", "") == "<p>Grüße\nJane</p>\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../mail.html", "file:///etc/passwd"])
+async def test_no_file_of_the_runtime_can_be_mailed_out(smtp, server, path):
+    """There any readable file could be."""
+    for inputs in ({"smtpEmailAttachments": path}, {"smtpEmailContentType": "HTML", "smtpEmailContent": path}):
+        with pytest.raises(InputError) as caught:
+            await smtp.infosys(server, **inputs)
+        assert caught.value.code == "FILE_FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("Personal", "Personal"), ("private", "Private"), ("Confidential", "Company-Confidential"),
+     ("Company-Confidential", "Company-Confidential"), ("", None)],
+)  # fmt: skip
+async def test_sensitivity(smtp, server, given, expected):
+    """The registered values."""
+    await smtp.infosys(server, smtpEmailSensitivity=given)
+    assert server.mails[0].parsed["Sensitivity"] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("${true}", "1"), (True, "1"), ("High", "1"), ("low", "5"), ("${false}", None), ("", None)]
+)
+async def test_importance(smtp, server, given, expected):
+    """The template's literals, FEEL's booleans, and words."""
+    await smtp.infosys(server, smtpEmailImportance=given)
+    assert server.mails[0].parsed["X-Priority"] == expected
+
+
+async def test_read_receipt(smtp, server):
+    """Goes to the mailbox."""
+    await smtp.infosys(server, smtpEmailReadReceipt="${true}")
+    assert server.mails[0].parsed["Disposition-Notification-To"] == "billing@example.com"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "field"),
+    [
+        ({"smtpEmailSensitivity": "Secret"}, "smtpEmailSensitivity"),
+        ({"smtpEmailFollowUp": "soon"}, "smtpEmailFollowUp"),
+        ({"smtpEmailImportance": "urgent"}, "smtpEmailImportance"),
+        ({"smtpEmailContentType": "rtf"}, "smtpEmailContentType"),
+        ({"smtpEmailContent": ""}, "smtpEmailContent"),
+        ({"smtpEmailSubject": ""}, "smtpEmailSubject"),
+        ({"smtpEmailToRecipients": "nobody"}, "smtpEmailToRecipients"),
+        ({"smtpEmailToRecipients": []}, "to, cc, bcc"),
+        ({"smtpEmailMailBoxName": "nobody"}, "smtpEmailMailBoxName"),
+        ({"login": {"port": "smtp"}}, "authentication.port"),
+        ({"login": {"hostname": ""}}, "authentication.hostname"),
+    ],
+)
+async def test_wrong_inputs_are_named(smtp, server, inputs, field):
+    """Some were ignored there, some failed without a word."""
+    with pytest.raises(InputError) as caught:
+        await smtp.infosys(server, **inputs)
+    assert field in caught.value.message.partition(": must")[0]
+    assert server.lines == []
+
+
+async def test_the_connection_is_protected_where_the_server_can(smtp, tls):
+    """STARTTLS is used when offered, and the certificate is checked; there any was accepted."""
+    async with SmtpServer(tls=tls) as server:
+        with pytest.raises(PermanentError) as caught:
+            await smtp.infosys(server)
+    assert caught.value.code == "SMTP_TLS_FAILED"
+
+
+async def test_protection_can_be_demanded(smtp, server):
+    """By an input that the template does not have."""
+    with pytest.raises(PermanentError) as caught:
+        await smtp.infosys(server, login={"security": "starttls"})
+    assert caught.value.code == "SMTP_TLS_FAILED"
