@@ -10,7 +10,6 @@ import random
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from zeebe_connectors import feel
@@ -235,8 +234,8 @@ def _retries(value: Any) -> int:
 def _seconds(value: Any) -> float:
     if value is None:
         return 0.0
-    duration = feel.evaluate("duration(d)", {"d": value}) if isinstance(value, str) else value
-    if isinstance(duration, timedelta):
+    duration = feel.evaluate("duration(d)", {"d": value}) if isinstance(value, str) else None
+    if isinstance(duration, feel.DaysTime):
         return max(duration.total_seconds(), 0.0)
     raise InputError(f'{ERROR_EXPRESSION}: retryBackoff must be a duration, for example duration("PT10S")')
 
@@ -251,7 +250,8 @@ def _kind(value: Any) -> str:
         return "a boolean"
     if isinstance(value, int | float):
         return "a number"
-    return {str: "a string", list: "a list", dict: "a context"}.get(type(value), type(value).__name__)
+    names: dict[type, str] = {str: "a string", list: "a list", dict: "a context"}
+    return names.get(type(value), type(value).__name__)
 
 
 async def _evaluate(
@@ -260,7 +260,7 @@ async def _evaluate(
     pending: list[Content] = []
     functions = _FUNCTIONS
     if "createDocument" in expression:
-        functions = [*_FUNCTIONS, _create_document(pending)]
+        functions = feel.HostFunctions([*_FUNCTIONS, _create_document(pending)])
     try:
         result = feel.compile(expression).run(context, functions=functions)
     except feel.FeelSyntaxError as error:
@@ -324,7 +324,9 @@ def _job_error(message: Any, variables: Any = None, retries: Any = 0, backoff: A
         "errorMessage": _need(message, str, "jobError", "errorMessage"),
         "variables": {} if variables is None else _need(variables, dict, "jobError", "variables"),
         "retries": _number(retries, "jobError", "retries"),
-        "retryBackoff": timedelta() if backoff is None else _need(backoff, timedelta, "jobError", "retryBackoff"),
+        "retryBackoff": feel.DaysTime(0)
+        if backoff is None
+        else _need(backoff, feel.DaysTime, "jobError", "retryBackoff"),
     }
 
 
@@ -335,18 +337,22 @@ def _ignore_error(variables: Any = None) -> dict[str, Any]:
     return context
 
 
+_LEAST_DELAY = feel.DaysTime(50_000_000)
+_MOST_DELAY = feel.DaysTime(5_000_000_000)
+
+
 def _backoff(
     attempt: Any,
-    least: Any = timedelta(milliseconds=50),
+    least: Any = _LEAST_DELAY,
     factor: Any = 1.6,
-    most: Any = timedelta(seconds=5),
+    most: Any = _MOST_DELAY,
     jitter: Any = 0.1,
-) -> timedelta:
+) -> feel.DaysTime:
     count = float(_number(attempt, "backoff", "attempt"))
     growth = float(_number(factor, "backoff", "factor"))
     spread = float(_number(jitter, "backoff", "jitterFactor"))
-    low = _need(least, timedelta, "backoff", "minDelay").total_seconds()
-    high = _need(most, timedelta, "backoff", "maxDelay").total_seconds()
+    low = _need(least, feel.DaysTime, "backoff", "minDelay").total_seconds()
+    high = _need(most, feel.DaysTime, "backoff", "maxDelay").total_seconds()
     if count < 1 or growth <= 0 or low > high or spread < 0:
         raise ValueError("backoff needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
     try:
@@ -354,12 +360,12 @@ def _backoff(
     except OverflowError:
         delay = high
     delay += random.uniform(-spread, spread) * delay  # noqa: S311 - jitter, not secrecy
-    return timedelta(milliseconds=round(max(delay, 0.0) * 1000))
+    return feel.DaysTime(round(max(delay, 0.0) * 1000) * 1_000_000)
 
 
 def _need(value: Any, kind: type, function: str, parameter: str) -> Any:
     if not isinstance(value, kind):
-        wanted = {str: "a string", dict: "a context", timedelta: "a days-time duration"}[kind]
+        wanted = {str: "a string", dict: "a context", feel.DaysTime: "a days-time duration"}[kind]
         raise ValueError(f"{function}: the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
     return value
 
@@ -370,9 +376,16 @@ def _number(value: Any, function: str, parameter: str) -> Any:
     return value
 
 
-_FUNCTIONS = [
-    feel.HostFunction("bpmnError", ["errorCode", "errorMessage", "variables"], _bpmn_error, required=1),
-    feel.HostFunction("jobError", ["errorMessage", "variables", "retries", "retryBackoff"], _job_error, required=1),
-    feel.HostFunction("ignoreError", ["variables"], _ignore_error, required=0),
-    feel.HostFunction("backoff", ["attempt", "minDelay", "factor", "maxDelay", "jitterFactor"], _backoff, required=1),
-]
+def _overloads(name: str, call: Any, parameters: list[str], required: int) -> list[feel.HostFunction]:
+    """One function for each number of arguments that it may be called with."""
+    return [feel.HostFunction(name, parameters[:count], call) for count in range(required, len(parameters) + 1)]
+
+
+_FUNCTIONS = feel.HostFunctions(
+    [
+        *_overloads("bpmnError", _bpmn_error, ["errorCode", "errorMessage", "variables"], 1),
+        *_overloads("jobError", _job_error, ["errorMessage", "variables", "retries", "retryBackoff"], 1),
+        *_overloads("ignoreError", _ignore_error, ["variables"], 0),
+        *_overloads("backoff", _backoff, ["attempt", "minDelay", "factor", "maxDelay", "jitterFactor"], 1),
+    ]
+)
