@@ -1,0 +1,72 @@
+"""URLs and headers as they go over the wire."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeebe_connectors import InputError
+from zeebe_connectors.web.message import encoded_url, header_fields, origin_of, with_query
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        (" HTTP://Example.com ", "http://Example.com/"),
+        ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+        ("https://bücher.example:8443/", "https://xn--bcher-kva.example:8443/"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://h/%zz%41", "http://h/%25zz%41"),
+    ],
+)
+def test_encoded_url(written, sent):
+    """Scheme and host are put in order; the rest is encoded where it must be."""
+    assert encoded_url(written) == sent
+
+
+@given(st.text(max_size=80))
+def test_any_tail(tail):
+    """Whatever stands in a URL, it is refused or goes out as plain ASCII without blanks, and stays what it is then."""
+    try:
+        url = encoded_url(f"http://host/{tail}")
+    except InputError:
+        return
+    assert url.isascii()
+    assert url.isprintable()
+    assert " " not in url
+    assert encoded_url(url) == url
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=40), max_size=4))
+def test_any_header(values):
+    """Whatever headers are given, they are refused or hold no line break."""
+    try:
+        headers = header_fields(values)
+    except InputError:
+        return
+    assert not any(set("\r\n\0") & set(name + value) for name, value in headers.items())
+
+
+def test_with_query():
+    """Parameters join whatever query there is."""
+    assert with_query("http://h/", []) == "http://h/"
+    assert with_query("http://h/?", [("a", "1")]) == "http://h/?a=1"
+    assert with_query("http://h/?x=1&", [("a", "ü")]) == "http://h/?x=1&a=%C3%BC"
+
+
+def test_origin():
+    """Messages show scheme, host and port, never more."""
+    assert origin_of("https://user:pw@host:443/path?key=1#f") == "https://host"
+    assert origin_of("http://[::1]:8080/") == "http://[::1]:8080"
+
+
+def test_import_is_light():
+    """No HTTP library is imported before the first request, so that other connectors start without it."""
+    code = (
+        "import sys, zeebe_connectors.connectors.rest.connector, zeebe_connectors.web\n"
+        "print([name for name in ('aiohttp', 'httpx', 'yarl', 'oauthlib', 'cryptography') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "[]"
