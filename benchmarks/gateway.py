@@ -1,0 +1,102 @@
+"""A gateway that never limits: hands out as many jobs as asked for, takes every completion, and tells how long it took.
+
+`python benchmarks/gateway.py JOBS TYPE VARIABLES HEADERS` prints its port, and one JSON line when all are completed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+from pyzeebe.proto import gateway_pb2 as pb
+
+SERVICE = "gateway_protocol.Gateway"
+
+
+class Gateway:
+    """Counts jobs; messages that need no look inside stay bytes."""
+
+    def __init__(self, jobs: int, kind: str, variables: str, headers: str) -> None:
+        self._left = jobs
+        self._jobs = jobs
+        self._done: set[int] = set()
+        self._failed = 0
+        self._first = 0.0
+        self._template = pb.ActivatedJob(
+            type=kind,
+            processInstanceKey=1,
+            bpmnProcessId="bench",
+            processDefinitionVersion=1,
+            processDefinitionKey=2,
+            elementId="call",
+            elementInstanceKey=3,
+            customHeaders=headers,
+            retries=3,
+            variables=variables,
+            tenantId="<default>",
+        )
+        self._type = kind
+
+    async def activate(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
+        asked = pb.ActivateJobsRequest.FromString(request)
+        count = min(asked.maxJobsToActivate, self._left) if asked.type == self._type else 0
+        if not count:
+            await asyncio.sleep(max(0, asked.requestTimeout) / 1000)
+            return
+        self._left -= count
+        answer = pb.ActivateJobsResponse()
+        deadline = int(time.time() * 1000) + asked.timeout
+        for number in range(self._left + 1, self._left + count + 1):
+            job = answer.jobs.add()
+            job.CopyFrom(self._template)
+            job.key = number
+            job.deadline = deadline
+        yield answer.SerializeToString()
+
+    async def stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
+        await asyncio.Event().wait()
+        yield b""
+
+    async def complete(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002
+        self._first = self._first or time.monotonic()
+        self._done.add(pb.CompleteJobRequest.FromString(request).jobKey)
+        if len(self._done) == self._jobs:
+            told = {"completed": self._jobs, "failed": self._failed, "first": self._first, "last": time.monotonic()}
+            print(json.dumps(told), flush=True)
+        return b""
+
+    async def fail(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002
+        self._failed += 1
+        print(json.dumps({"error": pb.FailJobRequest.FromString(request).errorMessage[:500]}), flush=True)
+        return b""
+
+    async def topology(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002
+        partition = pb.Partition(partitionId=1, role=pb.Partition.LEADER, health=pb.Partition.HEALTHY)
+        brokers = [pb.BrokerInfo(nodeId=0, partitions=[partition])]
+        answer = pb.TopologyResponse(brokers=brokers, clusterSize=1, partitionsCount=1, gatewayVersion="bench")
+        return bytes(answer.SerializeToString())
+
+
+async def main() -> None:
+    gateway = Gateway(int(sys.argv[1]), *sys.argv[2:5])
+    server = grpc.aio.server()
+    handlers = {
+        "ActivateJobs": grpc.unary_stream_rpc_method_handler(gateway.activate),
+        "StreamActivatedJobs": grpc.unary_stream_rpc_method_handler(gateway.stream),
+        "CompleteJob": grpc.unary_unary_rpc_method_handler(gateway.complete),
+        "FailJob": grpc.unary_unary_rpc_method_handler(gateway.fail),
+        "Topology": grpc.unary_unary_rpc_method_handler(gateway.topology),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+    await server.start()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,336 @@
+"""Measures our runtime beside bare workers that make the same web call: `python benchmarks/run.py` (Linux).
+
+Each worker gets the same jobs, made before it starts, in three scenes: a gateway that never limits, a real Zeebe, and a
+real Zeebe with a web service that takes 200 ms. Ours does what it does in production (inputs validated, a secret
+resolved, a FEEL result expression, a log line per job); the bare ones only fetch, call and complete. All processes
+share this machine, so compare within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.engine import LocalZeebe
+from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+
+HERE = Path(__file__).parent
+TYPE = "io.camunda:http-json:1"
+EXPRESSION = "={name: response.body.name, status: response.status}"
+TICKS = os.sysconf("SC_CLK_TCK")
+SCENES = {
+    "fake": "a gateway that never limits, {slots} in flight",
+    "engine": "a real Zeebe on the same machine, {slots} in flight",
+    "slow": "a real Zeebe and a web service that takes 200 ms, {slots} in flight",
+}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one worker did in one scene."""
+
+    jobs_per_second: float
+    cpu_ms: float
+    """CPU per job after the first one, in milliseconds."""
+    peak_mib: float
+    first_job: float
+    """Seconds from the start of the process to its first call."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a worker finds its jobs, and how to know that it is through."""
+
+    address: str
+    jobs: int
+    slots: int
+    done: Callable[[], float]
+    """Jobs per second once all are completed, else 0."""
+
+
+def _stat(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _peak(pid: int) -> float:
+    """The largest resident memory of a process so far, in MiB."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def process(command: Sequence[str], **options: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the block, by SIGTERM and if need be by SIGKILL."""
+    child: subprocess.Popen[str] = subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+class Target:
+    """The web service of `target.py` in a process of its own."""
+
+    def __init__(self, port: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def stats(self) -> dict[str, float]:
+        return dict(json.loads(self._get("/stats")))
+
+    def reset(self) -> None:
+        self._get("/reset")
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            return bytes(answer.read())
+
+
+def workers(chosen: Sequence[str]) -> dict[str, Callable[[Scene], tuple[list[str], dict[str, str]]]]:
+    """By name, how to start each worker: its command and what to add to its environment."""
+    python = sys.executable
+    command = Path(python).with_name("zeebe-connectors")
+
+    def ours(scene: Scene) -> tuple[list[str], dict[str, str]]:
+        settings = {
+            "ZEEBE_ADDRESS": scene.address,
+            "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": str(scene.slots),
+            "ZEEBE_CONNECTORS_PORT": "0",
+            "SECRET_BENCH": "bench",
+        }
+        return [str(command), "run"], settings
+
+    def bare(file: str) -> Callable[[Scene], tuple[list[str], dict[str, str]]]:
+        return lambda scene: ([python, str(HERE / "workers" / file), scene.address, TYPE, str(scene.slots)], {})
+
+    known: dict[str, Callable[[Scene], tuple[list[str], dict[str, str]]]] = {
+        "zeebe-connectors": ours,
+        "stubs+aiohttp": bare("stubs_aiohttp.py"),
+        "pyzeebe+aiohttp": bare("pyzeebe_aiohttp.py"),
+    }
+    if (not chosen or "go" in chosen) and (binary := _build_go()):
+        known["go"] = lambda scene: ([binary, scene.address, TYPE, str(scene.slots)], {})
+    return {name: start for name, start in known.items() if not chosen or name in chosen}
+
+
+def _build_go() -> str | None:
+    if not shutil.which("go"):
+        print("No bare Go worker: go is not installed.")
+        return None
+    binary = Path(tempfile.gettempdir()) / f"zeebe-connectors-bench-{os.getuid()}"
+    built = subprocess.run(
+        ["go", "build", "-o", str(binary), "."],
+        cwd=HERE / "go",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if built.returncode:
+        print(f"No bare Go worker: it could not be built ({built.stderr.strip().splitlines()[-1]})")
+        return None
+    return str(binary)
+
+
+def measure(start: Callable[[Scene], tuple[list[str], dict[str, str]]], scene: Scene, target: Target) -> Figures:
+    """Runs one worker through one scene."""
+    command, more = start(scene)
+    target.reset()
+    with tempfile.TemporaryDirectory() as directory, (Path(directory) / "log").open("w+") as log:
+        began = time.monotonic()
+        environment = {**os.environ, **more}
+        with process(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT) as worker:
+            cpu_at_first = first = 0.0
+            ends = began + 60 + scene.jobs / 20
+            while not (rate := scene.done()):
+                if worker.poll() is not None or time.monotonic() > ends:
+                    log.seek(0)
+                    raise SystemExit(f"{command[0]} did not finish: {target.stats()}\n{log.read()[-3000:]}")
+                if not first and (first := target.stats()["first"]):
+                    cpu_at_first = _stat(worker.pid)
+                time.sleep(0.2 if first else 0.01)
+            cpu = _stat(worker.pid) - cpu_at_first
+            return Figures(rate, cpu / scene.jobs * 1000, _peak(worker.pid), first - began)
+
+
+# The scenes
+
+
+def _variables(url: str) -> dict[str, object]:
+    return {"method": "GET", "url": url, "authentication": {"type": "bearer", "token": "{{secrets.BENCH}}"}}
+
+
+@contextlib.contextmanager
+def fake_scene(target: Target, jobs: int, slots: int) -> Iterator[Scene]:
+    variables = json.dumps(_variables(target.url + "/ok"))
+    headers = json.dumps({"resultExpression": EXPRESSION, "retryBackoff": "PT1S"})
+    command = [sys.executable, str(HERE / "gateway.py"), str(jobs), TYPE, variables, headers]
+    with process(command, stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        port = gateway.stdout.readline().strip()
+        output = gateway.stdout.fileno()
+        os.set_blocking(output, False)
+        said = ""
+
+        def done() -> float:
+            nonlocal said
+            with contextlib.suppress(BlockingIOError):
+                said += os.read(output, 65536).decode()
+            if "error" in said:
+                raise SystemExit(f"a job failed: {said}")
+            if "\n" not in said:
+                return 0.0
+            told = json.loads(said)
+            return float(jobs / (told["last"] - told["first"]))
+
+        yield Scene(f"127.0.0.1:{port}", jobs, slots, done)
+
+
+def _diagram(url: str) -> bytes:
+    inputs = {
+        "method": "GET",
+        "url": url,
+        "authentication.type": "bearer",
+        "authentication.token": "{{secrets.BENCH}}",
+    }
+    mapping = "".join(f'<zeebe:input source="{value}" target="{name}" />' for name, value in inputs.items())
+    headers = {"resultExpression": EXPRESSION, "retryBackoff": "PT1S"}
+    told = "".join(f'<zeebe:header key="{name}" value="{value}" />' for name, value in headers.items())
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+  xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="bench" targetNamespace="http://bpmn.io/schema/bpmn">
+  <bpmn:process id="bench" isExecutable="true">
+    <bpmn:startEvent id="start"><bpmn:outgoing>a</bpmn:outgoing></bpmn:startEvent>
+    <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="call" />
+    <bpmn:serviceTask id="call">
+      <bpmn:extensionElements>
+        <zeebe:taskDefinition type="{TYPE}" />
+        <zeebe:ioMapping>{mapping}</zeebe:ioMapping>
+        <zeebe:taskHeaders>{told}</zeebe:taskHeaders>
+      </bpmn:extensionElements>
+      <bpmn:incoming>a</bpmn:incoming><bpmn:outgoing>b</bpmn:outgoing>
+    </bpmn:serviceTask>
+    <bpmn:sequenceFlow id="b" sourceRef="call" targetRef="end" />
+    <bpmn:endEvent id="end"><bpmn:incoming>b</bpmn:incoming></bpmn:endEvent>
+  </bpmn:process>
+</bpmn:definitions>""".encode()
+
+
+def _completed(zeebe: LocalZeebe) -> int:
+    """How many jobs the broker counts as completed."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{zeebe.ports.management}/actuator/prometheus", timeout=10) as answer:
+        text = answer.read().decode()
+    pattern = rf'^zeebe_job_events_total{{(?=[^}}]*action="completed")(?=[^}}]*type="{re.escape(TYPE)}")[^}}]*}} (\S+)'
+    return sum(int(float(match[1])) for match in re.finditer(pattern, text, re.MULTILINE))
+
+
+@contextlib.asynccontextmanager
+async def engine() -> AsyncIterator[LocalZeebe]:
+    async with LocalZeebe() as zeebe:
+        yield zeebe
+
+
+async def engine_scene(zeebe: LocalZeebe, target: Target, path: str, jobs: int, slots: int) -> Scene:
+    """Makes the instances, whose jobs then wait for the worker."""
+    gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
+    await gateway.deploy({"bench.bpmn": _diagram(target.url + path)})
+    crowd = asyncio.Semaphore(32)
+
+    async def create() -> None:
+        async with crowd:
+            while True:
+                try:
+                    await gateway.create_instance("bench")
+                except GatewayError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    await asyncio.gather(*(create() for _ in range(jobs)))
+    await gateway.aclose()
+    before = _completed(zeebe)
+
+    def done() -> float:
+        stats = target.stats()
+        if stats["count"] < jobs or _completed(zeebe) - before < jobs:
+            return 0.0
+        return (jobs - 1) / (stats["last"] - stats["first"])
+
+    return Scene(zeebe.grpc_address, jobs, slots, done)
+
+
+# The run
+
+
+def _print(scene: str, slots: int, results: dict[str, list[Figures]]) -> None:
+    print(f"\n{SCENES[scene].format(slots=slots)}")
+    print(f"{'':<20}{'jobs/s':>10}{'CPU ms/job':>12}{'peak MiB':>10}{'first job s':>13}")
+    for name, figures in results.items():
+        middle = [
+            statistics.median(getattr(one, what) for one in figures)
+            for what in ("jobs_per_second", "cpu_ms", "peak_mib", "first_job")
+        ]
+        print(f"{name:<20}{middle[0]:>10.0f}{middle[1]:>12.2f}{middle[2]:>10.0f}{middle[3]:>13.2f}", flush=True)
+
+
+async def run(options: argparse.Namespace) -> None:
+    chosen = workers(options.worker)
+    with process([sys.executable, str(HERE / "target.py")], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        target = Target(server.stdout.readline().strip())
+        if "fake" in options.scene:
+            results: dict[str, list[Figures]] = {name: [] for name in chosen}
+            for _ in range(options.rounds):
+                for name, start in chosen.items():
+                    with fake_scene(target, options.jobs, options.slots) as scene:
+                        results[name].append(measure(start, scene, target))
+            _print("fake", options.slots, results)
+        if {"engine", "slow"} & set(options.scene):
+            async with engine() as zeebe:
+                for scene_name, path, slots in (("engine", "/ok", options.slots), ("slow", "/slow/200", 256)):
+                    if scene_name not in options.scene:
+                        continue
+                    results = {name: [] for name in chosen}
+                    jobs = options.jobs if scene_name == "engine" else options.jobs * 3 // 5
+                    for _ in range(options.rounds):
+                        for name, start in chosen.items():
+                            scene = await engine_scene(zeebe, target, path, jobs, slots)
+                            results[name].append(await asyncio.to_thread(measure, start, scene, target))
+                    _print(scene_name, slots, results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=5000, help="jobs per worker (three fifths with the slow service)")
+    parser.add_argument("--slots", type=int, default=64, help="jobs in flight (256 with the slow service)")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of which the median is shown")
+    parser.add_argument("--scene", nargs="*", default=list(SCENES), choices=list(SCENES))
+    parser.add_argument("--worker", nargs="*", default=[], help="zeebe-connectors, stubs+aiohttp, pyzeebe+aiohttp, go")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
