@@ -18,6 +18,18 @@ Authentication = Annotated[
     Field(discriminator="type"),
 ]
 
+SCHEMES = {
+    "noAuth": "None",
+    "apiKey": "API key",
+    "basic": "Basic",
+    "bearer": "Bearer token",
+    "oauth-client-credentials-flow": "OAuth 2.0: client credentials",
+    "oauth-refresh-token": "OAuth 2.0: refresh token",
+    "digest": "Digest",
+    "oauth1": "OAuth 1.0a",
+}
+"""Label of each scheme in a form."""
+
 
 class AuthenticationConfiguration(Model):
     """A stored configuration that the Modeler's chooser inserts; it takes the place of the authentication itself."""
@@ -26,6 +38,7 @@ class AuthenticationConfiguration(Model):
 
 
 __all__ = [
+    "SCHEMES",
     "ApiKey",
     "Authentication",
     "AuthenticationConfiguration",

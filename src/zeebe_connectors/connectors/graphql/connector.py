@@ -1,0 +1,185 @@
+"""A GraphQL query as modeled goes in, the service's answer comes out, or an error that tells what happened."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
+from zeebe_connectors.web import (
+    Authentication,
+    AuthenticationConfiguration,
+    Exchange,
+    HttpRequest,
+    HttpResponse,
+    NoAuth,
+    Response,
+    ReturnFormat,
+    encoded_url,
+    header_fields,
+    result_of,
+    status_error,
+)
+from zeebe_connectors.web.auth import SCHEMES
+from zeebe_connectors.web.codes import ERRORS
+from zeebe_connectors.web.message import with_query
+from zeebe_connectors.web.result import header_values, lenient_body
+
+_DOCUMENT = ReturnFormat(choice="DOCUMENT")
+
+
+class Operation(Model):
+    """One query or mutation."""
+
+    url: Annotated[
+        str,
+        Field(min_length=1),
+        Hint(
+            group="endpoint",
+            label="URL",
+            feel="optional",
+            secrets=True,
+            placeholder="https://api.example.com/graphql",
+            example="https://api.example.com/graphql",
+        ),
+    ]
+    """Address of the service, beginning with http:// or https://."""
+    method: Annotated[Literal["get", "post"], Hint(group="endpoint", label="Method")] = "get"
+    """How the query is sent; mutations need post."""
+    headers: Annotated[
+        dict[str, Any] | None, Hint(group="endpoint", label="Headers", feel="required", secrets=True)
+    ] = None
+    """Headers to send."""
+    query: Annotated[
+        str,
+        Field(min_length=1),
+        Hint(
+            group="graphql",
+            label="Query or mutation",
+            text=True,
+            feel="optional",
+            placeholder="query($id: ID!) { order(id: $id) { total } }",
+            example="{ orders { id } }",
+        ),
+    ]
+    """The GraphQL document."""
+    variables: Annotated[
+        dict[str, Any] | None,
+        Hint(group="graphql", label="Variables", feel="required", placeholder="={id: orderId}"),
+    ] = None
+    """Values of the query's variables."""
+    connection_timeout_in_seconds: Annotated[
+        float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")
+    ] = 20
+    """How long to try to connect; 0 for as long as the job may take."""
+    read_timeout_in_seconds: Annotated[
+        float | None, Field(ge=0), Hint(group="timeout", label="Read timeout in seconds", form_default="20")
+    ] = None
+    """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
+    store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
+    """Store the response as a document; older templates' way of saying so."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not value.strip().lower().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+
+class Request(Model):
+    """A GraphQL operation and how to send it."""
+
+    authentication_configuration: Annotated[
+        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
+    ] = None
+    """A stored configuration that the Modeler's chooser inserts."""
+    authentication: Annotated[
+        Authentication, Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES)
+    ] = NoAuth()
+    """How the service knows who calls."""
+    graphql: Annotated[Operation, Hint(group="endpoint")]
+    """The operation."""
+    document_return_format: Annotated[ReturnFormat, Hint(group="endpoint")] = ReturnFormat()
+    """What becomes of the response's body."""
+
+
+@outbound(
+    "graphql",
+    title="GraphQL Outbound Connector",
+    type="io.camunda:connector-graphql:1",
+    groups=[
+        Group("authentication", "Authentication"),
+        Group("endpoint", "HTTP endpoint"),
+        Group("graphql", "GraphQL query"),
+        Group("timeout", "Timeouts", open=False),
+    ],
+    errors={
+        **ERRORS,
+        "GRAPHQL_ERROR": (
+            "The service answered with errors. The message is the first one's, `error.variables.response.body` has all "
+            "of them."
+        ),
+    },
+    keywords=["graphql", "query", "mutation", "api"],
+    result_expression="={data: response.body.data}",
+)
+async def run(given: Request, context: Context) -> Response:
+    """Run a GraphQL query or mutation and use its answer in the process.
+
+    Connections and access tokens are shared with all other jobs, as in the REST connector. Redirects are not followed.
+    An answer that lists errors is a failure, also when it holds data.
+    """
+    operation = given.graphql
+    read = operation.read_timeout_in_seconds
+    exchange = Exchange(
+        context,
+        connect=operation.connection_timeout_in_seconds,
+        read=operation.connection_timeout_in_seconds if read is None else read,
+    )
+    configured = given.authentication_configuration
+    scheme = configured.authentication if configured else given.authentication
+    response = await exchange.call(_prepared(operation), scheme)
+    if response.status >= 400:
+        raise status_error(response, method=operation.method.upper())
+    _refuse_errors(response)
+    wanted = given.document_return_format
+    if wanted.choice == "AUTO" and operation.store_response:
+        wanted = _DOCUMENT
+    return await result_of(response, wanted, context)
+
+
+def _prepared(operation: Operation) -> HttpRequest:
+    """The request without credentials."""
+    # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
+    query = operation.query.replace("\\n", "").replace('\\"', '"')
+    prepared = HttpRequest(
+        operation.method.upper(), encoded_url(operation.url, name="graphql.url"), header_fields(operation.headers or {})
+    )
+    if operation.method == "post":
+        body = {"query": query} | ({"variables": operation.variables} if operation.variables else {})
+        prepared.headers.setdefault("Content-Type", "application/json")
+        prepared.body = json.dumps(body, ensure_ascii=False).encode()
+        return prepared
+    fields = [("query", query)]
+    if operation.variables:
+        fields.append(("variables", json.dumps(operation.variables, ensure_ascii=False)))
+    prepared.url = with_query(prepared.url, fields)
+    return prepared
+
+
+def _refuse_errors(response: HttpResponse) -> None:
+    """Raises what the service calls an error, with the first message."""
+    body = lenient_body(response.body)
+    errors = body.get("errors") if isinstance(body, dict) else None
+    if not isinstance(errors, list) or not errors:
+        return
+    first = errors[0]
+    message = first.get("message") if isinstance(first, dict) else None
+    raise ConnectorError(
+        "GRAPHQL_ERROR",
+        str(message or "The service answered with an error that has no message"),
+        variables={"response": {"body": body, "headers": header_values(response.headers)}},
+    )

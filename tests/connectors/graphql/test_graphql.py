@@ -1,0 +1,109 @@
+"""GraphQL: what goes over the wire, what comes back, and errors inside a good answer."""
+
+import json
+import logging
+import time
+
+import pytest
+
+from servers.http import HttpServer, Reply
+from zeebe_connectors import ConnectorError, Context
+from zeebe_connectors.connectors.graphql.connector import Request, run
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+
+@pytest.fixture
+async def server():
+    async with HttpServer() as running:
+        running.answer("/graphql", Reply.json({"data": {"order": {"total": 5}}}))
+        yield running
+
+
+@pytest.fixture
+async def graphql(server, tmp_path):
+    kept = Kept()
+
+    async def call(**inputs):
+        operation = {"url": server.url("/graphql"), "query": "{ order { total } }"} | inputs.pop("graphql", {})
+        log = logging.LoggerAdapter(logging.getLogger("test"), {})
+        documents = LocalDocuments(tmp_path)
+        context = Context(Job(1, "graphql"), kept, documents, AllowedFiles(), log, deadline=time.monotonic() + 10)
+        return await run(read_input(Request, {"graphql": operation, **inputs}), context)
+
+    yield call
+    await kept.aclose()
+
+
+async def test_get(graphql, server):
+    """By default the query and its variables are query parameters."""
+    result = await graphql(graphql={"query": "query($id: ID!) { a(id: $id) }", "variables": {"id": "ü&1"}})
+    seen = server.last
+    assert (seen.method, seen.body) == ("GET", b"")
+    assert dict(seen.query) == {"query": "query($id: ID!) { a(id: $id) }", "variables": '{"id": "ü&1"}'}
+    assert result["body"] == {"data": {"order": {"total": 5}}}
+    assert set(result) == {"status", "headers", "body", "reason", "document"}
+
+
+@pytest.mark.parametrize("method", ["post", "POST"])
+async def test_post(graphql, server, method):
+    """With post they are a JSON body; variables only when there are any."""
+    await graphql(graphql={"method": method, "variables": {"id": 1}, "headers": {"X-A": "b"}})
+    seen = server.last
+    assert seen.json == {"query": "{ order { total } }", "variables": {"id": 1}}
+    assert (seen.header("Content-Type"), seen.header("X-A")) == ("application/json", "b")
+    await graphql(graphql={"method": method, "variables": None})
+    assert server.last.json == {"query": "{ order { total } }"}
+
+
+async def test_escaped_query(graphql, server):
+    """Line breaks and quotes that the official template escapes once more are put right."""
+    await graphql(graphql={"method": "post", "query": '{ a(x: \\"1\\")\\n { b } }'})
+    assert server.last.json == {"query": '{ a(x: "1") { b } }'}
+
+
+async def test_errors(graphql, server):
+    """An answer that lists errors is a failure with the first message and the whole answer."""
+    answer = {"data": {"a": 1}, "errors": [{"message": "no such field"}, {"message": "other"}]}
+    server.answer("/graphql", Reply.json(answer))
+    with pytest.raises(ConnectorError) as caught:
+        await graphql()
+    assert (caught.value.code, caught.value.message) == ("GRAPHQL_ERROR", "no such field")
+    assert caught.value.variables["response"]["body"] == answer
+    assert "headers" in caught.value.variables["response"]
+
+
+@pytest.mark.parametrize("errors", [[], None, {}])
+async def test_no_errors(graphql, server, errors):
+    """An empty list of errors is none."""
+    server.answer("/graphql", Reply.json({"data": 1, "errors": errors}))
+    assert (await graphql())["status"] == 200
+
+
+async def test_status(graphql, server):
+    """A status of 400 and more is its own code, as in the REST connector."""
+    server.answer("/graphql", Reply(503, b"", [("Retry-After", "3")], "Busy"))
+    with pytest.raises(ConnectorError) as caught:
+        await graphql()
+    assert (caught.value.code, caught.value.delay) == ("503", 3)
+
+
+async def test_authentication_and_format(graphql, server):
+    """Authentication and response format are the REST connector's."""
+    result = await graphql(authentication={"type": "bearer", "token": "t"}, documentReturnFormat={"choice": "TEXT"})
+    assert server.last.header("Authorization") == "Bearer t"
+    assert json.loads(result["body"]) == {"data": {"order": {"total": 5}}}
+    stored = await graphql(graphql={"storeResponse": True})
+    assert stored["document"]["camunda.document.type"] == "camunda"
+
+
+@pytest.mark.parametrize("inputs", [{"url": "ftp://x"}, {"query": ""}, {"method": "put"}, {"variables": "x"}])
+async def test_bad_input(graphql, server, inputs):
+    """Wrong inputs are named and nothing is sent."""
+    with pytest.raises(ConnectorError, match="graphql\\.") as caught:
+        await graphql(graphql=inputs)
+    assert caught.value.code == "INVALID_INPUT"
+    assert server.seen == []
