@@ -12,7 +12,6 @@ from typing import Any, Self
 
 from aiohttp import web
 from rich.console import Console
-from rich.table import Table
 
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.places import shipped
@@ -20,8 +19,11 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.engine import EngineError, LocalMail, LocalZeebe
+from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
 
 TOKEN = "demo-token"  # noqa: S105 - a secret of the demo, so that one can be seen to work
@@ -61,6 +63,31 @@ class OrderServer:
         return web.json_response({"id": order, "customer": CUSTOMER, "total": 42.5, "items": ["Bread", "Roses"]})
 
 
+class Told:
+    """Prints what becomes of each job, in the place of metrics."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def activated(self, job: Job) -> None:
+        """Nothing to say yet."""
+
+    def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        """One line a job."""
+        match outcome:
+            case Complete():
+                what = "completed"
+            case Throw(code=code):
+                what = f"ended with the BPMN error {code}"
+            case Fail(message=message, retries=retries):
+                what = f"failed, {retries} retries left: {message}"
+        self._console.print(f"   Task {job.element_id}: {what}, {seconds * 1000:.0f} ms", markup=False)
+
+    def unanswered(self, job: Job) -> None:
+        """The engine could not be told."""
+        self._console.print(f"   Task {job.element_id}: its outcome could not be told to the engine", markup=False)
+
+
 async def show() -> int:
     """Runs the demo; gives 0 when everything happened as it should."""
     console = Console(highlight=False, soft_wrap=True)
@@ -69,7 +96,7 @@ async def show() -> int:
     try:
         async with AsyncExitStack() as stack:
             return await _show(console, stack)
-    except EngineError as error:
+    except (EngineError, GatewayError) as error:
         console.print(f"[red]{error}[/red]")
         return 1
 
@@ -87,7 +114,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
 
     environment = Environment(
         (
-            "demo",
+            "environment",
             {
                 "ZEEBE_ADDRESS": zeebe.grpc_address,
                 "ZEEBE_INSECURE_CONNECTION": "true",
@@ -98,7 +125,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     )
     settings = Settings.read(environment)
     gateway = ZeebeGateway(settings.cluster)
-    runtime = Runtime(settings, Registry.installed(["rest", "smtp"]), gateway, environment=environment)
+    registry = Registry.installed(["rest", "smtp"])
+    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=Told(console))
     runtime.start()
     stack.push_async_callback(runtime.drain)
     diagram = shipped("bpmn-examples") / "demo.bpmn"
@@ -118,7 +146,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
         "sender": "shop@example.test",
     }
     began = time.monotonic()
-    key, text = await gateway.run_process(process.bpmn_process_id, payload=json.dumps(variables), seconds=60)
+    key, text = await gateway.run_process(process.bpmn_process_id, payload=json.dumps(variables), seconds=30)
     result: dict[str, Any] = json.loads(text)
     console.print(f"   Instance {key} ended after {(time.monotonic() - began) * 1000:.0f} ms")
     for line in orders.seen:
@@ -129,10 +157,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
 
     console.print("[bold]3. The mail as received[/bold]")
     received = (await mail.expect(CUSTOMER))[-1]
-    table = Table(show_header=False, box=None, pad_edge=False)
     for name in HEADERS:
-        table.add_row(f"   {name}", str(received[name] or "-"))
-    console.print(table)
+        console.print(f"   {name:<28} {received[name] or '-'}", markup=False)
     body = received.get_body(("plain", "html"))
     for line in body.get_content().strip().splitlines() if body else ():
         console.print(f"   | {line}", markup=False)
