@@ -1,0 +1,514 @@
+"""A mailbox's settings go in; each mail of its folder that fits becomes one event."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import regex
+from pydantic import Field, field_validator, model_validator
+
+from zeebe_connectors import Event, Group, Hint, InboundContext, InputError, Model, PermanentError, When, inbound
+from zeebe_connectors.connectors.imap.client import ConnectionLost, Fetched, ImapSession, Security, Selected
+from zeebe_connectors.mail import Mail, parse_mail
+from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.text import header_text
+
+SAFETY_POLL = 300.0
+"""Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""
+LOOK_AGAIN = 300.0
+"""Seconds after which the ledger is asked again about mails that it has settled: an operator may want a retry."""
+KEEP_OPEN = 60.0
+"""Polling more rarely than so many seconds, the connection is closed between two rounds."""
+BATCH = 100
+_HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
+
+
+class ImapServer(Model):
+    """Where the mailbox is."""
+
+    imap_host: Annotated[
+        str, Field(min_length=1), Hint(label="IMAP host", secrets=True, placeholder="imap.example.com")
+    ]
+    """Host of the IMAP server."""
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets=True)] = 993
+    """993 for TLS, 143 for STARTTLS or none."""
+    imap_cryptographic_protocol: Annotated[
+        Literal["TLS", "SSL", "STARTTLS", "NONE"],
+        Hint(
+            label="Encryption",
+            choices={"TLS": "TLS", "SSL": "SSL (the same as TLS)", "STARTTLS": "STARTTLS", "NONE": "None"},
+        ),
+    ] = "TLS"
+    """TLS from the start, or required after STARTTLS. `TLS` on port 143 means STARTTLS."""
+    trusted_certificate: Annotated[str, Hint(label="Trusted certificate", text=True, secrets=True)] = ""
+    """Authorities in PEM to trust instead of the system's."""
+
+    @property
+    def security(self) -> Security:
+        """What the client is told."""
+        if self.imap_cryptographic_protocol == "NONE":
+            return "none"
+        if self.imap_cryptographic_protocol == "STARTTLS" or self.imap_port == 143:
+            return "starttls"
+        return "tls"
+
+
+class Handling(Model):
+    """What is done with a mail once the process has it."""
+
+    handling_strategy: Annotated[
+        Literal["READ", "DELETE", "MOVE", "NONE"],
+        Hint(
+            label="After processing",
+            choices={"READ": "Mark as read", "DELETE": "Delete", "MOVE": "Move", "NONE": "Leave as it is"},
+        ),
+    ] = "READ"
+    """Whatever it is, a mail is processed once: the ledger knows it."""
+    target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
+    """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
+
+
+class Watching(Model):
+    """What is watched, and which mails count."""
+
+    imap_config: ImapServer
+    """The server."""
+    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True)] = "INBOX"
+    """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
+    polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
+    """How often the folder is checked, as an ISO 8601 duration; with push it is only a safety net."""
+    push: Annotated[bool, Hint(label="Be told at once")] = True
+    """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
+    polling_config_discriminator: Annotated[
+        Literal["unseenPollingConfig", "allPollingConfig"],
+        Hint(label="Which mails", choices={"unseenPollingConfig": "Unread", "allPollingConfig": "All"}),
+    ] = "unseenPollingConfig"
+    """Unread mails only, or all."""
+    polling_config: Handling | None = None
+    """What becomes of them."""
+    subject_contains: Annotated[str, Hint(label="Subject contains")] = ""
+    """Only mails whose subject contains this, in upper or lower case."""
+    subject_pattern: Annotated[str, Hint(label="Subject matches")] = ""
+    """Only mails in whose subject this regular expression is found."""
+    sender_contains: Annotated[str, Hint(label="Sender contains")] = ""
+    """Only mails whose From header contains this, in upper or lower case."""
+    received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""
+    """Only mails that came at this date (or ISO 8601 time) or later."""
+    most_per_round: Annotated[int, Field(ge=1, le=10_000), Hint(label="At most per round")] = 100
+    """So many mails are processed before the folder is looked at again."""
+    largest_mail: Annotated[int, Field(ge=1), Hint(label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    """A larger mail goes to quarantine unread."""
+    quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
+    """Where mails go that cannot be handed over; blank leaves them in place."""
+
+    @field_validator("polling_wait_time")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        match = _PERIOD.fullmatch(value.strip())
+        if not match or not any(match.groups()):
+            raise ValueError("must be an ISO 8601 duration such as PT20S or PT5M")
+        return value
+
+    @field_validator("subject_pattern")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        try:
+            regex.compile(value)
+        except regex.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return value
+
+    @field_validator("received_since")
+    @classmethod
+    def _is_date(cls, value: str) -> str:
+        if value:
+            try:
+                datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError("must be a date such as 2026-01-31, or an ISO 8601 time") from None
+        return value
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Watching:
+        handling = self.polling_config
+        if handling and handling.handling_strategy == "MOVE" and not handling.target_folder:
+            raise ValueError("pollingConfig.targetFolder: is required to move mails; fill it in")
+        return self
+
+    @property
+    def unread_only(self) -> bool:
+        """Whether read mails are passed over."""
+        return self.polling_config_discriminator == "unseenPollingConfig"
+
+    @property
+    def strategy(self) -> str:
+        """What is done with a processed mail."""
+        if self.polling_config is None:
+            return "READ" if self.unread_only else "NONE"
+        return self.polling_config.handling_strategy
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two checks, a second at least."""
+        match = _PERIOD.fullmatch(self.polling_wait_time.strip())
+        days, hours, minutes, seconds = (int(group or 0) for group in match.groups()) if match else (0, 0, 0, 20)
+        return max(1.0, days * 86400 + hours * 3600 + minutes * 60 + seconds)
+
+    @property
+    def since(self) -> datetime | None:
+        """The earliest receipt, with a zone."""
+        if not self.received_since:
+            return None
+        moment = datetime.fromisoformat(self.received_since)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Mailbox(Model):
+    """A mailbox to watch."""
+
+    authentication: Annotated[Login, Hint(group="authentication")]
+    """How to sign in."""
+    data: Annotated[Watching, Hint(group="mailbox")]
+    """What to watch."""
+
+
+@inbound(
+    "imap",
+    title="Mailbox (IMAP)",
+    type="io.camunda:connector-email-inbound:1",
+    groups=[Group("authentication", "Authentication"), Group("mailbox", "Mailbox")],
+    errors={
+        "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
+        "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+        "IMAP_AUTH_FAILED": "User name, password or token is refused.",
+        "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
+        "IMAP_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
+        "IMAP_REFUSED": "The server refused a command.",
+        "MAIL_TOKEN_FAILED": "The token endpoint gives no access token.",
+        "MAIL_TOO_LARGE": "The mail is larger than allowed; it is in quarantine.",
+    },
+    keywords=["mail", "email", "inbox", "imap"],
+    template=False,  # the official templates fit
+)
+async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
+    """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
+
+    Properties are those of the official inbound email connector, whose templates work unchanged, and more. The server
+    tells of new mails at once (IDLE) where it can; the connection is renewed and checked all the same. What a mail
+    becomes: `subject`, `fromAddress`, `fromName`, `to`, `cc`, `replyTo`, `date`, `receivedDateTime`, `messageId`,
+    `inReplyTo`, `references`, `headers`, `size`, `plainTextBody`, `htmlBody`, `text` (plain, or made from the HTML),
+    `calendar`, `attachments`, `inlineParts`, `errors`, `folder`, `uid`.
+    """
+    watcher = Watcher(given, context)
+    try:
+        async for event in watcher.events():
+            yield event
+    finally:
+        await watcher.aclose()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this session knows of the mails in the folder, so that each look costs only what is new."""
+
+    settled: set[int]
+    untouched: set[int]
+    asked: float = 0.0
+
+
+class Watcher:
+    """Watches one folder on one connection."""
+
+    def __init__(self, given: Mailbox, context: InboundContext) -> None:
+        self.given = given
+        self.context = context
+        self._session: ImapSession | None = None
+        self._seen = _Seen(set(), set())
+        self._validity = -1
+        self._targets: dict[str, str] = {}
+
+    async def aclose(self) -> None:
+        """Ends the session."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.logout()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Each mail that fits and is not settled; waits for more when there are none."""
+        watching = self.given.data
+        while True:
+            session, selected = await self._open()
+            handed = 0
+            async for event in self._round(session, selected):
+                handed += 1
+                yield event
+            self.context.report(None)
+            if handed >= watching.most_per_round:
+                continue
+            try:
+                await self._wait(session)
+            except ConnectionLost as error:
+                # Servers end idle connections; that is no fault as long as the next one opens.
+                self.context.log.info("The connection ended (%s); it is opened again", error)
+                await self.aclose()
+
+    async def _wait(self, session: ImapSession) -> None:
+        watching = self.given.data
+        if watching.push and session.offers("IDLE"):
+            # It ends by itself too: a push that came between the last look and IDLE is not missed for long, and a dead
+            # connection is found.
+            await session.idle(SAFETY_POLL)
+        elif watching.interval > KEEP_OPEN:
+            await self.aclose()
+            await asyncio.sleep(watching.interval)
+        else:
+            await asyncio.sleep(watching.interval)
+
+    async def _open(self) -> tuple[ImapSession, Selected]:
+        """The session with the folder open; opened when there is none or the last was lost."""
+        if self._session is not None and self._session.is_open and self._session.selected is not None:
+            return self._session, self._session.selected
+        await self.aclose()
+        self._session = session = await open_mailbox(self.given, self.context)
+        selected = await session.select(self.given.data.folder_to_listen)
+        if selected.uid_validity != self._validity:
+            self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
+        self._targets = {}
+        return session, selected
+
+    async def _round(self, session: ImapSession, selected: Selected) -> AsyncIterator[Event]:
+        found = await session.search(*criteria(self.given.data))
+        now = asyncio.get_running_loop().time()
+        if now - self._seen.asked > LOOK_AGAIN:
+            self._seen.settled.clear()
+            self._seen.asked = now
+        here = set(found)
+        self._seen.settled &= here
+        self._seen.untouched &= here
+        new = [uid for uid in found if uid not in self._seen.settled and uid not in self._seen.untouched]
+        settled = await self.context.settled({self._id(selected, uid): None for uid in new})
+        self._seen.settled.update(uid for uid in new if self._id(selected, uid) in settled)
+        open_ = [uid for uid in new if uid not in self._seen.settled]
+        left = self.given.data.most_per_round
+        for start in range(0, len(open_), BATCH):
+            heads = await session.fetch(open_[start : start + BATCH], _HEADERS)
+            for head in await self._wanted(selected, heads):
+                touched: list[bool] = []
+                event = await self._event(session, selected, head, touched)
+                if event is None:
+                    continue
+                yield event
+                (self._seen.settled if touched else self._seen.untouched).add(head.uid)
+                left -= 1
+                if left <= 0:
+                    return
+
+    async def _wanted(self, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
+        """Those that the conditions let through and that were not processed under another numbering."""
+        fitting = [head for head in heads if fits(self.given.data, head)]
+        self._seen.untouched.update(head.uid for head in heads if head not in fitting)
+        aliases: dict[str, str | None] = {self._id(selected, head.uid): alias(head) for head in fitting}
+        settled = await self.context.settled(aliases)
+        self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
+        return [head for head in fitting if head.uid not in self._seen.settled]
+
+    def _id(self, selected: Selected, uid: int) -> str:
+        return f"{place(self.given, selected.name)}/{selected.uid_validity}/{uid}"
+
+    async def _event(
+        self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
+    ) -> Event | None:
+        watching = self.given.data
+        too_large = head.size > watching.largest_mail
+        bodies = [head] if too_large else await session.fetch([head.uid])
+        if not bodies:
+            return None  # gone meanwhile
+        raw = bodies[0].body
+        mail = await parsed(raw, head)
+
+        async def done() -> None:
+            touched.append(True)
+            await self._finish(session, head.uid, watching.strategy)
+
+        async def set_aside() -> None:
+            touched.append(True)
+            if watching.quarantine_folder:
+                await session.move(head.uid, await self._target(session, watching.quarantine_folder))
+
+        async def more() -> dict[str, Any]:
+            if too_large:
+                raise PermanentError(
+                    "MAIL_TOO_LARGE",
+                    f"the mail has {head.size:,} bytes, more than data.largestMail allows ({watching.largest_mail:,})",
+                )
+            return await self._stored(mail)
+
+        async def original() -> bytes | None:
+            return None if too_large else raw
+
+        return Event(
+            id=self._id(selected, head.uid),
+            data={**mail.data(), "folder": selected.name, "uid": head.uid},
+            done=done,
+            alias=alias(head),
+            more=more,
+            original=original,
+            set_aside=set_aside,
+            title=mail.subject,
+        )
+
+    async def _stored(self, mail: Mail) -> dict[str, Any]:
+        """The parts as documents."""
+        attachments, inline = [], []
+        for part in mail.parts:
+            document = await self.context.documents.create(part.data, name=part.name, content_type=part.content_type)
+            reference = dict(document.reference)
+            if part.inline:
+                inline.append({"contentId": part.content_id, "document": reference})
+            else:
+                attachments.append(reference)
+        return {"attachments": attachments, "inlineParts": inline}
+
+    async def _finish(self, session: ImapSession, uid: int, strategy: str) -> None:
+        if strategy == "NONE":
+            return
+        if strategy == "DELETE":
+            await session.delete(uid)
+            return
+        await session.flag(uid, "\\Seen")
+        if strategy == "MOVE" and self.given.data.polling_config:
+            target = await self._target(session, self.given.data.polling_config.target_folder)
+            if session.selected and target != session.selected.name:
+                await session.move(uid, target)
+
+    async def _target(self, session: ImapSession, name: str) -> str:
+        if name not in self._targets:
+            self._targets[name] = await session.create_folder(name)
+        return self._targets[name]
+
+
+async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
+    """Connects and signs in; a token that the server refuses is fetched anew once.
+
+    Raises:
+        ConnectorError: As the client's `connect` and `login`, or `MAIL_TOKEN_FAILED`.
+    """
+    server, login = given.data.imap_config, given.authentication
+    session = await ImapSession.connect(server.imap_host, server.imap_port, server.security, tls=_tls(server))
+    try:
+        if isinstance(login, PasswordLogin):
+            await session.login(login.username, login.password.reveal())
+            return session
+        token = await access_token(login, context.kept)
+        try:
+            await session.login_with_token(login.username, token)
+        except PermanentError:
+            token = await access_token(login, context.kept, refused=token)
+            await session.login_with_token(login.username, token)
+    except BaseException:
+        await session.logout()
+        raise
+    return session
+
+
+def _tls(server: ImapServer) -> ssl.SSLContext | None:
+    if not server.trusted_certificate:
+        return None
+    try:
+        return ssl.create_default_context(cadata=server.trusted_certificate)
+    except (ssl.SSLError, ValueError):
+        raise InputError("data.imapConfig.trustedCertificate: is not a certificate in PEM") from None
+
+
+def place(given: Mailbox, folder: str) -> str:
+    """Account and folder, as the first part of events' ids."""
+    user, host = quote(given.authentication.username, safe="@"), given.data.imap_config.imap_host
+    return f"imap:{user}@{host}/{quote(folder, safe='')}"
+
+
+def criteria(watching: Watching) -> list[str]:
+    """What the server is asked to search for; it looks only at whole days, in its own zone."""
+    found = ["UNDELETED"]
+    if watching.unread_only:
+        found.append("UNSEEN")
+    if watching.since is not None:
+        day = watching.since - timedelta(days=1)
+        months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        found += ["SINCE", f"{day.day}-{months[day.month - 1]}-{day.year}"]
+    return found
+
+
+def fits(watching: Watching, head: Fetched) -> bool:
+    """Whether a mail's headers meet the conditions."""
+    if watching.since is not None and head.received is not None and head.received < watching.since:
+        return False
+    subject, sender = _header(head, "subject"), _header(head, "from")
+    if watching.subject_contains and watching.subject_contains.casefold() not in subject.casefold():
+        return False
+    if watching.sender_contains and watching.sender_contains.casefold() not in sender.casefold():
+        return False
+    if watching.subject_pattern:
+        try:
+            return regex.search(watching.subject_pattern, subject, timeout=1) is not None
+        except TimeoutError:
+            return False
+    return True
+
+
+def _header(head: Fetched, name: str) -> str:
+    match = re.search(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))", head.body)
+    return header_text(match[1]) if match else ""
+
+
+def alias(head: Fetched) -> str:
+    """What identifies a mail when its folder is numbered anew: receipt date and Message-ID, or else its headers."""
+    identity = _header(head, "message-id") or hashlib.sha256(head.body).hexdigest()
+    return f"{int(head.received.timestamp()) if head.received else 0} {identity[:300]}"
+
+
+async def parsed(raw: bytes, head: Fetched) -> Mail:
+    """The mail; a large one is parsed in a thread."""
+    if len(raw) > _LARGE:
+        return await asyncio.to_thread(parse_mail, raw, received=head.received)
+    return parse_mail(raw, received=head.received)
+
+
+async def look(given: Mailbox, context: InboundContext, *, hours: float) -> list[tuple[Event, bool]]:
+    """The mails of the last hours that would be processed, and whether each was already; changes nothing.
+
+    Their attachments are named, not stored; no mail is marked, moved or handed over.
+    """
+    session = await open_mailbox(given, context)
+    found = []
+    try:
+        selected = await session.select(given.data.folder_to_listen, writable=False)
+        day = datetime.now(UTC) - timedelta(hours=hours)
+        recent = given.data.model_copy(update={"received_since": day.isoformat()})
+        uids = await session.search(*criteria(recent))
+        for start in range(0, len(uids), BATCH):
+            for head in await session.fetch(uids[start : start + BATCH], _HEADERS):
+                if not (fits(recent, head) and fits(given.data, head)):
+                    continue
+                bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
+                mail = await parsed(bodies[0].body if bodies else head.body, head)
+                data = {**mail.data(), "folder": selected.name, "uid": head.uid}
+                data["attachments"] = [
+                    {"name": part.name, "contentType": part.content_type} for part in mail.attachments
+                ]
+                event = Event(
+                    f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}", data, alias=alias(head)
+                )
+                found.append((event, bool(await context.settled({event.id: event.alias}))))
+    finally:
+        await session.logout()
+    return found

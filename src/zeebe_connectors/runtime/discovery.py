@@ -1,0 +1,338 @@
+"""Diagrams and a sources file go in, the elements that wait for events come out; one broken element stops no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from zeebe_connectors.config.settings import parse_duration
+
+Kind = Literal["start", "message-start", "catch"]
+TYPE = "inbound.type"
+DEFAULT_TTL = 3600.0
+LARGEST_DIAGRAM = 16 * 1024 * 1024
+
+_BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+_ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
+_WAITING = {
+    f"{_BPMN}startEvent",
+    f"{_BPMN}intermediateCatchEvent",
+    f"{_BPMN}boundaryEvent",
+    f"{_BPMN}receiveTask",
+}
+_RUNTIME = {  # properties that the runtime reads; all others are the connector's
+    TYPE, "activationCondition", "inbound.activationCondition", "consumeUnmatchedEvents", "correlationRequired",
+    "correlationKeyExpression", "messageIdExpression", "messageTtl", "resultVariable", "resultExpression",
+    "deduplicationMode", "deduplicationId", "deduplicationModeManualFlag", "synchronousResponse",
+}  # fmt: skip
+
+
+class DiscoveryError(ValueError):
+    """A diagram or a sources file cannot be read; names it, the reason and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One place that waits for events: a start event, a catching event, a boundary event or a receive task.
+
+    Args:
+        process: BPMN process id; empty when only a message is published.
+        id: The element's id.
+        kind: `start` creates an instance, `message-start` publishes with an optional key, `catch` with a key.
+        type: Type of the inbound connector.
+        properties: The connector's own, by dotted name.
+        message: Name of the message.
+        version: Version of the process to start; -1 is the latest.
+    """
+
+    process: str
+    id: str
+    kind: Kind
+    type: str
+    properties: Mapping[str, Any] = field(repr=False)
+    message: str = ""
+    version: int = -1
+    tenant: str = ""
+    condition: str = ""
+    consume_unmatched: bool = False
+    correlation_key: str = ""
+    message_id: str = ""
+    time_to_live: float | None = None
+    result: Mapping[str, str] = field(default_factory=dict)
+    """`resultVariable` and `resultExpression`."""
+    deduplication: str = ""
+    """What the modeler named to share a source: an id, `AUTO`, or empty for a source of its own."""
+
+    def fingerprint(self) -> str:
+        """A digest of the connector's properties: elements with the same may share one source."""
+        text = json.dumps([self.type, sorted(self.properties.items())], default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to watch, and the elements that want its events.
+
+    Args:
+        name: Stable over restarts and versions; the ledger knows the source by it.
+    """
+
+    name: str
+    elements: Sequence[Element]
+
+    @property
+    def type(self) -> str:
+        """Type of the inbound connector."""
+        return self.elements[0].type
+
+    def input(self) -> dict[str, Any]:
+        """The connector's raw input: dotted names become nested objects.
+
+        Raises:
+            DiscoveryError: Two names contradict each other.
+        """
+        return nested(self.elements[0].properties)
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found: elements, and what is wrong with those that cannot be used."""
+
+    elements: list[Element] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def nested(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns `a.b = 1` into `{"a": {"b": 1}}`; what is nested already stays."""
+    result: dict[str, Any] = {}
+    for name, value in properties.items():
+        *path, last = name.split(".")
+        target = result
+        for part in path:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise DiscoveryError(f"the properties {name!r} and {part!r} contradict each other; remove one of them")
+        if isinstance(target.get(last), dict) and not isinstance(value, dict):
+            raise DiscoveryError(f"the property {name!r} is both a value and a group; remove one of them")
+        target[last] = value
+    return result
+
+
+def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
+    """Finds the waiting elements of a BPMN file.
+
+    Args:
+        xml: The file.
+        version: Version of the deployed process, when it is known.
+        tenant: Tenant of the process.
+
+    Raises:
+        DiscoveryError: It is no BPMN file.
+    """
+    if len(xml) > LARGEST_DIAGRAM:
+        raise DiscoveryError(f"the diagram is larger than {LARGEST_DIAGRAM:,} bytes")
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise DiscoveryError("the diagram has a document type definition, which BPMN does not need; remove it")
+    try:
+        root = ET.fromstring(xml)  # noqa: S314 - entities were refused above
+    except ET.ParseError as error:
+        raise DiscoveryError(f"it is not XML: {error}") from None
+    messages = {m.get("id", ""): m.get("name", "") for m in root.iter(f"{_BPMN}message")}
+    found = Found()
+    for process in root.iter(f"{_BPMN}process"):
+        if process.get("isExecutable") != "true":
+            continue
+        for node, parent in _waiting(process):
+            properties = _properties(node)
+            if not properties.get(TYPE):
+                continue
+            where = f"{process.get('id')}/{node.get('id')}"
+            try:
+                kind, message = _shape(node, parent, messages)
+                found.elements.append(
+                    element(
+                        properties,
+                        process=process.get("id", ""),
+                        id=node.get("id", ""),
+                        kind=kind,
+                        message=message,
+                        version=version,
+                        tenant=tenant,
+                    )
+                )
+            except DiscoveryError as error:
+                found.problems.append(f"{where}: {error}")
+    return found
+
+
+def _waiting(process: ET.Element) -> Iterator[tuple[ET.Element, ET.Element]]:
+    for parent in process.iter():
+        for node in parent:
+            if node.tag in _WAITING:
+                yield node, parent
+
+
+def _properties(node: ET.Element) -> dict[str, str]:
+    """The element's `zeebe:property` values; the first of a name counts, those without a value do not."""
+    found: dict[str, str] = {}
+    for item in node.findall(f"{_BPMN}extensionElements/{_ZEEBE}properties/{_ZEEBE}property"):
+        name, value = item.get("name", ""), item.get("value")
+        if value is not None:
+            found.setdefault(name, value)
+    return found
+
+
+def _shape(node: ET.Element, parent: ET.Element, messages: Mapping[str, str]) -> tuple[Kind, str]:
+    definition = node.find(f"{_BPMN}messageEventDefinition")
+    reference = node.get("messageRef") if node.tag == f"{_BPMN}receiveTask" else None
+    if definition is not None:
+        reference = definition.get("messageRef")
+    inside = parent.tag != f"{_BPMN}process"
+    if node.tag == f"{_BPMN}startEvent" and definition is None:
+        if inside or any(child.tag.endswith("EventDefinition") for child in node):
+            raise DiscoveryError("only a plain or a message start event of the process can be started from outside")
+        return "start", ""
+    name = messages.get(reference or "", "")
+    if not name:
+        raise DiscoveryError("the element has no message with a name; choose or create one in the Modeler")
+    return ("message-start" if node.tag == f"{_BPMN}startEvent" and not inside else "catch"), name
+
+
+def element(
+    properties: Mapping[str, Any],
+    *,
+    process: str,
+    id: str,  # noqa: A002 - the field's name
+    kind: Kind,
+    message: str = "",
+    version: int = -1,
+    tenant: str = "",
+) -> Element:
+    """Sorts an element's properties into the runtime's and the connector's.
+
+    Raises:
+        DiscoveryError: One of the runtime's is wrong.
+    """
+
+    def text(name: str) -> str:
+        return str(properties.get(name) or "").strip()
+
+    key = text("correlationKeyExpression")
+    if kind == "catch" and not key:
+        raise DiscoveryError("correlationKeyExpression is missing; fill in 'Correlation key (payload)'")
+    ttl = None
+    if text("messageTtl"):
+        try:
+            ttl = parse_duration(text("messageTtl"))
+        except ValueError as error:
+            raise DiscoveryError(f"messageTtl {error}") from None
+    mode = text("deduplicationMode")
+    if mode not in {"", "AUTO", "MANUAL"}:
+        raise DiscoveryError("deduplicationMode must be AUTO or MANUAL")
+    if mode == "MANUAL" and not text("deduplicationId"):
+        raise DiscoveryError("deduplicationId is missing; fill it in or let the deduplication be automatic")
+    return Element(
+        process=process,
+        id=id,
+        kind=kind,
+        type=text(TYPE),
+        properties={name: value for name, value in properties.items() if name not in _RUNTIME},
+        message=message,
+        version=version,
+        tenant=tenant,
+        condition=text("activationCondition") or text("inbound.activationCondition"),
+        consume_unmatched=text("consumeUnmatchedEvents").casefold() == "true",
+        correlation_key=key,
+        message_id=text("messageIdExpression"),
+        time_to_live=ttl,
+        result={name: text(name) for name in ("resultVariable", "resultExpression") if text(name)},
+        deduplication=f"id:{text('deduplicationId')}" if mode == "MANUAL" else mode,
+    )
+
+
+def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
+    """Puts elements that share a source together; gives the sources, and what is wrong with the others."""
+    groups: dict[tuple[str, ...], list[Element]] = {}
+    for item in elements:
+        share = item.deduplication
+        if share == "AUTO":
+            share = item.fingerprint()
+        groups.setdefault((item.tenant, item.process, share or f"element:{item.id}"), []).append(item)
+    sources, problems = [], []
+    for (tenant, process, share), members in groups.items():
+        if len({item.fingerprint() for item in members}) > 1:
+            ids = ", ".join(item.id for item in members)
+            problems.append(
+                f"{process}: the elements {ids} share the deduplication id {share[3:]!r} but have different settings; "
+                "make them equal or give each its own id"
+            )
+            continue
+        last = share[3:] if share.startswith("id:") else members[0].id
+        prefix = f"{tenant}:" if tenant and tenant != "<default>" else ""
+        sources.append(Source(f"{prefix}{process}#{last}" if process else f"{prefix}{last}", members))
+    return sources, problems
+
+
+def read_folder(folder: Path) -> Found:
+    """Finds the waiting elements of all diagrams below a folder; a file that cannot be read becomes a problem."""
+    found = Found()
+    for path in sorted(folder.rglob("*.bpmn")):
+        try:
+            one = read_diagram(path.read_bytes())
+        except (OSError, DiscoveryError) as error:
+            found.problems.append(f"{path.name}: {error}")
+            continue
+        found.elements += one.elements
+        found.problems += [f"{path.name}: {problem}" for problem in one.problems]
+    return found
+
+
+def read_sources(file: Path) -> list[Element]:
+    """Reads sources that need no diagram from a TOML file.
+
+    ```toml
+    [orders]                                   # the source's name
+    type = "io.camunda:connector-email-inbound:1"
+    process = "order"                          # starts an instance of it; or: message = "order-mail"
+    resultExpression = "={subject: subject}"
+    [orders.data.imapConfig]                   # everything else is the connector's
+    imapHost = "imap.example.com"
+    ```
+
+    Raises:
+        DiscoveryError: Names the file, the source and what is wrong.
+    """
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DiscoveryError(f"{file}: {error}") from None
+    elements = []
+    for name, table in tables.items():
+        where = f"{file}: [{name}]"
+        if not isinstance(table, dict) or not table.get("type"):
+            raise DiscoveryError(f"{where} needs a type, such as type = 'io.camunda:connector-email-inbound:1'")
+        process, message = str(table.pop("process", "")), str(table.pop("message", ""))
+        if bool(process) == bool(message):
+            raise DiscoveryError(f"{where} needs either process (to start it) or message (to publish it)")
+        table[TYPE] = table.pop("type")
+        flat = dict(_flat(table))
+        kind: Kind = "message-start" if message else "start"
+        try:
+            elements.append(element(flat, process=process, id=name, kind=kind, message=message))
+        except DiscoveryError as error:
+            raise DiscoveryError(f"{where}: {error}") from None
+    return elements
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
