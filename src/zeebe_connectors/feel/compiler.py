@@ -17,6 +17,7 @@ from zeebe_connectors.feel.errors import (
     INVOCATION,
     NO_FUNCTION,
     NO_VARIABLE,
+    NOT_COMPARABLE,
     Failure,
     FeelError,
     FeelEvaluationError,
@@ -447,7 +448,12 @@ class _Compiler:
         closed = node.range.start_closed, node.range.end_closed
 
         def within(scope: Scope) -> Any:
-            return operations.in_range(scope.run, _input_value(scope), Range(start(scope), end(scope), *closed))
+            value = _input_value(scope)
+            try:
+                return operations.in_range(scope.run, value, Range(start(scope), end(scope), *closed))
+            except (Failure, NoInput) as error:
+                scope.run.warn(NOT_COMPARABLE, f"Can't compare {show(value)} with a range: {error}")
+                return None
 
         return within
 

@@ -190,6 +190,8 @@ def power(run: Run, left: Any, right: Any) -> Any:
     if not count:
         return 1
     result = DECIMAL128.power(base, count)
+    if not result.is_finite():
+        raise FeelEvaluationError(f"{show(left)} ** {show(right)} has no result")
     return values.plain_int(result) if type(left) is int else result
 
 

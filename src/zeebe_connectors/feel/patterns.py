@@ -183,6 +183,7 @@ class _Translation:
         self.position = 0
         self.flags = set(flags)
         self.outer: list[set[str]] = []
+        self.groups = 0
 
     def result(self) -> str:
         parts = []
@@ -249,6 +250,7 @@ class _Translation:
         outer = set(self.flags)
         if not self.pattern.startswith("?", self.position):
             self.outer.append(outer)
+            self.groups += 1
             return "("
         self.take()
         for opening in (":", "=", "!", ">", "<=", "<!"):
@@ -262,6 +264,7 @@ class _Translation:
             if not (name.isascii() and name.isalnum() and name[0].isalpha()):
                 raise _Invalid
             self.outer.append(outer)
+            self.groups += 1
             return f"(?<{name}>"
         return self.inline_flags(outer)
 
@@ -297,8 +300,17 @@ class _Translation:
                 raise _Invalid
             return f"(?P={self.until('>')})"
         if character in "123456789":
-            return f"(?:\\{character})"
+            return self.back_reference(int(character))
         return str(regex.escape(self.character(character)))
+
+    def back_reference(self, number: int) -> str:
+        """What a group before matched; more digits belong to it as long as there is such a group, none is no match."""
+        while self.pattern[self.position : self.position + 1] in tuple("0123456789"):
+            longer = number * 10 + int(self.pattern[self.position])
+            if longer > self.groups:
+                break
+            self.position, number = self.position + 1, longer
+        return f"(?:\\{number})" if number <= self.groups else "(?!)"
 
     def character(self, character: str) -> str:
         """The character that an escape means; its first letter is taken already."""

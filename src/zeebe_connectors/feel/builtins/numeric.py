@@ -24,7 +24,7 @@ from zeebe_connectors.feel.values import DECIMAL128, decimal, int32, plain_int, 
 
 TITLE = "Numeric functions"
 
-_MAX_SCALE = 6_000
+_MAX_SCALE = 6_200
 _WIDE = Context(prec=4 * _MAX_SCALE, Emin=-999_999, Emax=999_999)
 _EXACT_OR_NONE = "UNNECESSARY"
 _MODES = {
