@@ -492,6 +492,8 @@ class Session:
             async with clock.limit:
                 accepted, refused, warnings = await self._announce(envelope, message, clock)
                 self._stage = "the message"
+                if len(message) > 1:
+                    clock.next()
                 piece = b""
                 for count, following in enumerate(_stuffed(message)):
                     self._wire.write(piece)
@@ -551,6 +553,7 @@ class Session:
         if stopped:
             raise _recipients_refused(self._server, accepted, refused)
         if data is None:
+            clock.next()
             (data,) = await self._talk(["DATA"], clock)
         if data.code != 354:
             raise self._message_refused(data)
@@ -561,13 +564,14 @@ class Session:
         together = "PIPELINING" in self._extensions
         if together:
             self._wire.write("".join(f"{line}\r\n" for line in lines).encode())
-        replies = []
+        replies: list[Reply] = []
         for line in lines:
             self._stage = line.partition(" ")[0]
             if not together:
                 self._wire.write(f"{line}\r\n".encode())
+            if replies and not self._wire.replies:  # answers that came together need no new timer each
+                clock.next()
             reply = await self._wire.reply()
-            clock.next()
             if reply.code == 421:
                 raise _LostError(self._stage, f"the server ends the session: {reply}")
             replies.append(reply)

@@ -177,8 +177,9 @@ class Mail(Model):
     """Name -> file, URL or document; the HTML shows it with `<img src="cid:name">`."""
     attachments: Annotated[
         list[Any],
+        Field(default_factory=list),
         Hint("content", placeholder='=["reports/may.pdf", document, {name: "a.txt", content: base64Text}]'),
-    ] = []  # noqa: RUF012 - pydantic copies defaults
+    ]
     """Documents, paths below an allowed directory, http(s) URLs, or contexts with `name` and `content` (base64)."""
     importance: Annotated[Literal["normal", "high", "low"], Hint("marks")] = "normal"
     """As the recipient's program shows it."""
@@ -221,7 +222,11 @@ class Mail(Model):
         ),
     ] = "headers"
     """What a notification of failure quotes."""
-    headers: Annotated[dict[str, Any], Hint("marks", "Extra headers", placeholder='={"X-Order-Id": "42"}')] = {}  # noqa: RUF012 - pydantic copies defaults
+    headers: Annotated[
+        dict[str, Any],
+        Field(default_factory=dict),
+        Hint("marks", "Extra headers", placeholder='={"X-Order-Id": "42"}'),
+    ]
     """Further headers; those that inputs of their own write (From, To, Subject, ...) are refused."""
     on_refused: Annotated[
         Literal["fail", "continue"],

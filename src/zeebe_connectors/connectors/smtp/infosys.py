@@ -51,7 +51,7 @@ class InfosysMail(Model):
     smtp_email_content: Annotated[str, Field(min_length=1), Hint(example="Thank you for your order.")]
     """The text; or the HTML, or the path of an HTML file below an allowed directory. In a text the two characters
     `\\n` are a line break, as they were, and so is a real one."""
-    smtp_email_attachments: list[Any] = []  # noqa: RUF012 - pydantic copies defaults
+    smtp_email_attachments: Annotated[list[Any], Field(default_factory=list)]
     """Paths below an allowed directory, http(s) URLs or documents, as a list or as text with commas."""
     smtp_email_importance: bool | str = False
     """True gives high importance; `high`, `normal` and `low` are understood too."""
