@@ -9,16 +9,13 @@ from typing import Any
 import typer
 
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.secrets import SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
-from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.jobs import JobHandler
 from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
+from zeebe_connectors.runtime.supervisor import services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 
 async def attempt(connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings) -> int:
@@ -28,20 +25,14 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
     headers = dict(given.get("headers") or {}) if whole else {}
     if not any(headers.get(name) for name in (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)):
         headers[RESULT_VARIABLE] = "result"
-    services = Services(
-        secrets=SecretResolver(installed_providers(environment)),
-        kept=Kept(),
-        documents=LocalDocuments(settings.documents),
-        files=AllowedFiles(settings.files),
-        secrets_everywhere=settings.secrets_scope == "everywhere",
-    )
+    needed = services(settings, environment)
     timeout = settings.worker.timeout
     now = time.monotonic()
     job = Job(1, connector.type, json.dumps(variables), headers, retries=1, deadline=now + timeout)
     try:
-        outcome = await JobHandler(connector, services)(job)
+        outcome = await JobHandler(connector, needed)(job)
     finally:
-        await services.kept.aclose()
+        await needed.kept.aclose()
     taken = (time.monotonic() - now) * 1000
     match outcome:
         case Complete(variables=result):

@@ -1,4 +1,4 @@
-"""`zeebe-connectors dev`: a folder goes in; the local stack runs, and the diagrams in it are deployed as they change."""
+"""`zeebe-connectors dev`: a folder goes in; the local stack runs and its diagrams are deployed as they change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ async def develop(folder: Path, environment: Environment) -> int:
         async with AsyncExitStack() as stack:
             zeebe = await stack.enter_async_context(LocalZeebe())
             mail = await stack.enter_async_context(LocalMail())
-            here = {"ZEEBE_ADDRESS": zeebe.grpc_address, "ZEEBE_INSECURE_CONNECTION": "true"}
+            here = {
+                "ZEEBE_ADDRESS": zeebe.grpc_address,
+                "ZEEBE_INSECURE_CONNECTION": "true",
+                "ZEEBE_CONNECTORS_DIAGRAMS": str(folder),
+            }
             local = Environment(("zeebe-connectors dev", here), ("your settings", _without_cluster(environment)))
             settings = Settings.read(local)
             gateway = ZeebeGateway(settings.cluster)

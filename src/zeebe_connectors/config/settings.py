@@ -52,6 +52,10 @@ class Settings:
     """Directories whose files tasks may use."""
     documents: Path = Path("var/documents")
     """Where documents are kept."""
+    diagrams: Path | None = None
+    """A folder of diagrams whose inbound elements are watched."""
+    sources: Path | None = None
+    """A TOML file of inbound elements that are watched."""
     data: Path = Path("var")
     """Where the runtime keeps what must survive a restart."""
     grace: float = 20.0
@@ -95,6 +99,8 @@ class Settings:
             secrets_scope="everywhere" if scope == "everywhere" else "fields",
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
+            diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
+            sources=_path(environment, "ZEEBE_CONNECTORS_SOURCES"),
             data=data,
             grace=seconds(environment, "ZEEBE_CONNECTORS_GRACE", 20.0),
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
@@ -113,6 +119,17 @@ class Settings:
         if self.enabled:
             return bool(keys & self.enabled)
         return not keys & self.disabled
+
+
+def _path(environment: Environment, name: str) -> Path | None:
+    text = environment.text(name)
+    if not text:
+        return None
+    if not Path(text).exists():
+        raise SettingsError(
+            f"{name} ({environment.origin(name)}): {text} does not exist; create it or unset the setting"
+        )
+    return Path(text)
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}

@@ -78,8 +78,7 @@ class JobHandler:
     def __init__(self, connector: Outbound, services: Services) -> None:
         self._connector = connector
         self._services = services
-        places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
-        self._places = places
+        self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.

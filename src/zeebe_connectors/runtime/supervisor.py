@@ -1,4 +1,4 @@
-"""The runtime: settings, connectors and a gateway go in; workers run until they are told to stop, then drain."""
+"""The runtime: settings, connectors and a gateway go in; workers and sources run until told to stop, then drain."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings, normalized
+from zeebe_connectors.runtime.discovery import read_sources
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.sources import Inbounds, Sources
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -50,19 +53,34 @@ class Runtime:
         self.settings = settings
         self.registry = registry
         self.gateway = gateway
-        self.services = Services(
-            secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
-            kept=Kept(),
-            documents=LocalDocuments(settings.documents),
-            files=AllowedFiles(settings.files),
-            secrets_everywhere=settings.secrets_scope == "everywhere",
-        )
+        self.services = services(settings, environment, log_mask=log_mask)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
             for kind in (self._type(connector), *connector.also)
             if settings.runs(connector.name, kind)
         ]
+        self.ledger: SqliteLedger | None = None
+        self.sources = self._sources()
+
+    def _sources(self) -> Sources | None:
+        """What watches the inbound elements, when the operator names any."""
+        settings = self.settings
+        if settings.diagrams is None and settings.sources is None:
+            return None
+        inbound = {n: c for n, c in self.registry.inbound.items() if settings.runs(n, c.type)}
+        self.ledger = SqliteLedger(settings.data / "ledger.sqlite")
+        shared = Inbounds(
+            registry=Registry(inbound.values()),
+            gateway=self.gateway,
+            ledger=self.ledger,
+            secrets=self.services.secrets,
+            kept=self.services.kept,
+            documents=self.services.documents,
+            files=self.services.files,
+        )
+        elements = read_sources(settings.sources) if settings.sources else []
+        return Sources(shared, elements=elements, folder=settings.diagrams)
 
     def _type(self, connector: Outbound) -> str:
         return self.settings.types.get(normalized(connector.name), connector.type)
@@ -84,11 +102,17 @@ class Runtime:
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
+        if self.sources is not None:
+            self.sources.start()
 
     async def drain(self) -> None:
         """Takes nothing new, lets running jobs end within the grace period, closes everything."""
         _log.info("Stopping: running jobs get %.0f s to end", self.settings.grace)
-        left = await asyncio.gather(*(worker.drain(self.settings.grace) for worker in self.workers))
+        grace = self.settings.grace
+        watching = asyncio.ensure_future(self.sources.drain(grace)) if self.sources is not None else None
+        left = await asyncio.gather(*(worker.drain(grace) for worker in self.workers))
+        if watching is not None:
+            await watching
         unfinished = sum(len(keys) for keys in left)
         if unfinished:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
@@ -96,6 +120,8 @@ class Runtime:
             async with asyncio.timeout(_CLOSING):
                 await self.services.kept.aclose()
                 await self.gateway.aclose()
+                if self.ledger is not None:
+                    await self.ledger.aclose()
         _log.info("Stopped")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,4 +156,28 @@ class Runtime:
                 "lastError": state.last_error,
             }
         up = bool(workers) and all(worker["status"] == "UP" for worker in workers.values())
-        return {"status": "UP" if up else "DOWN", "workers": workers}
+        health: dict[str, Any] = {"status": "UP" if up else "DOWN", "workers": workers}
+        if self.sources is not None:
+            inbound = self.sources.health()
+            health["inbound"] = inbound
+            if inbound["status"] == "DOWN":
+                health["status"] = "DOWN"
+        return health
+
+
+def services(settings: Settings, environment: Environment, *, log_mask: Mask | None = None) -> Services:
+    """What handling jobs needs, as the operator configured it.
+
+    Args:
+        settings: Directories, scope of secrets, the cluster's REST address.
+        environment: Where secrets are looked up.
+        log_mask: Learns every secret that is used.
+    """
+    kept = Kept()
+    return Services(
+        secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
+        kept=kept,
+        documents=LocalDocuments(settings.documents, kept=kept),
+        files=AllowedFiles(settings.files),
+        secrets_everywhere=settings.secrets_scope == "everywhere",
+    )

@@ -81,7 +81,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         services = Services(
             secrets=SecretResolver([provider]),
             kept=clients,
-            documents=documents or LocalDocuments(Path(directory)),
+            documents=documents or LocalDocuments(Path(directory), kept=clients),
             files=AllowedFiles(files),
         )
         try:
