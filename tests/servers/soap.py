@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import xmlsec
 from lxml import etree
+
 from servers.http import HttpServer, Reply, Seen
 
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -47,7 +48,8 @@ def fault(code: str, reason: str, detail: str = "", *, version: str = "1.1", sub
     else:
         sub = f'<soap:Subcode><soap:Value xmlns:m="urn:m">m:{subcode}</soap:Value></soap:Subcode>' if subcode else ""
         inner = f"<soap:Code><soap:Value>soap:{code}</soap:Value>{sub}</soap:Code>"
-        inner += f'<soap:Reason><soap:Text xml:lang="de">auf Deutsch</soap:Text><soap:Text xml:lang="en">{reason}</soap:Text></soap:Reason>'
+        texts = f'<soap:Text xml:lang="de">auf Deutsch</soap:Text><soap:Text xml:lang="en">{reason}</soap:Text>'
+        inner += f"<soap:Reason>{texts}</soap:Reason>"
         inner += f"<soap:Detail>{detail}</soap:Detail>" if detail else ""
     return reply(f"<soap:Fault>{inner}</soap:Fault>", version=version, status=500)
 
@@ -75,7 +77,9 @@ def guarded(check: Callable[[etree._Element], str | None], good: Reply) -> Calla
     return answer
 
 
-def username_problem(user: str, password: str, *, digest: bool, timestamp: bool) -> Callable[[etree._Element], str | None]:
+def username_problem(
+    user: str, password: str, *, digest: bool, timestamp: bool
+) -> Callable[[etree._Element], str | None]:
     """What is wrong with the UsernameToken, by the UsernameToken Profile 1.1."""
 
     def check(root: etree._Element) -> str | None:

@@ -79,7 +79,7 @@ async def exchange(
     if version == "1.1" and "SOAPAction" not in headers:
         headers["SOAPAction"] = f'"{_quoted(action or "")}"'
     timeout = max(given.connection_timeout_in_seconds or 0, 0)
-    sender = Exchange(context, tls=await _tls(given, context), connect=timeout, read=timeout)
+    sender = Exchange(context, tls=await tls_of(given, context), connect=timeout, read=timeout)
     response = await sender.call(HttpRequest("POST", url, headers, data), given.http_authentication)
     return response, await _received(given, response, context)
 
@@ -203,7 +203,7 @@ async def _secured(given: Message, context: Context, root: etree._Element, url: 
     return to_bytes(root)
 
 
-async def _tls(given: Message, context: Context) -> ClientTls:
+async def tls_of(given: Message, context: Context) -> ClientTls:
     """TLS settings; a keystore is turned into PEM, which is what the HTTP client knows."""
     if given.client_keystore is None:
         return given.client_tls

@@ -18,8 +18,7 @@ class Keystore(Model):
     """A PKCS#12 or Java keystore with a private key in it."""
 
     keystore_location: Annotated[
-        str | Document,
-        Field(min_length=1),
+        Annotated[str, Field(min_length=1)] | Document,
         Hint(label="Keystore", feel="optional", placeholder="/certificates/client.p12", tooltip=_KEYSTORE),
     ]
     """PKCS#12 or JKS file: a path below an allowed directory, or a document."""
@@ -264,7 +263,7 @@ class Operation(Model):
             label="Input",
             feel="required",
             placeholder='={orderId: id, lines: [{article: "A1", count: 2}]}',
-            tooltip="By the names of the WSDL. `_value_` is the text beside attributes, `@type` names a derived type.",
+            tooltip="By the WSDL's names. @name is an attribute, $content the text beside it, @type a derived type.",
         ),
     ] = Field(default={})
     """Values by the names of the WSDL's schema."""

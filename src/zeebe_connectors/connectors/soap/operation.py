@@ -2,12 +2,268 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zeebe_connectors import Context, InputError
-from zeebe_connectors.connectors.soap.fields import Message, Operation
+from lxml import etree
+
+from zeebe_connectors import ConnectorError, Context, Document, InputError, TransientError
+from zeebe_connectors.connectors.soap import fields
+from zeebe_connectors.connectors.soap.documents import Documents, fetcher, gather, location_of
+from zeebe_connectors.connectors.soap.envelope import build
+from zeebe_connectors.connectors.soap.exchange import documents_of, exchange, tls_of, xml_part
+from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
+from zeebe_connectors.connectors.soap.schema import Complex, Reader, Writer
+from zeebe_connectors.connectors.soap.wsdl import Message, Operation, Wsdl, load
+from zeebe_connectors.web import encoded_url
+
+_MOST_WSDLS = 32
+_UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
-async def call_operation(given: Message, wanted: Operation, context: Context) -> dict[str, Any]:
-    """Calls an operation."""
-    raise InputError("body.type: an operation of a WSDL cannot be called yet; use JSON or a template")
+async def call_operation(given: fields.Message, wanted: fields.Operation, context: Context) -> dict[str, Any]:
+    """Calls an operation.
+
+    Raises:
+        ConnectorError: See the connector's errors.
+    """
+    wsdl = await wsdl_of(given, wanted, context)
+    operation = wsdl.find(wanted.operation, service=wanted.service, port=wanted.port)
+    files = await _files(wanted.input, context)
+    root = request_envelope(given, operation, wanted.input, files)
+    url = encoded_url(given.service_url or operation.address, name="serviceUrl")
+    action = operation.action if given.soap_version.soap_action is None else given.soap_version.soap_action
+    _, reply = await exchange(given, context, url=url, root=root, data=None, action=action, version=operation.version)
+    if reply is None:
+        return {"output": None}
+    return await _result(operation.output, reply, context)
+
+
+def request_envelope(
+    given: fields.Message, operation: Operation, values: Mapping[str, Any], files: Mapping[int, bytes]
+) -> etree._Element:
+    """The envelope of a call.
+
+    Raises:
+        InputError: `SOAP_INPUT_INVALID`; the message names the field.
+    """
+    header = xml_part(given, given.header, "header")
+    _, root = build(header, "", version=operation.version, namespaces=given.namespaces)
+    writer = Writer(nulls=given.nulls, files=files, encoded=operation.encoded)
+    write_body(operation.input, values, root[1], writer)
+    return root
+
+
+def write_body(message: Message, values: Mapping[str, Any], body: etree._Element, writer: Writer) -> None:
+    """Writes the parts of a message into the body."""
+    values = _by_schema_names(values, message)
+    element = message.element
+    if element is not None:
+        plain = isinstance(element.type, Complex) and element.type.text is None and element.type.items is None
+        value: Any = dict(values) if plain else values.get(element.name)
+        if value is None and element.nillable:
+            writer.field(element, None, body, f"body.input.{element.name}")
+        else:
+            writer.value(element.type, value, etree.SubElement(body, element.tag), "body.input")
+        return
+    parent = body if message.wrapper is None else etree.SubElement(body, message.wrapper)
+    known = {item.name for item in message.fields}
+    for name in values:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "nothing"
+            raise InputError(f"body.input.{name}: is not known here; there is {there}", code="SOAP_INPUT_INVALID")
+    for item in message.fields:
+        writer.field(item, values.get(item.name), parent, f"body.input.{item.name}")
+
+
+def _by_schema_names(values: Mapping[str, Any], message: Message) -> Mapping[str, Any]:
+    """Gives inputs their schema's names: a diagram's input cannot be called `order-id`, so `order_id` is understood."""
+    names = [item.name for item in message.inputs()]
+    if message.element is not None and isinstance(message.element.type, Complex):
+        names += [item.name for item in message.element.type.attributes]
+    odd = {safe_name(name): name for name in names if safe_name(name) != name}
+    return (
+        {odd.get(name, name) if name not in names else name: value for name, value in values.items()} if odd else values
+    )
+
+
+def safe_name(name: str) -> str:
+    """A schema's name as it can stand in a diagram's input."""
+    safe = _UNSAFE.sub("_", name)
+    return safe if safe[:1].isalpha() or safe[:1] == "_" else f"_{safe}"
+
+
+async def _result(message: Message, reply: Reply, context: Context) -> dict[str, Any]:
+    included, others = await documents_of(reply, context)
+    marks = {name: f"xop-{uuid.uuid4().hex}" for name in included}
+    if marks:
+        replace_includes(reply.root, marks)
+    reader = Reader({marks[name]: reference for name, reference in included.items()})
+    try:
+        result: dict[str, Any] = {"output": read_body(message, reply.body, reader)}
+    except RecursionError:
+        raise ConnectorError(
+            "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
+        ) from None
+    header = reply.header
+    if header is not None and len(header):
+        result["header"] = json_of(header, {})["Header"]
+    return result | {"attachments": others} if others else result
+
+
+def read_body(message: Message, body: etree._Element | None, reader: Reader) -> Any:
+    """The body's JSON by the message's types; an element that they do not name is read as it is."""
+    if body is None or not len(body):
+        return None
+    if any(child.get("href") or child.get("id") for child in body.iter()):
+        _inline_references(body)
+    first = body[0]
+    if message.element is not None:
+        if etree.QName(first).localname != message.element.name:
+            raise ConnectorError(
+                "SOAP_REPLY_INVALID",
+                f"The reply cannot be used: its body holds {etree.QName(first).localname}, where the WSDL says "
+                f"{message.element.name}",
+            )
+        value = reader.value(message.element.type, first)
+        return value if isinstance(value, dict) else {message.element.name: value}
+    parts = list(first) if message.wrapper is not None else list(body)
+    known = {item.name: item for item in message.fields}
+    result: dict[str, Any] = {}
+    for part in parts:
+        name = etree.QName(part).localname
+        item = known.get(name)
+        if item is None and len(parts) == 1 and len(known) == 1:
+            (item,) = known.values()  # many rpc services call their only result as they like
+        result[item.name if item else name] = (
+            next(iter(json_of(part, {}).values())) if item is None else reader.value(item.type, part)
+        )
+    return result
+
+
+def _inline_references(body: etree._Element) -> None:
+    """Puts what SOAP's encoding moved to the end of the body (`href`, `id`) where it belongs."""
+    targets = {f"#{item.get('id')}": item for item in body if item.get("id")}
+    for depth in range(50):
+        links = [item for item in body[0].iter() if item.get("href") in targets]
+        if not links or depth == 49:
+            break
+        for link in links:
+            target = targets[link.get("href")]
+            del link.attrib["href"]
+            if any(above is target for above in link.iterancestors()):
+                continue
+            copy = etree.fromstring(etree.tostring(target, with_tail=False))
+            link.text = copy.text
+            for name, value in copy.attrib.items():
+                if name != "id":
+                    link.set(name, value)
+            link.extend(list(copy))
+
+
+async def _files(values: Any, context: Context) -> dict[int, bytes]:
+    """The bytes of all documents in the input, by the identity of their references."""
+    found: dict[int, bytes] = {}
+    for reference in _references(values):
+        content = await context.documents.read(Document(reference), seconds=context.seconds_left())
+        found[id(reference)] = content.data
+    return found
+
+
+def _references(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if Document.is_reference(value):
+            yield value
+        else:
+            for item in value.values():
+                yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+class WsdlCache:
+    """WSDLs that were read, with their age; the least used goes when there are too many.
+
+    Args:
+        most: How many are kept.
+    """
+
+    def __init__(self, most: int = _MOST_WSDLS) -> None:
+        self._most = most
+        self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
+
+    def get(self, key: object, age: float) -> asyncio.Future[Wsdl] | None:
+        """The WSDL of a key, read or being read, unless it is older than so many seconds."""
+        known = self._known.get(key)
+        if known is None or time.monotonic() - known[0] > age:
+            return None
+        self._known.move_to_end(key)
+        return known[1]
+
+    def put(self, key: object, reading: asyncio.Future[Wsdl]) -> None:
+        """Keeps what is being read."""
+        self._known[key] = time.monotonic(), reading
+        self._known.move_to_end(key)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def drop(self, key: object, reading: asyncio.Future[Wsdl]) -> None:
+        """Forgets what could not be read."""
+        if key in self._known and self._known[key][1] is reading:
+            del self._known[key]
+
+
+async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
+    """The WSDL that the input names: read once, by whoever comes first, and kept.
+
+    Raises:
+        ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
+    """
+    cache = await context.kept.get("soap.wsdl", WsdlCache)
+    key = (wanted.wsdl, tuple(wanted.external), given.http_authentication, given.client_tls, given.client_keystore)
+    known = cache.get(key, wanted.wsdl_age)
+    if known is not None and not (known.done() and known.cancelled()):
+        return await asyncio.shield(known)
+    reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
+    cache.put(key, reading)
+    try:
+        found = await _read_wsdl(given, wanted, context)
+    except BaseException as error:
+        cache.drop(key, reading)
+        if isinstance(error, Exception):
+            reading.set_exception(error)
+            reading.exception()  # seen: nobody may be waiting
+        else:
+            reading.cancel()
+        raise
+    reading.set_result(found)
+    return found
+
+
+async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
+    location = location_of(wanted.wsdl, context)
+    fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
+    documents = await gather(location, fetch, hosts=wanted.external)
+    return await read_in_thread(documents, context.seconds_left())
+
+
+async def read_in_thread(documents: Documents, seconds: float) -> Wsdl:
+    """Reads gathered documents off the loop.
+
+    Raises:
+        TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.to_thread(load, documents)
+    except TimeoutError:
+        raise TransientError(
+            "SOAP_WSDL_UNREACHABLE",
+            f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
+        ) from None

@@ -240,6 +240,7 @@ def verify(root: etree._Element, trusted: Sequence[x509.Certificate]) -> None:
     signature = None if security is None else security.find(f"{{{DSIG}}}Signature")
     if body is None or security is None or signature is None:
         raise _refused("it is not signed")
+    body_id = str(body.get(_ID))
     certificate = _signer(security, signature)
     _check_trust(certificate, trusted)
     info = signature.find(f"{{{DSIG}}}SignedInfo")
@@ -258,7 +259,7 @@ def verify(root: etree._Element, trusted: Sequence[x509.Certificate]) -> None:
                 raise _refused("two of its elements have the same Id")
             ids[name] = element
             context.register_id(element, "Id", WSU)
-    if ids.get(str(body.get(_ID))) is not body or f"#{body.get(_ID)}" not in named:
+    if ids.get(body_id) is not body or f"#{body_id}" not in named:
         raise _refused("its body is not covered by the signature")
     context.key = xmlsec.Key.from_memory(
         certificate.public_bytes(Encoding.DER), xmlsec.constants.KeyDataFormatCertDer, None

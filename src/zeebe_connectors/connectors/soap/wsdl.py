@@ -1,0 +1,425 @@
+"""A WSDL's documents go in, its services with operations and types as plain data come out. Only this knows zeep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import zeep.exceptions
+from lxml import etree
+from zeep import Settings
+from zeep.transports import Transport
+from zeep.wsdl import Document
+from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding
+from zeep.wsdl.messages.soap import RpcMessage
+from zeep.xsd import AnyAttribute, AnyType, ComplexType, Element
+from zeep.xsd import Attribute as ZeepAttribute
+from zeep.xsd.elements import All, Choice, Group, Sequence
+from zeep.xsd.types import AnySimpleType
+from zeep.xsd.types.collection import ListType, UnionType
+
+from zeebe_connectors import PermanentError
+from zeebe_connectors.connectors.soap import schema
+from zeebe_connectors.connectors.soap.documents import WSDL, Documents, shown, wsdl_error
+from zeebe_connectors.connectors.soap.names import XSD
+from zeebe_connectors.connectors.soap.standards import standard
+
+_SOAP, _SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
+_BUILTINS = "zeep.xsd.types.builtins"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one direction of an operation has in its body.
+
+    Args:
+        fields: The parts of the body, by the names of the JSON.
+        wrapper: For rpc: tag of the element that the parts stand in.
+        element: For document with one part: that element; its content is the JSON itself.
+    """
+
+    fields: tuple[schema.Field, ...] = ()
+    wrapper: str | None = None
+    element: schema.Field | None = None
+    headers: tuple[str, ...] = ()
+
+    def inputs(self) -> list[schema.Field]:
+        """The top-level fields of the JSON."""
+        if self.element is None:
+            return list(self.fields)
+        kind = self.element.type
+        if isinstance(kind, schema.Complex) and kind.text is None and kind.items is None:
+            return list(kind.fields.values())
+        return [self.element]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of one port."""
+
+    name: str
+    service: str
+    port: str
+    address: str
+    version: str
+    action: str
+    input: Message
+    output: Message
+    encoded: bool = False
+    documentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wsdl:
+    """The operations of a WSDL, in its order.
+
+    Args:
+        operations: Of all ports that speak SOAP.
+        skipped: What cannot be used, and why.
+    """
+
+    operations: tuple[Operation, ...]
+    skipped: tuple[str, ...] = ()
+
+    def find(self, name: str, *, service: str | None = None, port: str | None = None) -> Operation:
+        """The first operation of a name, in the service and port if they are given.
+
+        Raises:
+            PermanentError: `SOAP_WSDL_INVALID`, with the names that there are.
+        """
+        for item in self.operations:
+            if item.name == name and (not service or item.service == service) and (not port or item.port == port):
+                return item
+        services = dict.fromkeys(item.service for item in self.operations)
+        if service and service not in services:
+            raise PermanentError(
+                "SOAP_WSDL_INVALID", f"body.service: there is no {service}; there is {', '.join(services)}"
+            )
+        there = [item for item in self.operations if not service or item.service == service]
+        ports = dict.fromkeys(item.port for item in there)
+        if port and port not in ports:
+            raise PermanentError("SOAP_WSDL_INVALID", f"body.port: there is no {port}; there is {', '.join(ports)}")
+        names = dict.fromkeys(item.name for item in there if not port or item.port == port)
+        raise PermanentError("SOAP_WSDL_INVALID", f"body.operation: there is no {name}; there is {', '.join(names)}")
+
+
+def load(documents: Documents) -> Wsdl:
+    """Reads a WSDL; for a thread, because it takes long.
+
+    Raises:
+        PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
+    """
+    location = documents.location
+    _check_root(documents)
+    skipped = _without_other_bindings(documents)
+    settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
+    logging.getLogger("zeep").setLevel(logging.ERROR)
+    try:
+        document = Document(location, _Offline(documents), settings=settings)
+        return _Compiler(documents, document).wsdl(skipped)
+    except PermanentError:
+        raise
+    except RecursionError:
+        raise wsdl_error(location, "its types or imports refer to each other without end") from None
+    except zeep.exceptions.LookupError as error:
+        raise wsdl_error(
+            location,
+            f"refers to the {error.item_name} {error.localname} in {error.namespace or 'no namespace'}, which is not "
+            "there. Is an import missing, or its schemaLocation?",
+        ) from None
+    except zeep.exceptions.XMLParseError as error:
+        where = f" (line {error.sourceline})" if error.sourceline else ""
+        raise wsdl_error(error.filename or location, f"{error.message}{where}") from None
+    except zeep.exceptions.Error as error:
+        raise wsdl_error(location, f"cannot be used: {error}") from None
+    except (KeyError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        raise wsdl_error(
+            location, f"cannot be used: {type(error).__name__} near {str(error)[:200] or 'an unknown place'}"
+        ) from None
+
+
+def _check_root(documents: Documents) -> None:
+    root = documents.roots[documents.location]
+    if root.tag != f"{{{WSDL}}}definitions":
+        raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
+
+
+def _without_other_bindings(documents: Documents) -> list[str]:
+    """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
+    others: set[str] = set()
+    for address, root in documents.roots.items():
+        found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{_SOAP}}}binding") is None]
+        found = [item for item in found if item.find(f"{{{_SOAP12}}}binding") is None]
+        for item in found:
+            others.add(item.get("name") or "")
+            root.remove(item)
+        if found:
+            documents.contents[address] = etree.tostring(root)
+    skipped = []
+    for address, root in documents.roots.items():
+        for port in list(root.iter(f"{{{WSDL}}}port")):
+            if (port.get("binding") or "").rpartition(":")[2] in others:
+                skipped.append(f"port {port.get('name')}: does not speak SOAP")
+                port.getparent().remove(port)
+                documents.contents[address] = etree.tostring(root)
+    return skipped
+
+
+class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
+    """Gives zeep the documents that were gathered, and nothing else: it never opens a file or a connection."""
+
+    def __init__(self, documents: Documents) -> None:  # not calling the library's, which opens a session
+        self._documents = documents
+        self._close_session = False
+        self.cache = None
+
+    def load(self, url: str) -> bytes:
+        data = self._documents.contents.get(url.partition("#")[0]) or standard(url)
+        if data is None:
+            raise wsdl_error(self._documents.location, f"needs {shown(url)}, which it does not import by that address")
+        return data.lstrip()
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What zeep drops: enumerations, abstract types, who extends whom, documentation."""
+
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    local_choices: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    abstract: set[str] = field(default_factory=set)
+    bases: dict[str, str] = field(default_factory=dict)
+    documentation: dict[str, str] = field(default_factory=dict)
+    operations: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def read(self, roots: Iterable[etree._Element]) -> None:
+        for root in roots:
+            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+            for found in schemas:
+                self._schema(found)
+            for port_type in root.iter(f"{{{WSDL}}}portType"):
+                for operation in port_type.findall(f"{{{WSDL}}}operation"):
+                    text = _words(operation.find(f"{{{WSDL}}}documentation"))
+                    self.operations[port_type.get("name") or "", operation.get("name") or ""] = text
+
+    def _schema(self, root: etree._Element) -> None:
+        space = root.get("targetNamespace") or ""
+        for item in root.iter(f"{{{XSD}}}simpleType"):
+            values = tuple(
+                value.get("value") or "" for value in item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
+            )
+            if (name := item.get("name")) is not None:
+                self.choices[f"{{{space}}}{name}"] = values
+            else:
+                owner = item.getparent()
+                key = f"{{{space}}}{owner.get('name')}" if owner is not None else ""
+                self.local_choices[key] = values if self.local_choices.get(key, values) == values else None
+        for item in root.findall(f"{{{XSD}}}complexType"):
+            tag = f"{{{space}}}{item.get('name')}"
+            if item.get("abstract") in {"true", "1"}:
+                self.abstract.add(tag)
+            extension = item.find(f"{{{XSD}}}complexContent/*")
+            if extension is not None and ":" in (base := extension.get("base") or ""):
+                prefix, _, local = base.partition(":")
+                self.bases[tag] = f"{{{extension.nsmap.get(prefix, '')}}}{local}"
+            elif extension is not None and extension.get("base"):
+                self.bases[tag] = f"{{{extension.nsmap.get(None, space)}}}{extension.get('base')}"
+        for item in root.iter(f"{{{XSD}}}element"):
+            text = _words(item.find(f"{{{XSD}}}annotation/{{{XSD}}}documentation"))
+            if text and item.get("name"):
+                self.documentation.setdefault(f"{{{space}}}{item.get('name')}", text)
+
+
+def _words(element: etree._Element | None) -> str:
+    return "" if element is None else " ".join("".join(element.itertext()).split())[:500]
+
+
+class _Compiler:
+    """Turns zeep's objects into plain data, each type once."""
+
+    def __init__(self, documents: Documents, document: Any) -> None:
+        self._document = document
+        self._notes = _Notes()
+        self._notes.read(documents.roots.values())
+        self._types: dict[int, schema.Type] = {}
+        self._kept: list[Any] = []  # so that no id is used twice
+        self._location = documents.location
+        self._encoded = self._encoded_operations(documents)
+        self._global = {str(kind.qname): kind for kind in document.types.types if kind.qname is not None}
+
+    def wsdl(self, skipped: list[str]) -> Wsdl:
+        operations: list[Operation] = []
+        for service in self._document.services.values():
+            for port in service.ports.values():
+                for found in port.binding.all().values():
+                    try:
+                        operations.append(self._operation(service.name, port, found))
+                    except _UnusableError as error:
+                        skipped.append(f"operation {found.name} of port {port.name}: {error}")
+        self._derive()
+        if not operations:
+            reason = "; ".join(skipped) or "it has no service with a SOAP port"
+            raise wsdl_error(self._location, f"holds no operation that can be called: {reason}")
+        return Wsdl(tuple(operations), tuple(skipped))
+
+    def _operation(self, service: str, port: Any, found: Any) -> Operation:
+        if not isinstance(port.binding, (Soap11Binding, Soap12Binding)):
+            raise _UnusableError("its binding is neither SOAP 1.1 nor 1.2")
+        rpc = isinstance(found.input, RpcMessage)
+        documentation = self._notes.operations.get((etree.QName(port.binding.port_type.name).localname, found.name), "")
+        return Operation(
+            name=found.name,
+            service=service,
+            port=port.name,
+            address=port.binding_options.get("address") or "",
+            version="1.2" if isinstance(port.binding, Soap12Binding) else "1.1",
+            action=found.soapaction or "",
+            input=self._message(found.input, rpc=rpc),
+            output=self._message(found.output, rpc=rpc) if found.output is not None else Message(),
+            encoded=self._is_encoded(port.binding, found.name),
+            documentation=documentation,
+        )
+
+    def _is_encoded(self, binding: Any, operation: str) -> bool:
+        return (etree.QName(binding.name).localname, operation) in self._encoded
+
+    @staticmethod
+    def _encoded_operations(documents: Documents) -> set[tuple[str, str]]:
+        return {
+            (binding.get("name") or "", operation.get("name") or "")
+            for root in documents.roots.values()
+            for binding in root.iter(f"{{{WSDL}}}binding")
+            for operation in binding.findall(f"{{{WSDL}}}operation")
+            for body in operation.findall(f"{{{WSDL}}}input/*")
+            if body.get("use") == "encoded"
+        }
+
+    def _message(self, message: Any, *, rpc: bool) -> Message:
+        headers = tuple(name for name, _ in message.header.type.elements) if message.header is not None else ()
+        body = message.body
+        if body is None:
+            return Message(headers=headers)
+        if rpc or message._is_body_wrapped:  # noqa: SLF001 - zeep has no other way to tell
+            fields = tuple(self._field(item) for _, item in body.type.elements)
+            return Message(fields, wrapper=body.qname.text if rpc else None, headers=headers)
+        return Message(element=self._field(body), headers=headers)
+
+    def _field(self, item: Any) -> schema.Field:
+        most = item.max_occurs
+        return schema.Field(
+            name=item.name,
+            tag=item.qname.text,
+            type=self._type(item.type),
+            least=int(item.min_occurs),
+            most=None if most == "unbounded" else int(most),
+            nillable=bool(item.nillable),
+            default=item.default,
+            documentation=self._notes.documentation.get(item.qname.text, ""),
+        )
+
+    def _type(self, kind: Any) -> schema.Type:
+        known = self._types.get(id(kind))
+        if known is not None:
+            return known
+        self._kept.append(kind)
+        made: schema.Type
+        if isinstance(kind, ComplexType):
+            made = self._complex(kind)
+        elif isinstance(kind, AnySimpleType):
+            made = self._simple(kind)
+            self._types[id(kind)] = made
+        elif kind is None or isinstance(kind, AnyType):
+            made = schema.Anything()
+        else:
+            raise _UnusableError(f"the type {kind!r} cannot be read")
+        return made
+
+    def _simple(self, kind: Any) -> schema.Simple:
+        tag = kind.qname.text if kind.qname is not None else None
+        if isinstance(kind, ListType):
+            inner = self._type(kind.item_type)
+            return schema.Simple("string", items=inner if isinstance(inner, schema.Simple) else schema.Simple("string"))
+        base = "string"
+        if not isinstance(kind, UnionType):
+            builtin = next((item for item in type(kind).__mro__ if item.__module__ == _BUILTINS), None)
+            base = "string" if builtin is None else getattr(builtin, "_default_qname").localname  # noqa: B009
+        known = self._notes.choices.get(tag or "")
+        choices = known if known is not None else self._notes.local_choices.get(tag or "") or ()
+        return schema.Simple(base, choices, tag=tag)
+
+    def _complex(self, kind: Any) -> schema.Complex:
+        tag = kind.qname.text if kind.qname is not None and kind.is_global else None
+        name = kind.qname.localname if kind.qname is not None else "the type"
+        made = schema.Complex(name, tag=tag, abstract=tag in self._notes.abstract)
+        self._types[id(kind)] = made
+        array = kind._array_type  # noqa: SLF001 - as above
+        if array is not None:
+            made.items = self._type(array.array_type) if array.array_type is not None else schema.Anything()
+            return made
+        for attribute in kind._attributes_unwrapped:  # noqa: SLF001 - as above
+            if isinstance(attribute, AnyAttribute) or not isinstance(attribute, ZeepAttribute):
+                continue
+            simple = self._type(attribute.type)
+            made.attributes.append(
+                schema.Attribute(
+                    attribute.name,
+                    attribute.qname.text,
+                    simple if isinstance(simple, schema.Simple) else schema.Simple("string"),
+                    required=bool(attribute.required),
+                    default=attribute.default,
+                )
+            )
+        element = kind._element  # noqa: SLF001 - as above
+        if isinstance(element, Element) and element.name == "_value_1":
+            inner = self._type(element.type)
+            made.text = (
+                inner if isinstance(inner, schema.Simple) else getattr(inner, "text", None) or schema.Simple("string")
+            )
+        elif element is not None and not (isinstance(element, list) and not element):
+            made.content = self._group(element)
+            for item in made.content.walk():
+                made.fields.setdefault(item.name, item)
+        return made
+
+    def _group(self, found: Any) -> schema.Group:
+        if isinstance(found, Element):
+            return schema.Group("sequence", [self._field(found)])
+        if isinstance(found, Group):
+            inner = self._group(found.child)
+            return schema.Group(inner.kind, inner.items, int(found.min_occurs), _most(found.max_occurs))
+        items: list[schema.Field | schema.Group | schema.Wildcard] = []
+        for item in found:
+            if isinstance(item, (All, Choice, Sequence, Group)):
+                items.append(self._group(item))
+            elif isinstance(item, Element):
+                items.append(self._field(item))
+            else:
+                items.append(schema.Wildcard(int(item.min_occurs)))
+        kind: Any = "choice" if isinstance(found, Choice) else "all" if isinstance(found, All) else "sequence"
+        return schema.Group(kind, items, int(found.min_occurs), _most(found.max_occurs))
+
+    def _derive(self) -> None:
+        """Tells every type which others may stand in its place."""
+        made: dict[str, schema.Complex] = {}
+        for tag, kind in self._global.items():
+            if tag in self._notes.bases or tag in self._notes.bases.values():
+                found = self._type(kind)
+                if isinstance(found, schema.Complex):
+                    made[tag] = found
+        for tag, found in made.items():
+            base: str | None = tag
+            seen: set[str] = set()
+            while base is not None and base not in seen:
+                seen.add(base)
+                if (above := made.get(base)) is not None:
+                    above.derived[found.name] = found
+                base = self._notes.bases.get(base)
+
+
+def _most(value: Any) -> int | None:
+    return None if value == "unbounded" else int(value)
+
+
+class _UnusableError(Exception):
+    """One operation cannot be called; the others can."""

@@ -1,0 +1,134 @@
+"""Envelopes: well-formed whatever goes in, or an error that says which part is wrong and where."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from zeebe_connectors import InputError
+from zeebe_connectors.connectors.soap.envelope import build, xml_of
+from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, WSSE, XSI
+
+
+def xml(content, nulls="omit", *, exact=False):
+    return xml_of(content, nulls=nulls, exact=exact, where="body.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"a": "1"}, "<a>1</a>"),
+        ({"p:a": {"p:b": [1, True, "x"]}}, "<p:a><p:b>1</p:b><p:b>true</p:b><p:b>x</p:b></p:a>"),
+        ({"a": {"@id": 7, "@on": False, "$content": "t"}}, '<a id="7" on="false">t</a>'),
+        ({"a": {"b": "x", "@late": "y"}}, '<a late="y"><b>x</b></a>'),
+        ({"a": {}}, "<a></a>"),
+        ({"a": []}, ""),
+        ({"a": None, "b": [None, 1]}, "<b>1</b>"),
+        ({"a": "<&>"}, "<a>&lt;&amp;&gt;</a>"),
+        ({"a": {"@q": '"<'}}, "<a q='\"&lt;'></a>"),
+        ({"größe": 1.5}, "<größe>1.5</größe>"),
+        ({"a": {"@gone": None, "$content": None}}, "<a></a>"),
+    ],
+)
+def test_json_form(content, expected):
+    """Keys are elements, `@` attributes, `$content` text, lists repeat, null is left out."""
+    assert xml(content) == expected
+
+
+def test_null_as_nil():
+    """Null is written as xsi:nil where asked for."""
+    assert xml({"a": None}, "nil") == f'<a xmlns:xsi="{XSI}" xsi:nil="true"/>'
+
+
+def test_exact_form_repeats_the_oddities():
+    """In compatibility mode null is text and markup in values stays markup."""
+    assert xml({"a": None, "b": "<c/>", "d": {"@e": "x"}}, exact=True) == '<a>null</a><b><c/></b><d e="x"></d>'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"a b": 1}, "body.json.a b"),
+        ({"a><b": 1}, "name of an element"),
+        ({"1a": 1}, "name of an element"),
+        ({"a:b:c": 1}, "name of an element"),
+        ({"a": {"@x y": 1}}, "name of an attribute"),
+        ({"a": {"@x": {"y": 1}}}, "must be text"),
+        ({"a": {"$content": [1]}}, "must be text"),
+        ({"a": [[1]]}, "list in a list"),
+    ],
+)
+def test_json_form_refuses(content, told):
+    """A name that is no XML name, or structure where text belongs, is told with its path."""
+    with pytest.raises(InputError, match=told):
+        xml(content)
+
+
+def test_envelope():
+    """Header and body stand in an envelope of the version, with the namespaces declared."""
+    data, root = build("<n:h/>", "<n:a>é</n:a>", version="1.2", namespaces={"n": "urn:n&1"})
+    again = etree.fromstring(data)
+    assert again.tag == root.tag == f"{{{SOAP12}}}Envelope"
+    assert [child.tag for child in again] == [f"{{{SOAP12}}}Header", f"{{{SOAP12}}}Body"]
+    assert again.find(f".//{{{'urn:n&1'}}}a").text == "é"
+    assert again.nsmap["wsse"] == WSSE
+    assert b"SOAP-ENV:Envelope" in data
+
+
+def test_several_elements_and_a_declaration():
+    """A body may hold several elements, and a pasted XML declaration is dropped."""
+    _, root = build("", '<?xml version="1.0"?><a/><b/>', version="1.1", namespaces={})
+    assert [child.tag for child in root[1]] == ["a", "b"]
+    _, root = build("", "<a/><b/>", version="1.1", namespaces={}, first_only=True)
+    assert [child.tag for child in root[1]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "told"),
+    [
+        ("", "<a>", "body: is not well-formed XML"),
+        ("<a>&</a>", "<a/>", "header: is not well-formed XML"),
+        ("", "<x:a/>", "Declare the prefix x in namespaces"),
+        ("", "</SOAP-ENV:Body><SOAP-ENV:Body>", "closed where they were opened|not well-formed"),
+        ("", f'<s:Envelope xmlns:s="{SOAP11}"><s:Body/></s:Envelope>', "whole envelope"),
+        ("", '<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>', "body: is not well-formed"),
+        ("", "<a>\x00</a>", "body"),
+        ("", "<a>\ud800</a>", "half of a character pair"),
+    ],
+)
+def test_refuses_what_is_not_well_formed(header, body, told):
+    """The error names the part at fault."""
+    with pytest.raises(InputError, match=told) as caught:
+        build(header, body, version="1.1", namespaces={})
+    assert caught.value.code == "SOAP_MESSAGE_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "told"),
+    [({"SOAP-ENV": "urn:x"}, "SOAP-ENV"), ({"a b": "urn:x"}, "cannot be a prefix"), ({"a": " "}, "must not be empty")],
+)
+def test_refuses_namespaces(namespaces, told):
+    """A prefix that cannot be declared is told."""
+    with pytest.raises(InputError, match=told):
+        build("", "<a/>", version="1.1", namespaces=namespaces)
+
+
+names = st.from_regex(r"\A[a-zA-Z_][a-zA-Z0-9_.-]{0,8}\Z")
+texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]))
+values = st.recursive(
+    texts | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.dictionaries(names, inner, min_size=1, max_size=3)
+        | st.lists(inner.filter(lambda v: not isinstance(v, list)), max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(names, values, min_size=1, max_size=3))
+def test_any_json_makes_one_sound_envelope(content):
+    """Whatever the values, the envelope has one header and one body, and the body the given elements."""
+    _, root = build("", xml(content), version="1.1", namespaces={})
+    assert len(root) == 2
+    expected = [name for name, value in content.items() for _ in (value if isinstance(value, list) else [value])]
+    assert [child.tag for child in root[1]] == expected
