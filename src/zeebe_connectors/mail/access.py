@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 _TIME = 30.0
 
 
+def _not_empty(secret: Secret) -> Secret:
+    if not secret:
+        raise ValueError("must not be empty; fill it in")
+    return secret
+
+
+RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
+
+
 class PasswordLogin(Model):
     """User name and password."""
 
     type: Literal["simple"] = "simple"
     username: Annotated[str, Field(min_length=1), Hint(label="Username", secrets=True)]
     """The mailbox's user name, usually its address."""
-    password: Annotated[Secret, Hint(label="Password", placeholder="{{secrets.MAIL_PASSWORD}}")]
+    password: Annotated[RequiredSecret, Hint(label="Password", placeholder="{{secrets.MAIL_PASSWORD}}")]
     """Its password; many providers want an app password."""
 
 
@@ -46,7 +55,7 @@ class ClientCredentialsLogin(_OAuthLogin):
     """OAuth 2.0: the application signs in as itself (XOAUTH2)."""
 
     type: Literal["clientCredentials"]
-    client_secret: Annotated[Secret, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")]
+    client_secret: Annotated[RequiredSecret, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")]
     """The application's secret."""
 
 
@@ -54,7 +63,7 @@ class RefreshTokenLogin(_OAuthLogin):
     """OAuth 2.0: the application signs in with what the mailbox's owner once granted (XOAUTH2)."""
 
     type: Literal["refreshToken"]
-    refresh_token: Annotated[Secret, Hint(label="Refresh token", placeholder="{{secrets.REFRESH_TOKEN}}")]
+    refresh_token: Annotated[RequiredSecret, Hint(label="Refresh token", placeholder="{{secrets.REFRESH_TOKEN}}")]
     """The refresh token."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
     """The application's secret, where it has one."""

@@ -125,9 +125,8 @@ class Tokens:
     def login(self, grant="clientCredentials", **more):
         known = {"clientCredentials": {"clientSecret": "client secret"}, "refreshToken": {"refreshToken": "refresh me"}}
         return {
-            "type": "xoauth2",
+            "type": grant,
             "username": "jane@example.com",
-            "grant": grant,
             "oauthTokenEndpoint": self.web.url("/token"),
             "clientId": "mailer",
             "scopes": "smtp.send",
@@ -182,9 +181,9 @@ async def test_a_ready_token(smtp, oauth_server, tokens):
     [(Reply.json({"error": "invalid_client"}, 401), PermanentError), (Reply(503, b"", [], "Busy"), TransientError)],
 )
 async def test_a_token_endpoint_that_gives_none(smtp, oauth_server, tokens, reply, kind):
-    """Under the code of a failed login."""
+    """Tried again unless it refused the credentials."""
     tokens.fails = reply
-    error = await smtp.error(oauth_server, "SMTP_AUTH_FAILED", authentication=tokens.login())
+    error = await smtp.error(oauth_server, "MAIL_TOKEN_FAILED", authentication=tokens.login())
     assert isinstance(error, kind)
     assert "no access token" in error.message
 
@@ -201,7 +200,9 @@ async def test_a_token_endpoint_that_gives_none(smtp, oauth_server, tokens, repl
 )
 async def test_a_missing_setting_is_named(smtp, oauth_server, tokens, grant, lacking):
     """Before anything is sent."""
-    with pytest.raises(InputError, match=f"^authentication.{lacking}: is required"):
+    with pytest.raises(
+        InputError, match=rf"^Invalid input: authentication\.({grant}\.)?{lacking}: (is required|must not be empty)"
+    ):
         await smtp(oauth_server, authentication=tokens.login(grant, **{lacking: ""}))
 
 
@@ -228,11 +229,9 @@ def _leaks(text):
 
 SECRET_FIELDS = {
     "password": {"type": "plain", "username": "u", "password": CANARY},
-    "token": {"type": "xoauth2", "username": "u", "grant": "token", "token": CANARY},
-    "clientSecret": {"type": "xoauth2", "username": "u", "clientId": "c", "clientSecret": CANARY},
-    "refreshToken": {
-        "type": "xoauth2", "username": "u", "clientId": "c", "grant": "refreshToken", "refreshToken": CANARY,
-    },
+    "token": {"type": "token", "username": "u", "token": CANARY},
+    "clientSecret": {"type": "clientCredentials", "username": "u", "clientId": "c", "clientSecret": CANARY},
+    "refreshToken": {"type": "refreshToken", "username": "u", "clientId": "c", "refreshToken": CANARY},
 }  # fmt: skip
 TROUBLE = [None, ("AUTH", "535 5.7.8 No"), ("AUTH", "454 4.7.0 Later"), ("AUTH", "hang up"), ("MAIL", "550 No")]
 

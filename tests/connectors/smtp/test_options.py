@@ -10,7 +10,9 @@ from servers.smtp import SmtpServer
 
 from zeebe_connectors import InputError
 
-PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def body(message, kind):
@@ -247,9 +249,7 @@ async def test_notifications_that_are_not_offered_are_told(smtp):
     async with SmtpServer(extensions=[]) as server:
         sent = await smtp(server, deliveryReceipt="always")
     assert server.mails[0].options == []
-    assert sent.warnings == [
-        "The server does not offer delivery status notifications (DSN); none was asked for."
-    ]
+    assert sent.warnings == ["The server does not offer delivery status notifications (DSN); none was asked for."]
 
 
 async def test_extra_headers(smtp, server):

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, Secret, When, outbound
+from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
 from zeebe_connectors.connectors.smtp import sources
-from zeebe_connectors.connectors.smtp.client import PORTS, Login, Server
+from zeebe_connectors.connectors.smtp.client import PORTS, Login, Server, TokenSource
 from zeebe_connectors.connectors.smtp.delivery import Delivery, deliver
 from zeebe_connectors.connectors.smtp.mime import Address, Message, Part, address, addresses, extra_headers, header_text
-from zeebe_connectors.connectors.smtp.tokens import AccessToken
+from zeebe_connectors.mail.access import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, access_token
 
 ERRORS = {
     "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
@@ -28,6 +28,8 @@ ERRORS = {
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
     "or token. Tried again after a 4xx answer.",
+    "MAIL_TOKEN_FAILED": "No access token could be got. Check the token endpoint, client and scopes. Tried again "
+    "unless the endpoint refused the credentials.",
     "SMTP_SENDER_REFUSED": "The server does not take mail from this sender. Use an address that the account may send "
     "from. Tried again after a 4xx answer.",
     "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
@@ -75,17 +77,21 @@ class PasswordLogin(Model):
     type: Literal["auto", "plain", "login", "cramMd5"]
     username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="mailer@example.com")]
     """Often the whole mail address."""
-    password: Annotated[Secret, Hint(example="{{secrets.SMTP_PASSWORD}}")]
+    password: Annotated[RequiredSecret, Hint(example="{{secrets.SMTP_PASSWORD}}")]
     """The password, best as a secret; some providers want an app password."""
 
 
-class TokenLogin(AccessToken):
-    """OAuth 2.0 (XOAUTH2)."""
+class TokenLogin(Model):
+    """OAuth 2.0 with a ready access token (XOAUTH2)."""
 
-    type: Literal["xoauth2"]
+    type: Literal["token"]
+    username: Annotated[str, Field(min_length=1), Hint(label="Mailbox", secrets=True)]
+    """The mailbox that sends, as its address."""
+    token: Annotated[RequiredSecret, Hint(label="Access token", placeholder="{{secrets.ACCESS_TOKEN}}")]
+    """A token that something else keeps fresh."""
 
 
-Authentication = NoLogin | PasswordLogin | TokenLogin
+Authentication = NoLogin | PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | TokenLogin
 
 
 class Mail(Model):
@@ -120,7 +126,9 @@ class Mail(Model):
                 "plain": "Username and password: PLAIN",
                 "login": "Username and password: LOGIN",
                 "cramMd5": "Username and password: CRAM-MD5",
-                "xoauth2": "OAuth 2.0 (XOAUTH2)",
+                "clientCredentials": "OAuth 2.0: client credentials (XOAUTH2)",
+                "refreshToken": "OAuth 2.0: refresh token (XOAUTH2)",
+                "token": "OAuth 2.0: access token (XOAUTH2)",
             },
         ),
     ] = NoLogin()
@@ -339,7 +347,7 @@ async def send(mail: Mail, context: Context) -> Sent:
         returns=None
         if wanted in {None, "NEVER"}
         else ("FULL" if mail.delivery_receipt_content == "message" else "HDRS"),
-        token=mail.authentication.source(context) if isinstance(mail.authentication, TokenLogin) else None,
+        token=_tokens(mail.authentication, context),
     )
     delivered = await deliver(message, addresses(mail.bcc, field="bcc"), delivery, context)
     receipt = delivered.receipt
@@ -355,11 +363,27 @@ async def send(mail: Mail, context: Context) -> Sent:
 
 
 def _login(authentication: Authentication) -> Login | None:
+    if isinstance(authentication, NoLogin):
+        return None
     if isinstance(authentication, PasswordLogin):
         return Login(authentication.type, authentication.username, authentication.password)
-    if isinstance(authentication, TokenLogin):
-        return Login("xoauth2", authentication.username, token_key=authentication.key())
-    return None
+    return Login("xoauth2", authentication.username, token_key=authentication)
+
+
+def _tokens(authentication: Authentication, context: Context) -> TokenSource | None:
+    """Where a session that this job opens gets its access token from."""
+    if isinstance(authentication, NoLogin | PasswordLogin):
+        return None
+    last = ""
+
+    async def token(renew: bool) -> str:  # noqa: FBT001 - the source's shape
+        nonlocal last
+        if isinstance(authentication, TokenLogin):
+            return authentication.token.reveal()
+        last = await access_token(authentication, context.kept, refused=last if renew else "")
+        return last
+
+    return token
 
 
 async def _body(given: str | Document | None, file: str | None, context: Context, field: str) -> str | None:
