@@ -35,6 +35,8 @@ ConfigFile = Annotated[
 PARTS = {
     "engine": "zeebe_connectors.cli.engine",
     "feel": "zeebe_connectors.cli.feel",
+    "imap": "zeebe_connectors.cli.imap",
+    "ledger": "zeebe_connectors.cli.ledger",
     "soap": "zeebe_connectors.cli.soap",
     "template": "zeebe_connectors.cli.template",
 }

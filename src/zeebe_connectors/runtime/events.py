@@ -172,22 +172,7 @@ class EventHandler:
     # What is sent
 
     def _chosen(self, data: Mapping[str, Any]) -> Element | None:
-        matching = [element for element in self._elements if self._holds(element, data)]
-        if len(matching) > 1:
-            kinds = {
-                (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
-                for e in matching
-            }
-            if len(kinds) > 1 or matching[0].kind != "catch":
-                ids = ", ".join(element.id for element in matching)
-                raise _Quarantine(
-                    f"the activation conditions of several elements hold ({ids}), and they would do different things; "
-                    "make the conditions exclude each other"
-                )
-        return matching[0] if matching else None
-
-    def _holds(self, element: Element, data: Mapping[str, Any]) -> bool:
-        return not element.condition or _evaluate(element.condition, data, "activationCondition") is True
+        return _chosen(self._elements, data)
 
     async def _prepared(self, element: Element, event: Event) -> _Delivery:
         data = {**event.data, **await self._more(event)}
@@ -278,6 +263,46 @@ class EventHandler:
             payload=delivery.payload,
             tenant=element.tenant,
         )
+
+
+def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
+    """The element that gets an event with this data."""
+    matching = [
+        item
+        for item in elements
+        if not item.condition or _evaluate(item.condition, data, "activationCondition") is True
+    ]
+    if len(matching) > 1:
+        kinds = {
+            (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
+            for e in matching
+        }
+        if len(kinds) > 1 or matching[0].kind != "catch":
+            ids = ", ".join(element.id for element in matching)
+            raise _Quarantine(
+                f"the activation conditions of several elements hold ({ids}), and they would do different things; "
+                "make the conditions exclude each other"
+            )
+    return matching[0] if matching else None
+
+
+async def preview(
+    elements: Sequence[Element], data: Mapping[str, Any], documents: Documents
+) -> tuple[str, dict[str, Any]]:
+    """What would become of an event with this data: a verdict in words, and the variables; nothing is sent."""
+    try:
+        for element in elements:
+            _check_expressions(element)
+        chosen = _chosen(elements, data)
+        if chosen is None:
+            return "no activation condition holds", {}
+        key = _evaluate(chosen.correlation_key, data, "correlationKeyExpression") if chosen.correlation_key else None
+        result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
+        variables, _ = await result_variables(result, plain(dict(data)), documents)
+    except (_Quarantine, ConnectorError) as error:
+        return f"would go to quarantine: {error}", {}
+    target = f"starts {chosen.process}" if chosen.kind == "start" else f"publishes {chosen.message!r}"
+    return target + (f" with key {key!r}" if key is not None else ""), variables
 
 
 def _check_expressions(element: Element) -> None:

@@ -1,0 +1,122 @@
+"""`zeebe-connectors ledger`: what became of each event that came in, and what an operator may do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar, cast, get_args
+
+import typer
+
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.runtime.ledger import Entry, Ledger, LedgerError, SqliteLedger, State
+from zeebe_connectors.runtime.sources import ledger_file
+
+app = typer.Typer(no_args_is_help=True, help="What became of each mail and other event that came in.")
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
+SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
+EventId = Annotated[str, typer.Argument(help="Id of the event, as `ledger list` shows it.")]
+ResultT = TypeVar("ResultT")
+
+
+def _use(config: Path | None, work: Callable[[Ledger], Awaitable[ResultT]]) -> ResultT:
+    file = ledger_file(Path(Environment.load(file=config).text("ZEEBE_CONNECTORS_DATA", "var")))
+    if not file.exists():
+        _fail(f"there is no ledger at {file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA")
+
+    async def with_ledger() -> ResultT:
+        ledger = SqliteLedger(file)
+        try:
+            return await work(ledger)
+        finally:
+            await ledger.aclose()
+
+    try:
+        return asyncio.run(with_ledger())
+    except LedgerError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"zeebe-connectors: {message}\n")
+    raise typer.Exit(2)
+
+
+@app.command("list")
+def list_entries(
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(get_args(State))}.")] = None,
+    most: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: Config = None,
+) -> None:
+    """List events with their state, the newest first."""
+    if state is not None and state not in get_args(State):
+        _fail(f"--state must be one of {', '.join(get_args(State))}")
+    entries = _use(config, lambda ledger: ledger.entries(source=source, state=cast("State | None", state), most=most))
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        return
+    for entry in entries:
+        note = f"  {entry.reason.splitlines()[0]}" if entry.reason else ""
+        typer.echo(f"{_time(entry.updated)}  {entry.state:<11}  {entry.source}  {entry.id}  {entry.title!r}{note}")
+
+
+@app.command()
+def show(
+    source: SourceName,
+    event: EventId,
+    original: Annotated[
+        Path | None, typer.Option(help="Write the original of a quarantined event to this file.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Show all that is known of one event."""
+
+    async def work(ledger: Ledger) -> tuple[Entry | None, bytes | None]:
+        return await ledger.find(source, event), await ledger.original(source, event) if original else None
+
+    entry, data = _use(config, work)
+    if entry is None:
+        _fail(f"the source {source!r} has no event {event!r}")
+    for name, value in asdict(entry).items():
+        shown = _time(value) if name in {"started", "updated"} and value else value
+        typer.echo(f"{name:<13}{shown}")
+    if original is not None:
+        if data is None:
+            _fail("the ledger has no original of this event")
+        original.write_bytes(data)
+        typer.echo(f"original     {original} ({len(data):,} bytes)")
+
+
+@app.command()
+def retry(source: SourceName, event: EventId, config: Config = None) -> None:
+    """Let a quarantined event be tried again at the source's next look (within five minutes)."""
+    if not _use(config, lambda ledger: ledger.retry(source, event)):
+        _fail(f"the source {source!r} has no quarantined event {event!r}")
+    typer.echo("It is tried again when the source sees it next; a mail that was moved away must be moved back first.")
+
+
+@app.command()
+def forget(
+    source: SourceName,
+    event: EventId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Remove all that is known of an event: it is new when it is seen again, and may start a second process."""
+    if not yes:
+        typer.confirm("If the event is still there, it is handed over again. Forget it?", abort=True)
+    if not _use(config, lambda ledger: ledger.forget(source, event)):
+        _fail(f"the source {source!r} has no event {event!r}")
+    typer.echo("Forgotten.")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

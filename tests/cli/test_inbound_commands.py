@@ -1,0 +1,116 @@
+"""An operator sees what became of each mail, tries quarantined ones again, and tests a mailbox without touching it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from tests.servers.imap import ImapServer, message
+from typer.testing import CliRunner
+
+from zeebe_connectors.cli import imap as imap_command
+from zeebe_connectors.cli import ledger as ledger_command
+from zeebe_connectors.runtime.ledger import SqliteLedger
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A directory with a ledger that knows three events."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "var"))
+
+    async def fill() -> None:
+        ledger = SqliteLedger(tmp_path / "var" / "ledger.db")
+        await ledger.record("p#mail", "box/1/1", "done", key=42)
+        await ledger.quarantine("p#mail", "box/1/2", alias=None, reason="no key", title="Invoice", original=b"raw mail")
+        await ledger.record("p#other", "box/1/3", "published")
+        await ledger.aclose()
+
+    asyncio.run(fill())
+    return tmp_path
+
+
+def run(app, *arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_events_are_listed_by_source_and_state(data):
+    output = run(ledger_command.app, "list")
+    assert output.count("\n") == 3
+    assert "quarantined" in output
+    assert "'Invoice'  no key" in output
+    listed = json.loads(run(ledger_command.app, "list", "--source", "p#mail", "--state", "done", "--json"))
+    assert [(entry["id"], entry["key"]) for entry in listed] == [("box/1/1", 42)]
+    assert "must be one of" in run(ledger_command.app, "list", "--state", "lost", code=2)
+
+
+def test_an_event_is_shown_and_its_original_saved(data):
+    output = run(ledger_command.app, "show", "p#mail", "box/1/2", "--original", "mail.eml")
+    assert "no key" in output
+    assert (data / "mail.eml").read_bytes() == b"raw mail"
+    run(ledger_command.app, "show", "p#mail", "box/1/9", code=2)
+
+
+def test_a_quarantined_event_is_retried_and_a_done_one_only_forgotten(data):
+    run(ledger_command.app, "retry", "p#mail", "box/1/2")
+    assert "no quarantined event" in run(ledger_command.app, "retry", "p#mail", "box/1/1", code=2)
+    run(ledger_command.app, "forget", "p#mail", "box/1/1", code=1)
+    run(ledger_command.app, "forget", "p#mail", "box/1/1", "--yes")
+    listed = json.loads(run(ledger_command.app, "list", "--json"))
+    assert {(entry["id"], entry["state"]) for entry in listed} == {("box/1/2", "retry"), ("box/1/3", "published")}
+
+
+def test_without_a_ledger_the_command_tells_where_it_looked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "nowhere"))
+    assert "nowhere" in run(ledger_command.app, "list", code=2)
+    assert not (tmp_path / "nowhere").exists()
+
+
+SOURCES = """
+[orders]
+type = "io.camunda:connector-email-inbound:1"
+message = "order"
+activationCondition = '=contains(subject, "order")'
+correlationKeyExpression = "=fromAddress"
+resultExpression = "={{subject: subject}}"
+authentication.type = "simple"
+authentication.username = "alice@example.test"
+authentication.password = "{{{{secrets.MAIL}}}}"
+data.imapConfig.imapHost = "127.0.0.1"
+data.imapConfig.imapPort = {port}
+data.imapConfig.imapCryptographicProtocol = "NONE"
+"""
+
+
+async def test_a_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_MAIL", "secret")
+    async with ImapServer() as server:
+        now = datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
+        for subject in ("order 1", "holiday"):
+            server.deliver(message(subject), date=now)
+        (tmp_path / "sources.toml").write_text(SOURCES.format(port=server.port))
+        monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+        output = await asyncio.to_thread(run, imap_command.app, "test", "--source", "orders", "--hours", "1")
+        assert "publishes 'order' with key 'ann@example.test'" in output
+        assert '{"subject": "order 1"}' in output
+        assert "'holiday': no activation condition holds" in output
+        assert "2 mails" in output
+        rows = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+        assert [row["processed"] for row in rows] == [False, False]
+        assert all(not mail.flags for mail in server.folders["INBOX"].messages)
+        assert not server.seen("UID STORE")
+        assert server.seen("EXAMINE")
+    assert not (tmp_path / "var" / "ledger.db").exists()
+
+
+def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sources.toml").write_text(SOURCES.format(port=1))
+    monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+    assert "Known are: orders" in run(imap_command.app, "test", "--source", "nothing", code=1)
