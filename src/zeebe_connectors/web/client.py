@@ -5,6 +5,7 @@ Straight on aiohttp's session, because httpx's client layer costs more than the 
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -31,6 +32,7 @@ _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
+_SHORTEST_MASKED = 4
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
 
@@ -278,8 +280,31 @@ class Exchange:
         if response.status == 401:
             again = await scheme.challenged(request, signed, response, self)
             if again is not None:
-                return await self.send(again)
+                signed, response = again, await self.send(again)
+        return without_echo(response, request, signed)
+
+
+def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
+    """A refusal without the credentials that it repeats.
+
+    What goes wrong is shown to people, and signatures and fetched tokens are not among the secrets that the runtime
+    knows and masks.
+
+    Args:
+        response: Below 400 it stays as it is: the process asked for it.
+        request: Without credentials.
+        signed: With them, as it was sent.
+    """
+    if response.status < 400:
         return response
+    for name, value in signed.headers.items():
+        if value in request.headers.getall(name, ()):
+            continue
+        for told in (value, json.dumps(value)[1:-1], value.rpartition(" ")[2]):
+            if len(told) >= _SHORTEST_MASKED:
+                response.body = response.body.replace(told.encode(), b"***")
+                response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
+    return response
 
 
 def _location(response: HttpResponse) -> str | None:

@@ -58,6 +58,7 @@ class Mask:
 
 def _forms(value: str) -> set[str]:
     forms = {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}
+    forms.add(quote(value, safe="%:/?[]@!$&'()*+,;="))  # as it stands in a URL that the modeler wrote around it
     raw = value.encode()
     if len(raw) >= _SHORTEST_ENCODED:
         forms.update(_base64_pieces(raw))
