@@ -132,6 +132,16 @@ class SmtpServer:
     def port(self) -> int:
         return self._server.sockets[0].getsockname()[1]
 
+    async def until(self, reached: Callable[[], bool], *, seconds: float = 10) -> None:
+        """Waits for something that shows in what was recorded."""
+        async with asyncio.timeout(seconds):
+            while not reached():  # noqa: ASYNC110 - any record may be meant
+                await asyncio.sleep(0.001)
+
+    async def said(self, verb: str) -> None:
+        """Waits until a client has said this."""
+        await self.until(lambda: any(line.startswith(verb) for line in self.lines))
+
     async def hang_up(self) -> None:
         """Closes all sessions without a word."""
         for task in list(self._tasks):

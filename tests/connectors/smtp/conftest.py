@@ -6,8 +6,8 @@ import time
 
 import pytest
 import trustme
-from servers.smtp import SmtpServer
 
+from servers.smtp import SmtpServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.connectors.smtp.infosys import InfosysMail

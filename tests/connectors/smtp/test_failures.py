@@ -6,8 +6,8 @@ import ssl
 import time
 
 import pytest
-from servers.smtp import HANG_UP, SILENCE, SmtpServer
 
+from servers.smtp import HANG_UP, SILENCE, SmtpServer
 from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
 

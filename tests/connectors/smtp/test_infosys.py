@@ -4,8 +4,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
-from servers.smtp import SmtpServer
 
+from servers.smtp import SmtpServer
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.smtp.infosys import send
 from zeebe_connectors.testing import Complete, run

@@ -7,9 +7,9 @@ import traceback
 from urllib.parse import parse_qs
 
 import pytest
+
 from servers.http import HttpServer, Reply
 from servers.smtp import SmtpServer
-
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys

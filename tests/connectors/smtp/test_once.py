@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from servers.smtp import SmtpServer
 
+from servers.smtp import SmtpServer
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
 

@@ -4,8 +4,8 @@ import asyncio
 import threading
 
 import pytest
-from servers.smtp import SILENCE, SmtpServer
 
+from servers.smtp import SILENCE, SmtpServer
 from zeebe_connectors import TransientError
 from zeebe_connectors.connectors.smtp import client, delivery
 from zeebe_connectors.connectors.smtp.client import Envelope, Server, Sessions
@@ -30,8 +30,7 @@ async def test_who_waits_too_long_for_a_session_is_told(server):
     server.say("MAIL", SILENCE, times=1)
     sessions = Sessions(Server("127.0.0.1", server.port, "none"), most=1)
     first = asyncio.create_task(send(sessions))
-    while not any(line.startswith("MAIL") for line in server.lines):
-        await asyncio.sleep(0)
+    await server.said("MAIL")
     with pytest.raises(TransientError, match="busy") as caught:
         await send(sessions, seconds=0.2)
     assert caught.value.code == "SMTP_TIMEOUT"
@@ -46,9 +45,7 @@ async def test_idle_sessions_are_closed(server):
     """With QUIT, and the next mail opens a new one."""
     sessions = Sessions(Server("127.0.0.1", server.port, "none"), idle=0.05)
     await send(sessions)
-    async with asyncio.timeout(5):
-        while server.open:
-            await asyncio.sleep(0.01)
+    await server.until(lambda: not server.open)
     assert server.lines[-1] == "QUIT"
     await send(sessions)
     assert server.sessions == 2
@@ -60,21 +57,16 @@ async def test_the_end_closes_all(server):
     sessions = Sessions(Server("127.0.0.1", server.port, "none"))
     await send(sessions)
     await sessions.aclose()
-    async with asyncio.timeout(5):
-        while server.open:
-            await asyncio.sleep(0.01)
+    await server.until(lambda: not server.open)
     await send(sessions)
-    async with asyncio.timeout(5):
-        while server.open:
-            await asyncio.sleep(0.01)
+    await server.until(lambda: not server.open)
 
 
 async def test_a_cancelled_mail_leaves_no_half_session(smtp, server):
     """The runtime cancels when it stops; what was half said is not continued by another mail."""
     server.say("RCPT", SILENCE, times=1)
     task = asyncio.create_task(smtp(server))
-    while not any(line.startswith("RCPT") for line in server.lines):
-        await asyncio.sleep(0)
+    await server.said("RCPT")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await smtp(server, key=2)
