@@ -22,7 +22,7 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "var"))
 
     async def fill() -> None:
-        ledger = SqliteLedger(tmp_path / "var" / "ledger.db")
+        ledger = SqliteLedger(tmp_path / "var" / "ledger.sqlite")
         await ledger.record("p#mail", "box/1/1", "done", key=42)
         await ledger.quarantine("p#mail", "box/1/2", alias=None, reason="no key", title="Invoice", original=b"raw mail")
         await ledger.record("p#other", "box/1/3", "published")
@@ -106,7 +106,7 @@ async def test_a_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
         assert all(not mail.flags for mail in server.folders["INBOX"].messages)
         assert not server.seen("UID STORE")
         assert server.seen("EXAMINE")
-    assert not (tmp_path / "var" / "ledger.db").exists()
+    assert not (tmp_path / "var" / "ledger.sqlite").exists()
 
 
 def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):

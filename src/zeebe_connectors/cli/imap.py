@@ -15,11 +15,11 @@ import typer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram
+from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram, read_folder, read_sources
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.events import preview
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import configured_elements, ledger_file, source_input
+from zeebe_connectors.runtime.sources import ledger_file, source_input
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -56,9 +56,10 @@ def try_source(
 ) -> None:
     """List the mails that a source would hand over, with their variables, and whether each was; changes nothing."""
     environment = Environment.load(file=config)
+    settings = Settings.read(environment)
     try:
-        chosen = _chosen(environment, source, diagram)
-        rows = asyncio.run(_look(chosen, environment, hours))
+        chosen = _chosen(settings, source, diagram)
+        rows = asyncio.run(_look(chosen, environment, settings, hours))
     except (DiscoveryError, ConnectorError) as error:
         sys.stderr.write(f"zeebe-connectors: {error}\n")
         raise typer.Exit(1) from None
@@ -73,7 +74,7 @@ def try_source(
     typer.echo(f"{len(rows)} mails of the last {hours:g} hours fit. Nothing was started, marked or moved.")
 
 
-def _chosen(environment: Environment, name: str | None, diagram: Path | None) -> Source:
+def _chosen(settings: Settings, name: str | None, diagram: Path | None) -> Source:
     if diagram is not None:
         try:
             found = read_diagram(diagram.read_bytes())
@@ -81,7 +82,8 @@ def _chosen(environment: Environment, name: str | None, diagram: Path | None) ->
             raise DiscoveryError(f"{diagram}: {error.strerror}") from None
         elements = found.elements
     else:
-        elements = configured_elements(environment)[0]
+        elements = read_sources(settings.sources) if settings.sources else []
+        elements += read_folder(settings.diagrams).elements if settings.diagrams else []
     sources = [item for item in group(elements)[0] if item.type == TYPE]
     fitting = [item for item in sources if name is None or name in {item.name, *(e.id for e in item.elements)}]
     if len(fitting) == 1:
@@ -94,10 +96,9 @@ def _chosen(environment: Environment, name: str | None, diagram: Path | None) ->
 TYPE = "io.camunda:connector-email-inbound:1"
 
 
-async def _look(source: Source, environment: Environment, hours: float) -> list[Seen]:
+async def _look(source: Source, environment: Environment, settings: Settings, hours: float) -> list[Seen]:
     from zeebe_connectors.connectors.imap.connector import look, watch
 
-    settings = Settings.read(environment)
     secrets = SecretResolver(installed_providers(environment))
     given = await source_input(source, watch, secrets)
     ledger, kept = SqliteLedger(ledger_file(settings.data)), Kept()

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from zeebe_connectors import feel
-from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.runtime.discovery import (
     DEFAULT_TTL,
@@ -30,7 +29,6 @@ from zeebe_connectors.runtime.discovery import (
     Source,
     group,
     read_folder,
-    read_sources,
 )
 from zeebe_connectors.runtime.events import EventHandler
 from zeebe_connectors.runtime.gateway import Gateway
@@ -44,8 +42,6 @@ from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
-SOURCES_SETTING = "ZEEBE_CONNECTORS_SOURCES"
-DIAGRAMS_SETTING = "ZEEBE_CONNECTORS_DIAGRAMS"
 LEASE = 30.0
 """Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
 LOOK_EVERY = 5.0
@@ -73,24 +69,9 @@ class Inbounds:
     time_to_live: float = DEFAULT_TTL
 
 
-def configured_elements(environment: Environment) -> tuple[list[Element], Path | None]:
-    """The elements of the sources file, and the folder of diagrams; each where it is set.
-
-    Raises:
-        SettingsError: The file cannot be read, or the folder does not exist.
-    """
-    file, folder = environment.text(SOURCES_SETTING), environment.text(DIAGRAMS_SETTING)
-    if folder and not Path(folder).is_dir():
-        raise SettingsError(f"{DIAGRAMS_SETTING}: {folder} is no directory; name the one that holds the diagrams")
-    try:
-        return (read_sources(Path(file)) if file else []), (Path(folder) if folder else None)
-    except DiscoveryError as error:
-        raise SettingsError(f"{SOURCES_SETTING}: {error}") from None
-
-
 def ledger_file(data: Path) -> Path:
     """Where the ledger is, below the directory of what must survive a restart."""
-    return data / "ledger.db"
+    return data / "ledger.sqlite"
 
 
 async def source_input(source: Source, connector: Inbound, secrets: SecretResolver) -> Any:
@@ -301,16 +282,6 @@ class Sources:
         """What is wrong with elements that cannot be watched."""
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-
-    @classmethod
-    def configured(cls, environment: Environment, shared: Inbounds) -> Sources:
-        """The sources that the settings name: `ZEEBE_CONNECTORS_SOURCES`, a TOML file, and `ZEEBE_CONNECTORS_DIAGRAMS`.
-
-        Raises:
-            SettingsError: The file cannot be read, or the folder does not exist.
-        """
-        elements, folder = configured_elements(environment)
-        return cls(shared, elements=elements, folder=folder)
 
     def start(self) -> None:
         """Begins to watch; needs a running event loop."""

@@ -17,7 +17,7 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import Inbounds, Sources
+from zeebe_connectors.runtime.sources import Inbounds, Sources, ledger_file
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -69,7 +69,7 @@ class Runtime:
         if settings.diagrams is None and settings.sources is None:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.runs(n, c.type)}
-        self.ledger = SqliteLedger(settings.data / "ledger.sqlite")
+        self.ledger = SqliteLedger(ledger_file(settings.data))
         shared = Inbounds(
             registry=Registry(inbound.values()),
             gateway=self.gateway,
