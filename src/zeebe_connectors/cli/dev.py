@@ -15,6 +15,7 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.engine import EngineError, LocalMail, LocalZeebe
+from zeebe_connectors.engine.mail import MailPorts, mail_directory
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
@@ -33,7 +34,7 @@ async def develop(folder: Path, environment: Environment) -> int:
     try:
         async with AsyncExitStack() as stack:
             zeebe = await stack.enter_async_context(LocalZeebe())
-            mail = await stack.enter_async_context(LocalMail())
+            mail = await stack.enter_async_context(LocalMail(mail_directory(), ports=MailPorts.usual()))
             here = {
                 "ZEEBE_ADDRESS": zeebe.grpc_address,
                 "ZEEBE_INSECURE_CONNECTION": "true",
@@ -46,7 +47,9 @@ async def develop(folder: Path, environment: Environment) -> int:
             runtime.start()
             stack.push_async_callback(runtime.drain)
             console.print(f"Zeebe      {zeebe.grpc_address}")
-            console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, any user and password")
+            console.print(
+                f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, `zeebe-connectors engine mails` shows them"
+            )
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway, stop)
     except EngineError as error:

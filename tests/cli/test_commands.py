@@ -1,0 +1,141 @@
+"""The commands answer in words and exit codes, and never with a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zeebe_connectors import __version__
+
+COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
+
+
+def clean(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    ours = ("ZEEBE", "CAMUNDA", "CONNECTOR", "SECRET_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(ours)} | dict(extra or {})
+
+
+def told(
+    *arguments: str, folder: Path, given: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        cwd=folder,
+        env=clean(environment),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    """The first things that one types."""
+    assert told("--version", folder=tmp_path).stdout.strip() == __version__
+    for word in ("run", "dev", "demo", "list", "check", "try", "deploy", "engine", "template", "feel"):
+        assert word in told("--help", folder=tmp_path).stdout
+
+
+def test_the_list_names_every_connector(tmp_path: Path) -> None:
+    """For people and for programs."""
+    rows = json.loads(told("list", "--json", folder=tmp_path).stdout)
+    known = {row["name"]: row for row in rows}
+    assert known["rest"]["type"] == "io.camunda:http-json:1"
+    assert known["smtp"]["available"]
+    assert "io.camunda:http-json:1" in told("list", folder=tmp_path).stdout
+
+
+def test_a_connector_is_tried_without_an_engine(tmp_path: Path) -> None:
+    """A refused connection is an outcome like any other, with exit code 1."""
+    job = {"variables": {"url": "http://127.0.0.1:1/", "method": "GET"}, "headers": {"resultVariable": "r"}}
+    done = told("try", "rest", "-", folder=tmp_path, given=json.dumps(job))
+    outcome = json.loads(done.stdout)
+    assert (done.returncode, outcome["outcome"], outcome["code"]) == (1, "fail", "408")
+
+
+def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:
+    """What is wrong and what there is instead."""
+    unknown = told("try", "nosuch", "-", folder=tmp_path, given="{}")
+    assert unknown.returncode == 2
+    assert "known are" in unknown.stderr
+    assert "is not JSON" in told("try", "rest", "-", folder=tmp_path, given="{").stderr
+    wrong = told("check", folder=tmp_path, ZEEBE_CONNECTORS_LOG_FORMAT="xml")
+    assert wrong.returncode == 2
+    assert "ZEEBE_CONNECTORS_LOG_FORMAT" in wrong.stderr
+    assert "does not exist" in told("check", "-c", "none.toml", folder=tmp_path).stderr
+
+
+def test_check_says_what_would_run(tmp_path: Path) -> None:
+    """And fails when nothing would, or the cluster does not answer."""
+    fine = told("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="rest")
+    assert fine.returncode == 0, fine.stdout
+    assert "Connectors   rest\n" in fine.stdout
+    assert told("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="nosuch").returncode == 1
+    away = told("check", "--connect", folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_INSECURE_CONNECTION="true")
+    assert away.returncode == 1
+    assert "Connection   failed" in away.stdout
+
+
+def test_secrets_are_in_no_report(tmp_path: Path) -> None:
+    """Not those of tasks and not those of the cluster."""
+    canary = "CANARY-5eCr3t"
+    secrets = {"SECRET_X": canary, "ZEEBE_CLIENT_SECRET": canary, "ZEEBE_CLIENT_ID": "me"}
+    secrets["ZEEBE_AUTHORIZATION_SERVER_URL"] = "http://127.0.0.1:1/token"
+    done = told("check", "--connect", folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", **secrets)
+    assert canary not in done.stdout + done.stderr
+    job = {"url": "http://127.0.0.1:1/{{secrets.X}}", "authentication": {"type": "bearer", "token": "secrets.X"}}
+    tried = told("try", "rest", "-", folder=tmp_path, given=json.dumps(job), **secrets)
+    assert canary not in tried.stdout + tried.stderr
+
+
+async def start(folder: Path, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        COMMAND, "run", cwd=folder, env=clean(environment), stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def until(process: Any, text: str) -> str:
+    seen = ""
+    async with asyncio.timeout(30):
+        while text not in seen:
+            line = (await process.stderr.readline()).decode()
+            assert line, f"it ended before it said {text!r}:\n{seen}"
+            seen += line
+    return seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_runtime_although_the_cluster_is_away(tmp_path: Path, number: int) -> None:
+    """It waits for the cluster for ever, but for the operator at once."""
+    process = await start(
+        tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_INSECURE_CONNECTION="true", ZEEBE_CONNECTORS_PORT="0"
+    )
+    seen = await until(process, "Health and metrics")
+    assert "127.0.0.1:1" in seen
+    process.send_signal(number)
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
+
+
+async def test_a_taken_port_is_told_and_the_connectors_run(tmp_path: Path) -> None:
+    """Health can wait, jobs cannot."""
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    process = await start(tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_CONNECTORS_PORT=str(port))
+    assert "ZEEBE_CONNECTORS_PORT" in await until(process, "not served")
+    process.terminate()
+    async with asyncio.timeout(20):
+        await process.wait()
+    server.close()
