@@ -47,9 +47,7 @@ async def develop(folder: Path, environment: Environment) -> int:
             runtime.start()
             stack.push_async_callback(runtime.drain)
             console.print(f"Zeebe      {zeebe.grpc_address}")
-            console.print(
-                f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, `zeebe-connectors engine mails` shows them"
-            )
+            console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, see `engine mails`")
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway, stop)
     except EngineError as error:

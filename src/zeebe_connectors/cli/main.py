@@ -37,8 +37,6 @@ PARTS = {
     "feel": "zeebe_connectors.cli.feel",
     "imap": "zeebe_connectors.cli.imap",
     "ledger": "zeebe_connectors.cli.ledger",
-    "imap": "zeebe_connectors.cli.imap",
-    "ledger": "zeebe_connectors.cli.ledger",
     "soap": "zeebe_connectors.cli.soap",
     "template": "zeebe_connectors.cli.template",
 }
