@@ -214,7 +214,9 @@ class _Layout:
         kinds = [kind for kind in leaf_types(info.annotation) if kind is not type(None)]
         models = [kind for kind in kinds if is_model(kind)]
         discriminator = _discriminator(info.annotation, info)
-        if discriminator is not None and len(models) == len(kinds):
+        if inside.hidden:  # one line on the page is enough for what no form shows
+            self._add(_simple(name, info, hint, inside, kinds, required=False), inside)
+        elif discriminator is not None and len(models) == len(kinds):
             self._union(
                 models,
                 discriminator,
@@ -403,7 +405,7 @@ def _simple(name: str, info: FieldInfo, hint: Hint, place: _Place, kinds: Sequen
         feel=hint.feel or feel_of(kind),
         conditions=place.conditions,
         secret=is_secret,
-        secrets=is_secret or place.secrets,
+        secrets=is_secret or (place.secrets and kind not in {"choice", "fixed", "flag"}),
         hidden=place.hidden,
         several_lines=hint.text or (kind == "any" and hint.feel != "required"),
         language=hint.language,

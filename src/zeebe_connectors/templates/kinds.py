@@ -37,6 +37,8 @@ def kind_of(kinds: Sequence[Any]) -> tuple[Kind, str]:
     if kinds and all(choice_values(kind) for kind in kinds):
         listed = ", ".join(f"`{value}`" for value in values)
         return ("choice", f"one of {listed}") if len(values) > 1 else ("fixed", listed)
+    if kinds and all(is_model(kind) for kind in kinds) and len(kinds) > 1:
+        return "context", "context"
     words = " or ".join(dict.fromkeys(_type_name(kind) for kind in kinds)) if kinds else "any JSON value"
     return _control(kinds), words
 

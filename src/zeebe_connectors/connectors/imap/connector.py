@@ -176,7 +176,7 @@ class Watching(Model):
 class Mailbox(Model):
     """A mailbox to watch."""
 
-    authentication: Annotated[Login, Hint(group="authentication")]
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]
     """What to watch."""
@@ -198,7 +198,6 @@ class Mailbox(Model):
         "MAIL_TOO_LARGE": "The mail is larger than allowed; it is in quarantine.",
     },
     keywords=["mail", "email", "inbox", "imap"],
-    template=False,  # the official templates fit
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
