@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, SqliteLedger
+from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, SqliteLedger, owner_name
 
 
 class Clock:
@@ -96,6 +96,27 @@ async def test_one_owner_holds_a_source_until_the_lease_ends_or_is_given_back(le
     assert not await ledger.hold("s", "me", 60)
     await ledger.release("s", "other")
     assert await ledger.hold("s", "me", 60)
+
+
+async def test_the_lease_of_a_process_that_was_killed_is_not_waited_for(tmp_path):
+    """A restart after SIGKILL goes on at once; a lease of another machine or container runs its time."""
+    mine, theirs = owner_name(), owner_name()
+    dead = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await dead.wait()
+    host, space, _, rest = mine.split("|")
+    ledger = SqliteLedger(tmp_path / "l.db")
+    assert await ledger.hold("s", theirs, 600)
+    assert not await ledger.hold("s", mine, 600)
+    for source, other, free in (
+        ("killed", f"{host}|{space}|{dead.pid}|{rest}", True),
+        ("restarted", f"{host}|{space}|{os.getpid()}|other", True),
+        ("alive", f"{host}|{space}|{os.getppid()}|{rest}", False),
+        ("elsewhere", f"other-host|{space}|{dead.pid}|{rest}", False),
+        ("container", f"{host}|pid:[1]|{dead.pid}|{rest}", False),
+    ):
+        assert await ledger.hold(source, other, 600)
+        assert await ledger.hold(source, mine, 600) is free
+    await ledger.aclose()
 
 
 async def test_whoever_lost_the_lease_cannot_intend(ledger, clock):

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -151,6 +154,36 @@ _COLUMNS = (
 ResultT = TypeVar("ResultT")
 
 
+_OWN: set[str] = set()
+
+
+def owner_name() -> str:
+    """A name for this runtime in leases; it tells others on this machine when the process is gone."""
+    name = f"{socket.gethostname()}|{_process_space()}|{os.getpid()}|{uuid.uuid4().hex[:8]}"
+    _OWN.add(name)
+    return name
+
+
+def is_gone(owner: str) -> bool:
+    """Whether an owner's process is certainly gone: then its lease need not be waited for."""
+    host, _, rest = owner.partition("|")
+    space, _, rest = rest.partition("|")
+    pid = rest.partition("|")[0]
+    if host != socket.gethostname() or not space or space != _process_space() or not pid.isdigit():
+        return False
+    if int(pid) == os.getpid():
+        return owner not in _OWN
+    return not Path(f"/proc/{pid}").exists()
+
+
+def _process_space() -> str:
+    """The space in which process ids count, or empty where the system does not tell: containers have their own."""
+    try:
+        return Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return ""
+
+
 class SqliteLedger:
     """The ledger in one SQLite file, for runtimes on one machine.
 
@@ -160,10 +193,14 @@ class SqliteLedger:
     Args:
         file: Made with its directory when it does not exist.
         clock: Seconds since 1970; leases and retention go by it.
+        gone: Whether an owner needs its lease no longer.
     """
 
-    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, file: Path, *, clock: Callable[[], float] = time.time, gone: Callable[[str], bool] = is_gone
+    ) -> None:
         self.file = file
+        self._gone = gone
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
@@ -212,6 +249,9 @@ class SqliteLedger:
         """See `Ledger.hold`."""
 
         def work(db: sqlite3.Connection, now: float) -> bool:
+            held = db.execute("SELECT owner FROM leases WHERE source = ?", (source,)).fetchone()
+            if held is not None and held[0] != owner and self._gone(held[0]):
+                db.execute("DELETE FROM leases WHERE source = ?", (source,))
             db.execute(
                 "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (source) DO UPDATE "
                 "SET owner = excluded.owner, until = excluded.until WHERE owner = excluded.owner OR until <= ?",

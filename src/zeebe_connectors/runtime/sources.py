@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
-import socket
 import time
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +29,7 @@ from zeebe_connectors.runtime.discovery import (
 )
 from zeebe_connectors.runtime.events import EventHandler
 from zeebe_connectors.runtime.gateway import Gateway
-from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder
+from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
@@ -63,7 +60,7 @@ class Inbounds:
     kept: Kept
     documents: Documents
     files: AllowedFiles
-    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
+    owner: str = field(default_factory=owner_name)
     """Who we are in the ledger's leases."""
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
