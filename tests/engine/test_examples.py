@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
+import smtplib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,31 +73,39 @@ def _soap(seen: Seen) -> Reply:
     )
 
 
-@pytest.fixture
-async def world(zeebe, tmp_path):
+def _runtime(zeebe, directory: Path, **settings: str) -> Runtime:
     environment = Environment(
         (
             "environment",
             {
                 "ZEEBE_ADDRESS": zeebe.grpc_address,
                 "ZEEBE_INSECURE_CONNECTION": "true",
-                "ZEEBE_CONNECTORS_DATA": str(tmp_path),
+                "ZEEBE_CONNECTORS_DATA": str(directory),
                 **SECRETS,
+                **settings,
             },
         )
     )
-    settings = Settings.read(environment)
-    gateway = ZeebeGateway(settings.cluster)
-    runtime = Runtime(settings, Registry.installed(), gateway, environment=environment)
+    read = Settings.read(environment)
+    return Runtime(read, Registry.installed(), ZeebeGateway(read.cluster), environment=environment)
+
+
+@pytest.fixture
+async def world(zeebe, tmp_path):
+    runtime = _runtime(zeebe, tmp_path)
     async with HttpServer() as http, SmtpServer() as smtp:
         for number in ("4711", "4712"):
             http.answer(f"/shop/{number}", _order)
         http.answer("/orders/1", lambda seen: Reply.json({"id": "1", "seen": f"{seen.method} {seen.target}"}))
         http.answer("/private/orders", _private)
         http.answer("/soap", _soap)
+        http.answer(
+            "/graphql",
+            lambda seen: Reply.json({"data": {"order": {"id": seen.json["variables"]["id"], "total": 42.5}}}),
+        )
         runtime.start()
         try:
-            yield World(gateway, http, smtp)
+            yield World(runtime.gateway, http, smtp)
         finally:
             await runtime.drain()
 
@@ -143,16 +153,51 @@ async def _demo(world: World, diagram: bytes) -> None:
     assert "token-1" not in json.dumps(result)
 
 
-EXPECTED = {"demo": _demo, "rest": _rest, "smtp": _smtp, "soap": _soap_example}
+async def _graphql(world: World, diagram: bytes) -> None:
+    result = await world.run(diagram, {"graphqlUrl": world.http.url("/graphql"), "orderId": "9"})
+    assert result["order"] == {"id": "9", "total": 42.5}
+
+
+EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "soap": _soap_example}
+
+
+WATCHING = {"imap"}
+"""Examples that begin with an event from outside; each has a test of its own below."""
 
 
 def test_every_example_is_run():
-    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == set(EXPECTED)
+    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == {*EXPECTED, *WATCHING}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_an_example_does_what_it_says(name, world):
     await EXPECTED[name](world, (EXAMPLES / f"{name}.bpmn").read_bytes())
+
+
+async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path):
+    diagrams = tmp_path / "diagrams"
+    diagrams.mkdir()
+    text = (EXAMPLES / "imap.bpmn").read_text(encoding="utf-8")
+    here = text.replace('value="3143"', f'value="{mail.imap_port}"').replace("=3025", f"={mail.smtp_port}")
+    (diagrams / "imap.bpmn").write_text(here, encoding="utf-8")
+    runtime = _runtime(zeebe, tmp_path, ZEEBE_CONNECTORS_DIAGRAMS=str(diagrams), SECRET_MAILBOX_PASSWORD="any")
+    await runtime.gateway.deploy({"imap.bpmn": here.encode()})
+    runtime.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", mail.smtp_port, timeout=20) as client:
+            for number in (1, 2):
+                client.sendmail(
+                    "asking@example.test",
+                    ["orders@example.test"],
+                    f"From: asking@example.test\r\nTo: orders@example.test\r\nSubject: Order {number}\r\n\r\nPlease.",
+                )
+        async with asyncio.timeout(90):
+            while len(await mail.messages("asking@example.test")) < 2:  # noqa: ASYNC110 - a mailbox can only be asked
+                await asyncio.sleep(0.2)
+    finally:
+        await runtime.drain()
+    answers = await mail.messages("asking@example.test")
+    assert sorted(answer["Subject"] for answer in answers) == ["Re: Order 1", "Re: Order 2"]
 
 
 RUN = [case for case in tool.cases() if "run" in case]
