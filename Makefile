@@ -42,6 +42,9 @@ generate: install ## Write the element templates, the connectors' pages and the 
 bench: install ## Measure beside bare workers: jobs, mails, expressions
 	$(BIN)/python benchmarks/run.py
 
+chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
+	$(BIN)/python -m tests.engine.inbound_chaos
+
 feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
 	$(BIN)/python -m tests.feel.oracle.fuzz
 
