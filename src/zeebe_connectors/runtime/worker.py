@@ -161,7 +161,7 @@ class _Untold:
     """Outcomes by job key that wait for their job to be offered again; bounded in number, size and age."""
 
     def __init__(self, *, most: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
-        self._kept: OrderedDict[int, tuple[Outcome, int, float]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
         self._most = most
         self._room = size
         self._age = age
@@ -171,7 +171,8 @@ class _Untold:
 
     def keep(self, job: Job, outcome: Outcome) -> None:
         self._forget(job.key)
-        self._kept[job.key] = (outcome, job.retries, time.monotonic() + self._age)
+        # Without the variables, which may be large and are not asked for again.
+        self._kept[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
         self._room -= len(outcome.payload)
         while self._kept and (len(self._kept) > self._most or self._room < 0):
             oldest = next(iter(self._kept))
@@ -181,13 +182,17 @@ class _Untold:
     def pop(self, job: Job) -> Outcome | None:
         if not self._kept:
             return None
-        outcome, retries, expires = self._kept.get(job.key, (None, 0, 0.0))
+        kept = self._kept.get(job.key)
         self._forget(job.key)
-        if outcome is None or expires < time.monotonic():
+        if kept is None:
+            return None
+        outcome, before, expires = kept
+        # A killed engine may forget what it did last, and give the same key to another job.
+        if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
             return None
         # With other retries than before, somebody failed or repaired the job meanwhile: our failure is history then.
         # A completion or a BPMN error still stands, for the effect has happened.
-        return None if isinstance(outcome, Fail) and retries != job.retries else outcome
+        return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
 
     def _forget(self, key: int) -> None:
         if (old := self._kept.pop(key, None)) is not None:
@@ -601,7 +606,7 @@ class Worker:
                     return None
                 if backoff.worth_a_line:
                     logger.log(
-                        logging.WARNING if backoff.attempts > 4 else logging.DEBUG,
+                        logging.WARNING if backoff.attempts >= 16 else logging.DEBUG,
                         "job %d: answer %d did not arrive (%s), again in %.1f s",
                         key,
                         backoff.attempts,
