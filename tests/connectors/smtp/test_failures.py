@@ -259,6 +259,18 @@ async def test_what_is_no_smtp_server_is_told(smtp, greeting):
         await smtp.error("127.0.0.1", "SMTP_UNREACHABLE", port=port)
 
 
+async def test_the_operator_can_restrict_hosts(smtp, server, monkeypatch):
+    """Also a name that leads where an address may not; what is allowed goes on."""
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    error = await smtp.error("localhost", "HOST_FORBIDDEN", port=server.port)
+    assert isinstance(error, InputError)
+    assert server.sessions == 0
+    await smtp.kept.aclose()
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_UNSAFEALLOWLOOPBACK", "true")
+    await smtp("localhost", port=server.port)
+    assert len(server.mails) == 1
+
+
 # --- TLS
 
 

@@ -27,6 +27,8 @@ Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
 TokenSource = Callable[[bool], Awaitable[str]]
 """Gives an access token; called with true when the last one was refused and must not come from a cache."""
+Resolver = Callable[[str], Awaitable[Sequence[str]]]
+"""Gives the addresses of a host, if the operator allows all of them."""
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
 SESSIONS = 8
@@ -287,13 +289,20 @@ class Session:
 
     @classmethod
     async def open(
-        cls, server: Server, *, deadline: float, patience: float, token: TokenSource | None = None
+        cls,
+        server: Server,
+        *,
+        deadline: float,
+        patience: float,
+        token: TokenSource | None = None,
+        resolver: Resolver | None = None,
     ) -> Session:
         """Connects, secures and signs in.
 
         Args:
             server: Whom to reach.
             token: Gives access tokens, for XOAUTH2.
+            resolver: Gives the addresses to connect to; None leaves it to the system.
             deadline: Loop time at which the whole must be over.
             patience: Seconds that one answer may take.
 
@@ -305,7 +314,7 @@ class Session:
         try:
             clock = _Clock(deadline, patience)
             async with clock.limit:
-                await session._open(clock, token)
+                await session._open(clock, token, resolver)
         except (OSError, UnicodeError) as error:
             session._wire.abort()
             raise _opening_failed(server, session._stage, error, patience) from error
@@ -314,17 +323,18 @@ class Session:
             raise
         return session
 
-    async def _open(self, clock: _Clock, token: TokenSource | None) -> None:
-        server, wire = self._server, self._wire
+    async def _open(self, clock: _Clock, token: TokenSource | None, resolver: Resolver | None) -> None:
+        server = self._server
         context = None if server.security == "none" else await asyncio.to_thread(_tls_context, server.trusted)
-        loop = asyncio.get_running_loop()
-        if server.security == "tls":
-            await loop.create_connection(
-                lambda: wire, server.host, server.port, ssl=context, server_hostname=server.host
-            )
-            wire.secured = True
-        else:
-            await loop.create_connection(lambda: wire, server.host, server.port)
+        addresses = [server.host] if resolver is None else await resolver(server.host)
+        for number, address in enumerate(addresses, 1):
+            try:
+                await self._connect(address, context if server.security == "tls" else None)
+                break
+            except OSError as error:
+                if isinstance(error, ssl.SSLError) or number == len(addresses):
+                    raise
+        wire = self._wire
         clock.next()
         self._stage = "the greeting"
         greeting = await wire.reply()
@@ -343,6 +353,13 @@ class Session:
             clock.next()
             self._stage = "AUTH"
             await self._sign_in(server.login, clock, token)
+
+    async def _connect(self, address: str, context: ssl.SSLContext | None) -> None:
+        self._wire = wire = _Wire()
+        loop = asyncio.get_running_loop()
+        name = self._server.host if context is not None else None
+        await loop.create_connection(lambda: wire, address, self._server.port, ssl=context, server_hostname=name)
+        wire.secured = context is not None
 
     async def _command(self, line: str) -> Reply:
         self._wire.write(f"{line}\r\n".encode())
@@ -652,10 +669,14 @@ class Sessions:
         server: Whom to reach.
         most: Sessions at a time.
         idle: Seconds after which an unused session is closed.
+        resolver: Gives the addresses to connect to; None leaves it to the system.
     """
 
-    def __init__(self, server: Server, *, most: int = SESSIONS, idle: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, server: Server, *, most: int = SESSIONS, idle: float = IDLE_SECONDS, resolver: Resolver | None = None
+    ) -> None:
         self._server = server
+        self._resolver = resolver
         self._turns = asyncio.Semaphore(most)
         self._idle_seconds = idle
         self._idle: deque[Session] = deque()
@@ -698,7 +719,9 @@ class Sessions:
 
         async def attempt(session: Session | None) -> Receipt:
             if session is None:
-                session = await Session.open(self._server, deadline=deadline, patience=patience, token=token)
+                session = await Session.open(
+                    self._server, deadline=deadline, patience=patience, token=token, resolver=self._resolver
+                )
             try:
                 return await session.send(envelope, message, deadline=deadline, patience=patience)
             finally:

@@ -19,6 +19,7 @@ from zeebe_connectors.mail.access import ClientCredentialsLogin, RefreshTokenLog
 ERRORS = {
     "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
     "when the name server said that the failure is temporary.",
+    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
     "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
     "Tried again.",
     "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -66,12 +68,32 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
         returns=delivery.returns,
         envelope_id=message.message_id.strip("<>"),
     )
-    server = delivery.server
-    sessions = await context.kept.get(("smtp", server), lambda: Sessions(server))
+
+    async def opened() -> Sessions:
+        return await _sessions(delivery.server, context)
+
+    sessions: Sessions = await context.kept.get(("smtp", delivery.server), opened)
     receipt = await sessions.send(
         envelope, pieces, seconds=context.seconds_left(), patience=delivery.timeout, token=delivery.token
     )
     return Delivered(receipt, message.message_id)
+
+
+async def _sessions(server: Server, context: Context) -> Sessions:
+    """The sessions with one server; where the operator restricts hosts, only to addresses that are allowed."""
+    from zeebe_connectors.web import NetworkRules  # noqa: PLC0415 - once for each server
+
+    rules = await context.kept.get("web.rules", NetworkRules.from_environment)
+    if not rules.hosts.enabled:
+        return Sessions(server)
+
+    async def allowed(host: str) -> list[str]:
+        found = await asyncio.get_running_loop().getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
+        addresses = [str(item[4][0]) for item in found]
+        rules.check_addresses((ipaddress.ip_address(one.partition("%")[0]) for one in addresses), name="host")
+        return addresses  # and to these the connection goes, so that a second look-up cannot change them
+
+    return Sessions(server, resolver=allowed)
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:
