@@ -41,6 +41,7 @@ generate: install ## Write the element templates, the connectors' pages and the 
 
 bench: install ## Measure beside bare workers: jobs, mails, expressions
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/smtp.py
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.engine.inbound_chaos

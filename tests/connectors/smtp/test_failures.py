@@ -172,6 +172,11 @@ async def test_the_message_id_belongs_to_the_mail(smtp, server):
     assert one.message_id.endswith("@example.com>")
 
 
+async def test_what_is_tried_without_an_engine_is_a_new_mail_each_time(smtp, server):
+    """Else receivers would drop the second try."""
+    assert (await smtp(server, key=-1)).message_id != (await smtp(server, key=-1)).message_id
+
+
 async def test_a_kept_session_that_the_server_closed_is_replaced(smtp, server):
     """Servers drop idle clients, with or without a word."""
     await smtp(server)

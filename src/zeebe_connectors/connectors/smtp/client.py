@@ -839,7 +839,7 @@ def _is_size(reply: Reply) -> bool:
 
 
 def _variables(reply: Reply) -> dict[str, object]:
-    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": reply.text}
+    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": reply.text[:1000]}
 
 
 def _by_code(reply: Reply, code: str, message: str) -> ConnectorError:

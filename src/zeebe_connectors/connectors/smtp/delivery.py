@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,12 +100,14 @@ async def _sessions(server: Server, context: Context) -> Sessions:
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:
     """A Message-ID that is the same whenever this job sends this mail, and differs for any other mail.
 
-    The content takes part because keys repeat: in another cluster, and in a local engine that was set up anew.
+    The content takes part because keys repeat: in another cluster, and in a local engine that was set up anew. What is
+    tried without an engine has no key and is a new mail each time.
     """
-    digest = hashlib.blake2b(digest_size=12, key=context.key.encode()[:64])
+    key = context.key if context.job.element_instance_key else secrets.token_hex(8)
+    digest = hashlib.blake2b(digest_size=12, key=key.encode()[:64])
     told = [context.job.bpmn_process_id, message.sender.address, *recipients, message.subject]
     told += [message.text or "", message.html or "", *(part.name for part in message.attachments)]
     for text in told:
         digest.update(text[:65536].encode("utf-8", "replace") + b"\0")
     domain = message.sender.address.rpartition("@")[2]
-    return f"<{context.key}.{digest.hexdigest()}@{domain.strip('[]').replace(':', '-')}>"
+    return f"<{key}.{digest.hexdigest()}@{domain.strip('[]').replace(':', '-')}>"
