@@ -127,7 +127,7 @@ def _check_origin(root: str, address: str, asked_by: str, hosts: Sequence[str]) 
     raise wsdl_error(
         asked_by,
         f"imports {shown(address)}, which is not on the WSDL's own host. If it may be read, name {there.hostname} in "
-        "body.external (further hosts)",
+        "body.external (further hosts; --host of the command)",
     )
 
 

@@ -339,8 +339,8 @@ class Message(Model):
     """Further HTTP headers."""
     client_tls: Annotated[ClientTls, Hint(group="http", secrets=True)] = ClientTls()
     """Client certificate as PEM, and whom to trust."""
-    client_keystore: Annotated[Keystore | None, Hint(group="http", hidden=True, secrets=True)] = None
-    """Client certificate as PKCS#12 or JKS."""
+    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True)] = None
+    """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
     soap_version: Annotated[SoapVersion, Hint(group="soap-message")] = SoapVersion()
     """Version and action."""
     header: Annotated[
@@ -389,6 +389,12 @@ class Message(Model):
     soap_compatibility: Annotated[Literal["standard", "camunda"], Hint(hidden=True, group="timeout")] = "standard"
     """`camunda` repeats what is odd in Camunda's connector: values are not escaped, null is the text `null`, of several
     body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default."""
+
+    @field_validator("client_keystore", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: Any) -> Any:
+        """Forms send every field of a keystore that nobody filled in."""
+        return None if isinstance(value, dict) and not any(value.values()) else value
 
     @field_validator("service_url")
     @classmethod

@@ -196,7 +196,7 @@ class Writer:
         Raises:
             InputError: `SOAP_INPUT_INVALID`; the message names the value by its path, and what is expected.
         """
-        if value is None:
+        if value is None or (value == "" and item.least == 0 and _needs_text(item.type)):
             self._absent(item, parent, path, given=False)
             return
         values = value if isinstance(value, list) and not _is_list(item.type) else [value]
@@ -420,6 +420,13 @@ class Writer:
         return text
 
 
+def _needs_text(kind: Type) -> bool:
+    """Whether an empty text, which is what forms send for an empty field, can be no value of this type."""
+    return isinstance(kind, Complex) or (
+        isinstance(kind, Simple) and (bool(kind.choices) or lexical(kind.base, "") is None)
+    )
+
+
 def _is_list(kind: Type) -> bool:
     return (isinstance(kind, Simple) and kind.items is not None) or (
         isinstance(kind, Complex) and kind.items is not None
@@ -536,12 +543,14 @@ class Reader:
             return self._scalar(kind, element.text or "")
         if isinstance(kind, Anything):
             return self._anything(element)
-        told = element.get(_TYPE)
-        if told is not None:
-            kind = kind.derived.get(told.rpartition(":")[2], kind)
+        result: dict[str, Any] = {}
+        told = (element.get(_TYPE) or "").rpartition(":")[2]
+        if told in kind.derived:
+            if len(kind.derived) > 1:
+                result["@type"] = told
+            kind = kind.derived[told]
         if kind.items is not None:
             return [self.value(kind.items, child) for child in element]
-        result: dict[str, Any] = {}
         for name, text in element.attrib.items():
             if not name.startswith((f"{{{XSI}}}", f"{{{ENCODING}}}")):
                 local = name.rpartition("}")[2]
@@ -550,8 +559,6 @@ class Reader:
         if kind.text is not None:
             result["$content"] = self._scalar(kind.text, element.text or "")
             return result
-        if told is not None and kind.derived and len(kind.derived) > 1:
-            result["@type"] = told.rpartition(":")[2]
         self._children(kind, element, result)
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,7 @@ def load(documents: Documents) -> Wsdl:
     skipped = _without_other_bindings(documents)
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is told as a reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
         return _Compiler(documents, document).wsdl(skipped)
@@ -245,6 +247,7 @@ class _Compiler:
         self._types: dict[int, schema.Type] = {}
         self._kept: list[Any] = []  # so that no id is used twice
         self._location = documents.location
+        self._roots = list(documents.roots.values())
         self._encoded = self._encoded_operations(documents)
         self._global = {str(kind.qname): kind for kind in document.types.types if kind.qname is not None}
 
@@ -258,10 +261,27 @@ class _Compiler:
                     except _UnusableError as error:
                         skipped.append(f"operation {found.name} of port {port.name}: {error}")
         self._derive()
+        skipped += self._unresolved()
         if not operations:
             reason = "; ".join(skipped) or "it has no service with a SOAP port"
             raise wsdl_error(self._location, f"holds no operation that can be called: {reason}")
         return Wsdl(tuple(operations), tuple(skipped))
+
+    def _unresolved(self) -> list[str]:
+        """Messages that refer to what no schema defines: zeep leaves out their operations without a word."""
+        found = []
+        for root in self._roots:
+            for part in root.iter(f"{{{WSDL}}}part"):
+                told = part.get("element") or part.get("type") or ""
+                prefix, _, local = told.rpartition(":")
+                tag = f"{{{part.nsmap.get(prefix or None) or ''}}}{local}"
+                look = self._document.types.get_element if part.get("element") else self._document.types.get_type
+                try:
+                    look(tag)
+                except zeep.exceptions.Error:
+                    owner = part.getparent().get("name")
+                    found.append(f"message {owner} refers to {told}, which no schema defines; is an import missing?")
+        return found
 
     def _operation(self, service: str, port: Any, found: Any) -> Operation:
         if not isinstance(port.binding, (Soap11Binding, Soap12Binding)):

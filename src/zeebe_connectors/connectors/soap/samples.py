@@ -1,0 +1,100 @@
+"""A type goes in, a sample value that fits it comes out: for forms, for trying an operation, and for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeebe_connectors.connectors.soap.schema import INTEGERS, Anything, Complex, Field, Group, Simple, Type, Wildcard
+
+_DEEPEST = 6
+_UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
+"""What must be told apart within a document: no sample fits twice."""
+_SAMPLES: dict[str, Any] = {
+    "boolean": True,
+    "decimal": 12.5,
+    "float": 1.5,
+    "double": 1.5,
+    "date": "2025-12-31",
+    "dateTime": "2025-12-31T12:00:00Z",
+    "time": "12:00:00",
+    "gYear": "2025",
+    "gYearMonth": "2025-12",
+    "gMonthDay": "--12-31",
+    "gDay": "---31",
+    "gMonth": "--12",
+    "duration": "P1D",
+    "base64Binary": "aGVsbG8=",
+    "hexBinary": "CAFE",
+    "anyURI": "https://example.com/",
+    "language": "en",
+    "NMTOKENS": "text",
+    "QName": "text",
+}
+
+
+def sample(  # noqa: C901 - one case per kind of type
+    kind: Type, *, all_fields: bool = True, depth: int = 0
+) -> Any:
+    """A value of a type.
+
+    Args:
+        kind: The type.
+        all_fields: With optional elements too, as long as they are not nested too deeply.
+        depth: How deep it stands already.
+    """
+    if isinstance(kind, Simple):
+        if kind.items is not None:
+            return [sample(kind.items)]
+        if kind.choices:
+            return kind.choices[0]
+        if kind.base in INTEGERS:
+            least, most = INTEGERS[kind.base]
+            return -1 if most is not None and most < 0 else max(1, least or 0) if most is None or most > 0 else 0
+        return _SAMPLES.get(kind.base, "text")
+    if isinstance(kind, Anything):
+        return "text"
+    if kind.items is not None:
+        return [sample(kind.items, all_fields=all_fields, depth=depth + 1)]
+    result: dict[str, Any] = {}
+    if kind.abstract:
+        name, kind = next(
+            ((name, other) for name, other in kind.derived.items() if not other.abstract), (kind.name, kind)
+        )
+        result["@type"] = name
+    for attribute in kind.attributes:
+        if attribute.required or (all_fields and attribute.type.base not in _UNIQUE):
+            result[f"@{attribute.name}"] = sample(attribute.type)
+    if kind.text is not None:
+        result["$content"] = sample(kind.text)
+    if kind.content is not None:
+        _group(kind.content, result, all_fields=all_fields and depth < _DEEPEST, depth=depth, several=False)
+    return result
+
+
+def sample_field(item: Field, *, all_fields: bool = True, depth: int = 0) -> Any:
+    """A value of an element: a list when it repeats."""
+    value = sample(item.type, all_fields=all_fields, depth=depth + 1)
+    if item.repeated:
+        return [value] * max(1, item.least)
+    return value
+
+
+def _group(group: Group, result: dict[str, Any], *, all_fields: bool, depth: int, several: bool) -> None:
+    several = several or group.most is None or group.most > 1
+    if group.least == 0 and not all_fields:
+        return
+    for item in group.items:
+        if isinstance(item, Wildcard):
+            continue
+        if isinstance(item, Group):
+            _group(item, result, all_fields=all_fields, depth=depth, several=several)
+        elif item.name not in result and (item.least > 0 or (all_fields and not _recurs(item.type, depth))):
+            value = sample_field(item, all_fields=all_fields, depth=depth)
+            result[item.name] = [value] if several and not item.repeated else value
+        if group.kind == "choice":
+            return
+
+
+def _recurs(kind: Type, depth: int) -> bool:
+    """Whether an optional element would bring its own type in again."""
+    return isinstance(kind, Complex) and depth > 1 and any(item.type is kind for item in kind.fields.values())
