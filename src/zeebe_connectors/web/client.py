@@ -5,6 +5,8 @@ Straight on aiohttp's session, because httpx's client layer costs more than the 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
+_CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -51,6 +54,9 @@ class HttpClient:
         self.rules = rules
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @classmethod
     async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
@@ -123,6 +129,8 @@ class HttpClient:
             request = _with_user(request, parts)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
+        self._running += 1
+        self._idle.clear()
         try:
             response = await session.request(
                 request.method,
@@ -141,12 +149,19 @@ class HttpClient:
         finally:
             if response is not None and not response.closed:
                 response.close()
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
         return HttpResponse(response.status, response.reason or "", _header_list(response), body, request.url)
 
     async def aclose(self) -> None:
-        """Closes all connections."""
-        if self._session is not None:
-            await self._session.close()
+        """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self._idle.wait()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
 
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:

@@ -169,12 +169,12 @@ async def request(given: Request, context: Context) -> Response:
     helps and no template can tell:
 
     - The connection timeout limits connecting (name, TCP and TLS); there it limits the wait for a free connection.
-    - No request is repeated by the client itself; there a 429 or 503 is, whatever the method.
+    - A 429 or 503 is not repeated by the client itself; there it is, whatever the method, and then again by the engine.
     - The response format JSON takes an empty body, as a 204 has it, as null; there it fails.
     - An error's body that is a JSON list arrives as a list; there it is null.
     - Documents become base64 wherever they stand in a JSON body, and a document may be the whole body.
     - A scheme's credentials replace a header of the same name; there both are sent.
-    - With redirects, credentials go to the first host only.
+    - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - The message begins with the reason phrase, and then names method, host and status.
     - `error.variables.reason` tells apart what has the code 408, 500 or SSL_HANDSHAKE_FAILED.
     - Methods HEAD and OPTIONS, the schemes Digest and OAuth 1.0a, and the response format Automatic are additions.

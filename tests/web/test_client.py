@@ -1,0 +1,104 @@
+"""The shared client: who may use it, and what happens when it goes."""
+
+import asyncio
+import time
+
+import pytest
+
+from servers.http import HttpServer, Reply
+from zeebe_connectors import Secret
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web import ClientTls, Exchange, HttpClient, HttpRequest
+
+
+class Call:
+    """A piece of work with ten seconds."""
+
+    def __init__(self, kept):
+        self.kept, self.deadline = kept, time.monotonic() + 10
+
+    def seconds_left(self):
+        return max(0.0, self.deadline - time.monotonic())
+
+
+@pytest.fixture
+async def server():
+    async with HttpServer() as running:
+        running.answer("*", Reply(200, b"fine"))
+        yield running
+
+
+async def test_one_client_for_the_same_settings():
+    """Jobs with the same TLS settings share a client, those with others have their own."""
+    kept = Kept()
+    one = ClientTls(client_certificate="a", client_private_key=Secret("b"))
+    same = ClientTls(client_certificate="a", client_private_key=Secret("b"))
+    other = ClientTls(client_certificate="a", client_private_key=Secret("c"))
+    clients = [await HttpClient.kept(kept, tls) for tls in (one, same, other, ClientTls(), ClientTls())]
+    assert clients[0] is clients[1]
+    assert clients[3] is clients[4]
+    assert len({id(client) for client in clients}) == 3
+    await kept.aclose()
+
+
+async def test_client_pushed_out_while_in_use(server):
+    """A client that others push out of the kept ones lets its running request end first."""
+    kept = Kept(most=3)
+    arrived, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(seen):
+        arrived.set()
+        await answered.wait()
+        return Reply(200, b"late but whole")
+
+    server.answer("/slow", slow)
+    running = asyncio.create_task(Exchange(Call(kept)).call(HttpRequest("GET", server.url("/slow"))))
+    await arrived.wait()
+    for number in range(5):
+        await kept.get(f"other {number}", object)
+    await asyncio.sleep(0.05)
+    answered.set()
+    assert (await running).body == b"late but whole"
+    await kept.aclose()
+
+
+async def test_requests_in_parallel(server):
+    """A hundred requests at once have their own answers, and leave connections for later ones."""
+    server.answer("*", lambda seen: Reply(200, seen.target.encode()))
+    call = Call(Kept())
+    requests = [HttpRequest("GET", server.url(f"/{number}")) for number in range(100)]
+    responses = await asyncio.gather(*(Exchange(call).call(request) for request in requests))
+    assert [response.body for response in responses] == [f"/{number}".encode() for number in range(100)]
+    before = server.connections
+    await Exchange(call).call(requests[0])
+    assert server.connections == before
+    await call.kept.aclose()
+
+
+async def test_connection_that_the_server_closed(server):
+    """A kept connection that the server closed meanwhile is replaced without a failure."""
+    server.answer("*", Reply(200, b"", [("Connection", "close")]))
+    call = Call(Kept())
+    for _ in range(3):
+        assert (await Exchange(call).call(HttpRequest("POST", server.url("/"), body=b"x"))).status == 200
+    assert server.connections == 3
+    await call.kept.aclose()
+
+
+async def test_cancelled_request(server):
+    """A request that is cancelled leaves the client usable, and its connection is not used again."""
+    arrived = asyncio.Event()
+
+    async def hang(seen, reader, writer):
+        arrived.set()
+        await reader.read()
+
+    server.script("/hang", hang)
+    call = Call(Kept())
+    running = asyncio.create_task(Exchange(call).call(HttpRequest("GET", server.url("/hang"))))
+    await arrived.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await Exchange(call).call(HttpRequest("GET", server.url("/")))).body == b"fine"
+    await call.kept.aclose()
