@@ -237,7 +237,7 @@ async def test_a_poll_outlives_each_status(gateway, start, status):
     gateway.refuse("activate", status, times=3)
     gateway.refuse("stream", status, times=3)
     gateway.put(TYPE)
-    worker = start(Handler())
+    worker = start(Handler(), wait=0.2)
     await gateway.until("completed", 1)
     await eventually(lambda: worker.liveness().errors == 0)
     assert worker.liveness().state == "working"
@@ -246,7 +246,7 @@ async def test_a_poll_outlives_each_status(gateway, start, status):
 
 async def test_errors_are_forgotten_after_a_success(gateway, start):
     """A4: many errors over a life, with successes in between, change nothing; pyzeebe died of the eleventh."""
-    worker = start(Handler(), stream=False)
+    worker = start(Handler(), stream=False, wait=0.2)
     for number in range(15):
         gateway.refuse("activate", "UNAVAILABLE")
         gateway.refuse("complete", "UNAVAILABLE")
