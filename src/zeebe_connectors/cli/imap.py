@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,8 +105,8 @@ async def _look(source: Source, environment: Environment, settings: Settings, ho
     ledger, kept = SqliteLedger(ledger_file(settings.data)), Kept()
     with_ledger = ledger.file.exists()
 
-    async def settled(events: Any) -> set[str]:
-        return await ledger.settled(source.name, events) if with_ledger else set()
+    async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+        return await ledger.settled(source.name, events) if with_ledger else {}
 
     context = InboundContext(
         source=source.name,

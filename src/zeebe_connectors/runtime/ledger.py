@@ -75,8 +75,8 @@ class Ledger(Protocol):
         """The entry of an event, or that of the same alias under another numbering."""
         ...
 
-    async def settled(self, source: str, events: Mapping[str, str | None]) -> set[str]:
-        """Which of these ids (with their aliases) need nothing any more; remembers that they were seen."""
+    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
+        """Which of these ids (with their aliases) need nothing any more, and why; remembers that they were seen."""
         ...
 
     async def intend(
@@ -271,11 +271,11 @@ class SqliteLedger:
         """See `Ledger.find`."""
         return await self._run(lambda db, _: _find(db, source, event, alias))
 
-    async def settled(self, source: str, events: Mapping[str, str | None]) -> set[str]:
+    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
         """See `Ledger.settled`."""
 
-        def work(db: sqlite3.Connection, now: float) -> set[str]:
-            found: set[str] = set()
+        def work(db: sqlite3.Connection, now: float) -> dict[str, State]:
+            found: dict[str, State] = {}
             for ids in _batches(list(events), 500):
                 marks = ",".join("?" * len(ids))
                 rows = db.execute(
@@ -283,14 +283,14 @@ class SqliteLedger:
                     (source, *ids),
                 ).fetchall()
                 known = {row[0] for row in rows}
-                found |= {row[0] for row in rows if row[1] in SETTLED}
+                found |= {row[0]: row[1] for row in rows if row[1] in SETTLED}
                 stale = [(now, source, row[0]) for row in rows if now - row[2] > _SEEN_EVERY]
                 db.executemany("UPDATE events SET seen = ? WHERE source = ? AND id = ?", stale)
                 for event in ids:
                     if event not in known and (alias := events[event]):
                         entry = _find(db, source, event, alias)
                         if entry is not None and entry.state in SETTLED:
-                            found.add(event)
+                            found[event] = entry.state
             return found
 
         return await self._run(work)

@@ -218,7 +218,7 @@ class Watch:
         """What the connector is handed."""
         shared, name = self._shared, self.source.name
 
-        async def settled(events: Mapping[str, str | None]) -> set[str]:
+        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
             return await shared.ledger.settled(name, events)
 
         return InboundContext(

@@ -66,7 +66,7 @@ class InboundContext:
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
-    settled: Callable[[Mapping[str, str | None]], Awaitable[set[str]]]
-    """Which events, given as id and alias, need nothing any more; ask before fetching what an event is made of."""
+    settled: Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
+    """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Callable[[str | None], None]
     """Says how the source is: None after each successful contact, else what is wrong, in words for the operator."""

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -210,8 +211,9 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     """
     watcher = Watcher(given, context)
     try:
-        async for event in watcher.events():
-            yield event
+        async with aclosing(watcher.events()) as events:
+            async for event in events:
+                yield event
     finally:
         await watcher.aclose()
 
@@ -242,15 +244,16 @@ class Watcher:
             session, self._session = self._session, None
             await session.logout()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Each mail that fits and is not settled; waits for more when there are none."""
         watching = self.given.data
         while True:
             session, selected = await self._open()
             handed = 0
-            async for event in self._round(session, selected):
-                handed += 1
-                yield event
+            async with aclosing(self._round(session, selected)) as events:
+                async for event in events:
+                    handed += 1
+                    yield event
             self.context.report(None)
             if handed >= watching.most_per_round:
                 continue
@@ -285,7 +288,7 @@ class Watcher:
         self._targets = {}
         return session, selected
 
-    async def _round(self, session: ImapSession, selected: Selected) -> AsyncIterator[Event]:
+    async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
         found = await session.search(*criteria(self.given.data))
         now = asyncio.get_running_loop().time()
         if now - self._seen.asked > LOOK_AGAIN:

@@ -1,0 +1,322 @@
+"""A POP3 session: host and credentials go in; messages are listed, read and deleted.
+
+Written here because no asyncio client is maintained, and the standard library's refuses lines over 2048 bytes and takes
+the server's challenge in a refused XOAUTH2 for success. What is deleted is gone only after `quit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal, Self, TypeVar
+
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
+
+Security = Literal["tls", "starttls", "none"]
+TIMEOUT = 30.0
+"""Seconds without a byte from the server after which a command has failed."""
+LONGEST_COMMAND = 900.0
+"""Seconds after which a command has failed, however steadily bytes drip in."""
+LONGEST_LINE = 64 * 1024
+LARGEST_MESSAGE = 256 * 1024 * 1024
+_END = b"\r\n.\r\n"
+ResultT = TypeVar("ResultT")
+
+
+class Refused(ConnectorError):  # noqa: N818 - the server's answer
+    """The server answered -ERR.
+
+    Args:
+        text: What it said.
+    """
+
+    def __init__(self, command: str, text: str) -> None:
+        super().__init__("POP3_REFUSED", f"the server refused {command}: {text}")
+        self.text = text
+
+
+class Pop3Session:
+    """One connection to a POP3 server, for one task at a time. Make it with `connect`."""
+
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host = host
+        self._reader = reader
+        self._writer = writer
+        self._buffer = bytearray()
+        self._banner = ""
+        self._limit: tuple[asyncio.Timeout, float] | None = None
+        self.capabilities: dict[str, list[str]] = {}
+        """By name in upper case, with their words."""
+
+    @classmethod
+    async def connect(cls, host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None) -> Self:
+        """Opens a connection and, for `starttls`, upgrades it (STLS).
+
+        Args:
+            host: Name or address.
+            port: Usually 995 for `tls` and 110 else.
+            security: TLS from the start, TLS required after STLS, or none.
+            tls: Whom to trust; the system's authorities when left out.
+
+        Raises:
+            TransientError: `POP3_UNREACHABLE` or `POP3_CONNECTION_LOST`.
+            PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered.
+        """
+        context = tls or (None if security == "none" else await asyncio.to_thread(ssl.create_default_context))
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reader, writer = await asyncio.open_connection(
+                    host,
+                    port,
+                    ssl=context if security == "tls" else None,
+                    server_hostname=host if security == "tls" else None,
+                )
+                session = cls(host, reader, writer)
+                session._banner = await session._answer("the connection")
+                await session._ask_capabilities()
+                if security == "starttls":
+                    await session._start_tls(context)
+        except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
+            if writer is not None:
+                writer.transport.abort()
+            raise _unreachable(f"{host}:{port}", error) from None
+        return session
+
+    async def _start_tls(self, context: ssl.SSLContext | None) -> None:
+        if "STLS" not in self.capabilities:
+            raise PermanentError(
+                "POP3_TLS_FAILED", f"{self._host} does not offer STLS on this port; choose TLS with its port (995)"
+            )
+        await self.command("STLS")
+        if self._buffer:
+            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+        await self._writer.start_tls(context or ssl.create_default_context(), server_hostname=self._host)
+        await self._ask_capabilities()
+
+    async def _ask_capabilities(self) -> None:
+        try:
+            text = await self._several("CAPA")
+        except Refused:
+            return  # older servers
+        lines = (line.split() for line in text.decode("ascii", "replace").splitlines())
+        self.capabilities = {words[0].upper(): words[1:] for words in lines if words}
+
+    async def login(self, username: str, password: str) -> None:
+        """Signs in: by APOP where the server offers it on an unencrypted connection, else USER and PASS.
+
+        Raises:
+            PermanentError: `POP3_AUTH_FAILED`.
+            TransientError: `POP3_IN_USE`: another session has the mailbox.
+        """
+        stamp = re.search(r"<[^<>\s]+@[^<>\s]+>", self._banner)
+        encrypted = self._writer.get_extra_info("ssl_object") is not None
+        try:
+            if stamp and not encrypted:
+                digest = hashlib.md5((stamp[0] + password).encode(), usedforsecurity=False).hexdigest()
+                try:
+                    await self.command("APOP", username, digest)
+                except Refused as error:
+                    if "IN-USE" in error.text.upper():
+                        raise
+                else:
+                    return
+            await self.command("USER", username)
+            await self.command("PASS", password)
+        except Refused as error:
+            raise self._login_failed(error.text) from None
+
+    async def login_with_token(self, username: str, token: str) -> None:
+        """Signs in with an OAuth 2.0 access token (XOAUTH2).
+
+        Raises:
+            PermanentError: `POP3_AUTH_FAILED`, with the server's reason.
+        """
+        proof = base64.b64encode(f"user={username}\1auth=Bearer {token}\1\1".encode()).decode()
+        # A command line has at most 255 bytes: a token of usual length must come as an answer of its own.
+        lines = [f"AUTH XOAUTH2 {proof}"] if len(proof) < 230 else ["AUTH XOAUTH2", proof]
+        answer = b""
+        for line in lines:
+            answer = await self._within(self._exchange_line, line)
+        if answer.startswith(b"+ "):  # the reason of a refusal; the empty answer lets the server say -ERR
+            with suppress(ValueError):
+                answer = b"-ERR " + base64.b64decode(answer[2:])
+            await self._within(self._exchange_line, "")
+        if not answer.startswith(b"+OK"):
+            raise self._login_failed(answer[:300].decode("utf-8", "replace"))
+
+    def _login_failed(self, text: str) -> ConnectorError:
+        if "[IN-USE]" in text.upper() or "[SYS/TEMP]" in text.upper() or "[LOGIN-DELAY]" in text.upper():
+            return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
+        return PermanentError(
+            "POP3_AUTH_FAILED",
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers want an "
+            "app password or OAuth 2.0",
+        )
+
+    async def sizes(self) -> dict[int, int]:
+        """Bytes of each message, by its number in this session."""
+        lines = (await self._several("LIST")).decode("ascii", "replace").splitlines()
+        return {int(words[0]): int(words[1]) for words in map(str.split, lines) if len(words) >= 2}
+
+    async def ids(self) -> dict[int, str]:
+        """The unique id of each message, by its number in this session.
+
+        Raises:
+            PermanentError: `POP3_NO_IDS`: the server has none, so that nothing tells a new message from an old one.
+        """
+        try:
+            lines = (await self._several("UIDL")).decode("utf-8", "replace").splitlines()
+        except Refused:
+            raise PermanentError(
+                "POP3_NO_IDS",
+                f"{self._host} does not know UIDL, without which a mail would be processed twice; use IMAP",
+            ) from None
+        return {int(words[0]): words[1] for words in (line.split(" ", 1) for line in lines) if len(words) == 2}
+
+    async def top(self, number: int, lines: int = 0) -> bytes:
+        """A message's headers and so many lines of its body."""
+        return await self._several("TOP", number, lines)
+
+    async def read(self, number: int) -> bytes:
+        """A message, byte for byte."""
+        return await self._several("RETR", number)
+
+    async def delete(self, number: int) -> None:
+        """Marks a message for deletion at `quit`; one that is marked already stays so."""
+        with suppress(Refused):
+            await self.command("DELE", number)
+
+    async def quit(self) -> None:
+        """Ends the session and carries out the deletions.
+
+        Raises:
+            ConnectorError: It is not certain that they were carried out.
+        """
+        try:
+            await self.command("QUIT")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the connection; nothing is deleted."""
+        self._writer.transport.abort()
+
+    # One command
+
+    async def command(self, *words: str | int) -> str:
+        """Sends a command; gives the text after +OK.
+
+        Raises:
+            Refused: The server said -ERR.
+            TransientError: `POP3_CONNECTION_LOST`.
+        """
+
+        async def work() -> str:
+            self._send(" ".join(map(str, words)))
+            return await self._answer(str(words[0]))
+
+        return await self._within(work)
+
+    async def _several(self, *words: str | int) -> bytes:
+        async def work() -> bytes:
+            self._send(" ".join(map(str, words)))
+            await self._answer(str(words[0]))
+            return await self._lines()
+
+        return await self._within(work)
+
+    async def _exchange_line(self, line: str) -> bytes:
+        self._send(line)
+        return await self._line()
+
+    async def _within(self, work: Callable[..., Awaitable[ResultT]], *arguments: str) -> ResultT:
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(now + TIMEOUT) as timeout:
+                self._limit = (timeout, now + LONGEST_COMMAND)
+                return await work(*arguments)
+        except TimeoutError:
+            self.close()
+            raise TransientError("POP3_CONNECTION_LOST", f"{self._host} does not answer within {TIMEOUT:g} s") from None
+        except OSError as error:
+            self.close()
+            raise TransientError("POP3_CONNECTION_LOST", f"the connection to {self._host} was lost: {error}") from None
+        finally:
+            self._limit = None
+
+    def _send(self, line: str) -> None:
+        if re.search(r"[\r\n\0]", line):
+            raise PermanentError("POP3_REFUSED", "a user name or password must not hold a line break")
+        self._writer.write(line.encode() + b"\r\n")
+
+    async def _answer(self, command: str) -> str:
+        line = await self._line()
+        if not line.startswith(b"+OK"):
+            raise Refused(command, line[:300].decode("utf-8", "replace").removeprefix("-ERR").strip())
+        return line[3:].decode("utf-8", "replace").strip()
+
+    async def _line(self) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > LONGEST_LINE:
+                raise ConnectionResetError("it sent an endless line")
+            await self._more()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+    async def _lines(self) -> bytes:
+        """The lines up to the one that is a dot alone, with the dots before dots removed."""
+        if await self._begins_with_end():
+            return b""
+        scanned = 0
+        while (end := self._buffer.find(_END, scanned)) < 0:
+            scanned = max(0, len(self._buffer) - len(_END))
+            if len(self._buffer) > LARGEST_MESSAGE:
+                raise ConnectionResetError("it sent an endless message")
+            await self._more()
+        data = bytes(self._buffer[: end + 2])
+        del self._buffer[: end + len(_END)]
+        if data.startswith(b"."):
+            data = data[1:]
+        return data.replace(b"\r\n..", b"\r\n.") if b"\r\n.." in data else data
+
+    async def _begins_with_end(self) -> bool:
+        while len(self._buffer) < 3:
+            await self._more()
+        if self._buffer.startswith(b".\r\n"):
+            del self._buffer[:3]
+            return True
+        return False
+
+    async def _more(self) -> None:
+        data = await self._reader.read(256 * 1024)
+        if not data:
+            raise ConnectionResetError("it closed the connection")
+        self._buffer += data
+        if self._limit is not None:
+            timeout, latest = self._limit
+            timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
+
+
+def _unreachable(where: str, error: BaseException) -> BaseException:
+    """What a failure to connect means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentError("POP3_TLS_FAILED", f"the certificate of {where} is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return PermanentError(
+            "POP3_TLS_FAILED",
+            f"{where} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
+        )
+    if isinstance(error, TimeoutError):
+        return TransientError("POP3_UNREACHABLE", f"{where} does not answer within {TIMEOUT:g} s")
+    if isinstance(error, OSError):
+        return TransientError("POP3_UNREACHABLE", f"{where} cannot be reached: {error}")
+    if isinstance(error, Refused):
+        return TransientError("POP3_UNREACHABLE", f"{where} turned the connection away: {error.text}")
+    return error

@@ -1,0 +1,279 @@
+"""Mails of a POP3 mailbox become messages exactly once, and the client reads what other clients cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers.imap import message
+from tests.servers.pop3 import Pop3Server
+
+from zeebe_connectors import Document, PermanentError, TransientError
+from zeebe_connectors.config.secrets import SecretResolver
+from zeebe_connectors.connectors.pop3 import client as client_module
+from zeebe_connectors.connectors.pop3.client import Pop3Session
+from zeebe_connectors.connectors.pop3.connector import watch
+from zeebe_connectors.runtime import sources as sources_module
+from zeebe_connectors.runtime.discovery import element
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.gateway.fake import FakeGateway
+from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.sources import Inbounds, Sources
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.registry import Registry
+
+USER = "alice@example.test"
+
+
+@pytest.fixture
+async def server():
+    async with Pop3Server() as server:
+        yield server
+
+
+async def connect(server: Pop3Server) -> Pop3Session:
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    await session.login(USER, "secret")
+    return session
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        message(body="a" * 2_000_000),
+        message(body=".\r\n..\r\n.x\r\n\r\n."),
+        b".starts with a dot\r\n",
+        b"",
+        bytes(set(range(256)) - {10, 13}) * 1000,
+    ],
+    ids=["one line of 2 MB", "dots", "dot first", "empty", "all bytes"],
+)
+async def test_a_message_comes_byte_for_byte(server, raw):
+    server.mails["u1"] = raw
+    session = await connect(server)
+    assert (await session.read(1)).removesuffix(b"\r\n") == raw.removesuffix(b"\r\n")
+    await session.quit()
+
+
+async def test_ids_sizes_and_headers_are_listed(server):
+    server.mails = {"u 1/é": message("one"), "u2": message("two", body="x" * 100)}
+    session = await connect(server)
+    assert await session.ids() == {1: "u 1/é", 2: "u2"}
+    assert await session.sizes() == {1: len(message("one")), 2: len(server.mails["u2"])}
+    assert b"Subject: two" in await session.top(2)
+    assert b"xxx" not in await session.top(2)
+    await session.quit()
+
+
+async def test_apop_is_used_where_it_is_offered_so_that_the_password_is_not_sent(server):
+    server.banner = "+OK <1896.697170952@dbc.example.test>"
+    session = await connect(server)
+    assert not [command for command in server.commands if "secret" in command]
+    await session.quit()
+
+
+@pytest.mark.parametrize("token", ["good-token", "g" * 2000])
+async def test_a_token_of_any_length_signs_in_and_a_refused_one_is_an_error(server, token):
+    server.tokens = {token}
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    with pytest.raises(PermanentError, match="401"):
+        await session.login_with_token(USER, "expired")
+    await session.login_with_token(USER, token)
+    assert all(len(command) <= 255 for command in server.commands if command.startswith("AUTH"))
+    await session.quit()
+
+
+async def test_a_refused_login_is_permanent_and_a_mailbox_in_use_is_not(server):
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    with pytest.raises(PermanentError) as caught:
+        await session.login(USER, "wrong")
+    assert caught.value.code == "POP3_AUTH_FAILED"
+
+    async def busy(session, arguments):
+        session.send("-ERR [IN-USE] somebody reads it")
+
+    server.answers["PASS"] = busy
+    with pytest.raises(TransientError) as busy_error:
+        await session.login(USER, "secret")
+    assert busy_error.value.code == "POP3_IN_USE"
+    session.close()
+
+
+async def test_a_line_break_in_a_password_is_refused(server):
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    with pytest.raises(PermanentError):
+        await session.login(USER, "x\r\nDELE 1")
+    assert "DELE 1" not in server.commands
+    session.close()
+
+
+async def test_silence_and_lost_connections_are_told(server, monkeypatch):
+    monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
+
+    async def mute(session, arguments):
+        await asyncio.sleep(3600)
+
+    async def cut(session, arguments):
+        session.writer.transport.abort()
+
+    for name, handler in (("UIDL", mute), ("UIDL", cut)):
+        server.answers = {}
+        session = await connect(server)
+        server.answers[name] = handler
+        with pytest.raises(TransientError) as caught:
+            await session.ids()
+        assert caught.value.code == "POP3_CONNECTION_LOST"
+    server.drop()
+
+
+async def test_stls_is_required_when_it_is_chosen(server):
+    with pytest.raises(PermanentError, match="does not offer STLS"):
+        await Pop3Session.connect("127.0.0.1", server.port, "starttls")
+
+
+# The source
+
+
+class World:
+    def __init__(self, server: Pop3Server, directory: Path) -> None:
+        self.server, self.directory = server, directory
+        self.gateway = FakeGateway()
+        self.running: list[Sources] = []
+
+    async def runtime(self, **changes: Any) -> Sources:
+        properties = {
+            "inbound.type": watch.type,
+            "authentication.type": "simple",
+            "authentication.username": USER,
+            "authentication.password": "secret",
+            "host": "127.0.0.1",
+            "port": str(self.server.port),
+            "security": "none",
+            "checkEvery": "PT1S",
+            "resultExpression": "={subject: subject, files: attachments}",
+            **changes,
+        }
+        (self.directory / "allowed").mkdir(exist_ok=True)
+        shared = Inbounds(
+            registry=Registry([watch]),
+            gateway=self.gateway,
+            ledger=SqliteLedger(self.directory / "ledger.sqlite"),
+            secrets=SecretResolver([]),
+            kept=Kept(),
+            documents=LocalDocuments(self.directory / "documents"),
+            files=AllowedFiles([self.directory / "allowed"]),
+        )
+        waiting = element(properties, process="p", id="mail", kind="message-start", message="m")
+        sources = Sources(shared, elements=[waiting])
+        sources.start()
+        self.running.append(sources)
+        return sources
+
+    async def end(self, sources: Sources) -> None:
+        await sources.drain(grace=5)
+        await sources._shared.ledger.aclose()
+        self.running.remove(sources)
+
+    def subjects(self) -> list[str]:
+        return [m.data["variables"]["subject"] for m in self.gateway.messages.values()]
+
+    async def rounds(self, count: int) -> None:
+        """Waits until so many more sessions have ended."""
+        target = self.server.commands.count("QUIT") + count
+        await self.until(lambda: self.server.commands.count("QUIT") >= target)
+
+    async def until(self, reached) -> None:
+        async with asyncio.timeout(20):
+            while not reached():  # noqa: ASYNC110 - what is waited for has no event of its own
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def world(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    world = World(server, tmp_path)
+    yield world
+    for sources in list(world.running):
+        await world.end(sources)
+
+
+@pytest.mark.parametrize("remove", ["true", "false"])
+async def test_each_mail_is_handed_over_once_and_removed_if_so_chosen(world, remove):
+    world.server.mails = {"a": message("one"), "b": message("two")}
+    sources = await world.runtime(remove=remove)
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    await world.rounds(2)
+    await world.end(sources)
+    world.server.mails["c"] = message("three")
+    await world.runtime(remove=remove)
+    await world.until(lambda: "three" in world.subjects())
+    await world.rounds(1)
+    assert world.subjects() == ["one", "two", "three"]
+    assert len(world.server.mails) == (0 if remove == "true" else 3)
+
+
+async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_hands_nothing_over_twice(world):
+    cut = []
+
+    async def quit_(session, arguments):
+        if len(cut) < 2:
+            cut.append(1)
+            session.writer.transport.abort()
+        else:
+            await session.do_quit(arguments)
+
+    world.server.answers["QUIT"] = quit_
+    world.server.mails = {"a": message("one"), "b": message("two")}
+    await world.runtime(remove="true")
+    await world.until(lambda: not world.server.mails)
+    assert world.subjects() == ["one", "two"]
+    assert len(cut) == 2
+
+
+async def test_a_quarantined_mail_is_not_removed(world):
+    world.server.mails = {"a": message("bad"), "b": message("good")}
+    await world.runtime(remove="true", resultExpression='=if subject = "bad" then 5 else {subject: subject}')
+    await world.until(lambda: world.subjects() == ["good"])
+    await world.rounds(2)
+    assert list(world.server.mails) == ["a"]
+
+
+async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world):
+    world.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
+    sources = await world.runtime(saveTo="in")
+    await world.until(lambda: len(world.gateway.messages) == 1)
+    assert (world.directory / "allowed" / "in" / "a" / "1-list.csv").read_bytes() == b"a,b"
+    assert "footer" in (world.directory / "allowed" / "in" / "a" / "mail.txt").read_text()
+    (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
+    assert (await sources._shared.documents.read(Document(file), seconds=5)).name == "list.csv"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"active": "false"}, "switched off"),
+        ({"saveTo": "../elsewhere"}, "saveTo"),
+        ({"checkEvery": "often"}, "checkEvery"),
+        ({"authentication.password": "wrong"}, "refused the login"),
+    ],
+)
+async def test_what_is_wrong_is_told(world, changes, told):
+    sources = await world.runtime(**changes)
+    await world.until(lambda: sources.health()["status"] == "DOWN")
+    assert told in sources.health()["sources"]["p#mail"]["reason"]
+    assert not world.gateway.messages
+
+
+async def test_a_server_without_ids_is_refused(world):
+    async def none(session, arguments):
+        session.send("-ERR unknown")
+
+    world.server.answers["UIDL"] = none
+    world.server.mails = {"a": message("one")}
+    sources = await world.runtime()
+    await world.until(lambda: sources.health()["status"] == "DOWN")
+    assert "UIDL" in sources.health()["sources"]["p#mail"]["reason"]
+    assert not world.gateway.messages
