@@ -10,7 +10,13 @@ Values are plain Python: None, bool, int, float, Decimal, str, list, dict and th
 `Date`, `Time` or `DateTime`; `str()` of these is ISO text. `to_json` turns any value into what JSON has.
 """
 
-from zeebe_connectors.feel.errors import FeelError, FeelEvaluationError, FeelLimitError, FeelSyntaxError, Warning
+from zeebe_connectors.feel.errors import (
+    EvaluationWarning,
+    FeelError,
+    FeelEvaluationError,
+    FeelLimitError,
+    FeelSyntaxError,
+)
 from zeebe_connectors.feel.expression import (
     Expression,
     Result,
@@ -29,6 +35,7 @@ __all__ = [
     "Date",
     "DateTime",
     "DaysTime",
+    "EvaluationWarning",
     "Expression",
     "FeelError",
     "FeelEvaluationError",
@@ -42,7 +49,6 @@ __all__ = [
     "Result",
     "Time",
     "UnaryTests",
-    "Warning",
     "YearsMonths",
     "compile",
     "evaluate",

@@ -6,6 +6,7 @@ exceptions take the place of values: `Failure`, which the operations that forgiv
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -18,6 +19,7 @@ from zeebe_connectors.feel.errors import (
     NO_FUNCTION,
     NO_VARIABLE,
     NOT_COMPARABLE,
+    AssertionFailedError,
     Failure,
     FeelError,
     FeelEvaluationError,
@@ -116,7 +118,7 @@ class _Compiler:
         start, end = self.code(node.start), self.code(node.end)
 
         def make_range(scope: Scope) -> Range:
-            first, last = start(scope), end(scope)
+            first, last = _evaluated(scope, (start, end))
             if kind(first) != kind(last) or kind(first) not in POINTS:
                 scope.run.warn(INVALID_TYPE, f"Invalid range definition '{show(first)}..{show(last)}'")
                 raise Failure("Invalid range definition")
@@ -142,10 +144,7 @@ class _Compiler:
             if value is _MISSING:
                 return _no_variable(scope, name)
             for key in keys:
-                if type(value) is dict and key in value:
-                    value = value[key]
-                else:
-                    value = path(scope.run, value, key)
+                value = value[key] if type(value) is dict and key in value else path(scope.run, value, key)
             return value
 
         return entry
@@ -281,7 +280,7 @@ class _Compiler:
                     names["partial"] = list(results)
                 try:
                     results.append(body(inner))
-                except Failure:
+                except (Failure, NoInput):
                     results.append(None)
             return results
 
@@ -303,8 +302,10 @@ class _Compiler:
 
         return _forgiving(quantify)
 
-    def _rounds(self, iterators: tuple[tuple[str, Node], ...]) -> Callable[[Scope], Iterator[tuple[dict[str, Any], Scope]]]:
-        """What gives a loop's variables round by round; where no function can keep a scope, one scope for all rounds."""
+    def _rounds(
+        self, iterators: tuple[tuple[str, Node], ...]
+    ) -> Callable[[Scope], Iterator[tuple[dict[str, Any], Scope]]]:
+        """A loop's variables, round by round; one scope serves for all rounds where no function can keep it."""
         names = [name for name, _ in iterators]
         sources = [self.code(source) for _, source in iterators]
         keep = self.defines_functions
@@ -348,7 +349,8 @@ class _Compiler:
             if state is decisive:
                 return decisive
             if state is not (not decisive):
-                state = _no_boolean(scope.run, state)
+                _no_boolean(scope.run, state)
+                state = None
             for part in rest:
                 state = _fold(scope.run, state, decisive, part, scope)
                 if state is decisive:
@@ -387,7 +389,14 @@ class _Compiler:
 
     def _in(self, node: tree.In) -> Code:
         of, test = self.code(node.of), self._any_test(node.tests)
-        return lambda scope: test(Scope({_INPUT: of(scope)}, scope, scope.run))
+
+        def tested(scope: Scope) -> Any:
+            value = of(scope)
+            # A function is no variable, not even this one.
+            names = {} if isinstance(value, Function) else {_INPUT: value}
+            return test(Scope(names, scope, scope.run))
+
+        return tested
 
     # -------------------------------------------------------------------------------------------------- arithmetic
 
@@ -399,7 +408,13 @@ class _Compiler:
 
             def calculate(scope: Scope) -> Any:
                 try:
-                    return operator(scope.run, first(scope), second(scope))
+                    value = first(scope)
+                except Failure:
+                    with contextlib.suppress(NoInput):
+                        _only_errors(scope, second)
+                    return None
+                try:
+                    return operator(scope.run, value, second(scope))
                 except Failure:
                     return None
 
@@ -450,7 +465,8 @@ class _Compiler:
         def within(scope: Scope) -> Any:
             value = _input_value(scope)
             try:
-                return operations.in_range(scope.run, value, Range(start(scope), end(scope), *closed))
+                first, last = _evaluated(scope, (start, end))
+                return operations.in_range(scope.run, value, Range(first, last, *closed))
             except (Failure, NoInput) as error:
                 scope.run.warn(NOT_COMPARABLE, f"Can't compare {show(value)} with a range: {error}")
                 return None
@@ -474,7 +490,7 @@ class _Compiler:
 
     def _tests(self, node: tree.Tests) -> Code:
         if not node.tests:
-            return _constant(True)  # noqa: FBT003 - the value itself
+            return _constant(True)
         test = self._any_test(node.tests)
         return _negated(test) if node.negated else test
 
@@ -574,7 +590,9 @@ def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
     start, end = decimal(first), decimal(last)
     size = int(abs(end - start)) + 1 if abs(end - start).adjusted() < 18 else run.limits.items + 1
     if size > run.limits.items:
-        raise FeelLimitError("items", f"a loop over {show(first)}..{show(last)} has more than {run.limits.items} rounds")
+        raise FeelLimitError(
+            "items", f"a loop over {show(first)}..{show(last)} has more than {run.limits.items} rounds"
+        )
     if type(first) is int:
         return range(first, first + step * size, step)
     return [start + step * offset for offset in range(size)]
@@ -587,10 +605,11 @@ def _fold(run: Run, state: bool | None, decisive: bool, part: Code, scope: Scope
     except Failure:
         return None
     if value is decisive:
-        return decisive
-    if state is None:
+        return bool(value)
+    if state is not None and value is not state:
+        _no_boolean(run, value)
         return None
-    return state if value is state else _no_boolean(run, value)
+    return state
 
 
 def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
@@ -600,7 +619,9 @@ def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
         try:
             for key, value in entries:
                 # Each function sees what is defined before it, so no function calls itself.
-                entry = value(Scope(dict(made), scope, scope.run, {name: list(known) for name, known in functions.items()}))
+                entry = value(
+                    Scope(dict(made), scope, scope.run, {name: list(known) for name, known in functions.items()})
+                )
                 if isinstance(entry, Function):
                     functions.setdefault(key, []).append(entry)
                 else:
@@ -646,7 +667,10 @@ def _negated(test: Code) -> Code:
             result = test(scope)
         except Failure:
             return None
-        return not result if isinstance(result, bool) else _no_boolean(scope.run, result)
+        if isinstance(result, bool):
+            return not result
+        _no_boolean(scope.run, result)
+        return None
 
     return negate
 
@@ -738,11 +762,21 @@ def _in_order(builtin: Builtin, names: Sequence[str] | None, arguments: list[Cod
         only = rest[0]
 
         def as_list(scope: Scope) -> Any:
-            value = only(scope)
+            try:
+                value = only(scope)
+            except NoInput as error:
+                raise Failure(str(error)) from None
             return value if type(value) is list or kind(value) == LIST else [value]
 
         return [as_list]
-    return [*arguments[:fixed], lambda scope: [argument(scope) for argument in rest]]
+
+    def rest_as_list(scope: Scope) -> Any:
+        try:
+            return _evaluated(scope, rest)
+        except NoInput as error:
+            raise Failure(str(error)) from None
+
+    return [*arguments[:fixed], rest_as_list]
 
 
 def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
@@ -762,7 +796,12 @@ def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
 
         def call_two(scope: Scope) -> Any:
             try:
-                return invoke(scope.run, first(scope), second(scope))
+                value = first(scope)
+            except Failure as error:
+                _only_errors(scope, second)
+                return _failed(scope.run, name, error)
+            try:
+                return invoke(scope.run, value, second(scope))
             except Failure as error:
                 return _failed(scope.run, name, error)
 
@@ -770,16 +809,35 @@ def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
 
     def call(scope: Scope) -> Any:
         try:
-            return invoke(scope.run, *[argument(scope) for argument in arguments])
+            return invoke(scope.run, *_evaluated(scope, arguments))
         except Failure as error:
             return _failed(scope.run, name, error)
 
     return call
 
 
+def _evaluated(scope: Scope, arguments: Sequence[Code]) -> list[Any]:
+    """The arguments' values. All are evaluated even where one fails: a later one may end the evaluation."""
+    found: list[Any] = []
+    for index, argument in enumerate(arguments):
+        try:
+            found.append(argument(scope))
+        except Failure:
+            for later in arguments[index + 1 :]:
+                _only_errors(scope, later)
+            raise
+    return found
+
+
+def _only_errors(scope: Scope, code: Code) -> None:
+    """Evaluate what has no value any more because its neighbour failed, but may still end the evaluation."""
+    with contextlib.suppress(Failure):
+        code(scope)
+
+
 def _failed(run: Run, name: str, error: Failure) -> None:
     if name == "assert":
-        raise FeelEvaluationError(f"assertion failed: {error}") from None
+        raise AssertionFailedError(f"assertion failed: {error}") from None
     run.warn(INVOCATION, f"Failed to invoke function '{name}': {error}")
 
 
@@ -788,7 +846,7 @@ def _host_call(name: str, arguments: list[Code], names: Sequence[str] | None) ->
         for function in (scope.run.functions or {}).get(name, ()):
             if _takes(function.parameters, len(arguments), names):
                 try:
-                    return _call_host(function, [argument(scope) for argument in arguments], names)
+                    return _call_host(function, _evaluated(scope, arguments), names)
                 except Failure as error:
                     return _failed(scope.run, name, error)
         with_what = f"{len(arguments)} parameters" if names is None else f"parameters: {', '.join(names)}"
@@ -821,7 +879,7 @@ def _find_function(scope: Scope, name: str, count: int, names: Sequence[str] | N
 
 
 def _invoke(scope: Scope, function: Function, arguments: list[Code], names: Sequence[str] | None) -> Any:
-    given = [argument(scope) for argument in arguments]
+    given = _evaluated(scope, arguments)
     if names is not None:
         by_name = dict(zip(names, given, strict=True))
         given = [by_name.get(parameter) for parameter in function.parameters]

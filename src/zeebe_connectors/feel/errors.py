@@ -1,4 +1,4 @@
-"""What can go wrong with an expression: a text that does not parse, an evaluation that fails, a limit that is reached."""
+"""What can go wrong with an expression: its text does not parse, it has no value, or it reaches a limit."""
 
 from typing import NamedTuple
 
@@ -37,6 +37,10 @@ class FeelEvaluationError(FeelError):
     """The expression has no result: an `assert` that does not hold, `?` with no input, a failing host function."""
 
 
+class AssertionFailedError(FeelEvaluationError):
+    """An `assert` does not hold; nothing in the expression forgives that."""
+
+
 class FeelLimitError(FeelError):
     """The expression would take more than it may; `limit` is the name of the field of `Limits` that stopped it."""
 
@@ -45,7 +49,7 @@ class FeelLimitError(FeelError):
         super().__init__(f"limit '{limit}': {message}")
 
 
-class Warning(NamedTuple):  # noqa: A001 - FEEL's own word; nobody imports it next to the built-in one
+class EvaluationWarning(NamedTuple):
     """Why a part of the expression became null. The kinds are those of Camunda's engine, as `NO_VARIABLE_FOUND`."""
 
     kind: str

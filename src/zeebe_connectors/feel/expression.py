@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from zeebe_connectors.feel import operations, parser, tree
 from zeebe_connectors.feel.compiler import Code, compile_tree
-from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimitError, NoInput, Warning
+from zeebe_connectors.feel.errors import EvaluationWarning, Failure, FeelEvaluationError, FeelLimitError, NoInput
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits, Run
 from zeebe_connectors.feel.values import HostFunction, HostFunctions, Scope
 
@@ -23,7 +23,7 @@ class Result(NamedTuple):
     """What one evaluation gave: the value, and why parts of it are null."""
 
     value: Any
-    warnings: list[Warning]
+    warnings: list[EvaluationWarning]
 
 
 class Program:
@@ -71,7 +71,7 @@ class Expression:
     def __init__(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> None:
         self._program = program
         self._limits = limits
-        self.warnings: list[Warning] = []
+        self.warnings: list[EvaluationWarning] = []
 
     @property
     def text(self) -> str:
@@ -122,7 +122,9 @@ class UnaryTests(Expression):
         return result if isinstance(result, bool) else None
 
 
-def _run(code: Program, context: Mapping[str, Any], functions: Functions, clock: Clock | None, limits: Limits) -> Result:
+def _run(
+    code: Program, context: Mapping[str, Any], functions: Functions, clock: Clock | None, limits: Limits
+) -> Result:
     if functions and not isinstance(functions, HostFunctions):
         functions = HostFunctions(functions)
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.feel.errors import FeelLimitError, Warning
+from zeebe_connectors.feel.errors import EvaluationWarning, FeelLimitError
 
 if TYPE_CHECKING:
     from zeebe_connectors.feel.values import HostFunction
@@ -59,7 +59,7 @@ class Run:
         self.limits = limits
         self.functions = functions
         self.clock = clock or _now
-        self.warnings: list[Warning] = []
+        self.warnings: list[EvaluationWarning] = []
         self.steps = limits.steps
         self._next_look = limits.steps - _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK
         self._deadline = 0.0
@@ -125,4 +125,4 @@ class Run:
     def warn(self, kind: str, message: str) -> None:
         """Remember why something became null; the first hundred reasons are kept."""
         if len(self.warnings) < _MAX_WARNINGS:
-            self.warnings.append(Warning(kind, message))
+            self.warnings.append(EvaluationWarning(kind, message))

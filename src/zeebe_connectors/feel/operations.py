@@ -37,7 +37,6 @@ from zeebe_connectors.feel.values import (
     decimal,
     int32,
     kind,
-
 )
 
 _MISSING: Any = object()
@@ -60,6 +59,11 @@ def show(value: Any) -> str:
 def whole(number: int) -> int | Decimal:
     """An integer result, rounded as a decimal where it has too many digits."""
     return number if -EXACT < number < EXACT else DECIMAL128.create_decimal(number)
+
+
+def unsigned_zero(number: Decimal) -> Decimal:
+    """The number, without the sign that Python gives to some zeros."""
+    return number or number.copy_abs()
 
 
 def add(run: Run, left: Any, right: Any) -> Any:
@@ -119,7 +123,7 @@ def multiply(run: Run, left: Any, right: Any) -> Any:
         return whole(left * right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return DECIMAL128.multiply(decimal(left), decimal(right))
+        return unsigned_zero(DECIMAL128.multiply(decimal(left), decimal(right)))
     if left_kind == NUMBER:
         left, right, left_kind, right_kind = right, left, right_kind, left_kind
     if right_kind == NUMBER and left_kind == YEARS_MONTHS:
@@ -148,7 +152,7 @@ def divide(run: Run, left: Any, right: Any) -> Any:
     left_kind, right_kind = kind(left), kind(right)
     if right_kind == NUMBER and right != 0:
         if left_kind == NUMBER:
-            return DECIMAL128.divide(decimal(left), decimal(right))
+            return unsigned_zero(DECIMAL128.divide(decimal(left), decimal(right)))
         if left_kind == YEARS_MONTHS:
             return YearsMonths(int(DECIMAL128.divide(Decimal(left.months), decimal(right))))
         if left_kind == DAYS_TIME:
@@ -202,7 +206,7 @@ def negate(run: Run, value: Any) -> Any:
     if kind(value) != NUMBER:
         run.warn(INVALID_TYPE, f"Expected number but found {show(value)}")
         return None
-    return decimal(value).copy_negate()
+    return unsigned_zero(decimal(value).copy_negate())
 
 
 OPERATORS = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}
@@ -295,7 +299,7 @@ def order(left: Any, right: Any) -> int:
         first, second = (temporal.order_key(wide) for wide in (temporal.widen(left), temporal.widen(right)) if wide)
     else:
         raise FeelEvaluationError(f"{name}s can't be ordered")
-    return (first > second) - (first < second)
+    return int(first > second) - int(first < second)
 
 
 def _units(text: str) -> bytes:
@@ -422,8 +426,6 @@ def at(items: Any, index: Any) -> Any:
     """`items[index]`: counted from 1, or back from the end from -1; null where there is none."""
     position = index - 1 if index > 0 else len(items) + index
     return items[int(position)] if 0 <= position < len(items) else None
-
-
 
 
 def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence: require(size > 0, "...")

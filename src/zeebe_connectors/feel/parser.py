@@ -22,18 +22,6 @@ _TYPES_WITH_SPACES = ("years and months duration", "days and time duration", "da
 _COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _ORDERINGS = frozenset(("<", "<=", ">", ">="))
 _BRACKETS = frozenset(("(", "[", "]"))
-_NO_RANGE_END = (
-    tree.If,
-    tree.For,
-    tree.Quantified,
-    tree.Logic,
-    tree.Compare,
-    tree.Between,
-    tree.InstanceOf,
-    tree.In,
-    tree.InputCompare,
-    tree.InputIn,
-)
 _ESCAPE = re.compile(r"(?<!\\)\\([nrtbf'\"])")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _MAX_RETRIES = 20
@@ -91,6 +79,7 @@ class _Parser:
         self.depth = 0
         self.retries = 0
         self.open_end = False  # in the end of a range, where "[" may close it
+        self.plain = False  # the last expression was no more than values and arithmetic, as an end of a range is
         self.furthest = -1
         self.expected: list[str] = []
         self.now: Token = tokens.token(text, 0)
@@ -153,7 +142,11 @@ class _Parser:
         if self.depth > self.limits.depth:
             raise FeelLimitError("depth", f"expressions are nested deeper than {self.limits.depth}")
         open_end, self.open_end = self.open_end, False
-        node = (self.statement() if left is None and self.now.kind == NAME else None) or self.disjunction(left)
+        node = self.statement() if left is None and self.now.kind == NAME else None
+        if node is None:
+            node = self.disjunction(left)
+        else:
+            self.plain = False
         self.open_end = open_end
         self.depth -= 1
         return node
@@ -218,34 +211,49 @@ class _Parser:
         return tree.Counting(start, self.math())
 
     def disjunction(self, left: Node | None = None) -> Node:
-        alternatives = []
+        alternatives: list[Node] = []
         while True:
-            conditions = [self.comparison(left)]
+            conditions: list[Node] = [self.comparison(left)]
             left = None
             while self.keyword("and"):
                 conditions.append(self.comparison())
-            alternatives.append(conditions[0] if len(conditions) == 1 else tree.Logic("and", tuple(conditions)))
+            if len(conditions) > 1:
+                self.plain = False
+                conditions = [tree.Logic("and", tuple(conditions))]
+            alternatives += conditions
             if not self.keyword("or"):
                 break
-        return alternatives[0] if len(alternatives) == 1 else tree.Logic("or", tuple(alternatives))
+        if len(alternatives) == 1:
+            return alternatives[0]
+        self.plain = False
+        return tree.Logic("or", tuple(alternatives))
 
     def comparison(self, left: Node | None = None) -> Node:
         if left is None:
             if self.now.text in _ORDERINGS:
                 sign = self.next().text
-                return tree.InputCompare(sign, self.math())
+                test = tree.InputCompare(sign, self.math())
+                self.plain = False
+                return test
             if self.now.text in _BRACKETS:
                 first = self.bracket()
                 if isinstance(first, tree.RangeOf):
+                    self.plain = False
                     return tree.InputIn(first)
                 left = self.chain(first)
         left = self.math(left)
+        node = self.compared(left)
+        self.plain = node is None
+        return node or left
+
+    def compared(self, left: Node) -> Node | None:
+        """The comparison of which this is the left side, or None where it is none."""
         text = self.now.text
         if text in _COMPARISONS:
             self.next()
             return tree.Compare(text, left, self.math())
         if self.now.kind != NAME:
-            return left
+            return None
         if self.keyword("between"):
             low = self.math()
             self.expect_keyword("and")
@@ -256,7 +264,7 @@ class _Parser:
             return tree.InstanceOf(left, self.type())
         if self.keyword("in"):
             return tree.In(left, self.in_tests())
-        return left
+        return None
 
     def type(self) -> str:
         for name in _TYPES_WITH_SPACES:
@@ -270,7 +278,7 @@ class _Parser:
             return (self.test(),)
         self.next()
         first = self.test()
-        if self.now.text == ".." and isinstance(first, tree.InputTest):
+        if self.now.text == ".." and isinstance(first, tree.InputTest) and self.plain:
             return (tree.InputIn(self.range_from(first.of, closed=False)),)
         return (first, *self.more_tests())
 
@@ -314,7 +322,7 @@ class _Parser:
 
     # ------------------------------------------------------------------------------------------------------ values
 
-    def value(self) -> Node:
+    def value(self) -> Node:  # noqa: C901 - one branch a kind of token
         kind, text = self.now.kind, self.now.text
         if kind == NAME:
             first = self.named()
@@ -395,7 +403,7 @@ class _Parser:
         if bracket == "[" and self.symbol("]"):
             return tree.ListOf(())
         first = self.expression()
-        if self.now.text == ".." and not isinstance(first, _NO_RANGE_END):
+        if self.now.text == ".." and self.plain:
             return self.range_from(first, closed=bracket == "[")
         if bracket == "(":
             self.expect(")")
@@ -429,28 +437,26 @@ class _Parser:
 
     def key(self) -> str:
         now = self.now
-        match = tokens.KEY.match(self.text, now.start)
-        if match and self.text.startswith(":", match.end()):
-            self.seek(match.end() + 1)
-            return self.without_spaces(now.start, match.end())
+        end, colon = self.key_ends(now.start)
+        if end > now.start and self.text.startswith(":", colon):
+            self.seek(colon + 1)
+            return self.text[now.start : end]
         if now.kind in (STRING, QUOTED):
             self.next()
             self.expect(":")
             return now.text[1:-1]
-        if match and now.kind != END:
+        if end > now.start and now.kind != END:
             self.next()
             raise self.unexpected("':'")
         raise self.unexpected("a key")
 
-    def without_spaces(self, start: int, end: int) -> str:
-        """A part of the text without the space and comments that end it."""
-        last = position = start
-        while position < end:
-            position = tokens.skip(self.text, position)
-            if position < end:
-                position += 1
-                last = position
-        return self.text[start:last]
+    def key_ends(self, position: int) -> tuple[int, int]:
+        """Where a key without quotes ends, without and with the space and comments behind it."""
+        end = position
+        while position < len(self.text) and self.text[position] not in tokens.NOT_IN_KEY:
+            end = position + 1
+            position = tokens.skip(self.text, end)
+        return end, position
 
     # ------------------------------------------------------------------------------------------------------- names
 

@@ -86,7 +86,9 @@ def _by_expectation(text: str, position: int, before: str, expected: Sequence[st
     if before.endswith(","):
         return "leave out the comma after the last one"
     if position < len(text) and (text[position].isalpha() or text[position] in "\"'_([{0123456789"):
-        return "two values need an operator or a comma between them; a name with spaces is written in backticks: `my name`"
+        return (
+            "two values need an operator or a comma between them; a name with spaces is written in backticks: `my name`"
+        )
     return None
 
 

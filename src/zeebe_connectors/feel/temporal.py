@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -116,9 +117,7 @@ class DateTime:
 
     def __str__(self) -> str:
         year, month, day = date_of(self.days)
-        return (
-            f"{_year_text(year)}-{month:02}-{day:02}T{_time_text(self.nanos)}{_place_text(self.offset, self.zone)}"
-        )
+        return f"{_year_text(year)}-{month:02}-{day:02}T{_time_text(self.nanos)}{_place_text(self.offset, self.zone)}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -471,15 +470,14 @@ def _zone_object(offset: int, zone: str | None) -> dt.tzinfo | None:
 
 def narrow(value: Wide) -> object:
     """The `datetime` type that holds the value without loss, or the value itself."""
-    kind = type(value)
-    if kind is Date:
+    if isinstance(value, Date):
         return dt.date.fromordinal(value.days + _EPOCH) if _MIN_DAYS <= value.days <= _MAX_DAYS else value
-    if kind is Time:
+    if isinstance(value, Time):
         if value.nanos % 1000 or value.zone is not None:
             return value
         clock = _narrow_clock(value.nanos)
         return clock if value.offset is None else clock.replace(tzinfo=_zone_object(value.offset, None))
-    if kind is DateTime:
+    if isinstance(value, DateTime):
         if value.nanos % 1000 or not _MIN_DAYS <= value.days <= _MAX_DAYS:
             return value
         moment = dt.datetime.combine(dt.date.fromordinal(value.days + _EPOCH), _narrow_clock(value.nanos))
@@ -535,7 +533,9 @@ def add_months(days: int, months: int) -> int:
     return days_of(year, month + 1, min(day, month_length(year, month + 1)))
 
 
-def plus(value: Date | Time | DateTime, duration: YearsMonths | DaysTime, sign: int = 1) -> Date | Time | DateTime | None:
+def plus(
+    value: Date | Time | DateTime, duration: YearsMonths | DaysTime, sign: int = 1
+) -> Date | Time | DateTime | None:
     """A point in time and a duration -> the point that much later (or earlier), or None where that has no meaning."""
     if isinstance(duration, YearsMonths):
         months = sign * duration.months
@@ -622,5 +622,10 @@ def make_temporal(kind: str, text: str) -> object:
     Raises:
         ValueError: it is none.
     """
-    parse = {"date": parse_date, "time": parse_time, "datetime": parse_date_time, "duration": parse_duration}
-    return narrow(parse[kind.removeprefix("@")](text))
+    parsers: dict[str, Callable[[str], Wide]] = {
+        "date": parse_date,
+        "time": parse_time,
+        "datetime": parse_date_time,
+        "duration": parse_duration,
+    }
+    return narrow(parsers[kind.removeprefix("@")](text))

@@ -23,8 +23,8 @@ _TOKEN = regex.compile(
     |(?P<symbol>\.\.|\*\*|<=|>=|!=|[-+*/=<>()\[\]{{}},.:?@])""",
     regex.VERBOSE | regex.V1,
 )
-KEY = regex.compile(r'[^"{}:,\[\]`]++')
-"""What may stand before the colon of a context's entry, quoted forms apart."""
+NOT_IN_KEY = '"{}:,[]`'
+"""What the key of a context's entry without quotes may not have in it."""
 
 NAME, NUMBER, STRING, QUOTED, SYMBOL, END, OTHER = "name", "number", "string", "quoted", "symbol", "end", "other"
 

@@ -12,7 +12,7 @@ from typing import Any
 class Literal:
     """`null`, `true`, `12.5`, `"text"`: the value itself."""
 
-    value: None | bool | int | Decimal | str
+    value: bool | int | Decimal | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +376,9 @@ class _Writer:
         return self._rangeof(node.range)
 
     def _inputtest(self, node: InputTest) -> tuple[int, str]:
-        return _ANY, f"({self.at(node.of, _ANY)})" if isinstance(node.of, InputIn | InputCompare) else self.at(node.of, _ANY)
+        return _ANY, f"({self.at(node.of, _ANY)})" if isinstance(node.of, InputIn | InputCompare) else self.at(
+            node.of, _ANY
+        )
 
     def _tests(self, node: Tests) -> tuple[int, str]:
         text = ", ".join(self.at(test, _ANY) for test in node.tests) or "-"

@@ -183,7 +183,7 @@ def decimal(value: float | Decimal) -> Decimal:
 
 
 def from_float(value: float) -> Decimal:
-    """A binary number as the shortest decimal that means it, in the form that the cluster's engine writes (12.0, 1.0E+7).
+    """A binary number as the shortest decimal that means it, as the cluster's engine writes it (12.0, 1.0E+7).
 
     Raises:
         Failure: infinite or not a number.
@@ -191,8 +191,10 @@ def from_float(value: float) -> Decimal:
     if not math.isfinite(value):
         raise Failure("not a finite number")
     result = Decimal(repr(value))
-    if 1e-3 <= abs(value) < 1e7 or not value:
+    if 1e-3 <= abs(value) < 1e7:
         return result
+    if not value:
+        return Decimal("0.0")
     sign, digits, exponent = result.as_tuple()
     text = "".join(map(str, digits)).rstrip("0")
     exponent = int(exponent) + len(digits) - len(text)
@@ -256,7 +258,11 @@ def _inner_text(run: Run | None, value: Any) -> str:
     if name == DAYS_TIME:
         return _days_time_text(value)
     wide = temporal.widen(value) if name in TEMPORAL else value
-    return {None: "null", True: "true", False: "false"}[wide] if wide is None or wide is True or wide is False else str(wide)
+    return (
+        {None: "null", True: "true", False: "false"}[wide]
+        if wide is None or wide is True or wide is False
+        else str(wide)
+    )
 
 
 def _outer(run: Run | None, value: Any) -> str:
@@ -279,8 +285,7 @@ def number_text(value: float | Decimal) -> str:
 def _days_time_text(value: Any) -> str:
     """The cluster's engine writes whole seconds only."""
     duration = temporal.widen(value)
-    assert isinstance(duration, DaysTime)
-    return str(DaysTime(duration.seconds * temporal.SECOND))
+    return str(DaysTime(duration.seconds * temporal.SECOND)) if isinstance(duration, DaysTime) else ""
 
 
 # ------------------------------------------------------------------------------------------------------------ JSON

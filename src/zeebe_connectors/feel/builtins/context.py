@@ -11,11 +11,10 @@ TITLE = "Context functions"
 
 @builtin(
     "get value(context: context, key: string|list): any",
-    "The value of an entry, or of an entry in nested contexts where a list names the way; null if there is none.",
+    "The value of an entry; null if there is none.",
     ('get value({foo: 123}, "foo")', "123"),
     ('get value({a: 1}, "b")', "null"),
-    ('get value({x: {y: {z: 0}}}, ["x", "y", "z"])', "0"),
-    aliases=["m, key", "context, keys"],
+    aliases=["m, key"],
 )
 def _get_value(context: Any, key: Any) -> Any:
     keys = [key] if kind(key) == STRING else key
@@ -27,6 +26,15 @@ def _get_value(context: Any, key: Any) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+@builtin(
+    "get value(context: context, keys: list): any",
+    "The value of an entry in nested contexts, to which a list of keys leads; null if there is none.",
+    ('get value({x: {y: {z: 0}}}, ["x", "y", "z"])', "0"),
+)
+def _get_nested_value(context: Any, keys: Any) -> Any:
+    return _get_value(context, keys)
 
 
 @builtin(
@@ -42,10 +50,8 @@ def _get_entries(run: Run, context: Any) -> Any:
 
 @builtin(
     "context put(context: context, key: string|list, value: any): context",
-    "The context with one more entry, or with another value of it; a list of keys leads into nested contexts.",
-    ("context put({x: 1}, \"y\", 2)", "{x: 1, y: 2}"),
-    ('context put({x: 1}, ["y", "z"], 2)', "{x: 1, y: {z: 2}}"),
-    aliases=["context, keys, value"],
+    "The context with one more entry, or with another value of it.",
+    ('context put({x: 1}, "y", 2)', "{x: 1, y: 2}"),
 )
 def _context_put(run: Run, context: Any, key: Any, value: Any) -> Any:
     keys = [key] if kind(key) == STRING else list(key)
@@ -66,6 +72,15 @@ def _put(run: Run, context: Any, keys: list[Any], value: Any) -> Any:
         inner = copied
     inner[keys[-1]] = value
     return result
+
+
+@builtin(
+    "context put(context: context, keys: list, value: any): context",
+    "The context with another value of an entry in nested contexts, to which a list of keys leads.",
+    ('context put({x: 1}, ["y", "z"], 2)', "{x: 1, y: {z: 2}}"),
+)
+def _context_put_nested(run: Run, context: Any, keys: Any, value: Any) -> Any:
+    return _context_put(run, context, keys, value)
 
 
 @builtin(

@@ -264,16 +264,18 @@ def _from_json(run: Run, text: Any) -> Any:
     run.room(len(text))
     start = len(text) - len(text.lstrip(_JSON_SPACE))
     try:
-        value, _ = _JSON.raw_decode(text, start)
+        value, end = _JSON.raw_decode(text, start)
     except (ValueError, Failure):
-        raise Failure(f"Failed to parse JSON from {values.text(None, text)[:80]!r}") from None
+        raise Failure(f"Failed to parse JSON from {text[:80]!r}") from None
+    if kind(value) == values.NUMBER and text[end : end + 1].strip(_JSON_SPACE):
+        raise Failure(f"Failed to parse JSON from {text[:80]!r}: something follows the number")
     return value
 
 
 @builtin(
     "to json(value: any): string",
     "The value as JSON text.",
-    ('to json({a: 1, b: [true, null]})', '"{\\"a\\":1,\\"b\\":[true,null]}"'),
+    ("to json({a: 1, b: [true, null]})", '"{\\"a\\":1,\\"b\\":[true,null]}"'),
     ('to json(@"2025-01-01")', '"\\"2025-01-01\\""'),
 )
 def _to_json(run: Run, value: Any) -> Any:
@@ -344,5 +346,3 @@ def _java_period(duration: YearsMonths) -> str:
     sign = -1 if duration.months < 0 else 1
     years, months = divmod(abs(duration.months), 12)
     return "P" + (f"{sign * years}Y" if years else "") + (f"{sign * months}M" if months else "")
-
-

@@ -9,7 +9,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from zeebe_connectors.feel.builtins.declare import builtin
-from zeebe_connectors.feel.errors import Failure, FeelEvaluationError
+from zeebe_connectors.feel.errors import AssertionFailedError, Failure, FeelEvaluationError
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import comparable, key_of, same, show, smallest, whole
 from zeebe_connectors.feel.values import (
@@ -45,7 +45,12 @@ def _count(items: Any) -> Any:
     return len(items)
 
 
-@builtin("is empty(list: list): boolean", "Whether the list has no items.", ("is empty([])", "true"), ("is empty([1])", "false"))
+@builtin(
+    "is empty(list: list): boolean",
+    "Whether the list has no items.",
+    ("is empty([])", "true"),
+    ("is empty([1])", "false"),
+)
 def _is_empty(items: Any) -> Any:
     return not items
 
@@ -59,12 +64,16 @@ def _extreme(run: Run, items: Any, sign: int) -> Any:
     return smallest(items, sign)
 
 
-@builtin("min(list: list...): any", "The smallest of comparable values.", ("min([1, 2, 3])", "1"), ("min(3, 1, 2)", "1"))
+@builtin(
+    "min(list: list...): any", "The smallest of comparable values.", ("min([1, 2, 3])", "1"), ("min(3, 1, 2)", "1")
+)
 def _min(run: Run, items: Any) -> Any:
     return _extreme(run, items, 1)
 
 
-@builtin("max(list: list...): any", "The largest of comparable values.", ("max([1, 2, 3])", "3"), ('max("a", "b")', '"b"'))
+@builtin(
+    "max(list: list...): any", "The largest of comparable values.", ("max([1, 2, 3])", "3"), ('max("a", "b")', '"b"')
+)
 def _max(run: Run, items: Any) -> Any:
     return _extreme(run, items, -1)
 
@@ -97,7 +106,9 @@ def _sum(run: Run, items: Any) -> Any:
     return _total(_numbers(run, items)) if items else None
 
 
-@builtin("product(list: list...): number", "The product of numbers; null for an empty list.", ("product([2, 3, 4])", "24"))
+@builtin(
+    "product(list: list...): number", "The product of numbers; null for an empty list.", ("product([2, 3, 4])", "24")
+)
 def _product(run: Run, items: Any) -> Any:
     result: Any = 1
     for number in _numbers(run, items):
@@ -343,7 +354,11 @@ def _duplicate_values(run: Run, items: Any) -> Any:
     return [item for key, item in first.items() if counted[key] > 1]
 
 
-@builtin("flatten(list: list): list", "The items of all lists in the list, at any depth.", ("flatten([[1, [2]], 3])", "[1, 2, 3]"))
+@builtin(
+    "flatten(list: list): list",
+    "The items of all lists in the list, at any depth.",
+    ("flatten([[1, [2]], 3])", "[1, 2, 3]"),
+)
 def _flatten(run: Run, items: Any) -> Any:
     found: list[Any] = []
     _flatten_into(run, items, found)
@@ -379,7 +394,12 @@ def _sort(run: Run, items: Any, precedes: Function) -> Any:
     def compare(left: Any, right: Any) -> int:
         return -1 if comes_first(left, right) else int(comes_first(right, left))
 
-    return sorted(items, key=cmp_to_key(compare))
+    try:
+        return sorted(items, key=cmp_to_key(compare))
+    except AssertionFailedError:
+        raise
+    except (FeelEvaluationError, DecimalException) as error:
+        raise Failure(f"fail to sort list by given precedes function: {error}") from None
 
 
 def _join(run: Run, items: Any, delimiter: str = "", prefix: str = "", suffix: str = "") -> str:
@@ -432,5 +452,3 @@ def _partition(run: Run, items: Any, size: Any) -> Any:
         raise Failure(f"'size' should be greater than zero but was '{show(size)}'")
     run.space(len(items))
     return [list(items[start : start + length]) for start in range(0, len(items), length)]
-
-

@@ -208,7 +208,9 @@ def _log(number: Any) -> Any:
     return result_of_float(math.log(value))
 
 
-@builtin("exp(number: number): number", "Euler's number to this power.", ("exp(0)", "1"), ("decimal(exp(5), 4)", "148.4132"))
+@builtin(
+    "exp(number: number): number", "Euler's number to this power.", ("exp(0)", "1"), ("decimal(exp(5), 4)", "148.4132")
+)
 def _exp(number: Any) -> Any:
     try:
         return result_of_float(math.exp(float(decimal(number))))
@@ -240,5 +242,3 @@ def _rest_of_two(number: Any) -> Any:
 )
 def _random_number() -> Any:
     return result_of_float(random.random())  # noqa: S311 - no secret is made of it
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import time
 import uuid
 from typing import Any
@@ -16,6 +17,7 @@ from zeebe_connectors.feel.values import int32
 
 TITLE = "String functions"
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _JAVA_TRIMMED = "".join(map(chr, range(0x21)))
 _JAVA_BLANK = frozenset("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \u1680\u2028\u2029\u205f\u3000") | frozenset(
     map(chr, (*range(0x2000, 0x2007), *range(0x2008, 0x200B)))
@@ -33,10 +35,13 @@ def _length(units: str | bytes) -> int:
 
 def _part(units: str | bytes, start: int, end: int) -> str:
     if not 0 <= start <= end <= _length(units):
-        raise FeelEvaluationError(f"substring from {start + 1} to {end} is outside of the text's {_length(units)} characters")
+        raise FeelEvaluationError(
+            f"substring from {start + 1} to {end} is outside of the text's {_length(units)} characters"
+        )
     if isinstance(units, str):
         return units[start:end]
-    return units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")
+    part = units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")
+    return _HALVES.sub("?", part)  # half a character is no text to anybody else
 
 
 def _offset(units: str | bytes, position: Any) -> int:
@@ -103,17 +108,29 @@ def _substring_after(text: Any, match: Any) -> Any:
     return text[at + len(match) :] if at >= 0 else ""
 
 
-@builtin("contains(string: string, match: string): boolean", "Whether a text has another one in it.", ('contains("foobar", "of")', "false"))
+@builtin(
+    "contains(string: string, match: string): boolean",
+    "Whether a text has another one in it.",
+    ('contains("foobar", "of")', "false"),
+)
 def _contains(text: Any, match: Any) -> Any:
     return match in text
 
 
-@builtin("starts with(string: string, match: string): boolean", "Whether a text starts with another one.", ('starts with("foobar", "foo")', "true"))
+@builtin(
+    "starts with(string: string, match: string): boolean",
+    "Whether a text starts with another one.",
+    ('starts with("foobar", "foo")', "true"),
+)
 def _starts_with(text: Any, match: Any) -> Any:
     return text.startswith(match)
 
 
-@builtin("ends with(string: string, match: string): boolean", "Whether a text ends with another one.", ('ends with("foobar", "bar")', "true"))
+@builtin(
+    "ends with(string: string, match: string): boolean",
+    "Whether a text ends with another one.",
+    ('ends with("foobar", "bar")', "true"),
+)
 def _ends_with(text: Any, match: Any) -> Any:
     return text.endswith(match)
 
@@ -129,7 +146,7 @@ def _matches(run: Run, text: Any, pattern: Any) -> Any:
 
 @builtin(
     "matches(input: string, pattern: string, flags: string): boolean",
-    "Whether a regular expression is found, with flags: s (dot is any character), m (lines), i (any case), x (comments).",
+    "Whether a regular expression is found, with flags: s (dot is any character), m (lines), i (any case), x (spaces).",
     ('matches("FooBar", "foo", "i")', "true"),
 )
 def _matches_with(run: Run, text: Any, pattern: Any, flags: Any) -> Any:
@@ -173,7 +190,9 @@ def _extract(run: Run, text: Any, pattern: Any) -> Any:
     return patterns.extract(run, text, pattern)
 
 
-@builtin("trim(string: string): string", "The text without spaces around it.", ('trim("  hello world ")', '"hello world"'))
+@builtin(
+    "trim(string: string): string", "The text without spaces around it.", ('trim("  hello world ")', '"hello world"')
+)
 def _trim(text: Any) -> Any:
     return text.strip(_JAVA_TRIMMED)
 
@@ -191,7 +210,11 @@ def _to_base64(run: Run, text: Any) -> Any:
     return run.text(base64.b64encode(text.encode("utf-8", "replace")).decode("ascii"))
 
 
-@builtin("from base64(value: string): string", "The text whose UTF-8 bytes are given in Base64.", ('from base64("RkVFTA==")', '"FEEL"'))
+@builtin(
+    "from base64(value: string): string",
+    "The text whose UTF-8 bytes are given in Base64.",
+    ('from base64("RkVFTA==")', '"FEEL"'),
+)
 def _from_base64(run: Run, text: Any) -> Any:
     try:
         padded = text + "=" * (-len(text) % 4) if "=" not in text else text
@@ -200,6 +223,11 @@ def _from_base64(run: Run, text: Any) -> Any:
         raise Failure(f"Invalid Base64 value '{text[:80]}'") from None
 
 
-@builtin("is blank(string: string): boolean", "Whether the text is empty or has nothing but spaces.", ('is blank(" ")', "true"), ('is blank("a")', "false"))
+@builtin(
+    "is blank(string: string): boolean",
+    "Whether the text is empty or has nothing but spaces.",
+    ('is blank(" ")', "true"),
+    ('is blank("a")', "false"),
+)
 def _is_blank(text: Any) -> Any:
     return all(character in _JAVA_BLANK for character in text)

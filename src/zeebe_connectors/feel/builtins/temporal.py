@@ -31,7 +31,9 @@ def _days(value: Any) -> int:
     return wide.days if isinstance(wide, (Date, DateTime)) else 0
 
 
-@builtin("now(): date and time", "The current date and time, with the offset of the machine.", ("now() = null", "false"))
+@builtin(
+    "now(): date and time", "The current date and time, with the offset of the machine.", ("now() = null", "false")
+)
 def _now(run: Run) -> Any:
     return run.clock()
 
