@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 
 import grpc
@@ -236,6 +238,31 @@ async def test_a_worker_over_the_wire_drains(gateway, fake):
     async with asyncio.timeout(5):
         while fake.open_streams:  # noqa: ASYNC110 - the server notices
             await asyncio.sleep(0.01)
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_the_client_does_not_load_all_of_pyzeebe():
+    """Its worker, client and `requests` would be nine mebibytes that nothing uses."""
+    code = "import sys, zeebe_connectors.runtime.gateway.zeebe as z; print('requests' in sys.modules, z.pb.__name__)"
+    assert run(code).split() == ["False", "pyzeebe.proto.gateway_pb2"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "from zeebe_connectors.runtime.gateway.messages import pb; from pyzeebe.proto import gateway_pb2",
+        "from pyzeebe.proto import gateway_pb2; from zeebe_connectors.runtime.gateway.messages import pb",
+    ],
+)
+def test_the_messages_are_pyzeebes_own(order):
+    """Whoever uses pyzeebe beside us gets the same classes, in whichever order they are loaded."""
+    assert run(f"{order}; print(pb is gateway_pb2, pb.TopologyRequest() == gateway_pb2.TopologyRequest())").split() == [
+        "True",
+        "True",
+    ]
 
 
 def test_the_age_of_a_pushed_job_does_not_depend_on_clocks():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zeebe_connectors.sdk.context import Job
+
+# Without this, gRPC's core writes a line to standard error for each connection that the gateway closes. It reads the
+# variable when it is imported, which the modules beside this one do.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _REFUSALS = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"})
 # grpc's core says the first (we received too much), grpc-java's server the second (we sent too much).

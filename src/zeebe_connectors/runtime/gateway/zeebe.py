@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 import grpc.aio
-from pyzeebe.proto import gateway_pb2 as pb
-from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology
 from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, open_channel
+from zeebe_connectors.runtime.gateway.messages import pb, stub
 from zeebe_connectors.sdk.context import Job
 
 STREAM_LIFETIME = 8 * 3600.0
@@ -42,7 +41,7 @@ class ZeebeGateway:
         self._timeout = timeout
         self._credentials: Credentials = credentials(settings)
         self._channel = open_channel(settings)
-        self._stub: Any = GatewayStub(self._channel)
+        self._stub = stub(self._channel)
         self._stream_channel: grpc.aio.Channel | None = None
         self._clock = _EngineClock()
 
@@ -88,7 +87,7 @@ class ZeebeGateway:
         lifetime = STREAM_LIFETIME * random.uniform(0.9, 1.0)  # noqa: S311 - spreading load needs no secrecy
         ends = time.monotonic() + lifetime
         metadata = await self._credentials.metadata()
-        call = GatewayStub(self._stream_channel).StreamActivatedJobs(request, timeout=lifetime, metadata=metadata)
+        call = stub(self._stream_channel).StreamActivatedJobs(request, timeout=lifetime, metadata=metadata)
         try:
             while True:
                 try:
