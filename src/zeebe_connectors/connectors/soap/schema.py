@@ -291,17 +291,11 @@ class Writer:
         return kind
 
     def _group(self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]) -> None:
-        if "$items" in value and (group.most is None or group.most > 1):
-            used.add("$items")
-            for number, item in enumerate(value["$items"] if isinstance(value["$items"], list) else [value["$items"]]):
-                where = f"{path}.$items[{number + 1}]"
-                if not isinstance(item, dict):
-                    raise _invalid(where, "must be a context")
-                seen: set[str] = set()
-                self._group(Group(group.kind, group.items), item, element, where, seen)
-                for name in item:
-                    if name not in seen:
-                        raise _invalid(f"{where}.{name}", "is not known here")
+        if (
+            "$items" in value
+            and (group.most is None or group.most > 1)
+            and self._in_order(group, value, element, path, used)
+        ):
             return
         present = {item.name for item in group.walk() if value.get(item.name) is not None}
         used.update(item.name for item in group.walk())
@@ -316,6 +310,21 @@ class Writer:
                 self._items(group.items, once, element, path, used)
         else:
             self._items(group.items, value, element, path, used)
+
+    def _in_order(
+        self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]
+    ) -> bool:
+        """Writes those `$items` that this repeated group knows, in their order."""
+        items = value["$items"]
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise _invalid(f"{path}.$items", "must be a list of contexts")
+        names = {item.name for item in group.walk()}
+        own = [(number, item) for number, item in enumerate(items) if names.issuperset(item)]
+        for number, item in own:
+            self._group(Group(group.kind, group.items), item, element, f"{path}.$items[{number + 1}]", set())
+        if len(own) == len(items):
+            used.add("$items")
+        return bool(own)
 
     def _choice(
         self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str], present: set[str]

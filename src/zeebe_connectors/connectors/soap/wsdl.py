@@ -416,6 +416,9 @@ class _Compiler:
                 items.append(self._field(item))
             else:
                 items.append(schema.Wildcard(int(item.min_occurs)))
+        if isinstance(found, Choice):
+            for made in items:
+                made.least = max(made.least, 1)  # zeep makes what stands in a choice optional
         kind: Any = "choice" if isinstance(found, Choice) else "all" if isinstance(found, All) else "sequence"
         return schema.Group(kind, items, int(found.min_occurs), _most(found.max_occurs))
 
