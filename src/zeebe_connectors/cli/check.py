@@ -15,7 +15,8 @@ from zeebe_connectors.sdk.registry import Registry
 async def report(environment: Environment, settings: Settings, *, connect: bool) -> int:
     """Prints what would run and what is wrong; gives 0 when nothing is."""
     code = 0
-    typer.echo(f"Cluster      {settings.cluster.describe()}")
+    for number, line in enumerate(settings.cluster.describe()):
+        typer.echo(f"{'' if number else 'Cluster':<13}{line}")
     registry = Registry.installed()
     running = [c for c in registry.outbound.values() if settings.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")

@@ -21,7 +21,8 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     """Runs until SIGTERM or SIGINT; gives the exit code."""
     mask = Mask()
     log.configure(mask, form=settings.log_format, verbose=verbose)
-    _log.info("Cluster: %s", settings.cluster.describe())
+    for line in settings.cluster.describe():
+        _log.info("%s", line[:1].upper() + line[1:])
     registry = Registry.installed()
     for missing in registry.unavailable.values():
         _log.warning("The connector %s does not run: %s", missing.name, missing.reason)
