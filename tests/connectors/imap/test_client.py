@@ -141,6 +141,25 @@ async def test_idle_tells_of_a_new_mail_and_of_nothing(server):
     await session.logout()
 
 
+async def test_a_mail_that_came_between_the_search_and_idle_ends_idle_at_once(server):
+    """The word of it came with another command's answer, and the server does not repeat it."""
+
+    async def told(session, tag, arguments):
+        session.send("* 1 EXISTS")
+        session.send(f"{tag} OK done")
+
+    server.answers["NOOP"] = told
+    session = await connect(server)
+    assert await session.search("ALL") == []
+    await session.noop()
+    async with asyncio.timeout(5):
+        assert await session.idle(600) is True
+    await session.search("ALL")
+    await session.noop()
+    assert await session.idle(0.05) is False  # nothing new since
+    await session.logout()
+
+
 async def test_a_command_without_an_answer_closes_the_session(server, impatient):
     """Its late answer would be taken for that of the next command."""
 

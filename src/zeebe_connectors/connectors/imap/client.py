@@ -41,7 +41,7 @@ LONGEST_LINE = 16 * 1024 * 1024
 
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _FETCHED = re.compile(rb"\d+ FETCH \(", re.IGNORECASE)
-_PUSHED = re.compile(rb"\d+ (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
+_PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
 _BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
 _LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
@@ -97,6 +97,7 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting: asyncio.Future[bytes] = loop.create_future()
         self.untagged: list[list[bytes]] = []
         self.pushed = asyncio.Event()
+        self.exists = 0
         self.lost: ConnectionLost | None = None
         self.limit: tuple[asyncio.Timeout, float] | None = None
         self.challenges: list[bytes] = []
@@ -176,8 +177,8 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _untagged(self, response: list[bytes]) -> None:
         line = response[0]
-        if _PUSHED.match(line):
-            self.pushed.set()
+        if pushed := _PUSHED.match(line):
+            self._push(pushed[2].upper(), int(pushed[1]))
         if line[:3].upper() == b"BYE" and (
             self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
         ):
@@ -185,6 +186,18 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.transport.close()
         elif self.pending_sync_command is not None or self.pending_async_commands:
             self.untagged.append(response)
+
+    def _push(self, what: bytes, number: int) -> None:
+        """Notes a change: any in IDLE; outside only new messages, which must be searched for before the next IDLE."""
+        idling = self.has_pending_idle_command()
+        if what == b"EXISTS":
+            if idling or number > self.exists:
+                self.pushed.set()
+            self.exists = number
+        elif what == b"EXPUNGE":
+            self.exists = max(0, self.exists - 1)
+        if idling:
+            self.pushed.set()
 
     def _continue(self, line: bytes) -> None:
         command = self.pending_sync_command
@@ -439,6 +452,7 @@ class ImapSession:
     async def search(self, *criteria: str) -> list[int]:
         """UIDs of the messages for which all criteria hold, ascending."""
         found: set[int] = set()
+        self._protocol.pushed.clear()  # what comes from here on is perhaps not in the answer
         for response in await self._command("SEARCH", *criteria, prefix="UID"):
             words = response[0].split()
             if words and words[0].upper() == b"SEARCH":
@@ -497,6 +511,8 @@ class ImapSession:
     async def idle(self, seconds: float) -> bool:
         """Waits until the server tells of a change, at most so long; whether it did. Always search again afterwards.
 
+        A message that came after the last `search` began counts as well, whichever command brought the word of it.
+
         Raises:
             ConnectionLost: The connection ended, or the server does not answer when the wait is over.
         """
@@ -510,7 +526,6 @@ class ImapSession:
 
     async def _idle(self, seconds: float) -> bool:
         protocol = self._protocol
-        protocol.pushed.clear()
         command = aioimaplib.Command("IDLE", protocol.new_tag(), loop=protocol.loop)
         running = asyncio.ensure_future(protocol.execute(command))
         try:

@@ -26,6 +26,7 @@ SAFETY_POLL = 300.0
 """Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""
 LOOK_AGAIN = 300.0
 """Seconds after which the ledger is asked again about mails that it has settled: an operator may want a retry."""
+_FIRST_WAIT = 0.5
 KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 100
@@ -237,6 +238,7 @@ class Watcher:
         self._seen = _Seen(set(), set())
         self._validity = -1
         self._targets: dict[str, str] = {}
+        self._calm = _FIRST_WAIT
 
     async def aclose(self) -> None:
         """Ends the session."""
@@ -255,6 +257,8 @@ class Watcher:
                     handed += 1
                     yield event
             self.context.report(None)
+            if handed:
+                self._calm = _FIRST_WAIT
             if handed >= watching.most_per_round:
                 continue
             try:
@@ -267,9 +271,10 @@ class Watcher:
     async def _wait(self, session: ImapSession) -> None:
         watching = self.given.data
         if watching.push and session.offers("IDLE"):
-            # It ends by itself too: a push that came between the last look and IDLE is not missed for long, and a dead
-            # connection is found.
-            await session.idle(SAFETY_POLL)
+            # Some servers forget what came just before IDLE began: the first waits after each mail are short.
+            self._calm = min(self._calm * 4, SAFETY_POLL)
+            if await session.idle(self._calm):
+                self._calm = _FIRST_WAIT
         elif watching.interval > KEEP_OPEN:
             await self.aclose()
             await asyncio.sleep(watching.interval)
