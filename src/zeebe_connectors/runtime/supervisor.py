@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.discovery import read_sources
@@ -20,9 +20,11 @@ from zeebe_connectors.runtime.ledger import SqliteLedger
 from zeebe_connectors.runtime.sources import Inbounds, Sources, ledger_file
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.web.rules import RULES, NetworkRules
 
 _log = logging.getLogger("zeebe_connectors.runtime")
 _CLOSING = 5.0  # seconds for kept clients and the gateway at the end
@@ -172,8 +174,14 @@ def services(settings: Settings, environment: Environment, *, log_mask: Mask | N
         settings: Directories, scope of secrets, the cluster's REST address.
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
+
+    Raises:
+        SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
     """
-    kept = Kept()
+    try:
+        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+    except InputError as error:
+        raise SettingsError(error.message) from None
     return Services(
         secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
         kept=kept,

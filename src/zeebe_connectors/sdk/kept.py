@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 _log = logging.getLogger(__name__)
@@ -21,10 +21,12 @@ class Kept:
 
     Args:
         most: How many clients are kept; beyond it the one unused for longest is closed.
+        given: What is there from the start and stays, by key: rules that the operator set for all clients.
     """
 
-    def __init__(self, most: int = 256) -> None:
+    def __init__(self, most: int = 256, *, given: Mapping[Hashable, Any] | None = None) -> None:
         self._most = most
+        self._given = dict(given or {})
         self._clients: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -33,6 +35,8 @@ class Kept:
 
         A failure to open is raised to every waiter and not kept.
         """
+        if key in self._given:
+            return cast("ClientT", self._given[key])
         known = self._clients.get(key)
         if known is None:
             # A task of its own: a caller that is cancelled must not take the others' client away.

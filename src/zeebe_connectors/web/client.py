@@ -20,7 +20,7 @@ from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
-from zeebe_connectors.web.rules import NetworkRules
+from zeebe_connectors.web.rules import RULES, NetworkRules
 from zeebe_connectors.web.tls import ClientTls
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class HttpClient:
     @classmethod
     async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
-        rules = await kept.get("web.rules", NetworkRules.from_environment)
+        rules = await kept.get(RULES, NetworkRules.from_environment)
         return await kept.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:

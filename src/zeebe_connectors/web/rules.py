@@ -21,6 +21,8 @@ from zeebe_connectors.sdk.errors import InputError, TransientError
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+RULES = "web.rules"
+"""Key under which the runtime keeps its rules."""
 _BLOCK = "CAMUNDA_CONNECTOR_HTTP_BLOCK_"
 _HOSTS = "CAMUNDA_CONNECTOR_VALIDATION_HOSTS_"
 _MAX_BODY = "CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE"
