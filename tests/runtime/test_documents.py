@@ -12,7 +12,10 @@ import pytest
 
 from servers.http import HttpServer, Reply
 from zeebe_connectors import ConnectorError, Document
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
+from zeebe_connectors.runtime.supervisor import services
 from zeebe_connectors.web.auth import Basic
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt", "contentType": "text/plain"}
@@ -386,3 +389,49 @@ async def test_github_token(local, server):
     said = json.loads(b64decode(claims + "=="))
     assert said["iss"] == "42"
     assert said["iat"] < time.time() < said["exp"] <= time.time() + 600
+
+
+def configured(tmp_path, **values):
+    env = Environment(("environment", {"ZEEBE_CONNECTORS_DOCUMENTS": str(tmp_path), **values}))
+    return services(Settings.read(env), env)
+
+
+async def test_local_store_is_the_default(tmp_path):
+    """Without a setting, documents go to the directory and are kept."""
+    needed = configured(tmp_path)
+    document = await needed.documents.create(b"x")
+    assert document.reference["storeId"] == "zeebe-connectors"
+    assert "expiresAt" not in document.reference["metadata"]
+    kept_for_a_day = configured(tmp_path, ZEEBE_CONNECTORS_DOCUMENTS_KEEP="P1D")
+    assert "expiresAt" in (await kept_for_a_day.documents.create(b"x")).reference["metadata"]
+
+
+async def test_cluster_store_by_setting(tmp_path, server):
+    """The cluster's store is used when the operator says so, with the cluster's own login."""
+    Cluster(server)
+    needed = configured(
+        tmp_path,
+        ZEEBE_CONNECTORS_DOCUMENT_STORE="cluster",
+        CAMUNDA_CLIENT_REST_ADDRESS=server.url("/"),
+        CAMUNDA_CLIENT_AUTH_METHOD="basic",
+        CAMUNDA_CLIENT_AUTH_USERNAME="u",
+        CAMUNDA_CLIENT_AUTH_PASSWORD="p",
+    )
+    document = await needed.documents.create(b"x")
+    assert document.reference["storeId"] == "in-memory"
+    assert (await needed.documents.read(document, seconds=5)).data == b"x"
+    await needed.kept.aclose()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"ZEEBE_CONNECTORS_DOCUMENT_STORE": "s3"}, "must be 'local' or 'cluster'"),
+        ({"ZEEBE_CONNECTORS_DOCUMENT_STORE": "cluster"}, "CAMUNDA_CLIENT_REST_ADDRESS"),
+        ({"ZEEBE_CONNECTORS_DOCUMENTS_KEEP": "long"}, "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"),
+    ],
+)
+def test_wrong_store_setting(tmp_path, values, says):
+    """A wrong setting is told at the start, by its name."""
+    with pytest.raises(SettingsError, match=says):
+        configured(tmp_path, **values)

@@ -27,18 +27,24 @@ from urllib.parse import quote
 
 from multidict import CIMultiDict
 
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web.auth import Basic, ClientCredentials
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
-__all__ = ["LOCAL_STORE", "ClusterDocuments", "LocalDocuments", "resolve_intrinsics"]
+__all__ = ["LOCAL_STORE", "ClusterDocuments", "LocalDocuments", "documents_of", "resolve_intrinsics"]
 
 LOCAL_STORE = "zeebe-connectors"
 """`storeId` of documents in the local directory."""
+STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
+KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
 MOST = 50 * 1024 * 1024
 _ANY_TYPE = "application/octet-stream"
 _SWEEP_EVERY = 3600.0
@@ -339,6 +345,47 @@ class ClusterDocuments(LocalDocuments):
         if response.status >= 400:
             raise _refused(response, "The cluster's document store")
         return response
+
+
+def documents_of(settings: Settings, environment: Environment, kept: Kept) -> LocalDocuments:
+    """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
+
+    `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` is how long documents are kept, such as `P30D`; when it is not set, the directory
+    keeps all and the cluster decides by itself.
+
+    Args:
+        settings: Directory, and how to reach the cluster.
+        environment: For the two settings.
+        kept: The runtime's clients.
+
+    Raises:
+        SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
+    """
+    keep = seconds(environment, KEEP_SETTING, 0.0) or None
+    chosen = environment.text(STORE_SETTING, "local").casefold()
+    if chosen == "local":
+        return LocalDocuments(settings.documents, keep=keep, kept=kept)
+    if chosen != "cluster":
+        raise SettingsError(f"{STORE_SETTING}: must be 'local' or 'cluster'")
+    cluster = settings.cluster
+    if not cluster.rest_address:
+        raise SettingsError(
+            f"{STORE_SETTING} is 'cluster' and the cluster's REST address is not set: set CAMUNDA_CLIENT_REST_ADDRESS"
+        )
+    scheme: Scheme = NoAuth()
+    if cluster.auth == "basic":
+        scheme = Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
+    elif cluster.auth == "oidc":
+        scheme = ClientCredentials(
+            type="oauth-client-credentials-flow",
+            oauth_token_endpoint=cluster.token_url,
+            client_id=cluster.client_id,
+            client_secret=Secret(cluster.client_secret),
+            client_authentication="credentialsBody",
+            audience=cluster.audience,
+            scopes=cluster.scope,
+        )
+    return ClusterDocuments(cluster.rest_address, settings.documents, scheme=scheme, keep=keep, kept=kept)
 
 
 def _inline(reference: Mapping[str, Any]) -> Content:

@@ -13,7 +13,7 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.discovery import read_sources
-from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
 from zeebe_connectors.runtime.ledger import SqliteLedger
@@ -185,7 +185,7 @@ def services(settings: Settings, environment: Environment, *, log_mask: Mask | N
     return Services(
         secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
         kept=kept,
-        documents=LocalDocuments(settings.documents, kept=kept),
+        documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
     )
