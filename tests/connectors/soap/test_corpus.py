@@ -12,6 +12,7 @@ from zeebe_connectors.connectors.soap.importer import choose, described, templat
 from zeebe_connectors.connectors.soap.wsdl import load
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.templates.element_template import templates_of
+from zeebe_connectors.templates.rules import broken_rules
 
 _spec = importlib.util.spec_from_file_location("soap_corpus", Path(__file__).with_name("corpus.py"))
 corpus = importlib.util.module_from_spec(_spec)
@@ -56,6 +57,7 @@ async def test_imports(path, context_of):
         made = template_of(operation, "https://example.com/?wsdl", base)
         files.add(made.file)
         template = made.template
+        assert broken_rules(template) == []
         groups = {group["id"] for group in template["groups"]}
         properties = [item for item in template["properties"] if "id" in item]
         ids = [item["id"] for item in properties]

@@ -219,7 +219,7 @@ def _input(item: Field, *, required: bool) -> dict[str, Any]:
     }
     if not required:
         made["optional"] = True
-    value = item.default
+    value: Any = item.default
     simple = isinstance(kind, Simple) and kind.items is None and not item.repeated
     if simple and isinstance(kind, Simple) and kind.choices:
         choices = [{"name": text, "value": text} for text in kind.choices]
@@ -243,6 +243,8 @@ def _input(item: Field, *, required: bool) -> dict[str, Any]:
         value = f"={shown}" if required else None
     if required and control["type"] != "Boolean":
         made["constraints"] = {"notEmpty": True}
+    elif required and value is None:
+        value = False  # an input without a source cannot be deployed before 8.8
     if value is not None:
         made["value"] = value
     made |= {"group": "input", "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
