@@ -10,6 +10,7 @@ Values are plain Python: None, bool, int, float, Decimal, str, list, dict and th
 `Date`, `Time` or `DateTime`; `str()` of these is ISO text. `to_json` turns any value into what JSON has.
 """
 
+from zeebe_connectors.feel.cluster import CLUSTER_FUNCTIONS
 from zeebe_connectors.feel.errors import (
     EvaluationWarning,
     FeelError,
@@ -32,6 +33,7 @@ from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, Years
 from zeebe_connectors.feel.values import Function, HostFunction, HostFunctions, Range, to_json
 
 __all__ = [
+    "CLUSTER_FUNCTIONS",
     "Date",
     "DateTime",
     "DaysTime",

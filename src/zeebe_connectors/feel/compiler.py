@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -31,6 +32,7 @@ from zeebe_connectors.feel.operations import show
 from zeebe_connectors.feel.tree import Node
 from zeebe_connectors.feel.values import (
     CONTEXT,
+    DECIMAL128,
     LIST,
     NUMBER,
     POINTS,
@@ -532,7 +534,9 @@ def _names_in(node: Node) -> set[str]:
 def _constant_index(node: Node) -> Any:
     if isinstance(node, tree.Negation) and isinstance(node.of, tree.Literal):
         value = node.of.value
-        return -value if kind(value) == NUMBER else None  # type: ignore[operator]
+        if isinstance(value, Decimal):
+            return value.copy_negate()
+        return -value if type(value) is int else None
     if isinstance(node, tree.Literal) and kind(node.value) == NUMBER:
         return node.value
     return None
@@ -587,15 +591,15 @@ def _list(scope: Scope, value: Any) -> Any:
 def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
     """1..3 counts up, 3..1 down, each by one."""
     step = 1 if first < last else -1
-    start, end = decimal(first), decimal(last)
-    size = int(abs(end - start)) + 1 if abs(end - start).adjusted() < 18 else run.limits.items + 1
+    start, span = decimal(first), DECIMAL128.subtract(decimal(last), decimal(first)).copy_abs()
+    size = int(span) + 1 if span.adjusted() < 18 else run.limits.items + 1
     if size > run.limits.items:
         raise FeelLimitError(
             "items", f"a loop over {show(first)}..{show(last)} has more than {run.limits.items} rounds"
         )
     if type(first) is int:
         return range(first, first + step * size, step)
-    return [start + step * offset for offset in range(size)]
+    return [DECIMAL128.add(start, Decimal(step * offset)) for offset in range(size)]
 
 
 def _fold(run: Run, state: bool | None, decisive: bool, part: Code, scope: Scope) -> bool | None:  # noqa: FBT001 - inner

@@ -424,7 +424,14 @@ def _remainder(dividend: int, divisor: int) -> int:
 
 def at(items: Any, index: Any) -> Any:
     """`items[index]`: counted from 1, or back from the end from -1; null where there is none."""
+    if type(index) is not int:
+        return _at_fraction(items, decimal(index))
     position = index - 1 if index > 0 else len(items) + index
+    return items[position] if 0 <= position < len(items) else None
+
+
+def _at_fraction(items: Any, index: Decimal) -> Any:
+    position = DECIMAL128.subtract(index, Decimal(1)) if index > 0 else DECIMAL128.add(Decimal(len(items)), index)
     return items[int(position)] if 0 <= position < len(items) else None
 
 

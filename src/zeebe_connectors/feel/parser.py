@@ -352,7 +352,8 @@ class _Parser:
             first = tree.Temporal("@", self.next().text[1:-1])
         elif text == "-" and self.negative_number():
             self.next()
-            first = tree.Literal(-_number(self.next().text))
+            number = _number(self.next().text)
+            first = tree.Literal(number.copy_negate() if isinstance(number, Decimal) else -number)
         else:
             raise self.unexpected("a value")
         return self.chain(first)

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.feel.generator import CONTEXT, Generator
 from tests.feel.oracle import camunda
+from tests.feel.tables import ERROR, cases
 
 REQUIRED = 0.998
 
@@ -68,6 +69,22 @@ def questions(count: int, seed: int) -> list[Question]:
     return asked
 
 
+def tables() -> list[str]:
+    """The lines of our tables that Camunda's engine answers otherwise."""
+    known = cases()
+    asked = [{"expr": case.expression, "context": CONTEXT} for case in known]
+    wanted = [{"expr": case.equal, "context": {}} for case in known]
+    answers = camunda.answers(asked + wanted)
+    wrong = []
+    for case, answer, equal in zip(known, answers[: len(known)], answers[len(known) :], strict=True):
+        right = "error" in answer if case.equal == ERROR else "value" in equal and camunda.agree(equal, answer)
+        if not right:
+            wrong.append(
+                f"{case.place}: {case.expression} => {case.equal}, but Camunda answers {json.dumps(answer)[:200]}"
+            )
+    return wrong
+
+
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -82,10 +99,13 @@ def main() -> int:
     asked = questions(chosen.count, chosen.seed)
     say(f"{chosen.count} expressions, seed {chosen.seed}")
     try:
+        wrong = tables()
         theirs = camunda.answers(asked)
     except camunda.JavaMissingError as error:
         say(f"skipped: {error}")
         return 0
+    for line in wrong:
+        say(line)
     meant: Counter[str] = Counter()
     values = errors = 0
     different: list[tuple[Question, Answer, Answer]] = []
@@ -111,7 +131,7 @@ def main() -> int:
     agreed = (chosen.count - unexplained - sum(meant.values())) / chosen.count
     say(f"{values} values, {errors} errors, the rest null; {unexplained} unexplained differences")
     say(f"{agreed:.3%} agree; {REQUIRED:.1%} are required")
-    return 0 if agreed >= REQUIRED else 1
+    return 0 if agreed >= REQUIRED and not wrong else 1
 
 
 if __name__ == "__main__":

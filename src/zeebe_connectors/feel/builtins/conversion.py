@@ -12,7 +12,7 @@ from zeebe_connectors.feel.builtins.declare import builtin
 from zeebe_connectors.feel.errors import Failure, FeelEvaluationError
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.temporal import SECOND, Date, DateTime, DaysTime, Time, YearsMonths, narrow, widen
-from zeebe_connectors.feel.values import STRING, decimal, int32, kind, number_text
+from zeebe_connectors.feel.values import DECIMAL128, STRING, decimal, int32, kind, number_text
 
 TITLE = "Conversion functions"
 
@@ -67,7 +67,8 @@ def _time(value: Any) -> Any:
 def _clock(hour: Any, minute: Any, second: Any, *, with_fraction: bool = True) -> int:
     hours, minutes, seconds = int32(hour), int32(minute), int32(second)
     exact = decimal(second)
-    nanos = int((exact % 1) * SECOND) if with_fraction and abs(exact) < 60 else 0
+    fraction = DECIMAL128.remainder(exact, Decimal(1)) if -60 < exact < 60 else Decimal(0)
+    nanos = int(DECIMAL128.multiply(fraction, Decimal(SECOND))) if with_fraction else 0
     if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 60) or nanos < 0:
         raise Failure(f"Failed to parse time from: hour={hour}, minute={minute}, second={second}")
     return ((hours * 60 + minutes) * 60 + seconds) * SECOND + nanos

@@ -40,6 +40,7 @@ class Builtin:
 
     Attributes:
         name, signature, doc: as the documentation shows them.
+        module: where it is declared, which is its topic.
         examples: expressions and what each of them equals, as an expression.
         parameters: the parameters' names; the last one of a variadic function takes a list, or the rest of the values.
         invoke: takes the run and a value for each parameter. It raises `Failure` where the call is null.
@@ -52,6 +53,7 @@ class Builtin:
     parameters: tuple[str, ...]
     variadic: bool
     invoke: Callable[..., Any]
+    module: str
 
 
 _by_name: dict[str, list[Builtin]] = {}
@@ -92,7 +94,7 @@ def builtin(
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         invoke = _checked(function, types)
         for names in ([parameter for parameter, _ in parameters], *(alias.split(", ") for alias in aliases)):
-            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke)
+            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke, function.__module__)
             _by_name.setdefault(name, []).append(made)
         return function
 

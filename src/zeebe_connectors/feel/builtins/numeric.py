@@ -231,8 +231,7 @@ def _even(number: Any) -> Any:
 def _rest_of_two(number: Any) -> Any:
     if type(number) is int:
         return number % 2
-    value = decimal(number)
-    return abs(value) % 2 if value.adjusted() < 28 else DECIMAL128.remainder(value.copy_abs(), Decimal(2))
+    return DECIMAL128.remainder(decimal(number).copy_abs(), Decimal(2))
 
 
 @builtin(
