@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from time import process_time
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -51,6 +53,14 @@ async def test_both_syntaxes(text: str, expected: str) -> None:
 async def test_a_value_brings_no_further_placeholders() -> None:
     """One pass: what a secret holds is text."""
     assert await resolver().resolve({"a": "{{secrets.NESTED}}"}, ANYWHERE, mask=Mask()) == {"a": "{{secrets.TOKEN}}"}
+
+
+async def test_a_text_full_of_openings_is_searched_in_linear_time() -> None:
+    """Text from outside may stand beside a placeholder, in an address; it must not stop all jobs for minutes."""
+    began = process_time()
+    text = "{{secrets." * 100_000
+    assert await resolver().resolve(text, ANYWHERE, mask=Mask()) == text
+    assert process_time() - began < 10  # quadratic, it takes some minutes
 
 
 async def test_only_the_named_places_are_searched() -> None:
@@ -119,11 +129,12 @@ async def test_providers_are_asked_in_order(tmp_path: Path) -> None:
         await found.resolve("secrets.C", ANYWHERE, mask=Mask())
 
 
-@pytest.mark.parametrize("secret", ["pä$$ w/ord+\"'\\", "s3cr3t-value", "x" * 40])
+@pytest.mark.parametrize("secret", ["pä$$ w/ord+\"'\\", "s3cr3t-value", "x" * 40, "ö&<two>\nlines"])
 def test_a_mask_knows_a_secret_in_every_disguise(secret: str) -> None:
-    """Plain, URL-encoded, JSON-escaped, within base64 at any alignment."""
+    """Plain, URL-encoded, escaped as JSON, Python or XML, within base64 at any alignment."""
     mask = Mask([secret])
     disguises = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.encode().hex()]
+    disguises += [json.dumps(secret, ensure_ascii=False), repr(secret), repr(secret.encode()), escape(secret)]
     disguises += [base64.b64encode(f"{before}{secret}:end".encode()).decode() for before in ("", "u", "us", "user:")]
     for disguise in disguises:
         masked = mask.text(f"<{disguise}>")

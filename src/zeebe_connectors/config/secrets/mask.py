@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ _SHORTEST_ENCODED = 6  # below this, base64 pieces are too short to tell from or
 
 
 class Mask:
-    """Replaces the values that one job used, also where they stand URL-encoded, JSON-escaped or within base64.
+    """Replaces the values that one job used, also where they stand encoded: for URLs, JSON, Python, XML, or in base64.
 
     The values are those resolved for this very job, so that a secret that changed meanwhile is masked as it was used.
     """
@@ -57,7 +58,9 @@ class Mask:
 
 
 def _forms(value: str) -> set[str]:
-    forms = {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}
+    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    forms |= {repr(value)[1:-1], repr(value.encode())[2:-1], html.escape(value), html.escape(value, quote=False)}
     forms.add(quote(value, safe="%:/?[]@!$&'()*+,;="))  # as it stands in a URL that the modeler wrote around it
     raw = value.encode()
     if len(raw) >= _SHORTEST_ENCODED:

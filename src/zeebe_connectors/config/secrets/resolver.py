@@ -8,10 +8,11 @@ from typing import Any
 
 from zeebe_connectors.config.secrets.mask import Mask
 from zeebe_connectors.config.secrets.providers import SecretProvider
-from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.errors import InputError, TransientError
 from zeebe_connectors.sdk.fields import SecretPlaces
 
-_BRACES = re.compile(r"\{\{\s*secrets\.(\S+?)\s*\}\}")
+# A name holds no braces, so that text full of openings is searched in linear time.
+_BRACES = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}")
 _BARE = re.compile(r"\s*secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)\s*")
 EVERYWHERE = SecretPlaces(everywhere=True)
 
@@ -40,6 +41,7 @@ class SecretResolver:
 
         Raises:
             InputError: `SECRET_NOT_FOUND` when no provider knows a name.
+            TransientError: `SECRET_PROVIDER_FAILED` when one could not be asked.
         """
         names: dict[str, None] = {}
         _walk(value, places, lambda text: _collect(text, names))
@@ -54,7 +56,16 @@ class SecretResolver:
 
     async def _value(self, name: str, tenant: str, process: str) -> str:
         for provider in self._providers:
-            found = await provider.get(name, tenant=tenant, process=process)
+            try:
+                found = await provider.get(name, tenant=tenant, process=process)
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                # Its words may hold credentials of its own, which no mask knows.
+                kind = type(provider).__name__
+                raise TransientError(
+                    "SECRET_PROVIDER_FAILED",
+                    f"The secret provider {kind} could not be asked for '{name}' ({type(error).__name__}); look "
+                    "whether what it reads from can be reached",
+                ) from None
             if found is not None:
                 return found
         raise InputError(
