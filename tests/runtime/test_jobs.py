@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -22,6 +24,12 @@ from zeebe_connectors import (
     TransientError,
     outbound,
 )
+from zeebe_connectors.config.secrets import SecretResolver
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, Fail, Throw, run
 
 RESPONSE = {"status": 200, "body": {"id": 7, "name": "Ann", "tags": ["a", "b"]}, "list": [1, 2]}
@@ -209,6 +217,44 @@ async def test_long_messages_are_cut() -> None:
     assert len(outcome.message) == 6000
 
 
+async def test_a_secret_at_the_cut_is_not_shown_in_part() -> None:
+    """Masked first, cut then."""
+
+    def behave(given: Order, context: Context) -> Any:
+        raise ConnectorError("X", "y" * 5_990 + given.token.reveal())
+
+    outcome = await run(connector(behave), {"token": "secrets.T"}, secrets={"T": CANARY})
+    assert isinstance(outcome, Fail)
+    assert outcome.message == "y" * 5_990 + "***"
+
+
+async def test_the_code_is_never_masked() -> None:
+    """It is the connector's API: a password that happens to be a digit of it must not keep a boundary from catching."""
+    expression = '=if error.code = "404" then bpmnError("E") else null'
+    outcome = await run(raising(ConnectorError("404", "no")), {"token": "4"}, error_expression=expression)
+    assert isinstance(outcome, Throw)
+
+
+async def test_the_log_tells_where_an_unexpected_error_was_raised_and_no_data(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its text goes to the incident, where the process's data belongs."""
+
+    def behave(given: Order, context: Context) -> Any:
+        try:
+            return {}[given.body]
+        except KeyError as error:
+            raise RuntimeError(f"order of {given.body}") from error
+
+    outcome = await run(connector(behave), {"body": "Ann-4711"})
+    assert isinstance(outcome, Fail)
+    assert outcome.message == "RuntimeError: order of Ann-4711"
+    assert "in behave" in caplog.text
+    assert "caused by\n" in caplog.text
+    assert "KeyError" in caplog.text
+    assert "Ann-4711" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("headers", "told"),
     [
@@ -217,6 +263,8 @@ async def test_long_messages_are_cut() -> None:
         ({"retryBackoff": "P1D1S"}, "retryBackoff"),
         ({"jobTimeout": "soon"}, "jobTimeout"),
         ({"jobTimeout": "PT0S"}, "jobTimeout"),
+        ({"jobTimeout": "P9999999999D"}, "jobTimeout"),
+        ({"retryBackoff": "P9999999999D"}, "retryBackoff"),
     ],
 )
 async def test_a_wrong_header_is_an_incident_and_the_connector_never_runs(headers: dict[str, str], told: str) -> None:
@@ -278,13 +326,125 @@ async def test_job_timeout_gives_the_connector_that_long() -> None:
     assert 500 < left[0] <= 600
 
 
-async def test_cancelled_before_the_connector_began_the_job_is_handed_back() -> None:
-    """After that nobody knows whether the effect happened, and the job is left to its deadline."""
-    task = asyncio.ensure_future(run(connector(lambda given, context: asyncio.sleep(60)), {}))
-    await asyncio.sleep(0.2)
+class SleepyProvider:
+    """Does not answer in time."""
+
+    async def get(self, name: str, *, tenant: str, process: str) -> str | None:
+        await asyncio.sleep(60)
+        return None
+
+
+class BrokenProvider:
+    """Fails with words that hold what nobody may see."""
+
+    async def get(self, name: str, *, tenant: str, process: str) -> str | None:
+        raise OSError(f"vault refused {CANARY}")
+
+
+def handler(connector: Any, provider: Any, directory: Path) -> JobHandler:
+    kept = Kept()
+    documents = LocalDocuments(directory, kept=kept)
+    return JobHandler(connector, Services(SecretResolver([provider]), kept, documents, AllowedFiles()))
+
+
+def job(seconds: float = 30.0, **more: Any) -> Job:
+    given = {"variables": '{"token": "secrets.T"}', "deadline": time.monotonic() + seconds, **more}
+    return Job(1, "test:behave:1", **given)
+
+
+async def test_cancelled_before_the_connector_began_the_job_is_handed_back(tmp_path: Path) -> None:
+    """Its retries untouched, for nothing happened."""
+    task = asyncio.ensure_future(handler(answering(1), SleepyProvider(), tmp_path)(job()))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    outcome = await task
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 3
+
+
+async def test_cancelled_after_the_connector_began_the_job_is_left_to_its_deadline() -> None:
+    """Nobody knows whether the effect happened."""
+    began = asyncio.Event()
+
+    async def call(given: Order, context: Context) -> None:
+        began.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(run(connector(call), {}))
+    await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_secrets_that_do_not_come_use_up_the_jobs_time_and_a_retry(tmp_path: Path) -> None:
+    """A vault that hangs must not hold a job for ever."""
+    outcome = await handler(answering(1), SleepyProvider(), tmp_path)(job(0.2))
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("JOB_TIMEOUT", 2)
+
+
+async def test_a_provider_that_fails_is_named_without_its_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may come back, so a retry is left; what it said may be secret, and no mask knows it yet."""
+    caplog.set_level(logging.DEBUG)
+    outcome = await handler(answering(1), BrokenProvider(), tmp_path)(job())
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("SECRET_PROVIDER_FAILED", 2)
+    assert "BrokenProvider" in outcome.message
+    assert CANARY not in repr(outcome) + caplog.text
+
+
+async def test_a_job_whose_time_is_over_does_not_begin(tmp_path: Path) -> None:
+    """Somebody else has it by now."""
+    called: list[int] = []
+    late = handler(connector(lambda given, context: called.append(1)), SleepyProvider(), tmp_path)
+    outcome = await late(job(-1, variables="{}"))
+    assert isinstance(outcome, Fail)
+    assert not called
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(), SystemExit(1)])
+async def test_what_a_connector_should_not_raise_is_a_failure_like_any_other(raised: BaseException) -> None:
+    """A client cancelled elsewhere, or a library that wants to leave, takes neither the answer nor the runtime away."""
+    outcome = await run(raising(raised), {})
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 2
+    assert type(raised).__name__ in outcome.message
+
+
+async def test_half_a_surrogate_from_outside_is_answered() -> None:
+    """JSON can bring one and the protocol cannot carry it; the job would run again at each timeout."""
+    done = await run(answering({"a": "x\ud800"}), {}, result_variable="r")
+    failed = await run(raising(ConnectorError("X", "x\ud800", variables={"v": "\ud800"})), {})
+    thrown = await run(raising(ConnectorError("X", "\ud800")), {}, error_expression='=bpmnError("E", error.message)')
+    for outcome in (done, failed, thrown):
+        outcome.payload.encode()
+        assert not isinstance(outcome, Fail | Throw) or outcome.message.encode()
+    assert '"x\ufffd"' in done.payload
+
+
+@pytest.mark.parametrize("value", [b"bytes", "x" * 1_600_000, float("nan")])
+async def test_error_variables_that_cannot_be_sent_do_not_hide_the_error(value: Any) -> None:
+    """The failure is told as what it is, with its retries."""
+    outcome = await run(raising(ConnectorError("503", "busy", variables={"body": value})), {})
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries, outcome.message) == ("503", 2, "busy")
+    assert "variables" not in outcome.variables["error"]
+
+
+@pytest.mark.parametrize("delay", [1e30, float("inf")])
+async def test_numbers_that_the_protocol_does_not_know_are_bounded(delay: float) -> None:
+    """A remote server's wish, a header or an expression cannot make an answer that cannot be sent."""
+    longest = 36_500 * 86_400.0
+    asked = await run(raising(TransientError("429", "slow", delay=delay)), {})
+    assert isinstance(asked, Fail)
+    assert asked.backoff == longest
+    expression = '=jobError("x", {}, 99999999999, duration("P999999999D"))'
+    wished = await run(raising(ConnectorError("X", "x")), {}, error_expression=expression)
+    assert isinstance(wished, Fail)
+    assert (wished.retries, wished.backoff) == (2**31 - 1, longest)
 
 
 # Error expressions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import mimetypes
 import random
@@ -23,6 +24,10 @@ LARGEST_PAYLOAD = 1_572_864
 """Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
 LONGEST_MESSAGE = 6000
 """Characters of an error message that are sent; the official runtime's limit."""
+LONGEST_WAIT = 36_500 * 86_400.0
+"""Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
+MOST_RETRIES = 2**31 - 1
+"""The largest number of retries that the protocol knows."""
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
 _PENDING = "zeebe.connectors.pending.document"
@@ -65,6 +70,22 @@ def _encode(value: Any) -> Any:
     return feel.to_json(value)
 
 
+def sendable(text: str) -> str:
+    """The text with half surrogates, which a JSON escape can bring and the protocol cannot carry, made to U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def waiting(seconds: float) -> float:
+    """Seconds that can be sent: none below zero, none beyond `LONGEST_WAIT`, whatever a remote server asked for."""
+    return seconds if 0 <= seconds <= LONGEST_WAIT else LONGEST_WAIT if seconds > 0 else 0.0
+
+
 def encode(variables: Mapping[str, Any], what: str) -> str:
     """Variables as JSON text, checked.
 
@@ -81,6 +102,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
         text = json.dumps(variables, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         raise InputError(f"{what} holds a number that JSON does not know (NaN or infinity); map it to text") from None
+    text = sendable(text)
     if len(text) * 4 > LARGEST_PAYLOAD and (size := len(text.encode())) > LARGEST_PAYLOAD:
         raise InputError(
             f"{what} is {size:,} bytes as JSON, more than the {LARGEST_PAYLOAD:,} that a job may return; map only what "
@@ -149,15 +171,19 @@ Verdict = BpmnError | JobError | IgnoreError
 
 
 def error_context(error: ConnectorError) -> dict[str, Any]:
-    """What an error expression sees as `error`."""
+    """What an error expression sees as `error`, neither masked nor cut.
+
+    Variables that JSON does not know are left out: the failure itself has to be told all the same.
+    """
     kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
     if isinstance(error, TransientError) and error.delay is not None:
         kind = "ConnectorRetryException"
-    context: dict[str, Any] = {"type": _JAVA_ERRORS + kind, "message": str(error)[:LONGEST_MESSAGE]}
+    context: dict[str, Any] = {"type": _JAVA_ERRORS + kind, "message": str(error)}
     if error.code is not None:
         context["code"] = error.code
     if error.variables is not None:
-        context["variables"] = plain(dict(error.variables))
+        with contextlib.suppress(InputError, RecursionError):
+            context["variables"] = plain(dict(error.variables))
     return context
 
 
@@ -228,7 +254,7 @@ def _verdict(value: Mapping[str, Any]) -> Verdict | None:
 def _retries(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{ERROR_EXPRESSION}: the retries of jobError must be a number, but are {_kind(value)}")
-    return max(int(value), 0)
+    return min(max(int(value), 0), MOST_RETRIES)
 
 
 def _seconds(value: Any) -> float:
@@ -236,7 +262,7 @@ def _seconds(value: Any) -> float:
         return 0.0
     duration = feel.evaluate("duration(d)", {"d": value}) if isinstance(value, str) else None
     if isinstance(duration, feel.DaysTime):
-        return max(duration.total_seconds(), 0.0)
+        return waiting(duration.total_seconds())
     raise InputError(f'{ERROR_EXPRESSION}: retryBackoff must be a duration, for example duration("PT10S")')
 
 

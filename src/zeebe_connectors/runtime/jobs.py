@@ -16,6 +16,7 @@ from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.config.settings import parse_duration
 from zeebe_connectors.runtime.expressions import (
     LONGEST_MESSAGE,
+    LONGEST_WAIT,
     BpmnError,
     IgnoreError,
     JobError,
@@ -25,6 +26,8 @@ from zeebe_connectors.runtime.expressions import (
     error_verdict,
     plain,
     result_variables,
+    sendable,
+    waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
@@ -41,8 +44,9 @@ RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
-_ANSWER_SHARE = 0.1  # of the job's time, kept back so that the answer still reaches the engine in time
+_ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
 _ANSWER_MOST = 5.0
+_MOST_CAUSES = 5
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
@@ -95,33 +99,36 @@ class JobHandler:
             job = await _with_timeout(job, extend)
             response = plain(await self._call(job, mask, begun))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not _is_cancelled():
+                return await self._failed(job, _known(error, mask), backoff, mask)
             if begun.yes:
                 raise
-            return Fail("Handed back untouched: the runtime is stopping", retries=job.retries)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job gets an answer
+            return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return await self._failed(job, _known(error, mask), backoff, mask)
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             return Complete(variables, payload) if verdict is None else _decided(verdict, mask)
-        except ConnectorError as error:
-            return _incident(error, mask)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _incident(_known(error, mask), mask)
 
     async def _call(self, job: Job, mask: Mask, begun: _Begun) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
-        data = _variables(job)
-        data = await services.secrets.resolve(
-            data, self._places_for(job), mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
-        )
         now = time.monotonic()
         left = job.deadline - now
+        if left <= 0:
+            raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
         context = Context(job, services.kept, services.documents, services.files, log, deadline)
         try:
-            async with asyncio.timeout(max(deadline - now, 0)) as limit:
+            async with asyncio.timeout(deadline - now) as limit:
+                data = await services.secrets.resolve(
+                    _variables(job), self._places_for(job), mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
+                )
                 data = await resolve_intrinsics(data, services.documents, deadline=deadline)
                 given = read_input(self._connector.input, data, seen=mask.add)
                 begun.yes = True
@@ -144,23 +151,47 @@ class JobHandler:
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""
+        seen = {"error": _masked(error_context(error), mask)}
         try:
-            seen = {"error": mask.value(error_context(error))}
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is not None:
                 return _decided(verdict, mask)
-            retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
-            delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
-            return Fail(
-                message=seen["error"]["message"],
-                retries=retries,
-                backoff=delay,
-                variables=seen,
-                payload=encode(seen, "The error's variables"),
-                code=error.code,
-            )
-        except ConnectorError as second:
-            return _incident(second, mask)
+        except Exception as second:  # noqa: BLE001 - as above
+            return _incident(_known(second, mask), mask)
+        retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
+        delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
+        seen, payload = _sized(seen)
+        return Fail(
+            message=seen["error"]["message"],
+            retries=retries,
+            backoff=None if delay is None else waiting(delay),
+            variables=seen,
+            payload=payload,
+            code=error.code,
+        )
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked this job to stop; otherwise the connector awaited something that was cancelled itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
+    masked = {**error, "message": sendable(mask.text(error["message"])[:LONGEST_MESSAGE])}
+    if "variables" in error:
+        masked["variables"] = mask.value(error["variables"])
+    return masked
+
+
+def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A failure's variables and their JSON text; without the error's own when those cannot be sent."""
+    try:
+        return seen, encode(seen, "The error's variables")
+    except InputError:
+        less = {"error": {name: value for name, value in seen["error"].items() if name != "variables"}}
+        return less, encode(less, "The error")
 
 
 def _variables(job: Job) -> dict[str, Any]:
@@ -175,9 +206,12 @@ def _duration_header(job: Job, name: str) -> float | None:
     if text is None:
         return None
     try:
-        return parse_duration(text)
+        duration = parse_duration(text)
     except ValueError as error:
         raise InputError(f"The task's header {name} {error}") from None
+    if duration > LONGEST_WAIT:
+        raise InputError(f"The task's header {name} must be at most a hundred years")
+    return duration
 
 
 async def _with_timeout(job: Job, extend: Extend | None) -> Job:
@@ -198,27 +232,42 @@ async def _with_timeout(job: Job, extend: Extend | None) -> Job:
         return job
 
 
-def _known(error: Exception, mask: Mask) -> ConnectorError:
-    """Any exception as one that says what to do. An unexpected one is logged in full, masked, and told in one line."""
+def _known(error: BaseException, mask: Mask) -> ConnectorError:
+    """Any exception as one that says what to do; of an unexpected one the log has the places, the job the text."""
     if isinstance(error, ConnectorError):
         return error
-    _log.error(
-        "A connector raised an unexpected %s:\n%s",
-        type(error).__name__,
-        mask.text("".join(traceback.format_exception(error))),
-    )
-    text = str(error)
-    return ConnectorError(None, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    kind = type(error).__name__
+    _log.error("A connector raised an unexpected %s:\n%s", kind, mask.text("".join(_places(error))))
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - somebody else's exception may be broken itself
+        text = ""
+    return ConnectorError(None, f"{kind}: {text}" if text else kind)
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
+    lines: list[str] = []
+    seen: list[BaseException] = []
+    while error not in seen and len(seen) < _MOST_CAUSES:
+        seen.append(error)
+        lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None:
+            break
+        lines.append("caused by\n")
+        error = cause
+    return lines
 
 
 def _decided(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
-            text = mask.text(message or "")[:LONGEST_MESSAGE]
-            return Throw(code, text, variables, encode(variables, "The BPMN error's variables"))
+            text = sendable(mask.text(message or "")[:LONGEST_MESSAGE])
+            return Throw(sendable(code), text, variables, encode(variables, "The BPMN error's variables"))
         case JobError(message, variables, retries, backoff):
-            text = mask.text(message)[:LONGEST_MESSAGE]
+            text = sendable(mask.text(message)[:LONGEST_MESSAGE])
             variables = {**variables, "error": text}
             return Fail(text, retries, backoff, variables, encode(variables, "The job error's variables"))
         case IgnoreError(variables):
@@ -227,6 +276,6 @@ def _decided(verdict: Verdict, mask: Mask) -> Outcome:
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
     """A failure that no retry mends, because an expression of the diagram itself is wrong."""
-    text = mask.text(error.message)[:LONGEST_MESSAGE]
+    text = sendable(mask.text(error.message)[:LONGEST_MESSAGE])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -25,8 +25,9 @@ class ConnectorError(Exception):
 
     def __init__(self, code: str | None, message: str, *, variables: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
+        # An author who gives a number gets what error expressions compare: text.
+        self.code = None if code is None else str(code)
+        self.message = str(message)
         self.variables = variables
 
     def __str__(self) -> str:
