@@ -39,9 +39,10 @@ stale: install
 generate: install ## Write the element templates, the connectors' pages and the README's table anew
 	$(BIN)/python -m zeebe_connectors.templates
 
-bench: install ## Measure beside bare workers: jobs, mails, expressions
+bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/smtp.py
+	$(BIN)/python benchmarks/soap.py
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.engine.inbound_chaos
@@ -51,6 +52,9 @@ feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine 
 
 nightly: install ## A million random expressions
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
+
+wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
+	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py
 
 install: $(INSTALLED)
 

@@ -28,7 +28,7 @@ ONE_PLACE = {
     "grpc": "runtime/gateway/",
     "pyzeebe": "runtime/gateway/",
     "aioimaplib": "connectors/imap/client.py",
-    "zeep": "connectors/soap/",
+    "zeep": "connectors/soap/wsdl.py",
 }
 EXCEPTIONS = {
     ("engine", "runtime"): "the local engine is healthy when the gateway's topology says so",

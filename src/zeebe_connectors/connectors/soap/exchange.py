@@ -22,6 +22,7 @@ from zeebe_connectors.connectors.soap.fields import (
     UsernameToken,
 )
 from zeebe_connectors.connectors.soap.mustache import render
+from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.reply import Reply
 from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse, header_fields, status_error
 
@@ -79,8 +80,13 @@ async def exchange(
     if version == "1.1" and "SOAPAction" not in headers:
         headers["SOAPAction"] = f'"{_quoted(action or "")}"'
     timeout = max(given.connection_timeout_in_seconds or 0, 0)
-    sender = Exchange(context, tls=await tls_of(given, context), connect=timeout, read=timeout)
-    response = await sender.call(HttpRequest("POST", url, headers, data), given.http_authentication)
+    tls = await tls_of(given, context)
+    request = HttpRequest("POST", url, headers, data)
+    if isinstance(given.http_authentication, Ntlm):
+        response = await call_with_ntlm(request, given.http_authentication, context, tls=tls, patience=timeout or None)
+    else:
+        sender = Exchange(context, tls=tls, connect=timeout, read=timeout)
+        response = await sender.call(request, given.http_authentication)
     return response, await _received(given, response, context)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from zeebe_connectors import Document, Hint, Model, Secret, When
+from zeebe_connectors.connectors.soap.ntlm import Ntlm
 from zeebe_connectors.web import ClientTls, NoAuth
 from zeebe_connectors.web.auth import Basic, Bearer, ClientCredentials, Digest
 
@@ -281,7 +282,7 @@ class Operation(Model):
     """Hosts besides the WSDL's own from which it may import."""
 
 
-HttpAuthentication = Annotated[NoAuth | Basic | Digest | Bearer | ClientCredentials, Field(discriminator="type")]
+HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
 
 _XML_BODY = When("body.type", ("json", "template"))
 
@@ -320,6 +321,7 @@ class Message(Model):
                 "noAuth": "None",
                 "basic": "Basic",
                 "digest": "Digest",
+                "ntlm": "NTLM",
                 "bearer": "Bearer token",
                 "oauth-client-credentials-flow": "OAuth 2.0: client credentials",
             },
