@@ -161,7 +161,7 @@ async def _graphql(world: World, diagram: bytes) -> None:
 EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "soap": _soap_example}
 
 
-WATCHING = {"imap"}
+WATCHING = {"imap", "pop3"}
 """Examples that begin with an event from outside; each has a test of its own below."""
 
 
@@ -174,29 +174,33 @@ async def test_an_example_does_what_it_says(name, world):
     await EXPECTED[name](world, (EXAMPLES / f"{name}.bpmn").read_bytes())
 
 
-async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path):
+@pytest.mark.parametrize(("name", "mailbox"), [("imap", "orders@example.test"), ("pop3", "post@example.test")])
+async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path, name, mailbox):
+    asking = f"{name}-asking@example.test"
     diagrams = tmp_path / "diagrams"
     diagrams.mkdir()
-    text = (EXAMPLES / "imap.bpmn").read_text(encoding="utf-8")
-    here = text.replace('value="3143"', f'value="{mail.imap_port}"').replace("=3025", f"={mail.smtp_port}")
-    (diagrams / "imap.bpmn").write_text(here, encoding="utf-8")
+    text = (EXAMPLES / f"{name}.bpmn").read_text(encoding="utf-8")
+    for usual, port in (("3143", mail.imap_port), ("3110", mail.pop3_port)):
+        text = text.replace(f'value="{usual}"', f'value="{port}"')
+    here = text.replace("=3025", f"={mail.smtp_port}")
+    (diagrams / f"{name}.bpmn").write_text(here, encoding="utf-8")
     runtime = _runtime(zeebe, tmp_path, ZEEBE_CONNECTORS_DIAGRAMS=str(diagrams), SECRET_MAILBOX_PASSWORD="any")
-    await runtime.gateway.deploy({"imap.bpmn": here.encode()})
+    await runtime.gateway.deploy({f"{name}.bpmn": here.encode()})
     runtime.start()
     try:
         with smtplib.SMTP("127.0.0.1", mail.smtp_port, timeout=20) as client:
             for number in (1, 2):
                 client.sendmail(
-                    "asking@example.test",
-                    ["orders@example.test"],
-                    f"From: asking@example.test\r\nTo: orders@example.test\r\nSubject: Order {number}\r\n\r\nPlease.",
+                    asking,
+                    [mailbox],
+                    f"From: {asking}\r\nTo: {mailbox}\r\nSubject: Order {number}\r\n\r\nPlease.",
                 )
         async with asyncio.timeout(90):
-            while len(await mail.messages("asking@example.test")) < 2:  # noqa: ASYNC110 - a mailbox can only be asked
+            while len(await mail.messages(asking)) < 2:  # noqa: ASYNC110 - a mailbox can only be asked
                 await asyncio.sleep(0.2)
     finally:
         await runtime.drain()
-    answers = await mail.messages("asking@example.test")
+    answers = await mail.messages(asking)
     assert sorted(answer["Subject"] for answer in answers) == ["Re: Order 1", "Re: Order 2"]
 
 

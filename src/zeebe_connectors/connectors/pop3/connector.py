@@ -85,7 +85,6 @@ class Pop3Mailbox(Model):
         "FILE_FORBIDDEN": "The directory to save to is not allowed by the operator.",
     },
     keywords=["mail", "email", "inbox", "pop3"],
-    template=False,  # applied in the Modeler once the inbound templates are
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
