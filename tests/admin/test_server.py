@@ -12,7 +12,7 @@ import pytest
 from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -120,3 +120,16 @@ async def test_the_worker_asks_for_the_models_variables_only() -> None:
     await asyncio.sleep(0.05)
     await runtime.drain()
     assert list(asked[0].variables) == ["token", "fail"]
+
+
+async def test_two_connectors_must_not_take_the_same_jobs() -> None:
+    """A job would be done by either, by chance."""
+
+    @outbound("again", title="Again", type="test:again:1")
+    async def again(given: Order, context: Context) -> str:
+        """Orders again."""
+        return "done"
+
+    environment = Environment(("test", {"CONNECTOR_AGAIN_TYPE": "test:order:1"}))
+    with pytest.raises(SettingsError, match=r"CONNECTOR_AGAIN_TYPE.*order and again"):
+        Runtime(Settings.read(environment), Registry([order, again]), FakeGateway(), environment=environment)

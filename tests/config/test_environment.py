@@ -46,7 +46,14 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", "0", "at least 1"),
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", "soon", "ISO 8601"),
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", "perhaps", "true or false"),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", "0", "at least 1 s"),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", "P999D", "at most a year"),
         ("CONNECTOR_REST_TIMEOUT", "1s", "milliseconds"),
+        ("CONNECTOR_REST_TIMEOUT", "-5", "above zero"),
+        ("ZEEBE_CONNECTORS_PORT", "65536", "at most 65535"),
+        ("ZEEBE_CONNECTORS_PORT", "-2", "at least -1"),
+        ("ZEEBE_CONNECTORS_DIAGRAMS", "/nowhere/at/all", "does not exist"),
+        ("ZEEBE_CONNECTORS_SOURCES", "/nowhere/at/all", "does not exist"),
         ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "nowhere", "'fields' or 'everywhere'"),
         ("ZEEBE_CONNECTORS_LOG_FORMAT", "xml", "'text' or 'json'"),
     ],
@@ -68,11 +75,30 @@ def test_enabled_and_disabled_exclude_each_other() -> None:
 def test_connectors_are_chosen_by_name_or_job_type() -> None:
     """An allow-list or a deny-list."""
     only = Settings.read(Environment(("environment", {"CONNECTOR_OUTBOUND_ENABLED": "io.camunda:HTTP-json:1"})))
-    assert only.runs("rest", "io.camunda:http-json:1")
-    assert not only.runs("smtp", "x")
+    assert only.outbound.runs("rest", "io.camunda:http-json:1")
+    assert not only.outbound.runs("smtp", "x")
+    assert only.inbound.runs("imap", "y")
     without = Settings.read(Environment(("environment", {"CONNECTOR_OUTBOUND_DISABLED": "smtp"})))
-    assert without.runs("rest", "io.camunda:http-json:1")
-    assert not without.runs("smtp", "x")
+    assert without.outbound.runs("rest", "io.camunda:http-json:1")
+    assert not without.outbound.runs("smtp", "x")
+    watching = Settings.read(Environment(("environment", {"CONNECTOR_INBOUND_ENABLED": "imap"})))
+    assert watching.outbound.runs("rest", "x")
+    assert not watching.inbound.runs("webhook", "y")
+
+
+def test_a_connectors_own_settings_may_stand_in_the_file(tmp_path) -> None:
+    """With dots and dashes, as TOML writes them."""
+    (tmp_path / "zeebe-connectors.toml").write_text('[connector.smtp-infosys]\ntype = "mail:2"\ntimeout = 1500\n')
+    settings = Settings.read(Environment.load({}, directory=tmp_path))
+    assert settings.types == {"SMTP_INFOSYS": "mail:2"}
+    assert settings.timeouts == {"SMTP_INFOSYS": 1.5}
+
+
+def test_variables_that_are_no_settings_keep_their_names() -> None:
+    """Two secrets may differ by an underscore only."""
+    found = Environment(("environment", {"SECRET_AB": "1"}), (".env", {"SECRET_A_B": "2", "SECRET_AB": "3"}))
+    assert found.exact("environment", ".env") == {"SECRET_AB": "1", "SECRET_A_B": "2"}
+    assert found.exact(".env") == {"SECRET_A_B": "2", "SECRET_AB": "3"}
 
 
 def test_worker_settings_have_camundas_names() -> None:

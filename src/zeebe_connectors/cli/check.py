@@ -18,7 +18,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     for number, line in enumerate(settings.cluster.describe()):
         typer.echo(f"{'' if number else 'Cluster':<13}{line}")
     registry = Registry.installed()
-    running = [c for c in registry.outbound.values() if settings.runs(c.name, c.type)]
+    running = [c for c in registry.outbound.values() if settings.outbound.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")

@@ -35,6 +35,7 @@ class Environment(Mapping[str, str]):
     """
 
     def __init__(self, *layers: tuple[str, Mapping[str, str]]) -> None:
+        self._layers = layers
         self._found: dict[str, tuple[str, str, str]] = {}
         for origin, values in layers:
             for name, value in values.items():
@@ -87,15 +88,27 @@ class Environment(Mapping[str, str]):
         found = self._found.get(squeezed(name))
         return found[2] if found else ""
 
+    def exact(self, *origins: str) -> dict[str, str]:
+        """Variables under the very names that they have there: what is no setting may differ by an underscore only.
+
+        Args:
+            origins: The layers to look into.
+        """
+        found: dict[str, str] = {}
+        for origin, values in reversed(self._layers):
+            if origin in origins:
+                found.update(values)
+        return found
+
     def text(self, name: str, default: str = "") -> str:
         """A value without surrounding blanks; the default when it is unset or blank."""
         return (self.get(name) or "").strip() or default
 
-    def number(self, name: str, default: float, *, least: float = 0) -> float:
+    def number(self, name: str, default: float, *, least: float = 0, most: float = 1e9) -> float:
         """A number.
 
         Raises:
-            SettingsError: It is not a number, or less than `least`.
+            SettingsError: It is not a number, less than `least` or more than `most`.
         """
         text = self.text(name)
         if not text:
@@ -104,8 +117,8 @@ class Environment(Mapping[str, str]):
             value = float(text)
         except ValueError:
             raise SettingsError(f"{name} ({self.origin(name)}): must be a number") from None
-        if not least <= value < float("inf"):
-            raise SettingsError(f"{name} ({self.origin(name)}): must be at least {least:g}")
+        if not least <= value <= most:
+            raise SettingsError(f"{name} ({self.origin(name)}): must be at least {least:g} and at most {most:g}")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:

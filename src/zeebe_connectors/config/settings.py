@@ -14,6 +14,8 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 
 DEFAULT_SLOTS = 100
 DEFAULT_TIMEOUT = 300.0
+LONGEST = 366 * 86400.0
+"""Seconds of the longest duration that a setting may ask for."""
 SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
 
 
@@ -32,16 +34,39 @@ class WorkerSettings:
     stream: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which connectors of one direction run.
+
+    Args:
+        enabled: Names or job types of the only ones to run; empty runs all.
+        disabled: Names or job types of those not to run.
+    """
+
+    enabled: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
+
+    def runs(self, name: str, kind: str) -> bool:
+        """Whether the operator lets this connector run.
+
+        Args:
+            name: The connector's name.
+            kind: Its job type.
+        """
+        keys = {name.casefold(), kind.casefold()}
+        return bool(keys & self.enabled) if self.enabled else not keys & self.disabled
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that the operator decides."""
 
     cluster: ClusterSettings
     worker: WorkerSettings = WorkerSettings()
-    enabled: frozenset[str] = frozenset()
-    """Names or job types of the only connectors to run; empty runs all."""
-    disabled: frozenset[str] = frozenset()
-    """Names or job types of connectors not to run."""
+    outbound: Selection = Selection()
+    """Which connectors carry out jobs."""
+    inbound: Selection = Selection()
+    """Which connectors watch for events."""
     types: Mapping[str, str] = field(default_factory=dict)
     """Other job types, by connector name."""
     timeouts: Mapping[str, float] = field(default_factory=dict)
@@ -75,10 +100,9 @@ class Settings:
         """
         worker = WorkerSettings(
             slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, least=1)),
-            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT),
+            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, least=1.0),
             stream=environment.flag("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", default=True),
         )
-        enabled, disabled = _selection(environment)
         scope = environment.text(SCOPE_SETTING, "fields").casefold()
         if scope not in {"fields", "everywhere"}:
             raise SettingsError(f"{SCOPE_SETTING}: must be 'fields' or 'everywhere'")
@@ -89,8 +113,8 @@ class Settings:
         return cls(
             cluster=ClusterSettings.from_environment(environment),
             worker=worker,
-            enabled=enabled,
-            disabled=disabled,
+            outbound=_selection(environment, "OUTBOUND"),
+            inbound=_selection(environment, "INBOUND"),
             types=_per_connector(environment, "TYPE"),
             timeouts={
                 name: _milliseconds(f"CONNECTOR_{name}_TIMEOUT", value)
@@ -104,21 +128,13 @@ class Settings:
             data=data,
             grace=seconds(environment, "ZEEBE_CONNECTORS_GRACE", 20.0),
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
-            port=int(environment.number("ZEEBE_CONNECTORS_PORT", environment.number("SERVER_PORT", 8080), least=-1)),
+            port=int(
+                environment.number(
+                    "ZEEBE_CONNECTORS_PORT", environment.number("SERVER_PORT", 8080, most=65535), least=-1, most=65535
+                )
+            ),
             log_format="json" if log_format == "json" else "text",
         )
-
-    def runs(self, name: str, kind: str) -> bool:
-        """Whether the operator lets this connector run.
-
-        Args:
-            name: The connector's name.
-            kind: Its job type.
-        """
-        keys = {name.casefold(), kind.casefold()}
-        if self.enabled:
-            return bool(keys & self.enabled)
-        return not keys & self.disabled
 
 
 def _path(environment: Environment, name: str) -> Path | None:
@@ -149,29 +165,29 @@ def parse_duration(text: str) -> float:
     return days * 86400 + hours * 3600 + minutes * 60 + secs
 
 
-def seconds(environment: Environment, name: str, default: float) -> float:
+def seconds(environment: Environment, name: str, default: float, *, least: float = 0.0) -> float:
     """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
 
     Raises:
-        SettingsError: It is none of these.
+        SettingsError: It is none of these, shorter than `least` or longer than a year.
     """
     text = environment.text(name)
     if not text:
         return default
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", text)
-    if match:
-        return float(match[1]) * _UNITS[match[2]]
     try:
-        return parse_duration(text)
+        value = float(match[1]) * _UNITS[match[2]] if match else parse_duration(text)
     except ValueError as error:
         raise SettingsError(f"{name} ({environment.origin(name)}): {error}") from None
+    if not least <= value <= LONGEST:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must be at least {least:g} s and at most a year")
+    return value
 
 
 def _milliseconds(name: str, text: str) -> float:
-    try:
-        return int(text) / 1000
-    except ValueError:
-        raise SettingsError(f"{name}: must be a whole number of milliseconds") from None
+    if not text.isdecimal() or not 0 < int(text) / 1000 <= LONGEST:
+        raise SettingsError(f"{name}: must be a whole number of milliseconds above zero, and at most a year")
+    return int(text) / 1000
 
 
 def normalized(name: str) -> str:
@@ -182,22 +198,15 @@ def normalized(name: str) -> str:
 def _per_connector(environment: Environment, what: str) -> dict[str, str]:
     found = {}
     for name in environment:
-        match = re.fullmatch(rf"CONNECTOR_(?!OUTBOUND|INBOUND)(\w+)_{what}", name.upper())
+        match = re.fullmatch(rf"CONNECTOR_(?!OUTBOUND|INBOUND)(\w+)_{what}", re.sub(r"[.-]", "_", name).upper())
         if match and environment[name].strip():
             found[match[1]] = environment[name].strip()
     return found
 
 
-def _selection(environment: Environment) -> tuple[frozenset[str], frozenset[str]]:
-    chosen: dict[str, set[str]] = {"ENABLED": set(), "DISABLED": set()}
-    for direction in ("OUTBOUND", "INBOUND"):
-        given = {
-            what: {item.casefold() for item in environment.names(f"CONNECTOR_{direction}_{what}")} for what in chosen
-        }
-        if given["ENABLED"] and given["DISABLED"]:
-            raise SettingsError(
-                f"CONNECTOR_{direction}_ENABLED and CONNECTOR_{direction}_DISABLED exclude each other; set only one"
-            )
-        for what, names in given.items():
-            chosen[what] |= names
-    return frozenset(chosen["ENABLED"]), frozenset(chosen["DISABLED"])
+def _selection(environment: Environment, direction: str) -> Selection:
+    on, off = f"CONNECTOR_{direction}_ENABLED", f"CONNECTOR_{direction}_DISABLED"
+    enabled, disabled = (frozenset(item.casefold() for item in environment.names(name)) for name in (on, off))
+    if enabled and disabled:
+        raise SettingsError(f"{on} and {off} exclude each other; set only one")
+    return Selection(enabled, disabled)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zeebe_connectors.config.environment import Environment, SettingsError
@@ -60,8 +60,9 @@ class Runtime:
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
             for kind in (self._type(connector), *connector.also)
-            if settings.runs(connector.name, kind)
+            if settings.outbound.runs(connector.name, kind)
         ]
+        _refuse_twins(self.workers)
         self.ledger: SqliteLedger | None = None
         self.sources = self._sources()
 
@@ -70,7 +71,7 @@ class Runtime:
         settings = self.settings
         if settings.diagrams is None and settings.sources is None:
             return None
-        inbound = {n: c for n, c in self.registry.inbound.items() if settings.runs(n, c.type)}
+        inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
         self.ledger = SqliteLedger(ledger_file(settings.data))
         shared = Inbounds(
             registry=Registry(inbound.values()),
@@ -165,6 +166,18 @@ class Runtime:
             if inbound["status"] == "DOWN":
                 health["status"] = "DOWN"
         return health
+
+
+def _refuse_twins(workers: Sequence[Worker]) -> None:
+    known: dict[str, str] = {}
+    for worker in workers:
+        kind, name = worker.activation.type, worker.activation.worker.partition("@")[0]
+        if kind in known:
+            raise SettingsError(
+                f"CONNECTOR_{normalized(name)}_TYPE: the connectors {known[kind]} and {name} would both take jobs of "
+                f"the type {kind}; give one of them another"
+            )
+        known[kind] = name
 
 
 def services(settings: Settings, environment: Environment, *, log_mask: Mask | None = None) -> Services:

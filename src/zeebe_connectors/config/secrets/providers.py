@@ -106,10 +106,9 @@ def installed_providers(environment: Environment) -> list[SecretProvider]:
     """
     providers: list[SecretProvider] = []
     if environment.flag(ENABLED_SETTING, default=True):
-        values = {n: environment[n] for n in environment if environment.origin(n) in {"environment", ".env"}}
         providers.append(
             EnvironmentSecrets(
-                values,
+                environment.exact("environment", ".env"),
                 prefix=environment.get(PREFIX_SETTING, DEFAULT_PREFIX),
                 tenant_aware=environment.flag(TENANT_SETTING, default=False),
                 process_aware=environment.flag(PROCESS_SETTING, default=False),
