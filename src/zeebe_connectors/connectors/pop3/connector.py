@@ -24,7 +24,7 @@ _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.
 class Pop3Mailbox(Model):
     """A mailbox to read."""
 
-    authentication: Annotated[Login, Hint(group="authentication")]
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
     """How to sign in."""
     host: Annotated[str, Field(min_length=1), Hint(group="server", secrets=True, placeholder="pop.example.com")]
     """Host of the POP3 server."""
