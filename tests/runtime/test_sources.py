@@ -10,10 +10,10 @@ from typing import Annotated
 import pytest
 from tests.runtime.test_discovery import diagram, node
 
-from zeebe_connectors import Event, Hint, InboundContext, Model, PermanentError, Secret, inbound
+from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, PermanentError, Secret, inbound
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime import sources as sources_module
-from zeebe_connectors.runtime.discovery import Element
+from zeebe_connectors.runtime.discovery import Element, Found
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.ledger import SqliteLedger
@@ -189,6 +189,32 @@ async def test_a_broken_diagram_is_told_and_counts_as_down(shared, tmp_path):
         await until(lambda: OPEN == ["e"])
         assert sources.health()["status"] == "DOWN"
         assert "broken.bpmn" in sources.health()["problems"][0]
+
+
+class Processes:
+    """A cluster whose answer a test decides."""
+
+    def __init__(self) -> None:
+        self.answer: list[Element] | Exception = []
+
+    async def read(self) -> Found:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Found(list(self.answer))
+
+
+async def test_deployed_processes_are_watched_and_a_cluster_that_is_away_ends_none(shared):
+    processes = Processes()
+    async with running(shared, deployed=processes) as sources:
+        processes.answer = [waits()]
+        await until(lambda: OPEN == ["e"])
+        processes.answer = ConnectorError("408", "it is away")
+        await until(lambda: sources.problems)
+        assert "it is away" in sources.health()["problems"][0]
+        assert OPEN == ["e"]
+        processes.answer = []
+        await until(lambda: OPEN == [])
+        assert sources.health()["status"] == "UP"
 
 
 async def test_draining_lets_the_event_in_hand_end_and_gives_the_lease_back(shared):

@@ -257,16 +257,24 @@ def element(
 
 
 def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
-    """Puts elements that share a source together; gives the sources, and what is wrong with the others."""
+    """Puts elements that share a source together; gives the sources, and what is wrong with the others.
+
+    Args:
+        elements: Those of the latest versions before those of older ones.
+    """
     groups: dict[tuple[str, ...], list[Element]] = {}
     for item in elements:
         share = item.deduplication
         if share == "AUTO":
             share = item.fingerprint()
         groups.setdefault((item.tenant, item.process, share or f"element:{item.id}"), []).append(item)
-    sources, problems = [], []
+    sources: dict[str, Source] = {}
+    problems = []
     for (tenant, process, share), members in groups.items():
-        if len({item.fingerprint() for item in members}) > 1:
+        alike: dict[str, list[Element]] = {}
+        for item in members:
+            alike.setdefault(item.fingerprint(), []).append(item)
+        if any(item.version == members[0].version and item.fingerprint() not in list(alike)[:1] for item in members):
             ids = ", ".join(item.id for item in members)
             problems.append(
                 f"{process}: the elements {ids} share the deduplication id {share[3:]!r} but have different settings; "
@@ -275,8 +283,12 @@ def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
             continue
         last = share[3:] if share.startswith("id:") else members[0].id
         prefix = f"{tenant}:" if tenant and tenant != "<default>" else ""
-        sources.append(Source(f"{prefix}{process}#{last}" if process else f"{prefix}{last}", members))
-    return sources, problems
+        for fingerprint, same in alike.items():
+            name = f"{prefix}{process}#{last}" if process else f"{prefix}{last}"
+            # Older versions, whose settings were others, have sources of their own beside the latest version's.
+            name = f"{name}~{fingerprint[:8]}" if name in sources else name
+            sources[name] = Source(name, same)
+    return list(sources.values()), problems
 
 
 def read_folder(folder: Path) -> Found:

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.runtime.deployed import DeployedProcesses
 from zeebe_connectors.runtime.discovery import (
     DEFAULT_TTL,
     DiscoveryError,
@@ -267,11 +268,20 @@ class Sources:
         shared: What every source needs.
         elements: Elements that are always there, from the sources file.
         folder: Diagrams below it are read now and again; their elements come and go with them.
+        deployed: The cluster is asked now and again for what is deployed there.
     """
 
-    def __init__(self, shared: Inbounds, *, elements: Sequence[Element] = (), folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        shared: Inbounds,
+        *,
+        elements: Sequence[Element] = (),
+        folder: Path | None = None,
+        deployed: DeployedProcesses | None = None,
+    ) -> None:
         self._shared = shared
         self._folder = folder
+        self._deployed = deployed
         self._origins: dict[str, list[Element]] = {"": list(elements)} if elements else {}
         self._problems: dict[str, list[str]] = {}
         self.watches: dict[str, Watch] = {}
@@ -335,6 +345,13 @@ class Sources:
         if self._folder is not None:
             found = await asyncio.to_thread(read_folder, self._folder)
             self._origins["folder"], self._problems["folder"] = found.elements, found.problems
+        if self._deployed is not None:
+            try:
+                found = await self._deployed.read()
+            except ConnectorError as error:  # what was found last goes on
+                self._problems["cluster"] = [f"the cluster's processes cannot be read: {error}"]
+            else:
+                self._origins["cluster"], self._problems["cluster"] = found.elements, found.problems
 
     async def _adjust(self) -> None:
         """Starts what is new, stops what is gone, restarts what changed."""
