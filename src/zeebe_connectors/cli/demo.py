@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import tempfile
@@ -68,12 +69,14 @@ class Told:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._count = 0
 
     def activated(self, job: Job) -> None:
         """Nothing to say yet."""
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """One line a job."""
+        self._count += 1
         match outcome:
             case Complete():
                 what = "completed"
@@ -82,6 +85,13 @@ class Told:
             case Fail(message=message, retries=retries):
                 what = f"failed, {retries} retries left: {message}"
         self._console.print(f"   Task {job.element_id}: {what}, {seconds * 1000:.0f} ms", markup=False)
+
+    async def until(self, count: int) -> None:
+        """Waits a moment until this many jobs are told: an instance may end before its last job's line is printed."""
+        for _ in range(100):
+            if self._count >= count:
+                return
+            await asyncio.sleep(0.01)
 
     def unanswered(self, job: Job) -> None:
         """The engine could not be told."""
@@ -126,7 +136,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     settings = Settings.read(environment)
     gateway = ZeebeGateway(settings.cluster)
     registry = Registry.installed(["rest", "smtp"])
-    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=Told(console))
+    told = Told(console)
+    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=told)
     runtime.start()
     stack.push_async_callback(runtime.drain)
     diagram = shipped("bpmn-examples") / "demo.bpmn"
@@ -148,6 +159,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     began = time.monotonic()
     key, text = await gateway.run_process(process.bpmn_process_id, payload=json.dumps(variables), seconds=30)
     result: dict[str, Any] = json.loads(text)
+    await told.until(3)
     console.print(f"   Instance {key} ended after {(time.monotonic() - began) * 1000:.0f} ms")
     for line in orders.seen:
         console.print(f"   The web service saw: {line}")
