@@ -108,7 +108,7 @@ class Request(Model):
 
 @outbound(
     "graphql",
-    title="GraphQL Outbound Connector",
+    title="GraphQL: query a service",
     type="io.camunda:connector-graphql:1",
     groups=[
         Group("authentication", "Authentication"),

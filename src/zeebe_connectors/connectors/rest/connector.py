@@ -144,7 +144,7 @@ class Request(Model):
 
 @outbound(
     "rest",
-    title="REST Outbound Connector",
+    title="REST: call a service",
     type="io.camunda:http-json:1",
     groups=[
         Group("authentication", "Authentication"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
 from zeebe_connectors.connectors.soap.fields import Message, Operation
 from zeebe_connectors.web import encoded_url
+
+for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
+    if find_spec(_library) is None:  # they are imported when first needed, but whoever lacks one is told at the start
+        raise ModuleNotFoundError(f"No module named {_library!r}", name=_library)
 
 ERRORS = {
     "SOAP_FAULT_RECEIVED": (
@@ -41,7 +46,7 @@ ERRORS = {
 
 @outbound(
     "soap",
-    title="SOAP Outbound Connector",
+    title="SOAP: call a service",
     type="io.camunda:soap:1",
     groups=[
         Group("connection", "Connection"),
