@@ -216,9 +216,10 @@ class Generator:
             return self.context_form(depth)
         if type_ == "function":
             names = self.pick(["p"], ["p", "q"], [])
+            kept = list(self.variables)
             self.variables += names
             body = self.of(self.pick("number", "boolean", "string"), depth)
-            self.variables = self.variables[: len(self.variables) - len(names)]
+            self.variables = kept
             return f"function({', '.join(names)}) {body}"
         if type_ in ("date", "time", "date and time"):
             duration = self.of(self.pick("days and time duration", "years and months duration"), depth)
@@ -293,9 +294,10 @@ class Generator:
         if form == 0:
             return f"[{', '.join(self.of(self.pick(*_TYPES), depth) for _ in range(self.pick(0, 1, 2, 3)))}]"
         if form in (1, 2):
+            kept = list(self.variables)
             self.variables.append("item")
             by = self.of(self.pick("boolean", "number", "boolean"), depth)
-            self.variables.remove("item")
+            self.variables = kept
             return f"{self.value('list', depth)}[{by}]"
         if form == 3:
             by = self.pick("a > 1", "a = 1", 'b = "x"', "a != null", "item.a = 2", "-1", "c[1] = 1", "a")
@@ -314,14 +316,14 @@ class Generator:
             return f"for {iterators} return {self.of(self.pick(*_TYPES), depth)}"
 
     def context_form(self, depth: int) -> str:
-        kept = len(self.variables)
+        kept = list(self.variables)
         entries = []
         for key in self.random.sample(("a", "b", "c", "fun"), self.pick(1, 2, 3)):
             entries.append(f"{key}: {self.of(self.pick(*_TYPES), depth)}")
             self.variables.append(key)
             if key == "fun":
                 self.variables.append("fun(1)")
-        del self.variables[kept:]
+        self.variables = kept
         return f"{{{', '.join(entries)}}}"
 
     def any_form(self, type_: str, depth: int) -> str:

@@ -1,4 +1,4 @@
-"""What the language does, feature by feature: the tables in `cases/`. `make feel-fuzz` asks Camunda's engine the same."""
+"""What the language does, by feature: the tables in `cases/`. `make feel-fuzz` asks Camunda's engine the same."""
 
 import pytest
 from tests.feel.generator import CONTEXT

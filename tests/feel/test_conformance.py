@@ -1,4 +1,4 @@
-"""Cases that are not ours to ship: the standard's test suite with Camunda's answers, and expressions of connector users.
+"""Cases that are not ours to ship: the standard's test suite with Camunda's answers, and connector users' expressions.
 
 They lie beside the checkout, or where FEEL_CASES says.
 """
@@ -20,7 +20,7 @@ CASES = Path(os.environ.get("FEEL_CASES") or HERE.parents[3] / "shared" / "feel"
 
 # What we answer otherwise than Camunda's engine -> why.
 MEANT = {
-    "0072-feel-in/context_001/context_001": "a context is found in a list if it is equal, not only if it is the same one",
+    "0072-feel-in/context_001/context_001": "a context is in a list if an equal one is, not only the same one",
 }
 
 

@@ -1,5 +1,6 @@
 """Random expressions: FEEL_RANDOM says how many, ten thousand without it, a million in `make nightly`."""
 
+import contextlib
 import decimal
 import os
 import random
@@ -21,7 +22,7 @@ LIMITS = feel.Limits(steps=20_000, items=2_000, characters=20_000, seconds=5.0)
 def test_random_expressions_have_a_value_or_an_error_that_says_why() -> None:
     """Nothing but a FeelError comes out, within the limits."""
     generator = Generator(random.Random(SEED))
-    values = 0
+    values = errors = 0
     for number in range(COUNT):
         unary = number % 10 == 0
         text = generator.unary_tests() if unary else generator.expression(generator.pick(2, 3, 4, 5))
@@ -31,11 +32,12 @@ def test_random_expressions_have_a_value_or_an_error_that_says_why() -> None:
             else:
                 value = feel.Expression(program.__wrapped__(text, LIMITS), LIMITS).evaluate(CONTEXT)
                 values += value is not None
-        except feel.FeelError as error:
-            assert str(error)
+        except feel.FeelError:
+            errors += 1
         except Exception as error:
             raise AssertionError(f"seed {SEED}, number {number}: {text!r} gives {error!r}") from error
     assert values > COUNT // 5, "the generator makes hardly anything but null"
+    assert errors > COUNT // 50, "the generator makes hardly anything that fails"
 
 
 @settings(max_examples=300, deadline=None)
@@ -57,10 +59,8 @@ def test_random_expressions_are_the_same_when_written_and_parsed_again(seed: int
 @given(st.text(max_size=60))
 def test_random_text_is_parsed_or_refused(text: str) -> None:
     """Any text at all gives a value or a FeelError."""
-    try:
-        feel.evaluate(text, CONTEXT)
-    except feel.FeelError as error:
-        assert str(error)
+    with contextlib.suppress(feel.FeelError):
+        feel.to_json(feel.evaluate(text, CONTEXT))
 
 
 NUMBERS = st.decimals(min_value=-(10**12), max_value=10**12, places=6, allow_nan=False)
@@ -79,7 +79,7 @@ def test_random_numbers_keep_the_laws_of_arithmetic(a: decimal.Decimal, b: decim
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(), st.integers())
+@given(st.integers(-(10**33), 10**33), st.integers(-(10**33), 10**33))
 def test_random_integers_agree_with_decimals(a: int, b: int) -> None:
     """Whether a number came as an int or as a Decimal makes no difference."""
     as_decimals = {"a": decimal.Decimal(a), "b": decimal.Decimal(b)}

@@ -148,7 +148,7 @@ def _nanos(duration: Any) -> int:
 def divide(run: Run, left: Any, right: Any) -> Any:
     """`left / right`: numbers, a duration by a number or by another one."""
     if type(left) is int and type(right) is int and right and not left % right:
-        return left // right
+        return whole(left // right)
     left_kind, right_kind = kind(left), kind(right)
     if right_kind == NUMBER and right != 0:
         if left_kind == NUMBER:

@@ -397,10 +397,7 @@ class _Parser:
         """What starts with a bracket: an expression in parentheses, a list or a range."""
         bracket = self.next().text
         if bracket == "]":
-            start = self.math()
-            if self.now.text != "..":
-                raise self.unexpected("'..'")
-            return self.range_from(start, closed=False)
+            return self.outward_range()
         if bracket == "[" and self.symbol("]"):
             return tree.ListOf(())
         first = self.expression()
@@ -414,6 +411,17 @@ class _Parser:
             items.append(self.expression())
         self.expect("]")
         return tree.ListOf(tuple(items))
+
+    def outward_range(self) -> tree.RangeOf:
+        """A range that starts with `]`, which is taken already; if there is none, that bracket was the mistake."""
+        position, furthest, expected = self.now.start - 1, self.furthest, self.expected
+        try:
+            start = self.math()
+            return self.range_from(start, closed=False)
+        except _Unexpected:
+            self.furthest, self.expected = furthest, expected
+            self.seek(position)
+            raise self.unexpected("a value") from None
 
     def range_from(self, start: Node, *, closed: bool) -> tree.RangeOf:
         self.expect("..")

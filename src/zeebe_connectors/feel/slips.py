@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 # What stands at the place (or ends just before it) -> the advice. Longer ones first.
@@ -31,6 +32,7 @@ _AT: tuple[tuple[str, str], ...] = (
     ("#", "comments are written // to the end of the line, or /* ... */"),
     ("\\", 'a backslash has a meaning only inside a text: "a\\nb"'),
     ("++", "FEEL has no '++': write a + 1"),
+    ("?", "a condition is written: if a then b else c"),
 )
 _WORDS: dict[str, str] = {
     "is": "compare with '=': a = null",
@@ -50,11 +52,16 @@ _WORDS: dict[str, str] = {
 }
 
 
+_FUNCTION_BODY = re.compile(r"function\s*\([^()]*\)\s*\{[^{}:]*$")
+
+
 def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     """Advice for a text that stopped being FEEL at a position, or None."""
     if position == 0 and text.startswith("=") and not text.startswith("=="):
         return "leave out the '=' in front: it tells the Modeler that FEEL follows, it is no part of the expression"
-    back = position - 1 if text[position - 1 : position] in ("=", "!", "<", "&", "|", "+") and position else position
+    back = (
+        position - 1 if text[position - 1 : position] in ("=", "!", "<", "&", "|", "+", "$") and position else position
+    )
     for start in (back, position):
         for slip, advice in _AT:
             if text.startswith(slip, start) and not (start < position and len(slip) == 1):
@@ -68,11 +75,15 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     return _by_expectation(text, position, before, expected)
 
 
-def _by_expectation(text: str, position: int, before: str, expected: Sequence[str]) -> str | None:
+def _by_expectation(text: str, position: int, before: str, expected: Sequence[str]) -> str | None:  # noqa: C901 - one line a slip
     if "'else'" in expected:
         return "an 'if' always has an 'else': if a then b else null"
     if "'then'" in expected:
         return "a condition is written: if a then b else c"
+    if "':'" in expected and _FUNCTION_BODY.search(before):
+        return "a function's body is one expression without braces: function(a) a + 1"
+    if text.startswith("[", position) and before.endswith(" in"):
+        return "a loop counts without brackets: for i in 1..3 return i"
     if "':'" in expected and text.startswith("=", position):
         return "a context's entry is written with a colon: {key: value}"
     if "?" in before and text.startswith(":", position):
@@ -81,8 +92,6 @@ def _by_expectation(text: str, position: int, before: str, expected: Sequence[st
         return "FEEL has no assignments, and compares two values at a time: a = b and b = c"
     if text.startswith((">", "<"), position):
         return "FEEL compares two values at a time: a < b and b < c"
-    if text.startswith("{", position) and before.endswith(")"):
-        return "a function's body is one expression without braces: function(a) a + 1"
     if before.endswith(","):
         return "leave out the comma after the last one"
     if position < len(text) and (text[position].isalpha() or text[position] in "\"'_([{0123456789"):

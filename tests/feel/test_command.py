@@ -1,0 +1,57 @@
+"""`zeebe-connectors feel`: an expression and a file of variables go in, a value as JSON and warnings come out."""
+
+import json
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner, Result
+
+from zeebe_connectors.cli.feel import feel
+
+APP = typer.Typer()
+APP.command()(feel)
+
+
+def invoked(*arguments: str) -> Result:
+    return CliRunner().invoke(APP, list(arguments))
+
+
+def test_the_value_is_printed_as_json(tmp_path: Path) -> None:
+    """The '=' of a diagram is left out, and numbers of the file keep their digits."""
+    variables = tmp_path / "variables.json"
+    variables.write_text(json.dumps({"items": [{"price": 1.1}, {"price": 2.2}]}), encoding="utf-8")
+    result = invoked('= {total: sum(items.price), day: @"2026-11-22"}', "--context", str(variables))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"total": 3.3, "day": "2026-11-22"}
+
+
+def test_warnings_go_to_the_error_output() -> None:
+    """So that the value can be piped on."""
+    result = invoked("a.b")
+    assert result.exit_code == 0
+    assert result.stdout == "null\n"
+    assert "NO_VARIABLE_FOUND" in result.stderr
+
+
+def test_a_slip_is_explained() -> None:
+    """With the place and the FEEL way."""
+    result = invoked("a == 1")
+    assert result.exit_code == 1
+    assert "line 1, column 4" in result.stderr
+    assert "single '='" in result.stderr
+
+
+def test_unary_tests_take_an_input() -> None:
+    """The input value is JSON."""
+    assert invoked("< 5, [10..20]", "--input", "12").stdout == "true\n"
+    assert invoked('"a"', "--input", '"b"').stdout == "false\n"
+
+
+def test_variables_that_are_no_object_are_refused(tmp_path: Path) -> None:
+    """The message says what they must be."""
+    variables = tmp_path / "variables.json"
+    for text in ("[1]", "{"):
+        variables.write_text(text, encoding="utf-8")
+        result = invoked("1", "--context", str(variables))
+        assert result.exit_code == 2
+        assert "JSON" in result.stderr

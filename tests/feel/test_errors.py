@@ -1,0 +1,89 @@
+"""A syntax error says where, what was found, what was expected, and how FEEL writes what was probably meant."""
+
+import pytest
+
+from zeebe_connectors import feel
+
+# expression -> line, column, a part of the advice
+SLIPS = [
+    ("a == b", 1, 4, "single '='"),
+    ("a === b", 1, 4, "single '='"),
+    ("a <> b", 1, 4, "'!='"),
+    ("a && b", 1, 3, "a and b"),
+    ("a || b", 1, 3, "a or b"),
+    ("name = 'Bob'", 1, 8, "double quotes"),
+    ("name = \u201cBob\u201d", 1, 8, "straight double quotes"),
+    ("a + 1;", 1, 6, "leave it out"),
+    ("!active", 1, 1, "not(a)"),
+    ("not active", 1, 5, "not(a)"),
+    ("a % 2", 1, 3, "modulo"),
+    ("a ^ 2", 1, 3, "**"),
+    ('"Dear ${name}" + ${name}', 1, 19, "join texts"),
+    ("if a then b", 1, 12, "always has an 'else'"),
+    ("a ? b : c", 1, 3, "if a then b else c"),
+    ("= a + 1", 1, 1, "in front"),
+    ("{a = 1}", 1, 4, "colon"),
+    ("[1, 2,]", 1, 7, "comma"),
+    ("a is null", 1, 3, "a = null"),
+    ("first name", 1, 7, "backticks"),
+    ('"text', 1, 1, "ends with the double quote"),
+    ("function(a) { a + 1 }", 1, 17, "braces"),
+    ("1 < 2 < 3", 1, 7, "two values at a time"),
+    ("for i in [1..3] return i", 1, 10, "for i in 1..3"),
+    ("a\n  + b\n  + ;", 3, 5, "leave it out"),
+    ("x = 1 \\ 2", 1, 7, "backslash"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "advice"), SLIPS, ids=[text for text, *_ in SLIPS])
+def test_a_common_slip_is_told_the_feel_way(text: str, line: int, column: int, advice: str) -> None:
+    with pytest.raises(feel.FeelSyntaxError) as raised:
+        feel.compile(text)
+    error = raised.value
+    assert (error.line, error.column) == (line, column), str(error)
+    assert error.hint is not None, str(error)
+    assert advice in error.hint, str(error)
+
+
+def test_the_place_is_shown() -> None:
+    """The line with a caret under the place, what was found and what was expected."""
+    with pytest.raises(feel.FeelSyntaxError) as raised:
+        feel.compile("{\n  a: 1\n  b: 2\n}")
+    error = raised.value
+    message, source, caret, *_ = str(error).splitlines()
+    assert message == f"line 3, column 3: found {error.found}, expected {error.expected}"
+    assert error.found == "'b'"
+    assert "'}'" in error.expected
+    assert source == "    b: 2"
+    assert caret == "    ^"
+
+
+def test_the_end_is_named() -> None:
+    """What is missing at the end is told with what could stand there."""
+    with pytest.raises(feel.FeelSyntaxError) as raised:
+        feel.compile("sum(1, 2")
+    assert raised.value.found == "the end"
+    assert "')'" in raised.value.expected
+
+
+def test_a_long_line_is_cut_around_the_place() -> None:
+    """The caret stays in sight however long the line is."""
+    with pytest.raises(feel.FeelSyntaxError) as raised:
+        feel.compile("1 + " * 500 + "== 2" + " + 3" * 500)
+    lines = str(raised.value).splitlines()
+    assert max(map(len, lines)) < 200
+    assert lines[1][lines[2].index("^")] == "="
+
+
+def test_all_errors_are_feel_errors() -> None:
+    """One except clause is enough."""
+    for kind in (feel.FeelSyntaxError, feel.FeelEvaluationError, feel.FeelLimitError):
+        assert issubclass(kind, feel.FeelError)
+
+
+def test_an_evaluation_error_says_why() -> None:
+    """An assertion's cause is in the message."""
+    with pytest.raises(feel.FeelEvaluationError, match="no such customer"):
+        feel.evaluate('assert(customer, customer != null, "no such customer")')
+    with pytest.raises(feel.FeelEvaluationError, match="unary-test"):
+        feel.evaluate("? > 3")
