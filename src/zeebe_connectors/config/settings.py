@@ -81,6 +81,10 @@ class Settings:
     """A folder of diagrams whose inbound elements are watched."""
     sources: Path | None = None
     """A TOML file of inbound elements that are watched."""
+    polling: bool = False
+    """Whether the cluster is asked for deployed processes whose inbound elements are watched."""
+    message_ttl: float = 3600.0
+    """Seconds for which the engine keeps a message of an inbound element that does not say."""
     data: Path = Path("var")
     """Where the runtime keeps what must survive a restart."""
     grace: float = 20.0
@@ -110,8 +114,9 @@ class Settings:
         if log_format not in {"text", "json"}:
             raise SettingsError("ZEEBE_CONNECTORS_LOG_FORMAT: must be 'text' or 'json'")
         data = Path(environment.text("ZEEBE_CONNECTORS_DATA", "var"))
+        cluster = ClusterSettings.from_environment(environment)
         return cls(
-            cluster=ClusterSettings.from_environment(environment),
+            cluster=cluster,
             worker=worker,
             outbound=_selection(environment, "OUTBOUND"),
             inbound=_selection(environment, "INBOUND"),
@@ -125,6 +130,8 @@ class Settings:
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
             diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
             sources=_path(environment, "ZEEBE_CONNECTORS_SOURCES"),
+            polling=_polling(environment, cluster),
+            message_ttl=seconds(environment, "CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL", 3600.0),
             data=data,
             grace=seconds(environment, "ZEEBE_CONNECTORS_GRACE", 20.0),
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
@@ -146,6 +153,17 @@ def _path(environment: Environment, name: str) -> Path | None:
             f"{name} ({environment.origin(name)}): {text} does not exist; create it or unset the setting"
         )
     return Path(text)
+
+
+def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
+    name = "CAMUNDA_CONNECTOR_POLLING_ENABLED"
+    wanted = environment.flag(name, default=False)
+    if wanted and not cluster.rest_address:
+        raise SettingsError(
+            f"{name} ({environment.origin(name)}): the cluster's REST address is not set, where deployed processes are "
+            "found; set CAMUNDA_CLIENT_REST_ADDRESS"
+        )
+    return wanted
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}

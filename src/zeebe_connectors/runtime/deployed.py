@@ -175,8 +175,8 @@ def _refuse(response: HttpResponse) -> None:
     if response.status >= 400:
         raise ConnectorError(
             "CLUSTER_REFUSED",
-            f"{response.origin} answered {response.status}; the runtime needs the permission to read process definitions, "
-            "and a cluster of version 8.8 or later",
+            f"{response.origin} answered {response.status}; the runtime needs the permission to read process "
+            "definitions, and a cluster of version 8.8 or later",
         )
 
 

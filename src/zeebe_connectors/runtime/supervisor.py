@@ -12,6 +12,7 @@ from typing import Any
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings, normalized
+from zeebe_connectors.runtime.deployed import deployed_processes
 from zeebe_connectors.runtime.discovery import read_sources
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
@@ -69,7 +70,7 @@ class Runtime:
     def _sources(self) -> Sources | None:
         """What watches the inbound elements, when the operator names any."""
         settings = self.settings
-        if settings.diagrams is None and settings.sources is None:
+        if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
         self.ledger = SqliteLedger(ledger_file(settings.data))
@@ -81,9 +82,11 @@ class Runtime:
             kept=self.services.kept,
             documents=self.services.documents,
             files=self.services.files,
+            time_to_live=settings.message_ttl,
         )
         elements = read_sources(settings.sources) if settings.sources else []
-        return Sources(shared, elements=elements, folder=settings.diagrams)
+        deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None
+        return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
     def _type(self, connector: Outbound) -> str:
         return self.settings.types.get(normalized(connector.name), connector.type)
