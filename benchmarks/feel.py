@@ -64,7 +64,10 @@ MEASURED: tuple[tuple[str, Callable[[], Any]], ...] = (
         "for i in response.body.items return {name: i.name, gross: i.price * 2}",
         lambda: [{"name": i["name"], "gross": i["price"] * 2} for i in body()["items"]],
     ),
-    ('response.status >= 200 and response.status < 300 and contains(error.message, "x") = false', lambda: True),
+    (
+        'response.status >= 200 and response.status < 300 and not(contains(error.message, "x"))',
+        lambda: 200 <= VARIABLES["response"]["status"] < 300 and "x" not in VARIABLES["error"]["message"],
+    ),
 )
 
 
