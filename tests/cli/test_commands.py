@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from zeebe_connectors import __version__
 
@@ -70,6 +71,9 @@ def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:
     unknown = told("try", "nosuch", "-", folder=tmp_path, given="{}")
     assert unknown.returncode == 2
     assert "known are" in unknown.stderr
+    assert "cannot be read" in told("try", "rest", "nosuch.json", folder=tmp_path).stderr
+    assert "JSON object" in told("try", "rest", "-", folder=tmp_path, given="[1]").stderr
+    assert "does not exist" in told("dev", "nosuch", folder=tmp_path).stderr
     assert "is not JSON" in told("try", "rest", "-", folder=tmp_path, given="{").stderr
     wrong = told("check", folder=tmp_path, ZEEBE_CONNECTORS_LOG_FORMAT="xml")
     assert wrong.returncode == 2
@@ -98,6 +102,42 @@ def test_secrets_are_in_no_report(tmp_path: Path) -> None:
     job = {"url": "http://127.0.0.1:1/{{secrets.X}}", "authentication": {"type": "bearer", "token": "secrets.X"}}
     tried = told("try", "rest", "-", folder=tmp_path, given=json.dumps(job), **secrets)
     assert canary not in tried.stdout + tried.stderr
+
+
+async def test_a_secret_that_comes_back_is_not_shown(tmp_path: Path) -> None:
+    """A service that repeats what it was sent must not bring a secret to a screen."""
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response({"seen": request.headers["X-Key"]})
+
+    application = web.Application()
+    application.router.add_get("/", echo)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    job = {"url": f"http://127.0.0.1:{runner.addresses[0][1]}/", "method": "GET", "headers": {"X-Key": "secrets.X"}}
+    tried = await asyncio.to_thread(
+        told, "try", "rest", "-", folder=tmp_path, given=json.dumps(job), SECRET_X="CANARY-5eCr3t"
+    )
+    await runner.cleanup()
+    assert json.loads(tried.stdout)["variables"]["result"]["body"] == {"seen": "***"}
+
+
+def test_two_connectors_of_one_type_end_the_command_in_one_line(tmp_path: Path) -> None:
+    """They are installed side by side; which would take the jobs would be chance."""
+    (tmp_path / "rival.py").write_text(
+        "from zeebe_connectors import Model, Context, outbound\n\n\n"
+        "class Nothing(Model):\n    pass\n\n\n"
+        '@outbound("rival", title="Rival", type="io.camunda:http-json:1")\n'
+        'async def rival(given: Nothing, context: Context) -> None:\n    """Calls."""\n'
+    )
+    info = tmp_path / "rival-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zeebe_connectors]\nrival = rival:rival\n")
+    done = told("list", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "both claim the job type" in done.stderr
 
 
 async def start(folder: Path, **environment: str) -> asyncio.subprocess.Process:

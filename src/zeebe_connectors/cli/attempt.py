@@ -8,7 +8,9 @@ from typing import Any
 
 import typer
 
+from zeebe_connectors.cli import log
 from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
 from zeebe_connectors.runtime.jobs import JobHandler
@@ -19,13 +21,15 @@ from zeebe_connectors.sdk.context import Job
 
 
 async def attempt(connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings) -> int:
-    """Carries out one job with the configured secrets and prints what would be told to the engine."""
+    """Carries out one job with the configured secrets and prints what would be told to the engine, secrets masked."""
+    mask = Mask()
+    log.configure(mask)
     whole = isinstance(given.get("variables"), dict)
     variables = given["variables"] if whole else given
     headers = dict(given.get("headers") or {}) if whole else {}
     if not any(headers.get(name) for name in (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)):
         headers[RESULT_VARIABLE] = "result"
-    needed = services(settings, environment)
+    needed = services(settings, environment, log_mask=mask)
     timeout = settings.worker.timeout
     now = time.monotonic()
     job = Job(1, connector.type, json.dumps(variables), headers, retries=1, deadline=now + timeout)
@@ -41,5 +45,5 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
             shown = {"outcome": "BPMN error", "code": code, "message": message, "variables": result}
         case Fail(message=message, variables=result):
             shown = {"outcome": "fail", "code": outcome.code, "message": message, "variables": result}
-    typer.echo(json.dumps({**shown, "milliseconds": round(taken)}, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps({**mask.value(shown), "milliseconds": round(taken)}, indent=2, ensure_ascii=False))
     return 1 if isinstance(outcome, Fail) else 0

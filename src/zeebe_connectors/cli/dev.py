@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NoReturn, cast
 
 from rich.console import Console
 
@@ -24,13 +26,13 @@ _LOOK_EVERY = 1.0  # seconds between looks at the folder
 
 
 async def develop(folder: Path, environment: Environment) -> int:
-    """Runs until Ctrl+C; gives the exit code."""
+    """Runs until SIGTERM or Ctrl+C, also while it starts; gives the exit code."""
     console = Console(highlight=False, soft_wrap=True, stderr=True)
     mask = Mask()
     log.configure(mask)
-    stop = asyncio.Event()
+    task = cast("asyncio.Task[int]", asyncio.current_task())
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         async with AsyncExitStack() as stack:
             zeebe = await stack.enter_async_context(LocalZeebe())
@@ -49,7 +51,9 @@ async def develop(folder: Path, environment: Environment) -> int:
             console.print(f"Zeebe      {zeebe.grpc_address}")
             console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, see `engine mails`")
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
-            await _deploy_changes(folder, gateway, stop)
+            await _deploy_changes(folder, gateway)
+    except asyncio.CancelledError:
+        return 0
     except EngineError as error:
         console.print(f"[red]{error}[/red]")
         return 1
@@ -62,19 +66,22 @@ def _without_cluster(environment: Environment) -> dict[str, str]:
     return {name: environment[name] for name in environment if name.upper().replace(".", "_").startswith(ours)}
 
 
-async def _deploy_changes(folder: Path, gateway: ZeebeGateway, stop: asyncio.Event) -> None:
+async def _deploy_changes(folder: Path, gateway: ZeebeGateway) -> NoReturn:
     known: dict[Path, float] = {}
-    while not stop.is_set():
-        for file, changed in (await asyncio.to_thread(_diagrams, folder)).items():
+    while True:
+        found = await asyncio.to_thread(_diagrams, folder)
+        for file, changed in found.items():
             if known.get(file) != changed:
-                known[file] = changed
                 await deploy_one(gateway, file)
-        try:
-            async with asyncio.timeout(_LOOK_EVERY):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        known = found
+        await asyncio.sleep(_LOOK_EVERY)
 
 
 def _diagrams(folder: Path) -> dict[Path, float]:
-    return {file: file.stat().st_mtime for file in sorted(folder.rglob("*.bpmn")) if ".venv" not in file.parts}
+    found = {}
+    for file in sorted(folder.rglob("*.bpmn")):
+        # An editor that saves may have renamed it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if ".venv" not in file.parts:
+                found[file] = file.stat().st_mtime
+    return found

@@ -46,13 +46,14 @@ PARTS = {
 def main() -> None:
     """Runs the command; a wrong setting ends it with one line instead of a traceback."""
     from zeebe_connectors.config.environment import SettingsError
+    from zeebe_connectors.sdk.connector import DefinitionError
 
     asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     add_parts([] if asked in known else [asked] if asked in PARTS else PARTS)
     try:
         app()
-    except SettingsError as error:
+    except (SettingsError, DefinitionError) as error:
         fail(str(error))
 
 
@@ -153,11 +154,14 @@ def try_connector(
     from zeebe_connectors.cli.attempt import attempt
 
     environment, settings = _load(config)
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     try:
-        given: dict[str, Any] = json.loads(text)
+        given: Any = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
+    if not isinstance(given, dict):
+        fail(f"{file} must hold a JSON object: the connector's inputs by name")
     raise SystemExit(asyncio.run(attempt(_outbound(connector), given, environment, settings)))
 
 
@@ -186,7 +190,10 @@ def deploy(
 
 @app.command()
 def dev(
-    folder: Annotated[Path, typer.Argument(help="Diagrams below it are deployed whenever they change.")] = Path(),
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Diagrams below it are deployed whenever they change.", exists=True, file_okay=False),
+    ] = Path(),
     config: ConfigFile = None,
 ) -> None:
     """Run engine, mail server and connectors locally; redeploy the diagrams of a folder as they change."""

@@ -1,0 +1,82 @@
+"""`zeebe-connectors dev` runs the local stack, deploys what changes, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zeebe_connectors.engine.mail import MailPorts
+from zeebe_connectors.engine.process import is_free
+
+COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
+EXAMPLE = Path(__file__).parent.parent.parent / "bpmn-examples" / "rest.bpmn"
+
+
+async def start(folder: Path) -> asyncio.subprocess.Process:
+    usual = MailPorts.usual()
+    if not all(is_free(port) for port in asdict(usual).values()):
+        pytest.skip("the usual ports of the local mail server are taken on this machine")
+    return await asyncio.create_subprocess_exec(
+        COMMAND,
+        "dev",
+        str(folder),
+        env={**os.environ, "ZEEBE_CONNECTORS_DATA": str(folder / "var"), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def until(process: asyncio.subprocess.Process, text: str) -> str:
+    seen = ""
+    while text not in seen:
+        line = (await process.stdout.readline()).decode()  # type: ignore[union-attr]
+        assert line, f"it ended before it said {text!r}:\n{seen}"
+        seen += line
+    return seen
+
+
+async def end(process: asyncio.subprocess.Process, number: signal.Signals) -> Any:
+    process.send_signal(number)
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.engine
+async def test_a_changed_diagram_is_deployed_again_and_a_signal_ends_it_all(tmp_path: Path) -> None:
+    """A broken one is told and does not end it; SIGTERM leaves no process behind."""
+    diagram = tmp_path / "rest.bpmn"
+    diagram.write_bytes(EXAMPLE.read_bytes())
+    async with asyncio.timeout(110):
+        process = await start(tmp_path)
+        try:
+            assert "version 1" in await until(process, "version 1")
+            diagram.write_text(EXAMPLE.read_text().replace('name="', 'name="New ', 1))
+            await until(process, "version 2")
+            (tmp_path / "broken.bpmn").write_text("<no/>")
+            await until(process, "broken.bpmn: refused")
+            code, output = await end(process, signal.SIGTERM)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert code == 0, output
+    assert "Traceback" not in output
+    assert all(is_free(port) for port in asdict(MailPorts.usual()).values())
+
+
+@pytest.mark.engine
+async def test_ctrl_c_ends_it_while_the_engine_starts(tmp_path: Path) -> None:
+    """Nobody waits for an engine that is not wanted any more."""
+    async with asyncio.timeout(60):
+        process = await start(tmp_path)
+        await asyncio.sleep(2.5)
+        code, output = await end(process, signal.SIGINT)
+    assert code == 0, output
+    assert "Diagrams" not in output
