@@ -326,6 +326,16 @@ async def test_further_data_that_cannot_be_made_is_a_reason_for_quarantine(world
     assert "the mail is too large" in (await world.entry()).reason
 
 
+async def test_an_intention_from_an_old_numbering_is_sent_again_under_the_id_that_the_engine_may_know(world):
+    await world.ledger.intend("s", "h/box/1/5", owner="me", alias="date id", element="e", title="")
+    sent = {"correlation_key": "", "message_id": "h/box/1/5", "time_to_live": 3600, "payload": "{}", "tenant": ""}
+    await world.gateway.publish("m", **sent)
+    event = world.event("h/box/2/1")
+    assert await world.handler(waits()).handle(Event(event.id, {}, event.done, alias="date id")) == "handed over"
+    assert len(world.gateway.messages) == 1
+    assert await world.handler(waits()).handle(Event(event.id, {}, event.done, alias="date id")) == "known"
+
+
 async def test_a_mail_under_a_new_numbering_is_known_by_its_alias(world):
     handler = world.handler(waits())
     for id_, expected in (("h/box/1/5", "handed over"), ("h/box/2/1", "known")):

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zeebe_connectors import feel
@@ -122,6 +122,8 @@ class EventHandler:
         )
         if before is not None and before.state != "publishing":
             return await self._known(event, before) or "known"
+        if before is not None and not element.message_id:
+            delivery = replace(delivery, message_id=before.id)  # the id that the engine may know, from an old numbering
         try:
             key = await self._deliver(delivery, before)
         except _Quarantine as reason:

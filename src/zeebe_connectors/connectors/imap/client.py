@@ -20,10 +20,11 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal, Self
 
 from aioimaplib import aioimaplib
@@ -257,7 +258,7 @@ class ImapSession:
         """
         loop = asyncio.get_running_loop()
         protocol = _Protocol(loop)
-        context = tls or (None if security == "none" else await asyncio.to_thread(ssl.create_default_context))
+        context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
         try:
             async with asyncio.timeout(TIMEOUT):
                 await loop.create_connection(
@@ -613,16 +614,10 @@ class ImapSession:
             raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
 
 
-@asynccontextmanager
-async def open_session(
-    host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[ImapSession]:
-    """A session that ends with the block."""
-    session = await ImapSession.connect(host, port, security, tls=tls)
-    try:
-        yield session
-    finally:
-        await session.logout()
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
+    return ssl.create_default_context()
 
 
 def _abort(protocol: _Protocol) -> None:

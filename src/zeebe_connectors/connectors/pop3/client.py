@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cache
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
@@ -67,7 +68,7 @@ class Pop3Session:
             TransientError: `POP3_UNREACHABLE` or `POP3_CONNECTION_LOST`.
             PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered.
         """
-        context = tls or (None if security == "none" else await asyncio.to_thread(ssl.create_default_context))
+        context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -96,7 +97,7 @@ class Pop3Session:
         await self.command("STLS")
         if self._buffer:
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
-        await self._writer.start_tls(context or ssl.create_default_context(), server_hostname=self._host)
+        await self._writer.start_tls(context or _system_trust(), server_hostname=self._host)
         await self._ask_capabilities()
 
     async def _ask_capabilities(self) -> None:
@@ -302,6 +303,12 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
+    return ssl.create_default_context()
 
 
 def _unreachable(where: str, error: BaseException) -> BaseException:
