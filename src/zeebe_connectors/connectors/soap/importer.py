@@ -302,7 +302,9 @@ def result_expression(message: Message) -> str:
     return "={" + ", ".join(parts) + "}"
 
 
-_KEYWORDS = {"if", "then", "else", "for", "some", "every", "in", "and", "or", "null", "true", "false", "function"}
+_KEYWORDS = {"and", "between", "else", "every", "external", "false", "for", "function", "if", "in", "instance", "not",
+             "null", "of", "or", "return", "satisfies", "some", "then", "true"}  # fmt: skip
+"""FEEL's own words, which modelers do not take as the name after a dot."""
 
 
 def _slug(name: str) -> str:
