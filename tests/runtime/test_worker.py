@@ -320,8 +320,24 @@ def test_pauses_grow_and_are_spread():
     assert 0.025 <= pauses[0] <= 0.05
     assert all(2.5 <= pause <= 5.0 for pause in pauses[8:])
     assert len(set(pauses)) == 40
+    assert backoff.next(most=0.25) <= 0.25
     backoff.reset()
     assert backoff.next() <= 0.05
+
+
+async def test_a_busy_engine_is_not_worth_a_warning(gateway, start, caplog):
+    """It says so many times a minute under load; an outage is another thing."""
+    gateway.refuse("activate", "RESOURCE_EXHAUSTED", times=6)
+    gateway.put(TYPE)
+    start(Handler(), stream=False)
+    await gateway.until("completed", 1)
+    assert not caplog.records
+    gateway.refuse("activate", "UNAVAILABLE")
+    gateway.put(TYPE)
+    await gateway.until("completed", 2)
+    gateway.put(TYPE)
+    await gateway.until("completed", 3)
+    assert "UNAVAILABLE" in caplog.text
 
 
 # Answering jobs

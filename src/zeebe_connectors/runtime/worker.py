@@ -115,9 +115,9 @@ class Backoff:
         self._first = first
         self._most = most
 
-    def next(self) -> float:
-        """Counts a failed attempt; gives the pause before the next one."""
-        longest = min(self._most, math.ldexp(self._first, min(self.attempts, 30)))
+    def next(self, *, most: float | None = None) -> float:
+        """Counts a failed attempt; gives the pause before the next one, which `most` may shorten."""
+        longest = min(most or self._most, math.ldexp(self._first, min(self.attempts, 30)))
         self.attempts += 1
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load needs no secrecy
 
@@ -428,11 +428,15 @@ class Worker:
         if oversize and most > 1:
             self._limit_batch(most // 2)
             logger.warning("%s: %d jobs are too large for one answer, now %d", self.activation.type, most, self._batch)
-        pause = self._poll_errors.next()
+        expected = isinstance(error, GatewayError)
+        # A busy engine says so often and is free again soon; slots are not to stay idle for much longer than that.
+        busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
+        busy = busy and self._poll_errors.attempts < 16
+        pause = self._poll_errors.next(most=0.25 if busy else None)
         self._last_error = _told(error)
         if self._poll_errors.worth_a_line:
-            expected = isinstance(error, GatewayError)
-            logger.warning(
+            logger.log(
+                logging.DEBUG if busy else logging.WARNING,
                 "%s: poll %d failed (%s), again in %.1f s",
                 self.activation.type,
                 self._poll_errors.attempts,
