@@ -10,6 +10,8 @@ RUN python -m venv /opt/connectors \
 FROM python:3.13-slim
 RUN useradd --uid 1001 --create-home connectors
 COPY --from=build /opt/connectors /opt/connectors
+# A new volume takes its owner from the folder that it is mounted on.
+RUN install -d -o 1001 -g 1001 /home/connectors/var
 USER 1001
 WORKDIR /home/connectors
 ENV PATH=/opt/connectors/bin:$PATH \

@@ -32,6 +32,9 @@ def test_the_stack_publishes_on_loopback_only_and_names_what_it_builds() -> None
     stack = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     for service in stack["services"].values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
+    (volume,) = [mount.partition(":")[2] for mount in stack["services"]["connectors"]["volumes"]]
+    made = f"-o 1001 -g 1001 {volume}\n"
+    assert made in (ROOT / "Dockerfile").read_text(), "the volume would belong to root, and the runtime does not"
     copied = [line.split()[1:-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]
     for name in (name for names in copied for name in names if not name.startswith("--") and not name.startswith("/")):
         assert (ROOT / name).exists(), f"the Dockerfile copies {name}, which is not there"

@@ -83,6 +83,18 @@ async def test_the_longest_unused_is_closed_beyond_the_bound() -> None:
     assert newest.closed
 
 
+async def test_a_client_that_never_opens_does_not_hold_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it is told."""
+    monkeypatch.setattr("zeebe_connectors.sdk.kept.CLOSING", 0.05)
+    kept = Kept()
+    waiter = asyncio.ensure_future(kept.get("a", lambda: asyncio.sleep(3600)))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await kept.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+
+
 async def test_a_discarded_client_is_closed_and_opened_anew() -> None:
     """For connections that turned out to be broken."""
     kept = Kept()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
-_log = logging.getLogger(__name__)
 ClientT = TypeVar("ClientT")
+CLOSING = 10.0
+"""Seconds that one client gets to close, or to open first when it is closed meanwhile."""
 
 
 class Kept:
@@ -79,10 +79,10 @@ async def _opened(open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> Cl
 
 async def _close(holder: asyncio.Future[Any]) -> None:
     with contextlib.suppress(asyncio.CancelledError, Exception):
-        client = await holder
-        close = getattr(client, "aclose", None) or getattr(client, "close", None)
-        if close is not None:
-            result = close()
-            if inspect.isawaitable(result):
-                async with asyncio.timeout(10):
+        async with asyncio.timeout(CLOSING):
+            client = await holder
+            close = getattr(client, "aclose", None) or getattr(client, "close", None)
+            if close is not None:
+                result = close()
+                if inspect.isawaitable(result):
                     await result
