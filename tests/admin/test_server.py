@@ -89,6 +89,20 @@ async def test_health_is_down_when_the_engine_is_silent(running: Any) -> None:
     assert runtime.health(silent_after=-1)["status"] == "DOWN"
 
 
+async def test_a_runtime_whose_cluster_is_away_is_not_killed(running: Any) -> None:
+    """It is not ready, but alive: a restart would lose the outcomes that wait to be told, and bring nothing."""
+    gateway, runtime, session = running
+    await asyncio.sleep(0.1)
+    assert not runtime.is_alive(silent_after=-1)  # neither an answer nor an error: stuck
+    gateway.stop()
+    async with asyncio.timeout(30):
+        while not next(iter(runtime.liveness().values())).last_error:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+    assert runtime.is_alive(silent_after=-1)
+    async with session.get("/actuator/health/liveness") as response:
+        assert (response.status, await response.json()) == (200, {"status": "UP"})
+
+
 async def test_health_is_down_after_the_drain(running: Any) -> None:
     """So that a load balancer looks elsewhere."""
     _, runtime, session = running

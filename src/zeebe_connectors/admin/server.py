@@ -1,4 +1,7 @@
-"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones."""
+"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones.
+
+Readiness (`/health` too) says whether jobs are done; liveness only whether a restart would help.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ class AdminServer:
         self._host = host
         self.port = port
         app = web.Application()
-        for path in ("/health", "/actuator/health", "/actuator/health/readiness", "/actuator/health/liveness"):
+        for path in ("/health", "/actuator/health", "/actuator/health/readiness"):
             app.router.add_get(path, self._health)
+        app.router.add_get("/actuator/health/liveness", self._liveness)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
         self._runner = web.AppRunner(app, access_log=None)
@@ -49,6 +53,10 @@ class AdminServer:
     async def _health(self, _: web.Request) -> web.Response:
         health = self._runtime.health()
         return web.json_response(health, status=200 if health["status"] == "UP" else 503)
+
+    async def _liveness(self, _: web.Request) -> web.Response:
+        alive = self._runtime.is_alive()
+        return web.json_response({"status": "UP" if alive else "DOWN"}, status=200 if alive else 503)
 
     async def _prometheus(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,7 @@ class Runtime:
             if settings.outbound.runs(connector.name, kind)
         ]
         _refuse_twins(self.workers)
+        self._started = 0.0
         self.ledger: SqliteLedger | None = None
         self.sources = self._sources()
 
@@ -105,6 +107,7 @@ class Runtime:
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
+        self._started = time.monotonic()
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
@@ -142,13 +145,28 @@ class Runtime:
         """How each worker is, by job type."""
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
+    def is_alive(self, *, silent_after: float = 60.0) -> bool:
+        """Whether a restart would not help: every worker polls, or is told by the gateway why it cannot.
+
+        A cluster that is away is no reason to be killed: outcomes that wait to be told would be lost.
+
+        Args:
+            silent_after: Seconds after which a worker that has neither an answer nor an error is stuck.
+        """
+        now = time.monotonic()
+        for state in self.liveness().values():
+            heard = max(state.last_contact or 0.0, self._started)
+            if state.state == "working" and not (state.last_error or state.in_flight) and now - heard > silent_after:
+                return False
+        return True
+
     def health(self, *, silent_after: float = 60.0) -> dict[str, Any]:
         """Whether the runtime does its work, for probes.
 
         Args:
             silent_after: Seconds without any answer from the gateway after which a worker counts as down.
         """
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         workers = {}
         for kind, state in self.liveness().items():
             silent = None if state.last_contact is None else round(now - state.last_contact, 1)
