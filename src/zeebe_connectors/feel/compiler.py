@@ -79,7 +79,7 @@ class _Compiler:
             "date": temporal.parse_date,
             "time": temporal.parse_time,
             "date and time": temporal.parse_date_time,
-            "duration": temporal.parse_duration,
+            "duration": temporal.parse_literal_duration,
         }[node.function]
         try:
             return _constant(temporal.narrow(parse(node.text)))

@@ -205,7 +205,8 @@ def offset_text(offset: int) -> str:
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9~/._+-]+", re.ASCII)
 _PREFIXED_OFFSET = re.compile(r"(UTC|GMT|UT)([+-])(\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?", re.ASCII)
-_NOT_ZONES = ("posix", "right", "Factory", "localtime")
+_NOT_ZONES = ("posix", "right", "Factory", "localtime", "EST", "MST", "HST", "ROC")  # not of Java 17 and 21, either
+_NEGATIVE_DAYLIGHT_SAVING = frozenset(("Europe/Dublin", "Eire", "Africa/Casablanca", "Africa/El_Aaiun"))
 
 
 def _seconds(sign: str, hours: str, minutes: str | None, seconds: str | None) -> int:
@@ -239,7 +240,9 @@ def _rules(zone: str) -> dt.tzinfo:
     fixed = _PREFIXED_OFFSET.fullmatch(zone)
     if fixed:
         return dt.timezone(dt.timedelta(seconds=_seconds(*fixed.groups()[1:])))
-    if not _ZONE_NAME.fullmatch(zone) or zone.startswith(_NOT_ZONES):
+    if zone == "UT":
+        return dt.UTC
+    if not _ZONE_NAME.fullmatch(zone) or (zone.startswith(_NOT_ZONES) and zone not in ("EST5EDT", "MST7MDT")):
         raise ValueError("no such zone")
     try:
         return zoneinfo.ZoneInfo(zone)
@@ -257,6 +260,13 @@ def place_of(text: str) -> tuple[int | None, str | None]:
         return offset_of(text), None
     _rules(text)
     return None, text
+
+
+def _written_place(text: str) -> tuple[int | None, str | None]:
+    """The place in a date's or a time's text; a prefix with an offset is written in full there, as `UTC+01:00`."""
+    if _PREFIXED_OFFSET.fullmatch(text) and ":" not in text:
+        raise ValueError("no such zone")
+    return place_of(text)
 
 
 def _shift(moment: dt.datetime, zone: dt.tzinfo) -> int:
@@ -306,18 +316,21 @@ def standard_offset(zone: str) -> int:
     rules = _rules(zone)
     now = dt.datetime.now(dt.UTC).astimezone(rules)
     offset = (now.utcoffset() or dt.timedelta()) - (now.dst() or dt.timedelta())
-    return round(offset.total_seconds())
+    # Java knows no negative daylight saving: there the winter's time is the standard.
+    return round(offset.total_seconds()) - (3600 if zone in _NEGATIVE_DAYLIGHT_SAVING else 0)
 
 
 # ---------------------------------------------------------------------------------------------------- from ISO text
 
 _DATE = re.compile(r"(-?(?:[1-9]\d{0,4})?\d{4})-([01]\d)-([0-3]\d)", re.ASCII)
 _CLOCK = r"(\d{2}):(\d{2})(?::(\d{2}))?(?:\.(\d{1,9}))?"
-_LOCAL_TIME = re.compile("T?" + _CLOCK, re.ASCII)
+_LOCAL_TIME = re.compile(r"T?(\d{2}):(\d{2})(?::(\d{2}))?(?:\.(\d{0,9}))?", re.ASCII)
 _OFFSET_TIME = re.compile(r"T?(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([+-]\d{2}:\d{2}|Z)|@(.*))", re.ASCII)
 _DATE_TIME = re.compile(_DATE.pattern + "T" + _CLOCK, re.ASCII)
 _OFFSET_DATE_TIME = re.compile(_DATE_TIME.pattern + r"(?:([+-][01]\d:[0-5]\d|Z)(?:\[(.+)\])?|@(.*))", re.ASCII)
 _YEARS_MONTHS = re.compile(r"([+-]?)P(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?", re.ASCII)
+_YEARS_MONTHS_FORM = re.compile(r"-?P-?(?:\d+Y)?-?(?:\d+M)?", re.ASCII)
+_DAYS_TIME_FORM = re.compile(r"-?P-?(?:\d+D)?(?:T-?(?:\d+H)?-?(?:\d+M)?-?(?:\d+(?:.\d*)?S)?)?", re.ASCII)
 _DAYS_TIME = re.compile(
     r"([+-]?)P(?:([+-]?\d+)D)?(T(?:([+-]?\d+)H)?(?:([+-]?\d+)M)?(?:([+-]?)(\d+)(?:[.,](\d{0,9}))?S)?)?", re.ASCII
 )
@@ -367,7 +380,7 @@ def parse_time(text: str) -> Time:
         nanos = _clock(hour, minute, second, fraction, midnight_at_end=True)
         if offset is not None:
             return Time(nanos, offset_of(offset))
-        seconds, zone = place_of(place)
+        seconds, zone = _written_place(place)
         return Time(nanos, standard_offset(zone) if zone else seconds, zone)
     match = _LOCAL_TIME.fullmatch(text)
     if not match:
@@ -394,12 +407,12 @@ def parse_date_time(text: str) -> DateTime:
     year, month, day, hour, minute, second, fraction, offset, region, place = match.groups()
     days, nanos = _date(year, month, day).days, _clock(hour, minute, second, fraction)
     if offset is None:
-        seconds, zone = place_of(place)
+        seconds, zone = _written_place(place)
         return in_zone(days, nanos, zone) if zone else DateTime(days, nanos, seconds)
     here = DateTime(days, nanos, offset_of(offset))
     if region is None:
         return here
-    seconds, zone = place_of(region)
+    seconds, zone = _written_place(region)
     return at_instant(here.instant, zone) if zone else with_offset(here, seconds or 0)
 
 
@@ -415,6 +428,21 @@ def parse_duration(text: str) -> YearsMonths | DaysTime:
     Raises:
         ValueError: not a duration, or one that mixes months and days.
     """
+    if not _YEARS_MONTHS_FORM.fullmatch(text) and not _DAYS_TIME_FORM.fullmatch(text):
+        raise ValueError("no duration")
+    return parse_literal_duration(text)
+
+
+def parse_literal_duration(text: str) -> YearsMonths | DaysTime:
+    """The text of `duration("...")`, for which the cluster's engine also takes small letters and a plus sign.
+
+    Raises:
+        ValueError: not a duration.
+    """
+    if not _YEARS_MONTHS_FORM.fullmatch(text):
+        text = text.upper()
+        if "Y" in text or "M" in text.partition("T")[0]:
+            raise ValueError("no duration")
     match = _YEARS_MONTHS.fullmatch(text)
     if match and (match[2] or match[3]):
         parts = [int(part or 0) for part in match.groups()[1:]]

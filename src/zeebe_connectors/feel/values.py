@@ -340,8 +340,9 @@ def iso_text(value: Any) -> Any:
     wide = temporal.widen(value)
     if isinstance(wide, Time):
         return str(Time(wide.nanos, wide.offset))  # with the offset that any reader understands
-    if isinstance(wide, DateTime) and wide.zone is not None:
-        return f"{DateTime(wide.days, wide.nanos, wide.offset)}[{wide.zone}]"
+    if isinstance(wide, DateTime):
+        far = "+" if temporal.date_of(wide.days)[0] > 9999 else ""
+        return f"{far}{DateTime(wide.days, wide.nanos, wide.offset)}{f'[{wide.zone}]' if wide.zone else ''}"
     if wide is not None:
         return str(wide)
     return str(value) if isinstance(value, (Function, Range)) else value
