@@ -87,6 +87,7 @@ REASONS = {
     "http-only.wsdl": ("SOAP_WSDL_INVALID", "does not speak SOAP"),
     "missing-import.wsdl": ("SOAP_WSDL_UNREACHABLE", "gone.xsd"),
     "missing-type.wsdl": ("SOAP_WSDL_INVALID", "tns:Nowhere"),
+    "missing-part-type.wsdl": ("SOAP_WSDL_INVALID", "{urn:x}Address"),
     "other-file.wsdl": ("FILE_FORBIDDEN", "ZEEBE_CONNECTORS_FILES"),
     "other-host.wsdl": ("SOAP_WSDL_INVALID", "169.254.169.254"),
     "schema-only.wsdl": ("SOAP_WSDL_INVALID", "not a WSDL"),

@@ -128,8 +128,7 @@ def load(documents: Documents) -> Wsdl:
     except zeep.exceptions.LookupError as error:
         raise wsdl_error(
             location,
-            f"refers to the {error.item_name} {error.localname} in {error.namespace or 'no namespace'}, which is not "
-            "there. Is an import missing, or its schemaLocation?",
+            f"refers to {_sought(error)}, which no schema defines. Is an import missing, or its schemaLocation?",
         ) from None
     except zeep.exceptions.XMLParseError as error:
         where = f" (line {error.sourceline})" if error.sourceline else ""
@@ -140,6 +139,16 @@ def load(documents: Documents) -> Wsdl:
         raise wsdl_error(
             location, f"cannot be used: {type(error).__name__} near {str(error)[:200] or 'an unknown place'}"
         ) from None
+
+
+def _sought(error: BaseException) -> str:
+    """What zeep looked for: it tells so in the error behind the one that it raises."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if getattr(behind, "qname", None) is not None:
+            return f"the {getattr(behind, 'item_name', None) or 'type'} {getattr(behind, 'qname', '')}"
+        behind = behind.__context__
+    return "something"
 
 
 def _check_root(documents: Documents) -> None:
