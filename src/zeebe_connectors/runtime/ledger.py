@@ -173,7 +173,13 @@ def is_gone(owner: str) -> bool:
         return False
     if int(pid) == os.getpid():
         return owner not in _OWN
-    return not Path(f"/proc/{pid}").exists()
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's: it is there
+        return False
+    return False
 
 
 def _process_space() -> str:
