@@ -38,11 +38,13 @@ stale: install
 
 generate: install ## Write the element templates, the connectors' pages and the README's table anew
 	$(BIN)/python -m zeebe_connectors.templates
+	$(BIN)/python -m zeebe_connectors.feel.document
 
 bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/smtp.py
 	$(BIN)/python benchmarks/soap.py
+	$(BIN)/python benchmarks/feel.py
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.engine.inbound_chaos

@@ -174,6 +174,7 @@ def _truncated(dividend: int, divisor: int) -> int:
 
 
 _MAX_POWER = 999_999_999
+_MAX_ZERO_DIGITS = 1_000  # of a power of 0.0, which keeps its zeros
 
 
 def power(run: Run, left: Any, right: Any) -> Any:
@@ -193,6 +194,8 @@ def power(run: Run, left: Any, right: Any) -> Any:
         raise FeelEvaluationError(f"the exponent {show(right)} is too large")
     if not count:
         return 1
+    if not base and 0 < count < _MAX_ZERO_DIGITS:
+        return Decimal(0).scaleb(int(base.as_tuple().exponent) * count, DECIMAL128)
     result = DECIMAL128.power(base, count)
     if not result.is_finite():
         raise FeelEvaluationError(f"{show(left)} ** {show(right)} has no result")

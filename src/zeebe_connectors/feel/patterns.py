@@ -6,6 +6,7 @@ classes is written out, since Python means other characters.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -116,11 +117,18 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
         compiled = _compiled(pattern, "".join(sorted(set(flags) & set("smix"))))
     except _Invalid:
         raise Failure(f"Invalid pattern '{pattern[:80]}'") from None
+    position = 0
     seconds = min(run.limits.pattern_seconds, run.seconds_left())
+    end = time.monotonic() + seconds
     try:
-        for match in compiled.finditer(text, timeout=seconds):
+        while position <= len(text):
+            match = compiled.search(text, position, timeout=max(end - time.monotonic(), 0.001))
+            if match is None:
+                return
             run.tick()
             yield match
+            # Java goes on behind a match, and one further behind an empty one; Python would look there once more.
+            position = match.end() + (match.end() == match.start())
     except TimeoutError:
         raise FeelLimitError(
             "pattern_seconds",

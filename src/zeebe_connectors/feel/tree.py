@@ -251,6 +251,8 @@ _PLAIN_FUNCTION = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?: +[A-Za-z_$][A-Za-z0-9
 _KEYWORDS = RESERVED | {"if", "for", "some", "every", "between", "instance", "of", "not", "time", "external"}
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
+_TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
+
 # How tightly each form binds: one of a lower level is put in parentheses where a higher one is wanted.
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
 
@@ -303,6 +305,8 @@ class _Writer:
 
     def _call(self, node: Call) -> tuple[int, str]:
         arguments = [self.argument(argument) for argument in node.arguments]
+        if node.name in _TEMPORAL_FUNCTIONS and len(arguments) == 1 and arguments[0].startswith('"'):
+            arguments = [f"({arguments[0]})"]  # else it would be read as a literal date
         if node.names is not None:
             arguments = [f"{_function(name)}: {value}" for name, value in zip(node.names, arguments, strict=True)]
         name = ".".join([*map(_name, node.path), _name(node.name)]) if node.path else _function(node.name)
@@ -347,6 +351,8 @@ class _Writer:
 
     def _between(self, node: Between) -> tuple[int, str]:
         of, low, high = (self.at(part, _SUM) for part in (node.of, node.low, node.high))
+        if of[-1].isalnum() or of[-1] in "_$":  # `a between f(b)` would be read as the call of a function `a between f`
+            of = f"({of})"
         return _COMPARISON, f"{of} between {low} and {high}"
 
     def _instanceof(self, node: InstanceOf) -> tuple[int, str]:
@@ -381,7 +387,12 @@ class _Writer:
         )
 
     def _tests(self, node: Tests) -> tuple[int, str]:
-        text = ", ".join(self.at(test, _ANY) for test in node.tests) or "-"
+        tests = [self.at(test, _ANY) for test in node.tests] or ["-"]
+        if not node.negated and tests[0].startswith(
+            "not("
+        ):  # the call of a function here, which negates all tests else
+            tests[0] = f"({tests[0]})"
+        text = ", ".join(tests)
         return _ANY, f"not({text})" if node.negated else text
 
 
