@@ -25,6 +25,7 @@ from typing import Literal, Protocol, TypeVar
 
 State = Literal["publishing", "published", "done", "ignored", "quarantined", "retry"]
 SETTLED = ("done", "ignored", "quarantined")
+_LOCK_WAIT = 30.0  # seconds that a writer waits for another
 RETENTION = 90 * 86400.0
 """Seconds for which a settled event is remembered after it was last seen outside."""
 LARGEST_ORIGINAL = 25 * 1024 * 1024
@@ -230,15 +231,32 @@ class SqliteLedger:
     def _open(self) -> sqlite3.Connection:
         with contextlib.suppress(OSError):  # what stands in the way is told by connect()
             self.file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.file, timeout=30, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(
-            "PRAGMA synchronous = FULL"
-        )  # an intention that a power cut undoes would start a second process
-        connection.execute("PRAGMA cache_size = -4096")
-        connection.executescript(_SCHEMA)
+        connection = sqlite3.connect(self.file, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            self._make_wal(connection)
+            # An intention that a power cut undoes would start a second process.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -4096")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
         self._connection = connection
         return connection
+
+    @staticmethod
+    def _make_wal(connection: sqlite3.Connection) -> None:
+        """Sets the journal's mode; SQLite does not wait by itself when two open a new file at the same moment."""
+        ends = time.monotonic() + _LOCK_WAIT
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     async def aclose(self) -> None:
         """See `Ledger.aclose`."""
