@@ -183,7 +183,8 @@ async def table(name: str, port: int, at_once: int, mails: int, rounds: int) -> 
         faster = statistics.median(us[0] / them[0] for us, them in zip(own, found, strict=True))
         thrifty = statistics.median(them[1] / us[1] for us, them in zip(own, found, strict=True))
         print(
-            f"  {label:36} {rate:6.0f} mails/s {cpu:5.0f} us CPU; ours: {faster:4.2f} x mails/s, {thrifty:4.2f} x per CPU"
+            f"  {label:36} {rate:6.0f} mails/s {cpu:5.0f} us CPU; "
+            f"ours: {faster:4.2f} x mails/s, {thrifty:4.2f} x per CPU"
         )
 
 

@@ -135,6 +135,14 @@ def test_the_description_names_origins_and_no_secret(tmp_path):
     assert SECRET not in text + repr(settings)
 
 
+def test_the_description_leaves_out_a_login_in_the_token_endpoint(tmp_path):
+    """Some write credentials into the URL."""
+    given = {**OAUTH, "CAMUNDA_CLIENT_AUTH_TOKEN_URL": f"https://me:{SECRET}@login.example.com/token?key={SECRET}"}
+    text = "\n".join(ClusterSettings.from_environment(Environment(("environment", given))).describe())
+    assert "https://login.example.com/token" in text
+    assert SECRET not in text
+
+
 @pytest.mark.parametrize(
     ("values", "name", "remedy"),
     [

@@ -29,6 +29,12 @@ def test_the_environment_is_stronger_than_dotenv_and_dotenv_than_the_file(tmp_pa
     assert (found["c.flag"], found["c.list"]) == ("true", "1,2")
 
 
+def test_a_dotenv_value_is_taken_as_it_stands(tmp_path) -> None:
+    """A secret may hold what elsewhere names a variable."""
+    (tmp_path / ".env").write_text("SECRET_X=a${HOME}b\n")
+    assert Environment.load({"HOME": "x"}, directory=tmp_path)["SECRET_X"] == "a${HOME}b"
+
+
 def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
     """A typing error in a path must not mean default settings."""
     with pytest.raises(SettingsError, match="does not exist"):

@@ -15,8 +15,8 @@ from zeebe_connectors.sdk.registry import Registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-# The inputs as the Modeler exports them, with choices as `${true}`. Fields left empty have no source there, which engines
-# before 8.8 refuse to deploy; so their users write `=null`.
+# The inputs as the Modeler exports them, with choices as `${true}`. Fields left empty have no source there, which
+# engines before 8.8 refuse to deploy; so their users write `=null`.
 DIAGRAM = """<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
   xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" xmlns:modeler="http://camunda.org/schema/modeler/1.0"

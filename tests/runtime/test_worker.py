@@ -440,6 +440,20 @@ async def test_a_completion_that_the_engine_refuses_becomes_an_incident(gateway,
     assert gateway.count("complete") == 1
 
 
+async def test_a_completion_that_cannot_even_be_written_becomes_an_incident(gateway, start, monkeypatch):
+    """A3: whatever the wire's library raises, the job is answered."""
+
+    async def broken(job, payload):
+        raise ValueError("surrogates not allowed")
+
+    monkeypatch.setattr(gateway, "complete", broken)
+    key = gateway.put(TYPE)
+    start(Handler())
+    await gateway.until("incident", 1)
+    assert "did its work" in gateway.jobs[key].error
+    assert "surrogates" not in gateway.jobs[key].error
+
+
 async def test_an_oversized_completion_becomes_an_incident(gateway, start):
     """The same status as a busy engine's, but sending it again would never end."""
     key = gateway.put(TYPE)

@@ -180,7 +180,7 @@ class ClusterSettings:
             lines.append(f"showing the certificate {self.certificate}{self._by('certificate')}")
         if self.auth == "oidc":
             lines.append(f"authenticated as client {self.client_id}{self._by('client_id')}")
-            lines.append(f"with tokens from {self.token_url}{self._by('token_url')}")
+            lines.append(f"with tokens from {_without_login(self.token_url)}{self._by('token_url')}")
         elif self.auth == "basic":
             lines.append(f"authenticated as user {self.username}{self._by('username')}")
         else:
@@ -192,6 +192,12 @@ class ClusterSettings:
     def _by(self, *fields: str) -> str:
         source = next((self.sources[name] for name in fields if name in self.sources), None)
         return f" ({source})" if source else " (default)"
+
+
+def _without_login(url: str) -> str:
+    """A URL as it may be shown: some write credentials into it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 class _Reader:

@@ -64,7 +64,9 @@ class Environment(Mapping[str, str]):
         dotenv_file = place / ".env"
         layers = [("environment", environ)]
         if dotenv_file.is_file():
-            values = {name: value for name, value in dotenv_values(dotenv_file).items() if value is not None}
+            # Without interpolation: a secret may hold `${`.
+            read = dotenv_values(dotenv_file, interpolate=False)
+            values = {name: value for name, value in read.items() if value is not None}
             layers.append((".env", values))
         named = file or next((Path(v[FILE_SETTING]) for _, v in layers if v.get(FILE_SETTING)), None)
         chosen = named or place / DEFAULT_FILE

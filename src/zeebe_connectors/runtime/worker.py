@@ -622,6 +622,16 @@ class Worker:
                 return outcome
 
     async def _send(self, key: int, outcome: Outcome) -> None:
+        try:
+            await self._command(key, outcome)
+        except GatewayError:
+            raise
+        except Exception as error:
+            # An answer that cannot even be written must not end in silence.
+            reason = f"it is no valid command ({type(error).__name__})"
+            raise GatewayError("INVALID_ARGUMENT", reason) from error
+
+    async def _command(self, key: int, outcome: Outcome) -> None:
         if isinstance(outcome, Complete):
             await self.gateway.complete(key, outcome.payload)
         elif isinstance(outcome, Fail):
