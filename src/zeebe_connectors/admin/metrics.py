@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from zeebe_connectors._version import __version__
@@ -14,12 +16,30 @@ _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
+class _Counts:
+    """What is counted for one type and template."""
+
+    __slots__ = ("_by_action", "_make", "in_flight", "seconds")
+
+    def __init__(self, make: Callable[[str], Counter], seconds: Histogram, in_flight: Gauge) -> None:
+        self._make = make
+        self._by_action: dict[str, Counter] = {}
+        self.seconds = seconds
+        self.in_flight = in_flight
+
+    def invocations(self, action: str) -> Counter:
+        found = self._by_action.get(action)
+        if found is None:
+            found = self._by_action[action] = self._make(action)
+        return found
+
+
 class PrometheusMetrics:
     """Counts jobs by type and template. Label values are bounded: beyond 500 templates they count as `other`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._templates: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str, str], _Counts] = {}
         labels = ("type", "elementTemplateId", "elementTemplateVersion")
         self._invocations = Counter(
             "camunda_connector_outbound_invocations",
@@ -43,36 +63,42 @@ class PrometheusMetrics:
 
     def activated(self, job: Job) -> None:
         """A job was taken."""
-        self._invocations.labels("activated", *self._labels(job)).inc()
-        self._in_flight.labels(job.type).inc()
+        counts = self._counts(job)
+        counts.invocations("activated").inc()
+        counts.in_flight.inc()
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """A job was answered."""
-        action = (
+        counts = self._counts(job)
+        counts.invocations(
             "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
-        )
-        labels = self._labels(job)
-        self._invocations.labels(action, *labels).inc()
-        self._seconds.labels(*labels).observe(seconds)
-        self._in_flight.labels(job.type).dec()
+        ).inc()
+        counts.seconds.observe(seconds)
+        counts.in_flight.dec()
 
     def unanswered(self, job: Job) -> None:
         """A job's outcome could not be told."""
-        self._invocations.labels("unanswered", *self._labels(job)).inc()
-        self._in_flight.labels(job.type).dec()
+        counts = self._counts(job)
+        counts.invocations("unanswered").inc()
+        counts.in_flight.dec()
 
     def text(self) -> bytes:
         """The current values in Prometheus' format."""
         return generate_latest(self.registry)
 
-    def _labels(self, job: Job) -> tuple[str, str, str]:
-        template = (
-            job.headers.get("elementTemplateId", _UNKNOWN)[:200],
-            job.headers.get("elementTemplateVersion", _UNKNOWN)[:20],
-        )
-        if template not in self._templates:
-            if len(self._templates) >= _MOST_TEMPLATES:
+    def _counts(self, job: Job) -> _Counts:
+        """The counts of a job's type and template, looked up once: finding them by label costs more than counting."""
+        headers = job.headers
+        template = headers.get("elementTemplateId", _UNKNOWN), headers.get("elementTemplateVersion", _UNKNOWN)
+        found = self._known.get((job.type, *template))
+        if found is None:
+            if len(self._known) >= _MOST_TEMPLATES:
                 template = (_OTHER, _OTHER)
-            else:
-                self._templates.add(template)
-        return (job.type, *template)
+            key = (job.type, template[0][:200], template[1][:20])
+            found = self._known.get(key) or _Counts(
+                lambda action: self._invocations.labels(action, *key),
+                self._seconds.labels(*key),
+                self._in_flight.labels(job.type),
+            )
+            self._known[key] = found
+        return found
