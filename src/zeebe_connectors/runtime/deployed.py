@@ -10,7 +10,6 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ from zeebe_connectors.runtime.discovery import LARGEST_DIAGRAM, DiscoveryError, 
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.auth import Basic, ClientCredentials
 
 PAGE = 200
@@ -31,17 +30,6 @@ MOST = 5000
 MOST_KEPT = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
 _SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """The time and the clients of one look."""
-
-    kept: Kept
-    deadline: float
-
-    def seconds_left(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
 
 
 class DeployedProcesses:
@@ -67,7 +55,7 @@ class DeployedProcesses:
             ConnectorError: The cluster does not answer, or refuses.
         """
         found = Found()
-        call = _Call(self._kept, time.monotonic() + _SECONDS)
+        call = Call(self._kept, time.monotonic() + _SECONDS)
         latest: set[str] = set()
         async for item in self._search("search", {"isLatestVersion": True}, call, found):
             key = str(item.get("processDefinitionKey"))
@@ -82,7 +70,7 @@ class DeployedProcesses:
                 found.elements += [element for element in one.elements if element.kind == "catch"]
         return found
 
-    async def _waiting(self, call: _Call, found: Found) -> AsyncIterator[Mapping[str, Any]]:
+    async def _waiting(self, call: Call, found: Found) -> AsyncIterator[Mapping[str, Any]]:
         """Process definitions with open message subscriptions; none on a cluster that cannot tell (before 8.9)."""
         if not self._has_statistics:
             return
@@ -91,7 +79,7 @@ class DeployedProcesses:
             yield item
 
     async def _search(
-        self, what: str, filters: Mapping[str, Any], call: _Call, found: Found, *, optional: bool = False
+        self, what: str, filters: Mapping[str, Any], call: Call, found: Found, *, optional: bool = False
     ) -> AsyncIterator[Mapping[str, Any]]:
         """All items of a search, page by page up to `MOST`."""
         after: str | None = None
@@ -114,7 +102,7 @@ class DeployedProcesses:
                 found.problems.append(f"only the first {MOST} process definitions are looked at")
                 return
 
-    async def _diagram(self, key: str, call: _Call, *, version: int, tenant: str) -> Found:
+    async def _diagram(self, key: str, call: Call, *, version: int, tenant: str) -> Found:
         """The elements of one definition, which never change; what cannot be read is told and stops no other."""
         known = self._diagrams.get(key)
         if known is None:
@@ -132,7 +120,7 @@ class DeployedProcesses:
         self._diagrams.move_to_end(key)
         return known
 
-    async def _ask(self, method: str, path: str, call: _Call, body: Any = None) -> HttpResponse:
+    async def _ask(self, method: str, path: str, call: Call, body: Any = None) -> HttpResponse:
         headers = CIMultiDict({"Accept": "application/json, text/xml"})
         data = b""
         if body is not None:

@@ -18,7 +18,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
@@ -34,7 +33,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.auth import Basic, ClientCredentials
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
@@ -50,17 +49,6 @@ _ANY_TYPE = "application/octet-stream"
 _SWEEP_EVERY = 3600.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger("zeebe_connectors.documents")
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """The time and the clients of one access."""
-
-    kept: Kept
-    deadline: float
-
-    def seconds_left(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
 
 
 class LocalDocuments:
@@ -95,7 +83,7 @@ class LocalDocuments:
         Raises:
             ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
         """
-        call = _Call(self._kept, time.monotonic() + seconds)
+        call = Call(self._kept, time.monotonic() + seconds)
         match document.kind:
             case "inline":
                 return _inline(document.reference)
@@ -161,7 +149,7 @@ class LocalDocuments:
         """Closes the clients for documents on the web."""
         await self._kept.aclose()
 
-    async def _stored(self, document: Document, call: _Call) -> Content:  # noqa: ARG002 - other stores need the time
+    async def _stored(self, document: Document, call: Call) -> Content:  # noqa: ARG002 - other stores need the time
         reference = document.reference
         store, key = reference.get("storeId"), reference.get("documentId")
         if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
@@ -297,7 +285,7 @@ class ClusterDocuments(LocalDocuments):
             Part("metadata", json.dumps(metadata, ensure_ascii=False).encode(), None, "application/json"),
         ]
         headers = CIMultiDict({"Content-Type": f"multipart/form-data; boundary={boundary}"})
-        call = _Call(self._kept, time.monotonic() + self._seconds)
+        call = Call(self._kept, time.monotonic() + self._seconds)
         response = await self._ask(HttpRequest("POST", self._address, headers, multipart_body(parts, boundary)), call)
         reference = _object(response)
         if not isinstance(reference.get("documentId"), str):
@@ -317,10 +305,10 @@ class ClusterDocuments(LocalDocuments):
         body = json.dumps({} if life is None else {"timeToLive": int(life * 1000)}).encode()
         headers = CIMultiDict({"Content-Type": "application/json"})
         request = HttpRequest("POST", self._url(document.reference, "/links"), headers, body)
-        answer = _object(await self._ask(request, _Call(self._kept, time.monotonic() + seconds)))
+        answer = _object(await self._ask(request, Call(self._kept, time.monotonic() + seconds)))
         return str(answer.get("url", ""))
 
-    async def _stored(self, document: Document, call: _Call) -> Content:
+    async def _stored(self, document: Document, call: Call) -> Content:
         reference = document.reference
         if reference.get("storeId") == LOCAL_STORE:
             return await super()._stored(document, call)
@@ -336,7 +324,7 @@ class ClusterDocuments(LocalDocuments):
         told = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
         return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
 
-    async def _ask(self, request: HttpRequest, call: _Call) -> HttpResponse:
+    async def _ask(self, request: HttpRequest, call: Call) -> HttpResponse:
         exchange = Exchange(call, limit=self._most)
         try:
             response = await exchange.call(request, self._scheme)
@@ -396,7 +384,7 @@ def _inline(reference: Mapping[str, Any]) -> Content:
     return Content(text.encode(), str(name), str(kind))
 
 
-async def _external(reference: Mapping[str, Any], call: _Call, most: int) -> Content:
+async def _external(reference: Mapping[str, Any], call: Call, most: int) -> Content:
     url = encoded_url(str(reference.get("url", "")), name="the document's url")
     try:
         response = await Exchange(call, limit=most).call(HttpRequest("GET", url), follow_redirects=True)

@@ -4,7 +4,7 @@ Connectors that speak HTTP build on these names; none of them imports an HTTP li
 """
 
 from zeebe_connectors.web.auth import Authentication, AuthenticationConfiguration, NoAuth, Scheme
-from zeebe_connectors.web.client import Caller, Exchange, HttpClient
+from zeebe_connectors.web.client import Call, Caller, Exchange, HttpClient
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, header_fields, query_fields
 from zeebe_connectors.web.result import Response, ReturnFormat, result_of, status_error
 from zeebe_connectors.web.rules import NetworkRules
@@ -13,6 +13,7 @@ from zeebe_connectors.web.tls import ClientTls
 __all__ = [
     "Authentication",
     "AuthenticationConfiguration",
+    "Call",
     "Caller",
     "ClientTls",
     "Exchange",

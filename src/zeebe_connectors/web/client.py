@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -214,6 +216,23 @@ class Caller(Protocol):
     def seconds_left(self) -> float:
         """Seconds until everything must be over."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A caller that is no job: the runtime's own look at a service.
+
+    Args:
+        kept: Clients that stay open.
+        deadline: When everything must be over, in seconds of `time.monotonic()`.
+    """
+
+    kept: Kept
+    deadline: float
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; never below zero."""
+        return max(0.0, self.deadline - time.monotonic())
 
 
 class Exchange:
