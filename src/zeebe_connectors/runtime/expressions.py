@@ -113,7 +113,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
 
 
 async def result_variables(
-    headers: Mapping[str, str], response: Any, documents: Documents, warnings: list[str] | None = None
+    headers: Mapping[str, str], response: Any, documents: Documents
 ) -> tuple[dict[str, Any], str]:
     """The variables that `resultVariable` and `resultExpression` make of a result, with their JSON text.
 
@@ -128,7 +128,7 @@ async def result_variables(
     expression = source(headers, RESULT_EXPRESSION)
     if expression:
         context = {**response, "response": response} if isinstance(response, dict) else {"response": response}
-        mapped = await _evaluate(expression, context, RESULT_EXPRESSION, documents, warnings)
+        mapped = await _evaluate(expression, context, RESULT_EXPRESSION, documents)
         if mapped is not None and not isinstance(mapped, dict):
             raise InputError(
                 f"{RESULT_EXPRESSION}: must return a JSON object, but got {_kind(mapped)}; write it as a context, for "
@@ -192,7 +192,6 @@ async def error_verdict(
     seen: Any,
     retries: int,
     documents: Documents,
-    warnings: list[str] | None = None,
 ) -> Verdict | None:
     """What the error expression decides, on success and on failure; None leaves things as they are.
 
@@ -201,7 +200,6 @@ async def error_verdict(
         seen: The output variables or result of a success, or `{"error": …}`.
         retries: Retries left of the job, as `job.retries`.
         documents: For `createDocument`.
-        warnings: Collects what the evaluation warned of.
 
     Raises:
         InputError: The expression gave something that is no verdict.
@@ -212,7 +210,7 @@ async def error_verdict(
         return None
     base = seen if isinstance(seen, dict) else {}
     context = {**base, "response": seen, "job": {"retries": retries}}
-    value = await _evaluate(expression, context, ERROR_EXPRESSION, documents, warnings)
+    value = await _evaluate(expression, context, ERROR_EXPRESSION, documents)
     if value is None or value == {}:
         return None
     if not isinstance(value, dict):
@@ -280,9 +278,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-async def _evaluate(
-    expression: str, context: dict[str, Any], name: str, documents: Documents, warnings: list[str] | None
-) -> Any:
+async def _evaluate(expression: str, context: dict[str, Any], name: str, documents: Documents) -> Any:
     pending: list[Content] = []
     functions = _FUNCTIONS
     if "createDocument" in expression:
@@ -293,8 +289,6 @@ async def _evaluate(
         raise ConnectorError("EXPRESSION_INVALID", f"{name}: {error}") from None
     except feel.FeelError as error:
         raise ConnectorError("EXPRESSION_FAILED", f"{name}: {error}") from None
-    if warnings is not None:
-        warnings += [f"{name}: {warning}" for warning in result.warnings]
     value = feel.to_json(result.value)
     if pending:
         stored = [

@@ -66,7 +66,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     job = Job(
         key=key,
         type=connector.type,
-        variables=_json(variables),
+        variables=json.dumps(plain(dict(variables))),
         headers={**(headers or {}), **{name: text for name, text in told.items() if text is not None}},
         retries=retries,
         deadline=time.monotonic() + seconds,
@@ -89,8 +89,3 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         finally:
             if kept is None:
                 await clients.aclose()
-
-
-def _json(variables: Mapping[str, Any]) -> str:
-
-    return json.dumps(plain(dict(variables)))
