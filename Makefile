@@ -19,7 +19,7 @@ dev: install ## Run engine, mail server and connectors; redeploy the diagrams of
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
 	$(BIN)/python -m pytest
 
-check: install format lint types stale unit ## The checks that take under two minutes
+check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests
 
 format: install
 	$(BIN)/ruff format --check .
