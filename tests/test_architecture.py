@@ -27,7 +27,7 @@ FOR_CONNECTORS = {"web", "mail", "sdk"}
 ONE_PLACE = {
     "grpc": "runtime/gateway/",
     "pyzeebe": "runtime/gateway/",
-    "aioimaplib": "connectors/imap/client.py",
+    "aioimaplib": "mail/imap.py",
     "zeep": "connectors/soap/wsdl.py",
 }
 EXCEPTIONS = {

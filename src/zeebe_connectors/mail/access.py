@@ -1,13 +1,14 @@
-"""A mail account's OAuth 2.0 settings go in, an access token comes out of the shared cache."""
+"""A mail account's settings go in; whom to trust, and an access token out of the shared cache, come out."""
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
 from zeebe_connectors.sdk.kept import Kept
 
@@ -70,6 +71,20 @@ class RefreshTokenLogin(_OAuthLogin):
 
 
 Login = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin, Field(discriminator="type")]
+
+
+def trust(authorities: str, *, field: str) -> ssl.SSLContext | None:
+    """Whom to trust: the authorities in PEM, or None for the system's when none are given.
+
+    Raises:
+        InputError: It is no certificate.
+    """
+    if not authorities:
+        return None
+    try:
+        return ssl.create_default_context(cadata=authorities)
+    except (ssl.SSLError, ValueError):
+        raise InputError(f"{field}: is not a certificate in PEM") from None
 
 
 class _Caller:

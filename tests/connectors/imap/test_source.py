@@ -14,9 +14,9 @@ from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import Document
 from zeebe_connectors.config.secrets import SecretResolver
-from zeebe_connectors.connectors.imap import client as client_module
 from zeebe_connectors.connectors.imap import connector as connector_module
 from zeebe_connectors.connectors.imap.connector import Mailbox, look, watch
+from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.runtime.discovery import element
 from zeebe_connectors.runtime.documents import LocalDocuments

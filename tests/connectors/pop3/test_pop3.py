@@ -12,9 +12,9 @@ from tests.servers.pop3 import Pop3Server
 
 from zeebe_connectors import Document, PermanentError, TransientError
 from zeebe_connectors.config.secrets import SecretResolver
-from zeebe_connectors.connectors.pop3 import client as client_module
-from zeebe_connectors.connectors.pop3.client import Pop3Session
 from zeebe_connectors.connectors.pop3.connector import watch
+from zeebe_connectors.mail import pop3 as client_module
+from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.runtime.discovery import element
 from zeebe_connectors.runtime.documents import LocalDocuments

@@ -7,8 +7,8 @@ import pytest
 
 from servers.smtp import SILENCE, SmtpServer
 from zeebe_connectors import TransientError
-from zeebe_connectors.connectors.smtp import client, delivery
-from zeebe_connectors.connectors.smtp.client import Envelope, Server, Sessions
+from zeebe_connectors.mail.smtp import client, delivery
+from zeebe_connectors.mail.smtp.client import Envelope, Server, Sessions
 
 MESSAGE = [b"Subject: x\r\n\r\nx\r\n"]
 ENVELOPE = Envelope("a@example.com", ["b@example.com"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from urllib.parse import quote
 import regex
 from pydantic import Field, field_validator, model_validator
 
-from zeebe_connectors import Event, Group, Hint, InboundContext, InputError, Model, PermanentError, When, inbound
-from zeebe_connectors.connectors.imap.client import ConnectionLost, Fetched, ImapSession, Security, Selected
+from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, parse_mail
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Security, Selected
 from zeebe_connectors.mail.text import header_text
 
 SAFETY_POLL = 300.0
@@ -358,7 +358,7 @@ class Watcher:
                     "MAIL_TOO_LARGE",
                     f"the mail has {head.size:,} bytes, more than data.largestMail allows ({watching.largest_mail:,})",
                 )
-            return await self._stored(mail)
+            return await stored(mail, self.context.documents)
 
         async def original() -> bytes | None:
             return None if too_large else raw
@@ -373,18 +373,6 @@ class Watcher:
             set_aside=set_aside,
             title=mail.subject,
         )
-
-    async def _stored(self, mail: Mail) -> dict[str, Any]:
-        """The parts as documents."""
-        attachments, inline = [], []
-        for part in mail.parts:
-            document = await self.context.documents.create(part.data, name=part.name, content_type=part.content_type)
-            reference = dict(document.reference)
-            if part.inline:
-                inline.append({"contentId": part.content_id, "document": reference})
-            else:
-                attachments.append(reference)
-        return {"attachments": attachments, "inlineParts": inline}
 
     async def _finish(self, session: ImapSession, uid: int, strategy: str) -> None:
         if strategy == "NONE":
@@ -405,36 +393,16 @@ class Watcher:
 
 
 async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
-    """Connects and signs in; a token that the server refuses is fetched anew once.
+    """Connects and signs in.
 
     Raises:
-        ConnectorError: As the client's `connect` and `login`, or `MAIL_TOKEN_FAILED`.
+        ConnectorError: As the session's `open`.
     """
-    server, login = given.data.imap_config, given.authentication
-    session = await ImapSession.connect(server.imap_host, server.imap_port, server.security, tls=_tls(server))
-    try:
-        if isinstance(login, PasswordLogin):
-            await session.login(login.username, login.password.reveal())
-            return session
-        token = await access_token(login, context.kept)
-        try:
-            await session.login_with_token(login.username, token)
-        except PermanentError:
-            token = await access_token(login, context.kept, refused=token)
-            await session.login_with_token(login.username, token)
-    except BaseException:
-        await session.logout()
-        raise
-    return session
-
-
-def _tls(server: ImapServer) -> ssl.SSLContext | None:
-    if not server.trusted_certificate:
-        return None
-    try:
-        return ssl.create_default_context(cadata=server.trusted_certificate)
-    except (ssl.SSLError, ValueError):
-        raise InputError("data.imapConfig.trustedCertificate: is not a certificate in PEM") from None
+    server = given.data.imap_config
+    tls = trust(server.trusted_certificate, field="data.imapConfig.trustedCertificate")
+    return await ImapSession.open(
+        server.imap_host, server.imap_port, server.security, login=given.authentication, kept=context.kept, tls=tls
+    )
 
 
 def place(given: Mailbox, folder: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -12,10 +11,11 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from zeebe_connectors import Event, Group, Hint, InboundContext, InputError, Model, PermanentError, inbound
-from zeebe_connectors.connectors.pop3.client import Pop3Session
+from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, inbound
 from zeebe_connectors.mail import Mail, parse_mail
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.pop3 import Pop3Session
 
 _LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
@@ -110,41 +110,15 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
 
 
 async def open_mailbox(given: Pop3Mailbox, context: InboundContext) -> Pop3Session:
-    """Connects and signs in; a token that the server refuses is fetched anew once.
+    """Connects and signs in.
 
     Raises:
-        ConnectorError: As the client's `connect` and `login`, or `MAIL_TOKEN_FAILED`.
+        ConnectorError: As the session's `open`.
     """
-    login = given.authentication
-
-    async def connected() -> Pop3Session:
-        return await Pop3Session.connect(given.host, given.port, given.security, tls=_tls(given))
-
-    session = await connected()
-    try:
-        if isinstance(login, PasswordLogin):
-            await session.login(login.username, login.password.reveal())
-            return session
-        token = await access_token(login, context.kept)
-        try:
-            await session.login_with_token(login.username, token)
-        except PermanentError:
-            session.close()
-            session = await connected()
-            await session.login_with_token(login.username, await access_token(login, context.kept, refused=token))
-    except BaseException:
-        session.close()
-        raise
-    return session
-
-
-def _tls(given: Pop3Mailbox) -> ssl.SSLContext | None:
-    if not given.trusted_certificate:
-        return None
-    try:
-        return ssl.create_default_context(cadata=given.trusted_certificate)
-    except (ssl.SSLError, ValueError):
-        raise InputError("trustedCertificate: is not a certificate in PEM") from None
+    tls = trust(given.trusted_certificate, field="trustedCertificate")
+    return await Pop3Session.open(
+        given.host, given.port, given.security, login=given.authentication, kept=context.kept, tls=tls
+    )
 
 
 async def _round(session: Pop3Session, given: Pop3Mailbox, context: InboundContext) -> AsyncGenerator[Event, None]:
@@ -185,24 +159,12 @@ async def _event(
             )
         if given.save_to:
             await asyncio.to_thread(_save, mail, given, context, identity)
-        return await _stored(mail, context)
+        return await stored(mail, context.documents)
 
     async def original() -> bytes | None:
         return None if too_large else raw
 
     return Event(identity, mail.data(), done, more=more, original=original, title=mail.subject)
-
-
-async def _stored(mail: Mail, context: InboundContext) -> dict[str, Any]:
-    attachments, inline = [], []
-    for part in mail.parts:
-        document = await context.documents.create(part.data, name=part.name, content_type=part.content_type)
-        reference = dict(document.reference)
-        if part.inline:
-            inline.append({"contentId": part.content_id, "document": reference})
-        else:
-            attachments.append(reference)
-    return {"attachments": attachments, "inlineParts": inline}
 
 
 def _save(mail: Mail, given: Pop3Mailbox, context: InboundContext, identity: str) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
-from zeebe_connectors.connectors.smtp import sources
-from zeebe_connectors.connectors.smtp.client import PORTS, Login, Server, TokenSource
-from zeebe_connectors.connectors.smtp.delivery import Delivery, deliver
-from zeebe_connectors.connectors.smtp.mime import Address, Message, Part, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.access import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, access_token
+from zeebe_connectors.mail.smtp import sources
+from zeebe_connectors.mail.smtp.client import PORTS, Login, Server, TokenSource
+from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.mime import Address, Message, Part, address, addresses, extra_headers, header_text
 
 ERRORS = {
     "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import Context, Hint, InputError, Model, Secret, outbound
-from zeebe_connectors.connectors.smtp import sources
-from zeebe_connectors.connectors.smtp.client import Login, Security, Server
 from zeebe_connectors.connectors.smtp.connector import ERRORS, SUCCESS, RefusedRecipient, end_of_day, mark_headers
-from zeebe_connectors.connectors.smtp.delivery import Delivery, deliver
-from zeebe_connectors.connectors.smtp.mime import Message, address, addresses, header_text
+from zeebe_connectors.mail.smtp import sources
+from zeebe_connectors.mail.smtp.client import Login, Security, Server
+from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.mime import Message, address, addresses, header_text
 
 
 class InfosysServer(Model):

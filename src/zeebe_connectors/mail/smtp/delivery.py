@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zeebe_connectors import Context, InputError
-from zeebe_connectors.connectors.smtp.client import Envelope, Receipt, Server, Sessions, TokenSource
-from zeebe_connectors.connectors.smtp.mime import LARGE, Address, Message, build
+from zeebe_connectors.mail.smtp.client import Envelope, Receipt, Server, Sessions, TokenSource
+from zeebe_connectors.mail.smtp.mime import LARGE, Address, Message, build
 
 
 @dataclass(frozen=True, slots=True)

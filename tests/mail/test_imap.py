@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import PermanentError, TransientError
-from zeebe_connectors.connectors.imap import client as client_module
-from zeebe_connectors.connectors.imap.client import ConnectionLost, ImapSession
+from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
+from zeebe_connectors.mail.imap import ConnectionLost, ImapSession
 
 USER = "alice@example.test"
 

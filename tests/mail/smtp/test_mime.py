@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeebe_connectors import InputError
-from zeebe_connectors.connectors.smtp import mime
-from zeebe_connectors.connectors.smtp.mime import Address, Message, Part, address, addresses, build, extra_headers
+from zeebe_connectors.mail.smtp import mime
+from zeebe_connectors.mail.smtp.mime import Address, Message, Part, address, addresses, build, extra_headers
 
 JANE = Address("", "jane@example.com")
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.connectors.smtp.mime import Part, content_type_of, header_text
+from zeebe_connectors.mail.smtp.mime import Part, content_type_of, header_text
 
 MOST_BYTES = 100 * 1024 * 1024
 """No mail server takes more; a limit, so that a wrong path or URL cannot fill the memory."""

@@ -30,7 +30,9 @@ from typing import Any, Literal, Self
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
+from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
@@ -233,7 +235,7 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
 
 class ImapSession:
-    """One connection to an IMAP server, for one task at a time. Make it with `connect`."""
+    """One connection to an IMAP server, for one task at a time. Make it with `open` or `connect`."""
 
     def __init__(self, protocol: _Protocol, host: str) -> None:
         self._protocol = protocol
@@ -241,6 +243,38 @@ class ImapSession:
         self._lock = asyncio.Lock()
         self._folders: list[tuple[str, str, frozenset[str]]] | None = None
         self.selected: Selected | None = None
+
+    @classmethod
+    async def open(
+        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+    ) -> Self:
+        """Connects and signs in; a token that the server refuses is fetched anew once.
+
+        Args:
+            host: As for `connect`.
+            port: As for `connect`.
+            security: As for `connect`.
+            login: The account.
+            kept: Where access tokens are cached.
+            tls: As for `connect`.
+
+        Raises:
+            ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
+        """
+        session = await cls.connect(host, port, security, tls=tls)
+        try:
+            if isinstance(login, PasswordLogin):
+                await session.login(login.username, login.password.reveal())
+                return session
+            token = await access_token(login, kept)
+            try:
+                await session.login_with_token(login.username, token)
+            except PermanentError:
+                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+        except BaseException:
+            await session.logout()
+            raise
+        return session
 
     @classmethod
     async def connect(cls, host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None) -> Self:

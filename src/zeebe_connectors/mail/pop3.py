@@ -17,6 +17,8 @@ from functools import cache
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
@@ -42,7 +44,7 @@ class Refused(ConnectorError):  # noqa: N818 - the server's answer
 
 
 class Pop3Session:
-    """One connection to a POP3 server, for one task at a time. Make it with `connect`."""
+    """One connection to a POP3 server, for one task at a time. Make it with `open` or `connect`."""
 
     def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._host = host
@@ -53,6 +55,40 @@ class Pop3Session:
         self._limit: tuple[asyncio.Timeout, float] | None = None
         self.capabilities: dict[str, list[str]] = {}
         """By name in upper case, with their words."""
+
+    @classmethod
+    async def open(
+        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+    ) -> Self:
+        """Connects and signs in; a token that the server refuses is fetched anew once, for a new connection.
+
+        Args:
+            host: As for `connect`.
+            port: As for `connect`.
+            security: As for `connect`.
+            login: The account.
+            kept: Where access tokens are cached.
+            tls: As for `connect`.
+
+        Raises:
+            ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
+        """
+        session = await cls.connect(host, port, security, tls=tls)
+        try:
+            if isinstance(login, PasswordLogin):
+                await session.login(login.username, login.password.reveal())
+                return session
+            token = await access_token(login, kept)
+            try:
+                await session.login_with_token(login.username, token)
+            except PermanentError:
+                session.close()
+                session = await cls.connect(host, port, security, tls=tls)
+                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+        except BaseException:
+            session.close()
+            raise
+        return session
 
     @classmethod
     async def connect(cls, host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None) -> Self:
