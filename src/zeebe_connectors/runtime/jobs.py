@@ -9,7 +9,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zeebe_connectors.config.secrets import Mask, SecretResolver
@@ -39,6 +39,7 @@ from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentErr
 from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -62,6 +63,7 @@ class Services:
     files: AllowedFiles
     secrets_everywhere: bool = False
     """Placeholders resolve anywhere in the inputs, as in the official runtime."""
+    memory: Memory = field(default_factory=ShortMemory)
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class JobHandler:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
-        context = Context(job, services.kept, services.documents, services.files, log, deadline)
+        context = Context(job, services.kept, services.documents, services.files, log, deadline, services.memory)
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 data = _variables(job)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Context:
     log: logging.LoggerAdapter[logging.Logger]
     deadline: float
     """When the call must be over, in seconds of `time.monotonic()`; before the job's, so that an answer fits in."""
+    memory: Memory = field(default_factory=ShortMemory)
+    """For effects that must not be repeated although the runtime dies."""
 
     def seconds_left(self) -> float:
         """Seconds until the call must be over; never below zero. Give it to every network call."""

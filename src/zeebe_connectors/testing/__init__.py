@@ -24,6 +24,7 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 __all__ = ["Complete", "Fail", "FakeGateway", "Outcome", "Throw", "run"]
 
@@ -42,6 +43,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     files: Sequence[Path] = (),
     documents: Documents | None = None,
     kept: Kept | None = None,
+    memory: Memory | None = None,
     key: int = 1,
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
@@ -56,6 +58,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         files: Directories that the operator allows.
         documents: A document store; a temporary one when left out.
         kept: Clients to share between calls; when left out they are closed at the end.
+        memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
     """
     told = {
@@ -83,6 +86,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
             kept=clients,
             documents=documents or LocalDocuments(Path(directory), kept=clients),
             files=AllowedFiles(files),
+            memory=memory or ShortMemory(),
         )
         try:
             return await JobHandler(connector, services)(job)
