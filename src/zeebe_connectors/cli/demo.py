@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import smtplib
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +30,10 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
 
 TOKEN = "demo-token"  # noqa: S105 - a secret of the demo, so that one can be seen to work
+PASSWORD = "demo-password"  # noqa: S105 - the local mail server takes any
 CUSTOMER = "ann@example.test"
+MAILBOX = "orders@example.test"
+NOTE = ("order.csv", "article,amount\nBread,2\n")
 HEADERS = (
     "From", "To", "Subject", "Importance", "X-Priority", "Sensitivity", "Disposition-Notification-To",
     "X-Message-Flag", "Reply-By", "Message-ID",
@@ -101,7 +106,7 @@ class Told:
 async def show() -> int:
     """Runs the demo; gives 0 when everything happened as it should."""
     console = Console(highlight=False, soft_wrap=True)
-    log.configure(Mask([TOKEN]))
+    log.configure(Mask([TOKEN, PASSWORD]))
     logging.getLogger("zeebe_connectors").setLevel(logging.WARNING)
     try:
         async with AsyncExitStack() as stack:
@@ -122,10 +127,14 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     orders = await stack.enter_async_context(OrderServer())
     console.print(f"   A web service with orders listens at port {orders.port}")
 
+    diagrams = directory / "diagrams"
+    diagrams.mkdir()
     environment = Environment(
         (
             "environment",
             {
+                "ZEEBE_CONNECTORS_DIAGRAMS": str(diagrams),
+                "SECRET_MAILBOX_PASSWORD": PASSWORD,
                 "ZEEBE_ADDRESS": zeebe.grpc_address,
                 "ZEEBE_INSECURE_CONNECTION": "true",
                 "SECRET_ORDERS_TOKEN": TOKEN,
@@ -135,7 +144,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     )
     settings = Settings.read(environment)
     gateway = ZeebeGateway(settings.cluster)
-    registry = Registry.installed(["rest", "smtp"])
+    registry = Registry.installed(["rest", "smtp", "imap"])
     told = Told(console)
     runtime = Runtime(settings, registry, gateway, environment=environment, metrics=told)
     runtime.start()
@@ -175,6 +184,14 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     for line in body.get_content().strip().splitlines() if body else ():
         console.print(f"   | {line}", markup=False)
 
+    console.print("\n[bold]4. A mail that starts a process[/bold]")
+    answer = await _write_to_the_mailbox(console, told, gateway, mail, diagrams)
+    files = {part.get_filename(): part.get_content() for part in answer.iter_attachments()}
+    console.print(
+        f"   {CUSTOMER} got the answer {answer['Subject']!r} with {', '.join(map(str, files)) or 'no file'}",
+        markup=False,
+    )
+
     checks = {
         "the REST call answered with the order": result.get("order", {}).get("id") == "4711",
         "the secret reached the web service": all("401" not in line for line in orders.seen),
@@ -183,8 +200,37 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
         ),
         "the 404 became the BPMN error ORDER_NOT_FOUND, and the diagram caught it": result.get("caught") is True,
         "the secret is in no variable": TOKEN not in text,
+        "the mail to the mailbox started a process, which sent its attachment back": files.get(NOTE[0]) == NOTE[1],
     }
-    console.print("\n[bold]4. What was to be seen[/bold]")
+    console.print("\n[bold]5. What was to be seen[/bold]")
     for what, holds in checks.items():
         console.print(f"   {'[green]yes[/green]' if holds else '[red]NO [/red]'}  {what}")
     return 0 if all(checks.values()) else 1
+
+
+async def _write_to_the_mailbox(
+    console: Console, told: Told, gateway: ZeebeGateway, mail: LocalMail, diagrams: Path
+) -> EmailMessage:
+    """Deploys the mailbox example with this mail server's ports, sends it a mail, and gives the process's answer."""
+    example = shipped("bpmn-examples") / "imap.bpmn"
+    text = example.read_text(encoding="utf-8")
+    text = text.replace('value="3143"', f'value="{mail.imap_port}"').replace("=3025", f"={mail.smtp_port}")
+    await gateway.deploy({example.name: text.encode()})
+    (diagrams / example.name).write_text(text, encoding="utf-8")
+    console.print(f"   The diagram {example.name} is deployed; its start event watches {MAILBOX} over IMAP")
+    asked = EmailMessage()
+    asked["From"], asked["To"], asked["Subject"] = CUSTOMER, MAILBOX, "Two loaves"
+    asked.set_content("Please.")
+    asked.add_attachment(NOTE[1].encode(), maintype="text", subtype="csv", filename=NOTE[0])
+    began = time.monotonic()
+    await asyncio.to_thread(_send, mail.smtp_port, asked)
+    console.print(f"   {CUSTOMER} sends {asked['Subject']!r} with {NOTE[0]}", markup=False)
+    answer = (await mail.expect(CUSTOMER, 2))[-1]
+    await told.until(4)
+    console.print(f"   The answer came after {time.monotonic() - began:.1f} s")
+    return answer
+
+
+def _send(port: int, message: EmailMessage) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.send_message(message)
