@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from servers import postgres
 from zeebe_connectors.engine.artifacts import GREENMAIL, ZEEBE, obtain, obtain_unpacked
 from zeebe_connectors.engine.errors import EngineError
 from zeebe_connectors.engine.java import find_java
@@ -27,6 +28,8 @@ def pytest_collection_finish(session):
     if session.config.getoption("--engine") == "local":
         _need(engine, lambda: obtain_unpacked(ZEEBE))
     _need(mail, lambda: obtain(GREENMAIL))
+    if any({"stores", "postgresql"} & set(getattr(item, "fixturenames", ())) for item in session.items):
+        postgres.why_not()  # which obtains it
 
 
 def _need(items, obtaining):
@@ -40,3 +43,14 @@ def _need(items, obtaining):
             reason = str(error).splitlines()[0]
             for item in items:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server for the whole session."""
+    if reason := postgres.why_not():
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with postgres.Postgres() as server:
+        yield server

@@ -29,6 +29,7 @@ ONE_PLACE = {
     "pyzeebe": "runtime/gateway/",
     "aioimaplib": "mail/imap.py",
     "zeep": "connectors/soap/wsdl.py",
+    "psycopg": "runtime/ledger/postgresql.py",
 }
 EXCEPTIONS = {
     ("engine", "runtime"): "the local engine is healthy when the gateway's topology says so",

@@ -12,17 +12,21 @@ from typer.testing import CliRunner
 
 from zeebe_connectors.cli import imap as imap_command
 from zeebe_connectors.cli import ledger as ledger_command
-from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.ledger import StoredLedger, store_of
+from zeebe_connectors.sdk.fields import Secret
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A directory with a ledger that knows three events."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def data(request, tmp_path, monkeypatch):
+    """A directory to work in, and a ledger that knows three events."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "var"))
+    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
+    if url:
+        monkeypatch.setenv("ZEEBE_CONNECTORS_LEDGER", url)
 
     async def fill() -> None:
-        ledger = SqliteLedger(tmp_path / "var" / "ledger.sqlite")
+        ledger = StoredLedger(store_of(Secret(url) if url else None, tmp_path / "var"))
         await ledger.record("p#mail", "box/1/1", "done", key=42)
         await ledger.quarantine("p#mail", "box/1/2", alias=None, reason="no key", title="Invoice", original=b"raw mail")
         await ledger.record("p#other", "box/1/3", "published")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.ledger import SqliteStore, opened, store_of
+from zeebe_connectors.sdk.fields import Secret
 
 
 def read(**values: str) -> Settings:
@@ -26,3 +30,30 @@ def test_looking_without_an_address_is_told_with_its_remedy():
 def test_a_messages_time_to_live_has_the_official_default_and_name():
     assert read().message_ttl == 3600
     assert read(CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL="PT5M").message_ttl == 300
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3cret", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h", "postgresql://u:s3cret@/d", "postgresql://u:s3cret@h:x/d",
+     "postgresql://u:s3/cret@h/d"],
+)  # fmt: skip
+def test_a_ledger_that_is_no_database_is_told_without_the_password(url):
+    with pytest.raises(SettingsError, match=r"ZEEBE_CONNECTORS_LEDGER \(test\): must be like postgresql://") as error:
+        read(ZEEBE_CONNECTORS_LEDGER=url)
+    assert "s3" not in str(error.value)
+
+
+def test_the_ledgers_password_is_not_printed_with_the_settings():
+    assert "s3cret" not in repr(read(ZEEBE_CONNECTORS_LEDGER="postgresql://u:s3cret@h/d"))
+
+
+def test_without_a_database_the_ledger_is_a_file():
+    store = store_of(None, Path("data"))
+    assert isinstance(store, SqliteStore)
+    assert store.file == Path("data/ledger.sqlite")
+
+
+def test_what_a_database_needs_beside_is_told(monkeypatch):
+    monkeypatch.setattr(opened, "find_spec", lambda name: None if name == "psycopg" else object())
+    with pytest.raises(SettingsError, match=r"zeebe-connectors\[postgresql\]"):
+        store_of(Secret("postgresql://u:p@h/d"), Path("data"))

@@ -12,7 +12,7 @@ import pytest
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.sdk.fields import SecretPlaces
+from zeebe_connectors.sdk.fields import Secret, SecretPlaces
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 TABLE = README.split("## Configure it")[1].split("### Secrets")[0]
@@ -53,6 +53,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("CAMUNDA_CONNECTOR_POLLING_ENABLED", "true", "polling", True, {"ZEEBE_REST_ADDRESS": "http://z:8080"}),
     ("CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL", "PT7S", "message_ttl", 7.0, {}),
     ("ZEEBE_CONNECTORS_DATA", "/d", "documents", Path("/d/documents"), {}),
+    ("ZEEBE_CONNECTORS_LEDGER", "postgresql://u:p@h/d", "ledger", Secret("postgresql://u:p@h/d"), {}),
     ("ZEEBE_CONNECTORS_HOST", "0.0.0.0", "host", "0.0.0.0", {}),
     ("ZEEBE_CONNECTORS_PORT", "-1", "port", -1, {}),
     ("ZEEBE_CONNECTORS_GRACE", "7s", "grace", 7.0, {}),

@@ -1,4 +1,4 @@
-"""The ledger gives each event one verdict, whoever asks and however often the runtime dies between."""
+"""The ledger gives each event one verdict, whoever asks and however often the runtime dies between, on every store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -27,14 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path, clock: Clock):
-    ledger = SqliteLedger(tmp_path / "deep" / "ledger.db", clock=clock)
+async def ledger(stores, clock: Clock):
+    ledger = stores.ledger(clock=clock)
     assert await ledger.hold("s", "me", 60)
-    yield ledger
-    await ledger.aclose()
+    return ledger
 
 
-async def intend(ledger: SqliteLedger, event: str, alias: str | None = None, owner: str = "me"):
+async def intend(ledger, event: str, alias: str | None = None, owner: str = "me"):
     return await ledger.intend("s", event, owner=owner, alias=alias, element="e", title="t")
 
 
@@ -98,13 +96,13 @@ async def test_one_owner_holds_a_source_until_the_lease_ends_or_is_given_back(le
     assert await ledger.hold("s", "me", 60)
 
 
-async def test_the_lease_of_a_process_that_was_killed_is_not_waited_for(tmp_path):
+async def test_the_lease_of_a_process_that_was_killed_is_not_waited_for(stores):
     """A restart after SIGKILL goes on at once; a lease of another machine or container runs its time."""
     mine, theirs = owner_name(), owner_name()
     dead = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await dead.wait()
     host, space, _, rest = mine.split("|")
-    ledger = SqliteLedger(tmp_path / "l.db")
+    ledger = stores.ledger()
     assert await ledger.hold("s", theirs, 600)
     assert not await ledger.hold("s", mine, 600)
     for source, other, free in (
@@ -116,7 +114,6 @@ async def test_the_lease_of_a_process_that_was_killed_is_not_waited_for(tmp_path
     ):
         assert await ledger.hold(source, other, 600)
         assert await ledger.hold(source, mine, 600) is free
-    await ledger.aclose()
 
 
 async def test_whoever_lost_the_lease_cannot_intend(ledger, clock):
@@ -160,12 +157,10 @@ async def test_only_what_was_not_seen_for_long_is_swept(ledger, clock):
     assert await ledger.find("s", "open")
 
 
-async def test_two_runtimes_on_one_file_take_turns(tmp_path):
-    first, second = SqliteLedger(tmp_path / "l.db"), SqliteLedger(tmp_path / "l.db")
+async def test_two_runtimes_on_one_store_take_turns(stores):
+    first, second = stores.ledger(), stores.ledger()
     held = await asyncio.gather(*(led.hold("s", name, 60) for led in (first, second) for name in (str(id(led)),) * 20))
     assert held == [True] * 20 + [False] * 20 or held == [False] * 20 + [True] * 20
-    await first.aclose()
-    await second.aclose()
 
 
 async def test_a_directory_that_cannot_be_written_is_told_with_its_remedy(tmp_path):
@@ -177,11 +172,10 @@ async def test_a_directory_that_cannot_be_written_is_told_with_its_remedy(tmp_pa
 
 
 KILLED = """
-import asyncio, sys
-from pathlib import Path
-from zeebe_connectors.runtime.ledger import SqliteLedger
+import asyncio
+from zeebe_connectors.runtime.ledger import StoredLedger
 async def main():
-    ledger = SqliteLedger(Path(sys.argv[1]))
+    ledger = StoredLedger(store)
     await ledger.hold("s", "victim", 600)
     for n in range(10**9):
         await ledger.intend("s", str(n), owner="victim", alias=None, element="", title="")
@@ -190,15 +184,75 @@ asyncio.run(main())
 """
 
 
-async def test_every_intention_that_was_answered_survives_sigkill(tmp_path):
+async def test_every_intention_that_was_answered_survives_sigkill(stores):
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, str(tmp_path / "l.db"), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", stores.in_another_process + KILLED, stdout=asyncio.subprocess.PIPE
     )
     for _ in range(50):
         await victim.stdout.readline()
     os.kill(victim.pid, signal.SIGKILL)
     answered = 49 + len((await victim.stdout.read()).split(b"\n")) - 1
     await victim.wait()
-    ledger = SqliteLedger(tmp_path / "l.db")
-    assert len(await ledger.entries(most=10**6)) >= answered
-    await ledger.aclose()
+    assert len(await stores.ledger().entries(most=10**6)) >= answered
+
+
+HOLDS = """
+import asyncio, sys, time
+from zeebe_connectors.runtime.ledger import NotHolder, StoredLedger
+async def main():
+    ledger = StoredLedger(store, gone=lambda owner: False)  # as if it were on another host
+    while not await ledger.hold("s", NAME, 2.0):
+        await asyncio.sleep(0.05)
+    for n in range(20):
+        await ledger.intend("s", f"{NAME}/{n}", owner=NAME, alias=None, element="", title="")
+    print(time.time(), flush=True)
+    if NAME == "first":
+        sys.stdin.readline()  # stands still, as a process that is stopped
+        try:
+            await ledger.intend("s", "late", owner=NAME, alias=None, element="", title="")
+        except NotHolder:
+            print("not holder", flush=True)
+asyncio.run(main())
+"""
+
+
+async def replica(stores, name):
+    """A process that holds the source; the second one starts when the first has it."""
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        f"{stores.in_another_process}NAME = {name!r}\n{HOLDS}",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    ledger = stores.ledger()
+    while await ledger.hold("s", "nobody", 0.0):  # noqa: ASYNC110 - another process's doing
+        await asyncio.sleep(0.05)
+    return running
+
+
+async def test_a_replica_that_is_stopped_is_replaced_when_its_lease_ends_and_intends_no_more(stores):
+    """Two processes and a lease of 2 s: the second begins within it; the first, woken again, does nothing beside it."""
+    first, second = [await replica(stores, name) for name in ("first", "second")]
+    try:
+        stopped = float(await first.stdout.readline())
+        began = float(await asyncio.wait_for(second.stdout.readline(), 20))
+        assert began - stopped < 2.0 + 5.0, "the lease, and twenty intentions on a busy machine"
+        first.stdin.write(b"go on\n")
+        assert await asyncio.wait_for(first.stdout.readline(), 20) == b"not holder\n"
+    finally:
+        for each in (first, second):
+            if each.returncode is None:
+                each.kill()
+            await each.communicate()
+    ledger = stores.ledger()
+    assert await ledger.find("s", "late") is None
+    assert len(await ledger.entries()) == 40
+
+
+async def test_text_that_no_database_has_a_letter_for_is_kept(ledger):
+    await ledger.quarantine("s", "a", alias="x" * 10_000, reason="a\0b", title="t\0", original=b"\0raw")
+    entry = await ledger.find("s", "a")
+    assert (entry.reason[0], entry.reason[-1], len(entry.reason)) == ("a", "b", 3)
+    assert await ledger.original("s", "a") == b"\0raw"
+    assert set(await ledger.settled("s", {"a": "x" * 10_000})) == {"a"}

@@ -19,8 +19,8 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram, read_folder, read_sources
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.events import preview
-from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import ledger_file, source_input
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
+from zeebe_connectors.runtime.sources import source_input
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -61,7 +61,7 @@ def try_source(
     try:
         chosen = _chosen(settings, source, diagram)
         rows = asyncio.run(_look(chosen, environment, settings, hours))
-    except (DiscoveryError, ConnectorError) as error:
+    except (DiscoveryError, ConnectorError, LedgerError) as error:
         sys.stderr.write(f"zeebe-connectors: {error}\n")
         raise typer.Exit(1) from None
     if as_json:
@@ -102,8 +102,9 @@ async def _look(source: Source, environment: Environment, settings: Settings, ho
 
     secrets = SecretResolver(installed_providers(environment))
     given = await source_input(source, watch, secrets)
-    ledger, kept = SqliteLedger(ledger_file(settings.data)), Kept()
-    with_ledger = ledger.file.exists()
+    store, kept = store_of(settings.ledger, settings.data), Kept()
+    ledger = StoredLedger(store)
+    with_ledger = not isinstance(store, SqliteStore) or store.file.exists()
 
     async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
         return await ledger.settled(source.name, events) if with_ledger else {}

@@ -14,8 +14,8 @@ from typing import Annotated, NoReturn, TypeVar, cast, get_args
 import typer
 
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.runtime.ledger import Entry, Ledger, LedgerError, SqliteLedger, State
-from zeebe_connectors.runtime.sources import ledger_file
+from zeebe_connectors.config.settings import ledger_url
+from zeebe_connectors.runtime.ledger import Entry, Ledger, LedgerError, SqliteStore, State, StoredLedger, store_of
 
 app = typer.Typer(no_args_is_help=True, help="What became of each mail and other event that came in.")
 
@@ -26,12 +26,16 @@ ResultT = TypeVar("ResultT")
 
 
 def _use(config: Path | None, work: Callable[[Ledger], Awaitable[ResultT]]) -> ResultT:
-    file = ledger_file(Path(Environment.load(file=config).text("ZEEBE_CONNECTORS_DATA", "var")))
-    if not file.exists():
-        _fail(f"there is no ledger at {file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA")
+    environment = Environment.load(file=config)
+    store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
+    if isinstance(store, SqliteStore) and not store.file.exists():
+        _fail(
+            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or "
+            "ZEEBE_CONNECTORS_LEDGER as it has them"
+        )
 
     async def with_ledger() -> ResultT:
-        ledger = SqliteLedger(file)
+        ledger = StoredLedger(store)
         try:
             return await work(ledger)
         finally:

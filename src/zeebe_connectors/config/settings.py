@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.sdk.fields import Secret
 
 DEFAULT_SLOTS = 100
 DEFAULT_TIMEOUT = 300.0
@@ -87,6 +89,8 @@ class Settings:
     """Seconds for which the engine keeps a message of an inbound element that does not say."""
     data: Path = Path("var")
     """Where the runtime keeps what must survive a restart."""
+    ledger: Secret | None = None
+    """URL of a PostgreSQL database for the ledger, with its password; None for a file below `data`."""
     grace: float = 20.0
     """Seconds that running jobs get to end at shutdown."""
     host: str = "127.0.0.1"
@@ -133,6 +137,7 @@ class Settings:
             polling=_polling(environment, cluster),
             message_ttl=seconds(environment, "CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL", 3600.0),
             data=data,
+            ledger=ledger_url(environment),
             grace=seconds(environment, "ZEEBE_CONNECTORS_GRACE", 20.0),
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
             port=int(
@@ -153,6 +158,30 @@ def _path(environment: Environment, name: str) -> Path | None:
             f"{name} ({environment.origin(name)}): {text} does not exist; create it or unset the setting"
         )
     return Path(text)
+
+
+def ledger_url(environment: Environment) -> Secret | None:
+    """URL of the ledger's database; None when the setting is empty.
+
+    Raises:
+        SettingsError: It is no such URL; the message does not repeat it, since it may hold a password.
+    """
+    name = "ZEEBE_CONNECTORS_LEDGER"
+    text = environment.text(name).strip()
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"postgresql", "postgres"} and bool(parts.hostname) and len(parts.path) > 1
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            f"{name} ({environment.origin(name)}): must be like postgresql://user:password@host:5432/database, special "
+            "characters of the password written as %XX; unset it to keep the ledger in a file in ZEEBE_CONNECTORS_DATA"
+        )
+    return Secret(text)
 
 
 def _polling(environment: Environment, cluster: ClusterSettings) -> bool:

@@ -67,11 +67,6 @@ class Inbounds:
     time_to_live: float = DEFAULT_TTL
 
 
-def ledger_file(data: Path) -> Path:
-    """Where the ledger is, below the directory of what must survive a restart."""
-    return data / "ledger.sqlite"
-
-
 async def source_input(source: Source, connector: Inbound, secrets: SecretResolver) -> Any:
     """The connector's validated input: FEEL where a field is written as `=…`, then secrets, then the model.
 

@@ -18,8 +18,8 @@ from zeebe_connectors.runtime.discovery import read_sources
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
-from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import Inbounds, Sources, ledger_file
+from zeebe_connectors.runtime.ledger import StoredLedger, store_of
+from zeebe_connectors.runtime.sources import Inbounds, Sources
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.errors import InputError
@@ -66,7 +66,7 @@ class Runtime:
         ]
         _refuse_twins(self.workers)
         self._started = 0.0
-        self.ledger: SqliteLedger | None = None
+        self.store = store_of(settings.ledger, settings.data)
         self.sources = self._sources()
 
     def _sources(self) -> Sources | None:
@@ -75,11 +75,10 @@ class Runtime:
         if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
-        self.ledger = SqliteLedger(ledger_file(settings.data))
         shared = Inbounds(
             registry=Registry(inbound.values()),
             gateway=self.gateway,
-            ledger=self.ledger,
+            ledger=StoredLedger(self.store),
             secrets=self.services.secrets,
             kept=self.services.kept,
             documents=self.services.documents,
@@ -129,8 +128,7 @@ class Runtime:
             async with asyncio.timeout(_CLOSING):
                 await self.services.kept.aclose()
                 await self.gateway.aclose()
-                if self.ledger is not None:
-                    await self.ledger.aclose()
+                await self.store.aclose()
         _log.info("Stopped")
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,0 +1,45 @@
+"""The ledger: what inbound has handed over, per source and event; questions and facts go in, verdicts come out.
+
+An event's way: nothing known -> `publishing` (the intention, written before the engine is asked) -> `published` ->
+`done`. `ignored` ends one that no element wanted, `quarantined` one that cannot be handed over; `retry` is an
+operator's word that a quarantined one shall be tried again. What is written survives a SIGKILL and a power cut.
+
+A source is held by one owner at a time through a lease, and only the holder's intentions are accepted: runtimes that
+share a ledger never publish the same event side by side. It is kept in an SQLite file, or for replicas on several
+machines in PostgreSQL; the statements are the same (`stored`, `store`).
+"""
+
+from zeebe_connectors.runtime.ledger.contract import (
+    LARGEST_ORIGINAL,
+    RETENTION,
+    SETTLED,
+    Entry,
+    Ledger,
+    LedgerError,
+    NotHolder,
+    State,
+)
+from zeebe_connectors.runtime.ledger.opened import ledger_file, store_of
+from zeebe_connectors.runtime.ledger.owners import is_gone, owner_name
+from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
+from zeebe_connectors.runtime.ledger.store import Store
+from zeebe_connectors.runtime.ledger.stored import SqliteLedger, StoredLedger
+
+__all__ = [
+    "LARGEST_ORIGINAL",
+    "RETENTION",
+    "SETTLED",
+    "Entry",
+    "Ledger",
+    "LedgerError",
+    "NotHolder",
+    "SqliteLedger",
+    "SqliteStore",
+    "State",
+    "Store",
+    "StoredLedger",
+    "is_gone",
+    "ledger_file",
+    "owner_name",
+    "store_of",
+]

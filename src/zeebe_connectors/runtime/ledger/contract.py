@@ -1,0 +1,117 @@
+"""What the ledger promises, whatever its store: questions and facts go in, entries and verdicts come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+State = Literal["publishing", "published", "done", "ignored", "quarantined", "retry"]
+SETTLED = ("done", "ignored", "quarantined")
+RETENTION = 90 * 86400.0
+"""Seconds for which a settled event is remembered after it was last seen outside."""
+LARGEST_ORIGINAL = 25 * 1024 * 1024
+"""Bytes of a quarantined event's original that are kept."""
+SEEN_EVERY = 86400.0
+"""Seconds between two notes that a thing was seen again: most sightings are the same mails again."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; says where it is, why and what to do."""
+
+
+class NotHolder(Exception):  # noqa: N818 - not a failure: somebody else has the source now
+    """Another owner holds the source; stop working on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one event."""
+
+    source: str
+    id: str
+    state: State
+    tries: int = 0
+    started: float = 0.0
+    """When the engine was first asked, in seconds since 1970."""
+    updated: float = 0.0
+    reason: str = ""
+    """Why it is in quarantine, or was ignored."""
+    key: int = 0
+    """Key of the message or of the process instance."""
+    element: str = ""
+    title: str = ""
+    has_original: bool = False
+
+
+class Ledger(Protocol):
+    """One implementation per store; the tests are the same for all."""
+
+    async def hold(self, source: str, owner: str, seconds: float) -> bool:
+        """Takes or renews the lease of a source; False when another owner has it."""
+        ...
+
+    async def release(self, source: str, owner: str) -> None:
+        """Gives the lease back, so that another owner need not wait for its end."""
+        ...
+
+    async def find(self, source: str, event: str, alias: str | None = None) -> Entry | None:
+        """The entry of an event, or that of the same alias under another numbering."""
+        ...
+
+    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
+        """Which of these ids (with their aliases) need nothing any more, and why; remembers that they were seen."""
+        ...
+
+    async def intend(
+        self, source: str, event: str, *, owner: str, alias: str | None, element: str, title: str
+    ) -> Entry | None:
+        """Writes that the engine is about to be asked.
+
+        Returns:
+            The entry that was there before, when the engine may have been asked already; else None.
+
+        Raises:
+            NotHolder: The owner's lease is over.
+        """
+        ...
+
+    async def record(self, source: str, event: str, state: State, *, key: int = 0, reason: str = "") -> None:
+        """Writes how far an event has come."""
+        ...
+
+    async def quarantine(
+        self, source: str, event: str, *, alias: str | None, reason: str, title: str, original: bytes | None
+    ) -> None:
+        """Puts an event aside with its reason and its original."""
+        ...
+
+    async def entries(
+        self, *, source: str | None = None, state: State | None = None, most: int = 100
+    ) -> Sequence[Entry]:
+        """Entries, the newest first."""
+        ...
+
+    async def original(self, source: str, event: str) -> bytes | None:
+        """The original of a quarantined event."""
+        ...
+
+    async def retry(self, source: str, event: str) -> bool:
+        """Lets a quarantined event be tried again; False when there is none."""
+        ...
+
+    async def waiting(self, source: str) -> Sequence[str]:
+        """Ids of the events that an operator wants to be tried again."""
+        ...
+
+    async def forget(self, source: str, event: str) -> bool:
+        """Removes all that is known of an event; False when nothing is. It is new when it is seen again."""
+        ...
+
+    async def sweep(self, older_than: float = RETENTION) -> int:
+        """Forgets settled events that were last seen so many seconds ago; gives how many."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the store."""
+        ...

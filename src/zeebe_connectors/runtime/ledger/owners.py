@@ -1,0 +1,43 @@
+"""Who holds a lease: this process goes in, a name comes out that tells others on its machine when it is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from pathlib import Path
+
+_OWN: set[str] = set()
+
+
+def owner_name() -> str:
+    """A name for this runtime in leases; it tells others on this machine when the process is gone."""
+    name = f"{socket.gethostname()}|{_process_space()}|{os.getpid()}|{uuid.uuid4().hex[:8]}"
+    _OWN.add(name)
+    return name
+
+
+def is_gone(owner: str) -> bool:
+    """Whether an owner's process is certainly gone: then its lease need not be waited for."""
+    host, _, rest = owner.partition("|")
+    space, _, rest = rest.partition("|")
+    pid = rest.partition("|")[0]
+    if host != socket.gethostname() or not space or space != _process_space() or not pid.isdigit():
+        return False
+    if int(pid) == os.getpid():
+        return owner not in _OWN
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's: it is there
+        return False
+    return False
+
+
+def _process_space() -> str:
+    """The space in which process ids count, or empty where the system does not tell: containers have their own."""
+    try:
+        return Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return ""

@@ -1,0 +1,204 @@
+"""The ledger in a PostgreSQL database, for replicas on several machines: a URL goes in, a `Store` comes out.
+
+What makes it right under READ COMMITTED: rows that a decision rests on are locked by their SELECT, leases change by one
+conditional statement, and leases go by the database's clock, since those of replicas differ. What makes it end: every
+connection and statement has a deadline, at the server and here; a replica that is stopped in mid-transaction loses its
+locks when the server ends its session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, TextClause, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from zeebe_connectors.runtime.ledger.contract import LedgerError
+from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
+
+SCHEMA_NAME = "zeebe_connectors"
+"""The schema within the database: its tables' names are plain words that other programs may use too."""
+CONNECTIONS = 4
+"""Connections that a runtime keeps at most; they are opened as they are needed."""
+DEADLINE = 30.0
+"""Seconds for one piece of work with all its waiting; then it counts as failed."""
+_CONNECT = 5  # seconds
+_CLOSING = 2.0  # seconds that the work in hand gets at the end
+_SESSION = {
+    "search_path": SCHEMA_NAME,
+    "synchronous_commit": "on",  # an intention that a crash undoes would start a second process
+    "statement_timeout": "20s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+_NETWORK = {
+    "connect_timeout": str(_CONNECT),
+    # A server that is gone without a word: 20 s to find out, whether we wait for its answer or it for ours.
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "application_name": "zeebe-connectors",
+}
+_WORDS = {"by_key": "", "alias": "USING hash (alias)", "bytes": "BYTEA"}
+_statement: Callable[[str], TextClause] = functools.lru_cache(256)(text)
+
+
+class _Transaction:
+    def __init__(self, connection: Connection, clock: Callable[[], float] | None) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._now: float | None = None
+
+    def rows(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
+        return self._connection.execute(_statement(statement), _storable(values)).fetchall()
+
+    def rows_locked(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
+        return self.rows(f"{statement} FOR UPDATE", values)
+
+    def change(self, statement: str, values: Values) -> int:
+        return self._connection.execute(_statement(statement), _storable(values)).rowcount
+
+    def change_each(self, statement: str, values: Sequence[Values]) -> None:
+        if values:
+            self._connection.execute(_statement(statement), [_storable(each) for each in values])
+
+    def now(self) -> float:
+        if self._now is None:
+            if self._clock is not None:
+                self._now = self._clock()
+            else:
+                found = self._connection.execute(
+                    _statement("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
+                )
+                self._now = float(found.scalar_one())
+        return self._now
+
+
+class PostgresqlStore:
+    """One PostgreSQL database with a few kept connections, each used in a thread; opened when first used.
+
+    Args:
+        url: As `postgresql://user:password@host:5432/database?sslmode=require`; further parameters are libpq's.
+        clock: Seconds since 1970; the database's clock when left out.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
+        address = make_url(url).set(drivername="postgresql+psycopg")
+        self._password = str(address.password or "")
+        self.place = address.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
+        self._clock = clock
+        options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+        given = {name: value if isinstance(value, str) else value[-1] for name, value in address.query.items()}
+        if "options" in given:
+            options = f"{options} {given['options']}"
+        self._engine = create_engine(
+            address.set(query={}),
+            isolation_level="READ COMMITTED",
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=DEADLINE,
+            pool_pre_ping=True,  # after a restart of the server, the first piece of work finds a new connection
+            pool_recycle=1800,
+            hide_parameters=True,
+            connect_args={**_NETWORK, **given, "options": options},
+        )
+        self._opened: set[Any] = set()
+        event.listen(self._engine, "connect", lambda connection, _: self._opened.add(connection))
+        event.listen(self._engine, "close", lambda connection, _: self._opened.discard(connection))
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="ledger")
+        self._is_made = False
+
+    async def write(self, work: Work[ResultT]) -> ResultT:
+        """See `Store.write`."""
+
+        def transact() -> ResultT:
+            self._make()
+            with self._engine.begin() as connection:
+                return work(_Transaction(connection, self._clock))
+
+        return await self._run(transact)
+
+    async def read(self, work: Work[ResultT]) -> ResultT:
+        """See `Store.read`."""
+
+        def look() -> ResultT:
+            self._make()
+            with self._reading.connect() as connection:
+                return work(_Transaction(connection, self._clock))
+
+        return await self._run(look)
+
+    async def _run(self, use: Callable[[], ResultT]) -> ResultT:
+        def run() -> ResultT:
+            try:
+                return use()
+            except SQLAlchemyError as error:
+                raise self._unusable(error) from None  # its text may hold what was to be written
+
+        begun: Future[ResultT] = self._threads.submit(run)
+        try:
+            async with asyncio.timeout(DEADLINE) as limit:
+                return await asyncio.shield(asyncio.wrap_future(begun))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            begun.cancel()  # what waits for a free connection must not happen later, when nobody counts on it
+            raise LedgerError(
+                f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database runs and "
+                "can be reached; sources try again by themselves"
+            ) from None
+
+    def _unusable(self, error: SQLAlchemyError) -> LedgerError:
+        said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        reason = said.strip().partition("\n")[0]
+        for secret in {self._password, quote(self._password, safe="")} - {""}:
+            reason = reason.replace(secret, "***")
+        return LedgerError(
+            f"The ledger {self.place} cannot be used: {reason}. Check that the database runs and can be reached, and "
+            "user, password and rights; its place is the setting ZEEBE_CONNECTORS_LEDGER"
+        )
+
+    def _make(self) -> None:
+        """Makes schema and tables where they are missing; a user without the right to can be given them ready made."""
+        if self._is_made:
+            return
+        with self._engine.begin() as connection:
+            # Otherwise two replicas that start together make the same table, and one fails.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
+            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.memory_seen"})
+            if last.scalar() is None:
+                connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
+                for statement in SCHEMA:
+                    connection.execute(text(statement.format_map(_WORDS)))
+        self._is_made = True
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        closing = asyncio.ensure_future(asyncio.to_thread(self._close))
+        await asyncio.wait([closing], timeout=_CLOSING)
+        for connection in self._opened:  # only when the server does not answer: it would keep the process from ending
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+        await closing
+
+    def _close(self) -> None:
+        self._threads.shutdown()
+        self._engine.dispose()
+
+
+def _storable(values: Values) -> dict[str, Any]:
+    """The values without NUL characters, which PostgreSQL has no text for."""
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,90 @@
+"""Where the ledger's rows are: pieces of work with SQL go in, each runs in one transaction of a database, in a thread.
+
+The statements are the same for all databases; a `Transaction` has the few words that differ. Values are named, `:name`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+ResultT = TypeVar("ResultT")
+Values = Mapping[str, Any]
+
+
+class Transaction(Protocol):
+    """What a piece of work may do; not usable after it has returned."""
+
+    def rows(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
+        """All rows of a SELECT."""
+        ...
+
+    def rows_locked(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
+        """All rows of a SELECT, which nobody else changes before the transaction's end."""
+        ...
+
+    def change(self, statement: str, values: Values) -> int:
+        """Carries out a change; gives how many rows it touched."""
+        ...
+
+    def change_each(self, statement: str, values: Sequence[Values]) -> None:
+        """Carries out a change once for each of the values."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since 1970 by the store's clock; the same within one transaction."""
+        ...
+
+
+Work = Callable[[Transaction], ResultT]
+
+
+class Store(Protocol):
+    """One database. It is opened by the first piece of work."""
+
+    async def write(self, work: Work[ResultT]) -> ResultT:
+        """Does the work in one transaction, on disk when this returns; it goes on although the caller is cancelled.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        ...
+
+    async def read(self, work: Work[ResultT]) -> ResultT:
+        """Does work that only reads; it waits for no writer, and each of its statements sees what was written before.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the database after the work in hand."""
+        ...
+
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS events (
+    source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    started DOUBLE PRECISION NOT NULL DEFAULT 0, updated DOUBLE PRECISION NOT NULL, seen DOUBLE PRECISION NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', key BIGINT NOT NULL DEFAULT 0, element TEXT NOT NULL DEFAULT '',
+    title TEXT NOT NULL DEFAULT '', PRIMARY KEY (source, id)){by_key}""",
+    "CREATE INDEX IF NOT EXISTS events_alias ON events {alias} WHERE alias IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS events_open ON events (state, updated) WHERE state NOT IN ('done', 'ignored')",
+    "CREATE INDEX IF NOT EXISTS events_updated ON events (updated)",
+    """CREATE TABLE IF NOT EXISTS originals (
+    source TEXT NOT NULL, id TEXT NOT NULL, data {bytes} NOT NULL, PRIMARY KEY (source, id))""",
+    """CREATE TABLE IF NOT EXISTS leases (
+    source TEXT PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL){by_key}""",
+    """CREATE TABLE IF NOT EXISTS memory (
+    place TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, seen DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (place, id)){by_key}""",
+    "CREATE INDEX IF NOT EXISTS memory_seen ON memory (seen)",
+)
+"""Statements that make the tables; what differs stands in braces."""
+
+
+def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The inside of an IN (…), and its values by name."""
+    values = {f"i{number}": item for number, item in enumerate(items)}
+    return ",".join(f":{name}" for name in values), values
