@@ -24,6 +24,7 @@ from zeebe_connectors.web import (
 )
 from zeebe_connectors.web.auth import SCHEMES
 from zeebe_connectors.web.codes import ERRORS
+from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.result import header_values, lenient_body
 
@@ -69,7 +70,7 @@ class Operation(Model):
         dict[str, Any] | None,
         Hint(group="graphql", label="Variables", feel="required", placeholder="={id: orderId}"),
     ] = None
-    """Values of the query's variables."""
+    """Values of the query's variables; a document among them is sent as base64."""
     connection_timeout_in_seconds: Annotated[
         float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")
     ] = 20
@@ -141,7 +142,7 @@ async def run(given: Request, context: Context) -> Response:
     )
     configured = given.authentication_configuration
     scheme = configured.authentication if configured else given.authentication
-    response = await exchange.call(_prepared(operation), scheme)
+    response = await exchange.call(await _prepared(operation, context), scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
     _refuse_errors(response)
@@ -151,21 +152,22 @@ async def run(given: Request, context: Context) -> Response:
     return await result_of(response, wanted, context)
 
 
-def _prepared(operation: Operation) -> HttpRequest:
+async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     """The request without credentials."""
     # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
     query = operation.query.replace("\\n", "").replace('\\"', '"')
     prepared = HttpRequest(
         operation.method.upper(), encoded_url(operation.url, name="graphql.url"), header_fields(operation.headers or {})
     )
+    variables = await with_contents(operation.variables, context)
     if operation.method == "post":
-        body = {"query": query} | ({"variables": operation.variables} if operation.variables else {})
+        body = {"query": query} | ({"variables": variables} if variables else {})
         prepared.headers.setdefault("Content-Type", "application/json")
         prepared.body = json.dumps(body, ensure_ascii=False).encode()
         return prepared
     fields = [("query", query)]
-    if operation.variables:
-        fields.append(("variables", json.dumps(operation.variables, ensure_ascii=False)))
+    if variables:
+        fields.append(("variables", json.dumps(variables, ensure_ascii=False)))
     prepared.url = with_query(prepared.url, fields)
     return prepared
 
