@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test check generate bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev test check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ stale: install
 generate: install ## Write the element templates, the connectors' pages and the README's table anew
 	$(BIN)/python -m zeebe_connectors.templates
 	$(BIN)/python -m zeebe_connectors.feel.document
+
+released: install ## Record the templates' versions as released: from then on a change to one needs a new version
+	$(BIN)/python -m zeebe_connectors.templates --release
 
 bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions
 	$(BIN)/python benchmarks/run.py

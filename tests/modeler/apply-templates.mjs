@@ -40,7 +40,8 @@ const settleMs = Number(options['settle-ms']);
 const semver = version => version.split('.').length === 2 ? `${ version }.0` : version;
 
 function findTemplate(templates, { template: id, version }) {
-  const found = templates.filter(template => template.id === id && (version === undefined || template.version === version));
+  const found = templates.filter(template => template.id === id
+    && (version === undefined || (template.version ?? null) === version));
   if (!found.length) {
     throw new Error(`no template ${ id }${ version === undefined ? '' : ` version ${ version }` }`);
   }

@@ -82,10 +82,13 @@ def output() -> Path:
 @cache
 def applied() -> dict[str, dict]:
     """Every case applied, filled, exported and linted once in a session: the result by case name."""
-    where = output() / "cases"
-    chromium = browser()
+    return apply(TEMPLATES, CASES, output() / "cases")
+
+
+def apply(templates: Path, to_fill: Path, where: Path) -> dict[str, dict]:
+    """Cases applied, filled, exported to a directory and linted: the result by case name."""
     done = run_node(
-        "apply-templates.mjs", "--templates", TEMPLATES, "--cases", CASES, "--out", where, "--browser", chromium
+        "apply-templates.mjs", "--templates", templates, "--cases", to_fill, "--out", where, "--browser", browser()
     )
     summary = where / "summary.json"
     assert summary.exists(), done.stdout + done.stderr

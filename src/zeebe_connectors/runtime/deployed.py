@@ -17,11 +17,10 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.discovery import LARGEST_DIAGRAM, DiscoveryError, Found, read_diagram
+from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
-from zeebe_connectors.web.auth import Basic, ClientCredentials
 
 PAGE = 200
 """Process definitions asked for at once."""
@@ -139,20 +138,7 @@ def deployed_processes(cluster: ClusterSettings, kept: Kept) -> DeployedProcesse
     """What reads the processes of the configured cluster; None when its REST address is not set."""
     if not cluster.rest_address:
         return None
-    scheme: Scheme = NoAuth()
-    if cluster.auth == "basic":
-        scheme = Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
-    elif cluster.auth == "oidc":
-        scheme = ClientCredentials(
-            type="oauth-client-credentials-flow",
-            oauth_token_endpoint=cluster.token_url,
-            client_id=cluster.client_id,
-            client_secret=Secret(cluster.client_secret),
-            client_authentication="credentialsBody",
-            audience=cluster.audience,
-            scopes=cluster.scope,
-        )
-    return DeployedProcesses(cluster.rest_address, kept, scheme=scheme)
+    return DeployedProcesses(cluster.rest_address, kept, scheme=cluster_scheme(cluster))
 
 
 def _tenant(item: Mapping[str, Any]) -> str:

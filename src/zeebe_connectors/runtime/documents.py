@@ -29,12 +29,11 @@ from multidict import CIMultiDict
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
+from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
-from zeebe_connectors.web.auth import Basic, ClientCredentials
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
@@ -360,20 +359,9 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
         raise SettingsError(
             f"{STORE_SETTING} is 'cluster' and the cluster's REST address is not set: set CAMUNDA_CLIENT_REST_ADDRESS"
         )
-    scheme: Scheme = NoAuth()
-    if cluster.auth == "basic":
-        scheme = Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
-    elif cluster.auth == "oidc":
-        scheme = ClientCredentials(
-            type="oauth-client-credentials-flow",
-            oauth_token_endpoint=cluster.token_url,
-            client_id=cluster.client_id,
-            client_secret=Secret(cluster.client_secret),
-            client_authentication="credentialsBody",
-            audience=cluster.audience,
-            scopes=cluster.scope,
-        )
-    return ClusterDocuments(cluster.rest_address, settings.documents, scheme=scheme, keep=keep, kept=kept)
+    return ClusterDocuments(
+        cluster.rest_address, settings.documents, scheme=cluster_scheme(cluster), keep=keep, kept=kept
+    )
 
 
 def _inline(reference: Mapping[str, Any]) -> Content:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from base64 import b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.kept import Kept
 
@@ -105,9 +105,8 @@ def _failed(what: str) -> InputError:
 
 
 async def _base64(call: _Resolution, value: Any) -> str:
-    if isinstance(value, str):
-        return b64encode(value.encode()).decode()
-    return b64encode((await call.content(value, "base64")).data).decode()
+    data = value.encode() if isinstance(value, str) else (await call.content(value, "base64")).data
+    return await base64_text(data)
 
 
 async def _get_text(call: _Resolution, document: Any, charset: Any = None) -> str:

@@ -32,9 +32,10 @@ from zeebe_connectors.runtime.expressions import (
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.texts import documents_as_text
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
-from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.document import TYPE_KEY, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -137,6 +138,8 @@ class JobHandler:
                     )
                 if FUNCTION_KEY in job.variables:
                     data = await resolve_intrinsics(data, services.documents, deadline=deadline)
+                if TYPE_KEY in job.variables:
+                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=deadline)
                 given = read_input(self._connector.input, data, seen=mask.add)
                 begun.yes = True
                 return await self._connector.call(given, context)

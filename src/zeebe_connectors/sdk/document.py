@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,6 +12,8 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 TYPE_KEY = "camunda.document.type"
+KINDS = ("camunda", "external", "inline")
+_PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,22 @@ def _document(value: Any) -> Document:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if Document.is_reference(value):
-        if value[TYPE_KEY] not in {"camunda", "external", "inline"}:
-            raise ValueError("is a document reference of an unknown type; known are camunda, external and inline")
+        if value[TYPE_KEY] not in KINDS:
+            raise ValueError(f"is a document reference of an unknown type; known are {', '.join(KINDS)}")
         return Document(value)
     raise ValueError(f"must be a document reference (an object with the key {TYPE_KEY})")
+
+
+async def base64_text(data: bytes) -> str:
+    """Bytes as base64; many of them in a thread and piece by piece, so that the event loop goes on."""
+    if len(data) <= _PIECE:
+        return b64encode(data).decode()
+    return await asyncio.to_thread(_in_pieces, data)
+
+
+def _in_pieces(data: bytes) -> str:
+    view = memoryview(data)
+    return "".join(b64encode(view[start : start + _PIECE]).decode() for start in range(0, len(data), _PIECE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ def _mending(model: type[Model]) -> list[tuple[tuple[str, ...], _Mend]]:
             accepts_none=type(None) in kinds or info.annotation is Any,
             is_flag=bool in kinds,
             is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
-            choices={str(value).casefold(): value for kind in told for value in _literals(kind)},
+            choices={str(value).casefold(): value for kind in told for value in literals(kind)},
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
         )
         plan.append((tuple(dict.fromkeys((info.alias or name, name))), mend))
@@ -242,7 +242,8 @@ def leaf_types(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _literals(kind: Any) -> tuple[Any, ...]:
+def literals(kind: Any) -> tuple[Any, ...]:
+    """The values of a `Literal`; of any other type, none."""
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
@@ -348,7 +349,7 @@ def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str]:
 
 
 def _tags(info: Any) -> list[Any]:
-    return [value for leaf in leaf_types(info.annotation) for value in _literals(leaf)]
+    return [value for leaf in leaf_types(info.annotation) for value in literals(leaf)]
 
 
 def wire_names(kind: Any) -> list[str]:

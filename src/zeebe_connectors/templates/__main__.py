@@ -1,4 +1,4 @@
-"""`python -m zeebe_connectors.templates [--check]`: writes the generated files of the project in this directory."""
+"""`python -m zeebe_connectors.templates [--check | --release]`: writes or checks what is generated."""
 
 from __future__ import annotations
 
@@ -9,32 +9,52 @@ from pathlib import Path
 
 from zeebe_connectors.sdk.connector import DefinitionError
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.generate import (
     COMMAND,
+    TEMPLATES,
     GenerateError,
     generated_files,
     own_connectors,
     stale_files,
     write_files,
 )
+from zeebe_connectors.templates.released import changed_after_release, not_recorded, record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the files, or with `--check` compares them; gives the exit code."""
+    """Writes the files, or does what the option says; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m zeebe_connectors.templates", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is out of date")
+    parser.add_argument("--release", action="store_true", help="record the templates' versions as released")
     parser.add_argument("--root", type=Path, default=Path(), help="the project's directory")
     options = parser.parse_args(arguments)
     try:
-        files = generated_files(own_connectors(Registry.installed()), options.root)
+        connectors = own_connectors(Registry.installed())
+        files = generated_files(connectors, options.root)
     except (DefinitionError, GenerateError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    templates = {
+        f"{TEMPLATES}/{name}.json": template
+        for connector in connectors
+        for name, template in templates_of(connector).items()
+    }
+    frozen = changed_after_release(templates, options.root)
+    for problem in frozen:
+        sys.stderr.write(f"{problem}\n")
+    if frozen:
+        return 1
+    if options.release:
+        for line in record(templates.values(), options.root):
+            sys.stdout.write(f"{line}\n")
+        return 0
     if options.check:
-        problems = stale_files(files, options.root)
+        stale = stale_files(files, options.root)
+        problems = stale + not_recorded(templates.values(), options.root)
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
-        if problems:
+        if stale:
             sys.stderr.write(f"Run `{COMMAND}` and commit what it writes.\n")
         return 1 if problems else 0
     for path in write_files(files, options.root):

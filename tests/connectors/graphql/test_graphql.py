@@ -59,6 +59,15 @@ async def test_post(graphql, server, method):
     assert server.last.json == {"query": "{ order { total } }"}
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_documents_in_variables(graphql, server, method):
+    """A document among the variables is sent as base64, wherever it stands."""
+    document = {"camunda.document.type": "inline", "content": "hi"}
+    await graphql(graphql={"method": method, "variables": {"file": document, "files": [{"a": document}]}})
+    sent = server.last.json if method == "post" else {"variables": json.loads(dict(server.last.query)["variables"])}
+    assert sent["variables"] == {"file": "aGk=", "files": [{"a": "aGk="}]}
+
+
 async def test_escaped_query(graphql, server):
     """Line breaks and quotes that the official template escapes once more are put right."""
     await graphql(graphql={"method": "post", "query": '{ a(x: \\"1\\")\\n { b } }'})

@@ -109,6 +109,14 @@ async def test_html_as_a_path_or_as_it_is(smtp, server, files, kind):
         assert message.get_content().replace("\r", "") == "<p>Grüße\nJane</p>\n"
 
 
+@pytest.mark.parametrize("kind", ["Text", "HTML"])
+async def test_a_document_as_content(smtp, server, kind):
+    """A document holds the text or the HTML itself, not its base64."""
+    document = {"camunda.document.type": "inline", "content": "Grüße"}
+    await smtp.infosys(server, smtpEmailContentType=kind, smtpEmailContent=document)
+    assert server.mails[-1].parsed.get_content().strip() == "Grüße"
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../mail.html", "file:///etc/passwd"])
 async def test_no_file_of_the_runtime_can_be_mailed_out(smtp, server, path):
     """There any readable file could be."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
 from zeebe_connectors.web import (
-    Authentication,
-    AuthenticationConfiguration,
     Exchange,
     HttpRequest,
     HttpResponse,
-    NoAuth,
     Response,
     ReturnFormat,
     encoded_url,
@@ -22,8 +19,9 @@ from zeebe_connectors.web import (
     result_of,
     status_error,
 )
-from zeebe_connectors.web.auth import SCHEMES
 from zeebe_connectors.web.codes import ERRORS
+from zeebe_connectors.web.documents import with_contents
+from zeebe_connectors.web.inputs import Authenticated, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.result import header_values, lenient_body
 
@@ -34,8 +32,7 @@ class Operation(Model):
     """One query or mutation."""
 
     url: Annotated[
-        str,
-        Field(min_length=1),
+        HttpUrl,
         Hint(
             group="endpoint",
             label="URL",
@@ -69,37 +66,18 @@ class Operation(Model):
         dict[str, Any] | None,
         Hint(group="graphql", label="Variables", feel="required", placeholder="={id: orderId}"),
     ] = None
-    """Values of the query's variables."""
-    connection_timeout_in_seconds: Annotated[
-        float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")
-    ] = 20
+    """Values of the query's variables; a document among them is sent as base64."""
+    connection_timeout_in_seconds: ConnectionTimeout = 20
     """How long to try to connect; 0 for as long as the job may take."""
-    read_timeout_in_seconds: Annotated[
-        float | None, Field(ge=0), Hint(group="timeout", label="Read timeout in seconds", form_default="20")
-    ] = None
+    read_timeout_in_seconds: ReadTimeout = None
     """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
     store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
     """Store the response as a document; older templates' way of saying so."""
 
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, value: str) -> str:
-        if not value.strip().lower().startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value
 
-
-class Request(Model):
+class Request(Authenticated):
     """A GraphQL operation and how to send it."""
 
-    authentication_configuration: Annotated[
-        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
-    ] = None
-    """A stored configuration that the Modeler's chooser inserts."""
-    authentication: Annotated[
-        Authentication, Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES)
-    ] = NoAuth()
-    """How the service knows who calls."""
     graphql: Annotated[Operation, Hint(group="endpoint")]
     """The operation."""
     document_return_format: Annotated[ReturnFormat, Hint(group="endpoint")] = ReturnFormat()
@@ -139,9 +117,7 @@ async def run(given: Request, context: Context) -> Response:
         connect=operation.connection_timeout_in_seconds,
         read=operation.connection_timeout_in_seconds if read is None else read,
     )
-    configured = given.authentication_configuration
-    scheme = configured.authentication if configured else given.authentication
-    response = await exchange.call(_prepared(operation), scheme)
+    response = await exchange.call(await _prepared(operation, context), given.scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
     _refuse_errors(response)
@@ -151,21 +127,22 @@ async def run(given: Request, context: Context) -> Response:
     return await result_of(response, wanted, context)
 
 
-def _prepared(operation: Operation) -> HttpRequest:
+async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     """The request without credentials."""
     # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
     query = operation.query.replace("\\n", "").replace('\\"', '"')
     prepared = HttpRequest(
         operation.method.upper(), encoded_url(operation.url, name="graphql.url"), header_fields(operation.headers or {})
     )
+    variables = await with_contents(operation.variables, context)
     if operation.method == "post":
-        body = {"query": query} | ({"variables": operation.variables} if operation.variables else {})
+        body = {"query": query} | ({"variables": variables} if variables else {})
         prepared.headers.setdefault("Content-Type", "application/json")
         prepared.body = json.dumps(body, ensure_ascii=False).encode()
         return prepared
     fields = [("query", query)]
-    if operation.variables:
-        fields.append(("variables", json.dumps(operation.variables, ensure_ascii=False)))
+    if variables:
+        fields.append(("variables", json.dumps(variables, ensure_ascii=False)))
     prepared.url = with_query(prepared.url, fields)
     return prepared
 

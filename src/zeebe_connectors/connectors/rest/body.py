@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import quote_plus
 from multidict import CIMultiDict
 
 from zeebe_connectors import Context, Document, InputError
+from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.message import header_value, text_of
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
@@ -53,7 +53,7 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         return multipart_body(await _parts(body, context), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
         return "&".join(_form_fields(body)).encode()
-    body = await _with_documents(body, context)
+    body = await with_contents(body, context)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
 
 
@@ -104,15 +104,3 @@ def _form_fields(body: Mapping[str, Any]) -> list[str]:
         for name, value in body.items()
         for item in (value if isinstance(value, list) else [value])
     ]
-
-
-async def _with_documents(value: Any, context: Context) -> Any:
-    """The value with each document's bytes as base64 in its place; the value itself when it holds none."""
-    if Document.is_reference(value):
-        content = await context.documents.read(Document(value), seconds=context.seconds_left())
-        return b64encode(content.data).decode()
-    if isinstance(value, Mapping):
-        return {key: await _with_documents(item, context) for key, item in value.items()}
-    if isinstance(value, list):
-        return [await _with_documents(item, context) for item in value]
-    return value

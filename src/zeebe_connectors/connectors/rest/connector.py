@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator
 
-from zeebe_connectors import Context, Group, Hint, Model, When, outbound
+from zeebe_connectors import Context, Group, Hint, When, outbound
 from zeebe_connectors.connectors.rest.body import encoded_body
 from zeebe_connectors.web import (
-    Authentication,
-    AuthenticationConfiguration,
     ClientTls,
     Exchange,
     HttpRequest,
-    NoAuth,
     Response,
     ReturnFormat,
     encoded_url,
@@ -23,31 +20,17 @@ from zeebe_connectors.web import (
     result_of,
     status_error,
 )
-from zeebe_connectors.web.auth import SCHEMES
 from zeebe_connectors.web.codes import ERRORS
+from zeebe_connectors.web.inputs import Authenticated, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import WITH_BODY, with_query
 
 _WITH_BODY = When("method", ("POST", "PUT", "PATCH"))
 _DOCUMENT = ReturnFormat(choice="DOCUMENT")
 
 
-class Request(Model):
+class Request(Authenticated):
     """One HTTP request."""
 
-    authentication_configuration: Annotated[
-        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
-    ] = None
-    """A stored configuration that the Modeler's chooser inserts."""
-    authentication: Annotated[
-        Authentication,
-        Hint(
-            group="authentication",
-            label="Type",
-            secrets=True,
-            choices=SCHEMES,
-        ),
-    ] = NoAuth()
-    """How the service knows who calls."""
     client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
     """Certificates, for services that ask for one or have one of their own authority."""
     method: Annotated[
@@ -55,8 +38,7 @@ class Request(Model):
     ] = "GET"
     """What to do with the resource."""
     url: Annotated[
-        str,
-        Field(min_length=1),
+        HttpUrl,
         Hint(
             group="endpoint",
             label="URL",
@@ -108,13 +90,9 @@ class Request(Model):
     """What becomes of the response's body."""
     store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
     """Store the response as a document; older templates' way of saying so."""
-    connection_timeout_in_seconds: Annotated[
-        float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")
-    ] = 20
+    connection_timeout_in_seconds: ConnectionTimeout = 20
     """How long to try to connect; 0 for as long as the job may take."""
-    read_timeout_in_seconds: Annotated[
-        float | None, Field(ge=0), Hint(group="timeout", label="Read timeout in seconds", form_default="20")
-    ] = None
+    read_timeout_in_seconds: ReadTimeout = None
     """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
     body: Annotated[
         Any,
@@ -133,13 +111,6 @@ class Request(Model):
     """What to send."""
     ignore_null_values: Annotated[bool, Hint(group="payload", label="Leave out null values", when=_WITH_BODY)] = False
     """Leave out entries of contexts that are null."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, value: str) -> str:
-        if not value.strip().lower().startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value
 
 
 @outbound(
@@ -187,9 +158,7 @@ async def request(given: Request, context: Context) -> Response:
         connect=given.connection_timeout_in_seconds,
         read=given.connection_timeout_in_seconds if read is None else read,
     )
-    configured = given.authentication_configuration
-    scheme = configured.authentication if configured else given.authentication
-    response = await exchange.call(prepared, scheme, follow_redirects=given.follow_redirects)
+    response = await exchange.call(prepared, given.scheme, follow_redirects=given.follow_redirects)
     if response.status >= 400:
         raise status_error(response, method=given.method)
     wanted = given.document_return_format

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors import Context, Hint, InputError, Model, Secret, outbound
+from zeebe_connectors import Context, Document, Hint, InputError, Model, Secret, outbound
 from zeebe_connectors.connectors.smtp.connector import ERRORS, SUCCESS, RefusedRecipient, end_of_day, mark_headers
 from zeebe_connectors.mail.smtp import sources
 from zeebe_connectors.mail.smtp.client import Login, Security, Server
@@ -48,9 +48,11 @@ class InfosysMail(Model):
     """One line."""
     smtp_email_content_type: Annotated[Literal["text", "html", "txt", "htm"], Hint(example="text")]
     """What the content is."""
-    smtp_email_content: Annotated[str, Field(min_length=1), Hint(example="Thank you for your order.")]
-    """The text; or the HTML, or the path of an HTML file below an allowed directory. In a text the two characters
-    `\\n` are a line break, as they were, and so is a real one."""
+    smtp_email_content: Annotated[
+        Annotated[str, Field(min_length=1)] | Document, Hint(example="Thank you for your order.")
+    ]
+    """The text; or the HTML, or the path of an HTML file below an allowed directory; or a document that holds it. In a
+    text the two characters `\\n` are a line break, as they were, and so is a real one."""
     smtp_email_attachments: Annotated[list[Any], Field(default_factory=list)]
     """Paths below an allowed directory, http(s) URLs or documents, as a list or as text with commas."""
     smtp_email_importance: bool | str = False
@@ -146,6 +148,8 @@ def _server(given: InfosysServer) -> Server:
 
 async def _body(mail: InfosysMail, context: Context) -> str:
     content = mail.smtp_email_content
+    if isinstance(content, Document):
+        return await sources.text(content, context, field="smtpEmailContent")
     if mail.smtp_email_content_type in {"text", "txt"}:
         return content.replace("\\n", "\n")
     if "<" in content:

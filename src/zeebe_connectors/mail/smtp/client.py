@@ -37,7 +37,7 @@ IDLE_SECONDS = 30.0
 """A session unused for so long is closed; servers drop idle clients after one to five minutes."""
 _MOST_REPLY = 64 * 1024
 _PIECE = 64 * 1024
-_BREATHE = 16
+_BREATHE = 4
 """Pieces written before other work gets its turn."""
 _MARGIN = 0.25
 """Seconds kept back from the job's time, so that the error is ours and not a bare cancellation."""

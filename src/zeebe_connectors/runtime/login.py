@@ -1,0 +1,25 @@
+"""The cluster's settings go in; how this runtime proves itself to the cluster's REST API comes out."""
+
+from __future__ import annotations
+
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.web import NoAuth, Scheme
+from zeebe_connectors.web.auth import Basic, ClientCredentials
+
+
+def cluster_scheme(cluster: ClusterSettings) -> Scheme:
+    """The same login that the gateway gets."""
+    if cluster.auth == "basic":
+        return Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
+    if cluster.auth == "oidc":
+        return ClientCredentials(
+            type="oauth-client-credentials-flow",
+            oauth_token_endpoint=cluster.token_url,
+            client_id=cluster.client_id,
+            client_secret=Secret(cluster.client_secret),
+            client_authentication="credentialsBody",
+            audience=cluster.audience,
+            scopes=cluster.scope,
+        )
+    return NoAuth()

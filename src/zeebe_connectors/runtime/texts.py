@@ -1,0 +1,122 @@
+"""Inputs and their model go in; where the model wants text and a document stands, its content comes out as base64.
+
+The official runtime binds so. A document stays a reference where the model takes one (`Document`, also in a union) or
+takes anything (`Any`), because there the connector decides what becomes of it; and in a `Secret`, which is no content.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Document, Documents, base64_text
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.fields import leaf_types, literals
+
+MOST = 50 * 1024 * 1024
+"""Bytes of all documents that become text in the inputs of one job."""
+
+
+async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadline: float) -> Any:
+    """The inputs with every document that stands in a text field replaced by its content in base64.
+
+    A list of exactly one document counts as that document, as everywhere.
+
+    Args:
+        data: A job's inputs.
+        kind: The model, or union of models, that they are for.
+        documents: Where documents are read.
+        deadline: When all must be over, in seconds of `time.monotonic()`.
+
+    Raises:
+        InputError: A text field has several documents, or a reference of an unknown type.
+        ConnectorError: A document cannot be read (`DOCUMENT_NOT_FOUND`, `DOCUMENT_UNREACHABLE`), or together they are
+            larger than 50 MiB (`DOCUMENT_TOO_LARGE`). The message names the field.
+    """
+    return await _Reading(documents, deadline, MOST).value(data, leaf_types(kind), "")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The documents of one job's text fields, and how many bytes they may still have."""
+
+    documents: Documents
+    deadline: float
+    left: int
+
+    async def value(self, given: Any, kinds: Sequence[Any], path: str) -> Any:
+        """A value for a field that takes these types."""
+        if not kinds or Any in kinds or not isinstance(given, dict | list):
+            return given
+        is_text = str in kinds and Document not in kinds
+        if isinstance(given, dict) and Document.is_reference(given):
+            if is_text:
+                return await self.text(given, path)
+            items = _items(kinds)
+            return await self.value(given, items, path) if items else given
+        if isinstance(given, dict):
+            return await self.entries(given, kinds, path)
+        items = _items(kinds)
+        if items:
+            return [await self.value(item, items, f"{path}[{number}]") for number, item in enumerate(given, 1)]
+        if is_text and any(map(Document.is_reference, given)):
+            if len(given) > 1:
+                raise InputError(f"{path}: is text and takes one document; the list has {len(given)} entries")
+            return await self.text(given[0], path)
+        return given
+
+    async def entries(self, given: Mapping[str, Any], kinds: Sequence[Any], path: str) -> dict[str, Any]:
+        """A context for a field that takes these models or mappings."""
+        values = [leaf for kind in kinds if get_origin(kind) is dict for leaf in leaf_types(get_args(kind)[1])]
+        told: dict[str, list[Any]] = {}
+        for model in _meant(given, kinds):
+            for name, info in model.model_fields.items():
+                for wire in {info.alias or name, name}:
+                    told.setdefault(wire, []).extend(leaf_types(info.annotation))
+        return {
+            name: await self.value(item, told.get(name, values), f"{path}.{name}" if path else name)
+            for name, item in given.items()
+        }
+
+    async def text(self, reference: Mapping[str, Any], path: str) -> str:
+        """One document's content in base64."""
+        if reference[TYPE_KEY] not in KINDS:
+            raise InputError(f"{path}: is a document reference of an unknown type; known are {', '.join(KINDS)}")
+        try:
+            content = await self.documents.read(Document(reference), seconds=max(0.0, self.deadline - time.monotonic()))
+        except ConnectorError as error:
+            error.message = f"{path}: {error.message}"
+            raise
+        self.left -= len(content.data)
+        if self.left < 0:
+            raise PermanentError(
+                "DOCUMENT_TOO_LARGE",
+                f"{path}: the documents that become text here are larger than {MOST} bytes together. Use a field that "
+                "takes documents, or smaller ones",
+            )
+        return await base64_text(content.data)
+
+
+def _items(kinds: Sequence[Any]) -> list[Any]:
+    """What the elements of a list may be, if these types have a list among them."""
+    lists = [kind for kind in kinds if (get_origin(kind) or kind) in {list, tuple, set, frozenset}]
+    return [leaf for kind in lists for argument in get_args(kind) for leaf in leaf_types(argument)]
+
+
+def _meant(given: Mapping[str, Any], kinds: Sequence[Any]) -> list[type[BaseModel]]:
+    """The models among these that the context may be for; a fixed word in it, such as `type`, tells them apart."""
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [model for model in models if _fits(given, model)] if len(models) > 1 else models
+
+
+def _fits(given: Mapping[str, Any], model: type[BaseModel]) -> bool:
+    for name, info in model.model_fields.items():
+        told = given.get(info.alias or name, given.get(name))
+        words = {str(word).casefold() for leaf in leaf_types(info.annotation) for word in literals(leaf)}
+        if words and isinstance(told, str) and told.strip().casefold() not in words:
+            return False
+    return True
