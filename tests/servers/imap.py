@@ -51,6 +51,8 @@ class ImapServer:
         self.users = {"alice@example.test": "secret"}
         self.tokens = {"good-token"}
         self.separator = "/"
+        self.literals = True
+        """Whether literals are taken; else each is refused at once."""
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
         self.sessions: set[Session] = set()
@@ -121,6 +123,8 @@ class Session:
         while line := await self.reader.readline():
             tag, _, rest = line.decode().rstrip("\r\n").partition(" ")
             while literal := re.search(r"\{(\d+)(\+?)\}$", rest):
+                if not self.server.literals:
+                    break
                 if not literal[2]:
                     self.send("+ go on")
                 data = (await self.reader.readexactly(int(literal[1]))).decode()
@@ -128,6 +132,9 @@ class Session:
                     rest[: literal.start()] + json.dumps(data) + (await self.reader.readline()).decode().rstrip("\r\n")
                 )
             self.server.commands.append(rest)
+            if literal:
+                self.send(f"{tag} BAD no literals")
+                continue
             name, _, arguments = rest.partition(" ")
             if name.upper() == "UID":
                 sub, _, arguments = arguments.partition(" ")
