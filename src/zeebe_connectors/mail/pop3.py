@@ -282,6 +282,11 @@ class Pop3Session:
         finally:
             self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection was not ended from here."""
+        return not self._writer.is_closing()
+
     def close(self) -> None:
         """Ends the connection; nothing is deleted."""
         self._writer.transport.abort()
