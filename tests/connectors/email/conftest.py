@@ -5,6 +5,7 @@ import ssl
 import pytest
 import trustme
 
+from servers.http import HttpServer, Reply
 from zeebe_connectors.connectors.email.connector import run as connector
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.kept import Kept
@@ -80,3 +81,34 @@ def tls(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
+
+
+class Tokens:
+    """A token endpoint: each access token that it gives is new, and only the last is good."""
+
+    def __init__(self, web):
+        self.web, self.given, self.revoked = web, [], set()
+        web.answer("/token", self._answer)
+
+    def _answer(self, seen):
+        self.given.append(f"token-{len(self.given) + 1}")
+        return Reply.json({"access_token": self.given[-1], "token_type": "Bearer", "expires_in": 3600})
+
+    def __contains__(self, token):
+        return token in self.given and token not in self.revoked
+
+    def login(self, grant="clientCredentials"):
+        name = "clientSecret" if grant == "clientCredentials" else "refreshToken"
+        return {
+            "type": grant,
+            "username": USER,
+            "oauthTokenEndpoint": self.web.url("/token"),
+            "clientId": "app",
+            name: "s3cret",
+        }
+
+
+@pytest.fixture
+async def tokens():
+    async with HttpServer() as web:
+        yield Tokens(web)

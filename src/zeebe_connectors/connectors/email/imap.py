@@ -45,7 +45,7 @@ from zeebe_connectors.connectors.email.model import (
 from zeebe_connectors.mail.access import trust
 from zeebe_connectors.mail.imap import Fetched, ImapSession, Refused, SortKey, search_text
 
-BATCH = 200
+BATCH = 100
 _HEADS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 _SORT_KEYS: dict[str, SortKey] = {"RECEIVED_DATE": "ARRIVAL", "SENT_DATE": "DATE", "SIZE": "SIZE"}
 _FIELD = "data.imapAction"
@@ -150,7 +150,7 @@ async def _search(session: ImapSession, action: SearchImap) -> list[FoundMail]:
         uids = await _searched_here(session, criterion)  # Exchange, for one, searches in ASCII only
     if len(uids) > MOST_LISTED:
         raise too_many(len(uids))
-    return [FoundMail(message_id=one.message_id, subject=one.subject) for one in await _heads(session, uids)]
+    return [head.found() for head in await _heads(session, uids)]
 
 
 async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int]:

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError
-from zeebe_connectors.connectors.email.model import ListedMail, ReadMail
+from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
 from zeebe_connectors.mail import Mail, parse_mail
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.headers import addresses, date
 from zeebe_connectors.mail.mime import Defects, parse_entities
 from zeebe_connectors.mail.text import header_text
 
-MOST_LISTED = 10_000
-"""Mails that one result may list; the engine takes 4 MB of variables."""
+MOST_LISTED = 5000
+"""Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
 _LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -57,9 +57,16 @@ class Head:
 
     def listed(self) -> ListedMail:
         """What a list shows."""
-        return ListedMail(
-            message_id=self.message_id, from_address=self.from_address, subject=self.subject, size=self.size
-        )
+        return {
+            "messageId": self.message_id,
+            "fromAddress": self.from_address,
+            "subject": self.subject,
+            "size": self.size,
+        }
+
+    def found(self) -> FoundMail:
+        """What a search shows."""
+        return {"messageId": self.message_id, "subject": self.subject}
 
 
 def by_date(when: Callable[[Any], datetime | None]) -> Callable[[Any], datetime]:

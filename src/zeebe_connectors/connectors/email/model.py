@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -539,17 +539,14 @@ class MovedMail(Model):
     to_folder: Annotated[str, Field(alias="to")]
 
 
-class ListedMail(Model):
-    """One mail of a list."""
-
-    message_id: str | None
-    from_address: str | None
+# Of these a result may hold thousands: contexts as they go over the wire cost the loop a tenth of what models do.
+class ListedMail(TypedDict):
+    messageId: str | None
+    fromAddress: str | None
     subject: str | None
     size: int
 
 
-class FoundMail(Model):
-    """One mail that fits."""
-
-    message_id: str | None
+class FoundMail(TypedDict):
+    messageId: str | None
     subject: str | None

@@ -121,7 +121,7 @@ async def _search(session: Pop3Session, action: SearchPop3) -> list[FoundMail]:
             raw = await session.read(number) if sizes[number] <= LARGEST else b""
             verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
         if verdict:
-            found.append(FoundMail(message_id=head.message_id, subject=head.subject))
+            found.append(head.found())
     if len(found) > MOST_LISTED:
         raise too_many(len(found))
     return found
