@@ -539,8 +539,9 @@ class MovedMail(Model):
     to_folder: Annotated[str, Field(alias="to")]
 
 
-# Of these a result may hold thousands: contexts as they go over the wire cost the loop a tenth of what models do.
 class ListedMail(TypedDict):
+    """One mail of a list; a context and no model, since a result may hold thousands."""
+
     messageId: str | None
     fromAddress: str | None
     subject: str | None
@@ -548,5 +549,7 @@ class ListedMail(TypedDict):
 
 
 class FoundMail(TypedDict):
+    """One mail that fits."""
+
     messageId: str | None
     subject: str | None
