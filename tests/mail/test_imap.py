@@ -507,3 +507,19 @@ async def test_what_is_no_host_name_is_told():
     with pytest.raises(PermanentError) as caught:
         await ImapSession.connect("a..b", 993, "none")
     assert caught.value.code == "IMAP_UNREACHABLE"
+
+
+async def test_a_dot_that_the_server_does_not_take_in_a_name_is_its_separator(server):
+    """Dovecot's maildirs, for one, have no dots within names."""
+
+    async def create(session, tag, arguments):
+        if "." in arguments:
+            session.send(f"{tag} NO [CANNOT] Character not allowed in mailbox name: '.'")
+        else:
+            await type(session).do_create(session, tag, arguments)
+
+    server.answers["CREATE"] = create
+    session = await connect(server)
+    assert await session.create_folder("Client.Acme") == "Client/Acme"
+    assert await session.create_folder("Client.Acme") == "Client/Acme", "it is found again"
+    await session.logout()

@@ -479,7 +479,11 @@ class ImapSession:
     async def create_folder(self, name: str) -> str:
         """Creates a folder unless it exists; gives its real name.
 
-        `/` stands for the server's separator, and so does `.` where the part before it is a folder.
+        `/` stands for the server's separator, and so does `.` where the part before it is a folder, or where the server
+        takes no dot within a name.
+
+        Raises:
+            Refused: In every spelling; what it said to the last.
         """
         with suppress(PermanentError):
             return await self.folder(name)
@@ -489,13 +493,17 @@ class ImapSession:
         above = name.partition(".")[0]
         if "/" not in name and (above.upper() == "INBOX" or above in {folder for folder, _, _ in known}):
             real = name.replace(".", separator)
-        try:
-            await self._command("CREATE", _folder(real))
-        except Refused:  # servers that keep everything below INBOX
-            real = f"INBOX{separator}{real}"
-            await self._command("CREATE", _folder(real))
-        self._folders = None
-        return real
+        # Some servers allow no dot in a name, some keep everything below INBOX.
+        spellings = dict.fromkeys((real, real.replace(".", separator), f"INBOX{separator}{real}"))
+        for spelling in spellings:
+            try:
+                await self._command("CREATE", _folder(spelling))
+            except Refused as error:
+                refused = error
+            else:
+                self._folders = None
+                return spelling
+        raise refused
 
     async def select(self, name: str, *, writable: bool = True) -> Selected:
         """Opens a folder.

@@ -120,7 +120,7 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
     if action.sort_field == "SIZE":
         keys.sort(key=lambda one: one.size, reverse=descending)
     elif action.sort_field == "SENT_DATE":
-        keys.sort(key=by_date(lambda one: sent[one.uid].sent), reverse=descending)
+        keys.sort(key=by_date(lambda one: sent[one.uid].sent or one.received), reverse=descending)  # as servers do
     else:
         keys.sort(key=by_date(lambda one: one.received), reverse=descending)
     return [one.uid for one in keys]

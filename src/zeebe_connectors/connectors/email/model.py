@@ -145,7 +145,9 @@ class SendEmail(Model):
 class SmtpData(Model):
     """What is sent, and where."""
 
-    smtp_action_discriminator: Annotated[Literal["sendEmailSmtp"], Hint("operation", "Action")] = "sendEmailSmtp"
+    smtp_action_discriminator: Annotated[
+        Literal["sendEmailSmtp"], Hint("operation", "Action", choices={"sendEmailSmtp": "Send"})
+    ] = "sendEmailSmtp"
     """Send a mail."""
     smtp_config: Annotated[SmtpConfig, Hint("server")]
     """The server."""
