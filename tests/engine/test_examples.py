@@ -163,10 +163,12 @@ EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "s
 
 WATCHING = {"imap", "pop3"}
 """Examples that begin with an event from outside; each has a test of its own below."""
+ON_A_MAILBOX = {"email"}
+"""Examples that need a mailbox; so have these."""
 
 
 def test_every_example_is_run():
-    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == {*EXPECTED, *WATCHING}
+    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == {*EXPECTED, *WATCHING, *ON_A_MAILBOX}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -202,6 +204,25 @@ async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path,
         await runtime.drain()
     answers = await mail.messages(asking)
     assert sorted(answer["Subject"] for answer in answers) == ["Re: Order 1", "Re: Order 2"]
+
+
+async def test_the_email_example_files_the_mail_that_it_sent(zeebe, mail, tmp_path):
+    runtime = _runtime(zeebe, tmp_path, SECRET_MAILBOX_PASSWORD="any")
+    runtime.start()
+    try:
+        deployed = await runtime.gateway.deploy({"email.bpmn": (EXAMPLES / "email.bpmn").read_bytes()})
+        ports = {"smtpPort": mail.smtp_port, "imapPort": mail.imap_port}
+        payload = json.dumps({"orderId": "A-7", **ports})
+        _, text = await runtime.gateway.run_process(deployed[0].bpmn_process_id, payload=payload, seconds=45)
+    finally:
+        await runtime.drain()
+    result = json.loads(text)
+    assert (result["sender"], result["filed"], result["done"]) == ("orders@example.test", "Done", ["Order A-7"])
+    assert result["text"].strip() == "Two roses for order A-7"
+    assert [one["metadata"]["fileName"] for one in result["files"]] == ["order.csv"]
+    assert await mail.messages("orders@example.test") == []
+    (filed,) = await mail.messages("orders@example.test", folder="Done")
+    assert (filed["Message-ID"], filed["X-Order-Id"]) == (result["sentId"], "A-7")
 
 
 RUN = [case for case in tool.cases() if "run" in case]

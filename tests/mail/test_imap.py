@@ -12,10 +12,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.servers.imap import Folder, ImapServer, message
 
-from zeebe_connectors import PermanentError, TransientError
+from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.mail import imap as client_module
+from zeebe_connectors.mail.access import PasswordLogin
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
-from zeebe_connectors.mail.imap import ConnectionLost, ImapSession
+from zeebe_connectors.mail.imap import ConnectionLost, ImapSession, Refused, search_text
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web import NetworkRules
+from zeebe_connectors.web.rules import HostRules
 
 USER = "alice@example.test"
 
@@ -409,3 +413,113 @@ async def test_plain_text_after_starttls_is_not_taken_for_encrypted(server, cert
     server.answers["STARTTLS"] = inject
     with pytest.raises((PermanentError, TransientError)):
         await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
+
+
+async def test_texts_of_any_script_are_searched_for_as_literals(server):
+    """Each literal goes when the server asks for it, and nothing around it gets lost."""
+    session = await connect(server)
+    sender, body = search_text('a "b"'), search_text("日本")
+    await session.search("OR", "(", "SUBJECT", search_text("Größe"), "FROM", sender, ")", "BODY", body)
+    assert server.commands[-1] == (  # the server writes literals as JSON strings
+        r'UID SEARCH CHARSET UTF-8 OR (SUBJECT "Gr\u00f6\u00dfe" FROM "a \"b\"") BODY "\u65e5\u672c"'
+    )
+    await session.search("SUBJECT", search_text("plain"))
+    assert server.commands[-1].endswith('SEARCH SUBJECT "plain"')
+    await session.logout()
+
+
+async def test_a_server_without_utf_8_refuses_the_search_and_the_session_goes_on(server):
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} NO [BADCHARSET (US-ASCII)] no such charset")
+
+    server.answers["UID SEARCH"] = refuse
+    session = await connect(server)
+    with pytest.raises(Refused, match="BADCHARSET"):
+        await session.search("SUBJECT", search_text("Größe"))
+    await session.noop()
+    await session.logout()
+
+
+async def test_a_literal_that_the_server_refuses_before_it_was_sent_is_not_sent_later(server):
+    """Some servers say NO instead of asking for the literal; what was meant for it must not follow."""
+    server.literals = False
+    session = await connect(server)
+    with pytest.raises(Refused):
+        await session.search("SUBJECT", search_text("Größe"), "BODY", search_text("ä"))
+    await session.noop()
+    assert server.commands[-1] == "NOOP"
+    await session.logout()
+
+
+async def test_the_server_sorts_where_it_can(server):
+    async def sort(session, tag, arguments):
+        session.send("* SORT 3 1 2")
+        session.send(f"{tag} OK done")
+
+    server.answers["UID SORT"] = sort
+    session = await connect(server)
+    assert await session.sort("DATE", "ALL") is None
+    server.capabilities += " SORT"
+    await session.logout()
+    session = await connect(server)
+    assert await session.sort("DATE", "UNDELETED", descending=True) == [3, 1, 2]
+    assert server.commands[-1].endswith("SORT (REVERSE DATE) UTF-8 UNDELETED")
+    await session.logout()
+
+
+@pytest.mark.parametrize(
+    ("separator", "asked", "made"),
+    [
+        ("/", "Archive.2026", "Archive/2026"),
+        ("/", "INBOX.Done", "INBOX/Done"),
+        ("/", "Client.Acme", "Client.Acme"),
+        (".", "Archive/2026", "Archive.2026"),
+    ],
+)
+async def test_a_new_folder_lies_where_its_name_says(server, separator, asked, made):
+    """A dot stands for the separator only where the part before it is a folder: other names hold dots."""
+    server.separator = separator
+    server.folders["Archive"] = Folder()
+    session = await connect(server)
+    assert await session.create_folder(asked) == made
+    assert made in server.folders
+    await session.logout()
+
+
+async def test_addresses_are_those_that_the_operator_allows(server):
+    """The connection goes to the address that was checked; a forbidden one gets none."""
+    login = PasswordLogin(username=USER, password="secret")
+    for allowed in (True, False):
+        rules = NetworkRules(hosts=HostRules(enabled=True, loopback=allowed))
+        kept = Kept(given={"web.rules": rules})
+        if allowed:
+            session = await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+            await session.logout()
+        else:
+            connections = server.connections
+            with pytest.raises(InputError) as caught:
+                await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+            assert caught.value.code == "HOST_FORBIDDEN"
+            assert server.connections == connections
+
+
+async def test_what_is_no_host_name_is_told():
+    with pytest.raises(PermanentError) as caught:
+        await ImapSession.connect("a..b", 993, "none")
+    assert caught.value.code == "IMAP_UNREACHABLE"
+
+
+async def test_a_dot_that_the_server_does_not_take_in_a_name_is_its_separator(server):
+    """Dovecot's maildirs, for one, have no dots within names."""
+
+    async def create(session, tag, arguments):
+        if "." in arguments:
+            session.send(f"{tag} NO [CANNOT] Character not allowed in mailbox name: '.'")
+        else:
+            await type(session).do_create(session, tag, arguments)
+
+    server.answers["CREATE"] = create
+    session = await connect(server)
+    assert await session.create_folder("Client.Acme") == "Client/Acme"
+    assert await session.create_folder("Client.Acme") == "Client/Acme", "it is found again"
+    await session.logout()

@@ -51,6 +51,8 @@ class ImapServer:
         self.users = {"alice@example.test": "secret"}
         self.tokens = {"good-token"}
         self.separator = "/"
+        self.literals = True
+        """Whether literals are taken; else each is refused at once."""
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
         self.sessions: set[Session] = set()
@@ -121,6 +123,8 @@ class Session:
         while line := await self.reader.readline():
             tag, _, rest = line.decode().rstrip("\r\n").partition(" ")
             while literal := re.search(r"\{(\d+)(\+?)\}$", rest):
+                if not self.server.literals:
+                    break
                 if not literal[2]:
                     self.send("+ go on")
                 data = (await self.reader.readexactly(int(literal[1]))).decode()
@@ -128,6 +132,9 @@ class Session:
                     rest[: literal.start()] + json.dumps(data) + (await self.reader.readline()).decode().rstrip("\r\n")
                 )
             self.server.commands.append(rest)
+            if literal:
+                self.send(f"{tag} BAD no literals")
+                continue
             name, _, arguments = rest.partition(" ")
             if name.upper() == "UID":
                 sub, _, arguments = arguments.partition(" ")
@@ -209,13 +216,18 @@ class Session:
             found = [m for m in found if "\\Seen" not in m.flags]
         if "UNDELETED" in words:
             found = [m for m in found if "\\Deleted" not in m.flags]
+        told = strings(arguments)
+        if "HEADER" in told:  # finds parts of values, as the standard has it
+            _, name, value = told[told.index("HEADER") :][:3]
+            found = [m for m in found if value.lower() in header(m.raw, name).lower()]
         self.send("* SEARCH " + " ".join(str(m.uid) for m in found))
         self.send(f"{tag} OK done")
 
     async def do_uid_fetch(self, tag: str, arguments: str) -> None:
         uids, _, items = arguments.partition(" ")
+        numbers = {message.uid: number for number, message in enumerate(self.folder.messages, 1)}
         for message in self._chosen(uids):
-            number = self.folder.messages.index(message) + 1
+            number = numbers[message.uid]
             head = (
                 f"* {number} FETCH (UID {message.uid} FLAGS ({' '.join(sorted(message.flags))}) "
                 f'INTERNALDATE "{message.date}" RFC822.SIZE {len(message.raw)}'
@@ -289,6 +301,12 @@ def strings(arguments: str) -> list[str]:
         json.loads(quoted) if quoted.startswith('"') else quoted
         for quoted in re.findall(r'"(?:\\.|[^"\\])*"|\S+', arguments)
     ]
+
+
+def header(raw: bytes, name: str) -> str:
+    """A header's value as it stands, or nothing."""
+    found = re.search(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))", raw.partition(b"\r\n\r\n")[0])
+    return re.sub(r"\r?\n\s*", " ", found[1].decode("utf-8", "replace")).strip() if found else ""
 
 
 def message(

@@ -26,6 +26,14 @@ WITHOUT_TEMPLATE = {"smtp-infosys": "carries out what Infosys' own template send
 WITHOUT_EXAMPLE = {"smtp-infosys": "its diagrams are made with Infosys' template, which is not ours to ship"}
 
 DEAD_PORT = {
+    "email": lambda port: {
+        "protocol": "imap",
+        "authentication": {"type": "simple", "username": "ann", "password": "{{secrets.CANARY}}"},
+        "data": {
+            "imapActionDiscriminator": "listEmailsImap",
+            "imapConfig": {"imapHost": "127.0.0.1", "imapPort": port, "imapCryptographicProtocol": "NONE"},
+        },
+    },
     "graphql": lambda port: {
         "authentication": {"type": "bearer", "token": "{{secrets.CANARY}}"},
         "graphql": {"url": f"http://127.0.0.1:{port}/", "method": "post", "query": "{ a }"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -146,3 +147,15 @@ async def access_token(login: ClientCredentialsLogin | RefreshTokenLogin, kept: 
         kind = PermanentError if wrong else TransientError
         raise kind("MAIL_TOKEN_FAILED", f"authentication: no access token could be got. {error.message}") from None
     return signed.headers["Authorization"].removeprefix("Bearer ")
+
+
+def token_source(login: ClientCredentialsLogin | RefreshTokenLogin, kept: Kept) -> Callable[[bool], Awaitable[str]]:
+    """What gives the account's access token; called with true when the last one that it gave was refused."""
+    last = ""
+
+    async def token(renew: bool) -> str:  # noqa: FBT001 - the shape that the SMTP session asks for
+        nonlocal last
+        last = await access_token(login, kept, refused=last if renew else "")
+        return last
+
+    return token

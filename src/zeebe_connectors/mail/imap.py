@@ -32,9 +32,12 @@ from aioimaplib import aioimaplib
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
+from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
+SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
+"""When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 LONGEST_COMMAND = 900.0
@@ -104,6 +107,7 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.lost: ConnectionLost | None = None
         self.limit: tuple[asyncio.Timeout, float] | None = None
         self.challenges: list[bytes] = []
+        self.literals: list[bytes] = []
         self.refusal = b""
         self._buffer = bytearray()
         self._scanned = 0
@@ -204,7 +208,9 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _continue(self, line: bytes) -> None:
         command = self.pending_sync_command
-        if command is None or command.name != "AUTHENTICATE":
+        if self.literals:
+            self.transport.write(self.literals.pop(0))
+        elif command is None or command.name != "AUTHENTICATE":
             super()._continuation(line)
         elif self.challenges:
             self.transport.write(self.challenges.pop(0) + b"\r\n")
@@ -255,13 +261,13 @@ class ImapSession:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached.
+            kept: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        session = await cls.connect(host, port, security, tls=tls)
+        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, kept))
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
@@ -277,7 +283,15 @@ class ImapSession:
         return session
 
     @classmethod
-    async def connect(cls, host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None) -> Self:
+    async def connect(
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+    ) -> Self:
         """Opens a connection and, for `starttls`, upgrades it.
 
         Args:
@@ -285,22 +299,28 @@ class ImapSession:
             port: Usually 993 for `tls` and 143 else.
             security: TLS from the start, TLS required after STARTTLS, or none.
             tls: Whom to trust; the system's authorities when left out.
+            resolver: Gives the addresses to connect to; None leaves it to the system.
 
         Raises:
             TransientError: `IMAP_UNREACHABLE`, or `IMAP_CONNECTION_LOST` when the server turns the connection away.
-            PermanentError: `IMAP_TLS_FAILED` when the certificate is not trusted or STARTTLS is not offered.
+            PermanentError: `IMAP_TLS_FAILED` when the certificate is not trusted or STARTTLS is not offered, or
+                `HOST_FORBIDDEN`.
         """
         loop = asyncio.get_running_loop()
         protocol = _Protocol(loop)
         context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
         try:
             async with asyncio.timeout(TIMEOUT):
-                await loop.create_connection(
-                    lambda: protocol,
+                await connected(
+                    lambda address: loop.create_connection(
+                        lambda: protocol,
+                        address,
+                        port,
+                        ssl=context if security == "tls" else None,
+                        server_hostname=host if security == "tls" else None,
+                    ),
                     host,
-                    port,
-                    ssl=context if security == "tls" else None,
-                    server_hostname=host if security == "tls" else None,
+                    resolver,
                 )
                 _keep_alive(protocol.transport)
                 session = cls(protocol, host)
@@ -317,6 +337,8 @@ class ImapSession:
                 "IMAP_TLS_FAILED",
                 f"{host}:{port} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
             ) from None
+        except UnicodeError:
+            raise PermanentError("IMAP_UNREACHABLE", "the host is not a host name; check its spelling") from None
         except TimeoutError:
             _abort(protocol)
             raise TransientError("IMAP_UNREACHABLE", f"{host}:{port} does not answer within {TIMEOUT:g} s") from None
@@ -455,18 +477,33 @@ class ImapSession:
         return list(dict.fromkeys(spellings))
 
     async def create_folder(self, name: str) -> str:
-        """Creates a folder unless it exists; gives its real name."""
+        """Creates a folder unless it exists; gives its real name.
+
+        `/` stands for the server's separator, and so does `.` where the part before it is a folder, or where the server
+        takes no dot within a name.
+
+        Raises:
+            Refused: In every spelling; what it said to the last.
+        """
         with suppress(PermanentError):
             return await self.folder(name)
-        separator = next((separator for _, separator, _ in await self.folders() if separator), "/")
+        known = await self.folders()
+        separator = next((separator for _, separator, _ in known if separator), "/")
         real = name.replace("/", separator)
-        try:
-            await self._command("CREATE", _folder(real))
-        except Refused:  # servers that keep everything below INBOX
-            real = f"INBOX{separator}{real}"
-            await self._command("CREATE", _folder(real))
-        self._folders = None
-        return real
+        above = name.partition(".")[0]
+        if "/" not in name and (above.upper() == "INBOX" or above in {folder for folder, _, _ in known}):
+            real = name.replace(".", separator)
+        # Some servers allow no dot in a name, some keep everything below INBOX.
+        spellings = dict.fromkeys((real, real.replace(".", separator), f"INBOX{separator}{real}"))
+        for spelling in spellings:
+            try:
+                await self._command("CREATE", _folder(spelling))
+            except Refused as error:
+                refused = error
+            else:
+                self._folders = None
+                return spelling
+        raise refused
 
     async def select(self, name: str, *, writable: bool = True) -> Selected:
         """Opens a folder.
@@ -484,15 +521,25 @@ class ImapSession:
         self.selected = Selected(real, int(validity[1]) if validity else 0, int(exists[1]) if exists else 0)
         return self.selected
 
-    async def search(self, *criteria: str) -> list[int]:
-        """UIDs of the messages for which all criteria hold, ascending."""
-        found: set[int] = set()
+    async def search(self, *criteria: str | bytes) -> list[int]:
+        """UIDs of the messages for which all criteria hold, ascending.
+
+        Args:
+            criteria: The words of RFC 3501, parentheses as words of their own; texts as `search_text` gives them.
+
+        Raises:
+            Refused: Also by servers that know no UTF-8, when a text is not ASCII.
+        """
         self._protocol.pushed.clear()  # what comes from here on is perhaps not in the answer
-        for response in await self._command("SEARCH", *criteria, prefix="UID"):
-            words = response[0].split()
-            if words and words[0].upper() == b"SEARCH":
-                found.update(int(word) for word in words[1:] if word.isdigit())
-        return sorted(found)
+        charset = ("CHARSET", "UTF-8") if any(isinstance(word, bytes) for word in criteria) else ()
+        return sorted(set(_numbers(b"SEARCH", await self._command("SEARCH", *charset, *criteria, prefix="UID"))))
+
+    async def sort(self, key: SortKey, *criteria: str, descending: bool = False) -> list[int] | None:
+        """UIDs of the messages for which all criteria hold, sorted by the server; None where it does not sort."""
+        if not self.offers("SORT"):
+            return None
+        order = f"({'REVERSE ' if descending else ''}{key})"
+        return _numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
     async def fetch(self, uids: Sequence[int], body: str = "") -> list[Fetched]:
         """Reads messages without marking them as read; those that are gone are left out.
@@ -598,8 +645,13 @@ class ImapSession:
 
     # One command
 
-    async def _command(self, name: str, *arguments: str, prefix: str = "") -> list[list[bytes]]:
+    async def _command(self, name: str, *arguments: str | bytes, prefix: str = "") -> list[list[bytes]]:
         """Sends one command; gives the untagged responses.
+
+        Args:
+            name: The command.
+            arguments: Its words; bytes go as literals, each when the server asks for it.
+            prefix: Such as `UID`.
 
         Raises:
             Refused: The server said NO or BAD.
@@ -610,8 +662,9 @@ class ImapSession:
             self._check()
             protocol.untagged = []
             now = protocol.loop.time()
+            line, protocol.literals = _with_literals(arguments)
             try:
-                command = aioimaplib.Command(name, protocol.new_tag(), *arguments, prefix=prefix, loop=protocol.loop)
+                command = aioimaplib.Command(name, protocol.new_tag(), *line, prefix=prefix, loop=protocol.loop)
             except ValueError as error:
                 raise PermanentError("IMAP_REFUSED", f"{name}: {error}") from None
             try:
@@ -629,6 +682,7 @@ class ImapSession:
                 raise
             finally:
                 protocol.limit = None
+                protocol.literals = []
                 responses, protocol.untagged = protocol.untagged, []
             self._result(name, result)
             return responses
@@ -674,6 +728,34 @@ def _keep_alive(transport: Any) -> None:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def search_text(text: str) -> str | bytes:
+    """A text as `ImapSession.search` takes it: quoted where it is plain ASCII, else a literal in UTF-8."""
+    return _quoted(text) if text.isascii() and text.isprintable() else text.encode()
+
+
+def _with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[bytes]]:
+    """What is sent at once, and what follows piece by piece whenever the server asks for more."""
+    pieces = [bytearray()]
+    before: str | bytes = "("
+    for argument in arguments:
+        if before != "(" and argument != ")":
+            pieces[-1] += b" "
+        if isinstance(argument, bytes):
+            pieces[-1] += b"{%d}" % len(argument)
+            pieces.append(bytearray(argument))
+        else:
+            pieces[-1] += argument.encode()
+        before = argument
+    first, *following = pieces
+    return [first.decode()] if first else [], [bytes(piece) + b"\r\n" for piece in following]
+
+
+def _numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
+    """The numbers of the responses of this name, in order."""
+    lines = (response[0].split() for response in responses)
+    return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
 
 
 def _folder(name: str) -> str:

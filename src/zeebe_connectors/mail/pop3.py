@@ -11,13 +11,14 @@ import base64
 import hashlib
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
@@ -67,13 +68,14 @@ class Pop3Session:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached.
+            kept: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        session = await cls.connect(host, port, security, tls=tls)
+        resolver = await checked_resolver(port, kept)
+        session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
@@ -83,7 +85,7 @@ class Pop3Session:
                 await session.login_with_token(login.username, token)
             except PermanentError:
                 session.close()
-                session = await cls.connect(host, port, security, tls=tls)
+                session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
                 await session.login_with_token(login.username, await access_token(login, kept, refused=token))
         except BaseException:
             session.close()
@@ -91,7 +93,15 @@ class Pop3Session:
         return session
 
     @classmethod
-    async def connect(cls, host: str, port: int, security: Security, *, tls: ssl.SSLContext | None = None) -> Self:
+    async def connect(
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+    ) -> Self:
         """Opens a connection and, for `starttls`, upgrades it (STLS).
 
         Args:
@@ -99,22 +109,29 @@ class Pop3Session:
             port: Usually 995 for `tls` and 110 else.
             security: TLS from the start, TLS required after STLS, or none.
             tls: Whom to trust; the system's authorities when left out.
+            resolver: Gives the addresses to connect to; None leaves it to the system.
 
         Raises:
             TransientError: `POP3_UNREACHABLE` or `POP3_CONNECTION_LOST`.
-            PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered.
+            PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered, or
+                `HOST_FORBIDDEN`.
         """
         context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
-                reader, writer = await asyncio.open_connection(
+                reader, opened = await connected(
+                    lambda address: asyncio.open_connection(
+                        address,
+                        port,
+                        ssl=context if security == "tls" else None,
+                        server_hostname=host if security == "tls" else None,
+                    ),
                     host,
-                    port,
-                    ssl=context if security == "tls" else None,
-                    server_hostname=host if security == "tls" else None,
+                    resolver,
                 )
-                session = cls(host, reader, writer)
+                writer = opened
+                session = cls(host, reader, opened)
                 session._banner = await session._answer("the connection")
                 await session._ask_capabilities()
                 if security == "starttls":
@@ -220,6 +237,31 @@ class Pop3Session:
         """A message's headers and so many lines of its body."""
         return await self._several("TOP", number, lines)
 
+    async def tops(self, numbers: Sequence[int]) -> list[bytes | None]:
+        """The headers of several messages, asked for together where the server allows it; None for a refused one.
+
+        Args:
+            numbers: At most about a hundred.
+        """
+
+        async def work() -> list[bytes | None]:
+            together = "PIPELINING" in self.capabilities
+            if together:
+                self._writer.write("".join(f"TOP {number} 0\r\n" for number in numbers).encode())
+            found: list[bytes | None] = []
+            for number in numbers:
+                if not together:
+                    self._send(f"TOP {number} 0")
+                try:
+                    await self._answer("TOP")
+                except Refused:
+                    found.append(None)
+                else:
+                    found.append(await self._lines())
+            return found
+
+        return await self._within(work)
+
     async def read(self, number: int) -> bytes:
         """A message, byte for byte."""
         return await self._several("RETR", number)
@@ -239,6 +281,11 @@ class Pop3Session:
             await self.command("QUIT")
         finally:
             self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection was not ended from here."""
+        return not self._writer.is_closing()
 
     def close(self) -> None:
         """Ends the connection; nothing is deleted."""
@@ -356,6 +403,8 @@ def _unreachable(where: str, error: BaseException) -> BaseException:
             "POP3_TLS_FAILED",
             f"{where} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
         )
+    if isinstance(error, UnicodeError):
+        return PermanentError("POP3_UNREACHABLE", "the host is not a host name; check its spelling")
     if isinstance(error, TimeoutError):
         return TransientError("POP3_UNREACHABLE", f"{where} does not answer within {TIMEOUT:g} s")
     if isinstance(error, OSError):

@@ -248,6 +248,22 @@ class _Layout:
         self.fields.append(item)
         self.by_name.setdefault(place.names, []).append(item)
 
+    def _merge_again(self) -> None:
+        """Merges what differed in two conditions until one of them was widened, as in a union that members share."""
+        position = 0
+        while position < len(self.fields):
+            one = self.fields[position]
+            for later, other in enumerate(self.fields[position + 1 :], position + 1):
+                merged = _merged(one, other) if other.path == one.path else None
+                if merged is not None:
+                    self.fields[position] = merged
+                    del self.fields[later]
+                    for names in self.by_name.values():
+                        names[:] = [merged if known is one else known for known in names if known is not other]
+                    position = -1
+                    break
+            position += 1
+
     def _when(self, when: When, place: _Place) -> tuple[Condition, ...]:
         """The condition that a hint names, with those of the field that it depends on."""
         sibling = _joined(place.names, when.field)
@@ -325,6 +341,7 @@ class _Layout:
                 hidden=place.hidden or offered.isdisjoint(values),
             )
             self._walk(model, below, without=discriminator)
+        self._merge_again()
         if len(choices) > 1:
             self.fields = [_without_always(item, path, offered) for item in self.fields]
             self.by_name = {

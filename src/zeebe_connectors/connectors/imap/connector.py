@@ -190,6 +190,7 @@ class Mailbox(Model):
     type="io.camunda:connector-email-inbound:1",
     groups=[Group("authentication", "Authentication"), Group("mailbox", "Mailbox")],
     errors={
+        "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
         "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
         "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
         "IMAP_AUTH_FAILED": "User name, password or token is refused.",

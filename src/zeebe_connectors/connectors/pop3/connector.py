@@ -73,6 +73,7 @@ class Pop3Mailbox(Model):
     groups=[Group("authentication", "Authentication"), Group("server", "Server"), Group("mails", "Mails")],
     errors={
         "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
+        "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
         "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
         "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
         "POP3_AUTH_FAILED": "User name, password or token is refused.",

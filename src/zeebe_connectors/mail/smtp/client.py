@@ -22,13 +22,12 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from zeebe_connectors import ConnectorError, PermanentError, Secret, TransientError
+from zeebe_connectors.mail.network import Resolver, connected
 
 Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
 TokenSource = Callable[[bool], Awaitable[str]]
 """Gives an access token; called with true when the last one was refused and must not come from a cache."""
-Resolver = Callable[[str], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host, if the operator allows all of them."""
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
 SESSIONS = 8
@@ -326,14 +325,8 @@ class Session:
     async def _open(self, clock: _Clock, token: TokenSource | None, resolver: Resolver | None) -> None:
         server = self._server
         context = None if server.security == "none" else await asyncio.to_thread(_tls_context, server.trusted)
-        addresses = [server.host] if resolver is None else await resolver(server.host)
-        for number, address in enumerate(addresses, 1):
-            try:
-                await self._connect(address, context if server.security == "tls" else None)
-                break
-            except OSError as error:
-                if isinstance(error, ssl.SSLError) or number == len(addresses):
-                    raise
+        tls = context if server.security == "tls" else None
+        await connected(lambda address: self._connect(address, tls), server.host, resolver)
         wire = self._wire
         clock.next()
         self._stage = "the greeting"

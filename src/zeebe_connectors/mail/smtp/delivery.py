@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import secrets
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from zeebe_connectors import Context, InputError
+from zeebe_connectors.mail.network import checked_resolver
 from zeebe_connectors.mail.smtp.client import Envelope, Receipt, Server, Sessions, TokenSource
 from zeebe_connectors.mail.smtp.mime import LARGE, Address, Message, build
 
@@ -82,19 +81,7 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
 
 async def _sessions(server: Server, context: Context) -> Sessions:
     """The sessions with one server; where the operator restricts hosts, only to addresses that are allowed."""
-    from zeebe_connectors.web import NetworkRules  # noqa: PLC0415 - once for each server
-
-    rules = await context.kept.get("web.rules", NetworkRules.from_environment)
-    if not rules.hosts.enabled:
-        return Sessions(server)
-
-    async def allowed(host: str) -> list[str]:
-        found = await asyncio.get_running_loop().getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
-        addresses = [str(item[4][0]) for item in found]
-        rules.check_addresses((ipaddress.ip_address(one.partition("%")[0]) for one in addresses), name="host")
-        return addresses  # and to these the connection goes, so that a second look-up cannot change them
-
-    return Sessions(server, resolver=allowed)
+    return Sessions(server, resolver=await checked_resolver(server.port, context.kept))
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:

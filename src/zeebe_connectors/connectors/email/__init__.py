@@ -1,0 +1,1 @@
+"""Mails over SMTP, IMAP and POP3, as the official email task has them."""

@@ -1,0 +1,122 @@
+"""A task of the official email connector goes in, its result over SMTP, IMAP or POP3 comes out."""
+
+from __future__ import annotations
+
+from zeebe_connectors import Context, Group, PermanentError, outbound
+from zeebe_connectors.connectors.email.model import (
+    DeletedMail,
+    FoundMail,
+    ImapTask,
+    ListedMail,
+    MovedMail,
+    ReadMail,
+    SentMail,
+    SmtpTask,
+    Task,
+)
+from zeebe_connectors.mail.smtp.codes import ERRORS as SMTP_ERRORS
+
+ERRORS = {
+    "EMAIL_NOT_FOUND": "No mail with this Message-ID is in the folder. Take the id from a list or search of the same "
+    "folder. An incident; an error expression may wait for the mail instead.",
+    "EMAIL_TOO_MANY": "More than 5,000 mails would be listed. Give a smaller maxToBeRead, or narrower criteria.",
+    "MAIL_TOO_LARGE": "The mail is larger than largestMail allows. Raise it, or leave the mail.",
+    "EMAIL_IMAP_NOT_INSTALLED": "IMAP needs the extra `imap`: `pip install 'zeebe-connectors[imap]'`.",
+    "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
+    "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    "IMAP_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
+    "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
+    "IMAP_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
+    "IMAP_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
+    "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
+    "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    "POP3_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
+    "POP3_IN_USE": "Another session has the mailbox. Tried again after half a minute.",
+    "POP3_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
+    "POP3_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
+    **SMTP_ERRORS,
+}
+
+
+@outbound(
+    "email",
+    title="Mail: send, list, search, read, move and delete",
+    type="io.camunda:email:1",
+    groups=[
+        Group("operation", "Operation"),
+        Group("authentication", "Authentication"),
+        Group("server", "Mail server"),
+        Group("mail", "Mail"),
+        Group("mailbox", "Mailbox"),
+    ],
+    errors=ERRORS,
+    keywords=["email", "mail", "e-mail", "inbox", "mailbox", "smtp", "imap", "pop3", "send", "read", "search"],
+)
+async def run(
+    task: Task, context: Context
+) -> SentMail | ReadMail | DeletedMail | MovedMail | list[ListedMail] | list[FoundMail]:
+    """Send a mail over SMTP; list, search, read, move and delete mails over IMAP or POP3.
+
+    The official email templates, of every version, run on this connector. What each action gives:
+
+    | Action | Result |
+    | --- | --- |
+    | send | `subject`, `sent`, `messageId`; also `accepted` and `reply` |
+    | list | a list of contexts with `messageId`, `fromAddress`, `subject` and `size` |
+    | search | a list of contexts with `messageId` and `subject` |
+    | read | the mail; see *Result* |
+    | delete | `messageId`, `deleted` |
+    | move | `messageId`, `from`, `to` |
+
+    A list stands under `response` only. Sorting and searching are the server's work where it can; of a list or a search
+    only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens;
+    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three.
+
+    When the answer to a move or delete is lost, the next try of the same job finds the mail gone and is content, since
+    the runtime remembers that this job began to; and a mail that is not in `fromFolder` and is in `toFolder` counts as
+    moved. Of several mails with one Message-ID, IMAP takes the oldest and POP3 the newest. POP3 has no look-up: to find
+    a mail, headers are read from the newest on, a hundred at a time where the server allows it. Reading removes nothing
+    here; some POP3 servers remove what was read by a rule of their own.
+
+    It differs from the official connector where that helps and no template can tell, or where it is safer:
+
+    - TLS over SMTP with a login is required, so that no password travels in clear; there the mail goes out unencrypted
+      when the server offers no STARTTLS. Without a login it is used where it is offered, as there. For a server without
+      TLS on a trusted network choose *None*.
+    - *STARTTLS* may be chosen for IMAP and POP3 too, and the certificate may be one of your own authority. OAuth 2.0
+      signs in with XOAUTH2.
+    - `TLS` means what the port speaks: STARTTLS on 143 and 110, TLS from the start on 465.
+    - Every wait ends: after 30 s without a byte, and with the job's time.
+    - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
+    - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is taken.
+    - The Message-ID of a sent mail stays the same over the tries of a job.
+    - Folder names may hold `.` and `/`: a name counts as written before they are taken for the separator. A new folder
+      lies below another at each `/`, and at `.` where the part before it is a folder.
+    - A mail without From, Date or Message-ID, or of one part that is no text, is listed and read; there it fails. What
+      has no date is sorted by its receipt, over POP3 as the oldest.
+    - The angle brackets of a Message-ID may be left out.
+    - A mail that is marked as deleted is not there any more. A server without UIDPLUS keeps it, marked: to expunge it
+      would take along what others have marked.
+    - A mail that is not found is an incident at once (`EMAIL_NOT_FOUND`), and every failure has a code.
+    - Attachments are also parts without a disposition, nested mails and what a winmail.dat holds; parts that the HTML
+      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail is in `warnings`.
+    - `noAuth` is refused for IMAP and POP3, where no server lets anybody in without a login.
+    - Over POP3, FROM finds a part of the sender, as over IMAP; the text of a mail larger than 50 MiB is not searched.
+    """
+    if isinstance(task, SmtpTask):
+        from zeebe_connectors.connectors.email import sending  # noqa: PLC0415
+
+        return await sending.send(task, context)
+    if isinstance(task, ImapTask):
+        try:
+            from zeebe_connectors.connectors.email import imap  # noqa: PLC0415 - only this needs the extra `imap`
+        except ModuleNotFoundError as error:
+            raise PermanentError(
+                "EMAIL_IMAP_NOT_INSTALLED",
+                f"protocol: IMAP needs the library {error.name}, which is not installed; add it with: pip install "
+                "'zeebe-connectors[imap]'",
+            ) from None
+        return await imap.carry_out(task, context)
+    from zeebe_connectors.connectors.email import pop3  # noqa: PLC0415 - each protocol costs its import only when used
+
+    return await pop3.carry_out(task, context)

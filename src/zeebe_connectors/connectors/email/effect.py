@@ -1,0 +1,37 @@
+"""A job that moves or deletes a mail goes in; whether an earlier try of it began to do so comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zeebe_connectors import Context
+
+_PLACE = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What must not fail only because it was done already: the answer to an earlier try may have been lost.
+
+    Args:
+        context: The job's.
+        action: What is done.
+        message_id: To which mail.
+    """
+
+    context: Context
+    action: Literal["delete", "move"]
+    message_id: str
+
+    @property
+    def _id(self) -> str:
+        return f"{self.context.key} {self.action} {self.message_id}"
+
+    async def begin(self) -> None:
+        """Notes that it is about to be done."""
+        await self.context.memory.remember(_PLACE, self._id, "begun")
+
+    async def begun(self) -> bool:
+        """Whether an earlier try came so far."""
+        return bool(await self.context.memory.recall(_PLACE, [self._id]))

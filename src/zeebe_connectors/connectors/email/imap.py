@@ -1,0 +1,242 @@
+"""An action on a mailbox and its server go in; its result, got over IMAP on one connection, comes out.
+
+Only this module of the connector needs the library of the extra `imap`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from zeebe_connectors import Context, PermanentError
+from zeebe_connectors.connectors.email.criteria import Criterion, holds, read_criteria, search_words
+from zeebe_connectors.connectors.email.effect import Effect
+from zeebe_connectors.connectors.email.mails import (
+    MOST_LISTED,
+    Head,
+    by_date,
+    check_size,
+    is_same,
+    not_found,
+    read_result,
+    texts,
+    too_many,
+    wanted_id,
+)
+from zeebe_connectors.connectors.email.model import (
+    LARGEST,
+    DeletedMail,
+    DeleteImap,
+    DeleteImapData,
+    FoundMail,
+    ImapTask,
+    ListedMail,
+    ListImap,
+    ListImapData,
+    MovedMail,
+    MoveImap,
+    ReadImap,
+    ReadImapData,
+    ReadMail,
+    SearchImap,
+    SearchImapData,
+)
+from zeebe_connectors.mail.access import trust
+from zeebe_connectors.mail.imap import Fetched, ImapSession, Refused, SortKey, search_text
+
+BATCH = 100
+_HEADS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+_SORT_KEYS: dict[str, SortKey] = {"RECEIVED_DATE": "ARRIVAL", "SENT_DATE": "DATE", "SIZE": "SIZE"}
+_FIELD = "data.imapAction"
+
+Result = list[ListedMail] | list[FoundMail] | ReadMail | DeletedMail | MovedMail
+
+
+async def carry_out(task: ImapTask, context: Context) -> Result:
+    """Carries out one action.
+
+    Raises:
+        ConnectorError: With one of the codes that the connector documents.
+    """
+    data = task.data
+    async with _opened(task, context) as session:
+        if isinstance(data, ListImapData):
+            return await _list(session, data.imap_action)
+        if isinstance(data, SearchImapData):
+            return await _search(session, data.imap_action)
+        if isinstance(data, ReadImapData):
+            return await _read(session, data.imap_action, context)
+        if isinstance(data, DeleteImapData):
+            return await _delete(session, data.imap_action, context)
+        return await _move(session, data.imap_action, context)
+
+
+@asynccontextmanager
+async def _opened(task: ImapTask, context: Context) -> AsyncIterator[ImapSession]:
+    config = task.data.imap_config
+    tls = trust(config.trusted_certificate, field="data.imapConfig.trustedCertificate")
+    session = await ImapSession.open(
+        config.imap_host, config.imap_port, config.security, login=task.login, kept=context.kept, tls=tls
+    )
+    try:
+        yield session
+    finally:
+        await session.logout()
+
+
+async def _select(session: ImapSession, folder: str, *, writable: bool) -> None:
+    await session.select(folder.strip() or "INBOX", writable=writable)
+
+
+async def _list(session: ImapSession, action: ListImap) -> list[ListedMail]:
+    await _select(session, action.list_emails_folder, writable=False)
+    uids = await _sorted(session, action)
+    most = min(action.max_to_be_read, len(uids))
+    if most > MOST_LISTED:
+        raise too_many(most)
+    heads = await _heads(session, uids[:most])
+    return [head.listed() for head in heads]
+
+
+async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
+    """The folder's mails in order; no mail is read for it."""
+    descending = action.sort_order == "DESC"
+    try:
+        found = await session.sort(_SORT_KEYS[action.sort_field], "UNDELETED", descending=descending)
+    except Refused:
+        found = None  # offered, and not for this folder
+    if found is not None:
+        return found
+    uids = await session.search("UNDELETED")
+    keys: list[Fetched] = []
+    sent: dict[int, Head] = {}
+    for batch in _batches(uids):
+        fetched = await session.fetch(batch, "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else "-")
+        keys += fetched
+        if action.sort_field == "SENT_DATE":
+            sent.update((one.uid, Head.of(one.body)) for one in fetched)
+        await asyncio.sleep(0)
+    if action.sort_field == "SIZE":
+        keys.sort(key=lambda one: one.size, reverse=descending)
+    elif action.sort_field == "SENT_DATE":
+        keys.sort(key=by_date(lambda one: sent[one.uid].sent or one.received), reverse=descending)  # as servers do
+    else:
+        keys.sort(key=by_date(lambda one: one.received), reverse=descending)
+    return [one.uid for one in keys]
+
+
+async def _heads(session: ImapSession, uids: Sequence[int]) -> list[Head]:
+    heads: list[Head] = []
+    for batch in _batches(uids):
+        heads += [Head.of(one.body, size=one.size) for one in await session.fetch(batch, _HEADS)]
+        await asyncio.sleep(0)  # others have their turn between two batches
+    return heads
+
+
+def _batches(uids: Sequence[int]) -> list[Sequence[int]]:
+    return [uids[start : start + BATCH] for start in range(0, len(uids), BATCH)]
+
+
+async def _search(session: ImapSession, action: SearchImap) -> list[FoundMail]:
+    criterion = read_criteria(action.criteria, field=f"{_FIELD}.criteria")
+    await _select(session, action.search_email_folder, writable=False)
+    words = search_words(criterion, search_text)
+    try:
+        uids = await session.search("UNDELETED", *words)
+    except Refused:
+        if not any(isinstance(word, bytes) for word in words):
+            raise
+        uids = await _searched_here(session, criterion)  # Exchange, for one, searches in ASCII only
+    if len(uids) > MOST_LISTED:
+        raise too_many(len(uids))
+    return [head.found() for head in await _heads(session, uids)]
+
+
+async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int]:
+    """The mails that fit, found without the server's search; bodies are read only where the headers leave it open."""
+    found: list[int] = []
+    for batch in _batches(await session.search("UNDELETED")):
+        for one in await session.fetch(batch, _HEADS):
+            head = Head.of(one.body)
+            verdict = holds(criterion, head.sender, head.subject or "", None)
+            if verdict is None:
+                bodies = await session.fetch([one.uid]) if one.size <= LARGEST else []
+                verdict = holds(
+                    criterion, head.sender, head.subject or "", await texts(bodies[0].body if bodies else b"")
+                )
+            if verdict:
+                found.append(one.uid)
+        await asyncio.sleep(0)
+    return found
+
+
+async def _read(session: ImapSession, action: ReadImap, context: Context) -> ReadMail:
+    await _select(session, action.read_email_folder, writable=False)
+    found = await _find(session, wanted_id(action.message_id, field=f"{_FIELD}.messageId"))
+    if found is None:
+        raise not_found("the folder")
+    check_size(found.size, action.largest_mail, field=f"{_FIELD}.largestMail")
+    bodies = await session.fetch([found.uid])
+    if not bodies:
+        raise not_found("the folder")
+    return await read_result(bodies[0].body, context, size=found.size, received=found.received)
+
+
+async def _find(session: ImapSession, message_id: str) -> Fetched | None:
+    """The oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
+    for batch in _batches(await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))):
+        for one in await session.fetch(batch, "HEADER.FIELDS (MESSAGE-ID)"):
+            if is_same(Head.of(one.body).message_id, message_id):
+                return one
+    return None
+
+
+async def _delete(session: ImapSession, action: DeleteImap, context: Context) -> DeletedMail:
+    message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
+    effect = Effect(context, "delete", message_id)
+    await _select(session, action.delete_email_folder, writable=True)
+    found = await _find(session, message_id)
+    if found is not None:
+        await effect.begin()
+        await session.delete(found.uid)
+    elif not await effect.begun():
+        raise not_found("the folder")
+    return DeletedMail(message_id=action.message_id, deleted=True)
+
+
+async def _move(session: ImapSession, action: MoveImap, context: Context) -> MovedMail:
+    message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
+    effect = Effect(context, "move", message_id)
+    await _select(session, action.from_folder, writable=True)
+    source = session.selected.name if session.selected else ""
+    found = await _find(session, message_id)
+    if found is not None:
+        target = await session.create_folder(action.to_folder.strip())
+        if target != source:
+            await _carry(session, found.uid, target, message_id, effect)
+    elif not await _is_there(session, action.to_folder, message_id):
+        raise not_found("fromFolder, nor in toFolder")
+    return MovedMail(message_id=action.message_id, from_folder=action.from_folder, to_folder=action.to_folder)
+
+
+async def _is_there(session: ImapSession, folder: str, message_id: str) -> bool:
+    """Whether the mail has arrived: an earlier try may have moved it, and then died or lost its answer."""
+    try:
+        await _select(session, folder, writable=False)
+    except PermanentError:
+        return False
+    return await _find(session, message_id) is not None
+
+
+async def _carry(session: ImapSession, uid: int, target: str, message_id: str, effect: Effect) -> None:
+    """Moves one mail; where that takes a copy and a deletion, an earlier try may have come to the copy only."""
+    source = session.selected.name if session.selected else ""
+    if not session.offers("MOVE") and await effect.begun():
+        copied = await _is_there(session, target, message_id)
+        await _select(session, source, writable=True)
+        if copied:
+            await session.delete(uid)
+            return
+    await effect.begin()
+    await session.move(uid, target)

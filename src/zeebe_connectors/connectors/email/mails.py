@@ -1,0 +1,150 @@
+"""The bytes of a mail go in; what a list shows of it, and what the action read gives, come out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from zeebe_connectors import Context, InputError, PermanentError
+from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
+from zeebe_connectors.mail import Mail, parse_mail
+from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.headers import addresses, date
+from zeebe_connectors.mail.mime import Defects, parse_entities
+from zeebe_connectors.mail.text import header_text
+
+MOST_LISTED = 5000
+"""Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
+_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a mail's headers say."""
+
+    message_id: str | None
+    subject: str | None
+    sender: str
+    """The From header, decoded."""
+    from_address: str | None
+    sent: datetime | None
+    size: int = 0
+
+    @classmethod
+    def of(cls, raw: bytes, *, size: int = 0) -> Head:
+        """Reads the headers at the start of a mail.
+
+        Args:
+            raw: The mail, or its headers.
+            size: Bytes of the whole mail.
+        """
+        root = parse_entities(raw, Defects())
+        subject, sender = root.first("Subject"), root.first("From") or b""
+        identity = header_text(root.first("Message-ID") or b"")[:1000]
+        return cls(
+            message_id=identity or None,
+            subject=None if subject is None else header_text(subject)[:2000],
+            sender=header_text(sender),
+            from_address=next((one.address for one in addresses(sender)), None),
+            sent=date(root.first("Date") or b""),
+            size=size,
+        )
+
+    def listed(self) -> ListedMail:
+        """What a list shows."""
+        return {
+            "messageId": self.message_id,
+            "fromAddress": self.from_address,
+            "subject": self.subject,
+            "size": self.size,
+        }
+
+    def found(self) -> FoundMail:
+        """What a search shows."""
+        return {"messageId": self.message_id, "subject": self.subject}
+
+
+def by_date(when: Callable[[Any], datetime | None]) -> Callable[[Any], datetime]:
+    """A key to sort by; what has no date counts as the oldest."""
+    return lambda item: when(item) or _EARLIEST
+
+
+def wanted_id(message_id: str, *, field: str) -> str:
+    """The Message-ID that the modeler gave, without spaces around it.
+
+    Raises:
+        InputError: It is empty or holds a line break.
+    """
+    text = message_id.strip()
+    if not text or any(sign in text for sign in "\r\n\0"):
+        raise InputError(f"{field}: must be one Message-ID, as a list or search gives it, such as <a1@example.com>")
+    return text
+
+
+def is_same(one: str | None, other: str) -> bool:
+    """Whether two Message-IDs are the same, however their brackets and folding are written."""
+    return one is not None and _bare(one) == _bare(other)
+
+
+def _bare(message_id: str) -> str:
+    return re.sub(r"\s+", "", message_id).removeprefix("<").removesuffix(">")
+
+
+def not_found(where: str) -> PermanentError:
+    """There is no such mail."""
+    return PermanentError(
+        "EMAIL_NOT_FOUND",
+        f"messageId: there is no mail with this Message-ID in {where}; it may have been moved or deleted. Take the id "
+        "from a list or search of the same folder",
+    )
+
+
+def too_many(count: int) -> PermanentError:
+    """More mails than one result may list."""
+    return PermanentError(
+        "EMAIL_TOO_MANY",
+        f"{count:,} mails fit, and one result lists at most {MOST_LISTED:,}. Give a smaller maxToBeRead, or narrower "
+        "criteria",
+    )
+
+
+def check_size(size: int, most: int, *, field: str) -> None:
+    """Refuses a mail that is too large.
+
+    Raises:
+        PermanentError: `MAIL_TOO_LARGE`.
+    """
+    if size > most:
+        raise PermanentError("MAIL_TOO_LARGE", f"{field}: the mail has {size:,} bytes, more than allowed ({most:,})")
+
+
+async def texts(raw: bytes) -> list[str]:
+    """The mail's bodies, to be searched."""
+    mail = await _parsed(raw)
+    return [text for text in (mail.plain, mail.html) if text]
+
+
+async def _parsed(raw: bytes, *, received: datetime | None = None) -> Mail:
+    """The mail; a large one is parsed in a thread."""
+    if len(raw) > _LARGE:
+        return await asyncio.to_thread(parse_mail, raw, received=received)
+    return parse_mail(raw, received=received)
+
+
+async def read_result(raw: bytes, context: Context, *, size: int, received: datetime | None = None) -> ReadMail:
+    """What the action read gives; attachments and inline parts are stored.
+
+    Raises:
+        ConnectorError: The store does not take them.
+    """
+    mail = await _parsed(raw, received=received)
+    data = mail.data()
+    if not any(name.lower() == "subject" for name, _ in mail.headers):
+        data["subject"] = None
+    told = {**data, **await stored(mail, context.documents), "size": size, "errors": [], "warnings": mail.defects}
+    return ReadMail.model_validate(told)

@@ -1,0 +1,158 @@
+"""An action on a mailbox and its server go in; its result, got over POP3 on one connection, comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from zeebe_connectors import ConnectorError, Context
+from zeebe_connectors.connectors.email.criteria import holds, read_criteria
+from zeebe_connectors.connectors.email.effect import Effect
+from zeebe_connectors.connectors.email.mails import (
+    MOST_LISTED,
+    Head,
+    by_date,
+    check_size,
+    is_same,
+    not_found,
+    read_result,
+    texts,
+    too_many,
+    wanted_id,
+)
+from zeebe_connectors.connectors.email.model import (
+    LARGEST,
+    DeletedMail,
+    DeletePop3,
+    FoundMail,
+    ListedMail,
+    ListPop3,
+    ListPop3Data,
+    Pop3Task,
+    ReadMail,
+    ReadPop3,
+    ReadPop3Data,
+    SearchPop3,
+    SearchPop3Data,
+)
+from zeebe_connectors.mail.access import trust
+from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+
+BATCH = 100
+_FIELD = "data.pop3Action"
+
+Result = list[ListedMail] | list[FoundMail] | ReadMail | DeletedMail
+
+
+async def carry_out(task: Pop3Task, context: Context) -> Result:
+    """Carries out one action.
+
+    Raises:
+        ConnectorError: With one of the codes that the connector documents.
+    """
+    data = task.data
+    async with _opened(task, context) as session:
+        if isinstance(data, ListPop3Data):
+            return await _list(session, data.pop3_action)
+        if isinstance(data, SearchPop3Data):
+            return await _search(session, data.pop3_action)
+        if isinstance(data, ReadPop3Data):
+            return await _read(session, data.pop3_action, context)
+        return await _delete(session, data.pop3_action, context)
+
+
+@asynccontextmanager
+async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session]:
+    """A session; what it reads and lists needs no word of the server at its end, a deletion does."""
+    config = task.data.pop3_config
+    tls = trust(config.trusted_certificate, field="data.pop3Config.trustedCertificate")
+    session = await Pop3Session.open(
+        config.pop3_host, config.pop3_port, config.security, login=task.login, kept=context.kept, tls=tls
+    )
+    try:
+        yield session
+        if session.is_open:
+            with suppress(ConnectorError):
+                await session.quit()
+    finally:
+        session.close()
+
+
+async def _list(session: Pop3Session, action: ListPop3) -> list[ListedMail]:
+    sizes = await session.sizes()
+    most = min(action.max_to_be_read, len(sizes))
+    if most > MOST_LISTED:
+        raise too_many(most)
+    descending = action.sort_order == "DESC"
+    if action.sort_field == "SIZE":
+        numbers = sorted(sizes, key=lambda number: sizes[number], reverse=descending)[:most]
+        return [head.listed() async for _, head in _heads(session, numbers, sizes)]
+    heads = [head async for _, head in _heads(session, sizes, sizes)]
+    heads.sort(key=by_date(lambda head: head.sent), reverse=descending)
+    return [head.listed() for head in heads[:most]]
+
+
+async def _heads(
+    session: Pop3Session, numbers: Iterable[int], sizes: dict[int, int]
+) -> AsyncIterator[tuple[int, Head]]:
+    """The headers of mails, by number; without TOP the mails are read whole, up to a size."""
+    wanted = list(numbers)
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
+        for number, raw in zip(batch, await session.tops(batch), strict=True):
+            if raw is None:
+                if sizes[number] > LARGEST:
+                    continue
+                with suppress(Refused):  # gone, by another session's doing
+                    raw = await session.read(number)  # noqa: PLW2901 - what TOP should have given
+            if raw is not None:
+                yield number, Head.of(raw, size=sizes[number])
+        await asyncio.sleep(0)  # others have their turn between two batches
+
+
+async def _search(session: Pop3Session, action: SearchPop3) -> list[FoundMail]:
+    criterion = read_criteria(action.criteria, field=f"{_FIELD}.criteria")
+    sizes = await session.sizes()
+    found: list[FoundMail] = []
+    async for number, head in _heads(session, sizes, sizes):
+        verdict = holds(criterion, head.sender, head.subject or "", None)
+        if verdict is None:  # only then is the whole mail read
+            raw = await session.read(number) if sizes[number] <= LARGEST else b""
+            verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
+        if verdict:
+            found.append(head.found())
+    if len(found) > MOST_LISTED:
+        raise too_many(len(found))
+    return found
+
+
+async def _find(session: Pop3Session, message_id: str, sizes: dict[int, int]) -> int | None:
+    """The newest mail with this Message-ID: a process asks for what came lately, and POP3 can only be read through."""
+    newest_first: Sequence[int] = sorted(sizes, reverse=True)
+    async for number, head in _heads(session, newest_first, sizes):
+        if is_same(head.message_id, message_id):
+            return number
+    return None
+
+
+async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> ReadMail:
+    sizes = await session.sizes()
+    number = await _find(session, wanted_id(action.message_id, field=f"{_FIELD}.messageId"), sizes)
+    if number is None:
+        raise not_found("the mailbox")
+    check_size(sizes[number], action.largest_mail, field=f"{_FIELD}.largestMail")
+    return await read_result(await session.read(number), context, size=sizes[number])
+
+
+async def _delete(session: Pop3Session, action: DeletePop3, context: Context) -> DeletedMail:
+    message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
+    effect = Effect(context, "delete", message_id)
+    number = await _find(session, message_id, await session.sizes())
+    if number is not None:
+        await effect.begin()
+        await session.delete(number)
+        await session.quit()  # only now is it gone
+    elif not await effect.begun():
+        raise not_found("the mailbox")
+    return DeletedMail(message_id=action.message_id, deleted=True)
