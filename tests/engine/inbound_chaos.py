@@ -23,10 +23,11 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 import aiosmtplib
@@ -132,7 +133,9 @@ async def mailbox(name: str) -> AsyncIterator[Mailbox]:
             yield GreenMailbox(server)
 
 
-def diagram(process: str, port: int, *, which: str = "unseenPollingConfig", strategy: str = "READ") -> bytes:
+def diagram(
+    process: str, port: int, *, which: str, strategy: str, more: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """A process that a mail starts by a message start event, with the official connector's properties."""
     properties = {
         "inbound.type": "io.camunda:connector-email-inbound:1",
@@ -149,6 +152,7 @@ def diagram(process: str, port: int, *, which: str = "unseenPollingConfig", stra
         "correlationRequired": "notRequired",
         "deduplicationMode": "AUTO",
         "resultExpression": "={subject: subject, attachments: attachments}",
+        **more,
     }
     listed = "".join(f'<zeebe:property name="{name}" value="{value}"/>' for name, value in properties.items())
     return f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -220,36 +224,33 @@ class RuntimeProcess:
 
     Args:
         zeebe: Where the engine is.
-        directory: Of the log and, unless `data` says another, of what must survive a restart.
-        diagrams: Folder of the diagrams.
+        directory: Of its log, and where it runs.
         password: The mailbox's.
-        ledger: Address of a ledger that several machines share; else it is a file below `data`.
+        data: Where it keeps what must survive a restart.
         port: Of the health page; none by default.
+        settings: More of its settings.
     """
 
     def __init__(
         self,
         zeebe: str,
         directory: Path,
-        diagrams: Path,
         *,
         password: str,
         data: Path | None = None,
-        ledger: str = "",
         port: int = -1,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._environment = {
             **{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}},
             "ZEEBE_ADDRESS": zeebe,
             "CAMUNDA_CLIENT_GRPC_ADDRESS": f"http://{zeebe}",
             "ZEEBE_CONNECTORS_DATA": str(data or directory / "var"),
-            "ZEEBE_CONNECTORS_DIAGRAMS": str(diagrams),
             "ZEEBE_CONNECTORS_PORT": str(port),
             "CONNECTOR_OUTBOUND_ENABLED": "smtp",
             "SECRET_MAIL": password,
+            **settings,
         }
-        if ledger:
-            self._environment["ZEEBE_CONNECTORS_LEDGER"] = ledger
         self._directory = directory
         self._port = port
         self.log = directory / f"runtime-{uuid.uuid4().hex[:6]}.log"
@@ -335,6 +336,10 @@ class InstanceCounter:
         self._address, self._process = address, process
         self.seen: dict[int, str] = {}
 
+    def note(self, instance: int, subject: str) -> None:
+        """An instance offers its job, perhaps again."""
+        self.seen[instance] = subject
+
     async def run(self) -> None:
         """Takes and completes jobs for ever; an instance counts once, however often its job is offered."""
         gateway = ZeebeGateway(ClusterSettings(address=self._address))
@@ -343,7 +348,7 @@ class InstanceCounter:
             while True:
                 try:
                     for job in await gateway.activate(activation, most=50, wait=2):
-                        self.seen[job.process_instance_key] = json.loads(job.variables)["subject"]
+                        self.note(job.process_instance_key, json.loads(job.variables)["subject"])
                         with contextlib.suppress(GatewayError):
                             await gateway.complete(job.key, "{}")
                 except GatewayError:
@@ -373,42 +378,61 @@ async def reached(condition: Any, seconds: float) -> bool:
 
 
 class World:
-    """An engine with a process that mails start, a mailbox behind a proxy, and runtimes between them."""
+    """An engine with a process that mails start, a mailbox, and runtimes between them.
 
-    def __init__(self, zeebe: LocalZeebe, mail: Mailbox, directory: Path, proxy: Proxy) -> None:
-        self.zeebe, self.mail, self.directory, self.proxy = zeebe, mail, directory, proxy
-        self.process = f"chaos-{uuid.uuid4().hex[:8]}"
-        self.diagrams = directory / "diagrams"
-        self.counter = InstanceCounter(zeebe.grpc_address, self.process)
+    Args:
+        zeebe: The engine.
+        mail: The mailbox's server.
+        directory: Of all that the runtimes write.
+        counting: What counts the instances.
+    """
+
+    def __init__(
+        self,
+        zeebe: LocalZeebe,
+        mail: Mailbox,
+        directory: Path,
+        *,
+        counting: Callable[[str, str], InstanceCounter] = InstanceCounter,
+    ) -> None:
+        self.zeebe, self.mail, self.directory = zeebe, mail, directory
+        self.process = f"mails-{uuid.uuid4().hex[:8]}"
+        self.counter = counting(zeebe.grpc_address, self.process)
         self.runtimes: list[RuntimeProcess] = []
 
-    @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, zeebe: LocalZeebe, mail: Mailbox, directory: Path, *, which: str, strategy: str
+        self, port: int, *, which: str = "unseenPollingConfig", strategy: str = "READ", **more: str
     ) -> AsyncIterator[Self]:
-        """Deploys the process and counts its instances until the end."""
-        async with Proxy(mail.imap_port) as proxy:
-            world = cls(zeebe, mail, directory, proxy)
-            world.diagrams.mkdir(parents=True)
-            xml = diagram(world.process, proxy.port, which=which, strategy=strategy)
-            (world.diagrams / "mail.bpmn").write_bytes(xml)
-            gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
-            await gateway.deploy({"mail.bpmn": xml})
-            await gateway.aclose()
-            counting = asyncio.create_task(world.counter.run())
-            try:
-                yield world
-            finally:
-                for one in world.runtimes:
-                    await one.kill(signal.SIGTERM)
-                counting.cancel()
-                await asyncio.wait([counting])
+        """Deploys the process, whose mailbox is at the port, and counts its instances until the end."""
+        diagrams = self.directory / "diagrams"
+        diagrams.mkdir(parents=True)
+        xml = diagram(self.process, port, which=which, strategy=strategy, more=more)
+        (diagrams / "mail.bpmn").write_bytes(xml)
+        gateway = ZeebeGateway(ClusterSettings(address=self.zeebe.grpc_address))
+        await gateway.deploy({"mail.bpmn": xml})
+        await gateway.aclose()
+        counting = asyncio.create_task(self.counter.run())
+        try:
+            yield self
+        finally:
+            for one in self.runtimes:
+                await one.kill(signal.SIGTERM)
+            counting.cancel()
+            await asyncio.wait([counting])
 
-    async def run(self, **options: Any) -> RuntimeProcess:
-        """Starts one more runtime."""
+    async def run(self, *, data: Path | None = None, ledger: str = "", port: int = -1) -> RuntimeProcess:
+        """Starts one more runtime; `ledger` is the address of one that several machines share."""
+        settings = {"ZEEBE_CONNECTORS_DIAGRAMS": str(self.directory / "diagrams")}
+        if ledger:
+            settings["ZEEBE_CONNECTORS_LEDGER"] = ledger
         runtime = RuntimeProcess(
-            self.zeebe.grpc_address, self.directory, self.diagrams, password=self.mail.password, **options
+            self.zeebe.grpc_address,
+            self.directory,
+            password=self.mail.password,
+            data=data,
+            port=port,
+            settings=settings,
         )
         self.runtimes.append(runtime)
         await runtime.start()
@@ -445,7 +469,8 @@ async def chaos(
     chance = random.Random(seed)
     counts = Counts(mails)
     began = time.monotonic()
-    async with World.open(zeebe, mail, directory, which=which, strategy=strategy) as world:
+    world = World(zeebe, mail, directory)
+    async with Proxy(mail.imap_port) as proxy, world.open(proxy.port, which=which, strategy=strategy):
         for number in range(runtimes):
             # Those that share a file share a machine; those that share a server have only that in common.
             await world.run(ledger=ledger, data=directory / (f"var{number}" if ledger else "var"))
@@ -467,7 +492,7 @@ async def chaos(
                 await victim.start()
                 counts.kills += 1
             elif step == "cut":
-                counts.cuts += await reached(world.proxy.cut, 60)
+                counts.cuts += await reached(proxy.cut, 60)
             else:
                 await zeebe.kill()
                 await zeebe.start()
@@ -493,7 +518,8 @@ async def outage(seconds: float, *, zeebe: LocalZeebe, mail: Mailbox, directory:
         sys.stdout.write(f"{time.monotonic() - began:7.1f} s  {what}\n")
         sys.stdout.flush()
 
-    async with World.open(zeebe, mail, directory, which="unseenPollingConfig", strategy="READ") as world:
+    world = World(zeebe, mail, directory)
+    async with world.open(mail.imap_port):
         runtime = await world.run(port=free_ports(1)[0])
 
         async def health() -> tuple[str, str]:
@@ -517,7 +543,6 @@ async def outage(seconds: float, *, zeebe: LocalZeebe, mail: Mailbox, directory:
         say("the first mail started its process")
         memory = _resident(runtime.pid)
         await mail.stop()
-        world.proxy.cut()
         say("the mail server is down")
         right &= await until("DOWN", 120) < 120
         ends = time.monotonic() + seconds

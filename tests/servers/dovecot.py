@@ -16,6 +16,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import smtplib
 import subprocess
 import tempfile
@@ -61,15 +62,16 @@ class Dovecot:
 
     Args:
         separator: Between a folder and those below it.
+        capabilities: What it says that it can over IMAP; by default the truth.
         authority: Who issues its certificate; its own by default.
     """
 
-    def __init__(self, *, separator: str = "/", authority: trustme.CA | None = None) -> None:
+    def __init__(self, *, separator: str = "/", capabilities: str = "", authority: trustme.CA | None = None) -> None:
         # Not a directory of pytest: the daemons run under users of their own, who may not enter that.
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.directory.chmod(0o755)
         self.authority = authority or trustme.CA()
-        self.separator = separator
+        self.separator, self.capabilities = separator, capabilities
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.lmtp_port = free_ports(5)
         self._settings = self.directory / "dovecot.conf"
         self._process: subprocess.Popen | None = None
@@ -91,7 +93,9 @@ class Dovecot:
     def start(self) -> None:
         """Starts it; what it holds and its ports are those of before."""
         with (self.directory / "start.log").open("ab") as log:
-            self._process = subprocess.Popen(["dovecot", "-F", "-c", str(self._settings)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                ["dovecot", "-F", "-c", str(self._settings)], stdout=log, stderr=log, start_new_session=True
+            )
         end = time.monotonic() + 20
         while True:
             try:
@@ -105,7 +109,7 @@ class Dovecot:
     def stop(self) -> None:
         """Ends it and all sessions, so that connections are refused."""
         if self._process is not None:
-            self._process.terminate()
+            os.killpg(self._process.pid, signal.SIGTERM)  # its sessions outlive their master for a while
             self._process.wait(20)
             self._process = None
 
@@ -124,13 +128,13 @@ class Dovecot:
         assert not check or done.returncode == 0, done.stderr.decode() + self.log()
         return done.stdout.decode()
 
-    def flags(self, user: str, folder: str = "INBOX") -> dict[str, str]:
-        """Flags and keywords of a folder's mails, by subject."""
+    def flags(self, user: str, folder: str = "INBOX") -> dict[str, set[str]]:
+        r"""Flags and keywords of a folder's mails, by subject, without `\Recent`."""
         lines = self.admin("-f", "flow", "fetch", "-u", user, "hdr.subject flags", "mailbox", folder).splitlines()
         found = {}
         for line in lines:
             subject, _, flags = line.removeprefix("hdr.subject=").rpartition(" flags=")
-            found[subject] = flags
+            found[subject] = {*flags.split()} - {"\\Recent"}
         return found
 
     def log(self) -> str:
@@ -163,6 +167,7 @@ class Dovecot:
             group=group,
             word=word,
             separator=self.separator,
+            capabilities=f"imap_capability = {self.capabilities}" if self.capabilities else "",
             imap=self.imap_port,
             imaps=self.imaps_port,
             pop3=self.pop3_port,
@@ -184,6 +189,7 @@ ssl_key = <{directory}/server.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login xoauth2
 auth_failure_delay = 0
+auth_username_chars =
 auth_username_format = %Lu
 first_valid_uid = 1
 mail_uid = {user}
@@ -192,10 +198,7 @@ mail_location = maildir:{directory}/mail/%u
 mail_max_userip_connections = 300
 default_process_limit = 300
 default_client_limit = 3000
-submission_host = 127.0.0.1:1
-protocol lmtp {{
-  auth_username_format = %Lu
-}}
+{capabilities}
 namespace inbox {{
   inbox = yes
   separator = {separator}

@@ -40,6 +40,10 @@ class World:
         self.gateway = FakeGateway()
         self.running: list[Sources] = []
 
+    @property
+    def port(self) -> int:
+        return self.server.port
+
     def properties(self, **changes: Any) -> dict[str, Any]:
         return {
             "inbound.type": "io.camunda:connector-email-inbound:1",
@@ -47,7 +51,7 @@ class World:
             "authentication.username": "alice@example.test",
             "authentication.password": "secret",
             "data.imapConfig.imapHost": "127.0.0.1",
-            "data.imapConfig.imapPort": str(self.server.port),
+            "data.imapConfig.imapPort": str(self.port),
             "data.imapConfig.imapCryptographicProtocol": "NONE",
             "data.folderToListen": "",
             "data.pollingWaitTime": "PT1S",
