@@ -476,7 +476,12 @@ class ImapSession:
         """
         real = await self.folder(name)
         self.selected = None
-        responses = await self._command("SELECT" if writable else "EXAMINE", _folder(real))
+        try:
+            responses = await self._command("SELECT" if writable else "EXAMINE", _folder(real))
+        except Refused:
+            self._folders = None
+            await self.folder(name)  # says so when it is there no more
+            raise
         text = b"\n".join(response[0] for response in responses)
         validity = re.search(rb"UIDVALIDITY (\d+)", text, re.IGNORECASE)
         exists = re.search(rb"^(\d+) EXISTS", text, re.IGNORECASE | re.MULTILINE)

@@ -44,6 +44,8 @@ LEASE = 30.0
 """Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at the folder of diagrams."""
+SILENCE = 900.0
+"""Seconds without a word from a connector, beyond those that it announced, after which it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
@@ -115,6 +117,7 @@ class Watch:
         self.since = time.time()
         self.last_contact: float | None = None
         self.last_event: float | None = None
+        self._heard_by = 0.0
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -131,8 +134,9 @@ class Watch:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    def report(self, reason: str | None) -> None:
-        """Takes note of how the source is."""
+    def report(self, reason: str | None, next_within: float = 0.0, /) -> None:
+        """Takes note of how the source is; see `Report`."""
+        self._heard_by = time.monotonic() + next_within + SILENCE
         if reason is None:
             self.last_contact = time.time()
         self._set("UP" if reason is None else "DOWN", reason)
@@ -171,6 +175,7 @@ class Watch:
         if not await shared.ledger.hold(name, shared.owner, shared.lease):
             self._set("STANDBY", "another runtime holds this source")
             return
+        self._heard_by = time.monotonic() + SILENCE
         watching = asyncio.create_task(self._watch())
         try:
             while True:
@@ -181,6 +186,8 @@ class Watch:
                 if not await shared.ledger.hold(name, shared.owner, shared.lease):
                     self._set("STANDBY", "another runtime took this source over")
                     return
+                if time.monotonic() > self._heard_by:
+                    raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
         finally:

@@ -19,7 +19,7 @@ from zeebe_connectors import Event, Group, Hint, InboundContext, Model, Permanen
 from zeebe_connectors.mail import Mail, parse_mail
 from zeebe_connectors.mail.access import Login, trust
 from zeebe_connectors.mail.attachments import stored
-from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Security, Selected
+from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
 from zeebe_connectors.mail.text import header_text
 
 SAFETY_POLL = 300.0
@@ -237,7 +237,9 @@ class Watcher:
         self._session: ImapSession | None = None
         self._seen = _Seen(set(), set())
         self._validity = -1
+        self._selected_at = 0.0
         self._targets: dict[str, str] = {}
+        self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
         self._calm = _FIRST_WAIT
 
     async def aclose(self) -> None:
@@ -256,7 +258,7 @@ class Watcher:
                 async for event in events:
                     handed += 1
                     yield event
-            self.context.report(None)
+            self.context.report(next(iter(self._refused.values()), None), max(watching.interval, SAFETY_POLL))
             if handed:
                 self._calm = _FIRST_WAIT
             if handed >= watching.most_per_round:
@@ -283,14 +285,20 @@ class Watcher:
 
     async def _open(self) -> tuple[ImapSession, Selected]:
         """The session with the folder open; opened when there is none or the last was lost."""
-        if self._session is not None and self._session.is_open and self._session.selected is not None:
-            return self._session, self._session.selected
-        await self.aclose()
-        self._session = session = await open_mailbox(self.given, self.context)
+        now = asyncio.get_running_loop().time()
+        session = self._session
+        if session is None or not session.is_open or session.selected is None:
+            await self.aclose()
+            self._session = session = await open_mailbox(self.given, self.context)
+            self._targets = {}
+        elif now - self._selected_at < SAFETY_POLL:
+            return session, session.selected
+        # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
         selected = await session.select(self.given.data.folder_to_listen)
+        self._selected_at = now
         if selected.uid_validity != self._validity:
             self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
-        self._targets = {}
+            self._refused.clear()
         return session, selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
@@ -302,6 +310,7 @@ class Watcher:
         here = set(found)
         self._seen.settled &= here
         self._seen.untouched &= here
+        self._refused = {uid: reason for uid, reason in self._refused.items() if uid in here}
         new = [uid for uid in found if uid not in self._seen.settled and uid not in self._seen.untouched]
         settled = await self.context.settled({self._id(selected, uid): None for uid in new})
         self._seen.settled.update(uid for uid in new if self._id(selected, uid) in settled)
@@ -309,6 +318,7 @@ class Watcher:
         left = self.given.data.most_per_round
         for start in range(0, len(open_), BATCH):
             heads = await session.fetch(open_[start : start + BATCH], _HEADERS)
+            self.context.report(None)
             for head in await self._wanted(selected, heads):
                 touched: list[bool] = []
                 event = await self._event(session, selected, head, touched)
@@ -345,7 +355,12 @@ class Watcher:
 
         async def done() -> None:
             touched.append(True)
-            await self._finish(session, head.uid, watching.strategy)
+            try:
+                await self._finish(session, head.uid, watching.strategy)
+            except Refused as error:
+                self._refused[head.uid] = f"a mail was handed over but cannot be marked, moved or deleted: {error}"
+                raise
+            self._refused.pop(head.uid, None)
 
         async def set_aside() -> None:
             touched.append(True)
