@@ -150,7 +150,7 @@ async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: An
         )
 
     async with asyncio.timeout(10):
-        while not (watches := runtime.sources.watches) or (
+        while not (watches := runtime.sources.watches) or (  # noqa: ASYNC110 - nothing tells of it
             watches["good"].counts.total() < 3 or watches["shut"].status != "DOWN"
         ):
             await asyncio.sleep(0.02)
