@@ -277,6 +277,7 @@ class Watch:
         )
         async with contextlib.aclosing(_generator(connector, given, self.context())) as events:
             async for event in events:
+                self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True
                 try:
                     self._count_event(await handler.handle(event))
@@ -434,10 +435,10 @@ class Sources:
                 _log.warning("An element is not watched: %s", problem)
             self.problems = problems
         wanted = {source.name: source for source in sources}
-        for name, watch in list(self.watches.items()):
-            if wanted.get(name) != watch.source:
-                await watch.stop(grace=20.0)
-                del self.watches[name]
+        over = [name for name, watch in self.watches.items() if wanted.get(name) != watch.source]
+        await asyncio.gather(*(self.watches[name].stop(grace=20.0) for name in over))
+        for name in over:
+            del self.watches[name]
         for name, source in wanted.items():
             if name not in self.watches:
                 self.watches[name] = Watch(source, self._shared)

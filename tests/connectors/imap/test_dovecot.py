@@ -147,6 +147,9 @@ async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_o
         world.server.admin("kick", world.user)
         world.deliver("three")
         await world.arrived("one", "two", "three")
+        await world.until(lambda: issuer.issued == 2)
+        world.deliver("four")
+        await world.arrived("one", "two", "three", "four")
     assert issuer.issued == 2
 
 

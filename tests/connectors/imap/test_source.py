@@ -168,6 +168,60 @@ async def test_whatever_the_settings_a_restart_hands_nothing_over_again(world, d
         assert len(world.server.folders["Done"].messages) == 3
 
 
+@pytest.mark.parametrize("target", ["", "INBOX", "Orders/New"])
+async def test_a_blank_destination_or_the_same_folder_moves_nothing(world, target):
+    world.server.folders["Orders/New"] = Folder()
+    folder = target or "INBOX"
+    world.server.deliver(message("one"), folder)
+    await world.runtime(
+        data__folderToListen=target.replace("/", "."),
+        data__pollingConfig__handlingStrategy="MOVE",
+        data__pollingConfig__targetFolder=target,
+    )
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: world.server.folders[folder].messages[0].flags == {"\\Seen"})
+    await world.server.idle.wait()
+    assert len(world.server.folders[folder].messages) == 1
+    assert not world.server.seen("UID MOVE")
+
+
+async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch):
+    """Rarely enough, and nobody keeps a connection open in between."""
+    monkeypatch.setattr(connector_module, "KEEP_OPEN", 1.5)
+    waited = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0.05 if seconds >= 1 else seconds)
+
+    monkeypatch.setattr(connector_module.asyncio, "sleep", noted)
+    world.deliver("one")
+    sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
+    await world.until(lambda: world.subjects() == ["one"])
+    world.deliver("two")
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    assert 300.0 in waited
+    assert world.server.connections >= 2
+    assert not world.server.seen("IDLE")
+    await world.end(sources)
+    waited.clear()
+    before = world.server.connections
+    await world.runtime(data__push="false", data__pollingWaitTime="PT1S")
+    world.deliver("three")
+    await world.until(lambda: "three" in world.subjects() and waited.count(1.0) > 1)
+    assert world.server.connections == before + 1
+    assert not world.server.seen("IDLE")
+
+
+async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(world):
+    world.deliver(*"abcde")
+    await world.runtime(data__mostPerRound="2")
+    await world.until(lambda: world.subjects() == list("abcde"))
+    await world.server.idle.wait()
+    assert len(world.server.seen("UID SEARCH")) == 3
+
+
 async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(world):
     world.deliver("one", "two")
     settings = {"data__pollingConfigDiscriminator": "allPollingConfig", "data__pollingConfig__handlingStrategy": "NONE"}
@@ -441,8 +495,8 @@ async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over
     world.deliver("two")
     await world.until(lambda: world.subjects() == ["one", "two"])
     del world.server.answers["UID STORE"]
+    await world.until(lambda: [m.flags for m in world.server.folders["INBOX"].messages] == [{"\\Seen"}, {"\\Seen"}])
     await world.until(lambda: not reason(sources))
-    assert [m.flags for m in world.server.folders["INBOX"].messages] == [{"\\Seen"}, {"\\Seen"}]
     assert world.subjects() == ["one", "two"]
 
 
@@ -530,7 +584,6 @@ async def test_a_look_lists_what_fits_and_changes_nothing(world):
     ("changes", "field"),
     [
         ({"data__pollingWaitTime": "soon"}, "pollingWaitTime"),
-        ({"data__pollingConfig__handlingStrategy": "MOVE"}, "targetFolder"),
         ({"data__subjectPattern": "("}, "subjectPattern"),
         ({"data__receivedSince": "yesterday"}, "receivedSince"),
         ({"data__imapConfig__imapPort": "many"}, "imapPort"),

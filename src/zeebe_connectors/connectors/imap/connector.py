@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import regex
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, parse_mail
@@ -140,13 +140,6 @@ class Watching(Model):
                 raise ValueError("must be a date such as 2026-01-31, or an ISO 8601 time") from None
         return value
 
-    @model_validator(mode="after")
-    def _can_move(self) -> Watching:
-        handling = self.polling_config
-        if handling and handling.handling_strategy == "MOVE" and not handling.target_folder:
-            raise ValueError("pollingConfig.targetFolder: is required to move mails; fill it in")
-        return self
-
     @property
     def unread_only(self) -> bool:
         """Whether read mails are passed over."""
@@ -258,7 +251,7 @@ class Watcher:
                 async for event in events:
                     handed += 1
                     yield event
-            self.context.report(next(iter(self._refused.values()), None), max(watching.interval, SAFETY_POLL))
+            self._report(max(watching.interval, SAFETY_POLL))
             if handed:
                 self._calm = _FIRST_WAIT
             if handed >= watching.most_per_round:
@@ -269,6 +262,10 @@ class Watcher:
                 # Servers end idle connections; that is no fault as long as the next one opens.
                 self.context.log.info("The connection ended (%s); it is opened again", error)
                 await self.aclose()
+
+    def _report(self, next_within: float = 0.0) -> None:
+        """Says that the server answers, unless it refuses what shall become of a mail."""
+        self.context.report(next(iter(self._refused.values()), None), next_within)
 
     async def _wait(self, session: ImapSession) -> None:
         watching = self.given.data
@@ -318,7 +315,7 @@ class Watcher:
         left = self.given.data.most_per_round
         for start in range(0, len(open_), BATCH):
             heads = await session.fetch(open_[start : start + BATCH], _HEADERS)
-            self.context.report(None)
+            self._report()
             for head in await self._wanted(selected, heads):
                 touched: list[bool] = []
                 event = await self._event(session, selected, head, touched)
@@ -396,8 +393,9 @@ class Watcher:
             await session.delete(uid)
             return
         await session.flag(uid, "\\Seen")
-        if strategy == "MOVE" and self.given.data.polling_config:
-            target = await self._target(session, self.given.data.polling_config.target_folder)
+        target_folder = self.given.data.polling_config.target_folder if self.given.data.polling_config else ""
+        if strategy == "MOVE" and target_folder:
+            target = await self._target(session, target_folder)
             if session.selected and target != session.selected.name:
                 await session.move(uid, target)
 
