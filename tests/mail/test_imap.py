@@ -196,7 +196,7 @@ async def test_a_large_message_that_comes_slowly_is_progress_and_no_timeout(serv
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
 async def test_an_answer_in_pieces_is_acknowledged_at_once(server):
-    """Without TCP_NODELAY a server sends a piece when the last is acknowledged, which takes a kernel 40 ms by itself."""
+    """Without TCP_NODELAY a server sends a piece when the last is acknowledged, for which a kernel takes 40 ms."""
 
     async def in_pieces(session, tag, arguments):
         session.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
