@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
+from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment, SettingsError
@@ -109,6 +110,72 @@ async def test_health_is_down_after_the_drain(running: Any) -> None:
     await runtime.drain()
     async with session.get("/actuator/health/readiness") as response:
         assert response.status == 503
+
+
+@inbound("box", title="Box", type="test:box:1")
+async def box(given: Order, context: InboundContext) -> AsyncIterator[Event]:
+    """Yields three events, then waits."""
+    if given.fail:
+        raise ConnectorError("E", "the box is shut")
+    context.report(None)
+    for number, word in enumerate(("wanted", "bad", "other")):
+        yield Event(f"box/1/{number}", {"word": word})
+    context.report(None)
+    await asyncio.sleep(3600)
+
+
+async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: Any) -> None:
+    """Under the official names; sources by how they are."""
+    condition = "activationCondition = '=word != \"other\"'\n"
+    expression = "resultExpression = '=if word = \"bad\" then 5 else {word: word}'\n"
+    (tmp_path / "sources.toml").write_text(
+        f'[good]\ntype = "test:box:1"\nmessage = "m"\n{condition}{expression}'
+        '[shut]\ntype = "test:box:1"\nmessage = "m"\nfail = true\n'
+    )
+    settings = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_SOURCES": str(tmp_path / "sources.toml")}
+    environment = Environment(("test", settings))
+    metrics = PrometheusMetrics()
+    runtime = Runtime(
+        Settings.read(environment),
+        Registry([order, box]),
+        FakeGateway(),
+        environment=environment,
+        source_metrics=metrics,
+    )
+    runtime.start()
+
+    def value(line: str) -> float:
+        return next(
+            (float(text[len(line) :]) for text in metrics.text().decode().splitlines() if text.startswith(line)), 0
+        )
+
+    async with asyncio.timeout(10):
+        while not (watches := runtime.sources.watches) or (  # noqa: ASYNC110 - nothing tells of it
+            watches["good"].counts.total() < 3 or watches["shut"].status != "DOWN"
+        ):
+            await asyncio.sleep(0.02)
+    counts = {"triggered": 3, "correlated": 1, "correlation-failed": 1, "activation-condition-failed": 1}
+    for action, count in counts.items():
+        labels = f'{{action="{action}",source="good",type="test:box:1"}} '
+        assert value("camunda_connector_inbound_triggers_total" + labels) == count
+    activations = "camunda_connector_inbound_activations_total"
+    assert value(f'{activations}{{action="activated",source="good",type="test:box:1"}} ') == 1
+    assert value(f'{activations}{{action="activation-failed",source="shut",type="test:box:1"}} ') >= 1
+    assert value('zeebe_connectors_sources{status="UP"} ') == 1
+    assert value('zeebe_connectors_sources{status="DOWN"} ') == 1
+    await runtime.drain()
+    assert value(f'{activations}{{action="deactivated",source="good",type="test:box:1"}} ') == 1
+    assert value('zeebe_connectors_sources{status="UP"} ') == 0
+
+
+def test_labels_of_sources_are_bounded() -> None:
+    """A cluster with thousands of processes does not fill the memory."""
+    metrics = PrometheusMetrics()
+    for number in range(2000):
+        metrics.trigger("triggered", type="t", source=str(number))
+    text = metrics.text().decode()
+    assert text.count("camunda_connector_inbound_triggers_total{") == 501
+    assert 'camunda_connector_inbound_triggers_total{action="triggered",source="other",type="t"} 1500.0' in text
 
 
 def test_labels_are_bounded() -> None:

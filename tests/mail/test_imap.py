@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
+import sys
+import time
 
 import pytest
 from cryptography import x509
@@ -192,6 +195,25 @@ async def test_a_large_message_that_comes_slowly_is_progress_and_no_timeout(serv
     session = await connect(server)
     (one,) = await session.fetch([1])
     assert one.body == b"x" * 20
+    await session.logout()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
+async def test_an_answer_in_pieces_is_acknowledged_at_once(server):
+    """Without TCP_NODELAY a server sends a piece when the last is acknowledged, for which a kernel takes 40 ms."""
+
+    async def in_pieces(session, tag, arguments):
+        session.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        for piece in (b"* OK still ", b"here\r\n", f"{tag} OK done\r\n".encode()):
+            session.writer.write(piece)
+            await asyncio.sleep(0)
+
+    server.answers["NOOP"] = in_pieces
+    session = await connect(server)
+    began = time.perf_counter()
+    for _ in range(80):  # the kernel acknowledges the first few at once in any case
+        await session.noop()
+    assert time.perf_counter() - began < 1.2
     await session.logout()
 
 

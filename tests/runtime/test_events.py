@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zeebe_connectors import Event, InputError, PermanentError
+from zeebe_connectors import Document, Event, InputError, PermanentError, TransientError
 from zeebe_connectors.runtime import events as events_module
 from zeebe_connectors.runtime.discovery import Element, element
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -324,6 +324,38 @@ async def test_further_data_that_cannot_be_made_is_a_reason_for_quarantine(world
 
     assert await world.handler(waits()).handle(world.event(more=more)) == "quarantined"
     assert "the mail is too large" in (await world.entry()).reason
+
+
+async def test_a_store_of_documents_that_is_away_for_a_while_is_waited_for(world):
+    calls = []
+
+    async def more() -> dict[str, Any]:
+        calls.append(1)
+        if len(calls) < 5:
+            raise TransientError("DOCUMENT_UNREACHABLE", "the store is away")
+        return {"attachments": ["ref"]}
+
+    handler = world.handler(waits(resultExpression="={a: attachments}"))
+    assert await handler.handle(world.event(more=more)) == "handed over"
+    assert next(iter(world.gateway.messages.values())).data["variables"] == {"a": ["ref"]}
+    assert any("the store is away" in str(report) for report in world.reports)
+    assert world.reports[-1] is None
+
+
+async def test_a_store_of_documents_that_stays_away_is_a_reason_for_quarantine(world):
+    async def more() -> dict[str, Any]:
+        raise TransientError("DOCUMENT_UNREACHABLE", "the store is away")
+
+    assert await world.handler(waits()).handle(world.event(more=more)) == "quarantined"
+    assert "the store is away" in (await world.entry()).reason
+
+
+async def test_a_result_expression_may_store_a_document(world):
+    handler = world.handler(waits(resultExpression='={file: createDocument(content), name: "a.csv"}'))
+    assert await handler.handle(world.event(content="YSxi")) == "handed over"
+    (message,) = world.gateway.messages.values()
+    file = message.data["variables"]["file"]
+    assert (await world.documents.read(Document(file), seconds=5)).data == b"a,b"
 
 
 async def test_an_intention_from_an_old_numbering_is_sent_again_under_the_id_that_the_engine_may_know(world):

@@ -247,3 +247,34 @@ async def test_a_source_whose_lease_was_lost_stops_at_once(shared):
         await until(lambda: OPEN == [])
         assert sources.health()["sources"]["p#e"]["status"] == "STANDBY"
         assert not shared.gateway.instances
+
+
+async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(shared, monkeypatch):
+    """Whatever it hangs in: no source dies in silence. A connector that announces a longer pause is let be."""
+    monkeypatch.setattr(sources_module, "SILENCE", 0.5)
+    opened = []
+
+    @inbound("mute", title="Mute", type="mute")
+    async def mute(given: Place, context: InboundContext) -> AsyncIterator[Event]:
+        """Hangs when it is opened first."""
+        opened.append(given.name)
+        context.report(None, 3600.0 if given.name == "patient" else 0.0)
+        if opened.count(given.name) == 1:
+            await asyncio.sleep(3600)
+        yield Event("x/1/1", {})
+        await asyncio.sleep(3600)
+
+    shared.registry.add(mute)
+    elements = [Element("p", name, "start", "mute", {"name": name}) for name in ("mute", "patient")]
+    told = []
+    async with running(shared, *elements) as sources:
+
+        def reached() -> bool:
+            told.extend(str(watch.reason) for watch in sources.watches.values())
+            return len(shared.gateway.instances) == 1
+
+        await until(reached)
+        assert any("nothing was heard" in reason for reason in told)
+        assert opened.count("mute") == 2
+        assert opened.count("patient") == 1
+        assert sources.watches["p#patient"].status == "UP"

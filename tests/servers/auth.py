@@ -162,10 +162,12 @@ class TokenIssuer:
         how: `basic` (raw), `encoded` (form-encoded first, as RFC 6749 says) or `body`.
         life: `expires_in`; None leaves it away.
         rotates: Whether a refresh token is replaced with each use.
+        mint: Makes a token that a server of another kind accepts; by default it is a number that `resource` knows.
     """
 
-    def __init__(self, client=("cid", "s/cret+1"), how="basic", life=3600, rotates=False, wrapped=False):
+    def __init__(self, client=("cid", "s/cret+1"), how="basic", life=3600, rotates=False, wrapped=False, mint=None):
         self.client, self.how, self.life, self.rotates, self.wrapped = client, how, life, rotates, wrapped
+        self.mint = mint
         self.forms: list[dict[str, str]] = []
         self.valid: set[str] = set()
         self.refresh = "refresh-0"
@@ -195,7 +197,7 @@ class TokenIssuer:
 
     def _issue(self, *, refresh=False) -> Reply:
         self.issued += 1
-        token = f"token-{self.issued}"
+        token = self.mint() if self.mint else f"token-{self.issued}"
         self.valid.add(token)
         answer = {"access_token": token, "token_type": "Bearer"}
         if self.life is not None:

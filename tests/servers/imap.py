@@ -59,6 +59,8 @@ class ImapServer:
         self.connections = 0
         self.idle = asyncio.Event()
         """Somebody waits in IDLE."""
+        self.frozen = False
+        """Connections stay open and new ones are taken, but nothing is said any more."""
         self._tls, self._implicit = tls, implicit
         self._server: asyncio.Server | None = None
 
@@ -115,7 +117,7 @@ class Session:
         self.signed_in = False
 
     def send(self, line: str | bytes) -> None:
-        if not self.writer.transport.is_closing():
+        if not self.writer.transport.is_closing() and not self.server.frozen:
             self.writer.write((line.encode() if isinstance(line, str) else line) + b"\r\n")
 
     async def run(self) -> None:

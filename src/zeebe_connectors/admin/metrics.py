@@ -11,6 +11,7 @@ from zeebe_connectors.runtime.outcome import Complete, Outcome, Throw
 from zeebe_connectors.sdk.context import Job
 
 _MOST_TEMPLATES = 500
+_MOST_SOURCES = 500
 _UNKNOWN = "unknown"
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -35,7 +36,10 @@ class _Counts:
 
 
 class PrometheusMetrics:
-    """Counts jobs by type and template. Label values are bounded: beyond 500 templates they count as `other`."""
+    """Counts jobs by type and template, events by type and source.
+
+    Label values are bounded: beyond 500 templates or sources they count as `other`.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -57,6 +61,22 @@ class PrometheusMetrics:
         self._in_flight = Gauge(
             "zeebe_connectors_jobs_in_flight", "Jobs in work now", ("type",), registry=self.registry
         )
+        self._activations = Counter(
+            "camunda_connector_inbound_activations",
+            "Sources that began or ended to be watched, or could not be",
+            ("action", "type", "source"),
+            registry=self.registry,
+        )
+        self._triggers = Counter(
+            "camunda_connector_inbound_triggers",
+            "Events of sources by what became of them",
+            ("action", "type", "source"),
+            registry=self.registry,
+        )
+        self._sources = Gauge(
+            "zeebe_connectors_sources", "Sources by how they are now", ("status",), registry=self.registry
+        )
+        self._known_sources: set[str] = set()
         Gauge("zeebe_connectors_info", "Version of the runtime", ("version",), registry=self.registry).labels(
             __version__
         ).set(1)
@@ -81,6 +101,28 @@ class PrometheusMetrics:
         counts = self._counts(job)
         counts.invocations("unanswered").inc()
         counts.in_flight.dec()
+
+    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """A source was activated or deactivated, or could not be activated."""
+        self._activations.labels(action, type, self._source(source)).inc()
+
+    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """An event came, or became something."""
+        self._triggers.labels(action, type, self._source(source)).inc()
+
+    def status(self, before: str, after: str) -> None:
+        """A source changed, came or went."""
+        if before:
+            self._sources.labels(before).dec()
+        if after:
+            self._sources.labels(after).inc()
+
+    def _source(self, name: str) -> str:
+        if name not in self._known_sources:
+            if len(self._known_sources) >= _MOST_SOURCES:
+                return _OTHER
+            self._known_sources.add(name)
+        return name
 
     def text(self) -> bytes:
         """The current values in Prometheus' format."""

@@ -116,7 +116,7 @@ async def _look(source: Source, environment: Environment, settings: Settings, ho
         files=AllowedFiles(settings.files),
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
-        report=lambda _: None,
+        report=lambda _, __=0.0, /: None,
     )
     try:
         rows = []

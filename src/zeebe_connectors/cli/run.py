@@ -11,6 +11,7 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.sources import NO_METRICS
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 
@@ -36,7 +37,15 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
 
         metrics = PrometheusMetrics()
     gateway = ZeebeGateway(settings.cluster)
-    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=metrics, log_mask=mask)
+    runtime = Runtime(
+        settings,
+        registry,
+        gateway,
+        environment=environment,
+        metrics=metrics,
+        source_metrics=metrics or NO_METRICS,
+        log_mask=mask,
+    )
     if not runtime.workers:
         _log.error("No connector is left to run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         await gateway.aclose()

@@ -123,6 +123,7 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if self.limit is not None:
             timeout, latest = self.limit
             timeout.reschedule(min(self.loop.time() + TIMEOUT, latest))
+        _acknowledge(self.transport)
         self._buffer += data
         try:
             while (response := self._next()) is not None:
@@ -513,7 +514,12 @@ class ImapSession:
         """
         real = await self.folder(name)
         self.selected = None
-        responses = await self._command("SELECT" if writable else "EXAMINE", _folder(real))
+        try:
+            responses = await self._command("SELECT" if writable else "EXAMINE", _folder(real))
+        except Refused:
+            self._folders = None
+            await self.folder(name)  # says so when it is there no more
+            raise
         text = b"\n".join(response[0] for response in responses)
         validity = re.search(rb"UIDVALIDITY (\d+)", text, re.IGNORECASE)
         exists = re.search(rb"^(\d+) EXISTS", text, re.IGNORECASE | re.MULTILINE)
@@ -713,6 +719,17 @@ def _abort(protocol: _Protocol) -> None:
         protocol.lost = ConnectionLost("the connection was closed")
     if protocol.transport is not None:
         protocol.transport.abort()
+
+
+def _acknowledge(transport: Any) -> None:
+    """Acknowledges what came at once: many servers send an answer in pieces, each only after the last was acknowledged.
+
+    The kernel would wait for 40 ms, with each command, and must be told again each time.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is not None:
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _keep_alive(transport: Any) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.discovery import DEFAULT_TTL, Element
@@ -21,9 +21,10 @@ from zeebe_connectors.runtime.expressions import plain, result_variables
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.ledger import Entry, Ledger, State
 from zeebe_connectors.sdk.document import Documents
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.event import Event
 
+ResultT = TypeVar("ResultT")
 Handled = Literal["handed over", "known", "ignored", "untouched", "quarantined"]
 """What became of an event; `untouched` ones stay outside as they are, for whoever else may want them."""
 
@@ -32,7 +33,7 @@ _NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"
 _MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
 _CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
 _LONGEST_PAUSE = 30.0
-_TRIES = 3  # of making an event's further data
+_TRIES = 12  # of storing what an event brings, over about three minutes
 
 _log = logging.getLogger("zeebe_connectors.events")
 
@@ -177,7 +178,7 @@ class EventHandler:
         return _chosen(self._elements, data)
 
     async def _prepared(self, element: Element, event: Event) -> _Delivery:
-        data = {**event.data, **await self._more(event)}
+        data = {**event.data, **await self._patiently(event.more)}
         key = ""
         if element.correlation_key:
             value = _evaluate(element.correlation_key, data, "correlationKeyExpression")
@@ -187,20 +188,25 @@ class EventHandler:
         message_id = event.id
         if element.message_id:
             message_id = _text(_evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
-        try:
-            _, payload = await result_variables(element.result, plain(data), self._documents)
-        except ConnectorError as error:
-            raise _Quarantine(str(error)) from None
+        _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
 
-    async def _more(self, event: Event) -> Mapping[str, Any]:
+    async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Makes what may need the store of documents, which may be away for a while; else the event is put aside."""
+        pause = 0.5
         for attempt in range(1, _TRIES + 1):
             try:
-                return await event.more()
+                made = await make()
             except (ConnectorError, OSError) as error:
-                if attempt == _TRIES or isinstance(error, PermanentError):
-                    raise _Quarantine(f"its data could not be completed: {error}") from None
-                await asyncio.sleep(attempt)
+                if attempt == _TRIES or not isinstance(error, TransientError | OSError):
+                    raise _Quarantine(str(error)) from None
+                self._report(f"what an event brings cannot be stored; tried again: {error}")
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                if attempt > 1:
+                    self._report(None)
+                return made
         raise AssertionError
 
     # How it is sent
@@ -211,6 +217,7 @@ class EventHandler:
         ttl = self._ttl if element.time_to_live is None else element.time_to_live
         started = before.started if before else self._clock()
         in_doubt = before is not None
+        told = False
         pause = 0.5
         while True:
             if in_doubt and element.kind == "start":
@@ -238,11 +245,13 @@ class EventHandler:
             except GatewayError as error:
                 self._last_contact = float("-inf")
                 self._report(f"the engine does not take events: {error}")
+                told = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 self._last_contact = time.monotonic()
-                self._report(None)
+                if told:
+                    self._report(None)
                 return key
 
     async def _wait_for_engine(self) -> None:

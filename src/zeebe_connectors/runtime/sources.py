@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import Mask, SecretResolver
@@ -28,7 +28,7 @@ from zeebe_connectors.runtime.discovery import (
     group,
     read_folder,
 )
-from zeebe_connectors.runtime.events import EventHandler
+from zeebe_connectors.runtime.events import EventHandler, Handled
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.sdk.connector import Inbound
@@ -44,10 +44,49 @@ LEASE = 30.0
 """Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at the folder of diagrams."""
+SILENCE = 900.0
+"""Seconds without a word from a connector, beyond those that it announced, after which it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
 _log = logging.getLogger("zeebe_connectors.sources")
+
+
+class SourceMetrics(Protocol):
+    """What is counted of sources; called once or twice per event, so it must be quick and must not raise."""
+
+    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """A source was `activated` or `deactivated`, or its `activation-failed`."""
+        ...
+
+    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """An event was `triggered`; then `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
+        ...
+
+    def status(self, before: str, after: str) -> None:
+        """A source is no longer `before` but `after`; empty for one that comes or goes."""
+        ...
+
+
+class _NoMetrics:
+    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
+        pass
+
+    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
+        pass
+
+    def status(self, before: str, after: str) -> None:
+        pass
+
+
+NO_METRICS: SourceMetrics = _NoMetrics()
+_TRIGGERS: Mapping[Handled, str] = {
+    "handed over": "correlated",
+    "known": "known",
+    "ignored": "activation-condition-failed",
+    "untouched": "activation-condition-failed",
+    "quarantined": "correlation-failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +104,7 @@ class Inbounds:
     """Who we are in the ledger's leases."""
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
+    metrics: SourceMetrics = NO_METRICS
 
 
 async def source_input(source: Source, connector: Inbound, secrets: SecretResolver) -> Any:
@@ -110,10 +150,13 @@ class Watch:
         self.since = time.time()
         self.last_contact: float | None = None
         self.last_event: float | None = None
+        self._heard_by = 0.0
+        self._active = False
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begins to watch."""
+        self._shared.metrics.status("", self.status)
         self._task = asyncio.create_task(self._run(), name=f"source {self.source.name}")
 
     async def stop(self, grace: float) -> None:
@@ -125,20 +168,42 @@ class Watch:
             await asyncio.wait([self._task], timeout=grace)
         self._task.cancel()
         await asyncio.wait([self._task])
+        self._shared.metrics.status(self.status, "")
 
-    def report(self, reason: str | None) -> None:
-        """Takes note of how the source is."""
+    def report(self, reason: str | None, next_within: float = 0.0, /) -> None:
+        """Takes note of how the source is; see `Report`."""
+        self._heard_by = time.monotonic() + next_within + SILENCE
         if reason is None:
             self.last_contact = time.time()
         self._set("UP" if reason is None else "DOWN", reason)
 
     def _set(self, status: str, reason: str | None) -> None:
+        if status == "UP" and not self._active:
+            self._active = True
+            self._count_activation("activated")
         if (status, reason) != (self.status, self.reason):
             if status != self.status:
                 self.since = time.time()
+                self._shared.metrics.status(self.status, status)
             level = logging.WARNING if status == "DOWN" else logging.INFO
             _log.log(level, "%s: %s%s", self.source.name, status, f": {reason}" if reason else "")
             self.status, self.reason = status, reason
+
+    def _ended(self, reason: str | None) -> None:
+        """Takes note that it is not watched any more, and why if that is a failure."""
+        if self._active or reason is not None:
+            self._count_activation("deactivated" if self._active else "activation-failed")
+        self._active = False
+        if reason is not None:
+            self.report(reason)
+
+    def _count_activation(self, action: str) -> None:
+        self._shared.metrics.activation(action, type=self.source.type, source=self.source.name)
+
+    def _count_event(self, handled: Handled) -> None:
+        self.counts[handled] += 1
+        for action in ("triggered", _TRIGGERS[handled]):
+            self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     async def _run(self) -> None:
         pause = _SHORTEST_PAUSE
@@ -147,13 +212,17 @@ class Watch:
             try:
                 await self._as_holder()
             except (LedgerError, ConnectorError, DiscoveryError) as error:
-                self.report(str(error))
+                self._ended(str(error))
                 longest = _LONGEST_PAUSE_PERMANENT if isinstance(error, PermanentError) else _LONGEST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
                 _log.exception("%s ended unexpectedly", self.source.name)
-                self.report(f"it ended unexpectedly: {error!r}")
+                self._ended(f"it ended unexpectedly: {error!r}")
                 longest = _LONGEST_PAUSE
+            except asyncio.CancelledError:
+                self._ended(None)
+                raise
             else:  # another runtime has it
+                self._ended(None)
                 longest = self._shared.lease / 3
             if time.monotonic() - began > 60:
                 pause = _SHORTEST_PAUSE
@@ -166,6 +235,7 @@ class Watch:
         if not await shared.ledger.hold(name, shared.owner, shared.lease):
             self._set("STANDBY", "another runtime holds this source")
             return
+        self._heard_by = time.monotonic() + SILENCE
         watching = asyncio.create_task(self._watch())
         try:
             while True:
@@ -176,6 +246,8 @@ class Watch:
                 if not await shared.ledger.hold(name, shared.owner, shared.lease):
                     self._set("STANDBY", "another runtime took this source over")
                     return
+                if time.monotonic() > self._heard_by:
+                    raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
         finally:
@@ -200,9 +272,10 @@ class Watch:
         )
         async with contextlib.aclosing(_generator(connector, given, self.context())) as events:
             async for event in events:
+                self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True
                 try:
-                    self.counts[await handler.handle(event)] += 1
+                    self._count_event(await handler.handle(event))
                 finally:
                     self._busy = False
                 self.last_event = time.time()
@@ -357,10 +430,10 @@ class Sources:
                 _log.warning("An element is not watched: %s", problem)
             self.problems = problems
         wanted = {source.name: source for source in sources}
-        for name, watch in list(self.watches.items()):
-            if wanted.get(name) != watch.source:
-                await watch.stop(grace=20.0)
-                del self.watches[name]
+        over = [name for name, watch in self.watches.items() if wanted.get(name) != watch.source]
+        await asyncio.gather(*(self.watches[name].stop(grace=20.0) for name in over))
+        for name in over:
+            del self.watches[name]
         for name, source in wanted.items():
             if name not in self.watches:
                 self.watches[name] = Watch(source, self._shared)

@@ -19,7 +19,7 @@ from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
 from zeebe_connectors.runtime.ledger import StoredLedger, store_of
-from zeebe_connectors.runtime.sources import Inbounds, Sources
+from zeebe_connectors.runtime.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.errors import InputError
@@ -40,7 +40,8 @@ class Runtime:
         registry: The connectors.
         gateway: The engine.
         environment: Where secrets are looked up.
-        metrics: Counts what happens.
+        metrics: Counts jobs.
+        source_metrics: Counts events.
         log_mask: Learns every secret that is used, so that the log can mask it.
     """
 
@@ -52,6 +53,7 @@ class Runtime:
         *,
         environment: Environment,
         metrics: Metrics | None = None,
+        source_metrics: SourceMetrics = NO_METRICS,
         log_mask: Mask | None = None,
     ) -> None:
         self.settings = settings
@@ -67,9 +69,9 @@ class Runtime:
         _refuse_twins(self.workers)
         self._started = 0.0
         self.store = store_of(settings.ledger, settings.data)
-        self.sources = self._sources()
+        self.sources = self._sources(source_metrics)
 
-    def _sources(self) -> Sources | None:
+    def _sources(self, metrics: SourceMetrics) -> Sources | None:
         """What watches the inbound elements, when the operator names any."""
         settings = self.settings
         if settings.diagrams is None and settings.sources is None and not settings.polling:
@@ -84,6 +86,7 @@ class Runtime:
             documents=self.services.documents,
             files=self.services.files,
             time_to_live=settings.message_ttl,
+            metrics=metrics,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None

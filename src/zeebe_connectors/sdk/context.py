@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -59,6 +60,19 @@ class Context:
         return f"{self.job.process_instance_key}-{self.job.element_instance_key}"
 
 
+class Report(Protocol):
+    """Says how a source is."""
+
+    def __call__(self, reason: str | None, next_within: float = 0.0, /) -> None:
+        """Takes note.
+
+        Args:
+            reason: None after each successful contact, else what is wrong, in words for the operator.
+            next_within: Seconds of silence that are normal now, because the source is looked at so rarely.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class InboundContext:
     """Handed to an inbound connector as long as it watches."""
@@ -71,5 +85,5 @@ class InboundContext:
     log: logging.LoggerAdapter[logging.Logger]
     settled: Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
-    report: Callable[[str | None], None]
-    """Says how the source is: None after each successful contact, else what is wrong, in words for the operator."""
+    report: Report
+    """Says how the source is; a connector that says nothing for a quarter of an hour is begun again."""

@@ -40,6 +40,10 @@ class World:
         self.gateway = FakeGateway()
         self.running: list[Sources] = []
 
+    @property
+    def port(self) -> int:
+        return self.server.port
+
     def properties(self, **changes: Any) -> dict[str, Any]:
         return {
             "inbound.type": "io.camunda:connector-email-inbound:1",
@@ -47,7 +51,7 @@ class World:
             "authentication.username": "alice@example.test",
             "authentication.password": "secret",
             "data.imapConfig.imapHost": "127.0.0.1",
-            "data.imapConfig.imapPort": str(self.server.port),
+            "data.imapConfig.imapPort": str(self.port),
             "data.imapConfig.imapCryptographicProtocol": "NONE",
             "data.folderToListen": "",
             "data.pollingWaitTime": "PT1S",
@@ -162,6 +166,60 @@ async def test_whatever_the_settings_a_restart_hands_nothing_over_again(world, d
     assert len(world.server.folders["INBOX"].messages) == left
     if strategy == "MOVE":
         assert len(world.server.folders["Done"].messages) == 3
+
+
+@pytest.mark.parametrize("target", ["", "INBOX", "Orders/New"])
+async def test_a_blank_destination_or_the_same_folder_moves_nothing(world, target):
+    world.server.folders["Orders/New"] = Folder()
+    folder = target or "INBOX"
+    world.server.deliver(message("one"), folder)
+    await world.runtime(
+        data__folderToListen=target.replace("/", "."),
+        data__pollingConfig__handlingStrategy="MOVE",
+        data__pollingConfig__targetFolder=target,
+    )
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: world.server.folders[folder].messages[0].flags == {"\\Seen"})
+    await world.server.idle.wait()
+    assert len(world.server.folders[folder].messages) == 1
+    assert not world.server.seen("UID MOVE")
+
+
+async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch):
+    """Rarely enough, and nobody keeps a connection open in between."""
+    monkeypatch.setattr(connector_module, "KEEP_OPEN", 1.5)
+    waited = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0.05 if seconds >= 1 else seconds)
+
+    monkeypatch.setattr(connector_module.asyncio, "sleep", noted)
+    world.deliver("one")
+    sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
+    await world.until(lambda: world.subjects() == ["one"])
+    world.deliver("two")
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    assert 300.0 in waited
+    assert world.server.connections >= 2
+    assert not world.server.seen("IDLE")
+    await world.end(sources)
+    waited.clear()
+    before = world.server.connections
+    await world.runtime(data__push="false", data__pollingWaitTime="PT1S")
+    world.deliver("three")
+    await world.until(lambda: "three" in world.subjects() and waited.count(1.0) > 1)
+    assert world.server.connections == before + 1
+    assert not world.server.seen("IDLE")
+
+
+async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(world):
+    world.deliver(*"abcde")
+    await world.runtime(data__mostPerRound="2")
+    await world.until(lambda: world.subjects() == list("abcde"))
+    await world.server.idle.wait()
+    assert len(world.server.seen("UID SEARCH")) == 3
 
 
 async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(world):
@@ -322,10 +380,21 @@ async def test_a_server_that_is_down_and_comes_back_is_found_again(world):
     await world.until(lambda: world.subjects() == ["one"])
 
 
-async def test_a_half_open_connection_is_told_and_replaced(world, monkeypatch):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Minutes become tenths of a second."""
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
     monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
+    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.3)
 
+
+def reason(sources: Sources) -> str:
+    """What health says is wrong; empty while nothing is."""
+    source = next(iter(sources.health()["sources"].values()), {"status": "", "reason": ""})
+    return str(source["reason"]) if source["status"] == "DOWN" else ""
+
+
+async def test_a_half_open_connection_is_replaced(world, impatient):
     async def half_open(session, tag, arguments):
         session.send("+ idling")
         await session.writer.drain()
@@ -338,13 +407,97 @@ async def test_a_half_open_connection_is_told_and_replaced(world, monkeypatch):
     await world.until(lambda: world.subjects() == ["one"])
 
 
-async def test_a_deleted_folder_is_told_with_its_name(world):
+async def test_a_server_that_says_nothing_any_more_is_told_and_recovers(world, impatient):
+    """As behind a firewall that forgot the connection, or a frozen machine: nothing ends, nothing comes."""
+    sources = await world.runtime()
+    await world.server.idle.wait()
+    world.server.frozen = True
+    began = asyncio.get_running_loop().time()
+    await world.until(lambda: "does not answer" in reason(sources))
+    assert asyncio.get_running_loop().time() - began < 5
+    world.deliver("one")
+    await asyncio.sleep(0.5)
+    assert "does not answer" in reason(sources)
+    world.server.frozen = False
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: not reason(sources))
+
+
+@pytest.mark.parametrize("idle", [True, False])
+async def test_a_goodbye_is_no_fault_unless_the_server_stays_away(world, idle):
+    if not idle:
+        world.server.capabilities = "IMAP4rev1"
+    sources = await world.runtime()
+    await world.until(lambda: world.server.seen("UID SEARCH"))
+    world.server.greeting = "* BYE too many connections"
+    for session in world.server.sessions:
+        session.send("* BYE going down for maintenance")
+        session.writer.close()
+    await world.until(lambda: "too many connections" in reason(sources))
+    world.server.greeting = "* OK ready"
+    world.deliver("one")
+    await world.until(lambda: world.subjects() == ["one"])
+    assert not reason(sources)
+
+
+async def test_a_folder_that_does_not_exist_is_told_with_its_name(world):
     sources = await world.runtime(data__folderToListen="Orders")
-    await world.until(lambda: sources.health()["status"] == "DOWN")
-    assert "'Orders'" in sources.health()["sources"]["p#mail"]["reason"]
+    await world.until(lambda: "'Orders'" in reason(sources))
     world.server.folders["Orders"] = Folder()
     world.server.deliver(message("one"), "Orders")
     await world.until(lambda: world.subjects() == ["one"])
+
+
+async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_empty_one(world, impatient):
+    """Many servers let those who have it open go on with a folder that exists no more: no mail would ever come."""
+    world.server.folders["Orders"] = Folder()
+    sources = await world.runtime(data__folderToListen="Orders")
+    await world.server.idle.wait()
+    del world.server.folders["Orders"]
+    await world.until(lambda: "'Orders'" in reason(sources))
+    world.server.folders["Orders"] = Folder(validity=2)
+    world.server.deliver(message("one"), "Orders")
+    await world.until(lambda: world.subjects() == ["one"])
+    assert not reason(sources)
+
+
+async def test_an_outage_is_told_all_the_while_and_the_pauses_end(world, impatient):
+    """The real one of ten minutes is `python -m tests.engine.inbound_chaos --outage 600`."""
+    world.deliver("before")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["before"])
+    port = world.server.port
+    await world.server.stop()
+    await world.until(lambda: "cannot be reached" in reason(sources))
+    for _ in range(40):
+        await asyncio.sleep(0.05)
+        assert "cannot be reached" in reason(sources)
+    await world.server.start(port)
+    world.deliver("after")
+    began = asyncio.get_running_loop().time()
+    await world.until(lambda: world.subjects() == ["before", "after"])
+    assert asyncio.get_running_loop().time() - began < 3  # the longest pause is 0.3 s here
+    await world.until(lambda: not reason(sources))
+
+
+async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over_once(world, impatient, monkeypatch):
+    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} NO [NOPERM] read-only mailbox")
+
+    world.server.answers["UID STORE"] = refuse
+    world.deliver("one")
+    sources = await world.runtime()
+    await world.until(lambda: "read-only mailbox" in reason(sources))
+    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 3)
+    assert "read-only mailbox" in reason(sources)
+    world.deliver("two")
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    del world.server.answers["UID STORE"]
+    await world.until(lambda: [m.flags for m in world.server.folders["INBOX"].messages] == [{"\\Seen"}, {"\\Seen"}])
+    await world.until(lambda: not reason(sources))
+    assert world.subjects() == ["one", "two"]
 
 
 async def test_ten_thousand_settled_mails_are_not_read_again(world):
@@ -431,7 +584,6 @@ async def test_a_look_lists_what_fits_and_changes_nothing(world):
     ("changes", "field"),
     [
         ({"data__pollingWaitTime": "soon"}, "pollingWaitTime"),
-        ({"data__pollingConfig__handlingStrategy": "MOVE"}, "targetFolder"),
         ({"data__subjectPattern": "("}, "subjectPattern"),
         ({"data__receivedSince": "yesterday"}, "receivedSince"),
         ({"data__imapConfig__imapPort": "many"}, "imapPort"),

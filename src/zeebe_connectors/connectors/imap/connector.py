@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import regex
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, parse_mail
 from zeebe_connectors.mail.access import Login, trust
 from zeebe_connectors.mail.attachments import stored
-from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Security, Selected
+from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
 from zeebe_connectors.mail.text import header_text
 
 SAFETY_POLL = 300.0
@@ -140,13 +140,6 @@ class Watching(Model):
                 raise ValueError("must be a date such as 2026-01-31, or an ISO 8601 time") from None
         return value
 
-    @model_validator(mode="after")
-    def _can_move(self) -> Watching:
-        handling = self.polling_config
-        if handling and handling.handling_strategy == "MOVE" and not handling.target_folder:
-            raise ValueError("pollingConfig.targetFolder: is required to move mails; fill it in")
-        return self
-
     @property
     def unread_only(self) -> bool:
         """Whether read mails are passed over."""
@@ -238,7 +231,9 @@ class Watcher:
         self._session: ImapSession | None = None
         self._seen = _Seen(set(), set())
         self._validity = -1
+        self._selected_at = 0.0
         self._targets: dict[str, str] = {}
+        self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
         self._calm = _FIRST_WAIT
 
     async def aclose(self) -> None:
@@ -257,7 +252,7 @@ class Watcher:
                 async for event in events:
                     handed += 1
                     yield event
-            self.context.report(None)
+            self._report(max(watching.interval, SAFETY_POLL))
             if handed:
                 self._calm = _FIRST_WAIT
             if handed >= watching.most_per_round:
@@ -268,6 +263,10 @@ class Watcher:
                 # Servers end idle connections; that is no fault as long as the next one opens.
                 self.context.log.info("The connection ended (%s); it is opened again", error)
                 await self.aclose()
+
+    def _report(self, next_within: float = 0.0) -> None:
+        """Says that the server answers, unless it refuses what shall become of a mail."""
+        self.context.report(next(iter(self._refused.values()), None), next_within)
 
     async def _wait(self, session: ImapSession) -> None:
         watching = self.given.data
@@ -284,14 +283,20 @@ class Watcher:
 
     async def _open(self) -> tuple[ImapSession, Selected]:
         """The session with the folder open; opened when there is none or the last was lost."""
-        if self._session is not None and self._session.is_open and self._session.selected is not None:
-            return self._session, self._session.selected
-        await self.aclose()
-        self._session = session = await open_mailbox(self.given, self.context)
+        now = asyncio.get_running_loop().time()
+        session = self._session
+        if session is None or not session.is_open or session.selected is None:
+            await self.aclose()
+            self._session = session = await open_mailbox(self.given, self.context)
+            self._targets = {}
+        elif now - self._selected_at < SAFETY_POLL:
+            return session, session.selected
+        # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
         selected = await session.select(self.given.data.folder_to_listen)
+        self._selected_at = now
         if selected.uid_validity != self._validity:
             self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
-        self._targets = {}
+            self._refused.clear()
         return session, selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
@@ -303,6 +308,7 @@ class Watcher:
         here = set(found)
         self._seen.settled &= here
         self._seen.untouched &= here
+        self._refused = {uid: reason for uid, reason in self._refused.items() if uid in here}
         new = [uid for uid in found if uid not in self._seen.settled and uid not in self._seen.untouched]
         settled = await self.context.settled({self._id(selected, uid): None for uid in new})
         self._seen.settled.update(uid for uid in new if self._id(selected, uid) in settled)
@@ -310,6 +316,7 @@ class Watcher:
         left = self.given.data.most_per_round
         for start in range(0, len(open_), BATCH):
             heads = await session.fetch(open_[start : start + BATCH], _HEADERS)
+            self._report()
             for head in await self._wanted(selected, heads):
                 touched: list[bool] = []
                 event = await self._event(session, selected, head, touched)
@@ -346,7 +353,12 @@ class Watcher:
 
         async def done() -> None:
             touched.append(True)
-            await self._finish(session, head.uid, watching.strategy)
+            try:
+                await self._finish(session, head.uid, watching.strategy)
+            except Refused as error:
+                self._refused[head.uid] = f"a mail was handed over but cannot be marked, moved or deleted: {error}"
+                raise
+            self._refused.pop(head.uid, None)
 
         async def set_aside() -> None:
             touched.append(True)
@@ -382,8 +394,9 @@ class Watcher:
             await session.delete(uid)
             return
         await session.flag(uid, "\\Seen")
-        if strategy == "MOVE" and self.given.data.polling_config:
-            target = await self._target(session, self.given.data.polling_config.target_folder)
+        target_folder = self.given.data.polling_config.target_folder if self.given.data.polling_config else ""
+        if strategy == "MOVE" and target_folder:
+            target = await self._target(session, target_folder)
             if session.selected and target != session.selected.name:
                 await session.move(uid, target)
 

@@ -1,0 +1,334 @@
+"""The source beside Dovecot, which checks tokens, encodes names, numbers anew and forgives less than ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.connectors.imap.test_source import World
+from tests.servers import dovecot
+from tests.servers.auth import TokenIssuer
+from tests.servers.dovecot import Dovecot
+from tests.servers.http import HttpServer
+from tests.servers.imap import message
+
+from zeebe_connectors.runtime import sources as sources_module
+from zeebe_connectors.runtime.sources import Sources
+
+pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
+
+
+class DovecotWorld(World):
+    """`World` with a mailbox of its own in Dovecot."""
+
+    server: Dovecot
+
+    def __init__(self, server: Dovecot, directory: Path) -> None:
+        super().__init__(server, directory)
+        self.user = f"{uuid.uuid4().hex[:8]}.o'neill@example.test"
+
+    @property
+    def port(self) -> int:
+        return self.server.imap_port
+
+    def properties(self, **changes: Any) -> dict[str, Any]:
+        given = {
+            "authentication__username": self.user,
+            "authentication__password": dovecot.PASSWORD,
+            **changes,
+        }
+        return super().properties(**given)
+
+    def deliver(self, *subjects: str, folder: str = "INBOX") -> None:
+        for subject in subjects:
+            self.server.deliver(self.user, message(subject), folder=folder)
+
+    async def arrived(self, *subjects: str) -> None:
+        """Waits until exactly these were handed over, in whatever order."""
+        await self.until(lambda: set(subjects) <= set(self.subjects()))
+        assert sorted(self.subjects()) == sorted(subjects)
+
+    async def flagged(self, expected: dict[str, str], folder: str = "INBOX") -> None:
+        """Waits until the folder's mails have these flags."""
+        wanted = {subject: {*flags.split()} for subject, flags in expected.items()}
+        ends = time.monotonic() + 15
+        while (found := await asyncio.to_thread(self.server.flags, self.user, folder)) != wanted:
+            assert time.monotonic() < ends, found
+            await asyncio.sleep(0.05)
+
+
+def health(sources: Sources) -> tuple[str, str]:
+    source = next(iter(sources.health()["sources"].values()), {"status": "", "reason": ""})
+    return source["status"], str(source["reason"])
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture
+async def world(server, tmp_path, monkeypatch):
+    async with running(server, tmp_path, monkeypatch) as world:
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def running(server: Dovecot, directory: Path, monkeypatch):
+    """A world whose sources begin again soon."""
+    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    world = DovecotWorld(server, directory)
+    yield world
+    for sources in list(world.running):
+        await world.end(sources)
+
+
+@pytest.mark.parametrize("security", ["NONE", "STARTTLS", "TLS"])
+async def test_mails_are_handed_over_and_marked_whatever_the_encryption(world, security):
+    """The password holds quotes, backslashes and an umlaut."""
+    world.deliver("there already")
+    port = world.server.imaps_port if security == "TLS" else world.server.imap_port
+    await world.runtime(
+        data__imapConfig__imapCryptographicProtocol=security,
+        data__imapConfig__imapPort=str(port),
+        data__imapConfig__trustedCertificate=world.server.authorities,
+    )
+    await world.arrived("there already")
+    world.deliver("pushed")
+    await world.arrived("there already", "pushed")
+    await world.flagged({"there already": "\\Seen", "pushed": "\\Seen"})
+
+
+async def test_a_certificate_that_nobody_trusts_is_refused(world):
+    sources = await world.runtime(
+        data__imapConfig__imapCryptographicProtocol="TLS", data__imapConfig__imapPort=str(world.server.imaps_port)
+    )
+    await world.until(lambda: health(sources)[0] == "DOWN")
+    assert "is not trusted" in health(sources)[1]
+
+
+# Tokens
+
+
+def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str]:
+    """Properties of a login by tokens from this issuer."""
+    http.answer("/token", issuer.token)
+    given = {
+        "authentication__type": kind,
+        "authentication__oauthTokenEndpoint": http.url("/token"),
+        "authentication__clientId": issuer.client[0],
+        "authentication__clientSecret": issuer.client[1],
+    }
+    if kind == "refreshToken":
+        given["authentication__refreshToken"] = issuer.refresh
+    return given
+
+
+@pytest.mark.parametrize("kind", ["clientCredentials", "refreshToken"])
+@pytest.mark.parametrize("told", [2, 3600], ids=["end told", "end not told"])
+async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_or_doubled(world, kind, told):
+    """With `end not told` the endpoint promises an hour, so only the mail server's refusal tells of the end."""
+    lives = iter([2])
+    issuer = TokenIssuer(
+        how="body", life=told, rotates=True, mint=lambda: dovecot.token(world.user, life=next(lives, 600))
+    )
+    async with HttpServer() as http:
+        await world.runtime(**signed_in(http, issuer, kind))
+        world.deliver("one")
+        await world.arrived("one")
+        assert issuer.issued == 1
+        await asyncio.sleep(2.2)
+        world.deliver("two")  # the session that began with the token goes on
+        await world.arrived("one", "two")
+        world.server.admin("kick", world.user)
+        world.deliver("three")
+        await world.arrived("one", "two", "three")
+        await world.until(lambda: issuer.issued == 2)
+        world.deliver("four")
+        await world.arrived("one", "two", "three", "four")
+    assert issuer.issued == 2
+
+
+async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
+    wrong = partial(dovecot.token, world.user, key=b"the-key-of-another-identity-provider")
+    issuer = TokenIssuer(how="body", mint=wrong)
+    world.deliver("one")
+    async with HttpServer() as http:
+        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await world.until(lambda: health(sources)[0] == "DOWN")
+        assert "refused the login" in health(sources)[1]
+        assert '"status":"401"' in health(sources)[1]  # the server's own words
+        assert wrong() not in health(sources)[1]
+        issuer.mint = partial(dovecot.token, world.user)
+        await world.arrived("one")
+        assert health(sources)[0] == "UP"
+
+
+async def test_a_token_of_somebody_else_opens_no_mailbox(world):
+    issuer = TokenIssuer(how="body", mint=partial(dovecot.token, "eve@example.test"))
+    world.deliver("one")
+    async with HttpServer() as http:
+        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await world.until(lambda: health(sources)[0] == "DOWN")
+    assert world.subjects() == []
+
+
+async def test_a_token_endpoint_that_is_away_is_told_and_comes_back(world):
+    issuer = TokenIssuer(how="body", mint=partial(dovecot.token, world.user))
+    world.deliver("one")
+    async with HttpServer() as http:
+        given = signed_in(http, issuer, "clientCredentials")
+        http.answer("/token", lambda _: b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n")
+        sources = await world.runtime(**given)
+        await world.until(lambda: health(sources)[0] == "DOWN")
+        assert "no access token" in health(sources)[1]
+        http.answer("/token", issuer.token)
+        await world.arrived("one")
+
+
+# Folders
+
+
+@pytest.mark.parametrize("separator", ["/", "."])
+async def test_folders_have_names_in_any_script_below_one_another(separator, tmp_path, monkeypatch):
+    watched, target = 'Aufträge/日本語/№ 5 & "söhne"', "Erledigt/заказы/تم 🎉"
+    with Dovecot(separator=separator) as server:
+        real = watched.replace("/", separator)
+        async with running(server, tmp_path, monkeypatch) as world:
+            server.admin("mailbox", "create", "-u", world.user, real)
+            world.deliver("one", folder=real)
+            await world.runtime(
+                data__folderToListen=watched,
+                data__pollingConfig__handlingStrategy="MOVE",
+                data__pollingConfig__targetFolder=target,
+            )
+            await world.arrived("one")
+            await world.flagged({"one": "\\Seen"}, target.replace("/", separator))
+            await world.flagged({}, real)
+            world.deliver("two", folder=real)
+            await world.arrived("one", "two")
+
+
+ALL_AS_THEY_ARE = {
+    "data__pollingConfigDiscriminator": "allPollingConfig",
+    "data__pollingConfig__handlingStrategy": "NONE",
+    "data__folderToListen": "Orders",
+}
+
+
+def numbered_anew(world: DovecotWorld, folder: str) -> None:
+    """Deletes the folder and makes it again with the same mails in another order: other UIDs, another UIDVALIDITY."""
+    server, user = world.server, world.user
+    server.admin("mailbox", "create", "-u", user, "Backup")
+    for subject in reversed(list(server.flags(user, folder))):
+        server.admin("copy", "-u", user, "Backup", "mailbox", folder, "header", "subject", subject)
+    server.admin("mailbox", "delete", "-u", user, folder)
+    server.admin("mailbox", "create", "-u", user, folder)
+    server.admin("copy", "-u", user, folder, "mailbox", "Backup", "all")
+    server.admin("mailbox", "delete", "-u", user, "Backup")
+
+
+async def test_a_folder_that_is_deleted_and_made_again_while_it_is_watched_hands_nothing_over_again(world):
+    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
+    world.deliver("one", "two", "three", folder="Orders")
+    sources = await world.runtime(**ALL_AS_THEY_ARE)
+    await world.arrived("one", "two", "three")
+    first = world.server.admin("mailbox", "status", "-u", world.user, "uidvalidity", "Orders")
+    await asyncio.to_thread(numbered_anew, world, "Orders")
+    assert world.server.admin("mailbox", "status", "-u", world.user, "uidvalidity", "Orders") != first
+    world.deliver("four", folder="Orders")
+    await world.arrived("one", "two", "three", "four")
+    assert await places(sources) == 2  # the last mail was handed over under the new numbering
+
+
+async def places(sources: Sources) -> int:
+    """Under how many numberings mails were handed over."""
+    return len({entry.id.rpartition("/")[0] for entry in await sources._shared.ledger.entries()})
+
+
+async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(world):
+    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
+    world.deliver("one", folder="Orders")
+    sources = await world.runtime(**ALL_AS_THEY_ARE)
+    await world.arrived("one")
+    world.server.admin("mailbox", "delete", "-u", world.user, "Orders")
+    await world.until(lambda: health(sources)[0] == "DOWN")
+    assert "'Orders'" in health(sources)[1]
+    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
+    world.deliver("two", folder="Orders")
+    await world.arrived("one", "two")
+    assert health(sources)[0] == "UP"
+
+
+# What becomes of mails
+
+
+@pytest.mark.parametrize(
+    "capabilities", ["", "IMAP4rev1 IDLE UIDPLUS", "IMAP4rev1 IDLE"], ids=["MOVE", "UIDPLUS", "neither"]
+)
+async def test_moving_and_deleting_takes_along_no_mail_that_somebody_else_marked(capabilities, tmp_path, monkeypatch):
+    """EXPUNGE alone would remove the other's mail as well; without UIDPLUS ours stays, marked as deleted."""
+    with Dovecot(capabilities=capabilities) as server:
+        for strategy, left in (("MOVE", {"ours"}), ("DELETE", set())):
+            async with running(server, tmp_path / strategy, monkeypatch) as world:
+                world.deliver("theirs")
+                server.admin("flags", "add", "-u", world.user, "\\Deleted \\Seen urgent", "mailbox", "INBOX", "all")
+                world.deliver("ours")
+                await world.runtime(
+                    data__pollingConfigDiscriminator="allPollingConfig",
+                    data__pollingConfig__handlingStrategy=strategy,
+                    data__pollingConfig__targetFolder="Done",
+                )
+                await world.arrived("ours")
+                inbox = {"theirs": "\\Deleted \\Seen urgent"}
+                if "UIDPLUS" not in capabilities and capabilities:
+                    inbox["ours"] = "\\Deleted \\Seen" if strategy == "MOVE" else "\\Deleted"
+                await world.flagged(inbox)
+                if strategy == "MOVE":
+                    assert set(server.flags(world.user, "Done")) == left
+
+
+async def test_keywords_and_flags_of_others_stay(world):
+    world.deliver("one")
+    world.server.admin("flags", "add", "-u", world.user, "\\Flagged urgent $Label1", "mailbox", "INBOX", "all")
+    await world.runtime(data__pollingConfig__handlingStrategy="MOVE", data__pollingConfig__targetFolder="Done")
+    await world.arrived("one")
+    await world.flagged({"one": "\\Flagged \\Seen urgent $Label1"}, "Done")
+
+
+async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(world):
+    world.deliver(*(str(number) for number in range(20)))
+    world.gateway.slow("publish", 0.05)
+    await world.runtime()
+    await world.until(lambda: len(world.subjects()) >= 2)
+    world.server.admin("expunge", "-u", world.user, "mailbox", "INBOX", "header", "subject", "15")
+    await world.until(lambda: "19" in world.subjects())
+    assert len(world.subjects()) == len(set(world.subjects())) >= 19
+
+
+# Silence
+
+
+async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
+    with Dovecot() as server:
+        async with running(server, tmp_path, monkeypatch) as world:
+            sources = await world.runtime()
+            world.deliver("one")
+            await world.arrived("one")
+            server.stop()
+            await world.until(lambda: health(sources)[0] == "DOWN")
+            assert "cannot be reached" in health(sources)[1]
+            await asyncio.sleep(1)
+            assert health(sources)[0] == "DOWN"
+            server.start()
+            world.deliver("two")
+            await world.arrived("one", "two")
+            assert health(sources)[0] == "UP"
