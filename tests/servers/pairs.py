@@ -1,6 +1,9 @@
-"""Key pairs with certificates, made for a test: RSA or EC, by an authority or their own."""
+"""Key pairs with certificates, made for a test: RSA or EC, by an authority or their own, and Java keystores of them."""
 
 import datetime as dt
+import hashlib
+import os
+import struct
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -42,3 +45,40 @@ class Pair:
     def p12(self, password, name=b"client"):
         how = serialization.BestAvailableEncryption(password.encode())
         return serialization.pkcs12.serialize_key_and_certificates(name, self.key, self.certificate, None, how)
+
+
+def der(tag, content):
+    size = len(content)
+    length = (
+        bytes([size]) if size < 128 else (b"\x82" + struct.pack(">H", size) if size > 255 else b"\x81" + bytes([size]))
+    )
+    return bytes([tag]) + length + content
+
+
+def jks(pair, password, *, key_password=None, alias="client", extra=None):
+    """A Java keystore, written as the format is known: the key xored with a chain of SHA-1."""
+    secret = (key_password or password).encode("utf-16-be")
+    plain = pair.key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    salt = os.urandom(20)
+    stream, block = b"", salt
+    while len(stream) < len(plain):
+        block = hashlib.sha1(secret + block).digest()
+        stream += block
+    sealed = salt + bytes(a ^ b for a, b in zip(plain, stream, strict=False)) + hashlib.sha1(secret + plain).digest()
+    algorithm = der(0x30, bytes.fromhex("060a2b060104012a02110101") + b"\x05\x00")
+    protected = der(0x30, algorithm + der(0x04, sealed))
+
+    def text(value):
+        return struct.pack(">H", len(value)) + value.encode()
+
+    def block_of(data):
+        return struct.pack(">i", len(data)) + data
+
+    body = struct.pack(">Iii", 0xFEEDFEED, 2, 2 if extra else 1)
+    if extra:
+        body += struct.pack(">i", 2) + text("trusted") + b"\0" * 8 + text("X.509") + block_of(extra.der)
+    body += struct.pack(">i", 1) + text(alias) + b"\0" * 8 + block_of(protected)
+    body += struct.pack(">i", 1) + text("X.509") + block_of(pair.der)
+    return body + hashlib.sha1(password.encode("utf-16-be") + b"Mighty Aphrodite" + body).digest()

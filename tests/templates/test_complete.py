@@ -38,6 +38,13 @@ DEAD_PORT = {
         "authentication": {"type": "bearer", "token": "{{secrets.CANARY}}"},
         "graphql": {"url": f"http://127.0.0.1:{port}/", "method": "post", "query": "{ a }"},
     },
+    "pop3-fetch": lambda port: {
+        "operation": "MAIL_RECEIVE",
+        "authentication": {"type": "simple", "username": "ann@example.com", "password": "{{secrets.CANARY}}"},
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "none",
+    },
     "rest": lambda port: {
         "authentication": {"type": "bearer", "token": "{{secrets.CANARY}}"},
         "url": f"http://127.0.0.1:{port}/",

@@ -121,7 +121,10 @@ async def _look(source: Source, environment: Environment, settings: Settings, ho
     try:
         rows = []
         for event, processed in await look(given, context, hours=hours):
-            verdict, variables = await preview(source.elements, event.data, context.documents)
+            if event.unreadable:
+                verdict, variables = f"would go to quarantine: {event.unreadable}", dict[str, object]()
+            else:
+                verdict, variables = await preview(source.elements, event.data, context.documents)
             data = event.data
             rows.append(
                 Seen(

@@ -5,22 +5,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zeebe_connectors.mail.headers import Address, addresses, date, message_ids
 from zeebe_connectors.mail.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.text import decode, header_text
 from zeebe_connectors.mail.tnef import SIGNATURE, parse_tnef
+from zeebe_connectors.sdk.errors import PermanentError
+
+if TYPE_CHECKING:
+    from zeebe_connectors.mail.smime.unwrap import Keyring
 
 MOST_BODY = 512 * 1024
 """Characters of a body that become a variable; the engine takes a message of 4 MB at most, all variables included."""
 MOST_HEADERS = 64 * 1024
 """Characters of all headers together that become a variable."""
+_LARGE = 64 * 1024  # bytes of a mail that is read in a thread, so that the loop goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,43 @@ class Part:
     data: bytes = field(repr=False)
     content_id: str | None = None
     inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is known of a mail's S/MIME signature.
+
+    Args:
+        status: `valid`: it holds, and its certificate is trusted and the sender's. `untrusted`: it holds, but its
+            certificate is not trusted or somebody else's. `partial`: it covers only a part of the mail. `invalid`: it
+            does not hold. `unsupported`: it cannot be checked.
+        signer: Whose certificate it is.
+        signer_email: Its mail address, the sender's if it is among several.
+        matches_sender: Whether the sender's address is one of the certificate's.
+        issuer: Who issued the certificate.
+        signed_at: When it was signed, by the signer's word.
+        reason: Why it is not valid.
+    """
+
+    status: Literal["valid", "untrusted", "partial", "unsupported", "invalid"]
+    signer: str | None = None
+    signer_email: str | None = None
+    matches_sender: bool = False
+    issuer: str | None = None
+    signed_at: datetime | None = None
+    reason: str | None = None
+
+    def data(self) -> dict[str, Any]:
+        """What expressions see."""
+        return {
+            "status": self.status,
+            "signer": self.signer,
+            "signerEmail": self.signer_email,
+            "matchesSender": self.matches_sender,
+            "issuer": self.issuer,
+            "signedAt": _iso(self.signed_at),
+            "reason": self.reason,
+        }
 
 
 @dataclass(slots=True)
@@ -63,6 +107,10 @@ class Mail:
     calendar: str | None = None
     parts: list[Part] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
+    encrypted: bool = False
+    signature: Signature | None = None
+    failure: PermanentError | None = None
+    """Why its content cannot be had though a key is set (`MAIL_NOT_DECRYPTED`, `MAIL_TOO_LARGE`)."""
 
     @property
     def attachments(self) -> list[Part]:
@@ -103,6 +151,8 @@ class Mail:
             "calendar": self.calendar,
             "attachments": [],
             "inlineParts": [],
+            "encrypted": self.encrypted,
+            "signature": self.signature.data() if self.signature else None,
             "errors": list(self.defects),
         }
 
@@ -115,23 +165,60 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def parse_mail(raw: bytes, *, received: datetime | None = None) -> Mail:
+async def read_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring | None = None) -> Mail:
+    """Reads a mail as `parse_mail` does; one that costs time, in a thread."""
+    if len(raw) > _LARGE or b"pkcs7" in raw or b"smime" in raw:
+        return await asyncio.to_thread(parse_mail, raw, received=received, keyring=keyring)
+    return parse_mail(raw, received=received, keyring=keyring)
+
+
+def parse_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring | None = None) -> Mail:
     """Reads a mail.
 
     Args:
         raw: The message as the server gave it.
         received: When the server got it, if it says so (IMAP's internal date); else the first `Received` header counts.
+        keyring: Keys for encrypted mails and whom to trust; none decrypts nothing and trusts the system's authorities.
     """
     defects = Defects()
     root = parse_entities(raw, defects)
     mail = Mail(size=len(raw))
     _read_headers(mail, root, defects)
     mail.received = received or mail.received
+    if _is_protected(root, whole=True):
+        root = _unwrapped(mail, root, keyring, defects)
     _Reader(mail, defects).read(root)
     mail.plain, mail.html = _cut(mail.plain, "plain text", defects), _cut(mail.html, "HTML", defects)
     mail.calendar = _cut(mail.calendar, "calendar", defects)
     mail.defects = list(defects)
     return mail
+
+
+def _is_protected(entity: Entity, *, whole: bool) -> bool:
+    """Whether something in it is signed or encrypted with S/MIME."""
+    if is_clear_signed(entity) or (not entity.parts and is_message(entity, whole=whole)):
+        return True
+    return any(_is_protected(part, whole=whole and len(entity.parts) == 1) for part in entity.parts)
+
+
+def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defects) -> Entity:
+    """The tree with what was protected in it; the library is loaded only for mails that need it."""
+    try:
+        from zeebe_connectors.mail.smime.unwrap import Keyring, unwrap  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "cryptography":
+            raise
+        told = "it is not checked: install zeebe-connectors with its extra smime"
+        mail.signature = Signature("unsupported", reason=told) if is_clear_signed(root) else None
+        defects.note(
+            "the mail is signed or encrypted (S/MIME); install zeebe-connectors with its extra smime to open it"
+        )
+        return root
+    found = unwrap(root, keyring or Keyring(), defects, sender=mail.sender.address if mail.sender else "")
+    mail.encrypted, mail.signature, mail.failure = found.encrypted, found.signature, found.failure
+    if found.subject:
+        mail.subject = header_text(found.subject)[:2000]
+    return found.root
 
 
 def _cut(text: str | None, name: str, defects: Defects) -> str | None:

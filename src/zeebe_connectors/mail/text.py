@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import codecs
 import re
@@ -46,7 +45,10 @@ _NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape co
 }  # fmt: skip
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_BASE64 = bytes(
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+)
+_STEP = 1024 * 1024
 
 
 def decode(data: bytes, charset: str | None) -> str:
@@ -89,15 +91,20 @@ def clean(text: str) -> str:
 
 
 def unbase64(data: bytes) -> bytes:
-    """Decodes base64, ignoring what does not belong there and what is missing at the end."""
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except (binascii.Error, ValueError):
-        pass
-    digits = _NOT_BASE64.sub(b"", data)
-    if len(digits) % 4 == 1:
-        digits = digits[:-1]
-    return base64.b64decode(digits + b"=" * (-len(digits) % 4))
+    """Decodes base64, ignoring what does not belong there and what is missing at the end.
+
+    In steps, so that other threads have their turn while an attachment of many megabytes is decoded.
+    """
+    found: list[bytes] = []
+    digits = b""
+    for at in range(0, len(data), _STEP):
+        digits += data[at : at + _STEP].translate(None, _NOT_BASE64)
+        whole = len(digits) - len(digits) % 4
+        found.append(binascii.a2b_base64(digits[:whole]))
+        digits = digits[whole:]
+    if len(digits) > 1:
+        found.append(binascii.a2b_base64(digits + b"=" * (4 - len(digits))))
+    return b"".join(found)
 
 
 def header_text(raw: bytes) -> str:

@@ -106,6 +106,8 @@ class EventHandler:
         known = await self._ledger.find(self._source, event.id, event.alias)
         if known is not None and (result := await self._known(event, known)):
             return result
+        if event.unreadable:
+            return await self._quarantine(event, event.unreadable)
         try:
             element = self._chosen(event.data)
             if element is None:

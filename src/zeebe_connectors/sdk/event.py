@@ -38,6 +38,8 @@ class Event:
         original: The bytes from which the event was made; kept when the event goes to quarantine.
         set_aside: Takes the event out of the way after it went to quarantine; may be called again.
         title: A few words for the operator, such as a mail's subject; never for matching.
+        unreadable: Why its data cannot be had, in words for the operator. Such an event goes to quarantine whatever the
+            conditions in the diagram say, which do not see what they ask about.
     """
 
     id: str
@@ -48,3 +50,4 @@ class Event:
     original: Callable[[], Awaitable[bytes | None]] = _no_original
     set_aside: Callable[[], Awaitable[None]] = _nothing
     title: str = ""
+    unreadable: str = ""

@@ -26,6 +26,7 @@ from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 USER = "alice@example.test"
+STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
 
 
 @pytest.fixture
@@ -257,6 +258,8 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world
         ({"active": "false"}, "switched off"),
         ({"saveTo": "../elsewhere"}, "saveTo"),
         ({"checkEvery": "often"}, "checkEvery"),
+        ({"smimeKey": "missing.p12"}, "smimeKey"),
+        ({"smimeTrusted": "nonsense"}, "smimeTrusted"),
         ({"authentication.password": "wrong"}, "refused the login"),
     ],
 )
@@ -277,3 +280,36 @@ async def test_a_server_without_ids_is_refused(world):
     await world.until(lambda: sources.health()["status"] == "DOWN")
     assert "UIDL" in sources.health()["sources"]["p#mail"]["reason"]
     assert not world.gateway.messages
+
+
+async def test_an_encrypted_mail_is_read_with_the_key(world):
+    (world.directory / "allowed").mkdir()
+    (world.directory / "allowed" / "key.jks").write_bytes((STORED / "both.jks").read_bytes())
+    world.server.mails = {"a": (STORED / "ec-aes-128-gcm.eml").read_bytes()}
+    await world.runtime(
+        smimeKey="key.jks", smimePassword="changeit", resultExpression="={subject: trim(text), encrypted: encrypted}"
+    )
+    await world.until(lambda: len(world.gateway.messages) == 1)
+    assert next(iter(world.gateway.messages.values())).data["variables"] == {
+        "subject": "a secret text",
+        "encrypted": True,
+    }
+
+
+async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_condition_holds(world):
+    """The condition asks about a text that is not there; the mail must not count as one that nobody wants."""
+    (world.directory / "allowed").mkdir()
+    (world.directory / "allowed" / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    world.server.mails = {"a": (STORED / "ec-aes256.eml").read_bytes(), "b": message("secret order")}
+    sources = await world.runtime(
+        smimeKey="key.p12",
+        smimePassword="changeit",
+        remove="true",
+        activationCondition='=contains(subject + text, "secret")',
+    )
+    await world.until(lambda: world.subjects() == ["secret order"])
+    await world.rounds(1)
+    (entry,) = await sources._shared.ledger.entries(state="quarantined")
+    assert "not encrypted for the key" in entry.reason
+    assert entry.has_original
+    assert list(world.server.mails) == ["a"]

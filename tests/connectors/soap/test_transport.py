@@ -8,9 +8,8 @@ import spnego
 import trustme
 
 from servers.http import HttpServer, Reply
+from servers.pairs import jks
 from servers.soap import SoapServer, envelope
-
-from .test_keys import jks
 
 OK = Reply(200, envelope("<Pong/>"), [("Content-Type", "text/xml")])
 

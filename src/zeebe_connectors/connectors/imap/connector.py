@@ -9,18 +9,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 import regex
 from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
-from zeebe_connectors.mail import Mail, parse_mail
+from zeebe_connectors.mail import Mail, read_mail
 from zeebe_connectors.mail.access import Login, trust
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
+from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
+from zeebe_connectors.mail.smime.settings import Protection, open_keyring
 from zeebe_connectors.mail.text import header_text
+
+if TYPE_CHECKING:
+    from zeebe_connectors.mail.smime.unwrap import Keyring
 
 SAFETY_POLL = 300.0
 """Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""
@@ -31,7 +36,6 @@ KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 100
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
-_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
 
@@ -80,7 +84,7 @@ class Handling(Model):
     """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
 
 
-class Watching(Model):
+class Watching(Protection):
     """What is watched, and which mails count."""
 
     imap_config: ImapServer
@@ -181,7 +185,11 @@ class Mailbox(Model):
     "imap",
     title="Mailbox (IMAP)",
     type="io.camunda:connector-email-inbound:1",
-    groups=[Group("authentication", "Authentication"), Group("mailbox", "Mailbox")],
+    groups=[
+        Group("authentication", "Authentication"),
+        Group("mailbox", "Mailbox"),
+        Group("smime", "S/MIME", open=False),
+    ],
     errors={
         "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
         "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
@@ -192,6 +200,8 @@ class Mailbox(Model):
         "IMAP_REFUSED": "The server refused a command.",
         "MAIL_TOKEN_FAILED": "The token endpoint gives no access token.",
         "MAIL_TOO_LARGE": "The mail is larger than allowed; it is in quarantine.",
+        **SMIME_ERRORS,
+        "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
     },
     keywords=["mail", "email", "inbox", "imap"],
 )
@@ -202,8 +212,9 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     tells of new mails at once (IDLE) where it can; the connection is renewed and checked all the same. What a mail
     becomes: `subject`, `fromAddress`, `fromName`, `to`, `cc`, `replyTo`, `date`, `receivedDateTime`, `messageId`,
     `inReplyTo`, `references`, `headers`, `size`, `plainTextBody`, `htmlBody`, `text` (plain, or made from the HTML),
-    `calendar`, `attachments`, `inlineParts`, `errors`, `folder`, `uid`.
+    `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`.
     """
+    await keyring_of(given, context)  # what is wrong with it is told at the start, not with the first mail
     watcher = Watcher(given, context)
     try:
         async with aclosing(watcher.events()) as events:
@@ -349,7 +360,7 @@ class Watcher:
         if not bodies:
             return None  # gone meanwhile
         raw = bodies[0].body
-        mail = await parsed(raw, head)
+        mail = await parsed(raw, head, self.given, self.context)
 
         async def done() -> None:
             touched.append(True)
@@ -385,6 +396,7 @@ class Watcher:
             original=original,
             set_aside=set_aside,
             title=mail.subject,
+            unreadable="" if too_large or not mail.failure else mail.failure.message,
         )
 
     async def _finish(self, session: ImapSession, uid: int, strategy: str) -> None:
@@ -465,11 +477,18 @@ def alias(head: Fetched) -> str:
     return f"{int(head.received.timestamp()) if head.received else 0} {identity[:300]}"
 
 
-async def parsed(raw: bytes, head: Fetched) -> Mail:
-    """The mail; a large one is parsed in a thread."""
-    if len(raw) > _LARGE:
-        return await asyncio.to_thread(parse_mail, raw, received=head.received)
-    return parse_mail(raw, received=head.received)
+async def keyring_of(given: Mailbox, context: InboundContext) -> Keyring | None:
+    """The mailbox's keys.
+
+    Raises:
+        InputError: As `open_keyring`.
+    """
+    return await open_keyring(given.data, context, most=given.data.largest_mail, prefix="data.")
+
+
+async def parsed(raw: bytes, head: Fetched, given: Mailbox, context: InboundContext) -> Mail:
+    """The mail, opened with the mailbox's keys."""
+    return await read_mail(raw, received=head.received, keyring=await keyring_of(given, context))
 
 
 async def look(given: Mailbox, context: InboundContext, *, hours: float) -> list[tuple[Event, bool]]:
@@ -489,13 +508,16 @@ async def look(given: Mailbox, context: InboundContext, *, hours: float) -> list
                 if not (fits(recent, head) and fits(given.data, head)):
                     continue
                 bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
-                mail = await parsed(bodies[0].body if bodies else head.body, head)
+                mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
                 data = {**mail.data(), "folder": selected.name, "uid": head.uid}
                 data["attachments"] = [
                     {"name": part.name, "contentType": part.content_type} for part in mail.attachments
                 ]
                 event = Event(
-                    f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}", data, alias=alias(head)
+                    f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}",
+                    data,
+                    alias=alias(head),
+                    unreadable=mail.failure.message if mail.failure and bodies != [head] else "",
                 )
                 found.append((event, bool(await context.settled({event.id: event.alias}))))
     finally:

@@ -27,6 +27,7 @@ from zeebe_connectors.connectors.soap.reply import Reply
 from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse, header_fields, status_error
 
 _CONTENT_TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
+_INVALID = "SOAP_CERTIFICATE_INVALID"
 _LARGE = 256 * 1024
 """Replies beyond this are read in a thread, so that other jobs are not held up."""
 
@@ -178,7 +179,7 @@ def _verify(root: etree._Element, trusted: str) -> None:
     except ValueError:
         raise InputError(
             "authentication.trustedCertificates: are not certificates in PEM; paste them with their line breaks",
-            code="SOAP_CERTIFICATE_INVALID",
+            code=_INVALID,
         ) from None
     verify(root, known)
 
@@ -223,13 +224,13 @@ async def tls_of(given: Message, context: Context) -> ClientTls:
 
 async def _identity(source: SingleCertificate | Keystore, context: Context, *, where: str) -> Any:
     """Key and certificate, read once and kept as long as the text or the file stays the same."""
-    from zeebe_connectors.connectors.soap.keys import from_keystore, from_pem  # noqa: PLC0415
+    from zeebe_connectors.sdk.keys import from_keystore, from_pem  # noqa: PLC0415
 
     if isinstance(source, SingleCertificate):
         certificate, key, secret = source.certificate, source.private_key, source.private_key_password
 
         def read_pem() -> Any:
-            return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where)
+            return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
 
         return await context.kept.get(("soap.identity", certificate, key, secret), read_pem)
     data, mark = await _keystore_bytes(source, context, where)
@@ -237,7 +238,9 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
 
     async def read_keystore() -> Any:
         told = own.reveal() if own else None
-        return await asyncio.to_thread(from_keystore, data, password.reveal(), source.alias, told, where=where)
+        return await asyncio.to_thread(
+            from_keystore, data, password.reveal(), source.alias, told, where=where, code=_INVALID
+        )
 
     return await context.kept.get(("soap.identity", mark, password, source.alias, own), read_keystore)
 
@@ -255,6 +258,6 @@ async def _keystore_bytes(source: Keystore, context: Context, where: str) -> tup
         except OSError as error:
             raise InputError(
                 f"{where}.keystoreLocation: cannot be read: {error.strerror or 'it is no file'}",
-                code="SOAP_CERTIFICATE_INVALID",
+                code=_INVALID,
             ) from None
     return data, hashlib.sha256(data).hexdigest()

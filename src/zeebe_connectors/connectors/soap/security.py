@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, InputError
-from zeebe_connectors.connectors.soap.keys import Identity
 from zeebe_connectors.connectors.soap.names import (
     BASE64,
     DSIG,
@@ -33,6 +32,7 @@ from zeebe_connectors.connectors.soap.names import (
     WSU,
     X509_TOKEN,
 )
+from zeebe_connectors.sdk.keys import Identity
 
 _ID = f"{{{WSU}}}Id"
 _C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"

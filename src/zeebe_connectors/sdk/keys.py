@@ -1,4 +1,7 @@
-"""A private key with its certificate goes in (PEM, PKCS#12 or JKS), the same as PEM and DER comes out."""
+"""A private key with its certificate goes in (PEM, PKCS#12 or JKS), the same as PEM and DER comes out.
+
+Needs the library `cryptography`: import it where a key is read, not before.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import struct
 from dataclasses import dataclass, field
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,11 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from zeebe_connectors import InputError
+from zeebe_connectors.sdk.errors import InputError
 
 _JKS = 0xFEEDFEED
 _JKS_PROTECTION = bytes.fromhex("060a2b060104012a02110101")  # OID 1.3.6.1.4.1.42.2.17.1.1
-_INVALID = "SOAP_CERTIFICATE_INVALID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,18 @@ class Identity:
         return "ec" if isinstance(self.chain[0].public_key(), ec.EllipticCurvePublicKey) else "rsa"
 
 
-def from_pem(certificate: str, key: str, password: str | None, *, where: str) -> Identity:
+def from_pem(certificate: str, key: str, password: str | None, *, where: str, code: str) -> Identity:
     """Reads a certificate (with intermediates, if any) and its key from PEM texts.
 
+    Args:
+        certificate: The chain.
+        key: The private key.
+        password: The key's password, if it is encrypted.
+        where: Name of the input field, for messages.
+        code: The error's code.
+
     Raises:
-        InputError: `SOAP_CERTIFICATE_INVALID`; the message names the text at fault.
+        InputError: With the given code; the message names the text at fault.
     """
     try:
         chain = x509.load_pem_x509_certificates(certificate.strip().encode())
@@ -59,7 +69,7 @@ def from_pem(certificate: str, key: str, password: str | None, *, where: str) ->
         raise InputError(
             f"{where}.certificate: is not a certificate in PEM; paste it from BEGIN CERTIFICATE to END CERTIFICATE "
             "with its line breaks",
-            code=_INVALID,
+            code=code,
         ) from None
     try:
         loaded = load_pem_private_key(key.strip().encode(), password.encode() if password else None)
@@ -67,12 +77,14 @@ def from_pem(certificate: str, key: str, password: str | None, *, where: str) ->
         raise InputError(
             f"{where}.privateKey: is not a private key in PEM, or its password is wrong or missing; paste it from "
             "BEGIN to END with its line breaks",
-            code=_INVALID,
+            code=code,
         ) from None
-    return _identity(loaded, chain, where)
+    return _identity(loaded, chain, _Told(where, code))
 
 
-def from_keystore(data: bytes, password: str, alias: str | None, key_password: str | None, *, where: str) -> Identity:
+def from_keystore(
+    data: bytes, password: str, alias: str | None, key_password: str | None, *, where: str, code: str
+) -> Identity:
     """Reads a key from the bytes of a PKCS#12 file or a Java keystore (JKS).
 
     Args:
@@ -81,40 +93,84 @@ def from_keystore(data: bytes, password: str, alias: str | None, key_password: s
         alias: Which key; may be left out when there is only one.
         key_password: The key's own password, when it has one (JKS).
         where: Name of the input field, for messages.
+        code: The error's code.
 
     Raises:
-        InputError: `SOAP_CERTIFICATE_INVALID`: wrong password, no such alias (the message lists those there are), or no
+        InputError: With the given code: wrong password, no such alias (the message lists those there are), or no
             keystore.
     """
-    if data[:4] == struct.pack(">I", _JKS):
-        return _from_jks(data, password, alias, key_password, where)
+    told = _Told(where, code)
+    if not _is_jks(data, told):
+        identity, name = _from_pkcs12(data, password, told)
+        if alias and name and alias.lower() != name.lower():
+            raise told(f"holds no key of the given alias; it holds: {name}")
+        return identity
+    keys = _jks_keys(data, password, told)
+    wanted = alias.lower() if alias else next(iter(keys), "") if len(keys) == 1 else ""
+    if wanted not in keys:
+        raise told(f"holds no key of the given alias; it holds: {', '.join(keys) or 'none'}")
+    return _opened(*keys[wanted], key_password or password, told)
+
+
+def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> list[Identity]:
+    """Reads every key from the bytes of a PKCS#12 file (which has one) or a Java keystore.
+
+    Args:
+        data: As for `from_keystore`.
+        password: The password of the keystore and of each key in it.
+        where: As for `from_keystore`.
+        code: As for `from_keystore`.
+
+    Raises:
+        InputError: With the given code: wrong password, no key, or no keystore.
+    """
+    told = _Told(where, code)
+    if not _is_jks(data, told):
+        return [_from_pkcs12(data, password, told)[0]]
+    keys = _jks_keys(data, password, told)
+    if not keys:
+        raise told("holds no private key with its certificate")
+    return [_opened(protected, chain, password, told) for protected, chain in keys.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Makes the errors of one input field."""
+
+    where: str
+    code: str
+
+    def __call__(self, reason: str) -> InputError:
+        return InputError(f"{self.where}: {reason}", code=self.code)
+
+
+def _is_jks(data: bytes, told: _Told) -> bool:
     if data[:4] == b"\xce\xce\xce\xce":
-        raise InputError(
-            f"{where}: is a keystore of the old type JCEKS; convert it with: "
-            "keytool -importkeystore -deststoretype PKCS12",
-            code=_INVALID,
+        raise told(
+            "is a keystore of the old type JCEKS; convert it with: keytool -importkeystore -deststoretype PKCS12"
         )
+    return data[:4] == struct.pack(">I", _JKS)
+
+
+def _from_pkcs12(data: bytes, password: str, told: _Told) -> tuple[Identity, str]:
+    """The key and its name."""
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
-    except ValueError:
-        raise InputError(
-            f"{where}: is neither a PKCS#12 file nor a Java keystore, or its password is wrong", code=_INVALID
-        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise told("is neither a PKCS#12 file nor a Java keystore, or its password is wrong") from None
     if found.key is None or found.cert is None:
-        raise InputError(f"{where}: holds no private key with its certificate", code=_INVALID)
-    name = (found.cert.friendly_name or b"").decode("utf-8", "replace")
-    if alias and name and alias.lower() != name.lower():
-        raise InputError(f"{where}: holds no key of the given alias; it holds: {name}", code=_INVALID)
-    return _identity(found.key, [found.cert.certificate, *(item.certificate for item in found.additional_certs)], where)
+        raise told("holds no private key with its certificate")
+    chain = [found.cert.certificate, *(item.certificate for item in found.additional_certs)]
+    return _identity(found.key, chain, told), (found.cert.friendly_name or b"").decode("utf-8", "replace")
 
 
-def _identity(key: object, chain: list[x509.Certificate], where: str) -> Identity:
+def _identity(key: object, chain: list[x509.Certificate], told: _Told) -> Identity:
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-        raise InputError(f"{where}: the private key must be RSA or EC", code=_INVALID)
+        raise told("the private key must be RSA or EC")
     public = key.public_key()
     own = next((item for item in chain if item.public_key() == public), None)
     if own is None:
-        raise InputError(f"{where}: private key and certificate do not belong together", code=_INVALID)
+        raise told("private key and certificate do not belong together")
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return Identity(pem, (own, *(item for item in chain if item != own)))
 
@@ -140,11 +196,12 @@ class _JksReader:
         return self.data[self.at - length : self.at]
 
 
-def _from_jks(data: bytes, password: str, alias: str | None, key_password: str | None, where: str) -> Identity:
+def _jks_keys(data: bytes, password: str, told: _Told) -> dict[str, tuple[bytes, list[bytes]]]:
+    """The protected keys and their chains, by alias."""
     secret = password.encode("utf-16-be")
     body, digest = data[:-20], data[-20:]
     if hashlib.sha1(secret + b"Mighty Aphrodite" + body).digest() != digest:  # noqa: S324 - the format's own checksum
-        raise InputError(f"{where}: the keystore's password is wrong, or the file is damaged", code=_INVALID)
+        raise told("the keystore's password is wrong, or the file is damaged")
     keys: dict[str, tuple[bytes, list[bytes]]] = {}
     reader = _JksReader(body, at=4)
     try:
@@ -158,16 +215,19 @@ def _from_jks(data: bytes, password: str, alias: str | None, key_password: str |
             else:
                 _jks_certificate(reader, version)
     except (struct.error, IndexError):
-        raise InputError(f"{where}: the keystore is damaged", code=_INVALID) from None
-    wanted = alias.lower() if alias else next(iter(keys), "") if len(keys) == 1 else ""
-    if wanted not in keys:
-        told = ", ".join(keys) or "none"
-        raise InputError(f"{where}: holds no key of the given alias; it holds: {told}", code=_INVALID)
-    protected, chain = keys[wanted]
-    plain = _unprotected(protected, key_password or password)
-    if plain is None:
-        raise InputError(f"{where}: the password of the key is wrong", code=_INVALID)
-    return _identity(load_der_private_key(plain, None), [x509.load_der_x509_certificate(item) for item in chain], where)
+        raise told("the keystore is damaged") from None
+    return keys
+
+
+def _opened(protected: bytes, chain: list[bytes], password: str, told: _Told) -> Identity:
+    try:
+        plain = _unprotected(protected, password)
+        if plain is None:
+            raise told("the password of the key is wrong")
+        key, certificates = load_der_private_key(plain, None), [x509.load_der_x509_certificate(item) for item in chain]
+    except (ValueError, IndexError, UnsupportedAlgorithm):
+        raise told("the keystore holds something that is no X.509 key") from None
+    return _identity(key, certificates, told)
 
 
 def _jks_certificate(reader: _JksReader, version: int) -> bytes:

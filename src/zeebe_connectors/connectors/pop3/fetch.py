@@ -1,0 +1,195 @@
+"""A POP3 mailbox goes in with a job; mails that no task has received yet come out, the same on every try of the job.
+
+What must not be forgotten stands in the memory, in three places of a mailbox: `tasks` (which mails a job is after,
+fixed by its first try), `mails` (which job has a mail: the first one that asked) and `answers` (what a job was given,
+before its mails are removed). Why that loses no mail and gives none twice: docs/adr/0008-exactly-once.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from zeebe_connectors import ConnectorError, Context, Document, Group, Hint, Model, PermanentError, When, outbound
+from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
+from zeebe_connectors.mail import read_mail
+from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.mail.smime.settings import open_keyring
+
+if TYPE_CHECKING:
+    from zeebe_connectors.mail.smime.unwrap import Keyring
+
+MOST_WANTED = 1000
+"""Mails that a job is after at most; so many others would have to be quicker at each of them for it to miss one."""
+LARGEST_ANSWER = 1024 * 1024
+"""Characters of JSON after which an answer takes no further mail; the engine takes 4 MB, all variables included."""
+
+
+class Request(Mailbox):
+    """What to receive, and from where."""
+
+    operation: Annotated[
+        Literal["MAIL_RECEIVE", "MAIL_RECEIVEALL"],
+        Hint(
+            group="operation",
+            choices={"MAIL_RECEIVE": "Receive one mail", "MAIL_RECEIVEALL": "Receive all mails"},
+            example="MAIL_RECEIVE",
+        ),
+    ] = "MAIL_RECEIVE"
+    """How many mails the task receives."""
+    most_mails: Annotated[
+        int, Field(ge=1, le=MOST_WANTED), Hint(group="mails", when=When("operation", ("MAIL_RECEIVEALL",)))
+    ] = 50
+    """So many mails at most; the rest is for the next task."""
+
+    @property
+    def one(self) -> bool:
+        """Whether the task receives one mail."""
+        return self.operation == "MAIL_RECEIVE"
+
+
+class Received(Model):
+    """What no task had received."""
+
+    mail: dict[str, Any] | None = None
+    """With `MAIL_RECEIVE`: the mail, or null when there is none. It has all that the source [`pop3`](pop3.md) gives,
+    `uid` (the server's id of it), `savedTo` (the directory with its files, or null) and `failure` (null)."""
+    mails: list[dict[str, Any]] | None = None
+    """With `MAIL_RECEIVEALL`: the mails, the oldest first; empty when there are none. One that cannot be read has
+    `failure.code` and `failure.message`, and no content."""
+    remaining: int
+    """Mails in the mailbox that no task has received yet."""
+
+
+@outbound(
+    "pop3-fetch",
+    title="Mailbox (POP3): receive mails",
+    type="io.github.zeebe-connectors:pop3:1",
+    groups=[
+        Group("operation", "Operation"),
+        Group("authentication", "Authentication"),
+        Group("server", "Server"),
+        Group("mails", "Mails"),
+        Group("smime", "S/MIME", open=False),
+    ],
+    errors={
+        **ERRORS,
+        "DOCUMENT_NOT_FOUND": "What an earlier try was given is no longer kept, and its mails are removed.",
+    },
+    keywords=["mail", "email", "inbox", "pop3", "receive"],
+)
+async def fetch(given: Request, context: Context) -> Received:
+    """Receives one mail of a POP3 mailbox, or all, in a task: each mail in one task only.
+
+    A task gets mails that no other task of the mailbox has received, the oldest first; when there are none it gets
+    null (or an empty list) and goes on. The runtime's ledger remembers which task has which mail, so that a task that
+    is tried again gets the same ones, although they are removed from the server. A mail that cannot be read (too large,
+    not decrypted) fails the task that receives one, and each further try reads it again; among all mails it is in the
+    list with its `failure`. Such a mail is not removed.
+
+    `MAIL_RECEIVEALL` ends early when the mails together would be too large for the engine; `remaining` tells whether to
+    ask again. Tasks of one mailbox in one runtime wait for one another, since POP3 lets one session in at a time.
+    """
+    given.check(context.files)
+    keyring = await open_keyring(given, context, most=given.largest_mail)
+    one_by_one = await context.kept.get(("pop3-fetch", given.account), asyncio.Lock)
+    async with one_by_one:
+        session = await open_mailbox(given, context.kept)
+        try:
+            answer = await _Fetch(given, context, keyring, session).answer()
+            await session.quit()
+        finally:
+            session.close()
+    mails, remaining = answer["mails"], answer["remaining"]
+    if given.one:
+        return Received(mail=mails[0] if mails else None, remaining=remaining)
+    return Received(mails=mails, remaining=remaining)
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One try of a job."""
+
+    given: Request
+    context: Context
+    keyring: Keyring | None
+    session: Pop3Session
+
+    async def answer(self) -> dict[str, Any]:
+        """The mails and how many remain; those that are to be removed are marked so for the session's end."""
+        numbers = {uid: number for number, uid in (await self.session.ids()).items()}
+        key = self.context.key
+        told = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
+        answer = await self._read(told) if told else await self._made(numbers)
+        if self.given.remove:
+            for mail in answer["mails"]:
+                if mail["uid"] in numbers and not mail["failure"]:
+                    await self.session.delete(numbers[mail["uid"]])
+        return answer
+
+    async def _made(self, numbers: dict[str, int]) -> dict[str, Any]:
+        memory, key = self.context.memory, self.context.key
+        takers = await memory.recall(self._place("mails"), numbers)
+        wanted = [uid for uid in numbers if takers.get(uid, key) == key][:MOST_WANTED]
+        if not wanted:
+            return {"mails": [], "remaining": 0}
+        # The first try fixes what the job is after: two tries at once must not share out the mails between them.
+        wanted = json.loads(await memory.remember(self._place("tasks"), key, json.dumps(wanted)))
+        sizes = await self.session.sizes()
+        mails: list[dict[str, Any]] = []
+        length = 0
+        for uid in wanted:
+            if len(mails) >= (1 if self.given.one else self.given.most_mails) or length > LARGEST_ANSWER:
+                break
+            if uid not in numbers or await memory.remember(self._place("mails"), uid, key) != key:
+                continue
+            mails.append(await self._mail(uid, numbers[uid], sizes.get(numbers[uid], 0)))
+            length += len(json.dumps(mails[-1]))
+        taken = {*takers, *(mail["uid"] for mail in mails)}
+        answer = {"mails": mails, "remaining": sum(uid not in taken for uid in numbers)}
+        return await self._kept(answer) if self.given.remove and mails else answer
+
+    def _place(self, name: str) -> str:
+        return f"pop3-fetch:{self.given.account}/{name}"
+
+    async def _kept(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Stores the answer before its mails are removed; gives what another try stored, if it was first."""
+        text = json.dumps(answer).encode()
+        document = await self.context.documents.create(text, name="mails.json", content_type="application/json")
+        reference = json.dumps(dict(document.reference))
+        first = await self.context.memory.remember(self._place("answers"), self.context.key, reference)
+        return answer if first == reference else await self._read(first)
+
+    async def _read(self, reference: str) -> dict[str, Any]:
+        document = Document(json.loads(reference))
+        content = await self.context.documents.read(document, seconds=self.context.seconds_left())
+        answer: dict[str, Any] = json.loads(content.data)
+        return answer
+
+    async def _mail(self, uid: str, number: int, size: int) -> dict[str, Any]:
+        """One mail as the source gives it, with its files stored and saved."""
+        given, context = self.given, self.context
+        failure: ConnectorError | None = given.too_large(size)
+        raw = await (self.session.top(number) if failure else self.session.read(number))
+        mail = await read_mail(raw, keyring=self.keyring)
+        failure = failure or mail.failure
+        if failure and given.one:
+            raise PermanentError(failure.code, f"{failure.message} (the server's id of the mail is {uid})")
+        parts: dict[str, Any] = {}
+        saved: str | None = None
+        if not failure:
+            if given.save_to:
+                saved = await asyncio.to_thread(save, mail, uid, given.save_to, context.files)
+            parts = await stored(mail, context.documents)
+        return {
+            **mail.data(),
+            **parts,
+            "uid": uid,
+            "savedTo": saved,
+            "failure": {"code": failure.code, "message": failure.message} if failure else None,
+        }

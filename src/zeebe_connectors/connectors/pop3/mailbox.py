@@ -1,0 +1,134 @@
+"""The settings that source and tasks have in common go in, a session comes out; and mails are saved to files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import Field
+
+from zeebe_connectors import Hint, PermanentError, TransientError
+from zeebe_connectors.mail import Mail
+from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
+from zeebe_connectors.mail.smime.settings import Protection
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+
+_LONGEST_NAME = 200  # bytes of a file's name, of the 255 that file systems take
+
+ERRORS = {
+    "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
+    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
+    "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
+    "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    "POP3_AUTH_FAILED": "User name, password or token is refused.",
+    "POP3_IN_USE": "Another session has the mailbox; it is tried again.",
+    "POP3_NO_IDS": "The server has no unique ids, without which mails would be processed twice.",
+    "POP3_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
+    "POP3_REFUSED": "The server refused a command.",
+    "MAIL_TOKEN_FAILED": "The token endpoint gives no access token.",
+    "MAIL_TOO_LARGE": "The mail is larger than allowed.",
+    **SMIME_ERRORS,
+    "MAIL_NOT_SAVED": "The mail's files cannot be written; the message says why.",
+    "FILE_FORBIDDEN": "The directory to save to, or the file of the key, is not allowed by the operator.",
+}
+
+
+class Mailbox(Protection):
+    """A mailbox to read."""
+
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
+    """How to sign in."""
+    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets=True, placeholder="pop.example.com")]
+    """Host of the POP3 server."""
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server")] = 995
+    """995 for TLS, 110 for STARTTLS or none."""
+    security: Annotated[
+        Literal["tls", "starttls", "none"],
+        Hint(group="server", choices={"tls": "TLS", "starttls": "STARTTLS (STLS)", "none": "None"}),
+    ] = "tls"
+    """TLS from the start, required after STLS, or none."""
+    trusted_certificate: Annotated[str, Hint(group="server", text=True, secrets=True)] = ""
+    """Authorities in PEM to trust instead of the system's."""
+    active: Annotated[bool, Hint(group="mails")] = True
+    """Whether the mailbox is read at all; an inactive one is an error that says so (`POP3_INACTIVE`)."""
+    remove: Annotated[bool, Hint(group="mails", label="Remove from server")] = False
+    """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
+    save_to: Annotated[str, Hint(group="mails", label="Save to directory")] = ""
+    """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
+    largest_mail: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    """A larger mail is not read (`MAIL_TOO_LARGE`); a source puts it in quarantine."""
+
+    @property
+    def account(self) -> str:
+        """User and host: what tells one mailbox from another, whichever port it is read by."""
+        return f"{quote(self.authentication.username, safe='@')}@{self.host}"
+
+    def check(self, files: AllowedFiles) -> None:
+        """Finds what is wrong before anything is asked.
+
+        Raises:
+            PermanentError: `POP3_INACTIVE` or `FILE_FORBIDDEN`.
+        """
+        if not self.active:
+            raise PermanentError("POP3_INACTIVE", "the mailbox is switched off: active is false; set it to true")
+        if self.save_to:
+            files.resolve(self.save_to, field="saveTo")
+
+    def too_large(self, size: int) -> PermanentError | None:
+        """The error of a mail that has more bytes than allowed."""
+        if size <= self.largest_mail:
+            return None
+        return PermanentError(
+            "MAIL_TOO_LARGE", f"the mail has {size:,} bytes, more than largestMail allows ({self.largest_mail:,})"
+        )
+
+
+async def open_mailbox(given: Mailbox, kept: Kept) -> Pop3Session:
+    """Connects and signs in.
+
+    Raises:
+        ConnectorError: As the session's `open`.
+    """
+    tls = trust(given.trusted_certificate, field="trustedCertificate")
+    return await Pop3Session.open(
+        given.host, given.port, given.security, login=given.authentication, kept=kept, tls=tls
+    )
+
+
+def save(mail: Mail, uid: str, to: str, files: AllowedFiles) -> str:
+    """Writes text and attachments below a directory of the mail's own, and gives its path as `to` is given.
+
+    Saving twice writes the same files.
+
+    Raises:
+        InputError: `FILE_FORBIDDEN`.
+        TransientError: `MAIL_NOT_SAVED`.
+    """
+    folder = re.sub(r"[^A-Za-z0-9._-]", "_", uid)[:100].strip(".")
+    if folder != uid:  # two ids must not share one directory
+        folder = f"{folder or 'mail'}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
+    path = f"{to.rstrip('/')}/{folder}"
+    directory = files.resolve(path, field="saveTo")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "mail.txt").write_text(mail.text, encoding="utf-8")
+        for number, part in enumerate(mail.parts, 1):
+            (directory / f"{number}-{_short(part.name)}").write_bytes(part.data)
+    except OSError as error:
+        raise TransientError("MAIL_NOT_SAVED", f"saveTo: the mail cannot be saved: {error.strerror}") from None
+    return path
+
+
+def _short(name: str) -> str:
+    """A name that a file system takes, with its ending."""
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    if not dot or len(ending.encode()) > 20:
+        stem, dot, ending = name, "", ""
+    return stem.encode()[: _LONGEST_NAME - 21].decode("utf-8", "ignore") + dot + ending

@@ -1,0 +1,396 @@
+"""Tasks receive each mail of a mailbox once, the same one on every try, whatever ends in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers.imap import message
+from tests.servers.pop3 import Pop3Server
+
+from zeebe_connectors import Document
+from zeebe_connectors.connectors.pop3.fetch import fetch
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import ShortMemory
+from zeebe_connectors.testing import Complete, Fail, run
+
+USER = "alice@example.test"
+MAILS = Path(__file__).parents[2] / "mails"
+STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+
+
+class World:
+    """A mailbox, and what outlives a job: the memory, the documents, the directory for files."""
+
+    def __init__(self, server: Pop3Server, directory: Path) -> None:
+        self.server = server
+        self.memory: Any = ShortMemory()
+        self.kept: Kept | None = None
+        self.documents: Any = LocalDocuments(directory / "documents")
+        self.allowed = directory / "allowed"
+        self.allowed.mkdir()
+
+    async def task(self, operation: str = "MAIL_RECEIVE", *, key: int, seconds: float = 20.0, **inputs: Any) -> Any:
+        given = {
+            "operation": operation,
+            "authentication": {"type": "simple", "username": USER, "password": "{{secrets.PASSWORD}}"},
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "security": "none",
+            **inputs,
+        }
+        return await run(
+            fetch,
+            given,
+            result_variable="got",
+            secrets={"PASSWORD": "secret"},
+            memory=self.memory,
+            kept=self.kept,
+            documents=self.documents,
+            files=[self.allowed],
+            key=key,
+            seconds=seconds,
+        )
+
+    async def got(self, operation: str = "MAIL_RECEIVE", **inputs: Any) -> dict[str, Any]:
+        outcome = await self.task(operation, **inputs)
+        assert isinstance(outcome, Complete), outcome
+        return outcome.variables["got"]
+
+    async def subject(self, **inputs: Any) -> str | None:
+        mail = (await self.got(**inputs))["mail"]
+        return mail and mail["subject"]
+
+    async def subjects(self, **inputs: Any) -> list[str]:
+        return [mail["subject"] for mail in (await self.got("MAIL_RECEIVEALL", **inputs))["mails"]]
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with Pop3Server() as server:
+        yield World(server, tmp_path)
+
+
+def mails(*subjects: str) -> dict[str, bytes]:
+    return {f"u-{subject}": message(subject) for subject in subjects}
+
+
+async def test_each_task_gets_the_oldest_mail_that_none_has_received(world):
+    world.server.mails = mails("one", "two")
+    first = await world.got(key=1)
+    assert (first["mail"]["subject"], first["mail"]["uid"], first["remaining"]) == ("one", "u-one", 1)
+    assert (first["mail"]["savedTo"], first["mail"]["failure"], first["mails"]) == (None, None, None)
+    assert await world.subject(key=2) == "two"
+    assert await world.got(key=3) == {"mail": None, "mails": None, "remaining": 0}
+    world.server.mails |= mails("three")
+    assert await world.subject(key=3) == "three"
+    assert list(world.server.mails) == ["u-one", "u-two", "u-three"]
+
+
+async def test_all_are_received_with_a_bound_and_in_order(world):
+    world.server.mails = mails(*"abcdefg")
+    first = await world.got("MAIL_RECEIVEALL", key=1, mostMails=3)
+    assert [mail["subject"] for mail in first["mails"]] == ["a", "b", "c"]
+    assert (first["remaining"], first["mail"]) == (4, None)
+    assert await world.subject(key=2) == "d"
+    assert await world.subjects(key=3) == ["e", "f", "g"]
+    assert await world.got("MAIL_RECEIVEALL", key=4) == {"mail": None, "mails": [], "remaining": 0}
+
+
+async def test_an_answer_ends_before_it_is_too_large_for_the_engine(world):
+    world.server.mails = {name: message(name, body="x" * 600_000) for name in "abc"}
+    first = await world.got("MAIL_RECEIVEALL", key=1)
+    assert ([mail["subject"] for mail in first["mails"]], first["remaining"]) == (["a"], 2)
+    assert await world.subjects(key=2) == ["b"]
+
+
+@pytest.mark.parametrize("remove", [True, False])
+async def test_a_job_that_is_tried_again_gets_the_same_mails(world, remove):
+    """Its completion was lost; meanwhile others came, and the mails may be gone from the server."""
+    world.server.mails = mails("one", "two", "three")
+    attachment = (MAILS / "mixed-with-footer.eml").read_bytes()
+    world.server.mails["u-one"] = attachment
+    first = await world.got(key=1, remove=remove)
+    assert await world.subject(key=2, remove=remove) == "two"
+    assert list(world.server.mails) == (["u-three"] if remove else ["u-one", "u-two", "u-three"])
+    again = await world.got(key=1, remove=remove)
+    assert again["mail"]["subject"] == first["mail"]["subject"]
+    file = Document(again["mail"]["attachments"][0])
+    assert (await world.documents.read(file, seconds=5)).data == b"a,b"
+    world.server.mails |= mails("four")
+    assert await world.subjects(key=3, remove=remove) == ["three", "four"]
+    world.server.mails |= mails("five")
+    assert await world.subjects(key=3, remove=remove) == ["three", "four"]
+    assert await world.subject(key=4, remove=remove) == "five"
+
+
+class Died(BaseException):
+    """The runtime is killed."""
+
+
+class Dying:
+    """Something whose calls count as steps, at one of which the runtime dies: before or after the effect."""
+
+    def __init__(self, inner: Any, step: Callable[[], None]) -> None:
+        self._inner, self._step = inner, step
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+
+        async def stepped(*arguments: Any, **named: Any) -> Any:
+            self._step()
+            result = await call(*arguments, **named)
+            self._step()
+            return result
+
+        return stepped
+
+
+class Steps:
+    """Counts the steps of a task and ends it at one of them."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.count = last, 0
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.count == self.last:
+            raise Died
+
+
+@pytest.mark.parametrize("operation", ["MAIL_RECEIVE", "MAIL_RECEIVEALL"])
+@pytest.mark.parametrize("remove", [True, False])
+async def test_a_runtime_may_die_at_any_step(tmp_path, operation, remove):
+    """Before and after every write and every command: tried again, no mail is lost and none comes twice."""
+    for last in itertools.count(1):
+        (folder := tmp_path / str(last)).mkdir()
+        async with Pop3Server() as server:
+            world = World(server, folder)
+            server.mails = mails("one", "two")
+            steps = Steps(last)
+            memory, documents = world.memory, world.documents
+            world.memory, world.documents = Dying(memory, steps), Dying(documents, steps)
+
+            async def cut(session, arguments, *, name="", steps=steps):
+                steps_before(steps, session)
+                await getattr(session, f"do_{name}")(arguments)
+                steps_before(steps, session)
+
+            for name in ("uidl", "list", "retr", "dele", "quit"):
+                server.answers[name.upper()] = lambda session, arguments, name=name: cut(session, arguments, name=name)
+            died = await dies(world.task(operation, key=1, remove=remove, mostMails=2))
+            server.answers = {}
+            world.memory, world.documents = memory, documents
+            server.mails |= mails("three")
+            first = await world.got(operation, key=1, remove=remove, mostMails=2)
+            received = [mail["subject"] for mail in first["mails"] or [first["mail"]]]
+            rest = await world.subjects(key=2, remove=remove)
+            assert received + rest == ["one", "two", "three"], f"died at step {last}"
+            assert list(server.mails) == ([] if remove else ["u-one", "u-two", "u-three"])
+            if not died:
+                assert last > 10
+                return
+
+
+def steps_before(steps: Steps, session: Any) -> None:
+    """A step on the server's side: the connection is cut there."""
+    try:
+        steps()
+    except Died:
+        session.writer.transport.abort()
+        raise ConnectionError from None
+
+
+async def dies(task: Any) -> bool:
+    """Whether the runtime died or the task failed."""
+    try:
+        return not isinstance(await task, Complete)
+    except Died:
+        return True
+
+
+async def test_two_tries_at_once_are_given_the_same(world):
+    """The first runtime was thought dead, and a mail came before the second began."""
+    world.server.mails = mails("one", "two")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(session, number):
+        begun.set()
+        await go_on.wait()
+        await session.do_retr(number)
+
+    world.server.answers["RETR"] = slow
+    first = asyncio.create_task(world.subjects(key=1))
+    await begun.wait()
+    world.server.answers = {}
+    world.server.mails |= mails("three")
+    second = await world.subjects(key=1)
+    go_on.set()
+    assert await first == second == ["one", "two"]
+    assert await world.subjects(key=2) == ["three"]
+
+
+async def test_many_tasks_at_once_share_the_mails_out(world):
+    world.server.mails = mails(*map(str, range(12)))
+    received = await asyncio.gather(*(world.subject(key=key) for key in range(1, 15)))
+    assert sorted(filter(None, received), key=int) == list(map(str, range(12)))
+    assert received.count(None) == 2
+
+
+async def test_tasks_of_one_runtime_wait_for_one_another(world):
+    """A POP3 server lets one session at a time into a mailbox."""
+    inside = 0
+
+    async def enter(session, password):
+        nonlocal inside
+        if inside:
+            session.send("-ERR [IN-USE] somebody reads it")
+            return
+        inside += 1
+        await session.do_pass(password)
+
+    async def leave(session, _):
+        nonlocal inside
+        await session.do_quit(_)
+        inside -= 1
+
+    world.server.answers = {"PASS": enter, "QUIT": leave}
+    world.server.mails = mails(*map(str, range(5)))
+    world.kept = Kept()
+    received = await asyncio.gather(*(world.subject(key=key, remove=True) for key in range(1, 6)))
+    await world.kept.aclose()
+    assert sorted(received) == list(map(str, range(5)))
+    assert not world.server.mails
+
+
+async def test_a_mailbox_in_use_elsewhere_is_tried_later(world):
+    async def busy(session, _):
+        session.send("-ERR [IN-USE] somebody reads it")
+
+    world.server.answers["PASS"] = busy
+    failed = await world.task(key=1)
+    assert (failed.code, failed.retries, failed.backoff) == ("POP3_IN_USE", 2, 30)
+
+
+async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(world):
+    world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
+    failed = await world.task(key=1, largestMail=1000, remove=True)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.retries) == ("MAIL_TOO_LARGE", 0)
+    assert "u-big" in failed.message
+    assert "RETR 1" not in world.server.commands
+    assert await world.subject(key=2, largestMail=1000, remove=True) == "one"
+    assert list(world.server.mails) == ["u-big"]
+    assert await world.subject(key=1, remove=True) == "big"  # the operator mended it
+    assert not world.server.mails
+
+
+async def test_among_all_a_mail_that_cannot_be_read_says_why(world):
+    world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
+    big, one = (await world.got("MAIL_RECEIVEALL", key=1, largestMail=1000, remove=True))["mails"]
+    assert (big["subject"], big["failure"]["code"], big["attachments"]) == ("big", "MAIL_TOO_LARGE", [])
+    assert (one["subject"], one["failure"]) == ("one", None)
+    assert list(world.server.mails) == ["u-big"]
+
+
+async def test_text_and_attachments_are_saved_and_told_where(world):
+    long = "ä" * 180 + ".csv"
+    raw = (MAILS / "mixed-with-footer.eml").read_bytes().replace(b"list.csv", long.encode())
+    world.server.mails = {"u/1": raw, "u_1": message("two")}
+    first = (await world.got(key=1, saveTo="in/"))["mail"]
+    second = (await world.got(key=2, saveTo="in"))["mail"]
+    assert first["savedTo"] != second["savedTo"] == "in/u_1"
+    folder = world.allowed / first["savedTo"]
+    assert "footer" in (folder / "mail.txt").read_text(encoding="utf-8")
+    (file,) = folder.glob("1-*.csv")
+    assert file.read_bytes() == b"a,b"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code", "told"),
+    [
+        ({"active": "false"}, "POP3_INACTIVE", "switched off"),
+        ({"saveTo": "../elsewhere"}, "FILE_FORBIDDEN", "saveTo"),
+        ({"smimeKey": "../key"}, "FILE_FORBIDDEN", "smimeKey"),
+        ({"trustedCertificate": "x"}, "INVALID_INPUT", "trustedCertificate"),
+        ({"operation": "MAIL_DELETE"}, "INVALID_INPUT", "operation"),
+        ({"mostMails": 0}, "INVALID_INPUT", "mostMails"),
+    ],
+)
+async def test_what_is_wrong_is_an_incident_that_says_it(world, inputs, code, told):
+    failed = await world.task(key=1, **inputs)
+    assert (failed.code, failed.retries) == (code, 0)
+    assert told in failed.message
+
+
+async def test_files_that_cannot_be_written_are_tried_again(world):
+    world.server.mails = mails("one")
+    (world.allowed / "in").write_text("a file, no directory")
+    failed = await world.task(key=1, saveTo="in")
+    assert (failed.code, failed.retries) == ("MAIL_NOT_SAVED", 2)
+    (world.allowed / "in").unlink()
+    assert await world.subject(key=1, saveTo="in") == "one"
+
+
+async def test_a_server_that_falls_silent_ends_with_the_jobs_time(world):
+    async def mute(session, arguments):
+        await asyncio.sleep(3600)
+
+    world.server.mails = mails("one")
+    world.server.answers["RETR"] = mute
+    failed = await world.task(key=1, seconds=1.0, remove=True)
+    assert (failed.code, failed.retries) == ("JOB_TIMEOUT", 2)
+    world.server.drop()
+    world.server.answers = {}
+    assert list(world.server.mails) == ["u-one"]
+    assert await world.subject(key=1, remove=True) == "one"
+
+
+async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_told(world):
+    raw = (STORED / "rsa-signed-inside.eml").read_bytes()
+    world.server.mails = {"u-1": raw}
+    (world.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    inputs = {
+        "smimeKey": "key.p12",
+        "smimePassword": "changeit",
+        "smimeTrusted": (STORED / "authority.pem").read_text(),
+        "saveTo": "in",
+    }
+    mail = (await world.got(key=1, **inputs))["mail"]
+    assert mail["plainTextBody"].strip() == "a secret text"
+    assert (mail["encrypted"], mail["signature"]["status"]) == (True, "valid")
+    assert (world.allowed / "in" / "u-1" / "1-list.csv").read_bytes() == b"a,b"
+    without = (await world.got(key=1))["mail"]
+    assert "smimeKey" in without["errors"][0]
+    assert without["attachments"][0]["metadata"]["fileName"] == "smime.p7m"
+
+
+async def test_a_mail_for_another_key_fails_its_task_and_stays(world):
+    world.server.mails = {"u-1": (STORED / "ec-aes256.eml").read_bytes()}
+    (world.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    failed = await world.task(key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
+    assert (failed.code, failed.retries) == ("MAIL_NOT_DECRYPTED", 0)
+    assert "not encrypted for the key" in failed.message
+    listed = await world.got("MAIL_RECEIVEALL", key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
+    assert listed["mails"][0]["failure"]["code"] == "MAIL_NOT_DECRYPTED"
+    assert list(world.server.mails) == ["u-1"]
+
+
+async def test_whatever_comes_is_given(world):
+    """All nasty mails, in as many answers as it takes."""
+    world.server.mails = {path.stem: path.read_bytes() for path in sorted(MAILS.glob("*.eml"))}
+    received: list[str] = []
+    for key in itertools.count(1):
+        answer = await world.got("MAIL_RECEIVEALL", key=key, mostMails=1000)
+        assert len(json.dumps(answer)) < 4_000_000
+        received += [mail["uid"] for mail in answer["mails"]]
+        assert answer["remaining"] == len(world.server.mails) - len(received)
+        if not answer["mails"]:
+            break
+    assert received == list(world.server.mails)

@@ -1,0 +1,78 @@
+"""Keys: PEM, PKCS#12 and JKS give the same identity, and what is wrong is told without the secret."""
+
+import pytest
+
+from servers.pairs import Pair, jks
+from zeebe_connectors import InputError
+from zeebe_connectors.sdk.keys import all_from_keystore, from_keystore, from_pem
+
+
+def test_all_formats_give_the_same():
+    """PEM, encrypted PEM, PKCS#12 and JKS hold the same key and certificate."""
+    authority = Pair("authority", ca=True)
+    pair = Pair("client", issuer=authority)
+    found = [
+        from_pem(pair.pem, pair.key_pem(), None, where="x", code="BAD_KEY"),
+        from_pem(pair.pem + authority.pem, pair.key_pem("pw"), "pw", where="x", code="BAD_KEY"),
+        from_keystore(pair.p12("changeit"), "changeit", None, None, where="x", code="BAD_KEY"),
+        from_keystore(pair.p12("changeit"), "changeit", "CLIENT", None, where="x", code="BAD_KEY"),
+        from_keystore(jks(pair, "changeit"), "changeit", "Client", None, where="x", code="BAD_KEY"),
+        from_keystore(
+            jks(pair, "changeit", key_password="other"), "changeit", None, "other", where="x", code="BAD_KEY"
+        ),
+        from_keystore(jks(pair, "changeit", extra=authority), "changeit", None, None, where="x", code="BAD_KEY"),
+    ]
+    assert len({item.key for item in found}) == 1
+    assert {item.chain[0] for item in found} == {pair.certificate}
+    assert found[1].chain == (pair.certificate, authority.certificate)
+
+
+def test_what_is_wrong_is_told():
+    """Each mistake has its own message, and none has the password in it."""
+    pair, other = Pair("client"), Pair("other")
+    cases = [
+        (lambda: from_pem("nonsense", pair.key_pem(), None, where="a", code="BAD_KEY"), "a.certificate: is not"),
+        (lambda: from_pem(pair.pem, "nonsense", None, where="a", code="BAD_KEY"), "a.privateKey: is not"),
+        (
+            lambda: from_pem(pair.pem, pair.key_pem("p"), None, where="a", code="BAD_KEY"),
+            "password is wrong or missing",
+        ),
+        (lambda: from_pem(pair.pem, other.key_pem(), None, where="a", code="BAD_KEY"), "do not belong together"),
+        (
+            lambda: from_keystore(pair.p12("right"), "hunter2", None, None, where="a", code="BAD_KEY"),
+            "password is wrong",
+        ),
+        (lambda: from_keystore(pair.p12("right"), "right", "bob", None, where="a", code="BAD_KEY"), "it holds: client"),
+        (
+            lambda: from_keystore(jks(pair, "right"), "hunter2", None, None, where="a", code="BAD_KEY"),
+            "password is wrong",
+        ),
+        (
+            lambda: from_keystore(jks(pair, "right"), "right", "bob", None, where="a", code="BAD_KEY"),
+            "it holds: client",
+        ),
+        (
+            lambda: from_keystore(jks(pair, "right", key_password="k"), "right", None, None, where="a", code="BAD_KEY"),
+            "password of the key",
+        ),
+        (lambda: from_keystore(b"\xce\xce\xce\xce", "x", None, None, where="a", code="BAD_KEY"), "JCEKS"),
+        (lambda: from_keystore(b"", "x", None, None, where="a", code="BAD_KEY"), "neither"),
+    ]
+    for attempt, told in cases:
+        with pytest.raises(InputError, match=told) as caught:
+            attempt()
+        assert "hunter2" not in str(caught.value)
+        assert caught.value.code == "BAD_KEY"
+
+
+def test_every_key_of_a_keystore_is_read():
+    """As after a certificate's renewal, when mails to the old key still come."""
+    pair, authority = Pair("client"), Pair("authority", ca=True)
+    for data in (pair.p12("pw"), jks(pair, "pw", extra=authority)):
+        assert [item.chain[0] for item in all_from_keystore(data, "pw", where="x", code="BAD_KEY")] == [
+            pair.certificate
+        ]
+    with pytest.raises(InputError, match="wrong"):
+        all_from_keystore(jks(pair, "pw", key_password="own"), "pw", where="x", code="BAD_KEY")
+    with pytest.raises(InputError, match="JCEKS"):
+        all_from_keystore(b"\xce\xce\xce\xce", "pw", where="x", code="BAD_KEY")
