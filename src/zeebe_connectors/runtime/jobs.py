@@ -142,7 +142,7 @@ class JobHandler:
                 if FUNCTION_KEY in job.variables:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
-                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=deadline)
+                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
                 given = read_input(self._connector.input, data, seen=mask.add)
                 begun.yes = True
                 return await self._connector.call(given, context)
