@@ -39,7 +39,7 @@ async def order(given: Order, context: Context) -> str:
 
 @pytest.fixture
 async def running(tmp_path):
-    environment = Environment(("test", {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "SECRET_T": CANARY}))
+    environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "SECRET_T": CANARY}))
     gateway = FakeGateway()
     metrics = PrometheusMetrics()
     runtime = Runtime(Settings.read(environment), Registry([order]), gateway, environment=environment, metrics=metrics)
@@ -66,9 +66,10 @@ async def test_health_and_metrics_follow_the_jobs(running: Any) -> None:
     gateway, _, session = running
     headers = {"elementTemplateId": "tpl", "elementTemplateVersion": "3", "resultVariable": "r"}
     gateway.put("test:order:1", {}, headers)
-    gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}"}, headers)
+    gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}"}, headers, retries=1)
     told = await answered(gateway, 2)
     assert {command.name for command in told} == {"complete", "fail"}
+    assert "refused ***" in repr(told)
     assert CANARY not in repr(told)
     async with session.get("/health") as response:
         health = await response.json()

@@ -45,8 +45,9 @@ def told(
 def test_version_and_help(tmp_path: Path) -> None:
     """The first things that one types."""
     assert told("--version", folder=tmp_path).stdout.strip() == __version__
+    shown = told("--help", folder=tmp_path).stdout
     for word in ("run", "dev", "demo", "list", "check", "try", "deploy", "engine", "template", "feel"):
-        assert word in told("--help", folder=tmp_path).stdout
+        assert word in shown
 
 
 def test_the_list_names_every_connector(tmp_path: Path) -> None:

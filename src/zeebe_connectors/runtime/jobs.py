@@ -48,6 +48,8 @@ SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
 _ANSWER_MOST = 5.0
+_LAST_WORD = 0.25
+"""Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
 _MOST_CAUSES = 5
 
 _log = logging.getLogger("zeebe_connectors.jobs")
@@ -126,7 +128,8 @@ class JobHandler:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
-        context = Context(job, services.kept, services.documents, services.files, log, deadline, services.memory)
+        own = deadline - min(_LAST_WORD, (deadline - now) / 20)
+        context = Context(job, services.kept, services.documents, services.files, log, own, services.memory)
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 data = _variables(job)
@@ -137,9 +140,9 @@ class JobHandler:
                         data, places, mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
                     )
                 if FUNCTION_KEY in job.variables:
-                    data = await resolve_intrinsics(data, services.documents, deadline=deadline)
+                    data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
-                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=deadline)
+                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
                 given = read_input(self._connector.input, data, seen=mask.add)
                 begun.yes = True
                 return await self._connector.call(given, context)

@@ -71,7 +71,9 @@ class _Reading:
 
     async def entries(self, given: Mapping[str, Any], kinds: Sequence[Any], path: str) -> dict[str, Any]:
         """A context for a field that takes these models or mappings."""
-        values = [leaf for kind in kinds if get_origin(kind) is dict for leaf in leaf_types(get_args(kind)[1])]
+        values = [
+            leaf for kind in kinds if get_origin(kind) in {dict, Mapping} for leaf in leaf_types(get_args(kind)[1])
+        ]
         told: dict[str, list[Any]] = {}
         for model in _meant(given, kinds):
             for name, info in model.model_fields.items():

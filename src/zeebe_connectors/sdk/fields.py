@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, cast, get_args, get_origin
@@ -143,6 +143,12 @@ class Model(BaseModel):
         frozen=True,
     )
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What is printed: nothing of a field where a secret may stand."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            yield name, _Hidden() if name in fields and hint_of(fields[name]).secrets else value
+
     @model_validator(mode="before")
     @classmethod
     def _lenient(cls, data: Any) -> Any:
@@ -163,6 +169,13 @@ class Model(BaseModel):
                         else:
                             mended[wire_name] = new
         return mended
+
+
+class _Hidden:
+    """Stands for a value that is not printed."""
+
+    def __repr__(self) -> str:
+        return "***"
 
 
 _ABSENT = object()

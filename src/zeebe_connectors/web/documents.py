@@ -1,4 +1,4 @@
-"""A body with document references goes in, the same with each document's content as base64 in its place comes out."""
+"""JSON with document references goes in, the same with each document's content as base64 in its place comes out."""
 
 from __future__ import annotations
 

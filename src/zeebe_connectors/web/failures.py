@@ -59,23 +59,32 @@ def _lost(error: BaseException, origin: str, connect: float | None, read: float 
         case aiohttp.ClientProxyConnectionError():
             return "proxy", f"The proxy cannot be reached, so {origin} was not called"
         case aiohttp.ClientConnectorDNSError():
-            return "name-not-resolved", f"The host name of {origin} cannot be resolved. Check the url"
+            return (
+                "name-not-resolved",
+                f"The host name of {origin} cannot be resolved. Check the url's spelling, and this runtime's DNS",
+            )
         case aiohttp.ConnectionTimeoutError():
             within = f" within {connect:g} s" if connect else ""
-            return "connect-timeout", f"No connection to {origin}{within}. Check host, port and firewall"
+            return "connect-timeout", f"No connection to {origin}{within}. Check the url's host and port, and firewalls"
         case aiohttp.SocketTimeoutError():
             return "read-timeout", (
                 f"{origin} accepted the request and then sent nothing for {read or 0:g} s. It may have been carried "
                 "out; raise readTimeoutInSeconds if it needs longer"
             )
         case aiohttp.ClientConnectorError() if error.os_error.errno in _NO_ROUTE:
-            return "unreachable", f"There is no route to {origin}"
+            return "unreachable", f"There is no route to {origin}. Check the url's host, and this runtime's network"
         case aiohttp.ClientConnectorError():
-            return "refused", f"{origin} refused the connection. Is it up, is the port right?"
+            return (
+                "refused",
+                f"{origin} refused the connection. Check the url's host and port, and that the service runs",
+            )
         case TimeoutError():
-            return "deadline", f"{origin} did not answer completely within the job's time"
+            return "deadline", (
+                f"{origin} did not answer completely within the job's time. Check the url; give the task more time "
+                "(jobTimeout) if it needs longer"
+            )
         case _:
-            message = f"The connection to {origin} was lost before the response was whole"
+            message = f"The connection to {origin} was lost before the response was whole. It may have been carried out"
             if origin.startswith(
                 "https:"
             ):  # since TLS 1.3 a server refuses only after the handshake, and some just leave

@@ -130,7 +130,7 @@ def _check_size(response: HttpResponse) -> None:
         raise PermanentError(
             "RESPONSE_TOO_LARGE",
             f"The response of {response.origin} has {len(response.body)} bytes; more than {INLINE_LIMIT} do not fit "
-            "into a variable. Choose the response format Document",
+            "into a variable. Choose the response format (documentReturnFormat) Document",
             variables={"reason": "too-large", "limit": INLINE_LIMIT},
         )
 
@@ -176,6 +176,8 @@ def status_error(
     message = f"{response.reason or '[no reason]'}: {what + ' ' if what else ''}{asked} answered {response.status}"
     if detail:
         message += f" ({detail})"
+    if method and response.status in {401, 403}:
+        message += ". Check the authentication, and what this login may do"
     variables: dict[str, Any] = {"response": _detail(response)}
     if what and detail:
         variables["reason"] = detail

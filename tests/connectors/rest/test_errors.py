@@ -22,7 +22,8 @@ async def test_status(rest, server, status):
     server.answer("/x", Reply(status, b'{"why": "because"}', [("X-A", "b")], "Some Reason"))
     error = await rest.error(server.url("/x?key=hidden"))
     assert (type(error).__name__, error.code) == ("ConnectorError", str(status))
-    assert error.message == f"Some Reason: GET {server.url('')} answered {status}"
+    hint = ". Check the authentication, and what this login may do" if status in {401, 403} else ""
+    assert error.message == f"Some Reason: GET {server.url('')} answered {status}{hint}"
     assert error.variables == {
         "response": {"headers": {"X-A": "b", "Content-Length": "18"}, "body": {"why": "because"}}
     }

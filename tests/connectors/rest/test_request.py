@@ -233,6 +233,20 @@ async def test_documents_in_json(rest, open_server):
     assert open_server.last.json == ["aMOpbGxv"]
 
 
+async def test_documents_elsewhere(rest, open_server):
+    """Headers, query parameters and form fields are text, so a document is its base64 there too."""
+    await rest(
+        open_server.url(),
+        method="POST",
+        headers={"X-File": INLINE, "X-Two": [INLINE, "b"], "Content-Type": "application/x-www-form-urlencoded"},
+        queryParameters={"q": INLINE},
+        body={"f": INLINE},
+    )
+    seen = open_server.last
+    assert (seen.header("X-File"), seen.all("X-Two")) == ("aMOpbGxv", ["aMOpbGxv", "b"])
+    assert (dict(seen.query), seen.form) == ({"q": "aMOpbGxv"}, {"f": "aMOpbGxv"})
+
+
 async def test_document_as_body(rest, open_server):
     """A document as the body is sent as its bytes, with its own type unless another is given."""
     await rest(open_server.url(), method="PUT", body=INLINE)

@@ -261,7 +261,18 @@ async def test_what_is_no_smtp_server_is_told(smtp, greeting):
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        await smtp.error("127.0.0.1", "SMTP_UNREACHABLE", port=port)
+        error = await smtp.error("127.0.0.1", "SMTP_PROTOCOL", port=port)
+    assert isinstance(error, PermanentError)
+
+
+@pytest.mark.parametrize("answer", ["HTTP/1.1 400 Bad Request", "250-" + "x" * 100_000])
+async def test_a_server_that_stops_to_speak_smtp_is_told(smtp, server, answer):
+    """Nothing was sent, and trying again at once would not help."""
+    server.say("MAIL", answer)
+    error = await smtp.error(server, "SMTP_PROTOCOL")
+    assert isinstance(error, PermanentError)
+    assert "(MAIL)" in error.message
+    assert server.sessions == 1
 
 
 async def test_the_operator_can_restrict_hosts(smtp, server, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from servers.smtp import SmtpServer
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.smtp.infosys import send
-from zeebe_connectors.testing import Complete, run
+from zeebe_connectors.testing import Complete, Throw, run
 
 
 async def test_the_template_with_its_defaults():
@@ -51,6 +51,81 @@ async def test_the_template_with_its_defaults():
     assert (message["X-Priority"], message["Importance"]) == ("1", "high")
     assert message["Disposition-Notification-To"] is None
     assert message["Sensitivity"] is None
+
+
+# What the template's form makes of each choice, and what must stand in the mail then; nothing where nothing is said.
+FORMS = {
+    "as it opens": (
+        {},
+        {"X-Priority": None, "Importance": None, "Disposition-Notification-To": None, "Sensitivity": None},
+    ),
+    "every mark": (
+        {
+            "smtpEmailImportance": "${true}",
+            "smtpEmailReadReceipt": "${true}",
+            "smtpEmailFollowUp": "tomorrow",
+            "smtpEmailDirectReplyTo": "desk@example.com",
+            "smtpEmailSensitivity": "Confidential",
+        },
+        {
+            "X-Priority": "1",
+            "Disposition-Notification-To": "mailer@example.com",
+            "X-Message-Flag": "Follow up",
+            "Reply-To": "desk@example.com",
+            "Sensitivity": "Company-Confidential",
+        },
+    ),
+    "private": ({"smtpEmailSensitivity": "Private"}, {"Sensitivity": "Private"}),
+    "personal": ({"smtpEmailSensitivity": "Personal"}, {"Sensitivity": "Personal"}),
+    "copies by expression": (
+        {"smtpEmailCcRecipients": ["c@example.com"], "smtpEmailBccRecipients": ["d@example.com"]},
+        {"Cc": "c@example.com", "Bcc": None},
+    ),
+    "HTML": ({"smtpEmailContentType": "HTML", "smtpEmailContent": "<b>x</b>"}, {"Content-Type": "text/html"}),
+}
+LEFT_EMPTY = dict.fromkeys(
+    [
+        "smtpEmailCcRecipients",
+        "smtpEmailBccRecipients",
+        "smtpEmailAttachments",
+        "smtpEmailFollowUp",
+        "smtpEmailDirectReplyTo",
+    ]
+)
+
+
+@pytest.mark.parametrize("empty", [{}, LEFT_EMPTY], ids=["left out", "as null"])
+@pytest.mark.parametrize("form", FORMS)
+async def test_each_form_of_the_template(server, form, empty):
+    """Through the whole pipeline: the headers as received, the result as its users read it, the error as BPMN error."""
+    filled, expected = FORMS[form]
+    inputs = {
+        "authentication": {"hostname": "127.0.0.1", "port": str(server.port), "username": "", "password": ""},
+        "smtpEmailMailBoxName": "mailer@example.com",
+        "smtpEmailToRecipients": ["a@example.com"],
+        "smtpEmailSubject": "Order 42",
+        "smtpEmailContentType": "Text",
+        "smtpEmailContent": "Thank you.",
+        "smtpEmailImportance": "${false}",
+        "smtpEmailReadReceipt": "${false}",
+        "smtpEmailSensitivity": "Normal",
+        **empty,
+        **filled,
+    }
+    outcome = await run(send, inputs, result_variable="mail", result_expression="={said: response.response}")
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["said"] == outcome.variables["mail"]["response"] == "Mail sent successfully"
+    got = server.mails[-1].parsed
+    for name, value in expected.items():
+        assert (got[name] or "").partition(";")[0] == (value or ""), name
+    server.say("RCPT", "550 5.1.1 Unknown")
+    refused = await run(
+        send,
+        inputs,
+        error_expression="=bpmnError(error.code, error.message, {who: error.variables.refused[1].address})",
+    )
+    assert isinstance(refused, Throw)
+    assert (refused.code, refused.variables) == ("SMTP_RECIPIENT_REFUSED", {"who": "a@example.com"})
 
 
 @pytest.mark.parametrize("field", ["smtpEmailFollowUp", "smtpFollowUp"])

@@ -131,9 +131,8 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     """The request without credentials."""
     # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
     query = operation.query.replace("\\n", "").replace('\\"', '"')
-    prepared = HttpRequest(
-        operation.method.upper(), encoded_url(operation.url, name="graphql.url"), header_fields(operation.headers or {})
-    )
+    headers = header_fields(await with_contents(operation.headers or {}, context))
+    prepared = HttpRequest(operation.method.upper(), encoded_url(operation.url, name="graphql.url"), headers)
     variables = await with_contents(operation.variables, context)
     if operation.method == "post":
         body = {"query": query} | ({"variables": variables} if variables else {})

@@ -23,7 +23,7 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
     """The bytes of a body; its content type is put into the headers.
 
     A context becomes a multipart form, a URL-encoded form or JSON, as the given content type says; text is sent as it
-    is; a document is sent with its own type; anything else is JSON. Documents inside JSON become base64 text.
+    is; a document is sent with its own type; anything else is JSON. Documents inside JSON or such a form become base64.
 
     Args:
         body: Any JSON value but null.
@@ -52,7 +52,7 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         headers["Content-Type"] = f"{_MULTIPART}; boundary={boundary}"
         return multipart_body(await _parts(body, context), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
-        return "&".join(_form_fields(body)).encode()
+        return "&".join(_form_fields(await with_contents(body, context))).encode()
     body = await with_contents(body, context)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
 

@@ -21,6 +21,7 @@ from zeebe_connectors.web import (
     status_error,
 )
 from zeebe_connectors.web.codes import ERRORS
+from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.inputs import Authenticated, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import WITH_BODY, with_query
 
@@ -143,7 +144,7 @@ async def request(given: Request, context: Context) -> Response:
     - A 429 or 503 is not repeated by the client itself; there it is, whatever the method, and then again by the engine.
     - The response format JSON takes an empty body, as a 204 has it, as null; there it fails.
     - An error's body that is a JSON list arrives as a list; there it is null.
-    - Documents become base64 wherever they stand in a JSON body, and a document may be the whole body.
+    - Documents become base64 wherever they stand in a JSON body or in query parameters, and one may be the whole body.
     - A scheme's credentials replace a header of the same name; there both are sent.
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - The message begins with the reason phrase, and then names method, host and status.
@@ -171,8 +172,9 @@ async def _prepared(given: Request, context: Context) -> HttpRequest:
     """The request without credentials."""
     url = encoded_url(given.url, as_is=given.skip_encoding)
     if given.query_parameters:
-        url = with_query(url, query_fields(given.query_parameters))
-    prepared = HttpRequest(given.method, url, header_fields(given.headers or {}))
+        url = with_query(url, query_fields(await with_contents(given.query_parameters, context)))
+    headers = await with_contents(given.headers or {}, context)
+    prepared = HttpRequest(given.method, url, header_fields(headers))
     if given.body is not None and given.method in WITH_BODY:
         prepared.body = await encoded_body(
             given.body, prepared.headers, context, without_nulls=given.ignore_null_values

@@ -136,6 +136,10 @@ class _LostError(Exception):
         self.why = why
 
 
+class _NotSmtpError(ConnectionError):
+    """What came is no answer of a mail server."""
+
+
 class _Wire(asyncio.Protocol):
     """Bytes to replies, and writing with back-pressure."""
 
@@ -163,12 +167,12 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
         if self._size > _MOST_REPLY:
-            self.fail(ConnectionError("the server's answer is longer than any real one"))
+            self.fail(_NotSmtpError("its answer is longer than any real one"))
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if not line[:3].isdigit() or line[3:4] not in {b" ", b"-", b"\r", b""}:
-                self.fail(ConnectionError("the server does not speak SMTP"))
+                self.fail(_NotSmtpError("it does not speak SMTP"))
                 return
             self._lines.append(line[4:].strip().decode("utf-8", "replace"))
             if line[3:4] != b"-":
@@ -306,8 +310,8 @@ class Session:
             patience: Seconds that one answer may take.
 
         Raises:
-            ConnectorError: `SMTP_NAME_NOT_RESOLVED`, `SMTP_UNREACHABLE`, `SMTP_TLS_FAILED`, `SMTP_AUTH_FAILED`,
-                `SMTP_SERVICE_REFUSED`, `SMTP_TIMEOUT`.
+            ConnectorError: `SMTP_NAME_NOT_RESOLVED`, `SMTP_UNREACHABLE`, `SMTP_PROTOCOL`, `SMTP_TLS_FAILED`,
+                `SMTP_AUTH_FAILED`, `SMTP_SERVICE_REFUSED`, `SMTP_TIMEOUT`.
         """
         session = cls(server, _Wire())
         try:
@@ -421,7 +425,7 @@ class Session:
                 try:
                     challenge = base64.b64decode(reply.text, validate=True)
                 except ValueError:
-                    raise ConnectionError("the server's CRAM-MD5 challenge is not base64") from None
+                    raise _NotSmtpError("its CRAM-MD5 challenge is not base64") from None
                 digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
                 reply = await self._command(_base64(f"{user} {digest}"))
         if reply.code != 235:
@@ -524,15 +528,21 @@ class Session:
             self._reset = True
             raise
         except OSError as error:
-            if handed_over:
-                raise _outcome_unknown(self._server, error) from error
-            if isinstance(error, TimeoutError):
-                raise _timed_out(self._server, self._stage, patience) from error
-            raise _LostError(self._stage, _why(error)) from error
+            raise self._lost(error, patience, handed_over=handed_over) from error
         finally:
             if not in_step:
                 self.abort()
         return Receipt(accepted, refused, str(reply), warnings)
+
+    def _lost(self, error: OSError, patience: float, *, handed_over: bool) -> Exception:
+        """What the end of a session in the middle of a mail means."""
+        if handed_over:
+            return _outcome_unknown(self._server, error)
+        if isinstance(error, TimeoutError):
+            return _timed_out(self._server, self._stage, patience)
+        if isinstance(error, _NotSmtpError):
+            return _not_smtp(self._server, self._stage, error)
+        return _LostError(self._stage, _why(error))
 
     async def _announce(
         self, envelope: Envelope, message: Sequence[bytes], clock: _Clock
@@ -887,6 +897,14 @@ def _outcome_unknown(server: Server, error: Exception) -> ConnectorError:
     )
 
 
+def _not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
+    return PermanentError(
+        "SMTP_PROTOCOL",
+        f"host: {server} does not behave as a mail server ({stage}): {error}. Check host and port; 587, 465 and 25 are "
+        "the usual ones",
+    )
+
+
 def _opening_failed(server: Server, stage: str, error: Exception, patience: float) -> ConnectorError:
     if isinstance(error, socket.gaierror):
         temporary = error.errno == socket.EAI_AGAIN
@@ -911,6 +929,8 @@ def _opening_failed(server: Server, stage: str, error: Exception, patience: floa
         )
     if isinstance(error, TimeoutError):
         return _timed_out(server, stage, patience)
+    if isinstance(error, _NotSmtpError):
+        return _not_smtp(server, stage, error)
     return TransientError(
         "SMTP_UNREACHABLE",
         f"host: {server} cannot be reached ({stage}): {_why(error)}. Check host and port, firewalls, and that the "

@@ -6,6 +6,8 @@ ERRORS = {
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
     "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
     "Tried again.",
+    "SMTP_PROTOCOL": "What answers there is no mail server: it speaks something else, or its answer is endless. Check "
+    "host and port.",
     "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
     "again.",
     "SMTP_TLS_FAILED": "No TLS as demanded: the certificate is not trusted or is for another name, or the server does "
