@@ -1,10 +1,11 @@
 """Measures our SMTP connector beside bare aiosmtplib on kept connections: `python benchmarks/smtp.py` (Linux).
 
 Ours does all that a mail costs in a job: raw variables validated, the message built, a stable Message-ID, the session
-taken from and given back to the pool. The bare ones send over connections that stay open: one builds an `EmailMessage`
-for each mail, one sends the same bytes again and again. All send to one sink, a process of its own, in turns within one
-run; figures are medians over rounds, of
-ratios too. At the end, 25 MB: how long the event loop is held up at most.
+taken from and given back to the pool, and the memory: asked before, told the receipt before the job would be answered,
+let go after, on the disk of the working directory. The bare ones send over connections that stay open: one builds an
+`EmailMessage` for each mail, one sends the same bytes again and again. All send to one sink, a process of its own, in
+turns within one run; figures are medians over rounds, of ratios too. At the end, 25 MB: how long the event loop is held
+up at most.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import statistics
@@ -28,10 +30,12 @@ import aiosmtplib
 from zeebe_connectors import Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.ledger import SqliteStore, StoredMemory
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 TEXT = "\n".join(f"Line {number}: thank you for your order of today." for number in range(18))  # about 1 KB
 SENDER, RECIPIENT = "billing@example.com", "jane@example.com"
@@ -123,11 +127,14 @@ async def bare(port: int, sessions: int, *, build: bool):
 
 
 @contextlib.asynccontextmanager
-async def ours(port: int, files: Path | None = None):
+async def ours(port: int, files: Path | None = None, *, with_memory: bool = True):
     kept = Kept()
     log = logging.LoggerAdapter(logging.getLogger("bench"), {})
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=".") as directory:  # not in memory, as /tmp may be
         documents = LocalDocuments(Path(directory))
+        store = SqliteStore(Path(directory) / "ledger.sqlite")
+        memory: Memory = StoredMemory(store) if with_memory else ShortMemory()
+        numbers = itertools.count(1)
         allowed = AllowedFiles([files] if files else [])
         variables = json.dumps({
             "host": "127.0.0.1", "port": str(port), "security": "none", "authentication": {"type": "none"},
@@ -135,12 +142,18 @@ async def ours(port: int, files: Path | None = None):
             **({"attachments": ["large.bin"]} if files else {}),
         })  # fmt: skip
 
-        async def one(number: int) -> None:
-            job = Job(number, "smtp", process_instance_key=number, element_instance_key=number)
-            context = Context(job, kept, documents, allowed, log, deadline=time.monotonic() + 60)
+        async def one(_: int) -> None:
+            key = next(numbers)
+            job = Job(key, "smtp", process_instance_key=key, element_instance_key=key)
+            context = Context(job, kept, documents, allowed, log, time.monotonic() + 60, memory)
             await send(read_input(Mail, json.loads(variables)), context)
+            for place, each in context.done_with:
+                memory.let_go(place, each)
 
         yield one
+        if isinstance(memory, StoredMemory):
+            await memory.aclose()
+        await store.aclose()
         await documents.aclose()
         await kept.aclose()
 
@@ -168,6 +181,7 @@ async def compare(mails: int, rounds: int) -> None:
 async def table(name: str, port: int, at_once: int, mails: int, rounds: int) -> None:
     who = {
         "zeebe-connectors, whole connector": lambda: ours(port),
+        "zeebe-connectors, without memory": lambda: ours(port, with_memory=False),
         "aiosmtplib, EmailMessage per mail": lambda: bare(port, at_once, build=True),
         "aiosmtplib, the same bytes again": lambda: bare(port, at_once, build=False),
     }

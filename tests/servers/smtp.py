@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -34,6 +35,8 @@ class Received:
     session: int
     secured: bool
     user: str | None
+    answered: float = 0.0
+    """When the server said that it has it, in seconds of `time.monotonic()`."""
 
     @property
     def to(self) -> list[str]:
@@ -346,4 +349,5 @@ class _Session:
         if await self.told("DOT"):
             return
         self.server.mails.append(mail)
+        mail.answered = time.monotonic()
         await self.say(f"250 2.0.0 Ok: queued as {len(self.server.mails)}")

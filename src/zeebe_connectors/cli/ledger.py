@@ -1,4 +1,4 @@
-"""`zeebe-connectors ledger`: what became of each event that came in, and what an operator may do about it."""
+"""`zeebe-connectors ledger`: what became of each event and effect outside, and what an operator may do about it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,22 @@ import typer
 
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import ledger_url
-from zeebe_connectors.runtime.ledger import Entry, Ledger, LedgerError, SqliteStore, State, StoredLedger, store_of
+from zeebe_connectors.runtime.ledger import (
+    Entry,
+    Ledger,
+    LedgerError,
+    SqliteStore,
+    State,
+    Store,
+    StoredLedger,
+    StoredMemory,
+    store_of,
+)
+from zeebe_connectors.sdk.errors import ConnectorError
 
-app = typer.Typer(no_args_is_help=True, help="What became of each mail and other event that came in.")
+app = typer.Typer(
+    no_args_is_help=True, help="What became of each mail and other event that came in, and what tasks must not repeat."
+)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
 SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
@@ -26,6 +39,10 @@ ResultT = TypeVar("ResultT")
 
 
 def _use(config: Path | None, work: Callable[[Ledger], Awaitable[ResultT]]) -> ResultT:
+    return _with_store(config, lambda store: work(StoredLedger(store)))
+
+
+def _with_store(config: Path | None, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
     environment = Environment.load(file=config)
     store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
     if isinstance(store, SqliteStore) and not store.file.exists():
@@ -34,16 +51,15 @@ def _use(config: Path | None, work: Callable[[Ledger], Awaitable[ResultT]]) -> R
             "ZEEBE_CONNECTORS_LEDGER as it has them"
         )
 
-    async def with_ledger() -> ResultT:
-        ledger = StoredLedger(store)
+    async def with_store() -> ResultT:
         try:
-            return await work(ledger)
+            return await work(store)
         finally:
-            await ledger.aclose()
+            await store.aclose()
 
     try:
-        return asyncio.run(with_ledger())
-    except LedgerError as error:
+        return asyncio.run(with_store())
+    except (LedgerError, ConnectorError) as error:
         _fail(str(error))
 
 
@@ -119,6 +135,46 @@ def forget(
         typer.confirm("If the event is still there, it is handed over again. Forget it?", abort=True)
     if not _use(config, lambda ledger: ledger.forget(source, event)):
         _fail(f"the source {source!r} has no event {event!r}")
+    typer.echo("Forgotten.")
+
+
+@app.command()
+def remembered(
+    place: Annotated[str | None, typer.Option(help="Only this place, such as smtp.")] = None,
+    most: Annotated[int, typer.Option(help="At most so many, the last seen first.")] = 50,
+    forget_id: Annotated[
+        str | None, typer.Option("--forget", metavar="ID", help="Forget this id of the place instead.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: Config = None,
+) -> None:
+    """List what tasks must not repeat, such as mails that were sent and whose task the engine does not know as done."""
+    if forget_id is not None:
+        _forget_remembered(place, forget_id, config, yes=yes)
+        return
+    found = _with_store(config, lambda store: StoredMemory(store).entries(place=place, most=most))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        typer.echo(f"{_time(each.seen)}  {each.place}  {each.id}  {each.text}")
+
+
+def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *, yes: bool) -> None:
+    if place is None:
+        _fail("--forget needs --place")
+    if not yes:
+        typer.confirm("A task that is tried again does it again. Forget it?", abort=True)
+
+    async def work(store: Store) -> bool:
+        memory = StoredMemory(store)
+        known = bool(await memory.recall(place, [forget_id]))
+        await memory.forget(place, forget_id)
+        return known
+
+    if not _with_store(config, work):
+        _fail(f"nothing is remembered of {forget_id!r} at {place!r}")
     typer.echo("Forgotten.")
 
 

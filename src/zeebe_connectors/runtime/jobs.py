@@ -74,6 +74,8 @@ class _Begun:
     """Whether the connector was called: from then on, a cancelled job may have had its effect."""
 
     yes: bool = False
+    done_with: list[tuple[str, str]] = field(default_factory=list)
+    """What the memory may let go when the engine has the result."""
 
 
 class JobHandler:
@@ -115,7 +117,8 @@ class JobHandler:
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
-            return Complete(variables, payload) if verdict is None else _decided(verdict, mask)
+            outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
+            return self._with_let_go(outcome, begun) if begun.done_with else outcome
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
@@ -129,7 +132,16 @@ class JobHandler:
         deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 20)
-        context = Context(job, services.kept, services.documents, services.files, log, own, services.memory)
+        context = Context(
+            job,
+            services.kept,
+            services.documents,
+            services.files,
+            log,
+            own,
+            services.memory,
+            begun.done_with,
+        )
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 data = _variables(job)
@@ -154,6 +166,17 @@ class JobHandler:
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
+
+    def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
+        """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
+        if isinstance(outcome, Fail):
+            return outcome
+
+        def told() -> None:
+            for place, each in begun.done_with:
+                self._services.memory.let_go(place, each)
+
+        return dataclasses.replace(outcome, told=told)
 
     def _places_for(self, job: Job) -> SecretPlaces:
         names = job.headers.get(SECRET_FIELDS, "")

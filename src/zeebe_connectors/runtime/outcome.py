@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ class Complete:
     variables: dict[str, Any] = field(default_factory=dict)
     payload: str = "{}"
     """The variables as JSON text, ready to send."""
+    told: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """To be called once the engine has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Throw:
     message: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     payload: str = "{}"
+    told: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """As for `Complete`."""
 
 
 Outcome = Complete | Fail | Throw

@@ -18,13 +18,14 @@ from zeebe_connectors.runtime.discovery import read_sources
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.jobs import JobHandler, Services
-from zeebe_connectors.runtime.ledger import StoredLedger, store_of
+from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
 from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.web.rules import RULES, NetworkRules
 
@@ -59,7 +60,9 @@ class Runtime:
         self.settings = settings
         self.registry = registry
         self.gateway = gateway
-        self.services = services(settings, environment, log_mask=log_mask)
+        self.store = store_of(settings.ledger, settings.data)
+        self.memory = StoredMemory(self.store)
+        self.services = services(settings, environment, log_mask=log_mask, memory=self.memory)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -68,7 +71,6 @@ class Runtime:
         ]
         _refuse_twins(self.workers)
         self._started = 0.0
-        self.store = store_of(settings.ledger, settings.data)
         self.sources = self._sources(source_metrics)
 
     def _sources(self, metrics: SourceMetrics) -> Sources | None:
@@ -131,6 +133,7 @@ class Runtime:
             async with asyncio.timeout(_CLOSING):
                 await self.services.kept.aclose()
                 await self.gateway.aclose()
+                await self.memory.aclose()
                 await self.store.aclose()
         _log.info("Stopped")
 
@@ -202,13 +205,16 @@ def _refuse_twins(workers: Sequence[Worker]) -> None:
         known[kind] = name
 
 
-def services(settings: Settings, environment: Environment, *, log_mask: Mask | None = None) -> Services:
+def services(
+    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
+) -> Services:
     """What handling jobs needs, as the operator configured it.
 
     Args:
         settings: Directories, scope of secrets, the cluster's REST address.
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
+        memory: What must not be forgotten; without one, it is until the process ends.
 
     Raises:
         SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
@@ -223,4 +229,5 @@ def services(settings: Settings, environment: Environment, *, log_mask: Mask | N
         documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
+        memory=memory or ShortMemory(),
     )

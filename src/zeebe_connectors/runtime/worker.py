@@ -541,6 +541,8 @@ class Worker:
             if sent is None:
                 self._metrics.unanswered(job)
             else:
+                if not isinstance(sent, Fail) and sent.told is not None:
+                    sent.told()
                 self._metrics.answered(job, sent, seconds)
                 logger.info(
                     "job %d %s %s: %s, %.0f ms", job.key, job.type, job.element_id, _described(sent), seconds * 1000

@@ -39,6 +39,10 @@ class Memory(Protocol):
         """
         ...
 
+    def let_go(self, place: str, id: str) -> None:  # noqa: A002
+        """Forgets one id some time soon, without a wait and without a promise: nobody will ask for it again."""
+        ...
+
 
 class ShortMemory:
     """Remembers as long as the process lives: for tests, and for what is tried by hand."""
@@ -56,4 +60,8 @@ class ShortMemory:
 
     async def forget(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.forget`."""
+        self.let_go(place, id)
+
+    def let_go(self, place: str, id: str) -> None:  # noqa: A002
+        """See `Memory.let_go`."""
         self._texts.pop((place, id), None)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from zeebe_connectors import Context, InputError
+from zeebe_connectors import ConnectorError, Context, InputError
 from zeebe_connectors.mail.network import checked_resolver
-from zeebe_connectors.mail.smtp.client import Envelope, Receipt, Server, Sessions, TokenSource
+from zeebe_connectors.mail.smtp.client import Envelope, Receipt, Refusal, Server, Sessions, TokenSource
 from zeebe_connectors.mail.smtp.mime import LARGE, Address, Message, build
+
+_PLACE = "smtp"  # in the runtime's memory
+_MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,12 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     recipients = list(dict.fromkeys(one.address for one in (*message.to, *message.cc, *bcc)))
     if not recipients:
         raise InputError("to, cc, bcc: give at least one recipient in one of them", code="SMTP_NO_RECIPIENT")
+    stable = stable_message_id(message, recipients, context)
     if not message.message_id:
-        message = replace(message, message_id=stable_message_id(message, recipients, context))
+        message = replace(message, message_id=stable)
+    memory = _Receipts(context, stable) if context.job.element_instance_key else None
+    if memory is not None and (known := await memory.recall()) is not None:
+        return known
     pieces = await asyncio.to_thread(build, message) if message.size > LARGE else build(message)
     shown = (message.sender, *message.to, *message.cc, *message.reply_to)
     envelope = Envelope(
@@ -76,7 +84,58 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     receipt = await sessions.send(
         envelope, pieces, seconds=context.seconds_left(), patience=delivery.timeout, token=delivery.token
     )
-    return Delivered(receipt, message.message_id)
+    delivered = Delivered(receipt, message.message_id)
+    if memory is not None:
+        await memory.remember(delivered)
+    return delivered
+
+
+class _Receipts:
+    """The receipt of one job's mail in the runtime's memory: a job that is tried again must not send it again.
+
+    What the memory cannot do stops no mail: docs/adr/0006-smtp-once.md has the reason.
+    """
+
+    def __init__(self, context: Context, stable_id: str) -> None:
+        self._context = context
+        self._id = stable_id
+
+    async def recall(self) -> Delivered | None:
+        """What was delivered when this job was carried out before."""
+        try:
+            async with asyncio.timeout(_MEMORY_PATIENCE):
+                found = await self._context.memory.recall(_PLACE, [self._id])
+        except (ConnectorError, TimeoutError) as error:
+            self._warn("It cannot be told whether this mail was sent before, so it is sent", error)
+            return None
+        if self._id not in found:
+            return None
+        self._context.done_with.append((_PLACE, self._id))
+        self._context.log.info("The mail of this job was sent before; its receipt is the result")
+        return _read(found[self._id])
+
+    async def remember(self, delivered: Delivered) -> None:
+        """Keeps it until the engine has the job's result."""
+        self._context.done_with.append((_PLACE, self._id))
+        try:
+            async with asyncio.timeout(_MEMORY_PATIENCE):
+                await self._context.memory.remember(_PLACE, self._id, _written(delivered))
+        except (ConnectorError, TimeoutError) as error:
+            self._warn("The mail is sent but not remembered; a runtime that dies now sends it again", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        why = str(error) or f"no answer within {_MEMORY_PATIENCE:.0f} s"
+        self._context.log.warning("job %s: %s: %s", self._context.job.key, what, why)
+
+
+def _written(delivered: Delivered) -> str:
+    return json.dumps({"id": delivered.message_id, "receipt": asdict(delivered.receipt)})
+
+
+def _read(text: str) -> Delivered:
+    data = json.loads(text)
+    receipt = data["receipt"]
+    return Delivered(Receipt(**{**receipt, "refused": [Refusal(**one) for one in receipt["refused"]]}), data["id"])
 
 
 async def _sessions(server: Server, context: Context) -> Sessions:

@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.ledger.contract import (
     NotHolder,
     State,
 )
+from zeebe_connectors.runtime.ledger.memory import Remembered, StoredMemory
 from zeebe_connectors.runtime.ledger.opened import ledger_file, store_of
 from zeebe_connectors.runtime.ledger.owners import is_gone, owner_name
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
@@ -33,11 +34,13 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "NotHolder",
+    "Remembered",
     "SqliteLedger",
     "SqliteStore",
     "State",
     "Store",
     "StoredLedger",
+    "StoredMemory",
     "is_gone",
     "ledger_file",
     "owner_name",

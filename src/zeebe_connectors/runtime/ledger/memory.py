@@ -1,0 +1,212 @@
+"""What connectors must not forget, in the ledger's database: texts by place and id, written and read in groups.
+
+Jobs that ask at the same time share one read, and those that remember share one transaction: each waits for the disk
+once, together with all who came while the disk was busy with the ones before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from zeebe_connectors.runtime.ledger.contract import RETENTION, SEEN_EVERY, LedgerError
+from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks
+from zeebe_connectors.sdk.errors import TransientError
+
+_GROUP = 200  # asked for or written together, at most
+_LET_GO_AFTER = 1.0  # seconds for which what can be forgotten waits for a write to go along with
+_SWEEP_EVERY = 6 * 3600.0
+Key = tuple[str, str]
+AskT = TypeVar("AskT")
+AnswerT = TypeVar("AnswerT")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One text."""
+
+    place: str
+    id: str
+    text: str
+    seen: float
+    """When it was last written or asked for, in seconds since 1970, a day more or less."""
+
+
+class StoredMemory:
+    """The memory in a database.
+
+    Args:
+        store: Where the rows are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recalls = _Grouped(self._recall)
+        self._writes = _Grouped(self._remember)
+        self._let_go: dict[Key, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._swept: float | None = None
+
+    async def recall(self, place: str, ids: Iterable[str]) -> dict[str, str]:
+        """See `Memory.recall`."""
+        wanted = list(dict.fromkeys(ids))
+        if len(wanted) == 1:  # the usual case, which a gathering would slow down
+            answers = [await self._recalls.ask((_plain(place), _plain(wanted[0])))]
+        else:
+            answers = await asyncio.gather(*(self._recalls.ask((_plain(place), _plain(each))) for each in wanted))
+        return {each: text for each, text in zip(wanted, answers, strict=True) if text is not None}
+
+    async def remember(self, place: str, id: str, text: str) -> str:  # noqa: A002 - the word for it
+        """See `Memory.remember`."""
+        self._let_go.pop((_plain(place), _plain(id)), None)
+        return await self._writes.ask((_plain(place), _plain(id), _plain(text)))
+
+    async def forget(self, place: str, id: str) -> None:  # noqa: A002
+        """See `Memory.forget`."""
+        await _usable(self._store.write(lambda do: _delete(do, [(_plain(place), _plain(id))])))
+
+    def let_go(self, place: str, id: str) -> None:  # noqa: A002
+        """See `Memory.let_go`."""
+        self._let_go[_plain(place), _plain(id)] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LET_GO_AFTER, self._write_alone)
+
+    def _write_alone(self) -> None:
+        """Lets go although nothing is remembered that it could go along with."""
+        self._timer = None
+        if self._let_go and not self._writes.begin():
+            self._timer = asyncio.get_running_loop().call_later(_LET_GO_AFTER, self._write_alone)
+
+    async def entries(self, *, place: str | None = None, most: int = 100) -> Sequence[Remembered]:
+        """What is remembered, the last seen first."""
+        where = "1 = 1" if place is None else "place = :place"
+        query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :most"  # noqa: S608 - fixed names
+        values = {"most": most} | ({} if place is None else {"place": place})
+        return await self._store.read(lambda do: [Remembered(*row) for row in do.rows(query, values)])
+
+    async def aclose(self) -> None:
+        """Writes what still waits; the store stays open."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._writes.idle()
+        if self._let_go:
+            self._writes.begin()
+        await self._writes.idle()
+        await self._recalls.idle()
+
+    async def _recall(self, keys: Sequence[Key]) -> Sequence[str | None]:
+        def read(do: Transaction) -> tuple[dict[Key, str], list[dict[str, object]]]:
+            found: dict[Key, str] = {}
+            stale: list[dict[str, object]] = []
+            for place in dict.fromkeys(place for place, _ in keys):
+                names, values = marks([each for its, each in keys if its == place])
+                query = f"SELECT id, text, seen FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
+                for each, text, seen in do.rows(query, {"place": place, **values}):
+                    found[place, each] = text
+                    if do.now() - seen > SEEN_EVERY:
+                        stale.append({"place": place, "id": each, "seen": do.now()})
+            return found, stale
+
+        found, stale = await self._store.read(read)
+        if stale:
+            update = "UPDATE memory SET seen = :seen WHERE place = :place AND id = :id"
+            await self._store.write(lambda do: do.change_each(update, stale))
+        return [found.get(key) for key in keys]
+
+    async def _remember(self, texts: Sequence[tuple[str, str, str]]) -> Sequence[str]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gone, self._let_go = list(self._let_go), {}
+        is_due = self._swept is None or time.monotonic() - self._swept > _SWEEP_EVERY
+
+        def write(do: Transaction) -> Sequence[str]:
+            _delete(do, gone)
+            if is_due:
+                do.change("DELETE FROM memory WHERE seen < :before", {"before": do.now() - RETENTION})
+            # In one order, so that two replicas that write the same wait for each other and not both ways round.
+            ordered = sorted(texts, key=lambda each: each[:2])
+            rows = [{"place": place, "id": each, "text": text, "seen": do.now()} for place, each, text in ordered]
+            do.change_each(
+                "INSERT INTO memory (place, id, text, seen) VALUES (:place, :id, :text, :seen) "
+                "ON CONFLICT (place, id) DO NOTHING",
+                rows,
+            )
+            known: dict[Key, str] = {}
+            for place in dict.fromkeys(place for place, _, _ in texts):
+                names, values = marks([each for its, each, _ in texts if its == place])
+                query = f"SELECT id, text FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
+                known |= {(place, row[0]): row[1] for row in do.rows(query, {"place": place, **values})}
+            return [known.get((place, each), text) for place, each, text in texts]
+
+        answers = await self._store.write(write)
+        if is_due:
+            self._swept = time.monotonic()
+        return answers
+
+
+class _Grouped(Generic[AskT, AnswerT]):
+    """Answers many questions at once: those that come while an answer is awaited make up the next group."""
+
+    def __init__(self, answer: Callable[[Sequence[AskT]], Awaitable[Sequence[AnswerT]]]) -> None:
+        self._answer = answer
+        self._waiting: list[tuple[AskT, asyncio.Future[AnswerT]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, question: AskT) -> AnswerT:
+        """The answer; the question is asked although its asker is cancelled meanwhile."""
+        future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        self.begin()
+        return await future
+
+    def begin(self) -> bool:
+        """Answers what waits, be it nothing; False when a group is under way, after which what waits has its turn."""
+        if self._task is not None and not self._task.done():
+            return False
+        self._task = asyncio.get_running_loop().create_task(self._work())
+        return True
+
+    async def idle(self) -> None:
+        """Waits until nobody waits."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        first = True
+        while self._waiting or first:
+            first = False
+            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+            try:
+                answers = await _usable(self._answer([question for question, _ in group]))
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), answer in zip(group, answers, strict=True):
+                    if not future.done():
+                        future.set_result(answer)
+
+
+def _plain(text: str) -> str:
+    """The text as every database takes it: one that does not would stop the others of its group."""
+    return (
+        text if text.isascii() and "\0" not in text else text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    )
+
+
+def _delete(do: Transaction, keys: Sequence[Key]) -> None:
+    do.change_each(
+        "DELETE FROM memory WHERE place = :place AND id = :id", [{"place": place, "id": each} for place, each in keys]
+    )
+
+
+async def _usable(work: Awaitable[AnswerT]) -> AnswerT:
+    try:
+        return await work
+    except LedgerError as error:
+        raise TransientError("LEDGER_UNAVAILABLE", str(error)) from error

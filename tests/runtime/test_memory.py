@@ -1,0 +1,189 @@
+"""What a connector remembered is there for whoever does the work again, on every store, and costs little."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+
+import pytest
+
+from zeebe_connectors import TransientError
+from zeebe_connectors.runtime.ledger import SqliteStore, StoredLedger, StoredMemory
+from zeebe_connectors.sdk.memory import ShortMemory
+
+
+@pytest.fixture
+async def memory(stores):
+    return StoredMemory(stores.ledger().store)
+
+
+async def test_what_was_there_first_stays(memory):
+    for each in (memory, ShortMemory()):
+        assert await each.recall("smtp", ["a"]) == {}
+        assert await each.remember("smtp", "a", "first") == "first"
+        assert await each.remember("smtp", "a", "second") == "first"
+        assert await each.remember("imap", "a", "other") == "other"
+        assert await each.recall("smtp", ["a", "b"]) == {"a": "first"}
+        await each.forget("smtp", "a")
+        assert await each.recall("smtp", ["a"]) == {}
+        assert await each.recall("imap", ["a"]) == {"a": "other"}
+
+
+async def test_many_at_once_get_what_is_theirs(stores):
+    """Two runtimes, and of those that remember the same each is told the same."""
+    one, two = (StoredMemory(stores.ledger().store) for _ in range(2))
+    told = await asyncio.gather(*(
+        memory.remember(f"place {number % 3}", str(number % 50), f"{name} {number}")
+        for number in range(300)
+        for name, memory in (("one", one), ("two", two))
+    ))  # fmt: skip
+    by_id = {}
+    for position, text in enumerate(told):
+        number = position // 2
+        by_id.setdefault((number % 3, number % 50), set()).add(text)
+    assert all(len(texts) == 1 for texts in by_id.values())
+    found = await two.recall("place 1", map(str, range(60)))
+    assert set(found) == {str(number) for place, number in by_id if place == 1}
+
+
+async def test_what_waits_for_the_disk_is_written_together(stores):
+    store = stores.ledger().store
+    memory = StoredMemory(store)
+    await memory.remember("p", "first", "")
+    writes = 0
+    write = store.write
+
+    async def counted(work):
+        nonlocal writes
+        writes += 1
+        return await write(work)
+
+    store.write = counted
+    await asyncio.gather(*(memory.remember("p", str(number), "text") for number in range(100)))
+    assert writes <= 3
+    assert len(await memory.recall("p", map(str, range(100)))) == 100
+
+
+async def test_whoever_is_cancelled_is_written_all_the_same(memory):
+    waiting = asyncio.ensure_future(memory.remember("p", "a", "text"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await memory.aclose()
+    assert await memory.recall("p", ["a"]) == {"a": "text"}
+
+
+async def test_what_is_let_go_is_gone_soon_and_with_the_next_write(stores):
+    memory = StoredMemory(stores.ledger().store)
+    other = StoredMemory(stores.ledger().store)
+    for each in "abc":
+        await memory.remember("p", each, each)
+    memory.let_go("p", "a")
+    await memory.remember("p", "d", "d")
+    assert set(await other.recall("p", "abcd")) == {"b", "c", "d"}
+    memory.let_go("p", "b")
+    async with asyncio.timeout(20):
+        while "b" in await other.recall("p", ["b"]):  # noqa: ASYNC110 - another process's doing
+            await asyncio.sleep(0.1)
+    memory.let_go("p", "c")
+    await memory.aclose()
+    assert set(await other.recall("p", "abcd")) == {"d"}
+
+
+async def test_what_is_remembered_anew_is_not_let_go(memory):
+    await memory.remember("p", "a", "a")
+    memory.let_go("p", "a")
+    await memory.remember("p", "a", "a")
+    await memory.aclose()
+    assert await memory.recall("p", ["a"]) == {"a": "a"}
+
+
+async def test_only_what_nobody_asked_for_is_swept(stores):
+    now = 1_000_000.0
+    memory = StoredMemory(stores.ledger(clock=lambda: now).store)
+    await memory.remember("p", "gone", "")
+    await memory.remember("p", "there", "")
+    now += 80 * 86400
+    await memory.recall("p", ["there"])
+    now += 20 * 86400
+    later = StoredMemory(stores.ledger(clock=lambda: now).store)  # a runtime sweeps when it first writes
+    await later.remember("p", "new", "")
+    assert {each.id for each in await later.entries(place="p")} == {"there", "new"}
+
+
+async def test_a_text_that_no_database_takes_harms_no_other(memory):
+    told = await asyncio.gather(
+        memory.remember("p", "a", "nul \0"), memory.remember("p", "b\ud800", "\ud83d"), memory.remember("p", "c", "ü")
+    )
+    assert told[2] == "ü"
+    assert set(await memory.recall("p", ["a", "b\ud800", "c"])) == {"a", "b\ud800", "c"}
+
+
+async def test_a_ledger_that_cannot_be_used_is_told_to_all_who_wait(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    store = SqliteStore(tmp_path / "file" / "ledger.db")
+    memory = StoredMemory(store)
+    told = await asyncio.gather(*(memory.remember("p", str(n), "") for n in range(5)), return_exceptions=True)
+    told += await asyncio.gather(memory.recall("p", ["a"]), memory.forget("p", "a"), return_exceptions=True)
+    assert all(isinstance(error, TransientError) and "ZEEBE_CONNECTORS_DATA" in error.message for error in told)
+    (tmp_path / "file").unlink()
+    assert await memory.remember("p", "a", "again") == "again"
+    await store.aclose()
+
+
+async def test_a_runtime_that_remembers_nothing_makes_no_file(tmp_path):
+    store = SqliteStore(tmp_path / "ledger.db")
+    await StoredMemory(store).aclose()
+    await store.aclose()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_ledger_of_before_gets_the_memory_and_keeps_its_events(tmp_path):
+    file = tmp_path / "ledger.db"
+    with sqlite3.connect(file) as db:
+        db.executescript(
+            "CREATE TABLE events (source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, state TEXT NOT NULL, "
+            "tries INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL DEFAULT 0, updated REAL NOT NULL, "
+            "seen REAL NOT NULL, reason TEXT NOT NULL DEFAULT '', key INTEGER NOT NULL DEFAULT 0, "
+            "element TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '', PRIMARY KEY (source, id)) WITHOUT ROWID;"
+            "INSERT INTO events (source, id, state, updated, seen) VALUES ('s', 'a', 'done', 1, 1);"
+            "PRAGMA user_version = 1;"
+        )
+    db.close()
+    ledger = StoredLedger(SqliteStore(file))
+    memory = StoredMemory(ledger.store)
+    assert await memory.remember("p", "a", "text") == "text"
+    assert (await ledger.find("s", "a")).state == "done"
+    await ledger.aclose()
+
+
+KILLED = """
+import asyncio
+from zeebe_connectors.runtime.ledger import StoredMemory
+async def main():
+    memory = StoredMemory(store)
+    async def one(place):
+        for n in range(10**9):
+            await memory.remember(place, str(n), "text")
+            print(place, n, flush=True)
+    await asyncio.gather(*(one(str(place)) for place in range(8)))
+asyncio.run(main())
+"""
+
+
+async def test_all_that_was_answered_survives_sigkill(stores):
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", stores.in_another_process + KILLED, stdout=asyncio.subprocess.PIPE
+    )
+    told = [await victim.stdout.readline() for _ in range(100)]
+    os.kill(victim.pid, signal.SIGKILL)
+    told += (await victim.stdout.read()).splitlines(keepends=True)
+    await victim.wait()
+    memory = StoredMemory(stores.ledger().store)
+    answered = [tuple(line.decode().split()) for line in told if line.endswith(b"\n")]
+    for place in range(8):
+        ids = [number for its, number in answered if its == str(place)]
+        assert set(await memory.recall(str(place), ids)) == set(ids)
