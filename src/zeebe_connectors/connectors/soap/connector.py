@@ -72,17 +72,16 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
         from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
 
         return await call_operation(given, given.body, context)
-    from zeebe_connectors.connectors.soap.envelope import build  # noqa: PLC0415 - lxml, only for those who need it
-    from zeebe_connectors.connectors.soap.exchange import as_json, exchange, xml_part  # noqa: PLC0415
-
-    exact = given.soap_compatibility == "camunda"
-    data, root = build(
-        xml_part(given, given.header, "header"),
-        xml_part(given, given.body, "body"),
-        version=given.soap_version.version,
-        namespaces=given.namespaces,
-        first_only=exact,
+    from zeebe_connectors.connectors.soap.exchange import (  # noqa: PLC0415 - lxml, only for those who need it
+        LARGE,
+        as_json,
+        envelope_of,
+        exchange,
+        off_loop,
     )
+
+    large = len(context.job.variables) > LARGE
+    data, root = await off_loop(envelope_of, given, given.body, large=large)
     url = encoded_url(given.service_url or "", name="serviceUrl")
     response, reply = await exchange(
         given,
@@ -92,6 +91,7 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
         data=data,
         action=given.soap_version.soap_action,
         version=given.soap_version.version,
+        large=large,
     )
     if reply is None:
         return {"Envelope": {"Body": {}}}

@@ -268,6 +268,16 @@ class Operation(Model):
         ),
     ] = Field(default={})
     """Values by the names of the WSDL's schema."""
+    headers: Annotated[
+        dict[str, Any],
+        Hint(
+            label="SOAP headers",
+            feel="required",
+            placeholder="={SessionHeader: {sessionId: session}}",
+            tooltip="Those that the WSDL names for the operation, by its names; others go into the SOAP header below.",
+        ),
+    ] = Field(default={})
+    """The operation's SOAP headers, by the names of the WSDL's schema; what is left out is not sent."""
     wsdl_age: Annotated[float, Field(ge=0), Hint(label="Read the WSDL again after seconds")] = 3600
     """How long a WSDL that was read is used before it is read again."""
     external: Annotated[

@@ -93,10 +93,11 @@ def template_of(
     template["keywords"] = list(dict.fromkeys(["soap", operation.service.lower(), operation.name.lower()]))
     template["version"] = 1
     inputs = [*_inputs(operation.input)]
-    template["groups"] = _groups(base, with_input=bool(inputs))
+    headers = [_input(item, required=False, group="headers") for item in operation.input.headers]
+    template["groups"] = _groups(base, with_input=bool(inputs), with_headers=bool(headers))
     kept = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_kept(item)]
     type_property, kept = kept[0], kept[1:]
-    wanted = [*_fixed(operation, wsdl), *inputs]
+    wanted = [*_fixed(operation, wsdl), *inputs, *headers]
     order = {group["id"]: position for position, group in enumerate(template["groups"])}
     rest = sorted([*wanted, *kept], key=lambda item: order.get(item.get("group", ""), -1))
     template["properties"] = [type_property, *rest]
@@ -137,17 +138,19 @@ def _is_about_body(condition: Mapping[str, Any]) -> bool:
     return any(item.get("property") == "body.type" for item in conditions)
 
 
-def _groups(base: Template, *, with_input: bool) -> list[dict[str, Any]]:
+def _groups(base: Template, *, with_input: bool, with_headers: bool) -> list[dict[str, Any]]:
     groups = []
     for group in base["groups"]:
         made = dict(group)
         if made["id"] == "soap-message":
-            made.update(label="SOAP header and details", openByDefault=False)
+            made.update(label="Further SOAP headers and details", openByDefault=False)
         if made["id"] == "authentication":
             made["openByDefault"] = False
         groups.append(made)
         if made["id"] == "connection" and with_input:
             groups.append({"id": "input", "label": "Input"})
+        if made["id"] == "connection" and with_headers:
+            groups.append({"id": "headers", "label": "SOAP headers", "openByDefault": False})
     return groups
 
 
@@ -206,14 +209,14 @@ def _needed(group: Group | None) -> set[str]:
     return found
 
 
-def _input(item: Field, *, required: bool) -> dict[str, Any]:
+def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, Any]:
     required = (
         required and item.least > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
     )
     kind = item.type
     about = item.documentation or expected(kind).capitalize()
     made: dict[str, Any] = {
-        "id": f"body.input.{safe_name(item.name)}",
+        "id": f"body.{group}.{safe_name(item.name)}",
         "label": _label(item.name),
         "description": escape(about[:200], quote=False),
     }
@@ -247,7 +250,7 @@ def _input(item: Field, *, required: bool) -> dict[str, Any]:
         value = False  # an input without a source cannot be deployed before 8.8
     if value is not None:
         made["value"] = value
-    made |= {"group": "input", "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
+    made |= {"group": group, "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
     return _in_order(made)
 
 
@@ -336,7 +339,7 @@ def described(operation: Operation) -> dict[str, Any]:
         "documentation": operation.documentation,
         "input": named(operation.input),
         "output": named(operation.output),
-        "headers": list(operation.input.headers),
+        "headers": {item.name: expected(item.type) for item in operation.input.headers},
         "sample": sample_input(operation.input),
     }
 
