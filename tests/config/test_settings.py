@@ -12,7 +12,7 @@ import pytest
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.sdk.fields import SecretPlaces
+from zeebe_connectors.sdk.fields import Secret, SecretPlaces
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 TABLE = README.split("## Configure it")[1].split("### Secrets")[0]
@@ -57,6 +57,8 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("ZEEBE_CONNECTORS_PORT", "-1", "port", -1, {}),
     ("ZEEBE_CONNECTORS_GRACE", "7s", "grace", 7.0, {}),
     ("ZEEBE_CONNECTORS_LOG_FORMAT", "json", "log_format", "json", {}),
+    ("ZEEBE_CONNECTORS_ADMIN_TOKEN", "0123456789abcdef", "admin_token", Secret("0123456789abcdef"), {}),
+    ("ZEEBE_CONNECTORS_ADMIN_HOSTS", "A.example, b", "admin_hosts", {"a.example", "b"}, {}),
 ]
 ELSEWHERE = {"CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_PREFIX", "ZEEBE_CONNECTORS_SECRETS_DIRECTORY"}
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from zeebe_connectors.mail.access import Login, trust
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.pop3 import Pop3Session
 
+_MOST_OLD = 100
+"""After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""
+_ALL_LINES = 10_000_000
 _LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
@@ -66,6 +70,45 @@ class Pop3Mailbox(Model):
         return max(1.0, days * 86400 + hours * 3600 + minutes * 60 + seconds)
 
 
+async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+    """The mails of the last hours, by their own dates, the newest first; changes nothing.
+
+    They are read with TOP, because many servers mark a mail as read after RETR.
+    """
+    if not given.active:
+        raise PermanentError("POP3_INACTIVE", "the mailbox is switched off: active is false; set it to true to read it")
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    session = await open_mailbox(given, context)
+    try:
+        old = 0
+        sizes = await session.sizes()
+        for number, uid in sorted((await session.ids()).items(), reverse=True):
+            if not _is_since(parse_mail(await session.top(number)), since):
+                old += 1
+                if old >= _MOST_OLD:
+                    break
+                continue
+            old = 0
+            raw = await session.top(number, 0 if sizes.get(number, 0) > given.largest_mail else _ALL_LINES)
+            mail = await asyncio.to_thread(parse_mail, raw) if len(raw) > _LARGE else parse_mail(raw)
+            named = [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
+            yield Event(_identity(given, uid), {**mail.data(), "attachments": named}, title=mail.subject)
+        await session.quit()
+    finally:
+        session.close()
+
+
+def _is_since(mail: Mail, since: datetime) -> bool:
+    """Whether a mail is that young; one that does not say when it is from counts as young."""
+    moment = mail.received or mail.date
+    return moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= since
+
+
+def _identity(given: Pop3Mailbox, uid: str) -> str:
+    """A mail's id as an event."""
+    return f"pop3:{quote(given.authentication.username, safe='@')}@{given.host}/-/{quote(uid, safe='')}"
+
+
 @inbound(
     "pop3",
     title="Mailbox (POP3)",
@@ -85,6 +128,7 @@ class Pop3Mailbox(Model):
         "FILE_FORBIDDEN": "The directory to save to is not allowed by the operator.",
     },
     keywords=["mail", "email", "inbox", "pop3"],
+    look=look,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
@@ -123,10 +167,7 @@ async def open_mailbox(given: Pop3Mailbox, context: InboundContext) -> Pop3Sessi
 
 async def _round(session: Pop3Session, given: Pop3Mailbox, context: InboundContext) -> AsyncGenerator[Event, None]:
     """The mails of one session that are not settled; those that should be gone already are deleted."""
-    user = quote(given.authentication.username, safe="@")
-    numbers = {
-        f"pop3:{user}@{given.host}/-/{quote(uid, safe='')}": number for number, uid in (await session.ids()).items()
-    }
+    numbers = {_identity(given, uid): number for number, uid in (await session.ids()).items()}
     settled = await context.settled(dict.fromkeys(numbers))
     sizes = await session.sizes()
     left = given.most_per_round

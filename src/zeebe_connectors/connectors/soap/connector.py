@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
-from zeebe_connectors.connectors.soap.fields import Message, Operation
+from zeebe_connectors.connectors.soap.fields import Message, Operation, WsdlImport
+from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
 
 for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
@@ -44,6 +46,18 @@ ERRORS = {
 }
 
 
+async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+    from zeebe_connectors.connectors.soap.importing import inspect  # noqa: PLC0415 - zeep takes long to load
+
+    return await inspect(given, context)
+
+
+async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+    from zeebe_connectors.connectors.soap.importing import templates  # noqa: PLC0415 - as above
+
+    return await templates(given, context, base, most=most)
+
+
 @outbound(
     "soap",
     title="SOAP: call a service",
@@ -58,6 +72,7 @@ ERRORS = {
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
     result_expression="={reply: response.Envelope.Body}",
+    importer=Importer(WsdlImport, _inspect, _templates),
 )
 async def call(given: Message, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.

@@ -420,3 +420,47 @@ class Message(Model):
         if self.service_url is None and not isinstance(self.body, Operation):
             raise ValueError("serviceUrl: is required; fill it in")
         return self
+
+
+class Preset(Model):
+    """What an imported template does with one input: the form shows it with a value, or it is settled already."""
+
+    mode: Literal["edited", "fixed", "variable"] = "edited"
+    """`edited`: the form begins with the value; `fixed`: the form does not show it; `variable`: from the process."""
+    value: Any = None
+    """The value as JSON; for `variable` the variable's name, or any FEEL expression."""
+
+
+class WsdlImport(Model):
+    """A WSDL, and what is to become of it."""
+
+    wsdl: str = ""
+    """Address of the WSDL, or its path below a directory that the operator allows."""
+    text: str = ""
+    """The WSDL itself; what it imports is looked for beside `wsdl`, if that is given too."""
+    wsdl_address: str | None = None
+    """What the templates give as the WSDL, when it is not what is read now."""
+    external: list[str] = Field(default=[])
+    """Hosts besides the WSDL's own from which it may import."""
+    operations: list[str] = Field(default=[])
+    """Names of the wanted operations; all when left out."""
+    service: str | None = None
+    """Only of this service."""
+    port: str | None = None
+    """Only of this port."""
+    name: str | None = None
+    """Name of the template, for one operation."""
+    description: str | None = None
+    """Description of the template, for one operation."""
+    presets: dict[str, Preset] = Field(default={})
+    """What becomes of inputs, by their names; headers as `headers.NAME`."""
+    username: str | None = None
+    """User name for HTTP Basic."""
+    password: Secret | None = None
+    """Its password."""
+
+    @model_validator(mode="after")
+    def _something(self) -> WsdlImport:
+        if not self.wsdl.strip() and not self.text.strip():
+            raise ValueError("wsdl: is required; give the WSDL's address, or the WSDL itself as text")
+        return self
