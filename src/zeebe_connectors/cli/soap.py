@@ -16,8 +16,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.jobs import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
@@ -163,8 +164,9 @@ def call(
         return
 
     async def carry_out() -> Any:
-        async with _context(located, config) as (context, secrets):
-            known = await secrets.resolve(given, connector.secret_places, mask=Mask())
+        async with _context(located, config) as (context, needed):
+            known = {**needed.decided(connector), **given}
+            known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
             return await connector(read_input(Message, known), context)
 
     started = time.monotonic()
@@ -229,8 +231,8 @@ def _value(text: str) -> Any:
 
 
 @asynccontextmanager
-async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, SecretResolver]]:
-    """A context as a job's, with the directory of the WSDL allowed besides the operator's; and the secrets."""
+async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
+    """A context as a job's, with the directory of the WSDL allowed besides the operator's; and what it is made of."""
     from zeebe_connectors.runtime.supervisor import services
 
     environment = Environment.load(file=config)
@@ -247,7 +249,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
             log,
             deadline=time.monotonic() + 60,
         )
-        yield context, needed.secrets
+        yield context, needed
     finally:
         await needed.kept.aclose()
 

@@ -222,4 +222,5 @@ def services(settings: Settings, environment: Environment, *, log_mask: Mask | N
         documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
+        settings=environment,
     )

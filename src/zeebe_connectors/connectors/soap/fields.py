@@ -398,9 +398,13 @@ class Message(Model):
         float | None, Hint(group="timeout", label="Connection timeout in seconds", form_default="20")
     ] = None
     """How long to wait for a connection, and for data; left empty, as long as the job may take."""
-    soap_compatibility: Annotated[Literal["standard", "camunda"], Hint(hidden=True, group="timeout")] = "standard"
+    soap_compatibility: Annotated[
+        Literal["standard", "camunda"],
+        Hint(hidden=True, group="timeout", setting="ZEEBE_CONNECTORS_SOAP_COMPATIBILITY"),
+    ] = "standard"
     """`camunda` repeats what is odd in Camunda's connector: values are not escaped, null is the text `null`, of several
-    body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default."""
+    body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The operator
+    sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
 
     @field_validator("client_keystore", mode="before")
     @classmethod
