@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.servers.imap import ImapServer, message
+from tests.servers.pop3 import Pop3Server
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli import imap as imap_command
 from zeebe_connectors.cli import ledger as ledger_command
+from zeebe_connectors.cli import pop3 as pop3_command
 from zeebe_connectors.runtime.ledger import StoredLedger, store_of
 from zeebe_connectors.sdk.fields import Secret
 
@@ -111,6 +113,35 @@ async def test_a_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
         assert not server.seen("UID STORE")
         assert server.seen("EXAMINE")
     assert not (tmp_path / "var" / "ledger.sqlite").exists()
+
+
+POP3 = """
+[invoices]
+type = "io.github.zeebe-connectors:pop3-inbound:1"
+process = "invoice"
+resultExpression = "={{subject: subject}}"
+authentication.type = "simple"
+authentication.username = "alice@example.test"
+authentication.password = "secret"
+host = "127.0.0.1"
+port = {port}
+security = "none"
+remove = true
+"""
+
+
+async def test_a_pop3_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with Pop3Server() as server:
+        server.mails = {"u1": message("invoice 1"), "u2": message("invoice 2")}
+        (tmp_path / "sources.toml").write_text(POP3.format(port=server.port))
+        monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+        output = await asyncio.to_thread(run, pop3_command.app, "test", "--hours", "1")
+        assert output.index("'invoice 2': starts invoice") < output.index("'invoice 1': starts invoice")
+        assert '{"subject": "invoice 1"}' in output
+        assert "2 mails" in output
+        assert len(server.mails) == 2
+    assert "Known are: none" in await asyncio.to_thread(run, imap_command.app, "test", code=1)
 
 
 def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from servers.soap import SoapServer, reply
 from zeebe_connectors.cli.soap import app
 from zeebe_connectors.connectors.soap.connector import call as connector
 from zeebe_connectors.runtime.outcome import Complete
+from zeebe_connectors.templates.rules import broken_rules
 from zeebe_connectors.testing import run
 
 FOLDER = Path(__file__).parent.parent / "connectors" / "soap" / "wsdl"
@@ -103,6 +104,61 @@ async def test_a_written_template_runs(tmp_path):
         assert isinstance(outcome, Complete), outcome
         assert outcome.variables == {"placeOrderResult": {"Quantity": 3}}
         assert server.found("//n:express/text()", n="http://orders.example/") == ["true"]
+
+
+def properties(folder, *arguments):
+    """The properties of the template of the asmx WSDL that an import writes, by id."""
+    result = cli("import", WSDL, "--out", folder, *arguments)
+    assert result.exit_code == 0, result.output
+    (file,) = folder.glob("*.json")
+    template = json.loads(file.read_text())
+    assert broken_rules(template) == []
+    return {item.get("id"): item for item in template["properties"]}
+
+
+def test_inputs_are_fixed_preset_or_come_from_the_process(tmp_path):
+    """Each input may be settled at the import, begin with a value, or be a process variable."""
+    order = '{"Quantity": 1, "Price": 1.5, "Due": null, "Status": "New"}'
+    fixed = properties(tmp_path, "--fixed", "express=true", "--start", f"order={order}")
+    assert (fixed["body.input.express"]["type"], fixed["body.input.express"]["value"]) == ("Hidden", "=true")
+    assert json.loads(fixed["body.input.order"]["value"][1:]) == json.loads(order)
+    assert fixed["body.input.order"]["type"] == "Text"
+    other = properties(tmp_path, "--variable", "express=isExpress", "--fixed", f"order={order}")
+    assert (other["body.input.express"]["value"], other["body.input.express"]["feel"]) == ("=isExpress", "required")
+    assert json.loads(other["body.input.order"]["value"][1:]) == json.loads(order)
+    started = properties(tmp_path, "--start", "express=true")
+    assert (started["body.input.express"]["type"], started["body.input.express"]["value"]) == ("Boolean", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--fixed", "express=maybe"], "presets.express: must be true or false"),
+        (["--fixed", 'order={"Quantity": "x"}'], "presets.order.Quantity: must be a whole number"),
+        (["--fixed", "colour=red"], "presets.colour: PlaceOrder has no such input; there is order, express"),
+        (["--fixed", "express"], "write it as NAME=VALUE"),
+        (["--start", "order={"], "is not JSON"),
+        (["--variable", "express="], "name the process variable"),
+    ],
+)
+def test_presets_that_do_not_fit_are_told(tmp_path, arguments, told):
+    result = cli("import", WSDL, "--out", tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_headers_of_an_operation(tmp_path):
+    """They have fields of their own, which may be preset too; the list shows them with their types."""
+    wsdl = FOLDER / "java-headers.wsdl"
+    assert "SOAP header Session: a context with User, Until, @tenant" in cli("import", wsdl).output
+    arguments = ("--fixed", "headers.Priority=high", "--variable", "headers.Session=session")
+    assert cli("import", wsdl, "--out", tmp_path, *arguments).exit_code == 0
+    template = json.loads((tmp_path / "soap-reports-run.json").read_text())
+    assert broken_rules(template) == []
+    found = {item.get("id"): item for item in template["properties"]}
+    assert (found["body.headers.Priority"]["type"], found["body.headers.Priority"]["value"]) == ("Hidden", "high")
+    assert (found["body.headers.Session"]["value"], found["body.headers.Session"]["group"]) == ("=session", "headers")
+    assert {"id": "headers", "label": "SOAP headers", "openByDefault": False} in template["groups"]
 
 
 def test_calls(service, tmp_path):

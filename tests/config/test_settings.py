@@ -58,8 +58,14 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("ZEEBE_CONNECTORS_PORT", "-1", "port", -1, {}),
     ("ZEEBE_CONNECTORS_GRACE", "7s", "grace", 7.0, {}),
     ("ZEEBE_CONNECTORS_LOG_FORMAT", "json", "log_format", "json", {}),
+    ("ZEEBE_CONNECTORS_ADMIN_TOKEN", "0123456789abcdef", "admin_token", Secret("0123456789abcdef"), {}),
+    ("ZEEBE_CONNECTORS_ADMIN_HOSTS", "A.example, b", "admin_hosts", {"a.example", "b"}, {}),
 ]
-ELSEWHERE = {"CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_PREFIX", "ZEEBE_CONNECTORS_SECRETS_DIRECTORY"}
+ELSEWHERE = {
+    "CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_PREFIX",
+    "ZEEBE_CONNECTORS_SECRETS_DIRECTORY",
+    "ZEEBE_CONNECTORS_SOAP_COMPATIBILITY",  # with the connector, in test_contract.py
+}
 
 
 def documented() -> set[str]:

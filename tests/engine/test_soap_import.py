@@ -36,6 +36,17 @@ CASE = {
     },
 }
 
+HEADERS = {
+    "name": "soap-headers",
+    "template": "io.github.zeebe-connectors.soap.sessions-who",
+    "platformVersion": "8.6",
+    "values": {
+        "body.input.text": "=word",
+        "body.headers.session": '={user: "ann", "@tenant": 7}',
+        "resultExpression": '={who: get value(output, "return"), length: header.length}',
+    },
+}
+
 
 @pytest.fixture(scope="module")
 def cxf(tmp_path_factory):
@@ -53,17 +64,17 @@ async def test_from_wsdl_to_result(cxf, zeebe, tmp_path):
     """The imported template passes the validator and the modeler, and a process with it gets CXF's typed reply."""
     templates, cases, out = tmp_path / "templates", tmp_path / "cases", tmp_path / "out"
     cases.mkdir()
-    (cases / "soap.json").write_text(json.dumps([CASE]))
-    made = await asyncio.to_thread(
-        CliRunner().invoke, app, ["import", cxf.url("/orders?wsdl"), "--out", str(templates)]
-    )
-    assert made.exit_code == 0, made.output
+    (cases / "soap.json").write_text(json.dumps([CASE, HEADERS]))
+    for service in ("orders", "sessions"):
+        arguments = ["import", cxf.url(f"/{service}?wsdl"), "--out", str(templates)]
+        made = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert made.exit_code == 0, made.output
     valid = await asyncio.to_thread(tool.run_node, "validate-templates.mjs", templates)
     assert valid.returncode == 0, valid.stdout
     arguments = ("--templates", templates, "--cases", cases, "--out", out, "--browser", tool.browser())
     done = await asyncio.to_thread(tool.run_node, "apply-templates.mjs", *arguments)
-    (result,) = json.loads((out / "summary.json").read_text())["results"]
-    assert result["failures"] == [], done.stdout
+    results = json.loads((out / "summary.json").read_text())["results"]
+    assert [result["failures"] for result in results] == [[], []], done.stdout
     settings = {
         "ZEEBE_ADDRESS": zeebe.grpc_address,
         "ZEEBE_INSECURE_CONNECTION": "true",
@@ -75,10 +86,14 @@ async def test_from_wsdl_to_result(cxf, zeebe, tmp_path):
     runtime = Runtime(read, Registry.installed(["soap"]), ZeebeGateway(read.cluster), environment=environment)
     runtime.start()
     try:
-        deployed = await runtime.gateway.deploy({"soap-imported.bpmn": (out / "soap-imported.bpmn").read_bytes()})
-        given = json.dumps({"orderId": "7", "quantity": 2})
-        _, text = await runtime.gateway.run_process(deployed[0].bpmn_process_id, payload=given, seconds=60)
+        found = {}
+        given = json.dumps({"orderId": "7", "quantity": 2, "word": "four"})
+        for name in ("soap-imported", "soap-headers"):
+            deployed = await runtime.gateway.deploy({f"{name}.bpmn": (out / f"{name}.bpmn").read_bytes()})
+            _, text = await runtime.gateway.run_process(deployed[0].bpmn_process_id, payload=given, seconds=60)
+            found[name] = json.loads(text)
     finally:
         await runtime.drain()
-    variables = json.loads(text)
+    variables = found["soap-imported"]
     assert (variables["placed"], variables["card"], variables["price"]) == (["a", "placed"], "hi", 1.5)
+    assert (found["soap-headers"]["who"], found["soap-headers"]["length"]) == ("ann of 7", 4)

@@ -48,6 +48,53 @@ public class CxfServer {
     @WebMethod public Order same(@WebParam(name = "order") Order order) { return order; }
   }
 
+  /** What JAXB writes for a choice, a date and base64. */
+  public static class Payment {
+    @XmlElements({@XmlElement(name = "card", type = String.class), @XmlElement(name = "cents", type = Integer.class)})
+    public Object how;
+    @XmlSchemaType(name = "date") public javax.xml.datatype.XMLGregorianCalendar day;
+    public byte[] proof;
+  }
+
+  @WebService(targetNamespace = "http://test.example/bare", serviceName = "Bare", portName = "BarePort")
+  @SOAPBinding(parameterStyle = SOAPBinding.ParameterStyle.BARE)
+  public static class Bare {
+    @WebMethod @WebResult(name = "paid", targetNamespace = "http://test.example/bare")
+    public Payment pay(@WebParam(name = "payment", targetNamespace = "http://test.example/bare") Payment payment) {
+      if (payment.how instanceof Integer cents) payment.how = cents + 1;
+      return payment;
+    }
+  }
+
+  public static class Session { public String user; @XmlAttribute public int tenant; }
+
+  @WebService(targetNamespace = "http://test.example/sessions", serviceName = "Sessions", portName = "SessionsPort")
+  public static class Sessions {
+    @WebMethod public String who(
+        @WebParam(name = "session", header = true) Session session, @WebParam(name = "text") String text,
+        @WebParam(name = "length", header = true, mode = WebParam.Mode.OUT) Holder<Integer> length) {
+      length.value = text.length();
+      return session == null ? "nobody" : session.user + " of " + session.tenant;
+    }
+  }
+
+  @XmlType(name = "Good", namespace = "http://test.example/goods", propOrder = {"name", "price"})
+  public static class Good {
+    @XmlElement(namespace = "http://test.example/goods") public String name;
+    @XmlElement(namespace = "http://test.example/goods") public BigDecimal price;
+    @XmlAttribute(required = true) public int stock;
+  }
+
+  @WebService(targetNamespace = "http://test.example/catalog", serviceName = "Catalog", portName = "CatalogPort", name = "Catalog")
+  public static class Catalog {
+    @WebMethod(action = "urn:find")
+    public List<Good> find(@WebParam(name = "word") String word, @WebParam(name = "like") Good like) {
+      Good good = new Good();
+      good.name = word + " like " + like.name; good.price = like.price.add(BigDecimal.ONE); good.stock = like.stock;
+      return List.of(good, good);
+    }
+  }
+
   static String base;
 
   static void publish(Object service, String path, Map<String, Object> in, Map<String, Object> out, boolean mtom) {
@@ -74,6 +121,13 @@ public class CxfServer {
     publish(new Orders(), "/orders", null, null, false);
     publish(new Orders12(), "/orders12", null, null, false);
     publish(new Calc(), "/calc", null, null, false);
+    publish(new Bare(), "/bare", null, null, false);
+    publish(new Sessions(), "/sessions", null, null, false);
+    JaxWsServerFactoryBean contract = new JaxWsServerFactoryBean();  // its WSDL and schemas are files
+    contract.setServiceBean(new Catalog());
+    contract.setAddress(base + "/catalog");
+    contract.setWsdlURL(arguments[1]);
+    contract.create();
     publish(new Orders(), "/mtom", null, null, true);
     publish(new Orders(), "/untext", map("action", "UsernameToken", "passwordType", "PasswordText", "passwordCallbackRef", password), null, false);
     for (String type : new String[] {"PasswordText", "PasswordDigest"})

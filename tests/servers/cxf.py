@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 VERSION = "4.2.3"
 _SOURCE = Path(__file__).with_name("CxfServer.java")
+_CONTRACT = Path(__file__).parent / "catalog" / "catalog.wsdl"
 _ARTIFACTS = ("cxf-rt-frontend-jaxws", "cxf-rt-transports-http-jetty", "cxf-rt-ws-security")
 _EXCLUDED = "<exclusions><exclusion><groupId>org.opensaml</groupId><artifactId>*</artifactId></exclusion></exclusions>"
 _POM = (
@@ -105,7 +106,7 @@ class CxfServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._process = subprocess.Popen(
-            ["java", "-Xmx256m", "-cp", path, "CxfServer", str(self.port)],
+            ["java", "-Xmx256m", "-cp", path, "CxfServer", str(self.port), str(_CONTRACT)],
             cwd=self._folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

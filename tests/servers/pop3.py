@@ -136,7 +136,9 @@ class Session:
         self.several(self.mail(number))
 
     async def do_top(self, arguments: str) -> None:
-        self.several(self.mail(arguments.split(maxsplit=1)[0]).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+        number, lines = arguments.split()
+        head, _, body = self.mail(number).partition(b"\r\n\r\n")
+        self.several(head + b"\r\n\r\n" + b"".join(body.splitlines(keepends=True)[: int(lines)]))
 
     async def do_dele(self, number: str) -> None:
         uid = self.listed[int(number) - 1]

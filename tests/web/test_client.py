@@ -102,3 +102,15 @@ async def test_cancelled_request(server):
         await running
     assert (await Exchange(call).call(HttpRequest("GET", server.url("/")))).body == b"fine"
     await call.kept.aclose()
+
+
+async def test_a_large_body_goes_out_in_pieces(server):
+    """It arrives whole, again when the request is repeated, and other work goes on while it is sent."""
+    body = bytes(range(256)) * 20_000
+    kept = Kept()
+    request = HttpRequest("POST", server.url("/"), body=body)
+    for _ in range(2):
+        await Exchange(Call(kept)).call(request)
+        assert server.last.body == body
+        assert server.last.header("Content-Length") == str(len(body))
+    await kept.aclose()

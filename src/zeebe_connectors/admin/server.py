@@ -1,4 +1,4 @@
-"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones.
+"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones; the API.
 
 Readiness (`/health` too) says whether jobs are done; liveness only whether a restart would help.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
@@ -19,9 +20,12 @@ class AdminServer:
         metrics: Whose counts.
         host: Address to listen on.
         port: Port; 0 picks a free one.
+        api: The operator's calls, with other limits than the usual.
     """
 
-    def __init__(self, runtime: Runtime, metrics: PrometheusMetrics, *, host: str, port: int) -> None:
+    def __init__(
+        self, runtime: Runtime, metrics: PrometheusMetrics, *, host: str, port: int, api: Api | None = None
+    ) -> None:
         self._runtime = runtime
         self._metrics = metrics
         self._host = host
@@ -32,6 +36,7 @@ class AdminServer:
         app.router.add_get("/actuator/health/liveness", self._liveness)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
+        app.add_subapp("/api", (api or Api(runtime)).app)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:

@@ -37,6 +37,7 @@ PARTS = {
     "feel": "zeebe_connectors.cli.feel",
     "imap": "zeebe_connectors.cli.imap",
     "ledger": "zeebe_connectors.cli.ledger",
+    "pop3": "zeebe_connectors.cli.pop3",
     "soap": "zeebe_connectors.cli.soap",
     "template": "zeebe_connectors.cli.template",
 }

@@ -21,6 +21,7 @@ _log = logging.getLogger("zeebe_connectors")
 async def run_forever(environment: Environment, settings: Settings, *, verbose: bool = False) -> int:
     """Runs until SIGTERM or SIGINT; gives the exit code."""
     mask = Mask()
+    mask.add(settings.admin_token.reveal())
     log.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():
         _log.info("%s", line[:1].upper() + line[1:])

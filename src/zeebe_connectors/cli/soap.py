@@ -9,22 +9,20 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.jobs import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-
-if TYPE_CHECKING:
-    from zeebe_connectors.connectors.soap.wsdl import Wsdl
 
 app = typer.Typer(no_args_is_help=True, help="SOAP services: from a WSDL to templates and calls.")
 
@@ -36,25 +34,6 @@ Hosts = Annotated[
     list[str] | None, typer.Option("--host", help="Further host that the WSDL may import from; may be repeated.")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What to read, and how."""
-
-    wsdl: str
-    hosts: tuple[str, ...] = ()
-    user: str | None = None
-    password: str | None = None
-
-    def inputs(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The connector's inputs."""
-        given: dict[str, Any] = {
-            "body": {"type": "operation", "wsdl": self.wsdl, "external": list(self.hosts), "operation": "", **body}
-        }
-        if self.user:
-            given["httpAuthentication"] = {"type": "basic", "username": self.user, "password": self.password or ""}
-        return given
 
 
 @app.callback()
@@ -75,38 +54,65 @@ def import_wsdl(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the template, for one operation.")] = None,
     description: Annotated[str | None, typer.Option(help="Description of the template, for one operation.")] = None,
+    fixed: Annotated[
+        list[str] | None, typer.Option("--fixed", help="NAME=VALUE: this input has this value; may be repeated.")
+    ] = None,
+    start: Annotated[
+        list[str] | None, typer.Option("--start", help="NAME=VALUE: its form field begins with this value.")
+    ] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option("--variable", help="NAME=VARIABLE: it comes from this process variable.")
+    ] = None,
     user: Annotated[str | None, typer.Option(help="User name for HTTP Basic.")] = None,
     password: Annotated[str | None, typer.Option(envvar="SOAP_PASSWORD", help="Password for HTTP Basic.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Check a WSDL, list its operations, and with --out write an element template for each."""
-    from zeebe_connectors.connectors.soap.importer import choose, described
-
-    wanted = _Wanted(_located(wsdl), tuple(host or ()), user, password)
-    found = _read(wanted, config)
-    chosen = choose(found.operations, operation or (), service=service, port=port)
-    missing = [item for item in operation or () if item not in {known.name for known in chosen}]
-    if missing or not chosen:
-        there = ", ".join(dict.fromkeys(item.name for item in found.operations))
-        _fail(f"there is no operation {', '.join(missing) or 'that fits'}; there is {there}")
-    if (name or description) and len(chosen) != 1:
-        _fail("--name and --description are for one operation; choose it with --operation")
-    if out is None:
-        if as_json:
-            shown = {"operations": [described(item) for item in chosen], "skipped": found.skipped}
-            typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-        else:
-            _list(found, [described(item) for item in chosen])
-        return
     from zeebe_connectors.connectors.soap.connector import call as connector
-    from zeebe_connectors.connectors.soap.importer import template_of
+    from zeebe_connectors.connectors.soap.fields import WsdlImport
     from zeebe_connectors.templates.element_template import template_text, templates_of
 
-    base = templates_of(connector)["soap"]
+    importer = connector.importer
+    if importer is None:
+        raise TypeError
+    located = _located(wsdl)
+    presets = {name: {"mode": "fixed", "value": _value(value)} for name, value in _pairs(fixed, "--fixed")}
+    presets |= {name: {"mode": "edited", "value": _value(value)} for name, value in _pairs(start, "--start")}
+    presets |= {name: {"mode": "variable", "value": value} for name, value in _pairs(variable, "--variable")}
+    wanted = {
+        "wsdl": located,
+        "external": host,
+        "operations": operation,
+        "service": service,
+        "port": port,
+        "wsdlAddress": address,
+        "name": name,
+        "description": description,
+        "presets": presets,
+        "username": user,
+        "password": password,
+    }
+
+    async def read() -> Any:
+        given = read_input(WsdlImport, {name: value for name, value in wanted.items() if value})
+        async with _context(located, config) as (context, _):
+            if out is None:
+                return await importer.inspect(given, context)
+            return await importer.templates(given, context, templates_of(connector)["soap"], most=None)
+
+    try:
+        found = asyncio.run(read())
+    except ConnectorError as error:
+        _fail(str(error))
+    if out is None:
+        if as_json:
+            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            _list(found)
+        return
     out.mkdir(parents=True, exist_ok=True)
-    for item in chosen:
-        made = template_of(item, address or wanted.wsdl, base, name=name, description=description, hosts=wanted.hosts)
+    for made in found.made:
         (out / made.file).write_text(template_text(made.template), encoding="utf-8")
         typer.echo(f"{out / made.file}  {made.template['name']}")
     for reason in found.skipped:
@@ -126,6 +132,9 @@ def call(
     host: Hosts = None,
     user: Annotated[str | None, typer.Option(help="User name for HTTP Basic.")] = None,
     password: Annotated[str | None, typer.Option(envvar="SOAP_PASSWORD", help="Its password.")] = None,
+    headers: Annotated[
+        Path | None, typer.Option(help="JSON file with the operation's SOAP headers, by the WSDL's names.")
+    ] = None,
     inputs: Annotated[
         Path | None, typer.Option(help="JSON file with further inputs of the connector, such as `authentication`.")
     ] = None,
@@ -136,22 +145,28 @@ def call(
     from zeebe_connectors.connectors.soap.connector import call as connector
     from zeebe_connectors.connectors.soap.fields import Message
 
-    wanted = _Wanted(_located(wsdl), tuple(host or ()), user, password)
+    located = _located(wsdl)
+    body = {
+        "type": "operation",
+        "wsdl": located,
+        "external": host or [],
+        "operation": operation,
+        "service": service,
+        "port": port,
+        "input": _json(file) if file else {},
+        "headers": _json(headers) if headers else {},
+    }
+    given: dict[str, Any] = {"body": body, **(_json(inputs) if inputs else {}), **({"serviceUrl": url} if url else {})}
+    if user:
+        given["httpAuthentication"] = {"type": "basic", "username": user, "password": password or ""}
     if sample:
-        from zeebe_connectors.connectors.soap.importer import sample_input
-
-        try:
-            found = _read(wanted, config).find(operation, service=service, port=port)
-        except ConnectorError as error:
-            _fail(str(error))
-        typer.echo(json.dumps(sample_input(found.input), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_sample(given, located, config), indent=2, ensure_ascii=False))
         return
-    body = {"operation": operation, "service": service, "port": port, "input": _json(file) if file else {}}
-    given = wanted.inputs(body) | (_json(inputs) if inputs else {}) | ({"serviceUrl": url} if url else {})
 
     async def carry_out() -> Any:
-        async with _context(wanted, config) as (context, secrets):
-            known = await secrets.resolve(given, connector.secret_places, mask=Mask())
+        async with _context(located, config) as (context, needed):
+            known = {**needed.decided(connector), **given}
+            known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
             return await connector(read_input(Message, known), context)
 
     started = time.monotonic()
@@ -175,16 +190,20 @@ def _located(wsdl: str) -> str:
     return str(path.resolve())
 
 
-def _read(wanted: _Wanted, config: Path | None) -> Wsdl:
+def _sample(given: dict[str, Any], located: str, config: Path | None) -> dict[str, Any]:
+    """A sample of an operation's input."""
     from zeebe_connectors.connectors.soap.fields import Message, Operation
+    from zeebe_connectors.connectors.soap.importer import sample_input
     from zeebe_connectors.connectors.soap.operation import wsdl_of
 
-    async def read() -> Wsdl:
-        given = read_input(Message, wanted.inputs({"operation": "any"}))
-        if not isinstance(given.body, Operation):
+    async def read() -> dict[str, Any]:
+        message = read_input(Message, given)
+        if not isinstance(message.body, Operation):
             raise TypeError
-        async with _context(wanted, config) as (context, _):
-            return await wsdl_of(given, given.body, context)
+        async with _context(located, config) as (context, _):
+            found = await wsdl_of(message, message.body, context)
+        wanted = message.body
+        return sample_input(found.find(wanted.operation, service=wanted.service, port=wanted.port).input)
 
     try:
         return asyncio.run(read())
@@ -192,14 +211,33 @@ def _read(wanted: _Wanted, config: Path | None) -> Wsdl:
         _fail(str(error))
 
 
+def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
+    """NAME=VALUE of an option that may be repeated."""
+    pairs = [text.partition("=") for text in options or ()]
+    for given, separator, _ in pairs:
+        if not separator:
+            _fail(f"{name} {given}: write it as NAME=VALUE")
+    return [(given.strip(), value) for given, _, value in pairs]
+
+
+def _value(text: str) -> Any:
+    """Contexts and lists are JSON; anything else is text, which the schema gives its type."""
+    if text.lstrip()[:1] in {"{", "["}:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            _fail(f"{text[:100]} is not JSON: {error}")
+    return text
+
+
 @asynccontextmanager
-async def _context(wanted: _Wanted, config: Path | None) -> AsyncIterator[tuple[Context, SecretResolver]]:
-    """A context as a job's, with the directory of the WSDL allowed besides the operator's; and the secrets."""
+async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
+    """A context as a job's, with the directory of the WSDL allowed besides the operator's; and what it is made of."""
     from zeebe_connectors.runtime.supervisor import services
 
     environment = Environment.load(file=config)
     settings = Settings.read(environment)
-    folders = [] if wanted.wsdl.startswith("http") else [Path(wanted.wsdl).parent, Path.cwd()]
+    folders = [] if located.startswith("http") else [Path(located).parent, Path.cwd()]
     needed = services(replace(settings, files=(*settings.files, *folders)), environment)
     log = logging.LoggerAdapter(logging.getLogger("zeebe_connectors.soap"), {})
     try:
@@ -211,25 +249,25 @@ async def _context(wanted: _Wanted, config: Path | None) -> AsyncIterator[tuple[
             log,
             deadline=time.monotonic() + 60,
         )
-        yield context, needed.secrets
+        yield context, needed
     finally:
         await needed.kept.aclose()
 
 
-def _list(found: Wsdl, operations: list[dict[str, Any]]) -> None:
+def _list(found: dict[str, Any]) -> None:
     service = None
-    for item in operations:
+    for item in found["operations"]:
         if item["service"] != service:
             service = item["service"]
             typer.echo(f"{service} (SOAP {item['version']}) at {item['address'] or 'no address'}")
         typer.echo(f"  {item['operation']}" + (f": {item['documentation']}" if item["documentation"] else ""))
         for name, kind in item["input"].items():
             typer.echo(f"      {name}: {kind}")
-        if item["headers"]:
-            typer.echo(f"      SOAP header: {', '.join(item['headers'])}")
+        for name, kind in item["headers"].items():
+            typer.echo(f"      SOAP header {name}: {kind}")
         if item["output"]:
             typer.echo(f"      -> {', '.join(item['output'])}")
-    for reason in found.skipped:
+    for reason in found["skipped"]:
         typer.echo(f"left out: {reason}")
 
 

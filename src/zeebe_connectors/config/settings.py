@@ -18,6 +18,8 @@ DEFAULT_SLOTS = 100
 DEFAULT_TIMEOUT = 300.0
 LONGEST = 366 * 86400.0
 """Seconds of the longest duration that a setting may ask for."""
+ADMIN_TOKEN_SETTING = "ZEEBE_CONNECTORS_ADMIN_TOKEN"  # noqa: S105 - its name
+SHORTEST_TOKEN = 16
 SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
 
 
@@ -98,6 +100,10 @@ class Settings:
     port: int = 8080
     """Port of the health and metrics page; 0 picks a free one, -1 has none."""
     log_format: Literal["text", "json"] = "text"
+    admin_token: Secret = field(default_factory=lambda: Secret(""))
+    """What calls of the operator's API have to bring; without one there is no API."""
+    admin_hosts: frozenset[str] = frozenset()
+    """Names under which the API may be called, besides addresses and `localhost`."""
 
     @classmethod
     def read(cls, environment: Environment) -> Settings:
@@ -146,6 +152,8 @@ class Settings:
                 )
             ),
             log_format="json" if log_format == "json" else "text",
+            admin_token=_token(environment),
+            admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
 
 
@@ -181,6 +189,13 @@ def ledger_url(environment: Environment) -> Secret | None:
             f"{name} ({environment.origin(name)}): must be like postgresql://user:password@host:5432/database, special "
             "characters of the password written as %XX; unset it to keep the ledger in a file in ZEEBE_CONNECTORS_DATA"
         )
+    return Secret(text)
+
+
+def _token(environment: Environment) -> Secret:
+    name, text = ADMIN_TOKEN_SETTING, environment.text(ADMIN_TOKEN_SETTING)
+    if text and len(text) < SHORTEST_TOKEN:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {SHORTEST_TOKEN} characters")
     return Secret(text)
 
 

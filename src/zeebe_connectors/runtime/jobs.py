@@ -8,10 +8,13 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.config.settings import parse_duration
 from zeebe_connectors.runtime.expressions import (
@@ -37,7 +40,7 @@ from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces, read_input
+from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
@@ -67,6 +70,23 @@ class Services:
     secrets_everywhere: bool = False
     """Placeholders resolve anywhere in the inputs, as in the official runtime."""
     memory: Memory = field(default_factory=ShortMemory)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The operator's settings by name: some connectors have inputs that they decide."""
+
+    def decided(self, connector: Outbound) -> dict[str, Any]:
+        """The inputs that the operator decides for tasks that do not give them.
+
+        Raises:
+            SettingsError: A setting has a value that the input does not take.
+        """
+        found: dict[str, Any] = {}
+        for name, (setting, kind) in settings_of(connector.input).items():
+            if text := (self.settings.get(setting) or "").strip():
+                try:
+                    found[name] = TypeAdapter(kind).validate_python(text.casefold())
+                except ValidationError as error:
+                    raise SettingsError(f"{setting}: {explain(error).partition(': ')[2].partition(': ')[2]}") from None
+        return found
 
 
 @dataclass(slots=True)
@@ -89,6 +109,7 @@ class JobHandler:
     def __init__(self, connector: Outbound, services: Services) -> None:
         self._connector = connector
         self._services = services
+        self._decided = services.decided(connector)
         self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
@@ -145,6 +166,9 @@ class JobHandler:
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 data = _variables(job)
+                for name, value in self._decided.items():
+                    if data.get(name) in (None, ""):
+                        data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
                 if "secrets." in job.variables:
                     places = self._places_for(job)

@@ -107,8 +107,14 @@ class Inbounds:
     metrics: SourceMetrics = NO_METRICS
 
 
-async def source_input(source: Source, connector: Inbound, secrets: SecretResolver) -> Any:
+async def source_input(source: Source, connector: Inbound, secrets: SecretResolver, *, mask: Mask | None = None) -> Any:
     """The connector's validated input: FEEL where a field is written as `=…`, then secrets, then the model.
+
+    Args:
+        source: Whose settings.
+        connector: Whose model.
+        secrets: Where placeholders resolve.
+        mask: Learns the secrets that are used.
 
     Raises:
         ConnectorError: Something in it is wrong; the message names the field.
@@ -116,10 +122,11 @@ async def source_input(source: Source, connector: Inbound, secrets: SecretResolv
     """
     element = source.elements[0]
     raw = _evaluated(source.input(), connector.secret_places)
+    mask = Mask() if mask is None else mask
     resolved = await secrets.resolve(
-        raw, connector.secret_places, mask=Mask(), tenant=element.tenant, process=element.process
+        raw, connector.secret_places, mask=mask, tenant=element.tenant, process=element.process
     )
-    return read_input(connector.input, resolved)
+    return read_input(connector.input, resolved, seen=mask.add)
 
 
 def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:

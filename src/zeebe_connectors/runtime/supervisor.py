@@ -61,6 +61,7 @@ class Runtime:
         self.registry = registry
         self.gateway = gateway
         self.store = store_of(settings.ledger, settings.data)
+        self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
         self.services = services(settings, environment, log_mask=log_mask, memory=self.memory)
         self.workers = [
@@ -82,7 +83,7 @@ class Runtime:
         shared = Inbounds(
             registry=Registry(inbound.values()),
             gateway=self.gateway,
-            ledger=StoredLedger(self.store),
+            ledger=self.ledger,
             secrets=self.services.secrets,
             kept=self.services.kept,
             documents=self.services.documents,
@@ -230,4 +231,5 @@ def services(
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
         memory=memory or ShortMemory(),
+        settings=environment,
     )

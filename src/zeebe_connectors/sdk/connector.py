@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from zeebe_connectors.sdk.context import Context
+from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.event import Event
 from zeebe_connectors.sdk.fields import Model, SecretPlaces, leaf_types, wire_names
+from zeebe_connectors.sdk.importer import Importer
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -78,6 +79,8 @@ class Outbound(Description):
     """Further job types with the same inputs."""
     result_expression: str | None = None
     """What the template's result expression starts with."""
+    importer: Importer | None = None
+    """Makes templates of descriptions of services, if it can."""
 
     def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
@@ -89,7 +92,12 @@ class Inbound(Description):
     """A described async generator that watches one place and yields events."""
 
     watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
+    look: Look | None = field(repr=False, default=None)
+    """Shows what it would hand over, for a test by hand; None when it cannot."""
 
+
+Look = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
+"""`(settings, context, hours)` -> the events of the last hours, old ones too; touches nothing outside."""
 
 CallT = TypeVar("CallT", bound=Callable[..., Any])
 
@@ -108,6 +116,7 @@ def outbound(
     template_version: int = 1,
     icon: str = "icon.svg",
     result_expression: str | None = None,
+    importer: Importer | None = None,
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -124,6 +133,7 @@ def outbound(
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
         result_expression: What the form's result expression starts with.
+        importer: Makes templates of descriptions of services.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -155,6 +165,7 @@ def outbound(
             output=output,
             also=tuple(also),
             result_expression=result_expression,
+            importer=importer,
         )
 
     return describe
@@ -172,6 +183,7 @@ def inbound(
     template_id: str | None = None,
     template_version: int = 1,
     icon: str = "icon.svg",
+    look: Look | None = None,
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -186,6 +198,8 @@ def inbound(
         template_id: Stable id of the templates; derived from the name when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
+        look: An async generator `(settings, context, hours)` of the events of the last hours, handed over or not, which
+            marks, moves and stores nothing: for a test by hand. The newest come first.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -196,6 +210,10 @@ def inbound(
         if not inspect.isasyncgenfunction(function):
             raise DefinitionError(
                 f"{where}: {_called(function)} must be an async generator: `async def` with `yield Event(...)`"
+            )
+        if look is not None and not inspect.isasyncgenfunction(look):
+            raise DefinitionError(
+                f"{where}: look={_called(look)} must be an async generator: `async def` with `yield Event(...)`"
             )
         model, _ = _signature(function, where, first="the source's settings")
         _check(where, name, type, model, groups)
@@ -216,6 +234,7 @@ def inbound(
             icon=_icon(function, icon),
             module=function.__module__,
             watch=function,
+            look=look,
         )
 
     return describe

@@ -58,6 +58,7 @@ class Hint:
         form_default: Text that the form starts with, when it is to differ from the model's default.
         language: Editor language of a text field, such as `json`.
         example: Value shown on the page and used to try the template; must be valid.
+        setting: Name of a setting by which the operator decides for all tasks that do not give this (top-level) input.
     """
 
     group: str | None = None
@@ -73,6 +74,7 @@ class Hint:
     form_default: str | None = None
     language: str | None = None
     example: Any = None
+    setting: str = ""
 
 
 class Secret:
@@ -373,6 +375,17 @@ def wire_names(kind: Any) -> list[str]:
             for name, info in leaf.model_fields.items():
                 names[info.alias or name] = None
     return list(names)
+
+
+def settings_of(kind: Any) -> dict[str, tuple[str, Any]]:
+    """The inputs for which an operator may decide: wire name -> the setting's name and the field's type."""
+    return {
+        info.alias or name: (setting, info.annotation)
+        for leaf in leaf_types(kind)
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel)
+        for name, info in leaf.model_fields.items()
+        if (setting := hint_of(info).setting)
+    }
 
 
 def hint_of(info: Any) -> Hint:

@@ -45,6 +45,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     kept: Kept | None = None,
     memory: Memory | None = None,
     key: int = 1,
+    settings: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
 
@@ -60,6 +61,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         kept: Clients to share between calls; when left out they are closed at the end.
         memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
+        settings: The operator's settings by name, for inputs that they decide.
     """
     told = {
         RESULT_VARIABLE: result_variable,
@@ -87,6 +89,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
             documents=documents or LocalDocuments(Path(directory), kept=clients),
             files=AllowedFiles(files),
             memory=memory or ShortMemory(),
+            settings=settings or {},
         )
         try:
             return await JobHandler(connector, services)(job)

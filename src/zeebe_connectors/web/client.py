@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 import time
@@ -38,6 +39,7 @@ _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-m
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _SHORTEST_MASKED = 4
+_LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
 
@@ -138,7 +140,7 @@ class HttpClient:
                 request.method,
                 yarl.URL(request.url, encoded=True),
                 headers=request.headers,
-                data=request.body or None,
+                data=_sent(request.body),
                 allow_redirects=False,
                 timeout=timeout,
                 **options,
@@ -173,6 +175,10 @@ def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
     value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
     signed.headers.setdefault("Authorization", value)
     return signed
+
+
+def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
+    return io.BytesIO(body) if body and len(body) > _LARGE_BODY else body or None
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -1,5 +1,7 @@
 """What tests of the SOAP connector share: a service, a key pair, and the connector called as the runtime does."""
 
+import asyncio
+import json
 import logging
 import os
 import time
@@ -24,10 +26,10 @@ class Soap:
     def __init__(self, kept, documents, files):
         self.kept, self.documents, self.files = kept, documents, files
 
-    def context(self, seconds=20.0):
+    def context(self, seconds=20.0, variables="{}"):
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
         return Context(
-            Job(1, "soap"),
+            Job(1, "soap", variables),
             self.kept,
             self.documents,
             AllowedFiles([self.files]),
@@ -38,7 +40,8 @@ class Soap:
     async def __call__(self, url=None, *, seconds=20.0, **inputs):
         raw = {**({"serviceUrl": url} if url else {}), **inputs}
         raw.setdefault("body", {"type": "json", "json": {"Ping": None}})
-        return await call(read_input(Message, raw), self.context(seconds))
+        text = await asyncio.to_thread(json.dumps, raw, default=str)
+        return await call(read_input(Message, raw), self.context(seconds, text))
 
     async def error(self, url=None, **inputs) -> ConnectorError:
         with pytest.raises(ConnectorError) as caught:

@@ -25,7 +25,7 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.documents import XSD, Documents, fetcher, gather
 from zeebe_connectors.connectors.soap.fields import Message
-from zeebe_connectors.connectors.soap.operation import write_body
+from zeebe_connectors.connectors.soap.operation import write_body, write_headers
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
 from zeebe_connectors.connectors.soap.schema import Complex, Writer
 from zeebe_connectors.connectors.soap.standards import standard
@@ -92,6 +92,11 @@ def _samples_of(message, *, all_fields: bool) -> dict:
         plain = isinstance(kind, Complex) and kind.text is None and kind.items is None
         return value if plain else {message.element.name: value}
     return {item.name: sample_field(item, all_fields=all_fields) for item in message.fields}
+
+
+def headers_of(message) -> dict:
+    """A sample of each of a message's headers."""
+    return {item.name: sample_field(item) for item in message.headers}
 
 
 class SchemaCheck:
@@ -182,6 +187,7 @@ class Trial:
                     "service": operation.service,
                     "port": operation.port,
                     "input": given,
+                    "headers": headers_of(operation.input),
                 }
                 raw = {"serviceUrl": server.url("/"), "body": body}
                 try:
@@ -195,6 +201,9 @@ class Trial:
                     expected = result["output"]
                 if problem is None and without_empty_lists(result["output"]) != without_empty_lists(expected):
                     problem = f"read {result['output']}, not {expected}"
+                expected = headers_of(operation.output)
+                if problem is None and without_empty_lists(result.get("header", {})) != without_empty_lists(expected):
+                    problem = f"read the header {result.get('header')}, not {expected}"
                 if problem:
                     wrong.append(f"{operation.name}: {problem}")
                 ran += 1
@@ -210,8 +219,10 @@ class Trial:
                 body,
                 Writer(encoded=operation.encoded),
             )
-        text = b"".join(etree.tostring(child) for child in body).decode()
-        return Reply(200, envelope(text, version=operation.version), [("Content-Type", "text/xml")])
+        header = etree.Element("header")
+        write_headers(operation.output, headers_of(operation.output), header, Writer())
+        text, above = (b"".join(etree.tostring(child) for child in part).decode() for part in (body, header))
+        return Reply(200, envelope(text, version=operation.version, header=above), [("Content-Type", "text/xml")])
 
     @staticmethod
     def _check(root: etree._Element, operation: Operation, zeep, literal: SchemaCheck) -> str | None:
@@ -223,8 +234,8 @@ class Trial:
             except (ZeepError, ValueError, TypeError) as error:
                 return f"zeep: {error}"
         if operation.input.element is not None:
-            return literal.problem(root[1])
-        return None
+            return literal.problem(root[1]) or literal.problem(root[0])
+        return literal.problem(root[0])
 
 
 def say(line: str) -> None:

@@ -5,9 +5,13 @@ import json
 import pytest
 
 from servers.soap import fault, guarded, reply, username_problem
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
-from zeebe_connectors.testing import run
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing import FakeGateway, run
 
 OK = reply('<n:R xmlns:n="urn:n"><n:Field>v</n:Field></n:R>')
 
@@ -99,3 +103,34 @@ async def test_version_one_signature_inputs(server, pair):
     outcome = await run(call, given, secrets={"KEY": pair.key_pem()})
     assert isinstance(outcome, Complete), outcome
     assert len(server.found("//ds:Reference")) == 1
+
+
+OPERATORS = {"ZEEBE_CONNECTORS_SOAP_COMPATIBILITY": "Camunda"}
+ODD = {"body": {"type": "json", "json": {"n:Go": {"n:Id": None, "n:Raw": "<n:x/>"}}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "odd"),
+    [
+        ({}, {}, False),
+        (OPERATORS, {}, True),
+        (OPERATORS, {"soapCompatibility": ""}, True),
+        (OPERATORS, {"soapCompatibility": "standard"}, False),
+        ({}, {"soapCompatibility": "camunda"}, True),
+    ],
+)
+async def test_the_operator_decides_on_the_oddities(server, settings, more, odd):
+    """For all tasks that do not say themselves."""
+    server.answer("/", OK)
+    outcome = await run(call, inputs(server.url("/"), **ODD, **more), settings=settings)
+    assert isinstance(outcome, Complete), outcome
+    assert server.found("//n:Id/text()", n="urn:n") == (["null"] if odd else [])
+    assert len(server.found("//n:x", n="urn:n")) == int(odd)
+
+
+def test_a_wrong_setting_stops_the_start(tmp_path):
+    """With the setting's name and what it may be, before any job is taken."""
+    settings = {"ZEEBE_CONNECTORS_SOAP_COMPATIBILITY": "official", "ZEEBE_CONNECTORS_DATA": str(tmp_path)}
+    environment = Environment(("environment", settings))
+    with pytest.raises(SettingsError, match="SOAP_COMPATIBILITY: must be one of 'standard' or 'camunda'"):
+        Runtime(Settings.read(environment), Registry([call]), FakeGateway(), environment=environment)

@@ -1,5 +1,8 @@
 """Against Apache CXF: what another implementation of the standards makes of our messages, and we of its."""
 
+import asyncio
+from urllib.request import urlopen
+
 import pytest
 
 from servers.cxf import CxfServer, CxfUnavailable
@@ -30,8 +33,9 @@ def _identity(make_pair):
 
 @pytest.fixture
 def operation(cxf, soap):
-    async def called(path, name, values, *, error=False, **inputs):
+    async def called(path, name, values, *, error=False, headers=None, **inputs):
         body = {"type": "operation", "wsdl": cxf.url(f"{path}?wsdl"), "operation": name, "input": values}
+        body["headers"] = headers or {}
         return await (soap.error if error else soap)(body=body, **inputs)
 
     return called
@@ -80,6 +84,38 @@ async def test_rpc_literal(operation):
     assert (await operation("/calc", "add", {"a": 2, "b": 40}))["output"] == {"return": 42}
     result = await operation("/calc", "same", {"order": ORDER})
     assert result["output"]["return"]["items"][1]["card"] == "hé"
+
+
+@pytest.mark.parametrize(("how", "then"), [({"card": "4711"}, {"card": "4711"}), ({"cents": "5"}, {"cents": 6})])
+async def test_document_literal_bare(operation, how, then):
+    """A bare service with a choice, a date and base64: the chosen element goes out and comes back."""
+    given = {**how, "day": "2025-12-31", "proof": "AAEC"}
+    assert (await operation("/bare", "pay", given))["output"] == {**then, "day": "2025-12-31", "proof": "AAEC"}
+    error = await operation("/bare", "pay", {"card": "4711", "cents": 5}, error=True)
+    assert "takes only one of card, cents" in str(error)
+
+
+async def test_headers(operation):
+    """JAX-WS takes the headers that its WSDL names, and we its own."""
+    session = {"session": {"user": "ann <a>", "@tenant": 7}}
+    result = await operation("/sessions", "who", {"text": "four"}, headers=session)
+    assert result == {"output": {"return": "ann <a> of 7"}, "header": {"length": 4}}
+    assert (await operation("/sessions", "who", {"text": "four"}))["output"] == {"return": "nobody"}
+
+
+def _read(url):
+    with urlopen(url) as document:
+        return document.read()
+
+
+async def test_several_schema_files(operation, cxf):
+    """A contract whose schemas import and include one another, in two namespaces, each read from the service."""
+    good = {"@stock": 3, "name": "pen", "price": "0.50"}
+    result = await operation("/catalog", "find", {"word": "any", "like": good})
+    assert result["output"] == {"return": [{"@stock": 3, "name": "any like pen", "price": 1.5}] * 2}
+    text = await asyncio.to_thread(_read, cxf.url("/catalog?wsdl"))
+    assert b"xsd=" in text
+    assert b"complexType" not in text
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from servers.http import Reply
 from servers.soap import envelope, guarded, reply, username_problem
 from zeebe_connectors import Document
+from zeebe_connectors.connectors.soap.operation import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles
 
 FOLDER = Path(__file__).parent / "wsdl"
@@ -42,6 +44,7 @@ def serve(server, soap):
     return made
 
 
+GOOD = reply(f'<PlaceOrderResponse xmlns="{ASMX}"/>')
 ORDER = {"Quantity": 3, "Price": 1.1, "Due": None, "Status": "New"}
 
 
@@ -186,6 +189,50 @@ async def test_multiref_of_soap_encoding(serve, server):
     assert result["output"] == {"getQuotesReturn": [{"symbol": "X", "price": 1.5}] * 2}
 
 
+async def test_headers_both_ways(serve, server):
+    """Headers that the WSDL names are typed both ways, stand beside free ones, and only those given are sent."""
+    usage = (
+        '<u:Usage xmlns:u="http://reports.example/" soap:mustUnderstand="0"><u:Calls>7</u:Calls>'
+        "<u:Day>2025-12-31</u:Day></u:Usage><Other>x</Other>"
+    )
+    answer = reply('<runResponse xmlns="http://reports.example/"><Rows>3</Rows></runResponse>', header=usage)
+    server.answer("/service", answer)
+    call = serve("java-headers.wsdl")
+    free = {"header": {"type": "template", "template": "<Free/>"}}
+    session = {"Session": {"@tenant": "42", "User": "a<b", "Until": "2025-12-31"}}
+    result = await call("run", {"Name": "n"}, body={"headers": session}, **free)
+    assert result == {
+        "output": {"Rows": 3},
+        "header": {"Usage": {"Calls": 7, "Day": ["2025-12-31"]}, "Other": "x"},
+    }
+    header = server.found("//s11:Header")[0]
+    assert [child.tag for child in header] == ["Free", "{http://reports.example/}Session"]
+    assert [(child.tag.rpartition("}")[2], child.text) for child in header[1]] == [
+        ("User", "a<b"),
+        ("Until", "2025-12-31T00:00:00"),
+    ]
+    assert header[1].get("tenant") == "42"
+    await call("run", {"Name": "n"})
+    assert len(server.found("//s11:Header/*")) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"Session": {"User": "u"}}, "body.headers.Session.@tenant: is required"),
+        ({"Session": {"@tenant": "x", "User": "u"}}, "body.headers.Session.@tenant: must be a whole number"),
+        ({"Priority": "later"}, "body.headers.Priority: must be one of low, high"),
+        ({"Usage": {}}, "body.headers.Usage: is not known here; there is Priority, Session"),
+    ],
+)
+async def test_header_errors_name_the_field(serve, server, headers, told):
+    """A header that does not fit is refused before anything is sent."""
+    error = await serve("java-headers.wsdl")("run", {"Name": "n"}, body={"headers": headers}, error=True)
+    assert error.code == "SOAP_INPUT_INVALID"
+    assert told in str(error)
+    assert not [seen for seen in server.seen if seen.path == "/service"]
+
+
 async def test_documents_both_ways(serve, server, soap):
     """A document goes out as base64, and an MTOM part comes back as a document in its typed place."""
     xop = "http://www.w3.org/2004/08/xop/include"
@@ -216,6 +263,34 @@ async def test_read_once_and_kept(serve, server):
     assert len(reads) == 1
     await call("PlaceOrder", {"express": True}, body={"wsdlAge": 0})
     assert len([seen for seen in server.seen if seen.path.endswith(".wsdl")]) == 2
+
+
+async def test_kept_within_bounds(soap, server):
+    """Many WSDLs and large ones do not fill the memory: the least used is read again, the newest is kept."""
+    data = (FOLDER / "dotnet-asmx.wsdl").read_bytes()
+    server.answer("*", lambda seen: Reply(200, data, [("Content-Type", "text/xml")]) if "wsdl" in seen.path else GOOD)
+    most = 3 * WsdlCache(memory=0).estimate(len(data))
+    cache = await soap.kept.get("soap.wsdl", lambda: WsdlCache(memory=most))
+
+    async def reads(name):
+        before = len(server.seen)
+        body = {"type": "operation", "wsdl": server.url(name), "operation": "PlaceOrder", "input": {"express": True}}
+        await soap(server.url("/service"), body=body)
+        return len([seen for seen in server.seen[before:] if "wsdl" in seen.path])
+
+    assert [await reads(f"/{number}.wsdl") for number in (1, 2, 3, 1, 4, 1, 2)] == [1, 1, 1, 0, 1, 0, 1]
+    assert 0 < cache.memory() <= most
+    data += b" " * len(data) * 3
+    assert [await reads(f"/{number}.wsdl") for number in (5, 5, 1)] == [1, 0, 1]
+
+
+async def test_too_large(soap, server):
+    """A WSDL that is larger with its imports than it may be is refused before it is read as XML."""
+    part = b'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:y"/>' + b" " * 6_000_000
+    server.answer("/y.xsd", Reply(200, part, []))
+    error = await refused_wsdl(soap, server, importing("/y.xsd") + b" " * 6_000_000)
+    assert error.code == "SOAP_WSDL_INVALID"
+    assert "larger than 10,485,760 bytes" in str(error)
 
 
 async def test_file(soap, server):
@@ -285,6 +360,101 @@ async def test_an_import_may_not_redirect(soap, server):
     server.answer("/y.xsd", Reply(302, b"", [("Location", "http://169.254.169.254/")], "Found"))
     error = await refused_wsdl(soap, server, importing("/y.xsd"))
     assert error.code == "SOAP_WSDL_UNREACHABLE"
+
+
+CHAIN = 24
+DOUBLED = {
+    "groups": "".join(
+        f'<xsd:group name="g{n}"><xsd:sequence><xsd:group ref="tns:g{n + 1}"/><xsd:group ref="tns:g{n + 1}"/>'
+        "</xsd:sequence></xsd:group>"
+        for n in range(CHAIN)
+    )
+    + f'<xsd:group name="g{CHAIN}"><xsd:sequence><xsd:element name="x" type="xsd:int"/></xsd:sequence></xsd:group>'
+    '<xsd:element name="many"><xsd:complexType><xsd:group ref="tns:g0"/></xsd:complexType></xsd:element>',
+    "attributes": "".join(
+        f'<xsd:attributeGroup name="g{n}"><xsd:attributeGroup ref="tns:g{n + 1}"/>'
+        f'<xsd:attributeGroup ref="tns:g{n + 1}"/></xsd:attributeGroup>'
+        for n in range(CHAIN)
+    )
+    + f'<xsd:attributeGroup name="g{CHAIN}"><xsd:attribute name="x" type="xsd:int"/></xsd:attributeGroup>'
+    '<xsd:element name="many"><xsd:complexType><xsd:attributeGroup ref="tns:g0"/></xsd:complexType></xsd:element>',
+}
+
+
+@pytest.mark.parametrize("kind", DOUBLED)
+async def test_types_that_unfold_beyond_measure(soap, server, kind):
+    """A schema of a few lines cannot make billions of elements: it is refused at once."""
+    whole = (FOLDER / "choices.wsdl").read_bytes()
+    begin = re.search(rb"<xsd:schema[^>]*>", whole)
+    data = whole[: begin.end()] + DOUBLED[kind].encode() + whole[begin.end() :]
+    async with asyncio.timeout(10):
+        error = await refused_wsdl(soap, server, data)
+    assert error.code == "SOAP_WSDL_INVALID"
+    assert "unfold to more than" in str(error)
+
+
+async def test_references_that_unfold_beyond_measure(serve, server):
+    """A reply of a few lines cannot make billions of elements by SOAP's references."""
+    doubled = "".join(f'<m id="i{n}"><a href="#i{n + 1}"/><a href="#i{n + 1}"/></m>' for n in range(30))
+    body = f'<n:getQuotesResponse xmlns:n="urn:stock"><getQuotesReturn href="#i0"/></n:getQuotesResponse>{doubled}'
+    server.answer("/service", reply(body + '<m id="i30"/>'))
+    async with asyncio.timeout(30):
+        error = await serve("java-axis1-encoded.wsdl")("getQuotes", {"symbols": ["X"], "live": True}, error=True)
+    assert error.code == "SOAP_REPLY_INVALID"
+    assert "references" in str(error)
+
+
+@pytest.fixture
+async def pauses():
+    """How much CPU the loop's own thread took at most between two turns of the loop, in seconds."""
+
+    async def longest(work):
+        found, stop = 0.0, asyncio.Event()
+
+        async def watch():
+            nonlocal found
+            last = time.thread_time()
+            while not stop.is_set():
+                await asyncio.sleep(0.002)
+                found, last = max(found, time.thread_time() - last), time.thread_time()
+
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0.01)
+        result = await work
+        await asyncio.sleep(0.01)
+        stop.set()
+        await watching
+        return found, result
+
+    return longest
+
+
+LINES = [{"@article": f"A{number}", "@count": 2, "$content": "line"} for number in range(60_000)]
+
+
+async def test_a_large_reply_leaves_the_loop_free(serve, server, pauses):
+    """A reply of megabytes is read beside the loop, which goes on meanwhile."""
+    lines = "".join(f'<OrderLine article="A{number}" count="2">line</OrderLine>' for number in range(60_000))
+    server.answer("/service", asmx_reply(f"<Quantity>1</Quantity><Lines>{lines}</Lines>"))
+    call = serve("dotnet-asmx.wsdl")
+    await call("PlaceOrder", {"express": True})
+    longest, result = await pauses(call("PlaceOrder", {"express": True}))
+    assert result["output"]["PlaceOrderResult"]["Lines"]["OrderLine"] == LINES
+    assert longest < 0.3
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_large_request_leaves_the_loop_free(serve, server, pair, pauses, signed):
+    """A request of megabytes is written, and signed, beside the loop."""
+    server.answer("/service", asmx_reply("<Quantity>1</Quantity>"))
+    call = serve("dotnet-asmx.wsdl")
+    await call("PlaceOrder", {"express": True})
+    certificate = {"certificateType": "single", "certificate": pair.pem, "privateKey": pair.key_pem()}
+    security = {"authentication": {"authentication": "signature", "certificate": certificate}} if signed else {}
+    order = {**ORDER, "Lines": {"OrderLine": LINES}}
+    longest, _ = await pauses(call("PlaceOrder", {"order": order, "express": True}, **security))
+    assert len(server.found("//n:OrderLine", n=ASMX)) == len(LINES)
+    assert longest < 0.3
 
 
 async def test_types_without_end(soap, server):

@@ -181,6 +181,35 @@ class Mailbox(Model):
     """What to watch."""
 
 
+async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+    """The mails of the last hours that fit, the newest first; changes nothing.
+
+    Their attachments are named, not stored; no mail is marked, moved or handed over.
+    """
+    session = await open_mailbox(given, context)
+    try:
+        selected = await session.select(given.data.folder_to_listen, writable=False)
+        day = datetime.now(UTC) - timedelta(hours=hours)
+        recent = given.data.model_copy(update={"received_since": day.isoformat()})
+        uids = sorted(await session.search(*criteria(recent)), reverse=True)
+        for start in range(0, len(uids), BATCH):
+            heads = await session.fetch(uids[start : start + BATCH], _HEADERS)
+            for head in sorted(heads, key=lambda head: head.uid, reverse=True):
+                if not (fits(recent, head) and fits(given.data, head)):
+                    continue
+                bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
+                mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
+                data = {**mail.data(), "folder": selected.name, "uid": head.uid}
+                data["attachments"] = [
+                    {"name": part.name, "contentType": part.content_type} for part in mail.attachments
+                ]
+                identity = f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}"
+                unreadable = mail.failure.message if mail.failure and bodies != [head] else ""
+                yield Event(identity, data, alias=alias(head), title=mail.subject, unreadable=unreadable)
+    finally:
+        await session.logout()
+
+
 @inbound(
     "imap",
     title="Mailbox (IMAP)",
@@ -204,6 +233,7 @@ class Mailbox(Model):
         "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
     },
     keywords=["mail", "email", "inbox", "imap"],
+    look=look,
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
@@ -489,37 +519,3 @@ async def keyring_of(given: Mailbox, context: InboundContext) -> Keyring | None:
 async def parsed(raw: bytes, head: Fetched, given: Mailbox, context: InboundContext) -> Mail:
     """The mail, opened with the mailbox's keys."""
     return await read_mail(raw, received=head.received, keyring=await keyring_of(given, context))
-
-
-async def look(given: Mailbox, context: InboundContext, *, hours: float) -> list[tuple[Event, bool]]:
-    """The mails of the last hours that would be processed, and whether each was already; changes nothing.
-
-    Their attachments are named, not stored; no mail is marked, moved or handed over.
-    """
-    session = await open_mailbox(given, context)
-    found = []
-    try:
-        selected = await session.select(given.data.folder_to_listen, writable=False)
-        day = datetime.now(UTC) - timedelta(hours=hours)
-        recent = given.data.model_copy(update={"received_since": day.isoformat()})
-        uids = await session.search(*criteria(recent))
-        for start in range(0, len(uids), BATCH):
-            for head in await session.fetch(uids[start : start + BATCH], _HEADERS):
-                if not (fits(recent, head) and fits(given.data, head)):
-                    continue
-                bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
-                mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
-                data = {**mail.data(), "folder": selected.name, "uid": head.uid}
-                data["attachments"] = [
-                    {"name": part.name, "contentType": part.content_type} for part in mail.attachments
-                ]
-                event = Event(
-                    f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}",
-                    data,
-                    alias=alias(head),
-                    unreadable=mail.failure.message if mail.failure and bodies != [head] else "",
-                )
-                found.append((event, bool(await context.settled({event.id: event.alias}))))
-    finally:
-        await session.logout()
-    return found

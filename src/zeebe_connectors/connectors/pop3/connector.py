@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
-from zeebe_connectors.mail import read_mail
+from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.smime.settings import open_keyring
@@ -21,6 +22,9 @@ from zeebe_connectors.mail.smime.settings import open_keyring
 if TYPE_CHECKING:
     from zeebe_connectors.mail.smime.unwrap import Keyring
 
+_MOST_OLD = 100
+"""After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""
+_ALL_LINES = 10_000_000
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
 
@@ -48,6 +52,48 @@ class Pop3Mailbox(Mailbox):
         return max(1.0, days * 86400 + hours * 3600 + minutes * 60 + seconds)
 
 
+async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+    """The mails of the last hours, by their own dates, the newest first; changes nothing.
+
+    They are read with TOP, because many servers mark a mail as read after RETR.
+    """
+    given.check(context.files)
+    keyring = await open_keyring(given, context, most=given.largest_mail)
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    session = await open_mailbox(given, context.kept)
+    try:
+        old = 0
+        sizes = await session.sizes()
+        for number, uid in sorted((await session.ids()).items(), reverse=True):
+            if not _is_since(parse_mail(await session.top(number)), since):
+                old += 1
+                if old >= _MOST_OLD:
+                    break
+                continue
+            old = 0
+            too_large = given.too_large(sizes.get(number, 0))
+            raw = await session.top(number, 0 if too_large else _ALL_LINES)
+            mail = await read_mail(raw, keyring=None if too_large else keyring)
+            named = [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
+            unreadable = mail.failure.message if mail.failure and not too_large else ""
+            data = {**mail.data(), "attachments": named}
+            yield Event(_identity(given, uid), data, title=mail.subject, unreadable=unreadable)
+        await session.quit()
+    finally:
+        session.close()
+
+
+def _is_since(mail: Mail, since: datetime) -> bool:
+    """Whether a mail is that young; one that does not say when it is from counts as young."""
+    moment = mail.received or mail.date
+    return moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= since
+
+
+def _identity(given: Pop3Mailbox, uid: str) -> str:
+    """A mail's id as an event."""
+    return f"pop3:{given.account}/-/{quote(uid, safe='')}"
+
+
 @inbound(
     "pop3",
     title="Mailbox (POP3)",
@@ -60,6 +106,7 @@ class Pop3Mailbox(Mailbox):
     ],
     errors=ERRORS,
     keywords=["mail", "email", "inbox", "pop3"],
+    look=look,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
@@ -87,9 +134,7 @@ async def _round(
     session: Pop3Session, given: Pop3Mailbox, keyring: Keyring | None, context: InboundContext
 ) -> AsyncGenerator[Event, None]:
     """The mails of one session that are not settled; those that should be gone already are deleted."""
-    uids = {
-        f"pop3:{given.account}/-/{quote(uid, safe='')}": (number, uid) for number, uid in (await session.ids()).items()
-    }
+    uids = {_identity(given, uid): (number, uid) for number, uid in (await session.ids()).items()}
     settled = await context.settled(dict.fromkeys(uids))
     sizes = await session.sizes()
     left = given.most_per_round

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
-from zeebe_connectors.connectors.soap.fields import Message, Operation
+from zeebe_connectors.connectors.soap.fields import Message, Operation, WsdlImport
+from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
 
 for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
@@ -44,6 +46,18 @@ ERRORS = {
 }
 
 
+async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+    from zeebe_connectors.connectors.soap.importing import inspect  # noqa: PLC0415 - zeep takes long to load
+
+    return await inspect(given, context)
+
+
+async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+    from zeebe_connectors.connectors.soap.importing import templates  # noqa: PLC0415 - as above
+
+    return await templates(given, context, base, most=most)
+
+
 @outbound(
     "soap",
     title="SOAP: call a service",
@@ -58,6 +72,7 @@ ERRORS = {
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
     result_expression="={reply: response.Envelope.Body}",
+    importer=Importer(WsdlImport, _inspect, _templates),
 )
 async def call(given: Message, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.
@@ -72,17 +87,16 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
         from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
 
         return await call_operation(given, given.body, context)
-    from zeebe_connectors.connectors.soap.envelope import build  # noqa: PLC0415 - lxml, only for those who need it
-    from zeebe_connectors.connectors.soap.exchange import as_json, exchange, xml_part  # noqa: PLC0415
-
-    exact = given.soap_compatibility == "camunda"
-    data, root = build(
-        xml_part(given, given.header, "header"),
-        xml_part(given, given.body, "body"),
-        version=given.soap_version.version,
-        namespaces=given.namespaces,
-        first_only=exact,
+    from zeebe_connectors.connectors.soap.exchange import (  # noqa: PLC0415 - lxml, only for those who need it
+        LARGE,
+        as_json,
+        envelope_of,
+        exchange,
+        off_loop,
     )
+
+    large = len(context.job.variables) > LARGE
+    data, root = await off_loop(envelope_of, given, given.body, large=large)
     url = encoded_url(given.service_url or "", name="serviceUrl")
     response, reply = await exchange(
         given,
@@ -92,6 +106,7 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
         data=data,
         action=given.soap_version.soap_action,
         version=given.soap_version.version,
+        large=large,
     )
     if reply is None:
         return {"Envelope": {"Body": {}}}

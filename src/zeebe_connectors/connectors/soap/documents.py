@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -27,7 +27,11 @@ _REFERENCES = {
     f"{{{XSD}}}redefine": "schemaLocation",
 }
 MOST_DOCUMENTS = 200
-MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 10 * 1024 * 1024
+"""Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
+
+GIVEN = "http://given.invalid/wsdl"
+"""Stands for the address of a WSDL that was given as text; a name that exists nowhere, and is never asked for."""
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
@@ -45,6 +49,11 @@ class Documents:
     contents: dict[str, bytes] = field(repr=False)
     roots: dict[str, etree._Element] = field(repr=False)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all documents."""
+        return sum(map(len, self.contents.values()))
+
 
 def wsdl_error(location: str, why: str) -> PermanentError:
     """`SOAP_WSDL_INVALID`, naming the document."""
@@ -54,18 +63,23 @@ def wsdl_error(location: str, why: str) -> PermanentError:
 def shown(location: str) -> str:
     """A document's name for messages: no directories of this machine, no query with keys in it."""
     parts = urlsplit(location)
+    if location == GIVEN:
+        return "the WSDL"
     if parts.scheme == "file":
         return unquote(parts.path).rpartition("/")[2]
     return f"{origin_of(location)}{parts.path}"
 
 
-async def gather(location: str, fetch: Fetch, *, hosts: Sequence[str] = ()) -> Documents:
+async def gather(
+    location: str, fetch: Fetch, *, hosts: Sequence[str] = (), known: Mapping[str, bytes] | None = None
+) -> Documents:
     """Reads a WSDL and what it imports, each document once.
 
     Args:
         location: http(s) or file URL of the WSDL.
         fetch: Reads one document.
         hosts: Hosts besides the WSDL's own from which it may import.
+        known: Documents that need not be read, by address.
 
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`: not well-formed, a document type, an import from elsewhere, too many or too
@@ -82,13 +96,16 @@ async def gather(location: str, fetch: Fetch, *, hosts: Sequence[str] = ()) -> D
             continue
         if len(contents) >= MOST_DOCUMENTS:
             raise wsdl_error(location, f"imports more than {MOST_DOCUMENTS} documents; give a WSDL with fewer")
-        data = standard(address)
+        data = (known or {}).get(address) or standard(address)
         if data is None:
             _check_origin(location, address, asked_by, hosts)
             data = await fetch(address)
         size += len(data)
         if size > MOST_BYTES:
-            raise wsdl_error(location, f"with its imports is larger than {MOST_BYTES} bytes")
+            raise wsdl_error(
+                location,
+                f"with its imports is larger than {MOST_BYTES:,} bytes; give a WSDL with the needed operations only",
+            )
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
         waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root)]
@@ -119,6 +136,12 @@ def _check_origin(root: str, address: str, asked_by: str, hosts: Sequence[str]) 
     here, there = urlsplit(root), urlsplit(address)
     if there.scheme == "file" and here.scheme == "file":
         return
+    if origin_of(address) == origin_of(GIVEN):
+        raise wsdl_error(
+            asked_by,
+            f"imports {there.path[1:200]}, whose place is not known, because the WSDL was given as text; give its "
+            "address as well, or put what it imports into it",
+        )
     if there.scheme not in {"http", "https"}:
         raise wsdl_error(asked_by, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
     if here.scheme != "file" and (here.hostname, _port(root)) == (there.hostname, _port(address)):

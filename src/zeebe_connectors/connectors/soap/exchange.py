@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, Secret
 from zeebe_connectors.connectors.soap import reply as replies
-from zeebe_connectors.connectors.soap.envelope import to_bytes, xml_of
+from zeebe_connectors.connectors.soap.envelope import build, to_bytes, xml_of
 from zeebe_connectors.connectors.soap.fields import (
+    BodyJson,
+    BodyTemplate,
     HeaderJson,
     HeaderTemplate,
     Keystore,
@@ -28,8 +31,14 @@ from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse,
 
 _CONTENT_TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
 _INVALID = "SOAP_CERTIFICATE_INVALID"
-_LARGE = 256 * 1024
-"""Replies beyond this are read in a thread, so that other jobs are not held up."""
+LARGE = 256 * 1024
+"""Messages beyond this are written and read in a thread, so that other jobs are not held up."""
+ResultT = TypeVar("ResultT")
+
+
+async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -> ResultT:
+    """Does the work in a thread when it is much, else at once."""
+    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
@@ -42,6 +51,21 @@ def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where
     return ""
 
 
+def envelope_of(given: Message, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
+    """The envelope with header and body as they are given: its bytes and its tree.
+
+    Raises:
+        InputError: See `build`.
+    """
+    return build(
+        xml_part(given, given.header, "header"),
+        xml_part(given, body, "body"),
+        version=given.soap_version.version,
+        namespaces=given.namespaces,
+        first_only=given.soap_compatibility == "camunda",
+    )
+
+
 async def exchange(
     given: Message,
     context: Context,
@@ -51,6 +75,7 @@ async def exchange(
     data: bytes | None,
     action: str | None,
     version: str,
+    large: bool = False,
 ) -> tuple[HttpResponse, Reply | None]:
     """Secures an envelope, sends it and reads the reply.
 
@@ -62,6 +87,7 @@ async def exchange(
         data: Its bytes, if they are known and nothing has to be added.
         action: SOAPAction.
         version: `1.1` or `1.2`.
+        large: Whether the envelope is so large that it is written in a thread.
 
     Returns:
         The response, and the reply that was read from it; None when it was empty.
@@ -70,9 +96,9 @@ async def exchange(
         ConnectorError: See the connector's errors.
     """
     if given.addressing or given.authentication.authentication != "none":
-        data = await _secured(given, context, root, url, action or "")
+        data = await _secured(given, context, root, url, action or "", large=large)
     elif data is None:
-        data = to_bytes(root)
+        data = await off_loop(to_bytes, root, large=large)
     headers = header_fields(given.http_headers, name="httpHeaders")
     if "Content-Type" not in headers:
         headers["Content-Type"] = _CONTENT_TYPES[version] + (
@@ -98,22 +124,20 @@ async def _received(given: Message, response: HttpResponse, context: Context) ->
         if response.status >= 300:
             raise status_error(response, method="POST")
         return None
+    large = len(response.body) > LARGE
     try:
-        if len(response.body) > _LARGE:
-            received = await asyncio.to_thread(replies.read, response.body, content_type)
-        else:
-            received = replies.read(response.body, content_type)
+        received = await off_loop(replies.read, response.body, content_type, large=large)
     except ConnectorError:
         if response.status >= 300:
             raise status_error(response, method="POST") from None
         raise
-    fault = received.fault()
+    fault = await off_loop(received.fault, large=large)
     if fault is not None:
-        raise await _fault_error(fault, received, context)
+        raise await _fault_error(fault, received, response, context)
     if response.status >= 400:
         raise status_error(response, method="POST")
     if isinstance(given.authentication, Signature) and given.authentication.verify_reply:
-        _verify(received.root, given.authentication.trusted_certificates)
+        await off_loop(_verify, received.root, given.authentication.trusted_certificates, large=large)
     return received
 
 
@@ -128,9 +152,11 @@ def _quoted(action: str) -> str:
     return action
 
 
-async def _fault_error(fault: replies.Fault, received: Reply, context: Context) -> ConnectorError:
+async def _fault_error(
+    fault: replies.Fault, received: Reply, response: HttpResponse, context: Context
+) -> ConnectorError:
     told = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
-    known = await as_json(received, None, context)
+    known = await as_json(received, response, context)
     return ConnectorError(
         "SOAP_FAULT_RECEIVED",
         "SOAP Fault received" + (f": {told[:500]}" if told else ""),
@@ -138,14 +164,11 @@ async def _fault_error(fault: replies.Fault, received: Reply, context: Context) 
     )
 
 
-async def as_json(received: Reply, response: HttpResponse | None, context: Context) -> dict[str, Any]:
+async def as_json(received: Reply, response: HttpResponse, context: Context) -> dict[str, Any]:
     """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
-        if response is not None and len(response.body) > _LARGE:
-            result = await asyncio.to_thread(replies.json_of, received.root, included)
-        else:
-            result = replies.json_of(received.root, included)
+        result = await off_loop(replies.json_of, received.root, included, large=len(response.body) > LARGE)
     except RecursionError:
         raise PermanentError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
@@ -184,7 +207,9 @@ def _verify(root: etree._Element, trusted: str) -> None:
     verify(root, known)
 
 
-async def _secured(given: Message, context: Context, root: etree._Element, url: str, action: str) -> bytes:
+async def _secured(
+    given: Message, context: Context, root: etree._Element, url: str, action: str, *, large: bool
+) -> bytes:
     """The envelope with addressing and security headers, as bytes."""
     from zeebe_connectors.connectors.soap import security  # noqa: PLC0415
 
@@ -206,8 +231,8 @@ async def _secured(given: Message, context: Context, root: etree._Element, url: 
             old=odd,
         )
         stamp = security.add_timestamp(root, how.timestamp) if how.timestamp else None
-        security.sign(root, signing, stamp)
-    return to_bytes(root)
+        await off_loop(security.sign, root, signing, stamp, large=large)
+    return await off_loop(to_bytes, root, large=large)
 
 
 async def tls_of(given: Message, context: Context) -> ClientTls:

@@ -268,6 +268,16 @@ class Operation(Model):
         ),
     ] = Field(default={})
     """Values by the names of the WSDL's schema."""
+    headers: Annotated[
+        dict[str, Any],
+        Hint(
+            label="SOAP headers",
+            feel="required",
+            placeholder="={SessionHeader: {sessionId: session}}",
+            tooltip="Those that the WSDL names for the operation, by its names; others go into the SOAP header below.",
+        ),
+    ] = Field(default={})
+    """The operation's SOAP headers, by the names of the WSDL's schema; what is left out is not sent."""
     wsdl_age: Annotated[float, Field(ge=0), Hint(label="Read the WSDL again after seconds")] = 3600
     """How long a WSDL that was read is used before it is read again."""
     external: Annotated[
@@ -388,9 +398,13 @@ class Message(Model):
         float | None, Hint(group="timeout", label="Connection timeout in seconds", form_default="20")
     ] = None
     """How long to wait for a connection, and for data; left empty, as long as the job may take."""
-    soap_compatibility: Annotated[Literal["standard", "camunda"], Hint(hidden=True, group="timeout")] = "standard"
+    soap_compatibility: Annotated[
+        Literal["standard", "camunda"],
+        Hint(hidden=True, group="timeout", setting="ZEEBE_CONNECTORS_SOAP_COMPATIBILITY"),
+    ] = "standard"
     """`camunda` repeats what is odd in Camunda's connector: values are not escaped, null is the text `null`, of several
-    body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default."""
+    body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The operator
+    sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
 
     @field_validator("client_keystore", mode="before")
     @classmethod
@@ -409,4 +423,48 @@ class Message(Model):
     def _address(self) -> Message:
         if self.service_url is None and not isinstance(self.body, Operation):
             raise ValueError("serviceUrl: is required; fill it in")
+        return self
+
+
+class Preset(Model):
+    """What an imported template does with one input: the form shows it with a value, or it is settled already."""
+
+    mode: Literal["edited", "fixed", "variable"] = "edited"
+    """`edited`: the form begins with the value; `fixed`: the form does not show it; `variable`: from the process."""
+    value: Any = None
+    """The value as JSON; for `variable` the variable's name, or any FEEL expression."""
+
+
+class WsdlImport(Model):
+    """A WSDL, and what is to become of it."""
+
+    wsdl: str = ""
+    """Address of the WSDL, or its path below a directory that the operator allows."""
+    text: str = ""
+    """The WSDL itself; what it imports is looked for beside `wsdl`, if that is given too."""
+    wsdl_address: str | None = None
+    """What the templates give as the WSDL, when it is not what is read now."""
+    external: list[str] = Field(default=[])
+    """Hosts besides the WSDL's own from which it may import."""
+    operations: list[str] = Field(default=[])
+    """Names of the wanted operations; all when left out."""
+    service: str | None = None
+    """Only of this service."""
+    port: str | None = None
+    """Only of this port."""
+    name: str | None = None
+    """Name of the template, for one operation."""
+    description: str | None = None
+    """Description of the template, for one operation."""
+    presets: dict[str, Preset] = Field(default={})
+    """What becomes of inputs, by their names; headers as `headers.NAME`."""
+    username: str | None = None
+    """User name for HTTP Basic."""
+    password: Secret | None = None
+    """Its password."""
+
+    @model_validator(mode="after")
+    def _something(self) -> WsdlImport:
+        if not self.wsdl.strip() and not self.text.strip():
+            raise ValueError("wsdl: is required; give the WSDL's address, or the WSDL itself as text")
         return self

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from lxml import etree
+
+from zeebe_connectors import InputError
+from zeebe_connectors.connectors.soap.fields import Preset
 from zeebe_connectors.connectors.soap.operation import safe_name
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
 from zeebe_connectors.connectors.soap.schema import (
@@ -19,6 +23,7 @@ from zeebe_connectors.connectors.soap.schema import (
     Field,
     Group,
     Simple,
+    Writer,
     can_be_empty,
     expected,
 )
@@ -72,7 +77,7 @@ def choose(
 
 def template_of(
     operation: Operation, wsdl: str, base: Template, *, name: str | None = None, description: str | None = None,
-    hosts: Sequence[str] = (),
+    hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None,
 ) -> Imported:  # fmt: skip
     """The template of an operation.
 
@@ -83,6 +88,10 @@ def template_of(
         name: What the Modeler lists it as; made from the operation's name when left out.
         description: The line below; the WSDL's documentation when left out.
         hosts: Further hosts that the WSDL imports from.
+        presets: What becomes of inputs, by their names, and of headers, as `headers.NAME`.
+
+    Raises:
+        InputError: A preset names no input, or its value does not fit.
     """
     slug = "-".join(part for part in (_slug(operation.service), _slug(operation.name)) if part)
     template = deepcopy(base)
@@ -93,10 +102,12 @@ def template_of(
     template["keywords"] = list(dict.fromkeys(["soap", operation.service.lower(), operation.name.lower()]))
     template["version"] = 1
     inputs = [*_inputs(operation.input)]
-    template["groups"] = _groups(base, with_input=bool(inputs))
+    headers = [_input(item, required=False, group="headers") for item in operation.input.headers]
+    _apply(presets or {}, operation, [*inputs, *headers])
+    template["groups"] = _groups(base, with_input=bool(inputs), with_headers=bool(headers))
     kept = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_kept(item)]
     type_property, kept = kept[0], kept[1:]
-    wanted = [*_fixed(operation, wsdl), *inputs]
+    wanted = [*_fixed(operation, wsdl), *inputs, *headers]
     order = {group["id"]: position for position, group in enumerate(template["groups"])}
     rest = sorted([*wanted, *kept], key=lambda item: order.get(item.get("group", ""), -1))
     template["properties"] = [type_property, *rest]
@@ -137,17 +148,68 @@ def _is_about_body(condition: Mapping[str, Any]) -> bool:
     return any(item.get("property") == "body.type" for item in conditions)
 
 
-def _groups(base: Template, *, with_input: bool) -> list[dict[str, Any]]:
+def _apply(presets: Mapping[str, Preset], operation: Operation, properties: Sequence[dict[str, Any]]) -> None:
+    """Changes the properties of those inputs that have a preset."""
+    fields = {item.name: item for item in _input_fields(operation.input)}
+    fields |= {f"headers.{item.name}": item for item in operation.input.headers}
+    known = {item["id"]: item for item in properties}
+    for name, preset in presets.items():
+        if name not in fields:
+            raise InputError(f"presets.{name}: {operation.name} has no such input; there is {', '.join(fields)}")
+        group, _, local = name.rpartition(".") if name.startswith("headers.") else ("input", "", name)
+        made = known[f"body.{group}.{safe_name(local)}"]
+        _preset(made, fields[name], preset, f"presets.{name}")
+        ordered = _in_order(made)
+        made.clear()
+        made.update(ordered)
+
+
+def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> None:
+    """Changes one property in its place."""
+    value = preset.value
+    if preset.mode == "variable":
+        expression = str(value or "").strip().removeprefix("=").strip()
+        if not expression:
+            raise InputError(f"{path}.value: is required; name the process variable")
+        made.pop("choices", None)
+        made.update(type="Text" if made["type"] == "Text" else "String", feel="required", value=f"={expression}")
+        return
+    if preset.mode == "fixed" or isinstance(item.type, Simple):
+        Writer().field(item, value, etree.Element("checked"), path)
+    plain = isinstance(item.type, Simple) and item.type.items is None and not item.repeated
+    base = item.type.base if isinstance(item.type, Simple) else ""
+    if plain:
+        value = _typed(base, str(value)) if base in _NUMBERS or base == "boolean" else str(value)
+    if preset.mode == "fixed":
+        as_text = plain and isinstance(value, str) and not value.startswith("=")
+        text = value if as_text else "=" + json.dumps(value, ensure_ascii=False)
+        for key in ("optional", "feel", "constraints", "placeholder", "tooltip", "choices"):
+            made.pop(key, None)
+        made.update(type="Hidden", value=text)
+    else:
+        made["value"] = value if plain else "=" + json.dumps(value, ensure_ascii=False)
+
+
+def _input_fields(message: Message) -> list[Field]:
+    """All that stands in the input, attributes of its element included, as elements."""
+    element = message.element
+    attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
+    return [*message.inputs(), *map(_as_field, attributes)]
+
+
+def _groups(base: Template, *, with_input: bool, with_headers: bool) -> list[dict[str, Any]]:
     groups = []
     for group in base["groups"]:
         made = dict(group)
         if made["id"] == "soap-message":
-            made.update(label="SOAP header and details", openByDefault=False)
+            made.update(label="Further SOAP headers and details", openByDefault=False)
         if made["id"] == "authentication":
             made["openByDefault"] = False
         groups.append(made)
         if made["id"] == "connection" and with_input:
             groups.append({"id": "input", "label": "Input"})
+        if made["id"] == "connection" and with_headers:
+            groups.append({"id": "headers", "label": "SOAP headers", "openByDefault": False})
     return groups
 
 
@@ -206,14 +268,14 @@ def _needed(group: Group | None) -> set[str]:
     return found
 
 
-def _input(item: Field, *, required: bool) -> dict[str, Any]:
+def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, Any]:
     required = (
         required and item.least > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
     )
     kind = item.type
     about = item.documentation or expected(kind).capitalize()
     made: dict[str, Any] = {
-        "id": f"body.input.{safe_name(item.name)}",
+        "id": f"body.{group}.{safe_name(item.name)}",
         "label": _label(item.name),
         "description": escape(about[:200], quote=False),
     }
@@ -247,14 +309,16 @@ def _input(item: Field, *, required: bool) -> dict[str, Any]:
         value = False  # an input without a source cannot be deployed before 8.8
     if value is not None:
         made["value"] = value
-    made |= {"group": "input", "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
+    made |= {"group": group, "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
     return _in_order(made)
 
 
 def _attribute(item: Attribute) -> dict[str, Any]:
-    return _input(
-        Field(item.name, item.tag, item.type, least=int(item.required), default=item.default), required=item.required
-    )
+    return _input(_as_field(item), required=item.required)
+
+
+def _as_field(item: Attribute) -> Field:
+    return Field(item.name, item.tag, item.type, least=int(item.required), default=item.default)
 
 
 def _control(kind: Simple) -> dict[str, Any]:
@@ -269,7 +333,7 @@ def _typed(base: str, text: str | None) -> Any:
     if text is None or text == "":
         return None
     if base == "boolean":
-        return text in {"true", "1"}
+        return text.casefold() in {"true", "1"}
     if base in _NUMBERS:
         return float(text) if "." in text or "e" in text.lower() else int(text)
     return text
@@ -336,7 +400,7 @@ def described(operation: Operation) -> dict[str, Any]:
         "documentation": operation.documentation,
         "input": named(operation.input),
         "output": named(operation.output),
-        "headers": list(operation.input.headers),
+        "headers": {item.name: expected(item.type) for item in operation.input.headers},
         "sample": sample_input(operation.input),
     }
 

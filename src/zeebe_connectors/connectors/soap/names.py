@@ -22,7 +22,9 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 XSD = "http://www.w3.org/2001/XMLSchema"
 XOP = "http://www.w3.org/2004/08/xop/include"
 
-_DOCTYPE = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<!DOCTYPE", re.DOTALL)
+_SPACE = re.compile(rb"\s*")
+_BOM = b"\xef\xbb\xbf"
+_SKIPPED = ((b"<?", b"?>"), (b"<!--", b"-->"))
 _NON_ASCII = [r"\u00B7", r"\u00C0-\u00D6", r"\u00D8-\u00F6", r"\u00F8-\u037D", r"\u037F-\u1FFF", r"\u2070-\u218F"]
 _START = "A-Za-z_" + "".join(_NON_ASCII[1:]) + r"\u3001-\uD7FF"
 NCNAME = f"[{_START}][{_START}0-9.\\-{_NON_ASCII[0]}]*"
@@ -43,7 +45,7 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
     Raises:
         UntrustedXmlError: The text says what is wrong, with line and column.
     """
-    if _DOCTYPE.match(data):
+    if _begins_with_document_type(data):
         raise UntrustedXmlError("it holds a document type (DOCTYPE), which is forbidden")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=huge, remove_comments=True, remove_pis=True
@@ -57,6 +59,21 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
     if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
         raise UntrustedXmlError("it holds a document type (DOCTYPE), which is forbidden")
     return root
+
+
+def _begins_with_document_type(data: bytes) -> bool:
+    """Whether one stands before the outermost element; what hides in another encoding is found after reading."""
+    at = len(_BOM) if data.startswith(_BOM) else 0
+    while True:
+        space = _SPACE.match(data, at)
+        at = space.end() if space else at
+        opening, closing = next((pair for pair in _SKIPPED if data.startswith(pair[0], at)), (b"", b""))
+        if not opening:
+            return data.startswith(b"<!DOCTYPE", at)
+        end = data.find(closing, at + len(opening))
+        if end < 0:
+            return False  # the parser tells that it has no end
+        at = end + len(closing)
 
 
 def _reason(error: etree.XMLSyntaxError) -> str:

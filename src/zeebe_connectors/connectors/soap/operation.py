@@ -7,7 +7,8 @@ import re
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lxml import etree
@@ -16,13 +17,18 @@ from zeebe_connectors import ConnectorError, Context, Document, InputError, Tran
 from zeebe_connectors.connectors.soap import fields
 from zeebe_connectors.connectors.soap.documents import Documents, fetcher, gather, location_of
 from zeebe_connectors.connectors.soap.envelope import build
-from zeebe_connectors.connectors.soap.exchange import documents_of, exchange, tls_of, xml_part
+from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, tls_of, xml_part
 from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex, Reader, Writer
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation, Wsdl, load
 from zeebe_connectors.web import encoded_url
 
 _MOST_WSDLS = 32
+_MOST_MEMORY = 64 * 1024 * 1024
+_BYTES_PER_BYTE = 7
+"""Memory of a WSDL that was read, by the bytes of its documents: 3.5 measured for large ones, 7 for the smallest."""
+_MOST_COPIED = 200_000
+"""Elements that references of SOAP's encoding may add to a reply."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -34,18 +40,23 @@ async def call_operation(given: fields.Message, wanted: fields.Operation, contex
     """
     wsdl = await wsdl_of(given, wanted, context)
     operation = wsdl.find(wanted.operation, service=wanted.service, port=wanted.port)
-    files = await _files(wanted.input, context)
-    root = request_envelope(given, operation, wanted.input, files)
+    large = len(context.job.variables) > LARGE
+    references = await off_loop(_references, [wanted.input, wanted.headers], large=large)
+    files = await _files(references, context)
+    large = large or sum(map(len, files.values())) > LARGE
+    root = await off_loop(request_envelope, given, operation, wanted, files, large=large)
     url = encoded_url(given.service_url or operation.address, name="serviceUrl")
     action = operation.action if given.soap_version.soap_action is None else given.soap_version.soap_action
-    _, reply = await exchange(given, context, url=url, root=root, data=None, action=action, version=operation.version)
+    response, reply = await exchange(
+        given, context, url=url, root=root, data=None, action=action, version=operation.version, large=large
+    )
     if reply is None:
         return {"output": None}
-    return await _result(operation.output, reply, context)
+    return await _result(operation.output, reply, context, large=len(response.body) > LARGE)
 
 
 def request_envelope(
-    given: fields.Message, operation: Operation, values: Mapping[str, Any], files: Mapping[int, bytes]
+    given: fields.Message, operation: Operation, wanted: fields.Operation, files: Mapping[int, bytes]
 ) -> etree._Element:
     """The envelope of a call.
 
@@ -55,13 +66,31 @@ def request_envelope(
     header = xml_part(given, given.header, "header")
     _, root = build(header, "", version=operation.version, namespaces=given.namespaces)
     writer = Writer(nulls=given.nulls, files=files, encoded=operation.encoded)
-    write_body(operation.input, values, root[1], writer)
+    write_headers(operation.input, wanted.headers, root[0], writer)
+    write_body(operation.input, wanted.input, root[1], writer)
     return root
+
+
+def write_headers(message: Message, values: Mapping[str, Any], header: etree._Element, writer: Writer) -> None:
+    """Writes those headers of a message that have a value."""
+    names = [item.name for item in message.headers]
+    values = _by_schema_names(values, names)
+    for name in values:
+        if name not in names:
+            there = ", ".join(sorted(names)) or "none"
+            raise InputError(
+                f"body.headers.{name}: is not known here; there is {there}. What the WSDL does not name "
+                "goes into the input header",
+                code="SOAP_INPUT_INVALID",
+            )
+    for item in message.headers:
+        if values.get(item.name) is not None:
+            writer.field(item, values[item.name], header, f"body.headers.{item.name}")
 
 
 def write_body(message: Message, values: Mapping[str, Any], body: etree._Element, writer: Writer) -> None:
     """Writes the parts of a message into the body."""
-    values = _by_schema_names(values, message)
+    values = _by_schema_names(values, _input_names(message))
     element = message.element
     if element is not None:
         plain = isinstance(element.type, Complex) and element.type.text is None and element.type.items is None
@@ -81,11 +110,15 @@ def write_body(message: Message, values: Mapping[str, Any], body: etree._Element
         writer.field(item, values.get(item.name), parent, f"body.input.{item.name}")
 
 
-def _by_schema_names(values: Mapping[str, Any], message: Message) -> Mapping[str, Any]:
-    """Gives inputs their schema's names: a diagram's input cannot be called `order-id`, so `order_id` is understood."""
+def _input_names(message: Message) -> list[str]:
     names = [item.name for item in message.inputs()]
     if message.element is not None and isinstance(message.element.type, Complex):
         names += [item.name for item in message.element.type.attributes]
+    return names
+
+
+def _by_schema_names(values: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """Gives inputs their schema's names: a diagram's input cannot be called `order-id`, so `order_id` is understood."""
     odd = {safe_name(name): name for name in names if safe_name(name) != name}
     return (
         {odd.get(name, name) if name not in names else name: value for name, value in values.items()} if odd else values
@@ -98,29 +131,48 @@ def safe_name(name: str) -> str:
     return safe if safe[:1].isalpha() or safe[:1] == "_" else f"_{safe}"
 
 
-async def _result(message: Message, reply: Reply, context: Context) -> dict[str, Any]:
+async def _result(message: Message, reply: Reply, context: Context, *, large: bool) -> dict[str, Any]:
     included, others = await documents_of(reply, context)
     marks = {name: f"xop-{uuid.uuid4().hex}" for name in included}
     if marks:
         replace_includes(reply.root, marks)
     reader = Reader({marks[name]: reference for name, reference in included.items()})
-    try:
+
+    def read() -> dict[str, Any]:
         result: dict[str, Any] = {"output": read_body(message, reply.body, reader)}
+        if reply.header is not None and len(reply.header):
+            result["header"] = read_header(message, reply.header, reader)
+        return result
+
+    try:
+        result = await off_loop(read, large=large or _refers(reply.body))
     except RecursionError:
         raise ConnectorError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
         ) from None
-    header = reply.header
-    if header is not None and len(header):
-        result["header"] = json_of(header, {})["Header"]
     return result | {"attachments": others} if others else result
+
+
+def read_header(message: Message, header: etree._Element, reader: Reader) -> dict[str, Any]:
+    """The header's JSON by the message's types; an element that they do not name is read as it is."""
+    result: dict[str, Any] = dict(json_of(header, {})["Header"])
+    for item in message.headers:
+        values = [reader.value(item.type, part) for part in header if etree.QName(part).localname == item.name]
+        if values:
+            result[item.name] = values if len(values) > 1 else values[0]
+    return result
+
+
+def _refers(body: etree._Element | None) -> bool:
+    """Whether the body has elements beside its first that others refer to, as SOAP's encoding has."""
+    return body is not None and any(child.get("id") for child in body)
 
 
 def read_body(message: Message, body: etree._Element | None, reader: Reader) -> Any:
     """The body's JSON by the message's types; an element that they do not name is read as it is."""
     if body is None or not len(body):
         return None
-    if any(child.get("href") or child.get("id") for child in body.iter()):
+    if _refers(body):
         _inline_references(body)
     first = body[0]
     if message.element is not None:
@@ -147,8 +199,13 @@ def read_body(message: Message, body: etree._Element | None, reader: Reader) -> 
 
 
 def _inline_references(body: etree._Element) -> None:
-    """Puts what SOAP's encoding moved to the end of the body (`href`, `id`) where it belongs."""
+    """Puts what SOAP's encoding moved to the end of the body (`href`, `id`) where it belongs.
+
+    Raises:
+        ConnectorError: `SOAP_REPLY_INVALID`: references to references grow beyond every measure.
+    """
     targets = {f"#{item.get('id')}": item for item in body if item.get("id")}
+    left = _MOST_COPIED
     for depth in range(50):
         links = [item for item in body[0].iter() if item.get("href") in targets]
         if not links or depth == 49:
@@ -159,6 +216,12 @@ def _inline_references(body: etree._Element) -> None:
             if any(above is target for above in link.iterancestors()):
                 continue
             copy = etree.fromstring(etree.tostring(target, with_tail=False))
+            left -= sum(1 for _ in copy.iter())
+            if left < 0:
+                raise ConnectorError(
+                    "SOAP_REPLY_INVALID",
+                    f"The reply cannot be used: its references would make more than {_MOST_COPIED} elements of it",
+                )
             link.text = copy.text
             for name, value in copy.attrib.items():
                 if name != "id":
@@ -166,37 +229,51 @@ def _inline_references(body: etree._Element) -> None:
             link.extend(list(copy))
 
 
-async def _files(values: Any, context: Context) -> dict[int, bytes]:
-    """The bytes of all documents in the input, by the identity of their references."""
+async def _files(references: Sequence[dict[str, Any]], context: Context) -> dict[int, bytes]:
+    """The bytes of documents, by the identity of their references."""
     found: dict[int, bytes] = {}
-    for reference in _references(values):
+    for reference in references:
         content = await context.documents.read(Document(reference), seconds=context.seconds_left())
         found[id(reference)] = content.data
     return found
 
 
-def _references(value: Any) -> Iterator[dict[str, Any]]:
+def _references(value: Any) -> list[dict[str, Any]]:
+    """All document references in a value."""
+    return list(_found(value))
+
+
+def _found(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         if Document.is_reference(value):
             yield value
         else:
             for item in value.values():
-                yield from _references(item)
+                yield from _found(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _references(item)
+            yield from _found(item)
 
 
 class WsdlCache:
-    """WSDLs that were read, with their age; the least used goes when there are too many.
+    """WSDLs that were read, with their age; the least used go when there are too many, or when they are too large.
+
+    One is read at a time, in a thread of its own: reading takes much memory for a moment.
 
     Args:
         most: How many are kept.
+        memory: Bytes that they may take together, by estimate; the newest is kept however large it is.
     """
 
-    def __init__(self, most: int = _MOST_WSDLS) -> None:
+    def __init__(self, most: int = _MOST_WSDLS, memory: int = _MOST_MEMORY) -> None:
         self._most = most
+        self._memory = memory
         self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
+
+    def close(self) -> None:
+        """Ends the thread; what it is reading is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def get(self, key: object, age: float) -> asyncio.Future[Wsdl] | None:
         """The WSDL of a key, read or being read, unless it is older than so many seconds."""
@@ -210,13 +287,43 @@ class WsdlCache:
         """Keeps what is being read."""
         self._known[key] = time.monotonic(), reading
         self._known.move_to_end(key)
-        while len(self._known) > self._most:
+        self.shrink()
+
+    def shrink(self) -> None:
+        """Lets the least used go until the others fit."""
+        while len(self._known) > 1 and (len(self._known) > self._most or self.memory() > self._memory):
             self._known.popitem(last=False)
+
+    def memory(self) -> int:
+        """Bytes that the kept ones take, by estimate."""
+        read = (reading for _, reading in self._known.values() if reading.done())
+        good = (item.result() for item in read if not (item.cancelled() or item.exception()))
+        return sum(self.estimate(item.size) for item in good)
+
+    @staticmethod
+    def estimate(size: int) -> int:
+        """Memory that a WSDL takes whose documents have so many bytes."""
+        return size * _BYTES_PER_BYTE
 
     def drop(self, key: object, reading: asyncio.Future[Wsdl]) -> None:
         """Forgets what could not be read."""
         if key in self._known and self._known[key][1] is reading:
             del self._known[key]
+
+    async def read(self, documents: Documents, seconds: float) -> Wsdl:
+        """Reads gathered documents off the loop.
+
+        Raises:
+            TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, load, documents)
+        except TimeoutError:
+            raise TransientError(
+                "SOAP_WSDL_UNREACHABLE",
+                f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
+            ) from None
 
 
 async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
@@ -233,7 +340,7 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
     reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
     cache.put(key, reading)
     try:
-        found = await _read_wsdl(given, wanted, context)
+        found = await _read_wsdl(given, wanted, context, cache)
     except BaseException as error:
         cache.drop(key, reading)
         if isinstance(error, Exception):
@@ -243,27 +350,12 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
             reading.cancel()
         raise
     reading.set_result(found)
+    cache.shrink()
     return found
 
 
-async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
+async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context, cache: WsdlCache) -> Wsdl:
     location = location_of(wanted.wsdl, context)
     fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
     documents = await gather(location, fetch, hosts=wanted.external)
-    return await read_in_thread(documents, context.seconds_left())
-
-
-async def read_in_thread(documents: Documents, seconds: float) -> Wsdl:
-    """Reads gathered documents off the loop.
-
-    Raises:
-        TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await asyncio.to_thread(load, documents)
-    except TimeoutError:
-        raise TransientError(
-            "SOAP_WSDL_UNREACHABLE",
-            f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
-        ) from None
+    return await cache.read(documents, context.seconds_left())

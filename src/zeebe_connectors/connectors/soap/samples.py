@@ -7,6 +7,8 @@ from typing import Any
 from zeebe_connectors.connectors.soap.schema import INTEGERS, Anything, Complex, Field, Group, Simple, Type, Wildcard
 
 _DEEPEST = 6
+_NO_DEEPER = 40
+_MOST_VALUES, _MOST_ITEMS = 3000, 20
 _UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
 """What must be told apart within a document: no sample fits twice."""
 _SAMPLES: dict[str, Any] = {
@@ -32,67 +34,81 @@ _SAMPLES: dict[str, Any] = {
 }
 
 
-def sample(  # noqa: C901 - one case per kind of type
-    kind: Type, *, all_fields: bool = True, depth: int = 0
-) -> Any:
-    """A value of a type.
+def sample(kind: Type, *, all_fields: bool = True) -> Any:
+    """A value of a type; of a type that would need thousands of values, as many as a person can look at.
 
     Args:
         kind: The type.
         all_fields: With optional elements too, as long as they are not nested too deeply.
-        depth: How deep it stands already.
     """
-    if isinstance(kind, Simple):
-        if kind.items is not None:
-            return [sample(kind.items)]
-        if kind.choices:
-            return kind.choices[0]
-        if kind.base in INTEGERS:
-            least, most = INTEGERS[kind.base]
-            return -1 if most is not None and most < 0 else max(1, least or 0) if most is None or most > 0 else 0
-        return _SAMPLES.get(kind.base, "text")
-    if isinstance(kind, Anything):
-        return "text"
-    if kind.items is not None:
-        return [sample(kind.items, all_fields=all_fields, depth=depth + 1)]
-    result: dict[str, Any] = {}
-    if kind.abstract:
-        name, kind = next(
-            ((name, other) for name, other in kind.derived.items() if not other.abstract), (kind.name, kind)
-        )
-        result["@type"] = name
-    for attribute in kind.attributes:
-        if attribute.required or (all_fields and attribute.type.base not in _UNIQUE):
-            result[f"@{attribute.name}"] = sample(attribute.type)
-    if kind.text is not None:
-        result["$content"] = sample(kind.text)
-    if kind.content is not None:
-        _group(kind.content, result, all_fields=all_fields and depth < _DEEPEST, depth=depth, several=False)
-    return result
+    return _Sampler().value(kind, all_fields=all_fields, depth=0)
 
 
-def sample_field(item: Field, *, all_fields: bool = True, depth: int = 0) -> Any:
+def sample_field(item: Field, *, all_fields: bool = True) -> Any:
     """A value of an element: a list when it repeats."""
-    value = sample(item.type, all_fields=all_fields, depth=depth + 1)
-    if item.repeated:
-        return [value] * max(1, item.least)
-    return value
+    return _Sampler().field(item, all_fields=all_fields, depth=0)
 
 
-def _group(group: Group, result: dict[str, Any], *, all_fields: bool, depth: int, several: bool) -> None:
-    several = several or group.most is None or group.most > 1
-    if group.least == 0 and not all_fields:
-        return
-    for item in group.items:
-        if isinstance(item, Wildcard):
-            continue
-        if isinstance(item, Group):
-            _group(item, result, all_fields=all_fields, depth=depth, several=several)
-        elif item.name not in result and (item.least > 0 or (all_fields and not _recurs(item.type, depth))):
-            value = sample_field(item, all_fields=all_fields, depth=depth)
-            result[item.name] = [value] if several and not item.repeated else value
-        if group.kind == "choice":
+class _Sampler:
+    """Makes one sample, and knows how large it is already."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_VALUES
+
+    def value(  # noqa: C901 - one case per kind of type
+        self, kind: Type, *, all_fields: bool, depth: int
+    ) -> Any:
+        self._left -= 1
+        if isinstance(kind, Simple):
+            if kind.items is not None:
+                return [self.value(kind.items, all_fields=all_fields, depth=depth)]
+            if kind.choices:
+                return kind.choices[0]
+            if kind.base in INTEGERS:
+                least, most = INTEGERS[kind.base]
+                return -1 if most is not None and most < 0 else max(1, least or 0) if most is None or most > 0 else 0
+            return _SAMPLES.get(kind.base, "text")
+        if isinstance(kind, Anything):
+            return "text"
+        if self._left < 0 or depth > _NO_DEEPER:
+            return {}
+        if kind.items is not None:
+            return [self.value(kind.items, all_fields=all_fields, depth=depth + 1)]
+        result: dict[str, Any] = {}
+        if kind.abstract:
+            name, kind = next(
+                ((name, other) for name, other in kind.derived.items() if not other.abstract), (kind.name, kind)
+            )
+            result["@type"] = name
+        for attribute in kind.attributes:
+            if attribute.required or (all_fields and attribute.type.base not in _UNIQUE):
+                result[f"@{attribute.name}"] = self.value(attribute.type, all_fields=all_fields, depth=depth)
+        if kind.text is not None:
+            result["$content"] = self.value(kind.text, all_fields=all_fields, depth=depth)
+        if kind.content is not None:
+            self._group(kind.content, result, all_fields=all_fields and depth < _DEEPEST, depth=depth, several=False)
+        return result
+
+    def field(self, item: Field, *, all_fields: bool, depth: int) -> Any:
+        if not item.repeated:
+            return self.value(item.type, all_fields=all_fields, depth=depth + 1)
+        count = min(max(1, item.least), _MOST_ITEMS)
+        return [self.value(item.type, all_fields=all_fields, depth=depth + 1) for _ in range(count)]
+
+    def _group(self, group: Group, result: dict[str, Any], *, all_fields: bool, depth: int, several: bool) -> None:
+        several = several or group.most is None or group.most > 1
+        if group.least == 0 and not all_fields:
             return
+        for item in group.items:
+            if isinstance(item, Wildcard):
+                continue
+            if isinstance(item, Group):
+                self._group(item, result, all_fields=all_fields, depth=depth, several=several)
+            elif item.name not in result and (item.least > 0 or (all_fields and not _recurs(item.type, depth))):
+                value = self.field(item, all_fields=all_fields, depth=depth)
+                result[item.name] = [value] if several and not item.repeated else value
+            if group.kind == "choice":
+                return
 
 
 def _recurs(kind: Type, depth: int) -> bool:

@@ -20,13 +20,17 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.envelope import Nulls, xml_of
-from zeebe_connectors.connectors.soap.names import XSD, XSI, parse
+from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, XSD, XSI, parse
 from zeebe_connectors.connectors.soap.reply import json_of
 
 _NIL, _TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
+_NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}")
+"""How attributes begin that speak about the message, not about what it says."""
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 _LARGEST = 2**63
+_LONGEST_NUMBER = 400
+"""Digits of the longest number that is written out; `1e999999999` would fill the memory."""
 
 INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "integer": (None, None),
@@ -487,11 +491,7 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
     if base in INTEGERS:
         return _integer(text, *INTEGERS[base])
     if base == "decimal":
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
-            return None
-        return format(number, "f") if number.is_finite() else None
+        return _decimal(text)
     if base in {"float", "double"}:
         if text in {"INF", "-INF", "NaN"}:
             return text
@@ -510,6 +510,14 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
     if isinstance(value, float):
         return format(Decimal(repr(value)), "f").removesuffix(".0")
     return value if isinstance(value, str) else text
+
+
+def _decimal(text: str) -> str | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return format(number, "f") if number.is_finite() and abs(number.adjusted()) <= _LONGEST_NUMBER else None
 
 
 def _integer(text: str, least: int | None, most: int | None) -> str | None:
@@ -561,7 +569,7 @@ class Reader:
         if kind.items is not None:
             return [self.value(kind.items, child) for child in element]
         for name, text in element.attrib.items():
-            if not name.startswith((f"{{{XSI}}}", f"{{{ENCODING}}}")):
+            if not name.startswith(_NOT_DATA):
                 local = name.rpartition("}")[2]
                 known = next((item for item in kind.attributes if item.name == local), None)
                 result[f"@{local}"] = text if known is None else self._scalar(known.type, text)
@@ -637,9 +645,8 @@ def scalar(base: str, text: str) -> Any:
             return text
         if not exact.is_finite() or (base == "decimal" and len(exact.normalize().as_tuple().digits) > 15):
             return text
-        return (
-            int(exact)
-            if exact == exact.to_integral_value() and abs(exact) < _LARGEST and base == "decimal"
-            else float(exact)
-        )
+        if base == "decimal" and abs(exact) < _LARGEST and exact == exact.to_integral_value():
+            return int(exact)
+        near = float(exact)
+        return near if math.isfinite(near) else text  # JSON knows no infinity
     return "".join(text.split()) if base == "base64Binary" else bare if base in TEMPORAL else text

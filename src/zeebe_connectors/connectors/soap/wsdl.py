@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import zeep.exceptions
@@ -23,6 +23,7 @@ from zeep.xsd.types.collection import ListType, UnionType
 
 from zeebe_connectors import PermanentError
 from zeebe_connectors.connectors.soap import schema
+from zeebe_connectors.connectors.soap.bounds import check_bounds
 from zeebe_connectors.connectors.soap.documents import WSDL, Documents, shown, wsdl_error
 from zeebe_connectors.connectors.soap.names import XSD
 from zeebe_connectors.connectors.soap.standards import standard
@@ -39,12 +40,13 @@ class Message:
         fields: The parts of the body, by the names of the JSON.
         wrapper: For rpc: tag of the element that the parts stand in.
         element: For document with one part: that element; its content is the JSON itself.
+        headers: What may stand in the envelope's header, by the names of the JSON.
     """
 
     fields: tuple[schema.Field, ...] = ()
     wrapper: str | None = None
     element: schema.Field | None = None
-    headers: tuple[str, ...] = ()
+    headers: tuple[schema.Field, ...] = ()
 
     def inputs(self) -> list[schema.Field]:
         """The top-level fields of the JSON."""
@@ -79,10 +81,12 @@ class Wsdl:
     Args:
         operations: Of all ports that speak SOAP.
         skipped: What cannot be used, and why.
+        size: Bytes of the documents that it was read from.
     """
 
     operations: tuple[Operation, ...]
     skipped: tuple[str, ...] = ()
+    size: int = 0
 
     def find(self, name: str, *, service: str | None = None, port: str | None = None) -> Operation:
         """The first operation of a name, in the service and port if they are given.
@@ -112,15 +116,16 @@ def load(documents: Documents) -> Wsdl:
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
     """
-    location = documents.location
+    location, size = documents.location, documents.size
     _check_root(documents)
+    check_bounds(documents)
     skipped = _without_other_bindings(documents)
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is told as a reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
-        return _Compiler(documents, document).wsdl(skipped)
+        return replace(_Compiler(documents, document).wsdl(skipped), size=size)
     except PermanentError:
         raise
     except RecursionError:
@@ -325,7 +330,7 @@ class _Compiler:
         }
 
     def _message(self, message: Any, *, rpc: bool) -> Message:
-        headers = tuple(name for name, _ in message.header.type.elements) if message.header is not None else ()
+        headers = tuple(self._header(item) for _, item in message.header.type.elements) if message.header else ()
         body = message.body
         if body is None:
             return Message(headers=headers)
@@ -333,6 +338,10 @@ class _Compiler:
             fields = tuple(self._field(item) for _, item in body.type.elements)
             return Message(fields, wrapper=body.qname.text if rpc else None, headers=headers)
         return Message(element=self._field(body), headers=headers)
+
+    def _header(self, item: Any) -> schema.Field:
+        """A header, which is never demanded: services that need one of several name them all."""
+        return replace(self._field(item), least=0)
 
     def _field(self, item: Any) -> schema.Field:
         most = item.max_occurs

@@ -1,0 +1,286 @@
+"""The operator's API: JSON with the operator's token goes in; what sources would hand over, or templates, come out.
+
+The calls make the runtime read addresses and sign in to mailboxes, so there are none without a token, none from other
+sites' pages, and few at once. Each ends in time, obeys the operator's network rules and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
+from zeebe_connectors.runtime.discovery import DiscoveryError
+from zeebe_connectors.runtime.look import connector_of, look
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.fields import Model, read_input
+from zeebe_connectors.sdk.importer import Importer
+
+MOST_BYTES = 12 * 1024 * 1024
+"""Of a request's body: a WSDL as text fits in."""
+MOST_ANSWER = 32 * 1024 * 1024
+MOST_AT_ONCE = 2
+MOST_TEMPLATES = 200
+SECONDS = 60.0
+"""What one call may take, its body's arrival included."""
+
+_mask: ContextVar[Mask] = ContextVar("mask")
+"""The secrets of the call that is carried out."""
+_log = logging.getLogger("zeebe_connectors.admin")
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not a mistake of the program
+    """The call is not carried out."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class Test(Model):
+    """How a source is looked at."""
+
+    __test__ = False  # no test of pytest's
+    hours: float = 24.0
+
+
+class Api:
+    """The calls of one runtime.
+
+    Args:
+        runtime: Whose sources, connectors and settings.
+        seconds: What one call may take.
+        most_bytes: How large a request's body may be.
+    """
+
+    def __init__(self, runtime: Runtime, *, seconds: float = SECONDS, most_bytes: int = MOST_BYTES) -> None:
+        self._runtime = runtime
+        self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._running = 0
+        self.app = web.Application(middlewares=[self._guarded])
+        self.app.router.add_get("/sources", self._sources)
+        self.app.router.add_post("/sources/{name}/test", self._test)
+        self.app.router.add_post("/{connector}/inspect", self._inspect)
+        self.app.router.add_post("/{connector}/import", self._import)
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Lets the operator's calls through, and turns whatever goes wrong into one answer."""
+        mask = Mask()
+        _mask.set(mask)
+        try:
+            self._check(request)
+            async with asyncio.timeout(self._seconds):
+                answer = await handler(request)
+        except _Refused as refused:
+            answer = _error(refused.status, refused.code, refused.message)
+        except ConnectorError as error:
+            status = 400 if isinstance(error, InputError) else 422 if isinstance(error, PermanentError) else 502
+            answer = _error(status, error.code or "FAILED", mask.text(error.message))
+        except DiscoveryError as error:
+            answer = _error(422, "SOURCE_INVALID", mask.text(str(error)))
+        except TimeoutError:
+            answer = _error(504, "TIMEOUT", f"The call did not end within {self._seconds:.0f} s")
+        except web.HTTPException as error:
+            answer = _error(error.status, (error.reason or "ERROR").upper().replace(" ", "_"), _PLAIN.get(error.status))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call gets an answer
+            _log.error("A call of the API failed: %s", mask.text(repr(error)), exc_info=not mask)
+            answer = _error(500, "UNEXPECTED", "The call failed unexpectedly; the runtime's log has more")
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        if answer.status != 404 or self._runtime.settings.admin_token:
+            _log.info("%s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
+        return answer
+
+    def _check(self, request: web.Request) -> None:
+        settings = self._runtime.settings
+        if not settings.admin_token:
+            raise _Refused(
+                404,
+                "API_DISABLED",
+                f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
+            )
+        self._check_origin(request)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = settings.admin_token.reveal().encode()
+        given = token.strip().encode(errors="surrogateescape")
+        if scheme.casefold() != "bearer" or not hmac.compare_digest(given, known):
+            raise _Refused(401, "UNAUTHORIZED", f"Send the header Authorization: Bearer with {ADMIN_TOKEN_SETTING}")
+        if request.method == "POST" and request.content_type != "application/json":
+            raise _Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
+
+    def _check_origin(self, request: web.Request) -> None:
+        """Refuses what a browser was made to send: by another site's page, or under a name made to point here."""
+        host = request.headers.get("Host", "")
+        name = (urlsplit(f"//{host}").hostname or "").casefold()
+        if not _is_address(name) and name not in {"localhost", *self._runtime.settings.admin_hosts}:
+            raise _Refused(
+                403,
+                "HOST_UNKNOWN",
+                "The API is called by an address, as localhost, or by a name in ZEEBE_CONNECTORS_ADMIN_HOSTS",
+            )
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+        if (origin is not None and urlsplit(origin).netloc.casefold() != host.casefold()) or site not in {
+            "none",
+            "same-origin",
+        }:
+            raise _Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
+
+    async def _given(self, request: web.Request) -> dict[str, Any]:
+        try:
+            given = json.loads(await self._body(request) or b"{}")
+        except (ValueError, RecursionError):
+            raise _Refused(400, "NOT_JSON", "The body is not JSON") from None
+        if not isinstance(given, dict):
+            raise _Refused(400, "NOT_JSON", "The body must be a JSON object")
+        return given
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The body, read as far as it may be long: the server's own limit is that of the main application."""
+        data = bytearray()
+        async for piece in request.content.iter_any():
+            data += piece
+            if len(data) > self._most_bytes:
+                raise _Refused(413, "TOO_LARGE", f"The body is larger than {self._most_bytes:,} bytes")
+        return bytes(data)
+
+    async def _limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
+        """Does the work, unless as much is going on already as may."""
+        if self._running >= MOST_AT_ONCE:
+            answer = _error(429, "BUSY", f"{MOST_AT_ONCE} calls are running already; try again in a few seconds")
+            answer.headers["Retry-After"] = "5"
+            return answer
+        self._running += 1
+        try:
+            result = await work()
+            text = await asyncio.to_thread(_json, result)
+            if len(text) > MOST_ANSWER:
+                raise _Refused(422, "ANSWER_TOO_LARGE", "The answer would be too large; name fewer operations")
+            return web.Response(text=text, content_type="application/json")
+        finally:
+            self._running -= 1
+
+    # Sources
+
+    async def _sources(self, _: web.Request) -> web.Response:
+        sources = self._runtime.sources
+        if sources is None:
+            return web.json_response({"sources": [], "problems": []})
+        testable = {item.type for item in self._runtime.registry.inbound.values() if item.look is not None}
+        health = sources.health()
+        shown = [
+            {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
+        ]
+        return web.json_response({"sources": shown, "problems": health["problems"]})
+
+    async def _test(self, request: web.Request) -> web.Response:
+        given = read_input(Test, await self._given(request))
+        if not 0 < given.hours <= 24 * 366:
+            raise InputError("hours: must be above zero, and at most a year")
+        name = request.match_info["name"]
+        watches = self._runtime.sources.watches if self._runtime.sources is not None else {}
+        if name not in watches:
+            raise _Refused(404, "NOT_FOUND", f"There is no such source; there is {', '.join(watches) or 'none'}")
+        source, ledger = watches[name].source, self._runtime.ledger
+        connector = connector_of(source, self._runtime.registry)
+
+        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+            return await ledger.settled(name, events)
+
+        async def work() -> Any:
+            found = await look(
+                source, connector, self._runtime.services, hours=given.hours, settled=settled, mask=_mask.get()
+            )
+            return _mask.get().value({"rows": [asdict(row) for row in found.rows], "more": found.more})
+
+        return await self._limited(work)
+
+    # Importers
+
+    async def _inspect(self, request: web.Request) -> web.Response:
+        connector, importer = self._importer(request)
+        given = await self._given(request)
+
+        async def work() -> Any:
+            return await importer.inspect(self._read(importer, given), self._context(connector))
+
+        return await self._limited(work)
+
+    async def _import(self, request: web.Request) -> web.Response:
+        connector, importer = self._importer(request)
+        given = await self._given(request)
+
+        async def work() -> Any:
+            from zeebe_connectors.templates.element_template import templates_of  # noqa: PLC0415 - few runtimes need it
+
+            base = (await asyncio.to_thread(templates_of, connector))[connector.name]
+            told = self._read(importer, given)
+            found = await importer.templates(told, self._context(connector), base, most=MOST_TEMPLATES)
+            return {"templates": [asdict(item) for item in found.made], "skipped": found.skipped}
+
+        return await self._limited(work)
+
+    def _importer(self, request: web.Request) -> tuple[Outbound, Importer]:
+        known = {
+            name: (connector, connector.importer)
+            for name, connector in self._runtime.registry.outbound.items()
+            if connector.importer is not None and self._runtime.settings.outbound.runs(name, connector.type)
+        }
+        found = known.get(request.match_info["connector"])
+        if found is None:
+            raise _Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")
+        return found
+
+    @staticmethod
+    def _read(importer: Importer, given: dict[str, Any]) -> Any:
+        return read_input(importer.input, given, seen=_mask.get().add)
+
+    def _context(self, connector: Outbound) -> Context:
+        services = self._runtime.services
+        log = logging.LoggerAdapter(logging.getLogger(connector.module), {"job": "api"})
+        deadline = time.monotonic() + self._seconds
+        return Context(Job(0, connector.type), services.kept, services.documents, services.files, log, deadline)
+
+
+_PLAIN = {
+    404: "There is no such call; there is GET /api/sources, POST /api/sources/NAME/test, POST /api/soap/inspect and "
+    "POST /api/soap/import",
+    405: "The call wants another method",
+}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _error(status: int, code: str, message: str | None) -> web.Response:
+    told = {"code": code, "message": message or "The call was refused"}
+    answer = web.json_response(told, status=status)
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""`… test`: a mail source goes in; the mails that it would hand over, with their variables, come out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram, read_folder, read_sources
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
+from zeebe_connectors.runtime.look import Looked, look, nothing_settled
+from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.sdk.connector import Inbound
+from zeebe_connectors.sdk.errors import ConnectorError, InputError
+from zeebe_connectors.sdk.registry import Registry
+
+
+def commands(name: str, title: str) -> typer.Typer:
+    """The commands of one inbound connector's sources.
+
+    Args:
+        name: The connector.
+        title: What the help calls it.
+    """
+    app = typer.Typer(no_args_is_help=True, help=f"{title} as sources of events.")
+
+    @app.callback()
+    def top() -> None:
+        """Sources of events."""
+
+    @app.command("test")
+    def try_source(
+        source: Annotated[str | None, typer.Option(help="Name of a configured source (or of its element).")] = None,
+        diagram: Annotated[Path | None, typer.Option(help="Diagram whose mail elements are tested.")] = None,
+        hours: Annotated[float, typer.Option(help="Look at the mails of so many last hours.")] = 24,
+        as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+        config: Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")] = None,
+    ) -> None:
+        """List the mails that a source would hand over, with variables, and whether each was; changes nothing."""
+        environment = Environment.load(file=config)
+        settings = Settings.read(environment)
+        try:
+            connector = _connector(name)
+            chosen = _chosen(connector, settings, source, diagram)
+            found = asyncio.run(_look(chosen, connector, environment, settings, hours))
+        except (DiscoveryError, ConnectorError, LedgerError) as error:
+            sys.stderr.write(f"zeebe-connectors: {error}\n")
+            raise typer.Exit(1) from None
+        if as_json:
+            typer.echo(json.dumps([asdict(row) for row in found.rows], indent=2, ensure_ascii=False))
+            return
+        for row in found.rows:
+            mark = "processed already" if row.processed else row.verdict
+            typer.echo(f"{row.received}  {row.sender}  {row.title!r}: {mark}")
+            if row.variables and not row.processed:
+                typer.echo("    " + json.dumps(row.variables, ensure_ascii=False)[:2000])
+        typer.echo(
+            f"{len(found.rows)} mails of the last {hours:g} hours fit{', and more' if found.more else ''}. "
+            "Nothing was started, marked or moved."
+        )
+
+    return app
+
+
+def _connector(name: str) -> Inbound:
+    registry = Registry.installed([name])
+    if name in registry.unavailable:
+        raise InputError(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
+    return registry.inbound[name]
+
+
+def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: Path | None) -> Source:
+    if diagram is not None:
+        try:
+            found = read_diagram(diagram.read_bytes())
+        except OSError as error:
+            raise DiscoveryError(f"{diagram}: {error.strerror}") from None
+        elements = found.elements
+    else:
+        elements = read_sources(settings.sources) if settings.sources else []
+        elements += read_folder(settings.diagrams).elements if settings.diagrams else []
+    sources = [item for item in group(elements)[0] if item.type == connector.type]
+    fitting = [item for item in sources if name is None or name in {item.name, *(e.id for e in item.elements)}]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = ", ".join(item.name for item in sources) or "none"
+    what = "no source fits" if not fitting else "several sources fit"
+    raise DiscoveryError(f"{what}; name one with --source. Known are: {known}")
+
+
+async def _look(
+    source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float
+) -> Looked:
+    needed = services(settings, environment)
+    store = store_of(settings.ledger, settings.data)
+    ledger = StoredLedger(store)
+
+    async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+        return await ledger.settled(source.name, events)
+
+    try:
+        known = nothing_settled if isinstance(store, SqliteStore) and not store.file.exists() else settled
+        return await look(source, connector, needed, hours=hours, settled=known)
+    finally:
+        await needed.kept.aclose()
+        await ledger.aclose()

@@ -1,0 +1,7 @@
+"""`zeebe-connectors pop3 test`: shows which mails a POP3 source would hand over, and with which variables."""
+
+from __future__ import annotations
+
+from zeebe_connectors.cli.look import commands
+
+app = commands("pop3", "POP3 mailboxes")

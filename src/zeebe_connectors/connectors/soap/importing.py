@@ -1,0 +1,86 @@
+"""A WSDL goes in; what it offers, or an element template for each wanted operation, comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from zeebe_connectors import Context, InputError
+from zeebe_connectors.connectors.soap.documents import GIVEN, fetcher, gather, location_of
+from zeebe_connectors.connectors.soap.fields import WsdlImport
+from zeebe_connectors.connectors.soap.importer import choose, described, template_of
+from zeebe_connectors.connectors.soap.operation import WsdlCache
+from zeebe_connectors.connectors.soap.wsdl import Operation, Wsdl
+from zeebe_connectors.sdk.importer import Imported, Imports
+from zeebe_connectors.web import ClientTls
+from zeebe_connectors.web.auth import Basic
+
+
+async def inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+    """The operations of a WSDL with their inputs and a sample of each, and what had to be left out.
+
+    Raises:
+        ConnectorError: The WSDL cannot be read or used, or has no such operation; the message says where and why.
+    """
+    found = await read(given, context)
+    chosen = _chosen(found, given)
+    return {"operations": await asyncio.to_thread(list, map(described, chosen)), "skipped": list(found.skipped)}
+
+
+async def templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+    """An element template for each wanted operation.
+
+    Raises:
+        ConnectorError: As `inspect`; or a name, description or preset does not fit.
+    """
+    address = given.wsdl_address or given.wsdl
+    if not address:
+        raise InputError("wsdlAddress: is required with text: tasks read the WSDL from there, so give where it will be")
+    found = await read(given, context)
+    chosen = _chosen(found, given)
+    if (given.name or given.description) and len(chosen) != 1:
+        raise InputError("name and description are for one operation; choose it with operations")
+    if most is not None and len(chosen) > most:
+        raise InputError(f"operations: {len(chosen)} are too many at once; name at most {most}")
+
+    def make() -> list[Imported]:
+        made = []
+        for item in chosen:
+            one = template_of(
+                item,
+                address,
+                dict(base),
+                name=given.name,
+                description=given.description,
+                hosts=given.external,
+                presets=given.presets,
+            )
+            made.append(Imported(one.file, one.template))
+        return made
+
+    return Imports(await asyncio.to_thread(make), list(found.skipped))
+
+
+async def read(given: WsdlImport, context: Context) -> Wsdl:
+    """The WSDL, read anew.
+
+    Raises:
+        ConnectorError: See `inspect`.
+    """
+    location = location_of(given.wsdl, context) if given.wsdl.strip() else GIVEN
+    login = Basic(type="basic", username=given.username, password=given.password or "") if given.username else None
+    fetch = fetcher(context, location, tls=ClientTls(), authentication=login)
+    known = {location: given.text.encode()} if given.text.strip() else {}
+    documents = await gather(location, fetch, hosts=given.external, known=known)
+    cache = await context.kept.get("soap.wsdl", WsdlCache)
+    return await cache.read(documents, context.seconds_left())
+
+
+def _chosen(found: Wsdl, given: WsdlImport) -> list[Operation]:
+    chosen = choose(found.operations, given.operations, service=given.service, port=given.port)
+    missing = [name for name in given.operations if name not in {item.name for item in chosen}]
+    if missing or not chosen:
+        there = ", ".join(dict.fromkeys(item.name for item in found.operations))
+        raise InputError(f"there is no operation {', '.join(missing) or 'that fits'}; there is {there}")
+    return chosen
