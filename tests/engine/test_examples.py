@@ -163,10 +163,12 @@ EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "s
 
 WATCHING = {"imap", "pop3"}
 """Examples that begin with an event from outside; each has a test of its own below."""
+MAILBOX = {"pop3-fetch"}
+"""Examples that need the mail server; each has a test of its own below."""
 
 
 def test_every_example_is_run():
-    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == {*EXPECTED, *WATCHING}
+    assert {file.stem for file in EXAMPLES.glob("*.bpmn")} == {*EXPECTED, *WATCHING, *MAILBOX}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -202,6 +204,27 @@ async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path,
         await runtime.drain()
     answers = await mail.messages(asking)
     assert sorted(answer["Subject"] for answer in answers) == ["Re: Order 1", "Re: Order 2"]
+
+
+async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe, mail, tmp_path):
+    mailbox = "fetch@example.test"
+    runtime = _runtime(zeebe, tmp_path, SECRET_MAILBOX_PASSWORD="any")
+    diagram = (EXAMPLES / "pop3-fetch.bpmn").read_bytes()
+    variables = {"mailHost": "127.0.0.1", "mailPort": mail.pop3_port, "mailbox": mailbox}
+    with smtplib.SMTP("127.0.0.1", mail.smtp_port, timeout=20) as client:
+        for number in (1, 2):
+            text = f"From: ann@example.test\r\nTo: {mailbox}\r\nSubject: Order {number}\r\n\r\nPlease."
+            client.sendmail("ann@example.test", [mailbox], text)
+    runtime.start()
+    try:
+        world = World(runtime.gateway, None, None)
+        results = [await world.run(diagram, variables) for _ in range(3)]
+    finally:
+        await runtime.drain()
+    assert [result["subject"] for result in results] == ["Order 1", "Order 2", None]
+    assert [result["more"] for result in results] == [True, False, False]
+    assert results[0]["sender"] == "ann@example.test"
+    assert not await mail.messages(mailbox)
 
 
 RUN = [case for case in tool.cases() if "run" in case]
