@@ -87,6 +87,7 @@ class _Walk:
     found: Unwrapped
     layers: int = 0
     unpacked: int = 0
+    decrypted: int = 0
     beside: list[Entity] = field(default_factory=list)
     """Contents of encrypted parts that are not all of their mail."""
 
@@ -122,6 +123,7 @@ class _Walk:
 
     def _opaque(self, entity: Entity, *, whole: bool) -> Entity:
         """What a message in one piece holds."""
+        before = self.decrypted
         try:
             data = self._unpacked(entity, whole=whole)
         except NotDecrypted as error:
@@ -133,14 +135,17 @@ class _Walk:
         except Damaged as error:
             self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
         except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
-            self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
+            if self.found.encrypted:
+                self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
+            else:
+                self.defects.note("a signed part cannot be read; it is an attachment as it is")
         else:
             if data is not None:
                 inner = parse_entities(data, self.defects)
                 if whole and self.found.encrypted and {"hp", "protected-headers"} & set(inner.type.of):
                     self.found.subject = inner.first("Subject")
                 opened = self.open(inner, whole=whole)
-                if self.found.encrypted and not whole:
+                if self.decrypted > before and not whole:
                     self.beside.append(opened)
                 return opened
         return entity
@@ -166,6 +171,7 @@ class _Walk:
                     )
                     return None
                 kind, data = decrypt(kind, value, self.keyring.keys)
+                self.decrypted += 1
             elif kind == COMPRESSED:
                 kind, data = decompress(value, self.keyring.most - self.unpacked)
                 self.unpacked += len(data)
