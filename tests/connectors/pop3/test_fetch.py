@@ -131,6 +131,14 @@ async def test_a_job_that_is_tried_again_gets_the_same_mails(world, remove):
     assert await world.subject(key=4, remove=remove) == "five"
 
 
+async def test_a_job_whose_mails_somebody_else_removed_goes_on_with_others(world):
+    world.server.mails = mails("one", "two")
+    assert await world.subject(key=1) == "one"
+    world.server.mails = mails("three")
+    assert await world.subject(key=1) == "three"
+    assert await world.subject(key=1) == "three"
+
+
 class Died(BaseException):
     """The runtime is killed."""
 

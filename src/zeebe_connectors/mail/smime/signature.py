@@ -117,10 +117,9 @@ def _system() -> Store | None:
     folder = ssl.get_default_verify_paths().capath
     if not found and folder:  # OpenSSL reads those of a folder only when they are needed
         for path in Path(folder).glob("*.[0-9]"):
-            text = path.read_bytes()
-            found.update(
-                ssl.PEM_cert_to_DER_cert(text.decode("ascii", "replace")) for _ in [0] if b"BEGIN CERT" in text
-            )
+            text = path.read_text("ascii", "replace")
+            if text.lstrip().startswith(ssl.PEM_HEADER):
+                found.add(ssl.PEM_cert_to_DER_cert(text))
     with warnings.catch_warnings():  # some authorities' certificates are older than today's rules
         warnings.simplefilter("ignore")
         certificates = list(_certificates(found))

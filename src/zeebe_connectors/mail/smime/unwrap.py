@@ -172,6 +172,7 @@ class _Walk:
                     return None
                 kind, data = decrypt(kind, value, self.keyring.keys)
                 self.decrypted += 1
+                self._note_outside()
             elif kind == COMPRESSED:
                 kind, data = decompress(value, self.keyring.most - self.unpacked)
                 self.unpacked += len(data)
@@ -203,6 +204,13 @@ class _Walk:
                 told = "only a part of the mail is signed" + (f"; {signature.reason}" if signature.reason else "")
                 signature = replace(signature, status="partial", reason=told)
             self.found.signature = signature
+
+    def _note_outside(self) -> None:
+        """A signature around an encrypted content says nothing of the content: anybody can sign what he caught."""
+        signature = self.found.signature
+        if signature and signature.status in {"valid", "untrusted"}:
+            told = "what is signed is the encrypted content, which the signer need not know"
+            self.found.signature = replace(signature, status="partial", reason=told)
 
     def _fail(self, code: str, text: str) -> None:
         self.defects.note(text)
