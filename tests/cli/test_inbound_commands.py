@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.servers.imap import ImapServer, message
@@ -142,6 +144,22 @@ async def test_a_pop3_mailbox_is_tested_without_touching_it(tmp_path, monkeypatc
         assert "2 mails" in output
         assert len(server.mails) == 2
     assert "Known are: none" in await asyncio.to_thread(run, imap_command.app, "test", code=1)
+
+
+async def test_a_mail_that_cannot_be_decrypted_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_MAIL", "secret")
+    stored = Path(__file__).parent.parent / "mail" / "smime" / "stored"
+    monkeypatch.setenv("SECRET_KEY", base64.b64encode((stored / "rsa.p12").read_bytes()).decode())
+    async with ImapServer() as server:
+        server.deliver(
+            (stored / "ec-aes256.eml").read_bytes(), date=datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
+        )
+        key = 'data.smimeKey = "{{secrets.KEY}}"\ndata.smimePassword = "changeit"\n'
+        (tmp_path / "sources.toml").write_text(SOURCES.format(port=server.port) + key)
+        monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+        (row,) = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+    assert "would go to quarantine: the mail cannot be decrypted" in row["verdict"]
 
 
 def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):

@@ -163,7 +163,7 @@ EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "s
 
 WATCHING = {"imap", "pop3"}
 """Examples that begin with an event from outside; each has a test of its own below."""
-ON_A_MAILBOX = {"email"}
+ON_A_MAILBOX = {"email", "pop3-fetch"}
 """Examples that need a mailbox; so have these."""
 
 
@@ -223,6 +223,27 @@ async def test_the_email_example_files_the_mail_that_it_sent(zeebe, mail, tmp_pa
     assert await mail.messages("orders@example.test") == []
     (filed,) = await mail.messages("orders@example.test", folder="Done")
     assert (filed["Message-ID"], filed["X-Order-Id"]) == (result["sentId"], "A-7")
+
+
+async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe, mail, tmp_path):
+    mailbox = "fetch@example.test"
+    runtime = _runtime(zeebe, tmp_path, SECRET_MAILBOX_PASSWORD="any")
+    diagram = (EXAMPLES / "pop3-fetch.bpmn").read_bytes()
+    variables = {"mailHost": "127.0.0.1", "mailPort": mail.pop3_port, "mailbox": mailbox}
+    with smtplib.SMTP("127.0.0.1", mail.smtp_port, timeout=20) as client:
+        for number in (1, 2):
+            text = f"From: ann@example.test\r\nTo: {mailbox}\r\nSubject: Order {number}\r\n\r\nPlease."
+            client.sendmail("ann@example.test", [mailbox], text)
+    runtime.start()
+    try:
+        world = World(runtime.gateway, None, None)
+        results = [await world.run(diagram, variables) for _ in range(3)]
+    finally:
+        await runtime.drain()
+    assert [result["subject"] for result in results] == ["Order 1", "Order 2", None]
+    assert [result["more"] for result in results] == [True, False, False]
+    assert results[0]["sender"] == "ann@example.test"
+    assert not await mail.messages(mailbox)
 
 
 RUN = [case for case in tool.cases() if "run" in case]

@@ -49,10 +49,8 @@ class Pair:
 
 def der(tag, content):
     size = len(content)
-    length = (
-        bytes([size]) if size < 128 else (b"\x82" + struct.pack(">H", size) if size > 255 else b"\x81" + bytes([size]))
-    )
-    return bytes([tag]) + length + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x80 | len(octets)]) + octets) + content
 
 
 def jks(pair, password, *, key_password=None, alias="client", extra=None):

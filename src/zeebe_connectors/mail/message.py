@@ -54,9 +54,10 @@ class Signature:
     """What is known of a mail's S/MIME signature.
 
     Args:
-        status: `valid`: it holds, and its certificate is trusted and the sender's. `untrusted`: it holds, but its
-            certificate is not trusted or somebody else's. `partial`: it covers only a part of the mail. `invalid`: it
-            does not hold. `unsupported`: it cannot be checked.
+        status: `valid`: it holds for all of the content (never for subject, recipients and date), and its certificate
+            is trusted and the sender's. `untrusted`: it holds, but its certificate is not trusted or somebody else's.
+            `partial`: it covers only a part of the mail, or the content as it was encrypted, which the signer need not
+            know. `invalid`: it does not hold. `unsupported`: it cannot be checked.
         signer: Whose certificate it is.
         signer_email: Its mail address, the sender's if it is among several.
         matches_sender: Whether the sender's address is one of the certificate's.

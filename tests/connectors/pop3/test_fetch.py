@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.servers.imap import message
 from tests.servers.pop3 import Pop3Server
 
@@ -128,6 +129,14 @@ async def test_a_job_that_is_tried_again_gets_the_same_mails(world, remove):
     world.server.mails |= mails("five")
     assert await world.subjects(key=3, remove=remove) == ["three", "four"]
     assert await world.subject(key=4, remove=remove) == "five"
+
+
+async def test_a_job_whose_mails_somebody_else_removed_goes_on_with_others(world):
+    world.server.mails = mails("one", "two")
+    assert await world.subject(key=1) == "one"
+    world.server.mails = mails("three")
+    assert await world.subject(key=1) == "three"
+    assert await world.subject(key=1) == "three"
 
 
 class Died(BaseException):
@@ -394,3 +403,35 @@ async def test_whatever_comes_is_given(world):
         if not answer["mails"]:
             break
     assert received == list(world.server.mails)
+
+
+async def test_a_token_signs_in_and_a_refused_one_is_renewed(world):
+    tokens = iter(["expired-token", "good-token"])
+
+    async def issue(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": next(tokens), "expires_in": 3600})
+
+    app = web.Application()
+    app.router.add_post("/token", issue)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    world.server.mails = mails("one")
+    login = {
+        "type": "clientCredentials",
+        "username": USER,
+        "oauthTokenEndpoint": f"http://127.0.0.1:{runner.addresses[0][1]}/token",
+        "clientId": "c",
+        "clientSecret": "{{secrets.PASSWORD}}",
+    }
+    try:
+        assert await world.subject(key=1, authentication=login) == "one"
+    finally:
+        await runner.cleanup()
+
+
+async def test_apop_is_used_where_it_is_offered(world):
+    world.server.banner = "+OK <1896.697170952@dbc.example.test>"
+    world.server.mails = mails("one")
+    assert await world.subject(key=1) == "one"
+    assert not [command for command in world.server.commands if "secret" in command]

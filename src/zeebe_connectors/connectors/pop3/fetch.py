@@ -139,11 +139,14 @@ class _Fetch:
         if not wanted:
             return {"mails": [], "remaining": 0}
         # The first try fixes what the job is after: two tries at once must not share out the mails between them.
-        wanted = json.loads(await memory.remember(self._place("tasks"), key, json.dumps(wanted)))
+        fixed = json.loads(await memory.remember(self._place("tasks"), key, json.dumps(wanted)))
+        if not numbers.keys() & set(fixed):  # somebody else removed them all, or another engine had a job of this key
+            await memory.forget(self._place("tasks"), key)
+            fixed = json.loads(await memory.remember(self._place("tasks"), key, json.dumps(wanted)))
         sizes = await self.session.sizes()
         mails: list[dict[str, Any]] = []
         length = 0
-        for uid in wanted:
+        for uid in fixed:
             if len(mails) >= (1 if self.given.one else self.given.most_mails) or length > LARGEST_ANSWER:
                 break
             if uid not in numbers or await memory.remember(self._place("mails"), uid, key) != key:

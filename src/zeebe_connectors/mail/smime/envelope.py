@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -58,6 +59,7 @@ _AGREEMENTS: dict[str, type[hashes.HashAlgorithm]] = {
 }
 _STEP = 64 * 1024  # bytes that are decrypted in one go, so that other threads have their turn
 _MOST_RECIPIENTS = 1000
+_MOST_TRIES = 5  # of the recipients that are ours: each costs decrypting all of the content
 _ZLIB = "1.2.840.113549.1.9.16.3.8"
 DAMAGED = "it is damaged, or was made for another key of the same name"
 
@@ -133,7 +135,7 @@ def decrypt(kind: str, content: Value, keys: Sequence[Key]) -> tuple[str, bytes]
         cipher = _cipher(algorithm, tag)
         if cipher.id == _RC2 and cipher.size < 16 and len(sealed) > LARGEST:
             raise NotDecrypted("it is too long for RC2 with a short key; ask the sender for AES")
-        found = list(_recipients(recipients, keys))
+        found = list(islice(_recipients(recipients, keys), _MOST_TRIES))
     except Damaged as error:
         raise NotDecrypted(f"it is damaged: {error}") from None
     if not found:

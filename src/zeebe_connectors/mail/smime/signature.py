@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from itertools import islice
 from pathlib import Path
 
 from cryptography import x509
@@ -73,9 +74,9 @@ class Signed:
         content = wrapped.parts().take().octets() if wrapped else None
         known = parts.optional(0xA0)
         parts.optional(0xA1)  # revocation lists
-        certificates = [bytes(item.whole) for item in known.parts() if item.tag == SEQUENCE] if known else []
-        signers = [signer for signer, _ in zip(parts.take(SET).parts(), range(_MOST_SIGNERS), strict=False)]
-        return cls(kind, content, certificates[:_MOST_CERTIFICATES], signers)
+        some = islice(known.parts() if known else (), _MOST_CERTIFICATES)
+        certificates = [bytes(item.whole) for item in some if item.tag == SEQUENCE]
+        return cls(kind, content, certificates, list(islice(parts.take(SET).parts(), _MOST_SIGNERS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,9 @@ def _system() -> Store | None:
     folder = ssl.get_default_verify_paths().capath
     if not found and folder:  # OpenSSL reads those of a folder only when they are needed
         for path in Path(folder).glob("*.[0-9]"):
-            text = path.read_bytes()
-            found.update(
-                ssl.PEM_cert_to_DER_cert(text.decode("ascii", "replace")) for _ in [0] if b"BEGIN CERT" in text
-            )
+            text = path.read_text("ascii", "replace")
+            if text.lstrip().startswith(ssl.PEM_HEADER):
+                found.add(ssl.PEM_cert_to_DER_cert(text))
     with warnings.catch_warnings():  # some authorities' certificates are older than today's rules
         warnings.simplefilter("ignore")
         certificates = list(_certificates(found))

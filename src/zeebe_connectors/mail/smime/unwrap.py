@@ -87,6 +87,7 @@ class _Walk:
     found: Unwrapped
     layers: int = 0
     unpacked: int = 0
+    decrypted: int = 0
     beside: list[Entity] = field(default_factory=list)
     """Contents of encrypted parts that are not all of their mail."""
 
@@ -122,6 +123,7 @@ class _Walk:
 
     def _opaque(self, entity: Entity, *, whole: bool) -> Entity:
         """What a message in one piece holds."""
+        before = self.decrypted
         try:
             data = self._unpacked(entity, whole=whole)
         except NotDecrypted as error:
@@ -133,14 +135,17 @@ class _Walk:
         except Damaged as error:
             self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
         except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
-            self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
+            if self.found.encrypted:
+                self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
+            else:
+                self.defects.note("a signed part cannot be read; it is an attachment as it is")
         else:
             if data is not None:
                 inner = parse_entities(data, self.defects)
                 if whole and self.found.encrypted and {"hp", "protected-headers"} & set(inner.type.of):
                     self.found.subject = inner.first("Subject")
                 opened = self.open(inner, whole=whole)
-                if self.found.encrypted and not whole:
+                if self.decrypted > before and not whole:
                     self.beside.append(opened)
                 return opened
         return entity
@@ -166,6 +171,8 @@ class _Walk:
                     )
                     return None
                 kind, data = decrypt(kind, value, self.keyring.keys)
+                self.decrypted += 1
+                self._note_outside()
             elif kind == COMPRESSED:
                 kind, data = decompress(value, self.keyring.most - self.unpacked)
                 self.unpacked += len(data)
@@ -197,6 +204,13 @@ class _Walk:
                 told = "only a part of the mail is signed" + (f"; {signature.reason}" if signature.reason else "")
                 signature = replace(signature, status="partial", reason=told)
             self.found.signature = signature
+
+    def _note_outside(self) -> None:
+        """A signature around an encrypted content says nothing of the content: anybody can sign what he caught."""
+        signature = self.found.signature
+        if signature and signature.status in {"valid", "untrusted"}:
+            told = "what is signed is the encrypted content, which the signer need not know"
+            self.found.signature = replace(signature, status="partial", reason=told)
 
     def _fail(self, code: str, text: str) -> None:
         self.defects.note(text)

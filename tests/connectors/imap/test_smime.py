@@ -1,0 +1,80 @@
+"""An IMAP source reads encrypted mails with its key, and puts aside what it cannot read."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from tests.servers.imap import ImapServer, message
+
+from zeebe_connectors.connectors.imap.connector import Mailbox, look
+from zeebe_connectors.runtime import sources as sources_module
+from zeebe_connectors.sdk.fields import read_input
+
+from .test_source import World
+
+STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+KEY = {
+    "data__smimeKey": base64.b64encode((STORED / "rsa.p12").read_bytes()).decode(),
+    "data__smimePassword": "changeit",
+    "data__smimeTrusted": (STORED / "authority.pem").read_text(),
+}
+
+
+@pytest.fixture
+async def mailbox(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    async with ImapServer() as server:
+        world = World(server, tmp_path)
+        yield world
+        for sources in list(world.running):
+            await world.end(sources)
+
+
+async def test_an_encrypted_mail_is_read_and_its_signature_told(mailbox):
+    mailbox.server.deliver((STORED / "rsa-signed-inside.eml").read_bytes())
+    expression = "={subject: trim(text), encrypted: encrypted, status: signature.status, files: attachments}"
+    await mailbox.runtime(**KEY, resultExpression=expression)
+    await mailbox.until(lambda: len(mailbox.gateway.messages) == 1)
+    variables = next(iter(mailbox.gateway.messages.values())).data["variables"]
+    assert variables.pop("files")[0]["metadata"]["fileName"] == "list.csv"
+    assert variables == {"subject": "a secret text", "encrypted": True, "status": "valid"}
+
+
+async def test_a_mail_for_another_key_is_quarantined_whatever_the_condition_says(mailbox):
+    mailbox.server.deliver((STORED / "ec-aes256.eml").read_bytes())
+    mailbox.server.deliver(message("secret order"))
+    sources = await mailbox.runtime(
+        **KEY, activationCondition='=contains(subject + text, "secret")', consumeUnmatchedEvents="true"
+    )
+    await mailbox.until(lambda: mailbox.subjects() == ["secret order"])
+    (entry,) = await sources._shared.ledger.entries(state="quarantined")
+    assert "not encrypted for the key" in entry.reason
+    assert "\\Seen" not in mailbox.server.folders["INBOX"].messages[0].flags
+
+
+async def test_a_wrong_key_is_told_before_any_mail_comes(mailbox):
+    sources = await mailbox.runtime(**{**KEY, "data__smimePassword": "wrong"})
+    await mailbox.until(lambda: sources.health()["status"] == "DOWN")
+    reason = sources.health()["sources"]["p#mail"]["reason"]
+    assert "data.smimeKey" in reason
+    assert "password is wrong" in reason
+
+
+async def test_a_look_tells_what_could_not_be_read(mailbox):
+    sources = await mailbox.runtime(**KEY)
+    await mailbox.server.idle.wait()
+    watching = sources.watches["p#mail"]
+    given, context = read_input(Mailbox, watching.source.input()), watching.context()
+    await mailbox.end(sources)
+
+    async def settled(events):
+        return {}
+
+    context.settled = settled
+    mailbox.server.deliver((STORED / "ec-aes256.eml").read_bytes())
+    mailbox.server.deliver((STORED / "rsa-aes256.eml").read_bytes())
+    found = await look(given, context, hours=24 * 365 * 10)
+    assert [bool(event.unreadable) for event, _ in found] == [True, False]
+    assert found[1][0].data["text"].strip() == "a secret text"
