@@ -165,9 +165,12 @@ def fill(server: dovecot.Dovecot, count: int) -> None:
     server.deliver(ADDRESS, b"Subject: first\r\n\r\n")
     directory = server.directory / "mail" / ADDRESS / "cur"
     owner = directory.stat()
+    raw = bytes(order("old NUMBER"))
+    identity = re.search(rb"Message-ID: <([^@]+)@", raw)[1]  # type: ignore[index]
     for number in range(count - 1):
         file = directory / f"{1700000000 + number}.M{number}P1.bench:2,"
-        file.write_bytes(bytes(order(f"old {number}")))
+        own = raw.replace(b"NUMBER", b"%d" % number).replace(identity, b"%s-%d" % (identity, number))
+        file.write_bytes(own)
         os.chown(file, owner.st_uid, owner.st_gid)
         os.utime(file, (1700000000 + number, 1700000000 + number))
     server.admin("mailbox", "status", "-u", ADDRESS, "messages", "INBOX")  # numbers and indexes them

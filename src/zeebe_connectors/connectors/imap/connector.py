@@ -31,6 +31,10 @@ KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 100
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+_HEADER = {
+    name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
+    for name in ("from", "message-id", "subject")
+}
 _LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
@@ -231,6 +235,7 @@ class Watcher:
         self._seen = _Seen(set(), set())
         self._validity = -1
         self._selected_at = 0.0
+        self._place = "", ""  # a folder, and how ids of its mails begin
         self._targets: dict[str, str] = {}
         self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
         self._calm = _FIRST_WAIT
@@ -272,7 +277,8 @@ class Watcher:
         if watching.push and session.offers("IDLE"):
             # Some servers forget what came just before IDLE began: the first waits after each mail are short.
             self._calm = min(self._calm * 4, SAFETY_POLL)
-            if await session.idle(self._calm):
+            left = self._selected_at + SAFETY_POLL - asyncio.get_running_loop().time()
+            if await session.idle(max(0.01, min(self._calm, left))):
                 self._calm = _FIRST_WAIT
         elif watching.interval > KEEP_OPEN:
             await self.aclose()
@@ -330,14 +336,16 @@ class Watcher:
     async def _wanted(self, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
         """Those that the conditions let through and that were not processed under another numbering."""
         fitting = [head for head in heads if fits(self.given.data, head)]
-        self._seen.untouched.update(head.uid for head in heads if head not in fitting)
+        self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
         aliases: dict[str, str | None] = {self._id(selected, head.uid): alias(head) for head in fitting}
         settled = await self.context.settled(aliases)
         self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
         return [head for head in fitting if head.uid not in self._seen.settled]
 
     def _id(self, selected: Selected, uid: int) -> str:
-        return f"{place(self.given, selected.name)}/{selected.uid_validity}/{uid}"
+        if self._place[0] != selected.name:
+            self._place = selected.name, place(self.given, selected.name)
+        return f"{self._place[1]}/{selected.uid_validity}/{uid}"
 
     async def _event(
         self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
@@ -440,10 +448,12 @@ def fits(watching: Watching, head: Fetched) -> bool:
     """Whether a mail's headers meet the conditions."""
     if watching.since is not None and head.received is not None and head.received < watching.since:
         return False
-    subject, sender = _header(head, "subject"), _header(head, "from")
-    if watching.subject_contains and watching.subject_contains.casefold() not in subject.casefold():
+    if watching.sender_contains and watching.sender_contains.casefold() not in _header(head, "from").casefold():
         return False
-    if watching.sender_contains and watching.sender_contains.casefold() not in sender.casefold():
+    if not (watching.subject_contains or watching.subject_pattern):
+        return True
+    subject = _header(head, "subject")
+    if watching.subject_contains.casefold() not in subject.casefold():
         return False
     if watching.subject_pattern:
         try:
@@ -454,7 +464,7 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 
 def _header(head: Fetched, name: str) -> str:
-    match = re.search(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))", head.body)
+    match = _HEADER[name].search(head.body)
     return header_text(match[1]) if match else ""
 
 
