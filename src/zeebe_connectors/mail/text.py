@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import codecs
 import re
+import string
 
 _ALIASES = {
     # What mailers write, and what they mean (the WHATWG encoding standard's reading where it has one).
@@ -46,7 +46,9 @@ _NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape co
 }  # fmt: skip
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_BASE64 = string.ascii_letters + string.digits + "+/"
+_NOT_BASE64 = bytes(byte for byte in range(256) if chr(byte) not in _BASE64)
+_PIECE = 256 * 1024  # bytes of base64 that are decoded at once
 
 
 def decode(data: bytes, charset: str | None) -> str:
@@ -89,15 +91,19 @@ def clean(text: str) -> str:
 
 
 def unbase64(data: bytes) -> bytes:
-    """Decodes base64, ignoring what does not belong there and what is missing at the end."""
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except (binascii.Error, ValueError):
-        pass
-    digits = _NOT_BASE64.sub(b"", data)
-    if len(digits) % 4 == 1:
-        digits = digits[:-1]
-    return base64.b64decode(digits + b"=" * (-len(digits) % 4))
+    """Decodes base64, ignoring what does not belong there and what is missing at the end.
+
+    In pieces, so that the other threads of the process go on while many megabytes are decoded.
+    """
+    pieces, rest = [], b""
+    for start in range(0, len(data), _PIECE):
+        digits = rest + data[start : start + _PIECE].translate(None, _NOT_BASE64)
+        whole = len(digits) // 4 * 4
+        pieces.append(binascii.a2b_base64(digits[:whole]))
+        rest = digits[whole:]
+    if len(rest) > 1:
+        pieces.append(binascii.a2b_base64(rest + b"=" * (4 - len(rest))))
+    return b"".join(pieces)
 
 
 def header_text(raw: bytes) -> str:
