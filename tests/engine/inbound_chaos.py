@@ -626,7 +626,7 @@ async def shared_ledger(given: str) -> AsyncIterator[str]:
     if reason := postgres.why_not():
         raise SystemExit(f"PostgreSQL: {reason}")
     with postgres.Postgres() as server:
-        yield server.url
+        yield server.database()
 
 
 async def main() -> int:
