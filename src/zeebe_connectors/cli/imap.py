@@ -115,7 +115,7 @@ async def _look(source: Source, environment: Environment, settings: Settings, ho
         files=AllowedFiles(settings.files),
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
-        report=lambda _, __=0.0, /: None,
+        report=lambda _, __=None, /: None,
     )
     try:
         rows = []

@@ -160,9 +160,18 @@ async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeyp
             world.deliver("one")
             await world.arrived("one")
             server.stop()
-            await world.until(lambda: health(sources)[0] == "DOWN")
-            assert "cannot be reached" in health(sources)[1]
+            await world.until(lambda: "cannot be reached" in health(sources)[1])
             server.start()
             world.deliver("two")
             await world.arrived("one", "two")
             await world.until(lambda: health(sources)[0] == "UP")
+
+
+async def test_a_mailbox_that_is_read_rarely_is_not_taken_for_one_that_hangs(world, monkeypatch):
+    monkeypatch.setattr(sources_module, "SILENCE", 0.1)
+    world.deliver("one")
+    sources = await world.runtime(checkEvery="PT1H")
+    await world.arrived("one")
+    await world.until(lambda: health(sources)[0] == "UP")
+    (watch,) = sources.watches.values()
+    assert watch._heard_by > asyncio.get_running_loop().time() + 3500
