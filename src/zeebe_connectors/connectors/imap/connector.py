@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -288,21 +288,25 @@ class Watcher:
 
     async def _open(self) -> tuple[ImapSession, Selected]:
         """The session with the folder open; opened when there is none or the last was lost."""
-        now = asyncio.get_running_loop().time()
         session = self._session
-        if session is None or not session.is_open or session.selected is None:
-            await self.aclose()
-            self._session = session = await open_mailbox(self.given, self.context)
-            self._targets = {}
-        elif now - self._selected_at < SAFETY_POLL:
-            return session, session.selected
-        # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
+        if session is not None and session.is_open and session.selected is not None:
+            if asyncio.get_running_loop().time() - self._selected_at < SAFETY_POLL:
+                return session, session.selected
+            # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
+            with suppress(ConnectionLost):
+                return session, await self._select(session)
+        await self.aclose()
+        self._session = session = await open_mailbox(self.given, self.context)
+        self._targets = {}
+        return session, await self._select(session)
+
+    async def _select(self, session: ImapSession) -> Selected:
         selected = await session.select(self.given.data.folder_to_listen)
-        self._selected_at = now
+        self._selected_at = asyncio.get_running_loop().time()
         if selected.uid_validity != self._validity:
             self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
             self._refused.clear()
-        return session, selected
+        return selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
         found = await session.search(*criteria(self.given.data))
