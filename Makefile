@@ -43,11 +43,12 @@ generate: install ## Write the element templates, the connectors' pages and the 
 released: install ## Record the templates' versions as released: from then on a change to one needs a new version
 	$(BIN)/python -m zeebe_connectors.templates --release
 
-bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions
+bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions; then mails that start processes
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/smtp.py
 	$(BIN)/python benchmarks/soap.py
 	$(BIN)/python benchmarks/feel.py
+	$(BIN)/python -m benchmarks.inbound
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.engine.inbound_chaos

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
 import re
 import signal
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -165,9 +167,12 @@ def fill(server: dovecot.Dovecot, count: int) -> None:
     server.deliver(ADDRESS, b"Subject: first\r\n\r\n")
     directory = server.directory / "mail" / ADDRESS / "cur"
     owner = directory.stat()
+    raw = bytes(order("old NUMBER"))
+    identity = re.search(rb"Message-ID: <([^@]+)@", raw)[1]  # type: ignore[index]
     for number in range(count - 1):
         file = directory / f"{1700000000 + number}.M{number}P1.bench:2,"
-        file.write_bytes(bytes(order(f"old {number}")))
+        own = raw.replace(b"NUMBER", b"%d" % number).replace(identity, b"%s-%d" % (identity, number))
+        file.write_bytes(own)
         os.chown(file, owner.st_uid, owner.st_gid)
         os.utime(file, (1700000000 + number, 1700000000 + number))
     server.admin("mailbox", "status", "-u", ADDRESS, "messages", "INBOX")  # numbers and indexes them
@@ -208,17 +213,15 @@ async def remember(world: World, server: dovecot.Dovecot, count: int) -> None:
     """Writes into the ledger that all mails are done."""
     status = server.admin("-f", "flow", "mailbox", "status", "-u", ADDRESS, "uidvalidity", "INBOX")
     validity = re.search(r"uidvalidity=(\d+)", status)[1]  # type: ignore[index]
+    source, place = f"{world.process}#mail", f"imap:{ADDRESS}@127.0.0.1/INBOX/{validity}"
     ledger = SqliteLedger(world.directory / "var" / "ledger.sqlite")
-    source = f"{world.process}#mail"
-    place = f"imap:{ADDRESS}@127.0.0.1/INBOX/{validity}"
-    await ledger.entries()
-    await ledger._run(  # noqa: SLF001 - ten thousand at once
-        lambda db, now: db.executemany(
-            "INSERT INTO events (source, id, state, updated, seen) VALUES (?, ?, 'done', ?, ?)",
-            [(source, f"{place}/{uid}", now, now) for uid in range(1, count + 1)],
-        ).close()
-    )
+    await ledger.entries()  # makes the tables
     await ledger.aclose()
+    with contextlib.closing(sqlite3.connect(world.directory / "var" / "ledger.sqlite")) as connection, connection:
+        connection.executemany(
+            "INSERT INTO events (source, id, state, updated, seen) VALUES (?, ?, 'done', ?, ?)",
+            [(source, f"{place}/{uid}", time.time(), time.time()) for uid in range(1, count + 1)],
+        )
 
 
 async def idle(zeebe: LocalZeebe, count: int, seconds: float, directory: Path) -> None:

@@ -169,6 +169,22 @@ async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: An
     assert value('zeebe_connectors_sources{status="UP"} ') == 0
 
 
+async def test_a_runtime_may_have_sources_only(tmp_path: Any) -> None:
+    """Its health is that of its sources."""
+    (tmp_path / "sources.toml").write_text('[good]\ntype = "test:box:1"\nmessage = "m"\n')
+    settings = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_SOURCES": str(tmp_path / "sources.toml")}
+    environment = Environment(("test", settings))
+    runtime = Runtime(Settings.read(environment), Registry([box]), FakeGateway(), environment=environment)
+    assert not runtime.workers
+    runtime.start()
+    async with asyncio.timeout(10):
+        while "good" not in runtime.sources.watches or runtime.sources.watches["good"].status != "UP":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert runtime.health()["status"] == "UP"
+    assert runtime.is_alive()
+    await runtime.drain()
+
+
 def test_labels_of_sources_are_bounded() -> None:
     """A cluster with thousands of processes does not fill the memory."""
     metrics = PrometheusMetrics()

@@ -199,6 +199,19 @@ async def test_a_large_message_that_comes_slowly_is_progress_and_no_timeout(serv
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
+async def test_the_kernel_finds_out_within_two_minutes_that_the_way_to_the_server_is_gone(server):
+    session = await connect(server)
+    sock = session._protocol.transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, every, times = (
+        sock.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + every * times <= 120
+    await session.logout()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
 async def test_an_answer_in_pieces_is_acknowledged_at_once(server):
     """Without TCP_NODELAY a server sends a piece when the last is acknowledged, for which a kernel takes 40 ms."""
 

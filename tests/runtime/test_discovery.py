@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from zeebe_connectors.runtime.discovery import (
@@ -161,6 +163,19 @@ def test_elements_share_a_source_as_the_modeler_says():
     }
     assert len(problems) == 1
     assert "clash1, clash2" in problems[0]
+
+
+def test_a_diagram_in_the_folder_that_is_deployed_as_well_is_watched_once():
+    """Two sources would hand each mail over twice."""
+    in_folder = Element("p", "e", "message-start", "t", {"host": "a"}, message="m")
+    deployed = replace(in_folder, version=3, tenant="<default>", properties={"host": "b"})
+    for elements in ([in_folder, deployed], [deployed, in_folder]):
+        sources, problems = group(elements)
+        assert [(source.name, list(source.elements)) for source in sources] == [("p#e", [deployed])]
+        assert problems == []
+    waits = [replace(element, kind="catch", properties={}) for element in (in_folder, deployed)]
+    ((source,), _) = group(waits)
+    assert list(source.elements) == waits  # alike, so an event reaches either through one message
 
 
 def test_a_source_keeps_its_name_when_its_settings_change():

@@ -250,7 +250,7 @@ async def test_a_source_whose_lease_was_lost_stops_at_once(shared):
 
 
 async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(shared, monkeypatch):
-    """Whatever it hangs in: no source dies in silence. A connector that announces a longer pause is let be."""
+    """Whatever it hangs in: no source dies in silence. One that announces a longer pause, or none, is let be."""
     monkeypatch.setattr(sources_module, "SILENCE", 0.5)
     opened = []
 
@@ -258,14 +258,14 @@ async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(sh
     async def mute(given: Place, context: InboundContext) -> AsyncIterator[Event]:
         """Hangs when it is opened first."""
         opened.append(given.name)
-        context.report(None, 3600.0 if given.name == "patient" else 0.0)
+        context.report(None, {"mute": 0.0, "patient": 3600.0}.get(given.name))
         if opened.count(given.name) == 1:
             await asyncio.sleep(3600)
         yield Event("x/1/1", {})
         await asyncio.sleep(3600)
 
     shared.registry.add(mute)
-    elements = [Element("p", name, "start", "mute", {"name": name}) for name in ("mute", "patient")]
+    elements = [Element("p", name, "start", "mute", {"name": name}) for name in ("mute", "patient", "called")]
     told = []
     async with running(shared, *elements) as sources:
 
@@ -276,5 +276,6 @@ async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(sh
         await until(reached)
         assert any("nothing was heard" in reason for reason in told)
         assert opened.count("mute") == 2
-        assert opened.count("patient") == 1
-        assert sources.watches["p#patient"].status == "UP"
+        for quiet in ("patient", "called"):
+            assert opened.count(quiet) == 1
+            assert sources.watches[f"p#{quiet}"].status == "UP"

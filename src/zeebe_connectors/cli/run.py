@@ -47,7 +47,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
         source_metrics=metrics or NO_METRICS,
         log_mask=mask,
     )
-    if not runtime.workers:
+    if not runtime.workers and runtime.sources is None:
         _log.error("No connector is left to run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         await gateway.aclose()
         return 2

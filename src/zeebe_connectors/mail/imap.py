@@ -23,7 +23,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -51,7 +51,12 @@ _PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
 _BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
 _LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
-_DATE_FORMAT = "%d-%b-%Y %H:%M:%S %z"
+_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
+_MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)", re.IGNORECASE)
+_RECEIVED = re.compile(rb'INTERNALDATE "([^"]+)"', re.IGNORECASE)
+_SIZE = re.compile(rb"RFC822\.SIZE (\d+)", re.IGNORECASE)
 
 
 class ConnectionLost(TransientError):  # noqa: N818 - a state of the session
@@ -811,12 +816,10 @@ def _fetched(response: list[bytes]) -> Fetched | None:
         elif match[2] is not None:
             body = re.sub(rb"\\(.)", rb"\1", match[2])
         line = line[: match.start()] + line[match.end() :]
-    uid = re.search(rb"\bUID (\d+)", line, re.IGNORECASE)
+    uid = _UID.search(line)
     if uid is None:
         return None
-    flags = re.search(rb"FLAGS \(([^)]*)\)", line, re.IGNORECASE)
-    date = re.search(rb'INTERNALDATE "([^"]+)"', line, re.IGNORECASE)
-    size = re.search(rb"RFC822\.SIZE (\d+)", line, re.IGNORECASE)
+    flags, date, size = _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
     return Fetched(
         uid=int(uid[1]),
         flags=frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else frozenset(),
@@ -827,7 +830,13 @@ def _fetched(response: list[bytes]) -> Fetched | None:
 
 
 def _date(raw: bytes) -> datetime | None:
+    match = _DATE.fullmatch(raw)
+    month = _MONTHS.get(match[2].lower()) if match else None
+    if match is None or month is None:
+        return None
+    day, year, hour, minute, second, hours, minutes = (int(match[group]) for group in (1, 3, 4, 5, 6, 8, 9))
+    away = timedelta(hours=hours, minutes=minutes) * (1 if match[7] == b"+" else -1)
     try:
-        return datetime.strptime(raw.decode("ascii", "replace").strip(), _DATE_FORMAT).astimezone(UTC)
-    except ValueError:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - away
+    except (ValueError, OverflowError):
         return None

@@ -263,11 +263,11 @@ def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
         elements: Those of the latest versions before those of older ones.
     """
     groups: dict[tuple[str, ...], list[Element]] = {}
-    for item in elements:
+    for item in _without_copies(elements):
         share = item.deduplication
         if share == "AUTO":
             share = item.fingerprint()
-        groups.setdefault((item.tenant, item.process, share or f"element:{item.id}"), []).append(item)
+        groups.setdefault((_tenant(item), item.process, share or f"element:{item.id}"), []).append(item)
     sources: dict[str, Source] = {}
     problems = []
     for (tenant, process, share), members in groups.items():
@@ -282,13 +282,31 @@ def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
             )
             continue
         last = share[3:] if share.startswith("id:") else members[0].id
-        prefix = f"{tenant}:" if tenant and tenant != "<default>" else ""
+        prefix = f"{tenant}:" if tenant else ""
         for fingerprint, same in alike.items():
             name = f"{prefix}{process}#{last}" if process else f"{prefix}{last}"
             # Older versions, whose settings were others, have sources of their own beside the latest version's.
             name = f"{name}~{fingerprint[:8]}" if name in sources else name
             sources[name] = Source(name, same)
     return list(sources.values()), problems
+
+
+def _tenant(item: Element) -> str:
+    return "" if item.tenant == "<default>" else item.tenant
+
+
+def _without_copies(elements: Iterable[Element]) -> list[Element]:
+    """Leaves out start events that came from two places: a diagram in the folder that is deployed as well."""
+    kept: list[Element] = []
+    starts: dict[tuple[str, ...], int] = {}
+    for item in elements:
+        key = (_tenant(item), item.process, item.id)
+        if item.kind == "catch" or not item.process or key not in starts:
+            starts[key] = len(kept)
+            kept.append(item)
+        elif item.version > kept[starts[key]].version:
+            kept[starts[key]] = item
+    return kept
 
 
 def read_folder(folder: Path) -> Found:

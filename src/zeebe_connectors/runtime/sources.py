@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -45,7 +46,7 @@ LEASE = 30.0
 LOOK_EVERY = 5.0
 """Seconds between two looks at the folder of diagrams."""
 SILENCE = 900.0
-"""Seconds without a word from a connector, beyond those that it announced, after which it is begun again."""
+"""Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
@@ -177,9 +178,14 @@ class Watch:
         await asyncio.wait([self._task])
         self._shared.metrics.status(self.status, "")
 
-    def report(self, reason: str | None, next_within: float = 0.0, /) -> None:
+    def report(self, reason: str | None, next_within: float | None = None, /) -> None:
         """Takes note of how the source is; see `Report`."""
-        self._heard_by = time.monotonic() + next_within + SILENCE
+        if next_within is not None:
+            self._heard_by = time.monotonic() + next_within + SILENCE
+        elif reason is None:
+            self._heard_by = math.inf
+        else:
+            self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
         if reason is None:
             self.last_contact = time.time()
         self._set("UP" if reason is None else "DOWN", reason)

@@ -184,7 +184,8 @@ class Runtime:
                 "secondsSinceContact": silent,
                 "lastError": state.last_error,
             }
-        up = bool(workers) and all(worker["status"] == "UP" for worker in workers.values())
+        at_work = bool(workers) or self.sources is not None
+        up = at_work and all(worker["status"] == "UP" for worker in workers.values())
         health: dict[str, Any] = {"status": "UP" if up else "DOWN", "workers": workers}
         if self.sources is not None:
             inbound = self.sources.health()

@@ -65,12 +65,13 @@ class Context:
 class Report(Protocol):
     """Says how a source is."""
 
-    def __call__(self, reason: str | None, next_within: float = 0.0, /) -> None:
+    def __call__(self, reason: str | None, next_within: float | None = None, /) -> None:
         """Takes note.
 
         Args:
             reason: None after each successful contact, else what is wrong, in words for the operator.
-            next_within: Seconds of silence that are normal now, because the source is looked at so rarely.
+            next_within: Seconds within which it will be called again; a connector that does not keep this word, by a
+                quarter of an hour, hangs and is begun again. Left out by those who only wait to be called.
         """
         ...
 
@@ -88,4 +89,4 @@ class InboundContext:
     settled: Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
-    """Says how the source is; a connector that says nothing for a quarter of an hour is begun again."""
+    """Says how the source is; see `Report`."""

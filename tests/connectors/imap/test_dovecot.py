@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import random
 import time
 import uuid
 from functools import partial
@@ -18,6 +20,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.http import HttpServer
 from tests.servers.imap import message
 
+from zeebe_connectors import Document
 from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.runtime.sources import Sources
 
@@ -324,11 +327,41 @@ async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeyp
             world.deliver("one")
             await world.arrived("one")
             server.stop()
-            await world.until(lambda: health(sources)[0] == "DOWN")
-            assert "cannot be reached" in health(sources)[1]
+            await world.until(lambda: "cannot be reached" in health(sources)[1])
             await asyncio.sleep(1)
             assert health(sources)[0] == "DOWN"
             server.start()
             world.deliver("two")
             await world.arrived("one", "two")
             assert health(sources)[0] == "UP"
+
+
+@pytest.mark.slow
+async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_up(world):
+    content = random.Random(1).randbytes(1 << 20) * 50
+    raw = (
+        b"From: a@b.test\r\nSubject: big\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
+        b"Content-Type: application/zip\r\nContent-Disposition: attachment; filename=big.zip\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(content).replace(b"\n", b"\r\n")
+        + b"--b--\r\n"
+    )
+    await asyncio.to_thread(world.server.deliver, world.user, raw)
+    loop, gaps, ended = asyncio.get_running_loop(), [0.0], asyncio.Event()
+
+    async def watch_the_loop() -> None:
+        while not ended.is_set():
+            before = loop.time()
+            await asyncio.sleep(0.005)
+            gaps.append(loop.time() - before)
+
+    watching = asyncio.create_task(watch_the_loop())
+    sources = await world.runtime(data__largestMail=str(100 * 1024 * 1024))
+    await world.arrived("big")
+    ended.set()
+    await watching
+    (mail,) = world.gateway.messages.values()
+    (file,) = mail.data["variables"]["files"]
+    stored = await sources._shared.documents.read(Document(file), seconds=20)
+    assert stored.data == content
+    assert max(gaps) < 1, f"the loop was held up for {max(gaps):.2f} s"

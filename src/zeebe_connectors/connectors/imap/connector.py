@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -34,8 +34,12 @@ LOOK_AGAIN = 300.0
 _FIRST_WAIT = 0.5
 KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
-BATCH = 100
+BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+_HEADER = {
+    name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
+    for name in ("from", "message-id", "subject")
+}
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
 
@@ -273,6 +277,7 @@ class Watcher:
         self._seen = _Seen(set(), set())
         self._validity = -1
         self._selected_at = 0.0
+        self._place = "", ""  # a folder, and how ids of its mails begin
         self._targets: dict[str, str] = {}
         self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
         self._calm = _FIRST_WAIT
@@ -314,7 +319,8 @@ class Watcher:
         if watching.push and session.offers("IDLE"):
             # Some servers forget what came just before IDLE began: the first waits after each mail are short.
             self._calm = min(self._calm * 4, SAFETY_POLL)
-            if await session.idle(self._calm):
+            left = self._selected_at + SAFETY_POLL - asyncio.get_running_loop().time()
+            if await session.idle(max(0.01, min(self._calm, left))):
                 self._calm = _FIRST_WAIT
         elif watching.interval > KEEP_OPEN:
             await self.aclose()
@@ -324,21 +330,25 @@ class Watcher:
 
     async def _open(self) -> tuple[ImapSession, Selected]:
         """The session with the folder open; opened when there is none or the last was lost."""
-        now = asyncio.get_running_loop().time()
         session = self._session
-        if session is None or not session.is_open or session.selected is None:
-            await self.aclose()
-            self._session = session = await open_mailbox(self.given, self.context)
-            self._targets = {}
-        elif now - self._selected_at < SAFETY_POLL:
-            return session, session.selected
-        # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
+        if session is not None and session.is_open and session.selected is not None:
+            if asyncio.get_running_loop().time() - self._selected_at < SAFETY_POLL:
+                return session, session.selected
+            # Again now and then: to those who have it open, a folder that was deleted may look like an empty one.
+            with suppress(ConnectionLost):
+                return session, await self._select(session)
+        await self.aclose()
+        self._session = session = await open_mailbox(self.given, self.context)
+        self._targets = {}
+        return session, await self._select(session)
+
+    async def _select(self, session: ImapSession) -> Selected:
         selected = await session.select(self.given.data.folder_to_listen)
-        self._selected_at = now
+        self._selected_at = asyncio.get_running_loop().time()
         if selected.uid_validity != self._validity:
             self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
             self._refused.clear()
-        return session, selected
+        return selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
         found = await session.search(*criteria(self.given.data))
@@ -372,14 +382,16 @@ class Watcher:
     async def _wanted(self, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
         """Those that the conditions let through and that were not processed under another numbering."""
         fitting = [head for head in heads if fits(self.given.data, head)]
-        self._seen.untouched.update(head.uid for head in heads if head not in fitting)
+        self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
         aliases: dict[str, str | None] = {self._id(selected, head.uid): alias(head) for head in fitting}
         settled = await self.context.settled(aliases)
         self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
         return [head for head in fitting if head.uid not in self._seen.settled]
 
     def _id(self, selected: Selected, uid: int) -> str:
-        return f"{place(self.given, selected.name)}/{selected.uid_validity}/{uid}"
+        if self._place[0] != selected.name:
+            self._place = selected.name, place(self.given, selected.name)
+        return f"{self._place[1]}/{selected.uid_validity}/{uid}"
 
     async def _event(
         self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
@@ -483,10 +495,12 @@ def fits(watching: Watching, head: Fetched) -> bool:
     """Whether a mail's headers meet the conditions."""
     if watching.since is not None and head.received is not None and head.received < watching.since:
         return False
-    subject, sender = _header(head, "subject"), _header(head, "from")
-    if watching.subject_contains and watching.subject_contains.casefold() not in subject.casefold():
+    if watching.sender_contains and watching.sender_contains.casefold() not in _header(head, "from").casefold():
         return False
-    if watching.sender_contains and watching.sender_contains.casefold() not in sender.casefold():
+    if not (watching.subject_contains or watching.subject_pattern):
+        return True
+    subject = _header(head, "subject")
+    if watching.subject_contains.casefold() not in subject.casefold():
         return False
     if watching.subject_pattern:
         try:
@@ -497,7 +511,7 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 
 def _header(head: Fetched, name: str) -> str:
-    match = re.search(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))", head.body)
+    match = _HEADER[name].search(head.body)
     return header_text(match[1]) if match else ""
 
 

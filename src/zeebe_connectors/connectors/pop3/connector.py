@@ -126,7 +126,7 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
             await session.quit()
         finally:
             session.close()
-        context.report(None)
+        context.report(None, given.interval)
         await asyncio.sleep(given.interval)
 
 

@@ -1,0 +1,177 @@
+"""The POP3 source beside Dovecot, which checks tokens itself and keeps its ids on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.connectors.pop3.test_pop3 import World
+from tests.servers import dovecot
+from tests.servers.auth import TokenIssuer
+from tests.servers.dovecot import Dovecot
+from tests.servers.http import HttpServer
+from tests.servers.imap import message
+
+from zeebe_connectors.runtime import sources as sources_module
+from zeebe_connectors.runtime.sources import Sources
+
+pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
+
+
+class DovecotWorld(World):
+    """`World` with a mailbox of its own in Dovecot."""
+
+    def __init__(self, server: Dovecot, directory: Path) -> None:
+        super().__init__(SimpleNamespace(port=server.pop3_port), directory)
+        self.dovecot = server
+        self.user = f"{uuid.uuid4().hex[:8]}.o'neill@example.test"
+
+    async def runtime(self, **changes: Any) -> Sources:
+        given = {
+            "authentication.username": self.user,
+            "authentication.password": dovecot.PASSWORD,
+            **changes,
+        }
+        return await super().runtime(**given)
+
+    async def end(self, sources: Sources) -> None:
+        await super().end(sources)
+        await sources._shared.kept.aclose()
+
+    def deliver(self, *subjects: str) -> None:
+        for subject in subjects:
+            self.dovecot.deliver(self.user, message(subject))
+
+    async def arrived(self, *subjects: str) -> None:
+        """Waits until exactly these were handed over, in whatever order."""
+        await self.until(lambda: set(subjects) <= set(self.subjects()))
+        assert sorted(self.subjects()) == sorted(subjects)
+
+    async def left(self, *subjects: str) -> None:
+        """Waits until these mails are on the server."""
+        ends = time.monotonic() + 15
+        while (found := sorted(await asyncio.to_thread(self.dovecot.flags, self.user))) != sorted(subjects):
+            assert time.monotonic() < ends, found
+            await asyncio.sleep(0.05)
+
+
+def health(sources: Sources) -> tuple[str, str]:
+    source = next(iter(sources.health()["sources"].values()), {"status": "", "reason": ""})
+    return source["status"], str(source["reason"])
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture
+async def world(server, tmp_path, monkeypatch):
+    async with running(server, tmp_path, monkeypatch) as world:
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def running(server: Dovecot, directory: Path, monkeypatch):
+    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    world = DovecotWorld(server, directory)
+    yield world
+    for sources in list(world.running):
+        await world.end(sources)
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+@pytest.mark.parametrize("remove", ["true", "false"])
+async def test_mails_are_handed_over_once_whatever_the_encryption(world, security, remove):
+    port = world.dovecot.pop3s_port if security == "tls" else world.dovecot.pop3_port
+    given = {
+        "security": security,
+        "port": str(port),
+        "trustedCertificate": world.dovecot.authorities,
+        "remove": remove,
+    }
+    world.deliver("one", "two")
+    sources = await world.runtime(**given)
+    await world.arrived("one", "two")
+    await world.left(*([] if remove == "true" else ["one", "two"]))
+    await world.end(sources)
+    world.deliver("three")
+    await world.runtime(**given)
+    await world.arrived("one", "two", "three")
+
+
+def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str]:
+    """Properties of a login by tokens from this issuer."""
+    http.answer("/token", issuer.token)
+    given = {
+        "authentication.type": kind,
+        "authentication.oauthTokenEndpoint": http.url("/token"),
+        "authentication.clientId": issuer.client[0],
+        "authentication.clientSecret": issuer.client[1],
+    }
+    if kind == "refreshToken":
+        given["authentication.refreshToken"] = issuer.refresh
+    return given
+
+
+@pytest.mark.parametrize("kind", ["clientCredentials", "refreshToken"])
+async def test_a_token_that_ends_is_renewed_when_the_server_refuses_it(world, kind):
+    """The endpoint promises an hour; the token lives two seconds. Each look at a POP3 mailbox signs in anew."""
+    lives = iter([2])
+    issuer = TokenIssuer(how="body", rotates=True, mint=lambda: dovecot.token(world.user, life=next(lives, 600)))
+    async with HttpServer() as http:
+        sources = await world.runtime(**signed_in(http, issuer, kind))
+        world.deliver("one")
+        await world.arrived("one")
+        await asyncio.sleep(2.2)
+        world.deliver("two")
+        await world.arrived("one", "two")
+        await world.until(lambda: health(sources)[0] == "UP")
+    assert issuer.issued == 2
+
+
+async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
+    wrong = partial(dovecot.token, world.user, key=b"the-key-of-another-identity-provider")
+    issuer = TokenIssuer(how="body", mint=wrong)
+    world.deliver("one")
+    async with HttpServer() as http:
+        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await world.until(lambda: health(sources)[0] == "DOWN")
+        assert "refused the login" in health(sources)[1]
+        assert wrong() not in health(sources)[1]
+        issuer.mint = partial(dovecot.token, world.user)
+        await world.arrived("one")
+        await world.until(lambda: health(sources)[0] == "UP")
+
+
+async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
+    with Dovecot() as server:
+        async with running(server, tmp_path, monkeypatch) as world:
+            sources = await world.runtime()
+            world.deliver("one")
+            await world.arrived("one")
+            server.stop()
+            await world.until(lambda: "cannot be reached" in health(sources)[1])
+            server.start()
+            world.deliver("two")
+            await world.arrived("one", "two")
+            await world.until(lambda: health(sources)[0] == "UP")
+
+
+async def test_a_mailbox_that_is_read_rarely_is_not_taken_for_one_that_hangs(world, monkeypatch):
+    monkeypatch.setattr(sources_module, "SILENCE", 0.1)
+    world.deliver("one")
+    sources = await world.runtime(checkEvery="PT1H")
+    await world.arrived("one")
+    await world.until(lambda: health(sources)[0] == "UP")
+    (watch,) = sources.watches.values()
+    assert watch._heard_by > asyncio.get_running_loop().time() + 3500
