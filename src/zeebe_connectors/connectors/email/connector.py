@@ -70,7 +70,8 @@ async def run(
 
     A list stands under `response` only. Sorting and searching are the server's work where it can; of a list or a search
     only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens;
-    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three.
+    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three. IMAP needs the extra
+    `imap`; SMTP and POP3 do not.
 
     When the answer to a move or delete is lost, the next try of the same job finds the mail gone and is content, since
     the runtime remembers that this job began to; and a mail that is not in `fromFolder` and is in `toFolder` counts as
