@@ -100,7 +100,7 @@ async def run(
       would take along what others have marked.
     - A mail that is not found is an incident at once (`EMAIL_NOT_FOUND`), and every failure has a code.
     - Attachments are also parts without a disposition, nested mails and what a winmail.dat holds; parts that the HTML
-      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail, or cut because it is longer
+      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail, or cut for being longer
       than 524,288 characters, is in `warnings`.
     - A result lists 5,000 mails at most; more are an error (`EMAIL_TOO_MANY`) instead of a cut list.
     - `noAuth` is refused for IMAP and POP3, where no server lets anybody in without a login.
