@@ -106,7 +106,7 @@ async def longest_block(work):
         nonlocal longest
         while True:
             before = time.thread_time()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
             longest = max(longest, time.thread_time() - before)
 
     watcher = asyncio.create_task(watch())
