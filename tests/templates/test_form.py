@@ -162,3 +162,37 @@ def test_a_choice_without_a_label_is_humanised(value, label):
 )
 def test_a_label_is_made_of_the_fields_name(name, label):
     assert label == label_of(name)
+
+
+def test_a_union_that_the_members_of_another_share_stands_once():
+    """Its fields are shown under two conditions each; a field of two of its members differs in both for a while."""
+
+    class Simple(Model):
+        """Password."""
+
+        type: Literal["simple"]
+        password: str
+
+    class Client(Model):
+        """Client."""
+
+        type: Literal["client"]
+        endpoint: str
+
+    class Refresh(Model):
+        """Refresh."""
+
+        type: Literal["refresh"]
+        endpoint: str
+
+    login = Annotated[Simple | Client | Refresh, Field(discriminator="type")]
+
+    def operation(value):
+        return create_model(f"Op{value}", __base__=Model, kind=(Literal[value], ...), login=(login, ...))
+
+    first, second, third = (operation(value) for value in ("one", "two", "three"))
+    form = form_of(described(Annotated[first | second | third, Field(discriminator="kind")]))
+    assert [item.path for item in form.fields] == ["kind", "login.type", "login.password", "login.endpoint"]
+    fields = by_path(form)
+    assert fields["login.type"].conditions == ()
+    assert fields["login.endpoint"].conditions == (Condition("login.type", ("client", "refresh")),)

@@ -70,7 +70,8 @@ async def run(
 
     A list stands under `response` only. Sorting and searching are the server's work where it can; of a list or a search
     only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens;
-    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three.
+    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three. IMAP needs the extra
+    `imap`; SMTP and POP3 do not.
 
     When the answer to a move or delete is lost, the next try of the same job finds the mail gone and is content, since
     the runtime remembers that this job began to; and a mail that is not in `fromFolder` and is in `toFolder` counts as
@@ -86,7 +87,7 @@ async def run(
     - *STARTTLS* may be chosen for IMAP and POP3 too, and the certificate may be one of your own authority. OAuth 2.0
       signs in with XOAUTH2.
     - `TLS` means what the port speaks: STARTTLS on 143 and 110, TLS from the start on 465.
-    - Every wait ends: after 30 s without a byte, and with the job's time.
+    - Every wait ends: after 30 s without an answer, and with the job's time.
     - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
     - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is taken.
     - The Message-ID of a sent mail stays the same over the tries of a job.
@@ -99,7 +100,9 @@ async def run(
       would take along what others have marked.
     - A mail that is not found is an incident at once (`EMAIL_NOT_FOUND`), and every failure has a code.
     - Attachments are also parts without a disposition, nested mails and what a winmail.dat holds; parts that the HTML
-      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail is in `warnings`.
+      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail, or cut for being longer
+      than 524,288 characters, is in `warnings`.
+    - A result lists 5,000 mails at most; more are an error (`EMAIL_TOO_MANY`) instead of a cut list.
     - `noAuth` is refused for IMAP and POP3, where no server lets anybody in without a login.
     - Over POP3, FROM finds a part of the sender, as over IMAP; the text of a mail larger than 50 MiB is not searched.
     """

@@ -20,6 +20,7 @@ from zeebe_connectors.mail.text import header_text
 MOST_LISTED = 5000
 """Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
 _LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_BLANK_LINE = re.compile(rb"(?<=[^\r\n])\r?\n\r?\n")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -43,7 +44,8 @@ class Head:
             raw: The mail, or its headers.
             size: Bytes of the whole mail.
         """
-        root = parse_entities(raw, Defects())
+        end = _BLANK_LINE.search(raw)
+        root = parse_entities(raw[: end.end()] if end else raw[:_LARGE], Defects())
         subject, sender = root.first("Subject"), root.first("From") or b""
         identity = header_text(root.first("Message-ID") or b"")[:1000]
         return cls(
