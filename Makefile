@@ -19,7 +19,7 @@ dev: install ## Run engine, mail server and connectors; redeploy the diagrams of
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
 	$(BIN)/python -m pytest
 
-check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests
+check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests; tests run on all cores
 
 format: install
 	$(BIN)/ruff format --check .
@@ -31,7 +31,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -m "not engine and not modeler and not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not engine and not modeler and not slow"
 
 stale: install
 	$(BIN)/python -m zeebe_connectors.templates --check

@@ -2,12 +2,17 @@
 
 import os
 
+import hypothesis
 import pytest
 
 from servers import postgres
 from zeebe_connectors.engine.artifacts import GREENMAIL, ZEEBE, obtain, obtain_unpacked
 from zeebe_connectors.engine.errors import EngineError
 from zeebe_connectors.engine.java import find_java
+
+# A busy machine makes any example slow; what must end in time says so itself.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser):
