@@ -100,6 +100,12 @@ def test_secrets_are_in_no_report(tmp_path: Path) -> None:
     secrets["ZEEBE_AUTHORIZATION_SERVER_URL"] = "http://127.0.0.1:1/token"
     done = told("check", "--connect", folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", **secrets)
     assert canary not in done.stdout + done.stderr
+    secrets["ZEEBE_CONNECTORS_LEDGER"] = f"postgresql://me:{canary}@127.0.0.1:1/ledger"
+    for arguments in (("check", "--connect"), ("ledger", "list")):
+        done = told(*arguments, folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", **secrets)
+        assert done.returncode, done.stdout
+        assert "postgresql://me:***@127.0.0.1:1/ledger cannot be used" in done.stdout + done.stderr
+        assert canary not in done.stdout + done.stderr
     job = {"url": "http://127.0.0.1:1/{{secrets.X}}", "authentication": {"type": "bearer", "token": "secrets.X"}}
     tried = told("try", "rest", "-", folder=tmp_path, given=json.dumps(job), **secrets)
     assert canary not in tried.stdout + tried.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from zeebe_connectors.cli import imap as imap_command
 from zeebe_connectors.cli import ledger as ledger_command
 from zeebe_connectors.cli import pop3 as pop3_command
-from zeebe_connectors.runtime.ledger import StoredLedger, store_of
+from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.sdk.fields import Secret
 
 
@@ -167,3 +168,25 @@ def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkey
     (tmp_path / "sources.toml").write_text(SOURCES.format(port=1))
     monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
     assert "Known are: orders" in run(imap_command.app, "test", "--source", "nothing", code=1)
+
+
+def test_what_tasks_must_not_repeat_is_listed_and_forgotten(data):
+    async def fill() -> None:
+        url = os.environ.get("ZEEBE_CONNECTORS_LEDGER")
+        store = store_of(Secret(url) if url else None, data / "var")
+        memory = StoredMemory(store)
+        await memory.remember("smtp", "<1@example.com>", "receipt")
+        await memory.remember("mailbox", "2", "taken")
+        await store.aclose()
+
+    asyncio.run(fill())
+    assert "smtp  <1@example.com>  receipt" in run(ledger_command.app, "remembered")
+    (listed,) = json.loads(run(ledger_command.app, "remembered", "--place", "mailbox", "--json"))
+    assert (listed["id"], listed["text"]) == ("2", "taken")
+    assert "needs --place" in run(ledger_command.app, "remembered", "--forget", "2", "--yes", code=2)
+    run(ledger_command.app, "remembered", "--place", "mailbox", "--forget", "2", code=1)
+    run(ledger_command.app, "remembered", "--place", "mailbox", "--forget", "2", "--yes")
+    assert "nothing is remembered" in run(
+        ledger_command.app, "remembered", "--place", "mailbox", "--forget", "2", "--yes", code=2
+    )
+    assert json.loads(run(ledger_command.app, "remembered", "--place", "mailbox", "--json")) == []

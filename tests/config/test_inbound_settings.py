@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,10 @@ def test_what_a_database_needs_beside_is_told(monkeypatch):
     monkeypatch.setattr(opened, "find_spec", lambda name: None if name == "psycopg" else object())
     with pytest.raises(SettingsError, match=r"zeebe-connectors\[postgresql\]"):
         store_of(Secret("postgresql://u:p@h/d"), Path("data"))
+
+
+def test_whoever_has_no_database_pays_nothing_for_it():
+    """SQLAlchemy and psycopg cost half a second and 28 MiB: docs/adr/0008-exactly-once.md."""
+    code = "import sys, zeebe_connectors.runtime.supervisor; print({'sqlalchemy', 'psycopg'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

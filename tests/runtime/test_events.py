@@ -13,7 +13,7 @@ from zeebe_connectors.runtime.discovery import Element, element
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.events import EventHandler
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.ledger import NotHolder, SqliteLedger
+from zeebe_connectors.runtime.ledger import NotHolder
 
 
 class Clock:
@@ -27,10 +27,12 @@ class Clock:
 class World:
     """A handler with all it needs, and an event whose acknowledgements are counted."""
 
-    def __init__(self, tmp_path) -> None:
+    def __init__(self, stores, tmp_path) -> None:
         self.clock = Clock()
+        self.ahead = 0.0
+        """Seconds by which the ledger's clock is before ours."""
         self.gateway = FakeGateway()
-        self.ledger = SqliteLedger(tmp_path / "ledger.db", clock=self.clock)
+        self.ledger = stores.ledger(clock=lambda: self.clock() + self.ahead)
         self.documents = LocalDocuments(tmp_path / "documents")
         self.reports: list[str | None] = []
         self.reported = asyncio.Event()
@@ -73,12 +75,11 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path, monkeypatch):
+async def world(stores, tmp_path, monkeypatch):
     monkeypatch.setattr(events_module, "_LONGEST_PAUSE", 0.01)
-    world = World(tmp_path)
+    world = World(stores, tmp_path)
     assert await world.ledger.hold("s", "me", 10**9)
-    yield world
-    await world.ledger.aclose()
+    return world
 
 
 def waits(kind: str = "message-start", **properties: str) -> Element:
@@ -254,6 +255,15 @@ async def test_a_restart_after_the_intention_sends_again_within_the_time_to_live
     world.clock.now += 1800
     assert await world.handler(waits()).handle(world.event()) == "handed over"
     assert len(world.gateway.messages) == 1
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+@pytest.mark.parametrize(("passed", "handled"), [(1800, "handed over"), (3590, "quarantined")])
+async def test_the_time_to_live_goes_by_one_clock_though_those_of_replicas_differ(world, ahead, passed, handled):
+    world.ahead = ahead
+    await world.ledger.intend("s", "box/1/1", owner="me", alias=None, element="e", title="")
+    world.clock.now += passed
+    assert await world.handler(waits()).handle(world.event()) == handled
 
 
 async def test_a_restart_after_the_time_to_live_is_in_doubt(world):

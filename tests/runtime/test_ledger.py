@@ -110,7 +110,8 @@ async def test_the_lease_of_a_process_that_was_killed_is_not_waited_for(stores):
         ("restarted", f"{host}|{space}|{os.getpid()}|other", True),
         ("alive", f"{host}|{space}|{os.getppid()}|{rest}", False),
         ("elsewhere", f"other-host|{space}|{dead.pid}|{rest}", False),
-        ("container", f"{host}|pid:[1]|{dead.pid}|{rest}", False),
+        ("container", f"{host}|pid:[1]@{space.partition('@')[2]}|{dead.pid}|{rest}", False),
+        ("of the same name", f"{host}|{space.partition('@')[0]}@other-boot|{dead.pid}|{rest}", False),
     ):
         assert await ledger.hold(source, other, 600)
         assert await ledger.hold(source, mine, 600) is free

@@ -120,6 +120,9 @@ async def test_a_text_that_no_database_takes_harms_no_other(memory):
     )
     assert told[2] == "ü"
     assert set(await memory.recall("p", ["a", "b\ud800", "c"])) == {"a", "b\ud800", "c"}
+    long = [os.urandom(5000).hex() + end for end in "xy"]
+    assert await asyncio.gather(*(memory.remember("p", each, each[-1]) for each in long)) == ["x", "y"]
+    assert await memory.recall("p", long) == {long[0]: "x", long[1]: "y"}
 
 
 async def test_a_ledger_that_cannot_be_used_is_told_to_all_who_wait(tmp_path):

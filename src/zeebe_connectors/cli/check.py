@@ -9,6 +9,7 @@ from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -26,6 +27,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
     typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
+    store = store_of(settings.ledger, settings.data)
+    typer.echo(f"Ledger       {store.place}")
     for directory in settings.files:
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
@@ -43,5 +46,12 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
             code = 1
         finally:
             await gateway.aclose()
+        if not isinstance(store, SqliteStore):
+            try:
+                await StoredLedger(store).entries(most=1)
+            except LedgerError as error:
+                typer.echo(f"             {error}")
+                code = 1
+    await store.aclose()
     typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
     return code

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar, cast, get_args
+from typing import Annotated, Any, NoReturn, TypeVar, cast, get_args
 
 import typer
 
@@ -81,7 +81,7 @@ def list_entries(
         _fail(f"--state must be one of {', '.join(get_args(State))}")
     entries = _use(config, lambda ledger: ledger.entries(source=source, state=cast("State | None", state), most=most))
     if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        typer.echo(json.dumps([_fields(entry) for entry in entries], indent=2))
         return
     for entry in entries:
         note = f"  {entry.reason.splitlines()[0]}" if entry.reason else ""
@@ -105,7 +105,7 @@ def show(
     entry, data = _use(config, work)
     if entry is None:
         _fail(f"the source {source!r} has no event {event!r}")
-    for name, value in asdict(entry).items():
+    for name, value in _fields(entry).items():
         shown = _time(value) if name in {"started", "updated"} and value else value
         typer.echo(f"{name:<13}{shown}")
     if original is not None:
@@ -176,6 +176,10 @@ def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *
     if not _with_store(config, work):
         _fail(f"nothing is remembered of {forget_id!r} at {place!r}")
     typer.echo("Forgotten.")
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if name != "age"}  # told to the runtime only
 
 
 def _time(seconds: float) -> str:

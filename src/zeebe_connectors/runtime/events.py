@@ -217,7 +217,7 @@ class EventHandler:
         """Sends until the engine has it; gives the key."""
         element = delivery.element
         ttl = self._ttl if element.time_to_live is None else element.time_to_live
-        started = before.started if before else self._clock()
+        started = self._clock() - (before.age if before else 0.0)
         in_doubt = before is not None
         told = False
         pause = 0.5

@@ -510,11 +510,12 @@ async def test_ten_thousand_settled_mails_are_not_read_again(world):
 
     ledger = SqliteLedger(world.directory / "ledger.db")
     place = "imap:alice@example.test@127.0.0.1/INBOX/1"
-    await ledger._run(
-        lambda db, now: db.executemany(
-            "INSERT OR REPLACE INTO events (source, id, state, updated, seen) VALUES ('p#mail', ?, 'done', ?, ?)",
-            [(f"{place}/{uid}", now, now) for uid in range(1, 10_001)],
-        ).close()
+    await ledger.store.write(
+        lambda do: do.change_each(
+            "INSERT OR REPLACE INTO events (source, id, state, updated, seen) "
+            "VALUES ('p#mail', :id, 'done', :now, :now)",
+            [{"id": f"{place}/{uid}", "now": do.now()} for uid in range(1, 10_001)],
+        )
     )
     await ledger.aclose()
     world.server.commands.clear()

@@ -42,6 +42,8 @@ class Entry:
     element: str = ""
     title: str = ""
     has_original: bool = False
+    age: float = 0.0
+    """Seconds since `started` by the ledger's clock, which is not that of each replica; told by `Ledger.intend`."""
 
 
 class Ledger(Protocol):

@@ -7,6 +7,7 @@ once, together with all who came while the disk was busy with the ones before.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from zeebe_connectors.sdk.errors import TransientError
 
 _GROUP = 200  # asked for or written together, at most
 _LET_GO_AFTER = 1.0  # seconds for which what can be forgotten waits for a write to go along with
+_LONGEST_ID = 500
 _SWEEP_EVERY = 6 * 3600.0
 Key = tuple[str, str]
 AskT = TypeVar("AskT")
@@ -54,23 +56,24 @@ class StoredMemory:
         """See `Memory.recall`."""
         wanted = list(dict.fromkeys(ids))
         if len(wanted) == 1:  # the usual case, which a gathering would slow down
-            answers = [await self._recalls.ask((_plain(place), _plain(wanted[0])))]
+            answers = [await self._recalls.ask(_key(place, wanted[0]))]
         else:
-            answers = await asyncio.gather(*(self._recalls.ask((_plain(place), _plain(each))) for each in wanted))
+            answers = await asyncio.gather(*(self._recalls.ask(_key(place, each)) for each in wanted))
         return {each: text for each, text in zip(wanted, answers, strict=True) if text is not None}
 
     async def remember(self, place: str, id: str, text: str) -> str:  # noqa: A002 - the word for it
         """See `Memory.remember`."""
-        self._let_go.pop((_plain(place), _plain(id)), None)
-        return await self._writes.ask((_plain(place), _plain(id), _plain(text)))
+        key = _key(place, id)
+        self._let_go.pop(key, None)
+        return await self._writes.ask((*key, _plain(text)))
 
     async def forget(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.forget`."""
-        await _usable(self._store.write(lambda do: _delete(do, [(_plain(place), _plain(id))])))
+        await _usable(self._store.write(lambda do: _delete(do, [_key(place, id)])))
 
     def let_go(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.let_go`."""
-        self._let_go[_plain(place), _plain(id)] = None
+        self._let_go[_key(place, id)] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LET_GO_AFTER, self._write_alone)
 
@@ -192,11 +195,18 @@ class _Grouped(Generic[AskT, AnswerT]):
                         future.set_result(answer)
 
 
+def _key(place: str, id: str) -> Key:  # noqa: A002
+    """Place and id as every database takes them; a PostgreSQL index has no room for a long one."""
+    if len(id) > _LONGEST_ID:
+        id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
+    return _plain(place), _plain(id)
+
+
 def _plain(text: str) -> str:
-    """The text as every database takes it: one that does not would stop the others of its group."""
-    return (
-        text if text.isascii() and "\0" not in text else text.replace("\0", "\ufffd").encode(errors="replace").decode()
-    )
+    """The text as every database takes it: one that it does not take would stop the others of its group."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _delete(do: Transaction, keys: Sequence[Key]) -> None:

@@ -36,8 +36,12 @@ def is_gone(owner: str) -> bool:
 
 
 def _process_space() -> str:
-    """The space in which process ids count, or empty where the system does not tell: containers have their own."""
+    """The space in which process ids count, or empty where the system does not tell: containers have their own.
+
+    Two machines may have one name, and both number their first space alike; the boot's id tells them apart.
+    """
     try:
-        return Path("/proc/self/ns/pid").readlink().name
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{Path('/proc/self/ns/pid').readlink().name}@{boot}"
     except OSError:
         return ""

@@ -75,6 +75,7 @@ class SqliteStore:
 
     def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.file = file
+        self.place = str(file)
         self._clock = clock
         self._writer = _Side("ledger")
         self._reader = _Side("ledger reader")

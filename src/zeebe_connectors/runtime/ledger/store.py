@@ -42,6 +42,9 @@ Work = Callable[[Transaction], ResultT]
 class Store(Protocol):
     """One database. It is opened by the first piece of work."""
 
+    place: str
+    """Where it is, in words for the operator; without a password."""
+
     async def write(self, work: Work[ResultT]) -> ResultT:
         """Does the work in one transaction, on disk when this returns; it goes on although the caller is cancelled.
 

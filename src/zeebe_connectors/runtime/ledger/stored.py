@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zeebe_connectors.runtime.ledger.contract import (
@@ -108,7 +109,7 @@ class StoredLedger:
                 raise NotHolder(source)
             before = _find(do, source, event, alias)
             if before is not None and before.state != "retry":
-                return before
+                return replace(before, age=do.now() - before.started)
             do.change(
                 "INSERT INTO events (source, id, alias, state, tries, started, updated, seen, element, title) "
                 "VALUES (:source, :id, :alias, 'publishing', 1, :now, :now, :now, :element, :title) "
