@@ -145,6 +145,8 @@ def test_a_short_token_stops_the_start():
         ({"Host": "evil.example"}, "HOST_UNKNOWN"),
         ({"Host": "localhost.evil.example:80"}, "HOST_UNKNOWN"),
         ({"Host": ""}, "HOST_UNKNOWN"),
+        ({"Host": "[::1"}, "HOST_UNKNOWN"),
+        ({"Origin": "http://["}, "CROSS_SITE"),
         ({"Origin": "https://evil.example"}, "CROSS_SITE"),
         ({"Origin": "null"}, "CROSS_SITE"),
         ({"Sec-Fetch-Site": "cross-site"}, "CROSS_SITE"),

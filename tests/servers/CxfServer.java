@@ -6,6 +6,7 @@ import java.math.BigDecimal;
 import java.util.*;
 import javax.security.auth.callback.*;
 import org.apache.cxf.jaxws.JaxWsServerFactoryBean;
+import org.apache.cxf.ws.addressing.WSAddressingFeature;
 import org.apache.cxf.ws.security.wss4j.*;
 import org.apache.wss4j.common.ext.WSPasswordCallback;
 
@@ -123,6 +124,13 @@ public class CxfServer {
     publish(new Calc(), "/calc", null, null, false);
     publish(new Bare(), "/bare", null, null, false);
     publish(new Sessions(), "/sessions", null, null, false);
+    JaxWsServerFactoryBean addressed = new JaxWsServerFactoryBean();
+    WSAddressingFeature addressing = new WSAddressingFeature();
+    addressing.setAddressingRequired(true);
+    addressed.setServiceBean(new Orders());
+    addressed.setAddress(base + "/addressed");
+    addressed.getFeatures().add(addressing);
+    addressed.create();
     JaxWsServerFactoryBean contract = new JaxWsServerFactoryBean();  // its WSDL and schemas are files
     contract.setServiceBean(new Catalog());
     contract.setAddress(base + "/catalog");

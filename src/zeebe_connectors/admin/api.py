@@ -129,7 +129,7 @@ class Api:
     def _check_origin(self, request: web.Request) -> None:
         """Refuses what a browser was made to send: by another site's page, or under a name made to point here."""
         host = request.headers.get("Host", "")
-        name = (urlsplit(f"//{host}").hostname or "").casefold()
+        name = _parts(f"//{host}")[0]
         if not _is_address(name) and name not in {"localhost", *self._runtime.settings.admin_hosts}:
             raise _Refused(
                 403,
@@ -137,10 +137,8 @@ class Api:
                 "The API is called by an address, as localhost, or by a name in ZEEBE_CONNECTORS_ADMIN_HOSTS",
             )
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-        if (origin is not None and urlsplit(origin).netloc.casefold() != host.casefold()) or site not in {
-            "none",
-            "same-origin",
-        }:
+        foreign = origin is not None and _parts(origin)[1] != host.casefold()
+        if foreign or site not in {"none", "same-origin"}:
             raise _Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
 
     async def _given(self, request: web.Request) -> dict[str, Any]:
@@ -208,7 +206,7 @@ class Api:
             found = await look(
                 source, connector, self._runtime.services, hours=given.hours, settled=settled, mask=_mask.get()
             )
-            return _mask.get().value({"rows": [asdict(row) for row in found.rows], "more": found.more})
+            return await asyncio.to_thread(_mask.get().value, asdict(found))
 
         return await self._limited(work)
 
@@ -276,6 +274,15 @@ def _error(status: int, code: str, message: str | None) -> web.Response:
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Name, and name with port, of a URL; empty when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return (parts.hostname or "").casefold(), parts.netloc.casefold()
 
 
 def _is_address(name: str) -> bool:

@@ -162,6 +162,15 @@ async def test_username_token(operation, path, encoded, timestamp):
     assert error.code == "SOAP_FAULT_RECEIVED"
 
 
+async def test_addressing(operation):
+    """A service that demands WS-Addressing takes ours, and refuses a message without."""
+    result = await operation("/addressed", "echo", {"text": "x"}, addressing=True)
+    assert result["output"] == {"return": "echo:x"}
+    assert "RelatesTo" in result["header"]
+    error = await operation("/addressed", "echo", {"text": "x"}, error=True)
+    assert error.code == "SOAP_FAULT_RECEIVED"
+
+
 def signing(pair, **more):
     certificate = {"certificateType": "single", "certificate": pair.pem, "privateKey": pair.key_pem()}
     return {"authentication": "signature", "certificate": certificate, "timestamp": 60, **more}

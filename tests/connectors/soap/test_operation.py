@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -427,6 +428,32 @@ async def pauses():
         return found, result
 
     return longest
+
+
+LOADS = """
+import asyncio, sys, threading
+from zeebe_connectors import PermanentError
+from zeebe_connectors.connectors.soap.connector import call
+from zeebe_connectors.testing import Fail, run
+
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"zeep", "lxml", "cryptography"}:
+            print(name, threading.current_thread() is not threading.main_thread())
+
+sys.meta_path.insert(0, Spy())
+token = {"authentication": "usernameToken", "username": "u"}
+body = {"type": "json", "json": {"a": 1}}
+asyncio.run(run(call, {"serviceUrl": "http://127.0.0.1:1/", "body": body, "authentication": token}))
+asyncio.run(run(call, {"body": {"type": "operation", "wsdl": "http://127.0.0.1:1/", "operation": "o"}}))
+"""
+
+
+async def test_libraries_are_loaded_beside_the_loop():
+    """The first job does not make the others wait for zeep."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", LOADS, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert sorted(said.decode().splitlines()) == ["cryptography True", "lxml True", "zeep True"]
 
 
 LINES = [{"@article": f"A{number}", "@count": 2, "$content": "line"} for number in range(60_000)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
 from zeebe_connectors.connectors.soap.fields import Message, Operation, WsdlImport
+from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
 
@@ -47,12 +48,14 @@ ERRORS = {
 
 
 async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+    await load("importing")
     from zeebe_connectors.connectors.soap.importing import inspect  # noqa: PLC0415 - zeep takes long to load
 
     return await inspect(given, context)
 
 
 async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+    await load("importing")
     from zeebe_connectors.connectors.soap.importing import templates  # noqa: PLC0415 - as above
 
     return await templates(given, context, base, most=most)
@@ -81,12 +84,14 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
     as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes stands under
     `$content`. With an operation the reply comes back typed by the WSDL's schema, under `output` (and `header`). Parts
     of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
-    `attachments`.
+    `attachments`. [From a WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
     if isinstance(given.body, Operation):
+        await load("operation")
         from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
 
         return await call_operation(given, given.body, context)
+    await load("exchange")
     from zeebe_connectors.connectors.soap.exchange import (  # noqa: PLC0415 - lxml, only for those who need it
         LARGE,
         as_json,

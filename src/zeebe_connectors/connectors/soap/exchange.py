@@ -24,6 +24,7 @@ from zeebe_connectors.connectors.soap.fields import (
     SingleCertificate,
     UsernameToken,
 )
+from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.reply import Reply
@@ -211,6 +212,7 @@ async def _secured(
     given: Message, context: Context, root: etree._Element, url: str, action: str, *, large: bool
 ) -> bytes:
     """The envelope with addressing and security headers, as bytes."""
+    await load("security")
     from zeebe_connectors.connectors.soap import security  # noqa: PLC0415
 
     how = given.authentication

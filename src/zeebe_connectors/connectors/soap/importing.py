@@ -10,7 +10,7 @@ from zeebe_connectors import Context, InputError
 from zeebe_connectors.connectors.soap.documents import GIVEN, fetcher, gather, location_of
 from zeebe_connectors.connectors.soap.fields import WsdlImport
 from zeebe_connectors.connectors.soap.importer import choose, described, template_of
-from zeebe_connectors.connectors.soap.operation import WsdlCache
+from zeebe_connectors.connectors.soap.operation import read_beside
 from zeebe_connectors.connectors.soap.wsdl import Operation, Wsdl
 from zeebe_connectors.sdk.importer import Imported, Imports
 from zeebe_connectors.web import ClientTls
@@ -73,8 +73,7 @@ async def read(given: WsdlImport, context: Context) -> Wsdl:
     fetch = fetcher(context, location, tls=ClientTls(), authentication=login)
     known = {location: given.text.encode()} if given.text.strip() else {}
     documents = await gather(location, fetch, hosts=given.external, known=known)
-    cache = await context.kept.get("soap.wsdl", WsdlCache)
-    return await cache.read(documents, context.seconds_left())
+    return await read_beside(documents, context.seconds_left())
 
 
 def _chosen(found: Wsdl, given: WsdlImport) -> list[Operation]:

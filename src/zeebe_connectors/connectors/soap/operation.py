@@ -29,6 +29,7 @@ _BYTES_PER_BYTE = 7
 """Memory of a WSDL that was read, by the bytes of its documents: 3.5 measured for large ones, 7 for the smallest."""
 _MOST_COPIED = 200_000
 """Elements that references of SOAP's encoding may add to a reply."""
+_reading = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -258,8 +259,6 @@ def _found(value: Any) -> Iterator[dict[str, Any]]:
 class WsdlCache:
     """WSDLs that were read, with their age; the least used go when there are too many, or when they are too large.
 
-    One is read at a time, in a thread of its own: reading takes much memory for a moment.
-
     Args:
         most: How many are kept.
         memory: Bytes that they may take together, by estimate; the newest is kept however large it is.
@@ -269,11 +268,6 @@ class WsdlCache:
         self._most = most
         self._memory = memory
         self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
-
-    def close(self) -> None:
-        """Ends the thread; what it is reading is not waited for."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def get(self, key: object, age: float) -> asyncio.Future[Wsdl] | None:
         """The WSDL of a key, read or being read, unless it is older than so many seconds."""
@@ -310,21 +304,6 @@ class WsdlCache:
         if key in self._known and self._known[key][1] is reading:
             del self._known[key]
 
-    async def read(self, documents: Documents, seconds: float) -> Wsdl:
-        """Reads gathered documents off the loop.
-
-        Raises:
-            TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
-        """
-        try:
-            async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, load, documents)
-        except TimeoutError:
-            raise TransientError(
-                "SOAP_WSDL_UNREACHABLE",
-                f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
-            ) from None
-
 
 async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
     """The WSDL that the input names: read once, by whoever comes first, and kept.
@@ -340,7 +319,7 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
     reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
     cache.put(key, reading)
     try:
-        found = await _read_wsdl(given, wanted, context, cache)
+        found = await _read_wsdl(given, wanted, context)
     except BaseException as error:
         cache.drop(key, reading)
         if isinstance(error, Exception):
@@ -354,8 +333,24 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
     return found
 
 
-async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context, cache: WsdlCache) -> Wsdl:
+async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
     fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
     documents = await gather(location, fetch, hosts=wanted.external)
-    return await cache.read(documents, context.seconds_left())
+    return await read_beside(documents, context.seconds_left())
+
+
+async def read_beside(documents: Documents, seconds: float) -> Wsdl:
+    """Reads gathered documents beside the loop, one WSDL after the other: it takes much memory for a moment.
+
+    Raises:
+        TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.get_running_loop().run_in_executor(_reading, load, documents)
+    except TimeoutError:
+        raise TransientError(
+            "SOAP_WSDL_UNREACHABLE",
+            f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
+        ) from None

@@ -20,12 +20,12 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.envelope import Nulls, xml_of
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, XSD, XSI, parse
+from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, WSU, XSD, XSI, parse
 from zeebe_connectors.connectors.soap.reply import json_of
 
 _NIL, _TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
-_NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}")
+_NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f"{{{WSU}}}")
 """How attributes begin that speak about the message, not about what it says."""
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 _LARGEST = 2**63
