@@ -54,13 +54,10 @@ class _Side:
         self.connection: sqlite3.Connection | None = None
 
     async def aclose(self) -> None:
-        def close() -> None:
-            if self.connection is not None:
-                self.connection.close()
-                self.connection = None
-
-        await asyncio.get_running_loop().run_in_executor(self.thread, close)
-        self.thread.shutdown(wait=False)
+        await asyncio.to_thread(self.thread.shutdown)
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
 
 class SqliteStore:
@@ -148,9 +145,8 @@ class SqliteStore:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute(
-        "BEGIN IMMEDIATE"
-    )  # a deferred one fails instead of waiting when another process writes meanwhile
+    # A deferred one fails instead of waiting when another process writes meanwhile.
+    connection.execute("BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
