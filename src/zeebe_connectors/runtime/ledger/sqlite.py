@@ -52,6 +52,7 @@ class _Side:
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.connection: sqlite3.Connection | None = None
+        self._closed = False
 
     async def aclose(self) -> None:
         def close() -> None:
@@ -59,6 +60,9 @@ class _Side:
                 self.connection.close()
                 self.connection = None
 
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self.thread, close)
         self.thread.shutdown(wait=False)
 
