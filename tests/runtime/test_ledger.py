@@ -252,8 +252,11 @@ async def test_a_replica_that_is_stopped_is_replaced_when_its_lease_ends_and_int
 
 
 async def test_text_that_no_database_has_a_letter_for_is_kept(ledger):
-    await ledger.quarantine("s", "a", alias="x" * 10_000, reason="a\0b", title="t\0", original=b"\0raw")
-    entry = await ledger.find("s", "a")
+    alias = "x" * 10_000 + "\0\ud83d"
+    await ledger.quarantine("s", "host/1/5", alias=alias, reason="a\0b", title="t\ud83d", original=b"\0raw")
+    entry = await ledger.find("s", "host/1/5")
     assert (entry.reason[0], entry.reason[-1], len(entry.reason)) == ("a", "b", 3)
-    assert await ledger.original("s", "a") == b"\0raw"
-    assert set(await ledger.settled("s", {"a": "x" * 10_000})) == {"a"}
+    assert await ledger.original("s", "host/1/5") == b"\0raw"
+    assert set(await ledger.settled("s", {"host/2/1": alias})) == {"host/2/1"}
+    assert await intend(ledger, "host/1/6", alias=alias) is None
+    await ledger.record("s", "host/1/6", "ignored", reason="\ud83d")

@@ -48,7 +48,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for_and_blocks_nobody(po
             gap, beating = max(gap, now - beating), now
         assert all(isinstance(each.exception(), LedgerError) for each in asked)
         assert "does not answer within 1 s" in str(asked[0].exception())
-        assert gap < 0.25, "the loop goes on"
+        assert gap < 0.5, "the loop goes on"
     finally:
         postgresql.freeze(False)
     await ledger.record("s", "again", "done")
@@ -159,7 +159,7 @@ async def test_a_replica_that_is_stopped_in_mid_transaction_keeps_its_locks_for_
         began = time.monotonic()
         while not await ledger.hold("s", "second", 60):  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.1)
-        assert 1.0 < time.monotonic() - began < 5.0
+        assert 1.0 < time.monotonic() - began < 10.0
         _, said = await victim.communicate(b"go on\n")
         assert b"LedgerError" in said
     finally:

@@ -129,17 +129,17 @@ class JobHandler:
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
-                return await self._failed(job, _known(error, mask), backoff, mask)
+                return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
             if begun.yes:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
-            return await self._failed(job, _known(error, mask), backoff, mask)
+            return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
-            return self._with_let_go(outcome, begun) if begun.done_with else outcome
+            return self._with_let_go(outcome, begun)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
@@ -193,7 +193,7 @@ class JobHandler:
 
     def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
         """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
-        if isinstance(outcome, Fail):
+        if isinstance(outcome, Fail) or not begun.done_with:
             return outcome
 
         def told() -> None:

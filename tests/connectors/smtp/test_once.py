@@ -17,7 +17,7 @@ from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
 
 MAILS, KILLS, SLOTS = 2000, 3, 32
-SOON = 3.0  # seconds that a receipt may need from the server's 250 to the disk, on a busy machine
+SOON = 5.0  # seconds that a receipt may need from the server's 250 to the disk, on a busy machine
 COMMAND = Path(sys.executable).parent / "zeebe-connectors"
 
 

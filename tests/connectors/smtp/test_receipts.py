@@ -193,3 +193,13 @@ async def test_an_expression_that_fails_after_the_mail_sends_no_second_one(serve
     assert worker.jobs[key].activations == 2
     assert len(server.mails) == 1
     assert len(await left(memory)) == 1
+
+
+async def test_the_receipt_is_let_go_when_the_task_ends_with_a_bpmn_error(server, memory, worker):
+    broken = {"resultExpression": '={a: assert(null, false, "no")}', "errorExpression": '=bpmnError("MAIL", "x")'}
+    for headers in ({"errorExpression": '=bpmnError("MAIL", "x")'}, broken):
+        worker.put(send.type, mail(server), headers)
+    await worker.until("thrown", 2)
+    await asyncio.sleep(0.1)
+    assert len(server.mails) == 2
+    assert await left(memory) == []

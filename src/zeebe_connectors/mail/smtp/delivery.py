@@ -111,7 +111,7 @@ class _Receipts:
         if self._id not in found:
             return None
         self._context.done_with.append((_PLACE, self._id))
-        self._context.log.info("The mail of this job was sent before; its receipt is the result")
+        self._context.log.info("job %s: its mail was sent before; the receipt is the result", self._context.job.key)
         return _read(found[self._id])
 
     async def remember(self, delivered: Delivered) -> None:

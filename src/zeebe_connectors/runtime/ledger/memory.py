@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from zeebe_connectors.runtime.ledger.contract import RETENTION, SEEN_EVERY, LedgerError
-from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks
+from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
 from zeebe_connectors.sdk.errors import TransientError
 
 _GROUP = 200  # asked for or written together, at most
@@ -65,7 +65,7 @@ class StoredMemory:
         """See `Memory.remember`."""
         key = _key(place, id)
         self._let_go.pop(key, None)
-        return await self._writes.ask((*key, _plain(text)))
+        return await self._writes.ask((*key, plain(text)))
 
     async def forget(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.forget`."""
@@ -196,17 +196,10 @@ class _Grouped(Generic[AskT, AnswerT]):
 
 
 def _key(place: str, id: str) -> Key:  # noqa: A002
-    """Place and id as every database takes them; a PostgreSQL index has no room for a long one."""
-    if len(id) > _LONGEST_ID:
+    """Place and id as every database takes them: one that it does not take would stop the others of its group."""
+    if len(id) > _LONGEST_ID:  # for which a PostgreSQL index has no room
         id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
-    return _plain(place), _plain(id)
-
-
-def _plain(text: str) -> str:
-    """The text as every database takes it: one that it does not take would stop the others of its group."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    return plain(place), plain(id)
 
 
 def _delete(do: Transaction, keys: Sequence[Key]) -> None:

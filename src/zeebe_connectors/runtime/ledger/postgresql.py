@@ -59,17 +59,17 @@ class _Transaction:
         self._now: float | None = None
 
     def rows(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
-        return self._connection.execute(_statement(statement), _storable(values)).fetchall()
+        return self._connection.execute(_statement(statement), values).fetchall()
 
     def rows_locked(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
         return self.rows(f"{statement} FOR UPDATE", values)
 
     def change(self, statement: str, values: Values) -> int:
-        return self._connection.execute(_statement(statement), _storable(values)).rowcount
+        return self._connection.execute(_statement(statement), values).rowcount
 
     def change_each(self, statement: str, values: Sequence[Values]) -> None:
         if values:
-            self._connection.execute(_statement(statement), [_storable(each) for each in values])
+            self._connection.execute(_statement(statement), list(values))
 
     def now(self) -> float:
         if self._now is None:
@@ -194,11 +194,3 @@ class PostgresqlStore:
     def _close(self) -> None:
         self._threads.shutdown()
         self._engine.dispose()
-
-
-def _storable(values: Values) -> dict[str, Any]:
-    """The values without NUL characters, which PostgreSQL has no text for."""
-    return {
-        name: value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
-        for name, value in values.items()
-    }

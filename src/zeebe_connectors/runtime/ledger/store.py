@@ -91,3 +91,10 @@ def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:
     """The inside of an IN (…), and its values by name."""
     values = {f"i{number}": item for number, item in enumerate(items)}
     return ",".join(f":{name}" for name in values), values
+
+
+def plain(text: str) -> str:
+    """The text as every database takes it: without NUL, which PostgreSQL has none for, and halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()

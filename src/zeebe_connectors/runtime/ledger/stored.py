@@ -18,7 +18,7 @@ from zeebe_connectors.runtime.ledger.contract import (
 )
 from zeebe_connectors.runtime.ledger.owners import is_gone
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
-from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks
+from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
 
 _COLUMNS = (
     "e.source, e.id, e.state, e.tries, e.started, e.updated, e.reason, e.key, e.element, e.title, "
@@ -118,10 +118,10 @@ class StoredLedger:
                 {
                     "source": source,
                     "id": event,
-                    "alias": alias,
+                    "alias": alias and plain(alias),
                     "now": do.now(),
                     "element": element,
-                    "title": title[:200],
+                    "title": plain(title[:200]),
                 },
             )
             return None
@@ -138,7 +138,7 @@ class StoredLedger:
                 "VALUES (:source, :id, :state, :now, :now, :key, :reason) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = excluded.state, updated = excluded.updated, "
                 "key = CASE excluded.key WHEN 0 THEN events.key ELSE excluded.key END, reason = excluded.reason",
-                {**place, "state": state, "now": do.now(), "key": key, "reason": reason},
+                {**place, "state": state, "now": do.now(), "key": key, "reason": plain(reason)},
             )
             if state == "done":
                 do.change("DELETE FROM originals WHERE source = :source AND id = :id", place)
@@ -157,7 +157,13 @@ class StoredLedger:
                 "VALUES (:source, :id, :alias, 'quarantined', :now, :now, :reason, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'quarantined', updated = excluded.updated, "
                 "reason = excluded.reason",
-                {**place, "alias": alias, "now": do.now(), "reason": reason[:2000], "title": title[:200]},
+                {
+                    **place,
+                    "alias": alias and plain(alias),
+                    "now": do.now(),
+                    "reason": plain(reason[:2000]),
+                    "title": plain(title[:200]),
+                },
             )
             if original is not None and len(original) <= LARGEST_ORIGINAL:
                 do.change(
@@ -252,7 +258,7 @@ def _find(do: Transaction, source: str, event: str, alias: str | None) -> Entry 
     rows = do.rows(query + "e.id = :id", {"source": source, "id": event})
     if not rows and alias is not None:
         root, numbering = _numbering(event)
-        for other in do.rows(query + "e.alias = :alias", {"source": source, "alias": alias}):
+        for other in do.rows(query + "e.alias = :alias", {"source": source, "alias": plain(alias)}):
             other_root, other_numbering = _numbering(str(other[1]))
             if other_root == root and other_numbering != numbering:
                 return _entry(other)
