@@ -56,6 +56,8 @@ class ImapServer:
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
         self.sessions: set[Session] = set()
+        self.most = 0
+        """Sessions at a time, at most."""
         self.connections = 0
         self.idle = asyncio.Event()
         """Somebody waits in IDLE."""
@@ -100,6 +102,7 @@ class ImapServer:
         self.connections += 1
         session = Session(self, reader, writer)
         self.sessions.add(session)
+        self.most = max(self.most, len(self.sessions))
         try:
             await session.run()
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):

@@ -24,6 +24,8 @@ class Pop3Server:
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
         self.sessions: set[Session] = set()
+        self.most = 0
+        """Sessions at a time, at most."""
         self._tls, self._implicit = tls, implicit
 
     async def __aenter__(self) -> Self:
@@ -44,6 +46,7 @@ class Pop3Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session(self, reader, writer)
         self.sessions.add(session)
+        self.most = max(self.most, len(self.sessions))
         try:
             await session.run()
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):

@@ -51,6 +51,7 @@ _PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
 _BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
 _LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
+_BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT)\]|(too many|maximum number of).* connections", re.IGNORECASE)
 _DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
@@ -384,6 +385,7 @@ class ImapSession:
 
         Raises:
             PermanentError: `IMAP_AUTH_FAILED`.
+            TransientError: `IMAP_IN_USE`: the server has too many sessions, or cannot check the login now.
         """
         if self._protocol.state == aioimaplib.AUTH:  # PREAUTH
             return
@@ -406,6 +408,7 @@ class ImapSession:
 
         Raises:
             PermanentError: `IMAP_AUTH_FAILED`, with the server's reason.
+            TransientError: As for `login`.
         """
         await self._authenticate("XOAUTH2", f"user={username}\1auth=Bearer {token}\1\1".encode())
 
@@ -426,7 +429,9 @@ class ImapSession:
             protocol.challenges = []
         await self._signed_in()
 
-    def _login_failed(self, text: str) -> PermanentError:
+    def _login_failed(self, text: str) -> ConnectorError:
+        if _BUSY.search(text):
+            return TransientError("IMAP_IN_USE", f"{self._host} lets nobody in now: {text}", delay=30)
         return PermanentError(
             "IMAP_AUTH_FAILED",
             f"{self._host} refused the login: {text}. Check user name and password or token; many providers want an "

@@ -455,6 +455,28 @@ async def test_a_lost_connection_is_tried_again(email, server, command, action, 
     await act(email, server, action, given)
 
 
+async def test_few_jobs_at_a_time_are_on_one_account(email, server):
+    """Servers allow about ten connections; whoever comes later is refused."""
+    server.users["bob@example.test"] = "secret"
+    bob = {"type": "simple", "username": "bob@example.test", "password": "secret"}
+    tasks = [act(email, server, "listEmailsImap", key=key) for key in range(20)]
+    await asyncio.gather(*tasks, act(email, server, "listEmailsImap", authentication=bob))
+    assert server.connections == 21
+    assert 1 < server.most <= module.SESSIONS + 1 + 1, "and one that the server has not seen to be closed"
+
+
+@pytest.mark.parametrize(
+    "answer", ["[UNAVAILABLE] try later", "[ALERT] Too many simultaneous connections. (Failure)", "[LIMIT] enough"]
+)
+async def test_a_server_that_lets_nobody_in_now_is_tried_again(email, server, answer):
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} NO {answer}")
+
+    server.answers["LOGIN"] = refuse
+    outcome = await fails(email, "IMAP_IN_USE", server, "listEmailsImap")
+    assert (outcome.retries, outcome.backoff) == (2, 30)
+
+
 async def test_a_server_that_falls_silent_is_tried_again(email, server, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
     server.answers["UID SEARCH"] = silence

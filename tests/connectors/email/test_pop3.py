@@ -187,6 +187,13 @@ async def test_a_mailbox_in_use_is_tried_again_later(email, server):
     assert (outcome.retries, outcome.backoff) == (2, 30)
 
 
+async def test_one_job_at_a_time_has_the_mailbox(email, server):
+    server.mails = {str(n): message(message_id=f"{n}@x") for n in range(10)}
+    await asyncio.gather(*(act(email, server, "deleteEmailPop3", {"messageId": f"<{n}@x>"}, key=n) for n in range(10)))
+    assert server.mails == {}
+    assert server.most <= 2, "the second is one that the server has not seen to be closed"
+
+
 async def test_no_login_is_for_smtp_only(email, server):
     told = {"authentication": {"type": "noAuth"}}
     assert (await fails(email, "INVALID_INPUT", server, "listEmailsPop3", **told)).retries == 0

@@ -25,6 +25,7 @@ ERRORS = {
     "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
     "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
     "IMAP_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
+    "IMAP_IN_USE": "The server has too many sessions of this account, or is busy. Tried again after half a minute.",
     "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
     "IMAP_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
     "IMAP_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
@@ -69,9 +70,10 @@ async def run(
     | move | `messageId`, `from`, `to` |
 
     A list stands under `response` only. Sorting and searching are the server's work where it can; of a list or a search
-    only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens;
-    connections over SMTP are kept between mails. The operator's rules on hosts hold for all three. IMAP needs the extra
-    `imap`; SMTP and POP3 do not.
+    only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens.
+    Servers allow few of them: five jobs are on one IMAP account at a time and one on a POP3 mailbox, the others wait
+    for their turn. Connections over SMTP are kept between mails. The operator's rules on hosts hold for all three. IMAP
+    needs the extra `imap`; SMTP and POP3 do not.
 
     When the answer to a move or delete is lost, the next try of the same job finds the mail gone and is content, since
     the runtime remembers that this job began to; and a mail that is not in `fromFolder` and is in `toFolder` counts as

@@ -22,6 +22,7 @@ from zeebe_connectors.connectors.email.mails import (
     read_result,
     texts,
     too_many,
+    turns,
     wanted_id,
 )
 from zeebe_connectors.connectors.email.model import (
@@ -46,6 +47,8 @@ from zeebe_connectors.mail.access import trust
 from zeebe_connectors.mail.imap import Fetched, ImapSession, Refused, SortKey, search_text
 
 BATCH = 100
+SESSIONS = 5
+"""Jobs on one account at a time: servers allow about ten connections, and people read their mail as well."""
 _HEADS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 _SORT_KEYS: dict[str, SortKey] = {"RECEIVED_DATE": "ARRIVAL", "SENT_DATE": "DATE", "SIZE": "SIZE"}
 _FIELD = "data.imapAction"
@@ -76,13 +79,15 @@ async def carry_out(task: ImapTask, context: Context) -> Result:
 async def _opened(task: ImapTask, context: Context) -> AsyncIterator[ImapSession]:
     config = task.data.imap_config
     tls = trust(config.trusted_certificate, field="data.imapConfig.trustedCertificate")
-    session = await ImapSession.open(
-        config.imap_host, config.imap_port, config.security, login=task.login, kept=context.kept, tls=tls
-    )
-    try:
-        yield session
-    finally:
-        await session.logout()
+    account = ("imap", config.imap_host, config.imap_port, task.login.username)
+    async with await turns(account, SESSIONS, context):
+        session = await ImapSession.open(
+            config.imap_host, config.imap_port, config.security, login=task.login, kept=context.kept, tls=tls
+        )
+        try:
+            yield session
+        finally:
+            await session.logout()
 
 
 async def _select(session: ImapSession, folder: str, *, writable: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -123,6 +123,11 @@ def check_size(size: int, most: int, *, field: str) -> None:
     """
     if size > most:
         raise PermanentError("MAIL_TOO_LARGE", f"{field}: the mail has {size:,} bytes, more than allowed ({most:,})")
+
+
+async def turns(account: Hashable, most: int, context: Context) -> asyncio.Semaphore:
+    """What lets so many jobs at a time on one account."""
+    return await context.kept.get(("email", account), lambda: asyncio.Semaphore(most))
 
 
 async def texts(raw: bytes) -> list[str]:

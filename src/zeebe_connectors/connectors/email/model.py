@@ -505,9 +505,11 @@ class ReadMail(Model):
     from_name: str | None
     """The first sender's name."""
     to: list[dict[str, str]]
-    """Recipients, with `name` and `address`; so `cc` and `replyTo`."""
+    """Recipients, with `name` and `address`; for the action move the folder that it went to, as given."""
     cc: list[dict[str, str]]
+    """Who got a copy."""
     reply_to: list[dict[str, str]]
+    """Where answers go, when not to the sender."""
     date: str | None
     """When it was sent, in UTC."""
     in_reply_to: str | None

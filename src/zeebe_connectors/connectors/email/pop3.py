@@ -19,6 +19,7 @@ from zeebe_connectors.connectors.email.mails import (
     read_result,
     texts,
     too_many,
+    turns,
     wanted_id,
 )
 from zeebe_connectors.connectors.email.model import (
@@ -67,16 +68,18 @@ async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session
     """A session; what it reads and lists needs no word of the server at its end, a deletion does."""
     config = task.data.pop3_config
     tls = trust(config.trusted_certificate, field="data.pop3Config.trustedCertificate")
-    session = await Pop3Session.open(
-        config.pop3_host, config.pop3_port, config.security, login=task.login, kept=context.kept, tls=tls
-    )
-    try:
-        yield session
-        if session.is_open:
-            with suppress(ConnectorError):
-                await session.quit()
-    finally:
-        session.close()
+    account = ("pop3", config.pop3_host, config.pop3_port, task.login.username)
+    async with await turns(account, 1, context):  # a POP3 server locks the mailbox for one
+        session = await Pop3Session.open(
+            config.pop3_host, config.pop3_port, config.security, login=task.login, kept=context.kept, tls=tls
+        )
+        try:
+            yield session
+            if session.is_open:
+                with suppress(ConnectorError):
+                    await session.quit()
+        finally:
+            session.close()
 
 
 async def _list(session: Pop3Session, action: ListPop3) -> list[ListedMail]:

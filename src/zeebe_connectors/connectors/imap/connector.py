@@ -228,6 +228,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
         "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
         "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
         "IMAP_AUTH_FAILED": "User name, password or token is refused.",
+        "IMAP_IN_USE": "The server has too many sessions of this account, or is busy; it is tried again.",
         "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
         "IMAP_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
         "IMAP_REFUSED": "The server refused a command.",
