@@ -318,18 +318,21 @@ async def test_no_secret_is_put_into_a_call(start, service):
 
 async def test_calls_end_and_few_run_at_once(start, service):
     """A server that never answers holds two calls at most, and those not for ever."""
-    held = asyncio.Event()
+    held, waiting = asyncio.Event(), 0
 
     async def silent(_):
-        held.set()
-        await asyncio.sleep(30)
+        nonlocal waiting
+        waiting += 1
+        if waiting == 2:
+            held.set()
+        await asyncio.sleep(60)
 
     service.answer("/silent.wsdl", silent)
-    running = await start({"seconds": 1.0})
+    running = await start({"seconds": 4.0})
     given = {"wsdl": service.url("/silent.wsdl")}
+    assert (await running("/api/soap/inspect", {"wsdl": service.url("/delphi.wsdl")}))[0] == 200  # all is loaded now
     first = [asyncio.create_task(running("/api/soap/inspect", given)) for _ in range(2)]
     await held.wait()
-    await asyncio.sleep(0.2)
     status, told = await running("/api/soap/inspect", given)
     assert (status, told["code"]) == (429, "BUSY")
     assert (await running("/api/sources"))[0] == 200
