@@ -12,7 +12,7 @@ import ipaddress
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Any
@@ -196,15 +196,17 @@ class Api:
         watches = self._runtime.sources.watches if self._runtime.sources is not None else {}
         if name not in watches:
             raise _Refused(404, "NOT_FOUND", f"There is no such source; there is {', '.join(watches) or 'none'}")
-        source, ledger = watches[name].source, self._runtime.ledger
-        connector = connector_of(source, self._runtime.registry)
-
-        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
-            return await ledger.settled(name, events)
+        watch = watches[name]
+        connector = connector_of(watch.source, self._runtime.registry)
 
         async def work() -> Any:
             found = await look(
-                source, connector, self._runtime.services, hours=given.hours, settled=settled, mask=_mask.get()
+                watch.source,
+                connector,
+                self._runtime.services,
+                hours=given.hours,
+                settled=watch.context().settled,
+                mask=_mask.get(),
             )
             return await asyncio.to_thread(_mask.get().value, asdict(found))
 

@@ -102,7 +102,7 @@ async def look(
         files=services.files,
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
-        report=lambda _, __=None, /: None,
+        report=lambda *_: None,
     )
     rows: list[Row] = []
     size = 0
