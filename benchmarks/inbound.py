@@ -170,8 +170,9 @@ def fill(server: dovecot.Dovecot, count: int) -> None:
     raw = bytes(order("old NUMBER"))
     identity = re.search(rb"Message-ID: <([^@]+)@", raw)[1]  # type: ignore[index]
     for number in range(count - 1):
-        file = directory / f"{1700000000 + number}.M{number}P1.bench:2,"
         own = raw.replace(b"NUMBER", b"%d" % number).replace(identity, b"%s-%d" % (identity, number))
+        sizes = f"S={len(own)},W={len(own) + own.count(10)}"  # as deliveries name their files
+        file = directory / f"{1700000000 + number}.M{number}P1.bench,{sizes}:2,"
         file.write_bytes(own)
         os.chown(file, owner.st_uid, owner.st_gid)
         os.utime(file, (1700000000 + number, 1700000000 + number))

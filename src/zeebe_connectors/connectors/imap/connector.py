@@ -384,6 +384,8 @@ class Watcher:
         """Those that the conditions let through and that were not processed under another numbering."""
         fitting = [head for head in heads if fits(self.given.data, head)]
         self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
+        if not fitting:
+            return []
         aliases: dict[str, str | None] = {self._id(selected, head.uid): alias(head) for head in fitting}
         settled = await self.context.settled(aliases)
         self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
