@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,13 @@ EXCEPTIONS = {
 }
 
 
-def modules() -> Iterator[tuple[Path, str, list[str]]]:
+@cache
+def modules() -> list[tuple[Path, str, list[str]]]:
+    """Each module with its room and what it imports; read once."""
+    return list(_read())
+
+
+def _read() -> Iterator[tuple[Path, str, list[str]]]:
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         imported = []

@@ -293,6 +293,18 @@ def test_any_bytes_survive(size):
     assert part.get_content() == data[:size]
 
 
+@pytest.mark.parametrize(
+    "line", ["ASCII, as it is", ".dot first", "Grüße, größtenteils lesbar ", "日本語", "=", "x" * 900]
+)
+def test_a_long_text_survives_in_blocks(line):
+    """No piece is much larger than a block, and none is lost or changed at the borders."""
+    text = f"{line}\n" * (600_000 // len(line.encode()))
+    pieces = build(Message(Address("", "a@example.com"), [Address("", "b@example.com")], text=text, message_id="<a@b>"))
+    assert max(map(len, pieces)) < 400_000
+    assert all(piece.endswith(b"\r\n") for piece in pieces)
+    assert read(text=text).get_content().replace("\r\n", "\n") == text
+
+
 def test_a_wrong_media_type_does_no_harm():
     """It comes from a process variable."""
     for kind in ("text/plain\r\nX-Evil: 1", "nonsense", "multipart/mixed", "message/rfc822", ""):

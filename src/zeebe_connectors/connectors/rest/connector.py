@@ -145,6 +145,7 @@ async def request(given: Request, context: Context) -> Response:
     - The response format JSON takes an empty body, as a 204 has it, as null; there it fails.
     - An error's body that is a JSON list arrives as a list; there it is null.
     - Documents become base64 wherever they stand in a JSON body or in query parameters, and one may be the whole body.
+    - No response may be larger than the operator's limit; there it holds for tokens and documents only.
     - A scheme's credentials replace a header of the same name; there both are sent.
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - The message begins with the reason phrase, and then names method, host and status.

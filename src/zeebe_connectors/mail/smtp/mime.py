@@ -42,6 +42,7 @@ OWN_FIELDS = frozenset({
 _LINE = 76
 _ROWS = 4096
 _BASE64_BLOCK = 57 * _ROWS
+_TEXT_BLOCK = 128 * 1024
 LARGE = 256 * 1024
 """Bytes of content from which a mail is built outside the event loop."""
 
@@ -368,13 +369,23 @@ def _text_part(kind: str, text: str) -> list[bytes]:
         text += "\n"
     if text.isascii() and "\0" not in text and max(map(len, text.split("\n"))) <= 990:
         head = f"Content-Type: text/{kind}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
-        return [head.encode(), text.replace("\n", "\r\n").encode()]
+        return [head.encode(), *_blocks(text.replace("\n", "\r\n").encode())]
     head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: "
     data = text.replace("\n", "\r\n").encode()
-    quoted = binascii.b2a_qp(data, istext=True)
-    if len(quoted) <= len(data) * 1.4 + 200:  # readable, and filters for spam frown on base64
-        return [f"{head}quoted-printable\r\n\r\n".encode(), quoted]
+    quoted = [binascii.b2a_qp(block, istext=True) for block in _blocks(data)]
+    if sum(map(len, quoted)) <= len(data) * 1.4 + 200:  # readable, and filters for spam frown on base64
+        return [f"{head}quoted-printable\r\n\r\n".encode(), *quoted]
     return [f"{head}base64\r\n\r\n".encode(), *_base64_lines(data)]
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """Lines in blocks of bounded size, so that no single call upon them holds up others; long lines stay whole."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\r\n", start + _TEXT_BLOCK)
+        end = len(data) if end < 0 else end + 2
+        yield data[start:end]
+        start = end
 
 
 def _base64_lines(data: bytes) -> Iterator[bytes]:
