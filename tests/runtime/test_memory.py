@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
 import sys
+import time
 
 import pytest
 
@@ -191,3 +193,23 @@ async def test_all_that_was_answered_survives_sigkill(stores):
     for place in range(8):
         ids = [number for its, number in answered if its == str(place)]
         assert set(await memory.recall(str(place), ids)) == set(ids)
+
+
+async def test_a_look_sees_what_another_process_wrote_and_waits_for_nobody(tmp_path):
+    """The loop's own thread reads: a writer that holds the file must not hold up the loop."""
+    file = tmp_path / "ledger.db"
+    mine, other = SqliteStore(file), SqliteStore(file)
+    memory = StoredMemory(mine)
+    assert await memory.recall("p", ["a"]) == {}
+    await StoredMemory(other).remember("p", "a", "text")
+    reads = []
+    read = mine.read
+    mine.read = lambda work: reads.append(1) or read(work)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert await memory.recall("p", ["a"]) == {"a": "text"}
+        assert time.monotonic() - began < 5
+    assert not reads, "without a thread"
+    await mine.aclose()
+    await other.aclose()

@@ -55,8 +55,10 @@ class StoredMemory:
     async def recall(self, place: str, ids: Iterable[str]) -> dict[str, str]:
         """See `Memory.recall`."""
         wanted = list(dict.fromkeys(ids))
-        if len(wanted) == 1:  # the usual case, which a gathering would slow down
-            answers = [await self._recalls.ask(_key(place, wanted[0]))]
+        if len(wanted) == 1:  # the usual case
+            key = _key(place, wanted[0])
+            looked = self._store.look(lambda do: _found(do, [key]))
+            answers = [looked[0].get(key) if looked and not looked[1] else await self._recalls.ask(key)]
         else:
             answers = await asyncio.gather(*(self._recalls.ask(_key(place, each)) for each in wanted))
         return {each: text for each, text in zip(wanted, answers, strict=True) if text is not None}
@@ -101,19 +103,7 @@ class StoredMemory:
         await self._recalls.idle()
 
     async def _recall(self, keys: Sequence[Key]) -> Sequence[str | None]:
-        def read(do: Transaction) -> tuple[dict[Key, str], list[dict[str, object]]]:
-            found: dict[Key, str] = {}
-            stale: list[dict[str, object]] = []
-            for place in dict.fromkeys(place for place, _ in keys):
-                names, values = marks([each for its, each in keys if its == place])
-                query = f"SELECT id, text, seen FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
-                for each, text, seen in do.rows(query, {"place": place, **values}):
-                    found[place, each] = text
-                    if do.now() - seen > SEEN_EVERY:
-                        stale.append({"place": place, "id": each, "seen": do.now()})
-            return found, stale
-
-        found, stale = await self._store.read(read)
+        found, stale = await self._store.read(lambda do: _found(do, keys))
         if stale:
             update = "UPDATE memory SET seen = :seen WHERE place = :place AND id = :id"
             await self._store.write(lambda do: do.change_each(update, stale))
@@ -193,6 +183,20 @@ class _Grouped(Generic[AskT, AnswerT]):
                 for (_, future), answer in zip(group, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
+
+
+def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], list[dict[str, object]]]:
+    """What is there, and the new values of those rows that were not seen for long."""
+    found: dict[Key, str] = {}
+    stale: list[dict[str, object]] = []
+    for place in dict.fromkeys(place for place, _ in keys):
+        names, values = marks([each for its, each in keys if its == place])
+        query = f"SELECT id, text, seen FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
+        for each, text, seen in do.rows(query, {"place": place, **values}):
+            found[place, each] = text
+            if do.now() - seen > SEEN_EVERY:
+                stale.append({"place": place, "id": each, "seen": do.now()})
+    return found, stale
 
 
 def _key(place: str, id: str) -> Key:  # noqa: A002

@@ -138,6 +138,10 @@ class PostgresqlStore:
 
         return await self._run(look)
 
+    def look(self, work: Work[ResultT]) -> ResultT | None:  # noqa: ARG002 - there is always a network between
+        """See `Store.look`."""
+        return None
+
     async def _run(self, use: Callable[[], ResultT]) -> ResultT:
         def run() -> ResultT:
             try:

@@ -76,6 +76,8 @@ class SqliteStore:
         self._clock = clock
         self._writer = _Side("ledger")
         self._reader = _Side("ledger reader")
+        self._near: sqlite3.Connection | None = None
+        """For looks, which give up where they would have to wait."""
 
     async def write(self, work: Work[ResultT]) -> ResultT:
         """See `Store.write`."""
@@ -88,7 +90,25 @@ class SqliteStore:
 
     async def read(self, work: Work[ResultT]) -> ResultT:
         """See `Store.read`."""
-        return await self._run(self._reader, lambda connection: work(_Transaction(connection, self._clock)))
+
+        def look(connection: sqlite3.Connection) -> ResultT:
+            if self._near is None:
+                near = self._open()
+                near.execute("PRAGMA busy_timeout = 0")
+                near.execute("PRAGMA query_only = ON")
+                self._near = near
+            return work(_Transaction(connection, self._clock))
+
+        return await self._run(self._reader, look)
+
+    def look(self, work: Work[ResultT]) -> ResultT | None:
+        """See `Store.look`; from the second reading work on, for the first one opens the file."""
+        if self._near is None:
+            return None
+        try:
+            return work(_Transaction(self._near, self._clock))
+        except sqlite3.Error:  # another process recovers or closes the file, or something that `read` will tell
+            return None
 
     async def _run(self, side: _Side, use: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         def run() -> ResultT:
@@ -140,6 +160,9 @@ class SqliteStore:
     async def aclose(self) -> None:
         """See `Store.aclose`."""
         await self._reader.aclose()
+        if self._near is not None:
+            self._near.close()
+            self._near = None
         await self._writer.aclose()  # last, so that closing it empties the write-ahead log
 
 
