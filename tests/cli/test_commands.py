@@ -88,6 +88,9 @@ def test_check_says_what_would_run(tmp_path: Path) -> None:
     assert fine.returncode == 0, fine.stdout
     assert "Connectors   rest\n" in fine.stdout
     assert told("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="nosuch").returncode == 1
+    odd = told("check", folder=tmp_path, ZEEBE_CONNECTORS_SOAP_COMPATIBILITY="official")
+    assert odd.returncode == 2
+    assert "ZEEBE_CONNECTORS_SOAP_COMPATIBILITY: must be one of 'standard' or 'camunda'" in odd.stderr
     away = told("check", "--connect", folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_INSECURE_CONNECTION="true")
     assert away.returncode == 1
     assert "Connection   failed" in away.stdout

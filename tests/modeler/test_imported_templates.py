@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from modeler import tool
 from zeebe_connectors.cli.soap import app
 
-pytestmark = pytest.mark.modeler
+pytestmark = [pytest.mark.modeler, pytest.mark.timeout(900)]
 WSDLS = Path(__file__).parent.parent / "connectors" / "soap" / "wsdl"
 ORDER = json.dumps({"Quantity": 1, "Price": 1.5, "Due": None, "Status": "New"})
 

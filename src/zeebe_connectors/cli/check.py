@@ -9,6 +9,7 @@ from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.jobs import decided
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
 from zeebe_connectors.sdk.registry import Registry
 
@@ -21,6 +22,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     registry = Registry.installed()
     running = [c for c in registry.outbound.values() if settings.outbound.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
+    for connector in running:
+        decided(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
     if not running:

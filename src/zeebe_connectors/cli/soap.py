@@ -18,7 +18,7 @@ import typer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.jobs import Services
+from zeebe_connectors.runtime.jobs import Services, decided
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
@@ -165,7 +165,7 @@ def call(
 
     async def carry_out() -> Any:
         async with _context(located, config) as (context, needed):
-            known = {**needed.decided(connector), **given}
+            known = {**decided(connector, needed.settings), **given}
             known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
             return await connector(read_input(Message, known), context)
 

@@ -73,20 +73,25 @@ class Services:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
 
-    def decided(self, connector: Outbound) -> dict[str, Any]:
-        """The inputs that the operator decides for tasks that do not give them.
 
-        Raises:
-            SettingsError: A setting has a value that the input does not take.
-        """
-        found: dict[str, Any] = {}
-        for name, (setting, kind) in settings_of(connector.input).items():
-            if text := (self.settings.get(setting) or "").strip():
-                try:
-                    found[name] = TypeAdapter(kind).validate_python(text.casefold())
-                except ValidationError as error:
-                    raise SettingsError(f"{setting}: {explain(error).partition(': ')[2].partition(': ')[2]}") from None
-        return found
+def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
+    """The inputs that the operator decides for tasks that do not give them.
+
+    Args:
+        connector: Whose inputs.
+        settings: The operator's settings by name.
+
+    Raises:
+        SettingsError: A setting has a value that the input does not take.
+    """
+    found: dict[str, Any] = {}
+    for name, (setting, kind) in settings_of(connector.input).items():
+        if text := (settings.get(setting) or "").strip():
+            try:
+                found[name] = TypeAdapter(kind).validate_python(text.casefold())
+            except ValidationError as error:
+                raise SettingsError(f"{setting}: {explain(error).partition(': ')[2].partition(': ')[2]}") from None
+    return found
 
 
 @dataclass(slots=True)
@@ -109,7 +114,7 @@ class JobHandler:
     def __init__(self, connector: Outbound, services: Services) -> None:
         self._connector = connector
         self._services = services
-        self._decided = services.decided(connector)
+        self._decided = decided(connector, services.settings)
         self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
