@@ -10,7 +10,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.jobs import decided
-from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -36,25 +36,32 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
-    if connect:
-        gateway = ZeebeGateway(settings.cluster)
-        try:
-            found = await gateway.topology()
-            typer.echo(
-                f"Connection   Zeebe {found.version}, {found.brokers} brokers, "
-                f"{found.healthy_partitions} of {found.partitions} partitions healthy"
-            )
-        except GatewayError as error:
-            typer.echo(f"Connection   failed: {error.status}: {error.message}")
-            code = 1
-        finally:
-            await gateway.aclose()
-        if not isinstance(store, SqliteStore):
-            try:
-                await StoredLedger(store).entries(most=1)
-            except LedgerError as error:
-                typer.echo(f"             {error}")
-                code = 1
+    if connect and not await _connections(settings, store):
+        code = 1
     await store.aclose()
     typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
     return code
+
+
+async def _connections(settings: Settings, store: Store) -> bool:
+    """Reaches the cluster, and the ledger's database where there is one; gives whether both answer."""
+    well = True
+    gateway = ZeebeGateway(settings.cluster)
+    try:
+        found = await gateway.topology()
+        typer.echo(
+            f"Connection   Zeebe {found.version}, {found.brokers} brokers, "
+            f"{found.healthy_partitions} of {found.partitions} partitions healthy"
+        )
+    except GatewayError as error:
+        typer.echo(f"Connection   failed: {error.status}: {error.message}")
+        well = False
+    finally:
+        await gateway.aclose()
+    if not isinstance(store, SqliteStore):
+        try:
+            await StoredLedger(store).entries(most=1)
+        except LedgerError as error:
+            typer.echo(f"             {error}")
+            well = False
+    return well

@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
-import string
 
 _ALIASES = {
     # What mailers write, and what they mean (the WHATWG encoding standard's reading where it has one).
@@ -46,9 +45,10 @@ _NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape co
 }  # fmt: skip
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
-_BASE64 = string.ascii_letters + string.digits + "+/"
-_NOT_BASE64 = bytes(byte for byte in range(256) if chr(byte) not in _BASE64)
-_PIECE = 256 * 1024  # bytes of base64 that are decoded at once
+_NOT_BASE64 = bytes(
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+)
+_STEP = 1024 * 1024
 
 
 def decode(data: bytes, charset: str | None) -> str:
@@ -93,17 +93,18 @@ def clean(text: str) -> str:
 def unbase64(data: bytes) -> bytes:
     """Decodes base64, ignoring what does not belong there and what is missing at the end.
 
-    In pieces, so that the other threads of the process go on while many megabytes are decoded.
+    In steps, so that other threads have their turn while an attachment of many megabytes is decoded.
     """
-    pieces, rest = [], b""
-    for start in range(0, len(data), _PIECE):
-        digits = rest + data[start : start + _PIECE].translate(None, _NOT_BASE64)
-        whole = len(digits) // 4 * 4
-        pieces.append(binascii.a2b_base64(digits[:whole]))
-        rest = digits[whole:]
-    if len(rest) > 1:
-        pieces.append(binascii.a2b_base64(rest + b"=" * (4 - len(rest))))
-    return b"".join(pieces)
+    found: list[bytes] = []
+    digits = b""
+    for at in range(0, len(data), _STEP):
+        digits += data[at : at + _STEP].translate(None, _NOT_BASE64)
+        whole = len(digits) - len(digits) % 4
+        found.append(binascii.a2b_base64(digits[:whole]))
+        digits = digits[whole:]
+    if len(digits) > 1:
+        found.append(binascii.a2b_base64(digits + b"=" * (4 - len(digits))))
+    return b"".join(found)
 
 
 def header_text(raw: bytes) -> str:

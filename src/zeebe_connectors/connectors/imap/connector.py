@@ -36,11 +36,12 @@ KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
+_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 _HEADER = {
     name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
     for name in ("from", "message-id", "subject")
 }
-_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
 
 class ImapServer(Model):
