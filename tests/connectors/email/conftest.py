@@ -8,8 +8,8 @@ import trustme
 from servers.http import HttpServer, Reply
 from zeebe_connectors.connectors.email.connector import run as connector
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, Fail, run
 
 USER = "alice@example.test"
@@ -19,10 +19,10 @@ SIMPLE = {"type": "simple", "username": USER, "password": "secret"}
 class Email:
     """Runs tasks; `memory` is what the runtime remembers between two tries of a job."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, memory):
         self.kept = Kept()
         self.documents = LocalDocuments(directory, kept=self.kept)
-        self.memory = ShortMemory()
+        self.memory = memory
 
     @staticmethod
     def task(protocol, port, action, given=None, *, host="127.0.0.1", security="NONE", authentication=None, **config):
@@ -61,9 +61,11 @@ class Email:
 
 @pytest.fixture
 async def email(tmp_path):
-    made = Email(tmp_path / "documents")
+    store = store_of(None, tmp_path)
+    made = Email(tmp_path / "documents", StoredMemory(store))
     yield made
     await made.kept.aclose()
+    await store.aclose()
 
 
 @pytest.fixture(scope="session")

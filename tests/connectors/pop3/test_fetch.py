@@ -17,6 +17,7 @@ from tests.servers.pop3 import Pop3Server
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.pop3.fetch import fetch
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, Fail, run
@@ -29,9 +30,9 @@ STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
 class World:
     """A mailbox, and what outlives a job: the memory, the documents, the directory for files."""
 
-    def __init__(self, server: Pop3Server, directory: Path) -> None:
+    def __init__(self, server: Pop3Server, directory: Path, memory: Any) -> None:
         self.server = server
-        self.memory: Any = ShortMemory()
+        self.memory = memory
         self.kept: Kept | None = None
         self.documents: Any = LocalDocuments(directory / "documents")
         self.allowed = directory / "allowed"
@@ -74,8 +75,10 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path):
+    store = store_of(None, tmp_path)
     async with Pop3Server() as server:
-        yield World(server, tmp_path)
+        yield World(server, tmp_path, StoredMemory(store))
+    await store.aclose()
 
 
 def mails(*subjects: str) -> dict[str, bytes]:
@@ -180,7 +183,7 @@ async def test_a_runtime_may_die_at_any_step(tmp_path, operation, remove):
     for last in itertools.count(1):
         (folder := tmp_path / str(last)).mkdir()
         async with Pop3Server() as server:
-            world = World(server, folder)
+            world = World(server, folder, ShortMemory())
             server.mails = mails("one", "two")
             steps = Steps(last)
             memory, documents = world.memory, world.documents

@@ -70,6 +70,7 @@ def id_of(mail):
     return mail.parsed["Message-ID"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_each_mail_once_though_workers_are_killed(tmp_path):
     """Twice at most what was between the server's 250 and the ledger at a kill, with the same Message-ID: see ADR 6."""
@@ -109,6 +110,7 @@ async def test_each_mail_once_though_workers_are_killed(tmp_path):
     assert workers.remembered() <= left, "what the engine knows as done is let go, but for what a kill left over"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_a_mail_whose_completion_was_lost_with_the_worker_is_not_sent_again(tmp_path):
     """Server and ledger have it, the engine does not, the worker dies: the next one answers with the receipt."""
