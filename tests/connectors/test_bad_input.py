@@ -79,7 +79,7 @@ REST = {
         "too-large",
     ),
     "endless response": Row(
-        {"url": "{http}/endless"}, "408", TRIED_AGAIN, ("url", "jobTimeout"), "deadline", seconds=1.0
+        {"url": "{http}/endless"}, "408", TRIED_AGAIN, ("url", "jobTimeout"), "deadline", seconds=3.0
     ),
     "silent server": Row(
         {"url": "{http}/silent", "readTimeoutInSeconds": "1"},

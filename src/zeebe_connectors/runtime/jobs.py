@@ -157,7 +157,7 @@ class JobHandler:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
-        own = deadline - min(_LAST_WORD, (deadline - now) / 20)
+        own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
             services.kept,
