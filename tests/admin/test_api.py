@@ -435,3 +435,19 @@ async def test_a_test_is_bounded(mailboxes, monkeypatch):
     status, found = await running("/api/sources/orders/test", {})
     assert status == 200
     assert ([row["title"] for row in found["rows"]], found["more"]) == (["order 3", "order 2"], True)
+
+
+async def test_a_ledger_that_cannot_be_used_is_told(start, tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    async with ImapServer() as imap, Pop3Server() as pop3:
+        imap.users = {"alice@example.test": PASSWORD}
+        imap.deliver(message("order 1"), date=datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000"))
+        (tmp_path / "sources.toml").write_text(SOURCES.format(imap=imap.port, pop3=pop3.port))
+        data = str(tmp_path / "file" / "below")
+        running = await start(ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"), ZEEBE_CONNECTORS_DATA=data)
+        async with asyncio.timeout(10):
+            while "orders" not in running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+        status, told = await running("/api/sources/orders/test", {"hours": 1})
+    assert (status, told["code"]) == (502, "LEDGER_UNUSABLE")
+    assert "ZEEBE_CONNECTORS_DATA" in told["message"]

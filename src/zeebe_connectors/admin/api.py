@@ -24,6 +24,7 @@ from aiohttp.typedefs import Handler
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.discovery import DiscoveryError
+from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.look import connector_of, look
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
@@ -96,6 +97,8 @@ class Api:
             answer = _error(status, error.code or "FAILED", mask.text(error.message))
         except DiscoveryError as error:
             answer = _error(422, "SOURCE_INVALID", mask.text(str(error)))
+        except LedgerError as error:
+            answer = _error(502, "LEDGER_UNUSABLE", str(error))
         except TimeoutError:
             answer = _error(504, "TIMEOUT", f"The call did not end within {self._seconds:.0f} s")
         except web.HTTPException as error:
