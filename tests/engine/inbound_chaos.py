@@ -673,9 +673,13 @@ async def main() -> int:
     if arguments.outage:
         right = True
         for server in servers:
-            with tempfile.TemporaryDirectory() as scratch:
-                async with mailbox(server) as mail:
-                    right &= await outage(arguments.outage, mail=mail, directory=Path(scratch) / "work")
+            sys.stdout.write(f"{server}:\n")
+            try:
+                with tempfile.TemporaryDirectory() as scratch:
+                    async with mailbox(server) as mail:
+                        right &= await outage(arguments.outage, mail=mail, directory=Path(scratch) / "work")
+            except NotHere as reason:
+                sys.stdout.write(f"not run: {reason}\n")
         return 0 if right else 1
     wrong = 0
     print_row(COLUMNS)

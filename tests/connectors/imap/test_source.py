@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -198,10 +200,9 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
     monkeypatch.setattr(connector_module.asyncio, "sleep", noted)
     world.deliver("one")
     sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
-    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: world.subjects() == ["one"] and 300.0 in waited)
     world.deliver("two")
     await world.until(lambda: world.subjects() == ["one", "two"])
-    assert 300.0 in waited
     assert world.server.connections >= 2
     assert not world.server.seen("IDLE")
     await world.end(sources)
@@ -219,7 +220,7 @@ async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_look
     await world.runtime(data__mostPerRound="2")
     await world.until(lambda: world.subjects() == list("abcde"))
     await world.server.idle.wait()
-    assert len(world.server.seen("UID SEARCH")) == 3
+    assert len(world.server.seen("UID SEARCH UNDELETED")) == 4  # the last finds nothing any more
 
 
 async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(world):
@@ -236,6 +237,26 @@ async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(world):
     await world.until(lambda: "three" in world.subjects())
     await settle(world)
     assert world.subjects() == ["one", "two", "three"]
+
+
+async def test_a_mail_that_was_read_is_remembered_as_long_as_it_is_there(world):
+    """It is not searched for any more, and yet somebody may mark it as unread again after years."""
+    world.deliver("one")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.server.idle.wait()
+    await world.end(sources)
+    with contextlib.closing(sqlite3.connect(world.directory / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE events SET seen = seen - 200 * 86400")
+    sources = await world.runtime()
+    await world.server.idle.wait()
+    assert await sources._shared.ledger.sweep() == 0
+    world.server.folders["INBOX"].messages[0].flags.clear()
+    await world.end(sources)
+    await world.runtime()
+    world.deliver("two")
+    await world.until(lambda: "two" in world.subjects())
+    assert world.subjects() == ["one", "two"]
 
 
 async def test_two_mails_that_are_alike_are_two_events(world):

@@ -82,6 +82,7 @@ async def world(server, tmp_path, monkeypatch):
 @contextlib.asynccontextmanager
 async def running(server: Dovecot, directory: Path, monkeypatch):
     monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE_PERMANENT", 0.5)
     world = DovecotWorld(server, directory)
     yield world
     for sources in list(world.running):
@@ -131,7 +132,7 @@ async def test_a_token_that_ends_is_renewed_when_the_server_refuses_it(world, ki
         sources = await world.runtime(**signed_in(http, issuer, kind))
         world.deliver("one")
         await world.arrived("one")
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(3.2)  # the server counts whole seconds
         world.deliver("two")
         await world.arrived("one", "two")
         await world.until(lambda: health(sources)[0] == "UP")

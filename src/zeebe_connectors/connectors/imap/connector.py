@@ -31,6 +31,8 @@ SAFETY_POLL = 300.0
 """Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""
 LOOK_AGAIN = 300.0
 """Seconds after which the ledger is asked again about mails that it has settled: an operator may want a retry."""
+SHOW_ALL = 86400.0
+"""Seconds after which the ledger is shown all mails of the folder: it forgets what it has not seen for long."""
 _FIRST_WAIT = 0.5
 KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
@@ -279,6 +281,7 @@ class Watcher:
         self._seen = _Seen(set(), set())
         self._validity = -1
         self._selected_at = 0.0
+        self._shown_at = float("-inf")
         self._place = "", ""  # a folder, and how ids of its mails begin
         self._targets: dict[str, str] = {}
         self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
@@ -306,7 +309,8 @@ class Watcher:
             if handed >= watching.most_per_round:
                 continue
             try:
-                await self._wait(session)
+                if not await self._show_all(session, selected):
+                    await self._wait(session)
             except ConnectionLost as error:
                 # Servers end idle connections; that is no fault as long as the next one opens.
                 self.context.log.info("The connection ended (%s); it is opened again", error)
@@ -329,6 +333,20 @@ class Watcher:
             await asyncio.sleep(watching.interval)
         else:
             await asyncio.sleep(watching.interval)
+
+    async def _show_all(self, session: ImapSession, selected: Selected) -> bool:
+        """Shows the ledger also what is not searched for: a mail that was read may be marked as unread again.
+
+        Whether it did: then the folder must be looked at again, since what was pushed meanwhile counts as seen.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._shown_at < SHOW_ALL:
+            return False
+        everything = await session.search("ALL")
+        for start in range(0, len(everything), 1000):
+            await self.context.settled({self._id(selected, uid): None for uid in everything[start : start + 1000]})
+        self._shown_at = now
+        return True
 
     async def _open(self) -> tuple[ImapSession, Selected]:
         """The session with the folder open; opened when there is none or the last was lost."""
