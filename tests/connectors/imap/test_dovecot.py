@@ -21,6 +21,7 @@ from tests.servers.http import HttpServer
 from tests.servers.imap import message
 
 from zeebe_connectors import Document
+from zeebe_connectors.connectors.imap import connector as connector_module
 from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.runtime.sources import Sources
 
@@ -239,7 +240,13 @@ def numbered_anew(world: DovecotWorld, folder: str) -> None:
     server.admin("mailbox", "delete", "-u", user, "Backup")
 
 
-async def test_a_folder_that_is_deleted_and_made_again_while_it_is_watched_hands_nothing_over_again(world):
+@pytest.fixture
+def looks_often(monkeypatch):
+    """A watcher in IDLE is not told by this server that its folder is gone: it finds out when it looks again."""
+    monkeypatch.setattr(connector_module, "SAFETY_POLL", 1.0)
+
+
+async def test_a_folder_that_is_deleted_and_made_again_while_it_is_watched_hands_nothing_over_again(world, looks_often):
     world.server.admin("mailbox", "create", "-u", world.user, "Orders")
     world.deliver("one", "two", "three", folder="Orders")
     sources = await world.runtime(**ALL_AS_THEY_ARE)
@@ -257,7 +264,7 @@ async def places(sources: Sources) -> int:
     return len({entry.id.rpartition("/")[0] for entry in await sources._shared.ledger.entries()})
 
 
-async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(world):
+async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(world, looks_often):
     world.server.admin("mailbox", "create", "-u", world.user, "Orders")
     world.deliver("one", folder="Orders")
     sources = await world.runtime(**ALL_AS_THEY_ARE)
