@@ -12,6 +12,7 @@ import logging
 import math
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -160,6 +161,8 @@ class Watch:
         self.last_event: float | None = None
         self._heard_by = 0.0
         self._active = False
+        self._mask = Mask()
+        """The secrets that it uses: how it is stands on a page that asks for no token."""
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -194,6 +197,7 @@ class Watch:
         if status == "UP" and not self._active:
             self._active = True
             self._count_activation("activated")
+        reason = reason and self._mask.text(reason)
         if (status, reason) != (self.status, self.reason):
             if status != self.status:
                 self.since = time.time()
@@ -228,7 +232,8 @@ class Watch:
                 self._ended(str(error))
                 longest = _LONGEST_PAUSE_PERMANENT if isinstance(error, PermanentError) else _LONGEST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
-                _log.exception("%s ended unexpectedly", self.source.name)
+                where = self._mask.text("".join(traceback.format_exception(error)))
+                _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
                 self._ended(f"it ended unexpectedly: {error!r}")
                 longest = _LONGEST_PAUSE
             except asyncio.CancelledError:
@@ -272,7 +277,7 @@ class Watch:
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
         connector = self._connector()
-        given = await source_input(source, connector, shared.secrets)
+        given = await source_input(source, connector, shared.secrets, mask=self._mask)
         handler = EventHandler(
             source.name,
             source.elements,
