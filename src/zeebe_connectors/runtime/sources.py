@@ -49,6 +49,7 @@ LOOK_EVERY = 5.0
 SILENCE = 900.0
 """Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
+_RELEASING = 3.0  # seconds for giving a lease back; the end of a runtime waits for it
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
 _log = logging.getLogger("zeebe_connectors.sources")
@@ -271,8 +272,9 @@ class Watch:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
-            with contextlib.suppress(LedgerError):
-                await shared.ledger.release(name, shared.owner)
+            with contextlib.suppress(LedgerError, TimeoutError):
+                async with asyncio.timeout(_RELEASING):  # without it, the lease ends by itself
+                    await shared.ledger.release(name, shared.owner)
 
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
