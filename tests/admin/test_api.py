@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -340,6 +342,25 @@ async def test_calls_end_and_few_run_at_once(start, service):
         assert status in {502, 504}
         assert told["code"] in {"SOAP_WSDL_UNREACHABLE", "TIMEOUT"}
     assert (await running("/api/soap/inspect", {"text": (WSDLS / "delphi.wsdl").read_text()}))[0] == 200
+
+
+async def test_a_call_that_is_under_way_does_not_keep_the_runtime_from_ending(start, service):
+    """It has a minute otherwise, in which the orchestrator kills the process."""
+    held = asyncio.Event()
+
+    async def silent(_):
+        held.set()
+        await asyncio.sleep(60)
+
+    service.answer("/silent.wsdl", silent)
+    running = await start()
+    call = asyncio.create_task(running("/api/soap/inspect", {"wsdl": service.url("/silent.wsdl")}))
+    await held.wait()
+    began = time.monotonic()
+    await running.server.aclose()
+    assert time.monotonic() - began < 10
+    with contextlib.suppress(aiohttp.ClientError):
+        await call
 
 
 # Sources

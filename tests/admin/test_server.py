@@ -169,6 +169,36 @@ async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: An
     assert value('zeebe_connectors_sources{status="UP"} ') == 0
 
 
+@inbound("telltale", title="Telltale", type="test:telltale:1")
+async def telltale(given: Order, context: InboundContext) -> AsyncIterator[Event]:
+    """Says its secret when it ends."""
+    context.report(f"the server quoted {given.token.reveal()}")
+    if given.fail:
+        raise RuntimeError(given.token.reveal())
+    await asyncio.sleep(3600)
+    yield Event("never")
+
+
+@pytest.mark.parametrize("fail", ["true", "false"])
+async def test_how_a_source_is_holds_no_secret(tmp_path: Any, caplog: Any, fail: str) -> None:
+    """Neither one of the operator's nor a password that stands in the diagram; health asks for no token."""
+    (tmp_path / "sources.toml").write_text(
+        f'[one]\ntype = "test:telltale:1"\nmessage = "m"\nfail = {fail}\ntoken = "{{{{secrets.T}}}}"\n'
+        f'[two]\ntype = "test:telltale:1"\nmessage = "m"\nfail = {fail}\ntoken = "{CANARY}-2"\n'
+    )
+    settings = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_SOURCES": str(tmp_path / "sources.toml")}
+    environment = Environment(("test", settings | {"SECRET_T": CANARY}))
+    runtime = Runtime(Settings.read(environment), Registry([telltale]), FakeGateway(), environment=environment)
+    runtime.start()
+    async with asyncio.timeout(10):
+        while len(watches := runtime.sources.watches) < 2 or any(one.reason is None for one in watches.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    text = json.dumps(runtime.health())
+    assert "***" in text
+    assert CANARY not in text + caplog.text
+    await runtime.drain()
+
+
 async def test_a_runtime_may_have_sources_only(tmp_path: Any) -> None:
     """Its health is that of its sources."""
     (tmp_path / "sources.toml").write_text('[good]\ntype = "test:box:1"\nmessage = "m"\n')

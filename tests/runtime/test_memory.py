@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from zeebe_connectors import TransientError
-from zeebe_connectors.runtime.ledger import SqliteStore, StoredLedger, StoredMemory
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, StoredMemory
 from zeebe_connectors.sdk.memory import ShortMemory
 
 
@@ -103,6 +104,50 @@ async def test_what_is_remembered_anew_is_not_let_go(memory):
     assert await memory.recall("p", ["a"]) == {"a": "a"}
 
 
+async def test_what_is_let_go_before_it_is_written_is_not_left_behind(stores):
+    """A mail that did not wait for a slow ledger, and whose job was answered before the receipt was written."""
+    store = stores.ledger().store
+    memory = StoredMemory(store)
+    go, write = asyncio.Event(), store.write
+
+    async def slow(work):
+        await go.wait()
+        return await write(work)
+
+    store.write = slow
+    waiting = [asyncio.ensure_future(memory.remember("p", each, each)) for each in "ab"]
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(memory.remember("p", "late", "text"))  # in the next group
+    await asyncio.sleep(0)
+    memory.let_go("p", "late")
+    go.set()
+    await asyncio.gather(*waiting, late)
+    await memory.aclose()
+    assert set(await memory.recall("p", ["a", "b", "late"])) == {"a", "b"}
+
+
+async def test_what_is_asked_for_after_days_is_told_although_nothing_can_be_written(stores):
+    """A disk that is full must not make a mail be sent again whose receipt can be read."""
+    now = 1_000_000.0
+    store = stores.ledger(clock=lambda: now).store
+    memory = StoredMemory(store)
+    await memory.remember("p", "a", "text")
+    now += 3 * 86400
+    write = store.write
+
+    async def full(work):
+        raise LedgerError("The disk is full")
+
+    store.write = full
+    for ids in (["a"], ["a", "b"]):
+        assert await memory.recall("p", ids) == {"a": "text"}
+    store.write = write
+    await memory.recall("p", ["a"])
+    await memory.aclose()
+    (entry,) = await memory.entries()
+    assert entry.seen == now
+
+
 async def test_only_what_nobody_asked_for_is_swept(stores):
     now = 1_000_000.0
     memory = StoredMemory(stores.ledger(clock=lambda: now).store)
@@ -110,6 +155,7 @@ async def test_only_what_nobody_asked_for_is_swept(stores):
     await memory.remember("p", "there", "")
     now += 80 * 86400
     await memory.recall("p", ["there"])
+    await memory.aclose()
     now += 20 * 86400
     later = StoredMemory(stores.ledger(clock=lambda: now).store)  # a runtime sweeps when it first writes
     await later.remember("p", "new", "")
@@ -213,3 +259,20 @@ async def test_a_look_sees_what_another_process_wrote_and_waits_for_nobody(tmp_p
     assert not reads, "without a thread"
     await mine.aclose()
     await other.aclose()
+
+
+async def test_a_disk_that_takes_no_more_is_told_and_the_next_write_succeeds(tmp_path):
+    """SQLite ends the transaction by itself then, and that must not hide the reason."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    memory = StoredMemory(store)
+    await memory.remember("p", "a", "text")
+    large = "x" * 10_000_000  # more than SQLite keeps in memory until the commit
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, usual[1]))
+    try:
+        with pytest.raises(TransientError, match=r"(disk I/O error|is full)\. The directory"):
+            await memory.remember("p", "b", large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert await memory.remember("p", "b", large) == large
+    await store.aclose()

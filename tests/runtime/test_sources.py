@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -226,6 +228,16 @@ async def test_draining_lets_the_event_in_hand_end_and_gives_the_lease_back(shar
     assert len(shared.gateway.instances) == 1
     assert (await shared.ledger.find("p#e", "x/1/1")).state == "done"
     assert await shared.ledger.hold("p#e", "somebody else", 60)
+
+
+async def test_draining_does_not_wait_for_a_ledger_that_does_not_answer(shared):
+    async with running(shared, waits()) as sources:
+        await until(lambda: OPEN == ["e"])
+        with contextlib.closing(sqlite3.connect(shared.ledger.store.file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            await sources.drain()
+            assert time.monotonic() - began < 10
 
 
 async def test_a_source_that_another_runtime_holds_stands_by_and_takes_over(shared):

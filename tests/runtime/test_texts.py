@@ -13,9 +13,9 @@ from pydantic import Field
 from servers.http import HttpServer, Reply
 from zeebe_connectors import Context, Document, Hint, Model, Secret, outbound
 from zeebe_connectors.connectors.rest.connector import request
-from zeebe_connectors.runtime import texts
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.texts import documents_as_text
+from zeebe_connectors.sdk import document
 from zeebe_connectors.testing import Complete, Fail, run
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt"}
@@ -175,7 +175,7 @@ async def test_reading_ends_with_the_jobs_time() -> None:
 
 async def test_all_documents_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many documents that are small enough each cannot fill the memory."""
-    monkeypatch.setattr(texts, "MOST", 10)
+    monkeypatch.setattr(document, "MOST_AS_TEXT", 10)
     outcome = await refused(lines=[INLINE, INLINE])
     assert (outcome.code, outcome.retries) == ("DOCUMENT_TOO_LARGE", 0)
     assert "lines[2]: " in outcome.message

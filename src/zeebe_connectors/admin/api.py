@@ -146,7 +146,7 @@ class Api:
 
     async def _given(self, request: web.Request) -> dict[str, Any]:
         try:
-            given = json.loads(await self._body(request) or b"{}")
+            given = await asyncio.to_thread(json.loads, await self._body(request) or b"{}")
         except (ValueError, RecursionError):
             raise _Refused(400, "NOT_JSON", "The body is not JSON") from None
         if not isinstance(given, dict):
@@ -211,7 +211,7 @@ class Api:
                 settled=watch.context().settled,
                 mask=_mask.get(),
             )
-            return await asyncio.to_thread(_mask.get().value, asdict(found))
+            return await asyncio.to_thread(lambda: _mask.get().value(asdict(found)))
 
         return await self._limited(work)
 

@@ -11,6 +11,8 @@ from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
+_CLOSING = 1.0  # seconds that a call of the API gets to end: the runtime below it has stopped already
+
 
 class AdminServer:
     """Serves health and metrics while the runtime runs.
@@ -37,7 +39,7 @@ class AdminServer:
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
         app.add_subapp("/api", (api or Api(runtime)).app)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING)
 
     async def start(self) -> None:
         """Begins to listen.

@@ -37,13 +37,7 @@ async def develop(folder: Path, environment: Environment) -> int:
         async with AsyncExitStack() as stack:
             zeebe = await stack.enter_async_context(LocalZeebe())
             mail = await stack.enter_async_context(LocalMail(mail_directory(), ports=MailPorts.usual()))
-            here = {
-                "ZEEBE_ADDRESS": zeebe.grpc_address,
-                "ZEEBE_INSECURE_CONNECTION": "true",
-                "ZEEBE_CONNECTORS_DIAGRAMS": str(folder),
-            }
-            local = Environment(("zeebe-connectors dev", here), ("your settings", _without_cluster(environment)))
-            settings = Settings.read(local)
+            settings = local_settings(environment, folder, address=zeebe.grpc_address, data=zeebe.directory / "runtime")
             gateway = ZeebeGateway(settings.cluster)
             runtime = Runtime(settings, Registry.installed(), gateway, environment=environment, log_mask=mask)
             runtime.start()
@@ -58,6 +52,28 @@ async def develop(folder: Path, environment: Environment) -> int:
         console.print(f"[red]{error}[/red]")
         return 1
     return 0
+
+
+def local_settings(environment: Environment, folder: Path, *, address: str, data: Path) -> Settings:
+    """The user's settings for a local engine that starts anew.
+
+    Args:
+        environment: The user's settings.
+        folder: The diagrams.
+        address: The engine's.
+        data: What must survive as long as the engine. Its keys begin anew, so a ledger of another engine would take new
+            tasks for old ones; and a lease in a real one would keep its runtime from its sources.
+    """
+    here = {
+        "ZEEBE_ADDRESS": address,
+        "ZEEBE_INSECURE_CONNECTION": "true",
+        "ZEEBE_CONNECTORS_DIAGRAMS": str(folder),
+        "ZEEBE_CONNECTORS_DATA": str(data),
+        "ZEEBE_CONNECTORS_LEDGER": "",
+    }
+    return Settings.read(
+        Environment(("zeebe-connectors dev", here), ("your settings", _without_cluster(environment))),
+    )
 
 
 def _without_cluster(environment: Environment) -> dict[str, str]:

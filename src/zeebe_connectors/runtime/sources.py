@@ -12,6 +12,7 @@ import logging
 import math
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ LOOK_EVERY = 5.0
 SILENCE = 900.0
 """Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
+_RELEASING = 3.0  # seconds for giving a lease back; the end of a runtime waits for it
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
 _log = logging.getLogger("zeebe_connectors.sources")
@@ -160,6 +162,8 @@ class Watch:
         self.last_event: float | None = None
         self._heard_by = 0.0
         self._active = False
+        self._mask = Mask()
+        """The secrets that it uses: how it is stands on a page that asks for no token."""
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -194,6 +198,7 @@ class Watch:
         if status == "UP" and not self._active:
             self._active = True
             self._count_activation("activated")
+        reason = reason and self._mask.text(reason)
         if (status, reason) != (self.status, self.reason):
             if status != self.status:
                 self.since = time.time()
@@ -228,7 +233,8 @@ class Watch:
                 self._ended(str(error))
                 longest = _LONGEST_PAUSE_PERMANENT if isinstance(error, PermanentError) else _LONGEST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
-                _log.exception("%s ended unexpectedly", self.source.name)
+                where = self._mask.text("".join(traceback.format_exception(error)))
+                _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
                 self._ended(f"it ended unexpectedly: {error!r}")
                 longest = _LONGEST_PAUSE
             except asyncio.CancelledError:
@@ -266,13 +272,14 @@ class Watch:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
-            with contextlib.suppress(LedgerError):
-                await shared.ledger.release(name, shared.owner)
+            with contextlib.suppress(LedgerError, TimeoutError):
+                async with asyncio.timeout(_RELEASING):  # without it, the lease ends by itself
+                    await shared.ledger.release(name, shared.owner)
 
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
         connector = self._connector()
-        given = await source_input(source, connector, shared.secrets)
+        given = await source_input(source, connector, shared.secrets, mask=self._mask)
         handler = EventHandler(
             source.name,
             source.elements,

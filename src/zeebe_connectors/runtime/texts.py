@@ -6,19 +6,15 @@ takes anything (`Any`), because there the connector decides what becomes of it; 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Document, Documents, base64_text
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Document, Documents, TextDocuments
+from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import leaf_types, literals
-
-MOST = 50 * 1024 * 1024
-"""Bytes of all documents that become text in the inputs of one job."""
 
 
 async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadline: float) -> Any:
@@ -37,16 +33,14 @@ async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadl
         ConnectorError: A document cannot be read (`DOCUMENT_NOT_FOUND`, `DOCUMENT_UNREACHABLE`), or together they are
             larger than 50 MiB (`DOCUMENT_TOO_LARGE`). The message names the field.
     """
-    return await _Reading(documents, deadline, MOST).value(data, leaf_types(kind), "")
+    return await _Reading(TextDocuments(documents, deadline)).value(data, leaf_types(kind), "")
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The documents of one job's text fields, and how many bytes they may still have."""
+    """The documents of one job's text fields."""
 
-    documents: Documents
-    deadline: float
-    left: int
+    documents: TextDocuments
 
     async def value(self, given: Any, kinds: Sequence[Any], path: str) -> Any:
         """A value for a field that takes these types."""
@@ -88,19 +82,7 @@ class _Reading:
         """One document's content in base64."""
         if reference[TYPE_KEY] not in KINDS:
             raise InputError(f"{path}: is a document reference of an unknown type; known are {', '.join(KINDS)}")
-        try:
-            content = await self.documents.read(Document(reference), seconds=max(0.0, self.deadline - time.monotonic()))
-        except ConnectorError as error:
-            error.message = f"{path}: {error.message}"
-            raise
-        self.left -= len(content.data)
-        if self.left < 0:
-            raise PermanentError(
-                "DOCUMENT_TOO_LARGE",
-                f"{path}: the documents that become text here are larger than {MOST} bytes together. Use a field that "
-                "takes documents, or smaller ones",
-            )
-        return await base64_text(content.data)
+        return await self.documents.text(reference, path)
 
 
 def _items(kinds: Sequence[Any]) -> list[Any]:

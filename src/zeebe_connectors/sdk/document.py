@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +12,12 @@ from typing import Any, Protocol
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from zeebe_connectors.sdk.errors import ConnectorError, PermanentError
+
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
+MOST_AS_TEXT = 50 * 1024 * 1024
+"""Bytes of all documents that become text in the inputs of one job."""
 _PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
 
 
@@ -105,3 +110,41 @@ class Documents(Protocol):
     async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
         """Stores bytes and gives the reference to pass on in a variable."""
         ...
+
+
+@dataclass(slots=True)
+class TextDocuments:
+    """Documents that become base64 text in the inputs of one job: bounded together, for references are small.
+
+    Args:
+        documents: Where they are read.
+        deadline: When all must be over, in seconds of `time.monotonic()`.
+    """
+
+    documents: Documents
+    deadline: float
+    left: int = field(default_factory=lambda: MOST_AS_TEXT)
+
+    async def text(self, reference: Mapping[str, Any], path: str) -> str:
+        """One document's content in base64.
+
+        Args:
+            reference: The document.
+            path: Where it stands in the inputs, for messages.
+
+        Raises:
+            ConnectorError: It cannot be read, or all together are larger than 50 MiB (`DOCUMENT_TOO_LARGE`).
+        """
+        try:
+            content = await self.documents.read(Document(reference), seconds=max(0.0, self.deadline - time.monotonic()))
+        except ConnectorError as error:
+            error.message = f"{path}: {error.message}"
+            raise
+        self.left -= len(content.data)
+        if self.left < 0:
+            raise PermanentError(
+                "DOCUMENT_TOO_LARGE",
+                f"{path}: the documents that become text here are larger than {MOST_AS_TEXT} bytes together. Use a "
+                "field that takes documents, or smaller ones",
+            )
+        return await base64_text(content.data)

@@ -6,24 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeebe_connectors.sdk.context import Context
-from zeebe_connectors.sdk.document import Document, base64_text
+from zeebe_connectors.sdk.document import Document, TextDocuments
 
 
-async def with_contents(value: Any, context: Context) -> Any:
+async def with_contents(value: Any, context: Context, *, name: str) -> Any:
     """The value as JSON can carry it: documents, wherever they stand in it, as base64.
 
     Args:
         value: Any JSON value.
         context: For reading documents.
+        name: Name of the input, for messages.
 
     Raises:
-        ConnectorError: A document cannot be read.
+        ConnectorError: A document cannot be read, or all together are larger than 50 MiB (`DOCUMENT_TOO_LARGE`).
     """
-    if Document.is_reference(value):
-        content = await context.documents.read(Document(value), seconds=context.seconds_left())
-        return await base64_text(content.data)
+    if not _holds_document(value):
+        return value
+    return await _replaced(value, TextDocuments(context.documents, context.deadline), name)
+
+
+def _holds_document(value: Any) -> bool:
+    """A look that spares most inputs the walk that makes them anew."""
     if isinstance(value, Mapping):
-        return {key: await with_contents(item, context) for key, item in value.items()}
+        return Document.is_reference(value) or any(map(_holds_document, value.values()))
+    return isinstance(value, list) and any(map(_holds_document, value))
+
+
+async def _replaced(value: Any, documents: TextDocuments, path: str) -> Any:
+    if Document.is_reference(value):
+        return await documents.text(value, path)
+    if isinstance(value, Mapping):
+        return {key: await _replaced(item, documents, f"{path}.{key}") for key, item in value.items()}
     if isinstance(value, list):
-        return [await with_contents(item, context) for item in value]
+        return [await _replaced(item, documents, f"{path}[{number}]") for number, item in enumerate(value, 1)]
     return value

@@ -323,6 +323,18 @@ async def test_a_deletion_whose_answer_was_lost_is_a_success_at_the_next_try(ema
     assert outcome.retries == 0, "another job never had it"
 
 
+async def test_what_was_begun_is_let_go_when_the_engine_has_the_result(email, server):
+    """Until then it stays: the answer may be lost on its way to the engine."""
+    server.deliver(message(message_id="m@x"))
+    task = email.task("imap", server.port, "deleteEmailImap", {"messageId": "<m@x>"})
+    for _ in range(2):  # the second finds that the first began
+        outcome = await email.outcome(task)
+        assert len(await email.memory.entries(place="email")) == 1
+    outcome.told()
+    await email.memory.aclose()
+    assert await email.memory.entries(place="email") == []
+
+
 # Move
 
 

@@ -8,6 +8,7 @@ from email.policy import HTTP
 import pytest
 
 from servers.http import Reply
+from zeebe_connectors.sdk import document
 from zeebe_connectors.web.multipart import new_boundary
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": 'a "b".txt', "contentType": "text/plain"}
@@ -245,6 +246,15 @@ async def test_documents_elsewhere(rest, open_server):
     seen = open_server.last
     assert (seen.header("X-File"), seen.all("X-Two")) == ("aMOpbGxv", ["aMOpbGxv", "b"])
     assert (dict(seen.query), seen.form) == ({"q": "aMOpbGxv"}, {"f": "aMOpbGxv"})
+
+
+async def test_documents_that_become_text_are_bounded_together(rest, open_server, monkeypatch):
+    """References are small: a list of them could fill the memory."""
+    monkeypatch.setattr(document, "MOST_AS_TEXT", 10)
+    error = await rest.error(open_server.url(), method="POST", body={"a": INLINE, "files": [INLINE]})
+    assert (error.code, type(error).__name__) == ("DOCUMENT_TOO_LARGE", "PermanentError")
+    assert error.message.startswith("body.files[1]: ")
+    assert open_server.seen == []
 
 
 async def test_document_as_body(rest, open_server):

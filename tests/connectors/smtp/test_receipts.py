@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -45,8 +46,8 @@ async def memory(tmp_path):
     await store.aclose()
 
 
-async def sent(server, memory, *, key=7, **inputs):
-    return await run(send, mail(server, **inputs), result_variable="sent", memory=memory, key=key)
+async def sent(server, memory, *, key=7, seconds=30.0, **inputs):
+    return await run(send, mail(server, **inputs), result_variable="sent", memory=memory, key=key, seconds=seconds)
 
 
 async def test_the_second_try_has_the_first_ones_result_and_sends_nothing(server, memory):
@@ -125,6 +126,16 @@ async def test_a_ledger_that_is_away_stops_no_mail(server, caplog, monkeypatch, 
     assert told in line
     assert ("disk full" if how == "refuses" else "no answer within") in line
     assert "jane@" not in line
+
+
+@pytest.mark.parametrize("when", ["asked", "told"])
+async def test_a_ledger_that_is_away_stops_no_mail_of_a_short_job(server, when):
+    """Its time must not be over before the mail is sent, nor after: the mail would be sent again with each try."""
+    started = time.monotonic()
+    outcome = await sent(server, Broken(when={when}, how="silent"), seconds=4.0)
+    assert isinstance(outcome, Complete), outcome
+    assert len(server.mails) == 1
+    assert time.monotonic() - started < 4
 
 
 async def test_a_job_that_is_stopped_while_it_remembers_is_remembered(server, memory):

@@ -266,6 +266,32 @@ async def test_read_once_and_kept(serve, server):
     assert len([seen for seen in server.seen if seen.path.endswith(".wsdl")]) == 2
 
 
+async def test_a_job_that_is_stopped_while_it_reads_leaves_the_others_theirs(serve, server):
+    """Those who wait for the same WSDL are not stopped with it: the next of them reads it."""
+    server.answer("/service", asmx_reply("<Quantity>1</Quantity>"))
+    call = serve("dotnet-asmx.wsdl")
+    wsdl = Reply(200, (FOLDER / "dotnet-asmx.wsdl").read_bytes(), [("Content-Type", "text/xml")])
+    asked = asyncio.Event()
+
+    async def slow(_):
+        if asked.is_set():
+            return wsdl
+        asked.set()
+        return await asyncio.sleep(60)
+
+    server.answer("/dotnet-asmx.wsdl", slow)
+    first = asyncio.ensure_future(call("PlaceOrder", {"express": True}))
+    await asked.wait()
+    others = [asyncio.ensure_future(call("PlaceOrder", {"express": True})) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    first.cancel()
+    others[0].cancel()
+    assert all([await other for other in others[1:]])
+    with pytest.raises(asyncio.CancelledError):
+        await others[0]
+    assert len([seen for seen in server.seen if seen.path.endswith(".wsdl")]) == 2
+
+
 async def test_kept_within_bounds(soap, server):
     """Many WSDLs and large ones do not fill the memory: the least used is read again, the newest is kept."""
     data = (FOLDER / "dotnet-asmx.wsdl").read_bytes()

@@ -29,9 +29,13 @@ class Effect:
         return f"{self.context.key} {self.action} {self.message_id}"
 
     async def begin(self) -> None:
-        """Notes that it is about to be done."""
+        """Notes that it is about to be done, until the engine has the job's result."""
+        self.context.done_with.append((_PLACE, self._id))
         await self.context.memory.remember(_PLACE, self._id, "begun")
 
     async def begun(self) -> bool:
         """Whether an earlier try came so far."""
-        return bool(await self.context.memory.recall(_PLACE, [self._id]))
+        found = bool(await self.context.memory.recall(_PLACE, [self._id]))
+        if found:
+            self.context.done_with.append((_PLACE, self._id))
+        return found

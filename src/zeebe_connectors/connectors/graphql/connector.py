@@ -131,9 +131,9 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     """The request without credentials."""
     # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
     query = operation.query.replace("\\n", "").replace('\\"', '"')
-    headers = header_fields(await with_contents(operation.headers or {}, context))
+    headers = header_fields(await with_contents(operation.headers or {}, context, name="graphql.headers"))
     prepared = HttpRequest(operation.method.upper(), encoded_url(operation.url, name="graphql.url"), headers)
-    variables = await with_contents(operation.variables, context)
+    variables = await with_contents(operation.variables, context, name="graphql.variables")
     if operation.method == "post":
         body = {"query": query} | ({"variables": variables} if variables else {})
         prepared.headers.setdefault("Content-Type", "application/json")

@@ -52,8 +52,8 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         headers["Content-Type"] = f"{_MULTIPART}; boundary={boundary}"
         return multipart_body(await _parts(body, context), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
-        return "&".join(_form_fields(await with_contents(body, context))).encode()
-    body = await with_contents(body, context)
+        return "&".join(_form_fields(await with_contents(body, context, name="body"))).encode()
+    body = await with_contents(body, context, name="body")
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
 
 

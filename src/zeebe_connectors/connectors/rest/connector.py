@@ -173,8 +173,10 @@ async def _prepared(given: Request, context: Context) -> HttpRequest:
     """The request without credentials."""
     url = encoded_url(given.url, as_is=given.skip_encoding)
     if given.query_parameters:
-        url = with_query(url, query_fields(await with_contents(given.query_parameters, context)))
-    headers = await with_contents(given.headers or {}, context)
+        url = with_query(
+            url, query_fields(await with_contents(given.query_parameters, context, name="queryParameters"))
+        )
+    headers = await with_contents(given.headers or {}, context, name="headers")
     prepared = HttpRequest(given.method, url, header_fields(headers))
     if given.body is not None and given.method in WITH_BODY:
         prepared.body = await encoded_body(

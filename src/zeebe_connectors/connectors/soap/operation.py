@@ -313,9 +313,13 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
     """
     cache = await context.kept.get("soap.wsdl", WsdlCache)
     key = (wanted.wsdl, tuple(wanted.external), given.http_authentication, given.client_tls, given.client_keystore)
-    known = cache.get(key, wanted.wsdl_age)
-    if known is not None and not (known.done() and known.cancelled()):
-        return await asyncio.shield(known)
+    while (known := cache.get(key, wanted.wsdl_age)) is not None:
+        try:
+            return await asyncio.shield(known)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not known.cancelled() or (task is not None and task.cancelling()):
+                raise  # it is we who are stopped, and not the job that read it; else the next who waits reads it
     reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
     cache.put(key, reading)
     try:

@@ -17,6 +17,7 @@ from zeebe_connectors.mail.smtp.mime import LARGE, Address, Message, build
 
 _PLACE = "smtp"  # in the runtime's memory
 _MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent
+_MEMORY_SHARE = 0.25  # of a short job's time, at most, before it is sent: what the memory takes, the server lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,12 @@ class _Receipts:
 
     async def recall(self) -> Delivered | None:
         """What was delivered when this job was carried out before."""
+        patience = min(_MEMORY_PATIENCE, self._context.seconds_left() * _MEMORY_SHARE)
         try:
-            async with asyncio.timeout(_MEMORY_PATIENCE):
+            async with asyncio.timeout(patience):
                 found = await self._context.memory.recall(_PLACE, [self._id])
         except (ConnectorError, TimeoutError) as error:
-            self._warn("It cannot be told whether this mail was sent before, so it is sent", error)
+            self._warn("It cannot be told whether this mail was sent before, so it is sent", error, patience)
             return None
         if self._id not in found:
             return None
@@ -117,14 +119,16 @@ class _Receipts:
     async def remember(self, delivered: Delivered) -> None:
         """Keeps it until the engine has the job's result."""
         self._context.done_with.append((_PLACE, self._id))
+        # A job that ran out of time here would be tried again, and the mail sent again.
+        patience = min(_MEMORY_PATIENCE, self._context.seconds_left())
         try:
-            async with asyncio.timeout(_MEMORY_PATIENCE):
+            async with asyncio.timeout(patience):
                 await self._context.memory.remember(_PLACE, self._id, _written(delivered))
         except (ConnectorError, TimeoutError) as error:
-            self._warn("The mail is sent but not remembered; a runtime that dies now sends it again", error)
+            self._warn("The mail is sent but not remembered; a runtime that dies now sends it again", error, patience)
 
-    def _warn(self, what: str, error: Exception) -> None:
-        why = str(error) or f"no answer within {_MEMORY_PATIENCE:.0f} s"
+    def _warn(self, what: str, error: Exception, patience: float) -> None:
+        why = str(error) or f"no answer within {patience:.1f} s"
         self._context.log.warning("job %s: %s: %s", self._context.job.key, what, why)
 
 

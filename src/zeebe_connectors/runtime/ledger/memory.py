@@ -18,7 +18,7 @@ from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, pla
 from zeebe_connectors.sdk.errors import TransientError
 
 _GROUP = 200  # asked for or written together, at most
-_LET_GO_AFTER = 1.0  # seconds for which what can be forgotten waits for a write to go along with
+_ALONE_AFTER = 1.0  # seconds for which what need not be on disk at once waits for a write to go along with
 _LONGEST_ID = 500
 _SWEEP_EVERY = 6 * 3600.0
 Key = tuple[str, str]
@@ -49,6 +49,8 @@ class StoredMemory:
         self._recalls = _Grouped(self._recall)
         self._writes = _Grouped(self._remember)
         self._let_go: dict[Key, None] = {}
+        self._seen: dict[Key, float] = {}
+        """What was asked for again after long, and when; nobody waits until this is written."""
         self._timer: asyncio.TimerHandle | None = None
         self._swept: float | None = None
 
@@ -58,7 +60,7 @@ class StoredMemory:
         if len(wanted) == 1:  # the usual case
             key = _key(place, wanted[0])
             looked = self._store.look(lambda do: _found(do, [key]))
-            answers = [looked[0].get(key) if looked and not looked[1] else await self._recalls.ask(key)]
+            answers = [await self._recalls.ask(key) if looked is None else self._noted(*looked).get(key)]
         else:
             answers = await asyncio.gather(*(self._recalls.ask(_key(place, each)) for each in wanted))
         return {each: text for each, text in zip(wanted, answers, strict=True) if text is not None}
@@ -76,14 +78,29 @@ class StoredMemory:
     def let_go(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.let_go`."""
         self._let_go[_key(place, id)] = None
+        self._write_soon()
+
+    def _noted(self, found: dict[Key, str], stale: dict[Key, float]) -> dict[Key, str]:
+        """What was found; that it was seen is written later, for an answer must not fail or wait for that."""
+        if stale:
+            self._seen |= stale
+            self._write_soon()
+        return found
+
+    def _write_soon(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LET_GO_AFTER, self._write_alone)
+            self._timer = asyncio.get_running_loop().call_later(_ALONE_AFTER, self._write_alone)
+
+    def _no_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _write_alone(self) -> None:
-        """Lets go although nothing is remembered that it could go along with."""
+        """Writes what can wait although nothing is remembered that it could go along with."""
         self._timer = None
-        if self._let_go and not self._writes.begin():
-            self._timer = asyncio.get_running_loop().call_later(_LET_GO_AFTER, self._write_alone)
+        if (self._let_go or self._seen) and not self._writes.begin():
+            self._write_soon()
 
     async def entries(self, *, place: str | None = None, most: int = 100) -> Sequence[Remembered]:
         """What is remembered, the last seen first."""
@@ -94,33 +111,32 @@ class StoredMemory:
 
     async def aclose(self) -> None:
         """Writes what still waits; the store stays open."""
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._writes.idle()
-        if self._let_go:
-            self._writes.begin()
+        self._no_timer()
         await self._writes.idle()
         await self._recalls.idle()
+        if self._let_go or self._seen:
+            self._writes.begin()
+        await self._writes.idle()
+        self._no_timer()
 
     async def _recall(self, keys: Sequence[Key]) -> Sequence[str | None]:
-        found, stale = await self._store.read(lambda do: _found(do, keys))
-        if stale:
-            update = "UPDATE memory SET seen = :seen WHERE place = :place AND id = :id"
-            await self._store.write(lambda do: do.change_each(update, stale))
+        found = self._noted(*await self._store.read(lambda do: _found(do, keys)))
         return [found.get(key) for key in keys]
 
     async def _remember(self, texts: Sequence[tuple[str, str, str]]) -> Sequence[str]:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._no_timer()
         gone, self._let_go = list(self._let_go), {}
+        seen, self._seen = self._seen, {}
         is_due = self._swept is None or time.monotonic() - self._swept > _SWEEP_EVERY
 
         def write(do: Transaction) -> Sequence[str]:
-            _delete(do, gone)
+            # All in one order, so that two replicas that write the same wait for each other and not both ways round.
+            do.change_each(
+                "UPDATE memory SET seen = :seen WHERE place = :place AND id = :id",
+                [{"place": place, "id": each, "seen": seen[place, each]} for place, each in sorted(seen)],
+            )
             if is_due:
                 do.change("DELETE FROM memory WHERE seen < :before", {"before": do.now() - RETENTION})
-            # In one order, so that two replicas that write the same wait for each other and not both ways round.
             ordered = sorted(texts, key=lambda each: each[:2])
             rows = [{"place": place, "id": each, "text": text, "seen": do.now()} for place, each, text in ordered]
             do.change_each(
@@ -133,6 +149,7 @@ class StoredMemory:
                 names, values = marks([each for its, each, _ in texts if its == place])
                 query = f"SELECT id, text FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
                 known |= {(place, row[0]): row[1] for row in do.rows(query, {"place": place, **values})}
+            _delete(do, sorted(gone))  # last: what is remembered here and let go was let go afterwards
             return [known.get((place, each), text) for place, each, text in texts]
 
         answers = await self._store.write(write)
@@ -185,17 +202,17 @@ class _Grouped(Generic[AskT, AnswerT]):
                         future.set_result(answer)
 
 
-def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], list[dict[str, object]]]:
-    """What is there, and the new values of those rows that were not seen for long."""
+def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[Key, float]]:
+    """What is there, and of what was not seen for long, when it was seen now."""
     found: dict[Key, str] = {}
-    stale: list[dict[str, object]] = []
+    stale: dict[Key, float] = {}
     for place in dict.fromkeys(place for place, _ in keys):
         names, values = marks([each for its, each in keys if its == place])
         query = f"SELECT id, text, seen FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
         for each, text, seen in do.rows(query, {"place": place, **values}):
             found[place, each] = text
             if do.now() - seen > SEEN_EVERY:
-                stale.append({"place": place, "id": each, "seen": do.now()})
+                stale[place, each] = do.now()
     return found, stale
 
 
