@@ -428,13 +428,9 @@ def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
             elif not closes and name in _ENDS:
                 closing = _ENDS[name].search(html, end)
                 end = closing.start() if closing else len(html)
-        elif html.startswith("<!--", start):
-            end = html.find("-->", start + 2) + 3
-            if end < 3:
-                return
         elif html.startswith(("<!", "<?", "</"), start):
-            end = html.find(">", start) + 1
-            if end < 1:
+            end = _end_of_other(html, start)
+            if end < 0:
                 return
         else:
             yield "", False, "<"
@@ -453,6 +449,13 @@ def _end_of_tag(html: str, at: int) -> int:
             return html.find(">", stop.end()) + 1 or -1
         at = close + 1
     return -1
+
+
+def _end_of_other(html: str, start: int) -> int:
+    """Where a comment or declaration ends; below zero when it does not."""
+    close, at = ("-->", start + 2) if html.startswith("<!--", start) else (">", start)
+    end = html.find(close, at)
+    return end if end < 0 else end + len(close)
 
 
 def _with_characters(text: str) -> str:
