@@ -88,14 +88,18 @@ def test_a_fifty_megabyte_attachment_is_read_whole():
         b"To: " + b"a," * 30_000,
         b"To: " + b"<" * 60_000,
         b"Content-Type: text/plain" + b";a" * 30_000,
+        b"Content-Type: text/plain" + b";" * 60_000,
         b'Content-Type: text/plain; a="' + b"\\" * 60_000,
+        b"Subject: a" + b"\n b" * 340_000,
         b"Subject: " + b"=?utf-8?Q?" * 6_000,
         b"Subject: " + b"=?utf-8?Q?a?= " * 5_000,
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"\n--b" * 50_000,
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"\n--bx" * 50_000,
         b"Content-Type: multipart/mixed\n\n" + b"\n--" * 50_000,
         b"Content-Type: text/html\n\n" + b"<a " * 50_000,
+        b"Content-Type: text/html\n\n" + b"<a" * 250_000,
         b"Content-Type: text/html\n\n" + b"<!" * 50_000,
+        b"Content-Type: text/html\n\n" + b"<!--" * 100_000,
     ],
     ids=lambda raw: raw[:30].decode(),
 )
@@ -104,3 +108,20 @@ def test_a_mail_made_to_be_slow_is_read_within_seconds(raw: bytes):
     start = time.process_time()
     parse_mail(raw)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<head><title>x</title></head>a<br>b", "a\nb"),
+        ("<head><title>x</title><body>the head's end is left out", "the head's end is left out"),
+        ('<p title="a>b">x</p><p>y</p>', "x\n\ny"),
+        ("1 < 2 &amp; &lt;b&gt; &euro;", "1 < 2 & <b> €"),
+        ("<script>if (a<b) { '</p>' }</script><style>p {}</style>z", "z"),
+        ("<!DOCTYPE html><!-- a > b -->q<![if !mso]>r<![endif]>", "qr"),
+        ("never <closed", "never <closed"),
+        ("&#" + "9" * 5000 + ";", "&#" + "9" * 5000 + ";"),
+    ],
+)
+def test_the_text_of_html_is_what_a_reader_sees(html: str, text: str):
+    assert parse_mail(b"Content-Type: text/html; charset=utf-8\n\n" + html.encode()).text == text

@@ -376,6 +376,15 @@ async def test_an_intention_from_an_old_numbering_is_sent_again_under_the_id_tha
     assert await world.handler(waits()).handle(Event(event.id, {}, event.done, alias="date id")) == "handed over"
     assert len(world.gateway.messages) == 1
     assert await world.handler(waits()).handle(Event(event.id, {}, event.done, alias="date id")) == "known"
+    world.clock.now += 3601  # when the engine has forgotten it, and the folder is numbered anew once more
+    assert await world.handler(waits()).handle(Event("h/box/3/1", {}, event.done, alias="date id")) == "known"
+
+
+@pytest.mark.parametrize("expression", ["=missing", '=""'])
+async def test_a_message_id_that_is_nothing_leaves_the_events_own(world, expression):
+    await world.handler(waits(messageIdExpression=expression)).handle(world.event())
+    (message,) = world.gateway.messages.values()
+    assert message.data["message_id"] == "box/1/1"
 
 
 async def test_a_mail_under_a_new_numbering_is_known_by_its_alias(world):

@@ -260,3 +260,12 @@ async def test_text_that_no_database_has_a_letter_for_is_kept(ledger):
     assert set(await ledger.settled("s", {"host/2/1": alias})) == {"host/2/1"}
     assert await intend(ledger, "host/1/6", alias=alias) is None
     await ledger.record("s", "host/1/6", "ignored", reason="\ud83d")
+
+
+async def test_what_is_seen_under_a_new_numbering_is_not_forgotten(ledger, clock):
+    await intend(ledger, "host/inbox/1/5", alias="when+id")
+    await ledger.record("s", "host/inbox/1/5", "done")
+    for _ in range(4):
+        clock.now += 30 * 86400
+        assert await ledger.settled("s", {"host/inbox/2/1": "when+id"}) == {"host/inbox/2/1": "done"}
+        await ledger.sweep()

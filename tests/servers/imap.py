@@ -251,7 +251,8 @@ class Session:
     async def do_uid_store(self, tag: str, arguments: str) -> None:
         uids, _, rest = arguments.partition(" ")
         for message in self._chosen(uids):
-            message.flags.update(re.search(r"\((.*)\)", rest)[1].split())
+            flags = set(re.search(r"\((.*)\)", rest)[1].split())
+            message.flags = message.flags - flags if rest.startswith("-") else message.flags | flags
         self.send(f"{tag} OK done")
 
     async def do_uid_copy(self, tag: str, arguments: str) -> None:

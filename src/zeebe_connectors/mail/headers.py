@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from zeebe_connectors.mail.text import clean, decode, decode_words, header_text
 
-_PARAMETER = re.compile(r';[\s;]*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*(?:"|$)|[^;]*)', re.DOTALL)
+# Possessive, and nothing before a name but spaces: what backtracks here costs minutes on a header of semicolons.
+_PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|[^;]*+)', re.DOTALL)
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
 _TOKEN = re.compile(
     r""""(?:\\.|[^"\\])*"? | \((?:\\.|[^()\\]|\([^()]*\))*\)? | <[^<>]*>? | [,;:] | [^"(<,;:]+""",

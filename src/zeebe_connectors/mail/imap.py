@@ -577,6 +577,10 @@ class ImapSession:
         r"""Sets a flag, such as `\Seen`; nothing happens when the message is gone."""
         await self._command("STORE", str(uid), "+FLAGS.SILENT", f"({flag})", prefix="UID")
 
+    async def unflag(self, uid: int, flag: str) -> None:
+        r"""Takes a flag away; nothing happens when the message is gone."""
+        await self._command("STORE", str(uid), "-FLAGS.SILENT", f"({flag})", prefix="UID")
+
     async def delete(self, uid: int) -> None:
         """Deletes one message for good; without UIDPLUS it is only marked, since EXPUNGE would take others along."""
         await self.flag(uid, "\\Deleted")
@@ -590,12 +594,16 @@ class ImapSession:
             uid: The message; nothing happens when it is gone.
             target: Real name of the folder.
         """
-        if self.offers("MOVE"):
-            await self._command("MOVE", str(uid), _folder(target), prefix="UID")
-            return
-        if await self.search("UID", str(uid), "UNDELETED"):
-            await self._command("COPY", str(uid), _folder(target), prefix="UID")
-            await self.delete(uid)
+        try:
+            if self.offers("MOVE"):
+                await self._command("MOVE", str(uid), _folder(target), prefix="UID")
+                return
+            if await self.search("UID", str(uid), "UNDELETED"):
+                await self._command("COPY", str(uid), _folder(target), prefix="UID")
+                await self.delete(uid)
+        except Refused:
+            self._folders = None  # the target may be there no more
+            raise
 
     async def append(self, folder: str, message: bytes) -> None:
         """Adds a message to a folder."""

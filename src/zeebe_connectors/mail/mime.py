@@ -151,36 +151,38 @@ def _without_line_end(body: bytes, start: int, end: int) -> bytes:
 
 def _split(raw: bytes, defects: Defects) -> tuple[list[tuple[str, bytes]], bytes]:
     """Header fields and body; without a field at the start all is body."""
-    headers: list[tuple[str, bytes]] = []
+    lines: list[tuple[str, list[bytes]]] = []  # each field's name, and the lines of its value
     at = 0
     while at < len(raw):
         line_end = raw.find(b"\n", at)
         line_end = len(raw) if line_end < 0 else line_end + 1
         line = raw[at:line_end]
         if not line.strip():
-            return headers, raw[line_end:]
+            return _unfolded(lines), raw[line_end:]
         if at > MOST_HEADER_BYTES:
             defects.note(f"headers beyond {MOST_HEADER_BYTES} bytes are not read")
             blank = _BLANK_LINE.search(raw, at)
-            return headers, raw[blank.end() :] if blank else b""
-        if line[:1] in b" \t" and headers:
-            name, value = headers[-1]
-            if len(value) <= MOST_HEADER_BYTES:
-                headers[-1] = (name, value + b" " + line.strip())
+            return _unfolded(lines), raw[blank.end() :] if blank else b""
+        if line[:1] in b" \t" and lines:
+            lines[-1][1].append(line.strip())
         elif match := _FIELD.match(line):
-            headers.append((match[1].decode("ascii"), line[match.end() :].strip()))
-        elif not headers:
+            lines.append((match[1].decode("ascii"), [line[match.end() :].strip()]))
+        elif not lines:
             defects.note("no header at the start; read as text")
-            return headers, raw[at:]
+            return [], raw[at:]
         else:
             # A stray line: headers go on when a field or the blank line follows, else the body has begun.
             following = raw[line_end : line_end + 300]
             if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
                 defects.note("the blank line after the headers is missing")
-                return headers, raw[at:]
+                return _unfolded(lines), raw[at:]
             defects.note("a line among the headers is none")
         at = line_end
-    return headers, b""
+    return _unfolded(lines), b""
+
+
+def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:
+    return [(name, b" ".join(values)) for name, values in lines]
 
 
 def _unuuencode(data: bytes) -> bytes:

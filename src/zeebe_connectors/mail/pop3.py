@@ -53,6 +53,7 @@ class Pop3Session:
         self._writer = writer
         self._buffer = bytearray()
         self._banner = ""
+        self._marked: set[int] = set()
         self._limit: tuple[asyncio.Timeout, float] | None = None
         self.capabilities: dict[str, list[str]] = {}
         """By name in upper case, with their words."""
@@ -267,9 +268,14 @@ class Pop3Session:
         return await self._several("RETR", number)
 
     async def delete(self, number: int) -> None:
-        """Marks a message for deletion at `quit`; one that is marked already stays so."""
-        with suppress(Refused):
+        """Marks a message for deletion at `quit`; one that is marked already stays so.
+
+        Raises:
+            Refused: The server does not delete it.
+        """
+        if number not in self._marked:
             await self.command("DELE", number)
+            self._marked.add(number)
 
     async def quit(self) -> None:
         """Ends the session and carries out the deletions.

@@ -125,13 +125,15 @@ class EventHandler:
         )
         if before is not None and before.state != "publishing":
             return await self._known(event, before) or "known"
-        if before is not None and not element.message_id:
+        if before is not None and delivery.message_id == event.id:
             delivery = replace(delivery, message_id=before.id)  # the id that the engine may know, from an old numbering
         try:
             key = await self._deliver(delivery, before)
         except _Quarantine as reason:
             return await self._quarantine(event, str(reason))
         await self._ledger.record(self._source, event.id, "published", key=key)
+        if before is not None and before.id != event.id:  # no doubt is left behind under the old numbering either
+            await self._ledger.record(self._source, before.id, "done", key=key)
         await self._acknowledge(event, "done")
         return "handed over"
 
@@ -187,9 +189,10 @@ class EventHandler:
             if value is None and element.kind == "catch":
                 raise _Quarantine("correlationKeyExpression gave null; it must name something that the event has")
             key = _text(value, "correlationKeyExpression")
-        message_id = event.id
+        message_id = ""
         if element.message_id:
             message_id = _text(_evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
+        message_id = message_id or event.id  # without any, the engine would take a message twice
         _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
 

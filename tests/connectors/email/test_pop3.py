@@ -239,3 +239,12 @@ async def test_the_operator_forbids_the_host(email, server):
     outcome = await email.outcome(email.task("pop3", server.port, "listEmailsPop3", host="localhost"), kept=kept)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries, server.commands) == ("HOST_FORBIDDEN", 0, [])
+
+
+async def test_a_mail_that_the_server_does_not_delete_is_not_told_as_deleted(email, server):
+    async def dele(session, number):
+        session.send("-ERR read-only")
+
+    server.answers["DELE"] = dele
+    server.mails = {"u1": message("s", message_id="a@x")}
+    await fails(email, "POP3_REFUSED", server, "deleteEmailPop3", {"messageId": "<a@x>"})

@@ -521,6 +521,60 @@ async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over
     assert world.subjects() == ["one", "two"]
 
 
+async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(world, impatient, monkeypatch):
+    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} NO [OVERQUOTA] full")
+
+    world.server.answers["UID MOVE"] = refuse
+    world.deliver("one")
+    sources = await world.runtime(
+        data__pollingConfig__handlingStrategy="MOVE", data__pollingConfig__targetFolder="Done"
+    )
+    await world.until(lambda: "OVERQUOTA" in reason(sources))
+    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 3)
+    assert "OVERQUOTA" in reason(sources)
+    del world.server.folders["Done"]
+    del world.server.answers["UID MOVE"]
+    await world.until(lambda: "Done" in world.server.folders and world.server.folders["Done"].messages)
+    assert [m.flags for m in world.server.folders["Done"].messages] == [{"\\Seen"}]
+    await world.until(lambda: not reason(sources))
+    assert world.subjects() == ["one"]
+
+
+@pytest.mark.parametrize("part", ["BODY.PEEK[HEADER", "BODY.PEEK[]"])
+async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(world, impatient, monkeypatch, part):
+    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+
+    async def fetch(session, tag, arguments):
+        if part in arguments and "2" in arguments.partition(" ")[0].split(","):
+            session.send(f"{tag} NO [SERVERBUG] cannot read it")
+        else:
+            await session.do_uid_fetch(tag, arguments)
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("one", "broken", "three")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["one", "three"])
+    await world.until(lambda: "UID 2 cannot be read" in reason(sources))
+    assert "SERVERBUG" in reason(sources)
+    del world.server.answers["UID FETCH"]
+    await world.until(lambda: world.subjects() == ["one", "three", "broken"])
+    await world.until(lambda: not reason(sources))
+
+
+async def test_a_pattern_that_takes_long_holds_up_nothing_else(world):
+    world.deliver("a" * 60 + "!", "good")
+    await world.runtime(data__subjectPattern="^(a|aa)+$|^good")
+    longest, last = 0.0, asyncio.get_running_loop().time()
+    while world.subjects() != ["good"]:
+        await asyncio.sleep(0.01)
+        now = asyncio.get_running_loop().time()
+        longest, last = max(longest, now - last), now
+        assert longest < 0.5  # a second is what such a search may take
+
+
 async def test_ten_thousand_settled_mails_are_not_read_again(world):
     for number in range(10_000):
         world.server.folders["INBOX"].add(message(str(number)))

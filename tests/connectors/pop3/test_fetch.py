@@ -438,3 +438,28 @@ async def test_apop_is_used_where_it_is_offered(world):
     world.server.mails = mails("one")
     assert await world.subject(key=1) == "one"
     assert not [command for command in world.server.commands if "secret" in command]
+
+
+async def test_a_mail_that_the_server_cannot_read_is_in_the_list_with_its_failure(world):
+    async def retr(session, number):
+        if session.listed[int(number) - 1] == "u-one":
+            session.send("-ERR message is corrupt")
+        else:
+            await session.do_retr(number)
+
+    world.server.answers["RETR"] = retr
+    world.server.mails = mails("one", "two")
+    got = await world.got("MAIL_RECEIVEALL", key=1, remove=True)
+    assert [(mail["uid"], mail["subject"]) for mail in got["mails"]] == [("u-one", ""), ("u-two", "two")]
+    assert got["mails"][0]["failure"]["code"] == "POP3_REFUSED"
+    assert list(world.server.mails) == ["u-one"]
+
+
+async def test_a_mail_that_the_server_does_not_delete_is_received_once(world):
+    async def dele(session, number):
+        session.send("-ERR read-only")
+
+    world.server.answers["DELE"] = dele
+    world.server.mails = mails("one")
+    assert await world.subject(key=1, remove=True) == "one"
+    assert await world.subject(key=2, remove=True) is None

@@ -313,3 +313,50 @@ async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_conditio
     assert "not encrypted for the key" in entry.reason
     assert entry.has_original
     assert list(world.server.mails) == ["a"]
+
+
+async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_once(world):
+    world.server.mails = {f"old-{n}": message(f"old {n}") for n in range(3)}
+    await world.runtime(mostPerRound="2", activationCondition='=starts with(subject, "new")')
+    await world.rounds(2)
+    world.server.mails["new"] = message("new")
+    await world.until(lambda: world.subjects() == ["new"])
+    await world.rounds(1)
+    assert len([one for one in world.server.commands if one.startswith("RETR")]) == 4
+
+
+async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(world):
+    async def retr(session, number):
+        if session.listed[int(number) - 1] == "broken":
+            session.send("-ERR message is corrupt")
+        else:
+            await session.do_retr(number)
+
+    world.server.answers["RETR"] = retr
+    world.server.mails = {"broken": message("broken"), "good": message("good")}
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["good"])
+    await world.rounds(2)
+    (health,) = sources.health()["sources"].values()
+    assert health["status"] == "DOWN"
+    assert "id broken cannot be read" in health["reason"]
+    del world.server.answers["RETR"]
+    await world.until(lambda: world.subjects() == ["good", "broken"])
+    await world.rounds(1)
+    await world.until(lambda: sources.health()["status"] == "UP")
+
+
+async def test_a_mail_that_the_server_does_not_delete_is_told_and_not_handed_over_again(world):
+    async def dele(session, number):
+        session.send("-ERR read-only")
+
+    world.server.answers["DELE"] = dele
+    world.server.mails = {"a": message("one")}
+    sources = await world.runtime(remove="true")
+    await world.until(lambda: "cannot be removed" in str(sources.health()))
+    await world.rounds(2)
+    assert world.subjects() == ["one"]
+    del world.server.answers["DELE"]
+    await world.until(lambda: not world.server.mails)
+    await world.until(lambda: sources.health()["status"] == "UP")
+    assert world.subjects() == ["one"]

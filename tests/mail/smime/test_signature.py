@@ -203,3 +203,29 @@ def test_without_the_library_mails_are_read_and_say_what_to_install(ann, monkeyp
     opaque = parse_mail(mail(signed(ann), "signed-data"))
     assert [part.name for part in opaque.attachments] == ["smime.p7m"]
     assert "install" in opaque.defects[0]
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"text/html", b"message/rfc822"])
+def test_text_behind_the_signature_does_not_pass_for_signed(ann, keys, kind):
+    raw = clear_signed(ann, INNER, "")
+    head, mark, rest = raw.rpartition(b"Content-Type: application/pkcs7-signature")
+    _, blank, sent = rest.partition(b"\r\n\r\n")
+    code, end, _ = sent.partition(b"\r\n--s--")
+    pem = b"-----BEGIN PKCS7-----\r\n" + code + b"\r\n-----END PKCS7-----\r\n<p>pay to somebody else</p>"
+    assert mark
+    assert end
+
+    forged = head + b"Content-Type: " + kind + blank + pem + end + b"\r\n"
+
+    assert verdict(forged, keys).status == "invalid"
+
+
+def test_the_signatures_own_part_does_not_pass_for_a_document(ann, keys):
+    raw = clear_signed(ann, INNER, "")
+    renamed = raw.replace(b"name=smime.p7s", b"name=invoice.docx")
+    assert renamed != raw
+
+    read = parse_mail(renamed, keyring=keys)
+
+    assert read.signature.status == "valid"
+    assert [part.name for part in read.attachments] == ["list.csv", "smime.p7s"]

@@ -17,6 +17,7 @@ from zeebe_connectors.connectors.email.mails import (
     Head,
     by_date,
     check_size,
+    heads_of,
     is_same,
     not_found,
     read_result,
@@ -120,7 +121,8 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
         fetched = await session.fetch(batch, "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else "-")
         keys += fetched
         if action.sort_field == "SENT_DATE":
-            sent.update((one.uid, Head.of(one.body)) for one in fetched)
+            read = await heads_of((one.body, one.size) for one in fetched)
+            sent.update(zip((one.uid for one in fetched), read, strict=True))
         await asyncio.sleep(0)
     if action.sort_field == "SIZE":
         keys.sort(key=lambda one: one.size, reverse=descending)
@@ -134,7 +136,7 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
 async def _heads(session: ImapSession, uids: Sequence[int]) -> list[Head]:
     heads: list[Head] = []
     for batch in _batches(uids):
-        heads += [Head.of(one.body, size=one.size) for one in await session.fetch(batch, _HEADS)]
+        heads += await heads_of((one.body, one.size) for one in await session.fetch(batch, _HEADS))
         await asyncio.sleep(0)  # others have their turn between two batches
     return heads
 
@@ -162,8 +164,8 @@ async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int
     """The mails that fit, found without the server's search; bodies are read only where the headers leave it open."""
     found: list[int] = []
     for batch in _batches(await session.search("UNDELETED")):
-        for one in await session.fetch(batch, _HEADS):
-            head = Head.of(one.body)
+        fetched = await session.fetch(batch, _HEADS)
+        for one, head in zip(fetched, await heads_of((one.body, one.size) for one in fetched), strict=True):
             verdict = holds(criterion, head.sender, head.subject or "", None)
             if verdict is None:
                 bodies = await session.fetch([one.uid]) if one.size <= LARGEST else []
@@ -191,8 +193,9 @@ async def _read(session: ImapSession, action: ReadImap, context: Context) -> Rea
 async def _find(session: ImapSession, message_id: str) -> Fetched | None:
     """The oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
     for batch in _batches(await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))):
-        for one in await session.fetch(batch, "HEADER.FIELDS (MESSAGE-ID)"):
-            if is_same(Head.of(one.body).message_id, message_id):
+        fetched = await session.fetch(batch, "HEADER.FIELDS (MESSAGE-ID)")
+        for one, head in zip(fetched, await heads_of((one.body, one.size) for one in fetched), strict=True):
+            if is_same(head.message_id, message_id):
                 return one
     return None
 

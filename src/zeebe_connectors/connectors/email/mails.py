@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError
 from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
-from zeebe_connectors.mail import Mail, parse_mail
+from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.headers import addresses, date
 from zeebe_connectors.mail.mime import Defects, parse_entities
 from zeebe_connectors.mail.text import header_text
 
+LONGEST_HEAD = 64 * 1024
+"""Bytes at the start of a mail in which its headers are looked for."""
 MOST_LISTED = 5000
 """Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
-_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_LARGE = 8 * 1024  # bytes of headers that are read in a thread, so that the loop goes on
 _BLANK_LINE = re.compile(rb"(?<=[^\r\n])\r?\n\r?\n")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -45,7 +47,7 @@ class Head:
             size: Bytes of the whole mail.
         """
         end = _BLANK_LINE.search(raw)
-        root = parse_entities(raw[: end.end()] if end else raw[:_LARGE], Defects())
+        root = parse_entities(raw[: end.end()] if end else raw[:LONGEST_HEAD], Defects())
         subject, sender = root.first("Subject"), root.first("From") or b""
         identity = header_text(root.first("Message-ID") or b"")[:1000]
         return cls(
@@ -69,6 +71,16 @@ class Head:
     def found(self) -> FoundMail:
         """What a search shows."""
         return {"messageId": self.message_id, "subject": self.subject}
+
+
+async def heads_of(raws: Iterable[tuple[bytes, int]]) -> list[Head]:
+    """The headers of several mails, given with their sizes."""
+    given = list(raws)
+
+    def work() -> list[Head]:
+        return [Head.of(raw, size=size) for raw, size in given]
+
+    return await asyncio.to_thread(work) if sum(len(raw) for raw, _ in given) > _LARGE else work()
 
 
 def by_date(when: Callable[[Any], datetime | None]) -> Callable[[Any], datetime]:
@@ -132,15 +144,8 @@ async def turns(account: Hashable, most: int, context: Context) -> asyncio.Semap
 
 async def texts(raw: bytes) -> list[str]:
     """The mail's bodies, to be searched."""
-    mail = await _parsed(raw)
+    mail = await read_mail(raw)
     return [text for text in (mail.plain, mail.html) if text]
-
-
-async def _parsed(raw: bytes, *, received: datetime | None = None) -> Mail:
-    """The mail; a large one is parsed in a thread."""
-    if len(raw) > _LARGE:
-        return await asyncio.to_thread(parse_mail, raw, received=received)
-    return parse_mail(raw, received=received)
 
 
 async def read_result(raw: bytes, context: Context, *, size: int, received: datetime | None = None) -> ReadMail:
@@ -149,7 +154,7 @@ async def read_result(raw: bytes, context: Context, *, size: int, received: date
     Raises:
         ConnectorError: The store does not take them.
     """
-    mail = await _parsed(raw, received=received)
+    mail = await read_mail(raw, received=received)
     data = mail.data()
     if not any(name.lower() == "subject" for name, _ in mail.headers):
         data["subject"] = None

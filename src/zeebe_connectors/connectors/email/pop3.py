@@ -10,10 +10,12 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.email.criteria import holds, read_criteria
 from zeebe_connectors.connectors.email.effect import Effect
 from zeebe_connectors.connectors.email.mails import (
+    LONGEST_HEAD,
     MOST_LISTED,
     Head,
     by_date,
     check_size,
+    heads_of,
     is_same,
     not_found,
     read_result,
@@ -103,14 +105,16 @@ async def _heads(
     wanted = list(numbers)
     for start in range(0, len(wanted), BATCH):
         batch = wanted[start : start + BATCH]
+        found: dict[int, bytes] = {}
         for number, raw in zip(batch, await session.tops(batch), strict=True):
-            if raw is None:
-                if sizes[number] > LARGEST:
-                    continue
-                with suppress(Refused):  # gone, by another session's doing
-                    raw = await session.read(number)  # noqa: PLW2901 - what TOP should have given
             if raw is not None:
-                yield number, Head.of(raw, size=sizes[number])
+                found[number] = raw
+            elif sizes[number] <= LARGEST:
+                with suppress(Refused):  # gone, by another session's doing
+                    found[number] = (await session.read(number))[:LONGEST_HEAD]
+        heads = await heads_of((raw, sizes[number]) for number, raw in found.items())
+        for number, head in zip(found, heads, strict=True):
+            yield number, head
         await asyncio.sleep(0)  # others have their turn between two batches
 
 

@@ -38,7 +38,7 @@ KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
-_LARGE = 64 * 1024  # bytes of a mail that is parsed in a thread, so that the loop goes on
+_LONGEST_HEADER = 8 * 1024  # bytes of a header in which something is looked for
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 _HEADER = {
     name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
@@ -202,7 +202,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
         for start in range(0, len(uids), BATCH):
             heads = await session.fetch(uids[start : start + BATCH], _HEADERS)
             for head in sorted(heads, key=lambda head: head.uid, reverse=True):
-                if not (fits(recent, head) and fits(given.data, head)):
+                if not (fits(recent, head) and await _fitting(given.data, [head])):
                     continue
                 bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
                 mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
@@ -284,7 +284,7 @@ class Watcher:
         self._shown_at = float("-inf")
         self._place = "", ""  # a folder, and how ids of its mails begin
         self._targets: dict[str, str] = {}
-        self._refused: dict[int, str] = {}  # why mails that were handed over cannot be marked, moved or deleted
+        self._refused: dict[int, str] = {}  # why mails cannot be read; or marked, moved or deleted when they were
         self._calm = _FIRST_WAIT
 
     async def aclose(self) -> None:
@@ -386,7 +386,7 @@ class Watcher:
         open_ = [uid for uid in new if uid not in self._seen.settled]
         left = self.given.data.most_per_round
         for start in range(0, len(open_), BATCH):
-            heads = await session.fetch(open_[start : start + BATCH], _HEADERS)
+            heads = await self._heads(session, selected, open_[start : start + BATCH])
             self._report()
             for head in await self._wanted(selected, heads):
                 touched: list[bool] = []
@@ -399,9 +399,28 @@ class Watcher:
                 if left <= 0:
                     return
 
+    async def _heads(self, session: ImapSession, selected: Selected, uids: Sequence[int]) -> list[Fetched]:
+        """The headers of mails; where the server refuses to read one of them, those of the others."""
+        try:
+            return await session.fetch(uids, _HEADERS)
+        except Refused as error:
+            if len(uids) == 1:
+                await self._pass_over(session, selected, uids[0], error)
+                return []
+        half = len(uids) // 2
+        first = await self._heads(session, selected, uids[:half])
+        return first + await self._heads(session, selected, uids[half:])
+
+    async def _pass_over(self, session: ImapSession, selected: Selected, uid: int, error: Refused) -> None:
+        """Leaves a mail until the ledger is asked again; one that cannot be read must not stop the others."""
+        if (await self._select(session)).uid_validity != selected.uid_validity:
+            raise error  # it is not the mail: the folder was deleted and made again meanwhile
+        self._refused[uid] = f"the mail with the UID {uid} cannot be read: {error}"
+        self._seen.settled.add(uid)
+
     async def _wanted(self, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
         """Those that the conditions let through and that were not processed under another numbering."""
-        fitting = [head for head in heads if fits(self.given.data, head)]
+        fitting = await _fitting(self.given.data, heads)
         self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
         if not fitting:
             return []
@@ -420,7 +439,12 @@ class Watcher:
     ) -> Event | None:
         watching = self.given.data
         too_large = head.size > watching.largest_mail
-        bodies = [head] if too_large else await session.fetch([head.uid])
+        try:
+            bodies = [head] if too_large else await session.fetch([head.uid])
+        except Refused as error:
+            await self._pass_over(session, selected, head.uid, error)
+            return None
+        self._refused.pop(head.uid, None)
         if not bodies:
             return None  # gone meanwhile
         raw = bodies[0].body
@@ -469,12 +493,25 @@ class Watcher:
         if strategy == "DELETE":
             await session.delete(uid)
             return
+        target = await self._destination(session) if strategy == "MOVE" else ""
         await session.flag(uid, "\\Seen")
-        target_folder = self.given.data.polling_config.target_folder if self.given.data.polling_config else ""
-        if strategy == "MOVE" and target_folder:
-            target = await self._target(session, target_folder)
-            if session.selected and target != session.selected.name:
-                await session.move(uid, target)
+        if not target:
+            return
+        try:
+            await session.move(uid, target)
+        except Refused:
+            self._targets.clear()  # somebody may have removed the folder
+            if self.given.data.unread_only:
+                await session.unflag(uid, "\\Seen")  # as a read mail it would not be found, and not be moved, again
+            raise
+
+    async def _destination(self, session: ImapSession) -> str:
+        """Where mails go; empty when they stay."""
+        handling = self.given.data.polling_config
+        if handling is None or not handling.target_folder:
+            return ""
+        target = await self._target(session, handling.target_folder)
+        return "" if session.selected and target == session.selected.name else target
 
     async def _target(self, session: ImapSession, name: str) -> str:
         if name not in self._targets:
@@ -513,6 +550,15 @@ def criteria(watching: Watching) -> list[str]:
     return found
 
 
+async def _fitting(watching: Watching, heads: Sequence[Fetched]) -> list[Fetched]:
+    """The mails whose headers meet the conditions; in a thread where that may take time, so that the loop goes on."""
+
+    def work() -> list[Fetched]:
+        return [head for head in heads if fits(watching, head)]
+
+    return await asyncio.to_thread(work) if watching.subject_pattern else work()
+
+
 def fits(watching: Watching, head: Fetched) -> bool:
     """Whether a mail's headers meet the conditions."""
     if watching.since is not None and head.received is not None and head.received < watching.since:
@@ -526,7 +572,7 @@ def fits(watching: Watching, head: Fetched) -> bool:
         return False
     if watching.subject_pattern:
         try:
-            return regex.search(watching.subject_pattern, subject, timeout=1) is not None
+            return regex.search(watching.subject_pattern, subject, timeout=1, concurrent=True) is not None
         except TimeoutError:
             return False
     return True
@@ -534,7 +580,7 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 def _header(head: Fetched, name: str) -> str:
     match = _HEADER[name].search(head.body)
-    return header_text(match[1]) if match else ""
+    return header_text(match[1][:_LONGEST_HEADER]) if match else ""
 
 
 def alias(head: Fetched) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from zeebe_connectors import Event, Group, Hint, InboundContext, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.attachments import stored
-from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.smime.settings import open_keyring
 
 if TYPE_CHECKING:
@@ -117,73 +118,101 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     """
     given.check(context.files)
     keyring = await open_keyring(given, context, most=given.largest_mail)
+    watcher = _Watcher(given, keyring, context)
     while True:
         session = await open_mailbox(given, context.kept)
         try:
-            async with aclosing(_round(session, given, keyring, context)) as events:
+            async with aclosing(watcher.round(session)) as events:
                 async for event in events:
                     yield event
             await session.quit()
         finally:
             session.close()
-        context.report(None, given.interval)
+        context.report(watcher.refused, given.interval)
         await asyncio.sleep(given.interval)
 
 
-async def _round(
-    session: Pop3Session, given: Pop3Mailbox, keyring: Keyring | None, context: InboundContext
-) -> AsyncGenerator[Event, None]:
-    """The mails of one session that are not settled; those that should be gone already are deleted."""
-    uids = {_identity(given, uid): (number, uid) for number, uid in (await session.ids()).items()}
-    settled = await context.settled(dict.fromkeys(uids))
-    sizes = await session.sizes()
-    left = given.most_per_round
-    for identity, (number, uid) in uids.items():
-        if identity in settled:
-            if given.remove and settled[identity] != "quarantined":
-                await session.delete(number)  # a crash came between the process and the server's QUIT
-            continue
-        if left <= 0:
-            return
-        left -= 1
-        size = sizes.get(number, 0)
-        raw = await (session.top(number) if given.too_large(size) else session.read(number))
-        yield await _event(session, given, keyring, context, (identity, number, uid), raw, size)
+@dataclass(slots=True)
+class _Watcher:
+    """What is known of a mailbox from one session to the next."""
 
+    given: Pop3Mailbox
+    keyring: Keyring | None
+    context: InboundContext
+    refused: str | None = None
+    """What the server would not do with a mail in the last session."""
+    untouched: set[str] = field(default_factory=set)
+    """Mails that nobody wanted, and that stay for others: they must not take the place of new ones."""
 
-async def _event(
-    session: Pop3Session,
-    given: Pop3Mailbox,
-    keyring: Keyring | None,
-    context: InboundContext,
-    which: tuple[str, int, str],
-    raw: bytes,
-    size: int,
-) -> Event:
-    identity, number, uid = which
-    too_large = given.too_large(size)
-    mail = await read_mail(raw, keyring=keyring)
+    async def round(self, session: Pop3Session) -> AsyncGenerator[Event, None]:
+        """The mails of one session that are not settled; those that should be gone already are deleted."""
+        given = self.given
+        self.refused = None
+        uids = {_identity(given, uid): (number, uid) for number, uid in (await session.ids()).items()}
+        self.untouched &= uids.keys()
+        settled = await self.context.settled(dict.fromkeys(uids))
+        sizes = await session.sizes()
+        left = given.most_per_round
+        for identity, (number, uid) in uids.items():
+            if identity in settled:
+                if given.remove and settled[identity] != "quarantined":
+                    await self._delete(session, number)  # a crash came between the process and the server's QUIT
+                continue
+            if identity in self.untouched:
+                continue
+            if left <= 0:
+                return
+            size = sizes.get(number, 0)
+            try:
+                raw = await (session.top(number) if given.too_large(size) else session.read(number))
+            except Refused as error:  # of this mail; the others can be read
+                self.refused = f"the mail with the server's id {uid} cannot be read: {error}"
+                continue
+            left -= 1
+            touched: list[bool] = []
+            yield await self._event(session, (identity, number, uid), raw, size, touched)
+            if not touched:
+                self.untouched.add(identity)
 
-    async def done() -> None:
-        if given.remove:
+    async def _delete(self, session: Pop3Session, number: int) -> None:
+        try:
             await session.delete(number)
+        except Refused as error:
+            self.refused = f"a mail was handed over but cannot be removed: {error}"
 
-    async def more() -> dict[str, Any]:
-        if too_large:
-            raise too_large
-        if given.save_to:
-            await asyncio.to_thread(save, mail, uid, given.save_to, context.files)
-        return await stored(mail, context.documents)
+    async def _event(
+        self, session: Pop3Session, which: tuple[str, int, str], raw: bytes, size: int, touched: list[bool]
+    ) -> Event:
+        identity, number, uid = which
+        given, context = self.given, self.context
+        too_large = given.too_large(size)
+        mail = await read_mail(raw, keyring=self.keyring)
 
-    async def original() -> bytes | None:
-        return None if too_large else raw
+        async def done() -> None:
+            touched.append(True)
+            if given.remove:
+                await self._delete(session, number)
 
-    return Event(
-        identity,
-        mail.data(),
-        done,
-        more=more,
-        original=original,
-        title=mail.subject,
-        unreadable="" if too_large or not mail.failure else mail.failure.message,
-    )
+        async def set_aside() -> None:
+            touched.append(True)
+
+        async def more() -> dict[str, Any]:
+            if too_large:
+                raise too_large
+            if given.save_to:
+                await asyncio.to_thread(save, mail, uid, given.save_to, context.files)
+            return await stored(mail, context.documents)
+
+        async def original() -> bytes | None:
+            return None if too_large else raw
+
+        return Event(
+            identity,
+            mail.data(),
+            done,
+            more=more,
+            original=original,
+            set_aside=set_aside,
+            title=mail.subject,
+            unreadable="" if too_large or not mail.failure else mail.failure.message,
+        )

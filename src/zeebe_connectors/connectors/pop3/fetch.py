@@ -18,7 +18,7 @@ from zeebe_connectors import ConnectorError, Context, Document, Group, Hint, Mod
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.attachments import stored
-from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.smime.settings import open_keyring
 
 if TYPE_CHECKING:
@@ -129,7 +129,10 @@ class _Fetch:
         if self.given.remove:
             for mail in answer["mails"]:
                 if mail["uid"] in numbers and not mail["failure"]:
-                    await self.session.delete(numbers[mail["uid"]])
+                    try:
+                        await self.session.delete(numbers[mail["uid"]])
+                    except Refused as error:  # the mail is this task's all the same
+                        self.context.log.warning("A mail stays on the server: %s", error)
         return answer
 
     async def _made(self, numbers: dict[str, int]) -> dict[str, Any]:
@@ -178,7 +181,12 @@ class _Fetch:
         """One mail as the source gives it, with its files stored and saved."""
         given, context = self.given, self.context
         failure: ConnectorError | None = given.too_large(size)
-        raw = await (self.session.top(number) if failure else self.session.read(number))
+        try:
+            raw = await (self.session.top(number) if failure else self.session.read(number))
+        except Refused as error:  # of this mail; the others can be read
+            if given.one:
+                raise
+            failure, raw = failure or error, b""
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zeebe_connectors.mail.mime import Entity
 
 _MESSAGES = {"application/pkcs7-mime", "application/x-pkcs7-mime"}
-_SIGNATURES = {"application/pkcs7-signature", "application/x-pkcs7-signature"}
+SIGNATURES = {"application/pkcs7-signature", "application/x-pkcs7-signature"}
 
 
 def is_clear_signed(entity: Entity) -> bool:
@@ -13,7 +13,7 @@ def is_clear_signed(entity: Entity) -> bool:
     if entity.type.value != "multipart/signed":
         return False
     protocol = entity.type.of.get("protocol", "").lower()
-    return protocol in _SIGNATURES or (not protocol and any(part.type.value in _SIGNATURES for part in entity.parts))
+    return protocol in SIGNATURES or (not protocol and any(part.type.value in SIGNATURES for part in entity.parts))
 
 
 def is_message(entity: Entity, *, whole: bool) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from zeebe_connectors.mail.headers import Parameters
 from zeebe_connectors.mail.message import Signature
 from zeebe_connectors.mail.mime import Defects, Entity, parse_entities
-from zeebe_connectors.mail.smime import is_clear_signed, is_message
+from zeebe_connectors.mail.smime import SIGNATURES, is_clear_signed, is_message
 from zeebe_connectors.mail.smime.asn1 import Damaged, Value, read
 from zeebe_connectors.mail.smime.envelope import (
     AUTH_ENVELOPED,
@@ -103,12 +103,15 @@ class _Walk:
         return entity
 
     def _clear_signed(self, entity: Entity, *, whole: bool) -> None:
-        if len(entity.parts) != 2:
+        kinds = {*SIGNATURES, "application/octet-stream"}
+        if len(entity.parts) != 2 or entity.parts[1].type.value not in kinds:
             self._note(Signature("invalid", reason="it is not one content with one signature"), whole=whole)
             entity.parts = [self.open(part, whole=False) for part in entity.parts]
             return
         content, signature = entity.parts
         self._note(self._checked(content.source, signature), whole=whole)
+        # Nobody signed the signature's own part: it may hold more than the signature, and must not pass for a document.
+        signature.disposition = Parameters("attachment", {"filename": "smime.p7s"})
         entity.parts = [self.open(content, whole=whole), signature]
 
     def _checked(self, content: bytes, signature: Entity) -> Signature:

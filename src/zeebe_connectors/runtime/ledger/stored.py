@@ -92,6 +92,10 @@ class StoredLedger:
                         entry = _find(do, source, event, alias)
                         if entry is not None and entry.state in SETTLED:
                             found[event] = entry.state
+                            do.change(
+                                "UPDATE events SET seen = :now WHERE source = :source AND id = :id AND seen < :stale",
+                                {"now": do.now(), "source": source, "id": entry.id, "stale": do.now() - SEEN_EVERY},
+                            )
             return found
 
         return await self.store.write(work)
