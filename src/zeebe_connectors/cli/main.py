@@ -134,9 +134,11 @@ def list_connectors(
 @app.command()
 def check(
     config: ConfigFile = None,
-    connect: Annotated[bool, typer.Option("--connect", help="Also reach the cluster.")] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also reach the cluster, and the ledger's database.")
+    ] = False,
 ) -> None:
-    """Check the settings, the connectors and, with --connect, that the cluster answers."""
+    """Check the settings, the connectors, the sources and, with --connect, that cluster and ledger answer."""
     from zeebe_connectors.cli.check import report
 
     environment, settings = _load(config)
@@ -173,7 +175,7 @@ def _outbound(name: str) -> Outbound:
     if name in registry.unavailable:
         fail(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
     if name not in registry.outbound:
-        fail(f"there is no outbound connector {name!r}; known are: {', '.join(Registry.names())}")
+        fail(f"there is no outbound connector {name!r}; known are: {', '.join(sorted(Registry.installed().outbound))}")
     return registry.outbound[name]
 
 
@@ -206,7 +208,7 @@ def dev(
 
 @app.command()
 def demo() -> None:
-    """Show the main job on a local engine: a REST call, a mail, an error caught; ends with what happened."""
+    """Show the main job on a local engine: a REST call, a mail, an error caught, a mail that starts a process."""
     from zeebe_connectors.cli.demo import show
 
     raise SystemExit(asyncio.run(show()))

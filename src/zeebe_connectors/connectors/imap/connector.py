@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.access import LOGINS, Login, trust
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
 from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
@@ -97,7 +97,7 @@ class Watching(Protection):
     folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True)] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
-    """How often the folder is checked, as an ISO 8601 duration; with push it is only a safety net."""
+    """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
     push: Annotated[bool, Hint(label="Be told at once")] = True
     """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
     polling_config_discriminator: Annotated[
@@ -180,7 +180,7 @@ class Watching(Protection):
 class Mailbox(Model):
     """A mailbox to watch."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]
     """What to watch."""
