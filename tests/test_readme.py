@@ -83,3 +83,11 @@ def test_links_lead_to_files() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://", "mailto:")):
                 assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+
+
+def test_every_decision_is_listed() -> None:
+    """With its title."""
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs" / "adr").glob("0*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].partition(". ")[2]
+        assert f"[{title}]({page.name})" in listed

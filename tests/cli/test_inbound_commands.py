@@ -121,6 +121,26 @@ async def test_a_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
     assert not (tmp_path / "var" / "ledger.sqlite").exists()
 
 
+async def test_a_mail_in_quarantine_is_not_called_processed(tmp_path, monkeypatch):
+    """Nobody has it, and the command says where the reason is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_MAIL", "secret")
+    async with ImapServer() as server:
+        server.deliver(message("order 1"), date=datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000"))
+        (tmp_path / "sources.toml").write_text(SOURCES.format(port=server.port))
+        monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+        (row,) = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+        assert (row["processed"], row["quarantined"]) == (False, False)
+        ledger = StoredLedger(store_of(None, tmp_path / "var"))
+        await ledger.quarantine("orders", row["id"], alias=None, reason="no", title="order 1", original=b"raw")
+        await ledger.aclose()
+        (row,) = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+        assert (row["processed"], row["quarantined"]) == (True, True)
+        output = await asyncio.to_thread(run, imap_command.app, "test")
+    assert "'order 1': in quarantine; `zeebe-connectors ledger list`" in output
+    assert "1 mail of the last 24 hours fits." in output
+
+
 POP3 = """
 [invoices]
 type = "io.github.zeebe-connectors:pop3-inbound:1"

@@ -67,7 +67,7 @@ async def _connections(settings: Settings, store: Store) -> bool:
     try:
         found = await gateway.topology()
         typer.echo(
-            f"Connection   Zeebe {found.version}, {found.brokers} brokers, "
+            f"Connection   Zeebe {found.version}, {found.brokers} broker{'' if found.brokers == 1 else 's'}, "
             f"{found.healthy_partitions} of {found.partitions} partitions healthy"
         )
     except GatewayError as error:

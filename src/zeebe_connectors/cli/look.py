@@ -62,12 +62,15 @@ def commands(name: str, title: str) -> typer.Typer:
             return
         for row in found.rows:
             mark = "processed already" if row.processed else row.verdict
+            if row.quarantined:
+                mark = "in quarantine; `zeebe-connectors ledger list` has the reason"
             typer.echo(f"{row.received}  {row.sender}  {row.title!r}: {mark}")
             if row.variables and not row.processed:
                 typer.echo("    " + json.dumps(row.variables, ensure_ascii=False)[:2000])
+        one = len(found.rows) == 1
         typer.echo(
-            f"{len(found.rows)} mails of the last {hours:g} hours fit{', and more' if found.more else ''}. "
-            "Nothing was started, marked or moved."
+            f"{len(found.rows)} {'mail' if one else 'mails'} of the last {hours:g} hours {'fits' if one else 'fit'}"
+            f"{', and more' if found.more else ''}. Nothing was started, marked or moved."
         )
 
     return app
