@@ -84,7 +84,7 @@ class Handling(Model):
             choices={"READ": "Mark as read", "DELETE": "Delete", "MOVE": "Move", "NONE": "Leave as it is"},
         ),
     ] = "READ"
-    """Whatever it is, a mail is processed once: the ledger knows it."""
+    """Whatever it is, a mail is processed once: the runtime remembers it."""
     target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
     """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
 
@@ -248,7 +248,11 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     tells of new mails at once (IDLE) where it can; the connection is renewed and checked all the same. What a mail
     becomes: `subject`, `fromAddress`, `fromName`, `to`, `cc`, `replyTo`, `date`, `receivedDateTime`, `messageId`,
     `inReplyTo`, `references`, `headers`, `size`, `plainTextBody`, `htmlBody`, `text` (plain, or made from the HTML),
-    `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`.
+    `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`. It needs the extra
+    `imap`.
+
+    [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
+    what becomes of encrypted and signed mails.
     """
     await keyring_of(given, context)  # what is wrong with it is told at the start, not with the first mail
     watcher = Watcher(given, context)
