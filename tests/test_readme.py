@@ -91,3 +91,13 @@ def test_every_decision_is_listed() -> None:
     for page in sorted((ROOT / "docs" / "adr").glob("0*.md")):
         title = page.read_text(encoding="utf-8").partition("\n")[0].partition(". ")[2]
         assert f"[{title}]({page.name})" in listed
+
+
+def test_every_setting_of_ours_is_documented() -> None:
+    """Where an operator or a developer reads."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    told = "".join(page.read_text(encoding="utf-8") for page in pages)
+    sources = (ROOT / "src").rglob("*.py")
+    names = {name for file in sources for name in re.findall(r'"(ZEEBE_CONNECTORS_[A-Z_]+)"', file.read_text("utf-8"))}
+    assert len(names) > 15
+    assert not {name for name in names if f"`{name}" not in told}

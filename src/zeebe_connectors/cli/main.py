@@ -147,7 +147,7 @@ def check(
 
 @app.command("try")
 def try_connector(
-    connector: Annotated[str, typer.Argument(help="Name of the connector, see `list`.")],
+    connector: Annotated[str, typer.Argument(help="Name of the connector, see `zeebe-connectors list`.")],
     file: Annotated[
         Path, typer.Argument(help='JSON file: the inputs, or {"variables": …, "headers": …}. "-" reads from stdin.')
     ],
