@@ -44,6 +44,10 @@ PARTS = {
 """Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""
 
 
+LIBRARIES = {"httpx": "engine", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", "cryptography": "soap"}
+"""Libraries that commands need, and the extra that brings each."""
+
+
 def main() -> None:
     """Runs the command; a wrong setting ends it with one line instead of a traceback."""
     from zeebe_connectors.config.environment import SettingsError
@@ -56,6 +60,11 @@ def main() -> None:
         app()
     except (SettingsError, DefinitionError) as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        extra = LIBRARIES.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        fail(f"the library {error.name} is not installed; add it with: pip install 'zeebe-connectors[{extra}]'")
 
 
 def add_parts(names: Iterable[str] = PARTS) -> None:
