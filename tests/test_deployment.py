@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -38,3 +40,10 @@ def test_the_stack_publishes_on_loopback_only_and_names_what_it_builds() -> None
     copied = [line.split()[1:-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]
     for name in (name for names in copied for name in names if not name.startswith("--") and not name.startswith("/")):
         assert (ROOT / name).exists(), f"the Dockerfile copies {name}, which is not there"
+
+
+def test_the_image_has_what_every_connector_may_need() -> None:
+    """All extras but the local engine; a task that asks for NTLM or S/MIME finds it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (installed,) = re.findall(r"'\.\[([a-z0-9,-]+)\]'", (ROOT / "Dockerfile").read_text())
+    assert set(installed.split(",")) == set(extras) - {"all", "engine"}

@@ -83,3 +83,21 @@ def test_links_lead_to_files() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://", "mailto:")):
                 assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+
+
+def test_every_decision_is_listed() -> None:
+    """With its title."""
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs" / "adr").glob("0*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].partition(". ")[2]
+        assert f"[{title}]({page.name})" in listed
+
+
+def test_every_setting_of_ours_is_documented() -> None:
+    """Where an operator or a developer reads."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    told = "".join(page.read_text(encoding="utf-8") for page in pages)
+    sources = (ROOT / "src").rglob("*.py")
+    names = {name for file in sources for name in re.findall(r'"(ZEEBE_CONNECTORS_[A-Z_]+)"', file.read_text("utf-8"))}
+    assert len(names) > 15
+    assert not {name for name in names if f"`{name}" not in told}

@@ -71,7 +71,8 @@ def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:
     """What is wrong and what there is instead."""
     unknown = told("try", "nosuch", "-", folder=tmp_path, given="{}")
     assert unknown.returncode == 2
-    assert "known are" in unknown.stderr
+    assert "known are: email, graphql" in unknown.stderr
+    assert "imap" not in unknown.stderr, "it watches, and carries out no job"
     assert "cannot be read" in told("try", "rest", "nosuch.json", folder=tmp_path).stderr
     assert "JSON object" in told("try", "rest", "-", folder=tmp_path, given="[1]").stderr
     assert "does not exist" in told("dev", "nosuch", folder=tmp_path).stderr
@@ -94,6 +95,31 @@ def test_check_says_what_would_run(tmp_path: Path) -> None:
     away = told("check", "--connect", folder=tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_INSECURE_CONNECTION="true")
     assert away.returncode == 1
     assert "Connection   failed" in away.stdout
+
+
+def test_check_says_what_would_be_watched(tmp_path: Path) -> None:
+    """Sources are work too: a runtime that only watches is well."""
+    (tmp_path / "sources.toml").write_text(
+        '[orders]\ntype = "io.camunda:connector-email-inbound:1"\nprocess = "order"\n'
+        '[far]\ntype = "com.example:far:1"\nprocess = "order"\n'
+    )
+    watching = {"ZEEBE_CONNECTORS_SOURCES": "sources.toml", "CONNECTOR_OUTBOUND_ENABLED": "nosuch"}
+    fine = told("check", folder=tmp_path, **watching)
+    assert fine.returncode == 0, fine.stdout
+    assert "Sources      order#orders\n" in fine.stdout
+    assert "order#far: no connector for com.example:far:1 runs here" in fine.stdout
+    off = told("check", folder=tmp_path, CONNECTOR_INBOUND_DISABLED="imap", **watching)
+    assert off.returncode == 1
+    assert "nothing would run" in off.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_sources_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    """It is one of the operator's settings."""
+    (tmp_path / "sources.toml").write_text('[orders]\nprocess = "order"\n')
+    wrong = told(command, folder=tmp_path, ZEEBE_CONNECTORS_SOURCES="sources.toml")
+    assert wrong.returncode == 2
+    assert "sources.toml: [orders] needs a type" in wrong.stderr
 
 
 def test_secrets_are_in_no_report(tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def test_without_a_ledger_the_command_tells_where_it_looked(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "nowhere"))
     assert "nowhere" in run(ledger_command.app, "list", code=2)
+    output = run(ledger_command.app, "forget", "p#mail", "box/1/1", code=2)
+    assert "nowhere" in output
+    assert "Forget it?" not in output, "nobody is asked about what is not there"
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -118,6 +121,26 @@ async def test_a_mailbox_is_tested_without_touching_it(tmp_path, monkeypatch):
     assert not (tmp_path / "var" / "ledger.sqlite").exists()
 
 
+async def test_a_mail_in_quarantine_is_not_called_processed(tmp_path, monkeypatch):
+    """Nobody has it, and the command says where the reason is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_MAIL", "secret")
+    async with ImapServer() as server:
+        server.deliver(message("order 1"), date=datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000"))
+        (tmp_path / "sources.toml").write_text(SOURCES.format(port=server.port))
+        monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
+        (row,) = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+        assert (row["processed"], row["quarantined"]) == (False, False)
+        ledger = StoredLedger(store_of(None, tmp_path / "var"))
+        await ledger.quarantine("orders", row["id"], alias=None, reason="no", title="order 1", original=b"raw")
+        await ledger.aclose()
+        (row,) = json.loads(await asyncio.to_thread(run, imap_command.app, "test", "--json"))
+        assert (row["processed"], row["quarantined"]) == (True, True)
+        output = await asyncio.to_thread(run, imap_command.app, "test")
+    assert "'order 1': in quarantine; `zeebe-connectors ledger list`" in output
+    assert "1 mail of the last 24 hours fits." in output
+
+
 POP3 = """
 [invoices]
 type = "io.github.zeebe-connectors:pop3-inbound:1"
@@ -144,7 +167,7 @@ async def test_a_pop3_mailbox_is_tested_without_touching_it(tmp_path, monkeypatc
         assert '{"subject": "invoice 1"}' in output
         assert "2 mails" in output
         assert len(server.mails) == 2
-    assert "Known are: none" in await asyncio.to_thread(run, imap_command.app, "test", code=1)
+    assert "no source for imap: none is configured" in await asyncio.to_thread(run, imap_command.app, "test", code=1)
 
 
 async def test_a_mail_that_cannot_be_decrypted_is_told(tmp_path, monkeypatch):
@@ -168,6 +191,13 @@ def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkey
     (tmp_path / "sources.toml").write_text(SOURCES.format(port=1))
     monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")
     assert "Known are: orders" in run(imap_command.app, "test", "--source", "nothing", code=1)
+
+
+def test_without_any_source_the_command_tells_how_to_name_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output = run(imap_command.app, "test", code=1)
+    assert "none is configured" in output
+    assert "--diagram" in output
 
 
 def test_what_tasks_must_not_repeat_is_listed_and_forgotten(data):

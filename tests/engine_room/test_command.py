@@ -33,7 +33,15 @@ def test_status_of_nothing():
     """Nothing running is told with the command that starts it, and exit code 3."""
     result = CliRunner().invoke(app, ["status"])
     assert result.exit_code == 3
-    assert "zeebe-connectors engine start" in result.output
+    assert "zeebe-connectors engine start\n" in result.output
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_status_of_nothing_elsewhere(tmp_path):
+    """The command that is named starts the engine that was asked for."""
+    elsewhere = tmp_path / "other"
+    result = CliRunner().invoke(app, ["status", "--directory", str(elsewhere)])
+    assert f"zeebe-connectors engine start --directory {elsewhere}" in result.output
 
 
 @pytest.mark.usefixtures("nothing_runs")

@@ -7,6 +7,7 @@ import typer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.discovery import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.jobs import decided
@@ -26,7 +27,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         decided(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
-    if not running:
+    watched = _sources(settings, registry)
+    if not running and not watched:
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
     typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
@@ -43,6 +45,21 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     return code
 
 
+def _sources(settings: Settings, registry: Registry) -> bool:
+    """Prints what would be watched, and what cannot be; gives whether there may be anything to watch."""
+    elements = read_sources(settings.sources) if settings.sources else []
+    found = read_folder(settings.diagrams) if settings.diagrams else Found()
+    sources, problems = group([*elements, *found.elements])
+    runs = {c.type for c in registry.inbound.values() if settings.inbound.runs(c.name, c.type)}
+    lines = [s.name if s.type in runs else f"{s.name}: no connector for {s.type} runs here" for s in sources]
+    lines += found.problems + problems
+    if settings.polling:
+        lines.append("those of deployed processes")
+    for number, line in enumerate(lines):
+        typer.echo(f"{'' if number else 'Sources':<13}{line}")
+    return settings.polling or any(s.type in runs for s in sources)
+
+
 async def _connections(settings: Settings, store: Store) -> bool:
     """Reaches the cluster, and the ledger's database where there is one; gives whether both answer."""
     well = True
@@ -50,7 +67,7 @@ async def _connections(settings: Settings, store: Store) -> bool:
     try:
         found = await gateway.topology()
         typer.echo(
-            f"Connection   Zeebe {found.version}, {found.brokers} brokers, "
+            f"Connection   Zeebe {found.version}, {found.brokers} broker{'' if found.brokers == 1 else 's'}, "
             f"{found.healthy_partitions} of {found.partitions} partitions healthy"
         )
     except GatewayError as error:

@@ -112,7 +112,7 @@ async def show() -> int:
         async with AsyncExitStack() as stack:
             return await _show(console, stack)
     except (EngineError, GatewayError) as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
         return 1
 
 

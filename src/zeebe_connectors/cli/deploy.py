@@ -28,7 +28,7 @@ async def deploy_one(gateway: Gateway, file: Path) -> bool:
     try:
         deployed = await gateway.deploy({file.name: await asyncio.to_thread(file.read_bytes)})
     except (GatewayError, OSError) as error:
-        typer.echo(f"{file}: refused: {getattr(error, 'message', None) or error}")
+        typer.echo(f"{file}: not deployed: {getattr(error, 'message', None) or error}")
         return False
     for process in deployed:
         typer.echo(f"{file}: {process.bpmn_process_id}, version {process.version}")

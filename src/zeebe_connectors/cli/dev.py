@@ -49,7 +49,7 @@ async def develop(folder: Path, environment: Environment) -> int:
     except asyncio.CancelledError:
         return 0
     except EngineError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
         return 1
     return 0
 

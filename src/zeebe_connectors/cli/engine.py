@@ -156,7 +156,10 @@ def _print(found: Status) -> None:
             data=found.directory,
         )
     else:
-        out.print(f"No engine runs in {found.directory}. Start it with: zeebe-connectors engine start", markup=False)
+        other = "" if found.directory == engine_directory() else f" --directory {found.directory}"
+        out.print(
+            f"No engine runs in {found.directory}. Start it with: zeebe-connectors engine start{other}", markup=False
+        )
     if ports := running_ports(mail_directory()):
         out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
         _print_rows(

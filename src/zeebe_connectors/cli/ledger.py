@@ -32,7 +32,9 @@ app = typer.Typer(
     no_args_is_help=True, help="What became of each mail and other event that came in, and what tasks must not repeat."
 )
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
+]
 SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
 EventId = Annotated[str, typer.Argument(help="Id of the event, as `ledger list` shows it.")]
 ResultT = TypeVar("ResultT")
@@ -43,13 +45,7 @@ def _use(config: Path | None, work: Callable[[Ledger], Awaitable[ResultT]]) -> R
 
 
 def _with_store(config: Path | None, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
-    environment = Environment.load(file=config)
-    store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
-    if isinstance(store, SqliteStore) and not store.file.exists():
-        _fail(
-            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or "
-            "ZEEBE_CONNECTORS_LEDGER as it has them"
-        )
+    store = _store(config)
 
     async def with_store() -> ResultT:
         try:
@@ -61,6 +57,17 @@ def _with_store(config: Path | None, work: Callable[[Store], Awaitable[ResultT]]
         return asyncio.run(with_store())
     except (LedgerError, ConnectorError) as error:
         _fail(str(error))
+
+
+def _store(config: Path | None) -> Store:
+    environment = Environment.load(file=config)
+    store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
+    if isinstance(store, SqliteStore) and not store.file.exists():
+        _fail(
+            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or "
+            "ZEEBE_CONNECTORS_LEDGER as it has them"
+        )
+    return store
 
 
 def _fail(message: str) -> NoReturn:
@@ -132,6 +139,7 @@ def forget(
 ) -> None:
     """Remove all that is known of an event: it is new when it is seen again, and may start a second process."""
     if not yes:
+        _store(config)  # what is not there is told before anybody is asked
         typer.confirm("If the event is still there, it is handed over again. Forget it?", abort=True)
     if not _use(config, lambda ledger: ledger.forget(source, event)):
         _fail(f"the source {source!r} has no event {event!r}")
@@ -165,6 +173,7 @@ def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *
     if place is None:
         _fail("--forget needs --place")
     if not yes:
+        _store(config)
         typer.confirm("A task that is tried again does it again. Forget it?", abort=True)
 
     async def work(store: Store) -> bool:

@@ -42,7 +42,10 @@ def commands(name: str, title: str) -> typer.Typer:
         diagram: Annotated[Path | None, typer.Option(help="Diagram whose mail elements are tested.")] = None,
         hours: Annotated[float, typer.Option(help="Look at the mails of so many last hours.")] = 24,
         as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-        config: Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")] = None,
+        config: Annotated[
+            Path | None,
+            typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger."),
+        ] = None,
     ) -> None:
         """List the mails that a source would hand over, with variables, and whether each was; changes nothing."""
         environment = Environment.load(file=config)
@@ -59,12 +62,15 @@ def commands(name: str, title: str) -> typer.Typer:
             return
         for row in found.rows:
             mark = "processed already" if row.processed else row.verdict
+            if row.quarantined:
+                mark = "in quarantine; `zeebe-connectors ledger list` has the reason"
             typer.echo(f"{row.received}  {row.sender}  {row.title!r}: {mark}")
             if row.variables and not row.processed:
                 typer.echo("    " + json.dumps(row.variables, ensure_ascii=False)[:2000])
+        one = len(found.rows) == 1
         typer.echo(
-            f"{len(found.rows)} mails of the last {hours:g} hours fit{', and more' if found.more else ''}. "
-            "Nothing was started, marked or moved."
+            f"{len(found.rows)} {'mail' if one else 'mails'} of the last {hours:g} hours {'fits' if one else 'fit'}"
+            f"{', and more' if found.more else ''}. Nothing was started, marked or moved."
         )
 
     return app
@@ -91,7 +97,13 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
     fitting = [item for item in sources if name is None or name in {item.name, *(e.id for e in item.elements)}]
     if len(fitting) == 1:
         return fitting[0]
-    known = ", ".join(item.name for item in sources) or "none"
+    if not sources:
+        where = f"{diagram} has none" if diagram else "none is configured"
+        raise DiscoveryError(
+            f"there is no source for {connector.name}: {where}; name a diagram with --diagram, or set "
+            "ZEEBE_CONNECTORS_DIAGRAMS or ZEEBE_CONNECTORS_SOURCES"
+        )
+    known = ", ".join(item.name for item in sources)
     what = "no source fits" if not fitting else "several sources fit"
     raise DiscoveryError(f"{what}; name one with --source. Known are: {known}")
 

@@ -44,6 +44,10 @@ PARTS = {
 """Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""
 
 
+LIBRARIES = {"httpx": "engine", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", "cryptography": "soap"}
+"""Libraries that commands need, and the extra that brings each."""
+
+
 def main() -> None:
     """Runs the command; a wrong setting ends it with one line instead of a traceback."""
     from zeebe_connectors.config.environment import SettingsError
@@ -56,6 +60,11 @@ def main() -> None:
         app()
     except (SettingsError, DefinitionError) as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        extra = LIBRARIES.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        fail(f"the library {error.name} is not installed; add it with: pip install 'zeebe-connectors[{extra}]'")
 
 
 def add_parts(names: Iterable[str] = PARTS) -> None:
@@ -134,9 +143,11 @@ def list_connectors(
 @app.command()
 def check(
     config: ConfigFile = None,
-    connect: Annotated[bool, typer.Option("--connect", help="Also reach the cluster.")] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also reach the cluster, and the ledger's database.")
+    ] = False,
 ) -> None:
-    """Check the settings, the connectors and, with --connect, that the cluster answers."""
+    """Check the settings, the connectors, the sources and, with --connect, that cluster and ledger answer."""
     from zeebe_connectors.cli.check import report
 
     environment, settings = _load(config)
@@ -145,7 +156,7 @@ def check(
 
 @app.command("try")
 def try_connector(
-    connector: Annotated[str, typer.Argument(help="Name of the connector, see `list`.")],
+    connector: Annotated[str, typer.Argument(help="Name of the connector, see `zeebe-connectors list`.")],
     file: Annotated[
         Path, typer.Argument(help='JSON file: the inputs, or {"variables": …, "headers": …}. "-" reads from stdin.')
     ],
@@ -173,7 +184,7 @@ def _outbound(name: str) -> Outbound:
     if name in registry.unavailable:
         fail(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
     if name not in registry.outbound:
-        fail(f"there is no outbound connector {name!r}; known are: {', '.join(Registry.names())}")
+        fail(f"there is no outbound connector {name!r}; known are: {', '.join(sorted(Registry.installed().outbound))}")
     return registry.outbound[name]
 
 
@@ -206,7 +217,7 @@ def dev(
 
 @app.command()
 def demo() -> None:
-    """Show the main job on a local engine: a REST call, a mail, an error caught; ends with what happened."""
+    """Show the main job on a local engine: a REST call, a mail, an error caught, a mail that starts a process."""
     from zeebe_connectors.cli.demo import show
 
     raise SystemExit(asyncio.run(show()))

@@ -33,7 +33,9 @@ Port = Annotated[str | None, typer.Option(help="Only this port.")]
 Hosts = Annotated[
     list[str] | None, typer.Option("--host", help="Further host that the WSDL may import from; may be repeated.")
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
+]
 
 
 @app.callback()
@@ -58,13 +60,18 @@ def import_wsdl(
         list[str] | None, typer.Option("--fixed", help="NAME=VALUE: this input has this value; may be repeated.")
     ] = None,
     start: Annotated[
-        list[str] | None, typer.Option("--start", help="NAME=VALUE: its form field begins with this value.")
+        list[str] | None,
+        typer.Option("--start", help="NAME=VALUE: its form field begins with this value; may be repeated."),
     ] = None,
     variable: Annotated[
-        list[str] | None, typer.Option("--variable", help="NAME=VARIABLE: it comes from this process variable.")
+        list[str] | None,
+        typer.Option(
+            "--variable",
+            help="NAME=VARIABLE: it comes from this process variable, or FEEL expression; may be repeated.",
+        ),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="User name for HTTP Basic.")] = None,
-    password: Annotated[str | None, typer.Option(envvar="SOAP_PASSWORD", help="Password for HTTP Basic.")] = None,
+    user: Annotated[str | None, typer.Option(help="User name for HTTP Basic, to read the WSDL.")] = None,
+    password: Annotated[str | None, typer.Option(envvar="SOAP_PASSWORD", help="Its password.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Element templates for the Camunda Modeler.")
 
-_Names = Annotated[list[str] | None, typer.Argument(help="Names of connectors, see `list`.", show_default="all")]
-_Name = Annotated[str, typer.Argument(help="Name of the connector, see `list`.")]
+_Names = Annotated[
+    list[str] | None, typer.Argument(help="Names of connectors, see `zeebe-connectors list`.", show_default="all")
+]
+_Name = Annotated[str, typer.Argument(help="Name of the connector, see `zeebe-connectors list`.")]
 
 
 @app.command("list")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import httpx
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,7 +29,6 @@ from zeebe_connectors.engine.errors import ArtifactUnavailableError
 ATTEMPTS = 5
 """Times that a transfer that breaks off is taken up again before the download counts as impossible."""
 
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _BLOCK = 1 << 18
 
 
@@ -215,6 +213,8 @@ else:
 
 def _download(artifact: Artifact, target: Path, console: Console) -> None:
     address = _address(artifact)
+    import httpx  # noqa: PLC0415 - belongs to an optional extra
+
     part = target.with_name(target.name + ".part")
     console.print(
         f"Downloading [bold]{artifact.coordinates}[/] ({artifact.size / 1e6:.0f} MB, once), {artifact.licence}",
@@ -248,10 +248,13 @@ def _download(artifact: Artifact, target: Path, console: Console) -> None:
 
 def _transfer(address: str, part: Path, progress: Progress, task: TaskID) -> bool:
     """Bring the part file to its whole length; tell whether it was begun by an earlier transfer."""
+    import httpx  # noqa: PLC0415 - belongs to an optional extra
+
     begun = part.stat().st_size if part.exists() else 0
+    timeout = httpx.Timeout(30.0, connect=10.0)
     # `identity`: a range of compressed bytes would be a range of something else.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
-    with httpx.stream("GET", address, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as response:
+    with httpx.stream("GET", address, headers=headers, timeout=timeout, follow_redirects=True) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return True  # the part is already whole, or too long: the checksum tells
         response.raise_for_status()

@@ -12,7 +12,6 @@ from email.policy import default
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 from rich.console import Console
 
 from zeebe_connectors.engine.artifacts import GREENMAIL, cache_directory, obtain
@@ -251,6 +250,8 @@ def parse(raw: bytes) -> EmailMessage:
 
 
 async def _call(port: int, method: str, path: str) -> Any:
+    import httpx  # noqa: PLC0415 - belongs to an optional extra
+
     try:
         async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=_TIMEOUT) as client:
             response = await client.request(method, path)

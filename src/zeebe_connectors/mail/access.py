@@ -28,6 +28,14 @@ def _not_empty(secret: Secret) -> Secret:
 RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
 
 
+LOGINS = {
+    "simple": "Username and password",
+    "clientCredentials": "OAuth 2.0: client credentials (XOAUTH2)",
+    "refreshToken": "OAuth 2.0: refresh token (XOAUTH2)",
+}
+"""What forms call the ways to sign in."""
+
+
 class PasswordLogin(Model):
     """User name and password."""
 

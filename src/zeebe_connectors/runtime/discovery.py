@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.settings import parse_duration
 
 Kind = Literal["start", "message-start", "catch"]
@@ -35,6 +36,10 @@ _RUNTIME = {  # properties that the runtime reads; all others are the connector'
 
 class DiscoveryError(ValueError):
     """A diagram or a sources file cannot be read; names it, the reason and the remedy."""
+
+
+class SourcesError(DiscoveryError, SettingsError):
+    """The sources file, which is part of the operator's settings, cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,27 +341,27 @@ def read_sources(file: Path) -> list[Element]:
     ```
 
     Raises:
-        DiscoveryError: Names the file, the source and what is wrong.
+        SourcesError: Names the file, the source and what is wrong.
     """
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DiscoveryError(f"{file}: {error}") from None
+        raise SourcesError(f"{file}: {error}") from None
     elements = []
     for name, table in tables.items():
         where = f"{file}: [{name}]"
         if not isinstance(table, dict) or not table.get("type"):
-            raise DiscoveryError(f"{where} needs a type, such as type = 'io.camunda:connector-email-inbound:1'")
+            raise SourcesError(f"{where} needs a type, such as type = 'io.camunda:connector-email-inbound:1'")
         process, message = str(table.pop("process", "")), str(table.pop("message", ""))
         if bool(process) == bool(message):
-            raise DiscoveryError(f"{where} needs either process (to start it) or message (to publish it)")
+            raise SourcesError(f"{where} needs either process (to start it) or message (to publish it)")
         table[TYPE] = table.pop("type")
         flat = dict(_flat(table))
         kind: Kind = "message-start" if message else "start"
         try:
             elements.append(element(flat, process=process, id=name, kind=kind, message=message))
         except DiscoveryError as error:
-            raise DiscoveryError(f"{where}: {error}") from None
+            raise SourcesError(f"{where}: {error}") from None
     return elements
 
 

@@ -28,7 +28,12 @@ Settled = Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event that a source would hand over, or has handed over."""
+    """One event that a source would hand over, or has handed over.
+
+    Args:
+        processed: The source is done with it, and would not hand it over again.
+        quarantined: It could not be handed over, and is kept with the reason.
+    """
 
     id: str
     title: str
@@ -37,6 +42,7 @@ class Row:
     processed: bool
     verdict: str
     variables: dict[str, Any] = field(default_factory=dict, repr=False)
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ async def look(
             else:
                 verdict, variables = await preview(source.elements, event.data, services.documents)
             size += len(json.dumps(variables))
-            processed = bool(await settled({event.id: event.alias}))
+            state = (await settled({event.id: event.alias})).get(event.id)
             sender, received = event.data.get("fromAddress"), event.data.get("receivedDateTime")
-            rows.append(Row(event.id, event.title, sender, received, processed, verdict, variables))
+            known, kept = state is not None, state == "quarantined"
+            rows.append(Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=kept))
     return Looked(rows, more=False)

@@ -92,7 +92,7 @@ async def run(
     - Every wait ends: after 30 s without an answer, and with the job's time.
     - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
     - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is taken.
-    - The Message-ID of a sent mail stays the same over the tries of a job.
+    - The Message-ID of a sent mail stays the same over the tries of a job, and what the server took is not sent again.
     - Folder names may hold `.` and `/`: a name counts as written before they are taken for the separator. A new folder
       lies below another at each `/`, and at `.` where the part before it is a folder.
     - A mail without From, Date or Message-ID, or of one part that is no text, is listed and read; there it fails. What

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field, field_validator
 
 from zeebe_connectors import Document, Hint, Model, When
-from zeebe_connectors.mail.access import ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
+from zeebe_connectors.mail.access import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp.client import Security as SmtpSecurity
 
 LARGEST = 50 * 1024 * 1024
@@ -41,10 +41,10 @@ _AUTHENTICATION = Hint(
     "Type",
     form_default="simple",
     choices={
-        "simple": "Username and password",
+        "simple": LOGINS["simple"],
         "noAuth": "None (SMTP only)",
-        "clientCredentials": "OAuth 2.0: client credentials (XOAUTH2)",
-        "refreshToken": "OAuth 2.0: refresh token (XOAUTH2)",
+        "clientCredentials": LOGINS["clientCredentials"],
+        "refreshToken": LOGINS["refreshToken"],
     },
 )
 

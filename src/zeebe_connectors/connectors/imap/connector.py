@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.access import LOGINS, Login, trust
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
 from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
@@ -86,7 +86,7 @@ class Handling(Model):
             choices={"READ": "Mark as read", "DELETE": "Delete", "MOVE": "Move", "NONE": "Leave as it is"},
         ),
     ] = "READ"
-    """Whatever it is, a mail is processed once: the ledger knows it."""
+    """Whatever it is, a mail is processed once: the runtime remembers it."""
     target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
     """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
 
@@ -99,7 +99,7 @@ class Watching(Protection):
     folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True)] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
-    """How often the folder is checked, as an ISO 8601 duration; with push it is only a safety net."""
+    """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
     push: Annotated[bool, Hint(label="Be told at once")] = True
     """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
     polling_config_discriminator: Annotated[
@@ -182,7 +182,7 @@ class Watching(Protection):
 class Mailbox(Model):
     """A mailbox to watch."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]
     """What to watch."""
@@ -250,7 +250,11 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     tells of new mails at once (IDLE) where it can; the connection is renewed and checked all the same. What a mail
     becomes: `subject`, `fromAddress`, `fromName`, `to`, `cc`, `replyTo`, `date`, `receivedDateTime`, `messageId`,
     `inReplyTo`, `references`, `headers`, `size`, `plainTextBody`, `htmlBody`, `text` (plain, or made from the HTML),
-    `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`.
+    `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`. It needs the extra
+    `imap`.
+
+    [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
+    what becomes of encrypted and signed mails.
     """
     await keyring_of(given, context)  # what is wrong with it is told at the start, not with the first mail
     watcher = Watcher(given, context)

@@ -115,6 +115,9 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     POP3 knows no folders, no marks and no push: the mailbox is read now and again, and a mail is told from an old one
     by its unique id (UIDL), which the ledger remembers. What a mail becomes is the same as for IMAP; what the ledger
     remembers for a source and for the tasks of `pop3-fetch` is kept apart, so let one of both have the mailbox.
+
+    [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
+    what becomes of encrypted and signed mails.
     """
     given.check(context.files)
     keyring = await open_keyring(given, context, most=given.largest_mail)

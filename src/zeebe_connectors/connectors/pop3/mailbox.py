@@ -11,7 +11,7 @@ from pydantic import Field
 
 from zeebe_connectors import Hint, PermanentError, TransientError
 from zeebe_connectors.mail import Mail
-from zeebe_connectors.mail.access import Login, trust
+from zeebe_connectors.mail.access import LOGINS, Login, trust
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.smime.settings import Protection
@@ -41,7 +41,7 @@ ERRORS = {
 class Mailbox(Protection):
     """A mailbox to read."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple")]
+    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
     """How to sign in."""
     host: Annotated[str, Field(min_length=1), Hint(group="server", secrets=True, placeholder="pop.example.com")]
     """Host of the POP3 server."""
@@ -61,7 +61,7 @@ class Mailbox(Protection):
     save_to: Annotated[str, Hint(group="mails", label="Save to directory")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
     largest_mail: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
-    """A larger mail is not read (`MAIL_TOO_LARGE`); a source puts it in quarantine."""
+    """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""
 
     @property
     def account(self) -> str:

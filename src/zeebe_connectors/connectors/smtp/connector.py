@@ -261,8 +261,9 @@ async def send(mail: Mail, context: Context) -> Sent:
     """Send a mail with text, HTML, attachments and Outlook's marks.
 
     A mail is handed to the server once: connections are kept between mails, a lost one is replaced as long as the
-    server cannot have taken the mail, and the Message-ID stays the same on every try. Attachments, body files and
-    inline images are read below the directories that the operator allowed (`ZEEBE_CONNECTORS_FILES`), or come as
+    server cannot have taken the mail, and the Message-ID stays the same on every try. The server's receipt is kept
+    until the engine knows that the task is done, so that no further try sends the mail again. Attachments, body files
+    and inline images are read below the directories that the operator allowed (`ZEEBE_CONNECTORS_FILES`), or come as
     documents, URLs or base64.
     """
     sender = address(mail.sender, field="from")

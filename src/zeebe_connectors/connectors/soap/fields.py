@@ -234,6 +234,10 @@ class BodyTemplate(HeaderTemplate):
         ),
     ]
     """XML with Mustache placeholders; values are escaped, `{{{name}}}` inserts XML as it is."""
+    context: Annotated[
+        dict[str, Any], Hint(label="Template context", feel="required", placeholder="={id: orderId}")
+    ] = Field(default={})
+    """Values for the placeholders."""
 
 
 class Operation(Model):
@@ -248,7 +252,7 @@ class Operation(Model):
             label="WSDL",
             secrets=True,
             placeholder="https://example.com/orders?wsdl",
-            tooltip="Its address, or a path below a directory that the operator allows. It is read once and kept.",
+            tooltip="Its address, or a path below a directory that the operator allows. It is kept for a while.",
         ),
     ]
     """Address of the WSDL, or its path below an allowed directory."""
@@ -274,7 +278,7 @@ class Operation(Model):
             label="SOAP headers",
             feel="required",
             placeholder="={SessionHeader: {sessionId: session}}",
-            tooltip="Those that the WSDL names for the operation, by its names; others go into the SOAP header below.",
+            tooltip="Those that the WSDL names for the operation, by its names; others go into the SOAP header above.",
         ),
     ] = Field(default={})
     """The operation's SOAP headers, by the names of the WSDL's schema; what is left out is not sent."""
