@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.config.settings import Settings, normalized, parse_duration
+from zeebe_connectors.config.settings import Settings, normalized
+from zeebe_connectors.sdk.durations import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ LOGIN = {
     "CAMUNDA_CLIENT_AUTH_CLIENT_SECRET": "secret",
     "CAMUNDA_CLIENT_AUTH_TOKEN_URL": "https://login.example.com/token",
 }
+BASIC = {"CAMUNDA_CLIENT_AUTH_USERNAME": "me", "CAMUNDA_CLIENT_AUTH_PASSWORD": "secret"}
 CLOUD = {**LOGIN, "CAMUNDA_CLIENT_CLOUD_CLUSTER_ID": "c", "CAMUNDA_CLIENT_CLOUD_REGION": "r"}
 MUTUAL = {"ZEEBE_CLIENT_CERTIFICATE_PATH": "{pem}", "ZEEBE_CLIENT_PRIVATE_KEY_PATH": "{pem}"}
 CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
@@ -34,6 +35,11 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("CAMUNDA_CLIENT_AUTH_CLIENT_SECRET", "x", "cluster.client_secret", "x", LOGIN),
     ("CAMUNDA_CLIENT_AUTH_TOKEN_URL", "https://t/", "cluster.token_url", "https://t/", LOGIN),
     ("CAMUNDA_CLIENT_AUTH_AUDIENCE", "x", "cluster.audience", "x", LOGIN),
+    ("CAMUNDA_CLIENT_AUTH_SCOPE", "x", "cluster.scope", "x", LOGIN),
+    ("CAMUNDA_CLIENT_AUTH_USERNAME", "you", "cluster.username", "you", BASIC),
+    ("CAMUNDA_CLIENT_AUTH_PASSWORD", "x", "cluster.password", "x", BASIC),
+    ("CAMUNDA_CLIENT_REST_ADDRESS", "http://z:8080", "cluster.rest_address", "http://z:8080", {}),
+    ("CAMUNDA_CLIENT_TENANT_IDS", "a, b", "cluster.tenants", ("a", "b"), {}),
     ("ZEEBE_CA_CERTIFICATE_PATH", "{pem}", "cluster.ca", "{pem}", {}),
     ("ZEEBE_CLIENT_CERTIFICATE_PATH", "{other}", "cluster.certificate", "{other}", MUTUAL),
     ("ZEEBE_CLIENT_PRIVATE_KEY_PATH", "{other}", "cluster.key", "{other}", MUTUAL),
@@ -64,6 +70,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
 ELSEWHERE = {
     "CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_PREFIX",
     "ZEEBE_CONNECTORS_SECRETS_DIRECTORY",
+    "ZEEBE_CONNECTORS_DOCUMENT_STORE",  # with the documents, in test_documents.py
     "ZEEBE_CONNECTORS_SOAP_COMPATIBILITY",  # with the connector, in test_contract.py
 }
 

@@ -125,6 +125,16 @@ async def test_whoever_lost_the_lease_cannot_intend(ledger, clock):
     assert await ledger.find("s", "a") is None
 
 
+@pytest.mark.parametrize("state", ["published", "done", "ignored"])
+async def test_what_a_successor_has_handed_over_cannot_go_to_quarantine(ledger, state):
+    """A runtime that slept through its lease wakes up and finds its event in doubt."""
+    await intend(ledger, "a")
+    await ledger.record("s", "a", state)
+    await ledger.quarantine("s", "a", alias=None, reason="in doubt", title="t", original=b"raw")
+    assert (await ledger.find("s", "a")).state == state
+    assert await ledger.original("s", "a") is None
+
+
 async def test_quarantine_keeps_reason_and_original_and_can_be_retried_once(ledger):
     await ledger.quarantine("s", "a", alias=None, reason="no key", title="Invoice", original=b"raw mail")
     entry = (await ledger.entries(state="quarantined"))[0]

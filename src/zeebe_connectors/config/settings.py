@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.fields import Secret
 
 DEFAULT_SLOTS = 100
@@ -211,20 +212,6 @@ def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
-_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of an ISO 8601 duration of days and time, such as `PT30S` or `P1DT2H`.
-
-    Raises:
-        ValueError: It is none.
-    """
-    match = _PERIOD.fullmatch(text.strip())
-    if not match or not any(match.groups()) or text.strip().upper().endswith("T"):
-        raise ValueError("must be an ISO 8601 duration such as PT30S, PT5M or P1D")
-    days, hours, minutes, secs = (float(group or 0) for group in match.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + secs
 
 
 def seconds(environment: Environment, name: str, default: float, *, least: float = 0.0) -> float:

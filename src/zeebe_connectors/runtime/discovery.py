@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.settings import parse_duration
+from zeebe_connectors.sdk.durations import parse_duration
 
 Kind = Literal["start", "message-start", "catch"]
 TYPE = "inbound.type"

@@ -16,7 +16,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver
-from zeebe_connectors.config.settings import parse_duration
 from zeebe_connectors.runtime.expressions import (
     LONGEST_MESSAGE,
     LONGEST_WAIT,
@@ -39,6 +38,7 @@ from zeebe_connectors.runtime.texts import documents_as_text
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY, Documents
+from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
 from zeebe_connectors.sdk.files import AllowedFiles

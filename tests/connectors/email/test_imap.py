@@ -323,6 +323,17 @@ async def test_a_deletion_whose_answer_was_lost_is_a_success_at_the_next_try(ema
     assert outcome.retries == 0, "another job never had it"
 
 
+async def test_a_deletion_whose_answer_was_lost_takes_no_second_mail_with_its_id(email, server):
+    for _ in range(2):
+        server.deliver(message(message_id="m@x"))
+    await lost_after(server, "UID EXPUNGE")
+    await fails(email, "IMAP_CONNECTION_LOST", server, "deleteEmailImap", {"messageId": "<m@x>"})
+    assert (await act(email, server, "deleteEmailImap", {"messageId": "<m@x>"}))["deleted"] is True
+    assert [one.uid for one in server.folders["INBOX"].messages] == [2]
+    await act(email, server, "deleteEmailImap", {"messageId": "<m@x>"}, key=2)
+    assert server.folders["INBOX"].messages == [], "another job has the other"
+
+
 async def test_what_was_begun_is_let_go_when_the_engine_has_the_result(email, server):
     """Until then it stays: the answer may be lost on its way to the engine."""
     server.deliver(message(message_id="m@x"))
@@ -349,6 +360,16 @@ async def test_a_move_whose_answer_was_lost_is_a_success_at_the_next_try(email, 
     assert (await fails(email, "IMAP_CONNECTION_LOST", server, "moveEmailImap", moving())).retries == 2
     assert await act(email, server, "moveEmailImap", moving()) == {"messageId": "<m@x>", "from": "INBOX", "to": "Done"}
     assert len(server.folders["Done"].messages) == 1
+
+
+async def test_a_move_whose_answer_was_lost_takes_no_second_mail_with_its_id(email, server):
+    server.folders["Done"] = Folder()
+    for _ in range(2):
+        server.deliver(message(message_id="m@x"))
+    await lost_after(server, "UID MOVE")
+    await fails(email, "IMAP_CONNECTION_LOST", server, "moveEmailImap", moving())
+    await act(email, server, "moveEmailImap", moving())
+    assert [len(server.folders[name].messages) for name in ("INBOX", "Done")] == [1, 1]
 
 
 async def test_a_copy_that_was_made_already_is_not_made_twice(email, server):

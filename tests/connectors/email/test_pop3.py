@@ -121,6 +121,30 @@ async def test_a_deletion_whose_answer_was_lost_is_a_success_at_the_next_try(ema
     assert outcome.retries == 0, "another job never had it"
 
 
+async def test_a_deletion_whose_answer_was_lost_takes_no_second_mail_with_its_id(email, server):
+    async def cut(session, arguments):
+        for uid in session.deleted:
+            server.mails.pop(uid)
+        session.writer.transport.abort()
+
+    server.mails = {"1": message(message_id="a@x"), "2": message(message_id="a@x")}
+    server.answers["QUIT"] = cut
+    await fails(email, "POP3_CONNECTION_LOST", server, "deleteEmailPop3", {"messageId": "<a@x>"})
+    del server.answers["QUIT"]
+    assert (await act(email, server, "deleteEmailPop3", {"messageId": "<a@x>"}))["deleted"] is True
+    assert len(server.mails) == 1
+
+
+async def test_a_server_without_ids_deletes_all_the_same(email, server):
+    async def unknown(session, arguments):
+        session.send("-ERR what?")
+
+    server.mails = {"1": message(message_id="a@x")}
+    server.answers["UIDL"] = unknown
+    assert (await act(email, server, "deleteEmailPop3", {"messageId": "<a@x>"}))["deleted"] is True
+    assert server.mails == {}
+
+
 async def test_a_deletion_that_the_server_did_not_carry_out_is_tried_again(email, server):
     async def refuse(session, arguments):
         session.send("-ERR [SYS/TEMP] some messages were not removed")

@@ -317,7 +317,7 @@ async def test_text_and_attachments_are_saved_and_told_where(world):
     world.server.mails = {"u/1": raw, "u_1": message("two")}
     first = (await world.got(key=1, saveTo="in/"))["mail"]
     second = (await world.got(key=2, saveTo="in"))["mail"]
-    assert first["savedTo"] != second["savedTo"] == "in/u_1"
+    assert first["savedTo"] != second["savedTo"] == f"in/{USER}@127.0.0.1/u_1"
     folder = world.allowed / first["savedTo"]
     assert "footer" in (folder / "mail.txt").read_text(encoding="utf-8")
     (file,) = folder.glob("1-*.csv")
@@ -377,7 +377,7 @@ async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_told(wor
     mail = (await world.got(key=1, **inputs))["mail"]
     assert mail["plainTextBody"].strip() == "a secret text"
     assert (mail["encrypted"], mail["signature"]["status"]) == (True, "valid")
-    assert (world.allowed / "in" / "u-1" / "1-list.csv").read_bytes() == b"a,b"
+    assert (world.allowed / "in" / f"{USER}@127.0.0.1" / "u-1" / "1-list.csv").read_bytes() == b"a,b"
     without = (await world.got(key=1))["mail"]
     assert "smimeKey" in without["errors"][0]
     assert without["attachments"][0]["metadata"]["fileName"] == "smime.p7m"

@@ -246,8 +246,8 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world
     world.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
     sources = await world.runtime(saveTo="in")
     await world.until(lambda: len(world.gateway.messages) == 1)
-    assert (world.directory / "allowed" / "in" / "a" / "1-list.csv").read_bytes() == b"a,b"
-    assert "footer" in (world.directory / "allowed" / "in" / "a" / "mail.txt").read_text()
+    assert (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "1-list.csv").read_bytes() == b"a,b"
+    assert "footer" in (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "mail.txt").read_text()
     (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
     assert (await sources._shared.documents.read(Document(file), seconds=5)).name == "list.csv"
 

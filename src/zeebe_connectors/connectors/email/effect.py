@@ -1,4 +1,4 @@
-"""A job that moves or deletes a mail goes in; whether an earlier try of it began to do so comes out."""
+"""A job that moves or deletes a mail goes in; which mail an earlier try of it began with comes out."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Effect:
     def _id(self) -> str:
         return f"{self.context.key} {self.action} {self.message_id}"
 
-    async def begin(self) -> None:
-        """Notes that it is about to be done, until the engine has the job's result."""
+    async def begin(self, mail: str) -> None:
+        """Notes that it is about to be done, and to which mail of this id, until the engine has the job's result."""
         self.context.done_with.append((_PLACE, self._id))
-        await self.context.memory.remember(_PLACE, self._id, "begun")
+        await self.context.memory.remember(_PLACE, self._id, mail)
 
-    async def begun(self) -> bool:
-        """Whether an earlier try came so far."""
-        found = bool(await self.context.memory.recall(_PLACE, [self._id]))
-        if found:
+    async def begun(self) -> str | None:
+        """The mail with which an earlier try began; None when none came so far."""
+        found = (await self.context.memory.recall(_PLACE, [self._id])).get(self._id)
+        if found is not None:
             self.context.done_with.append((_PLACE, self._id))
         return found

@@ -205,10 +205,11 @@ async def _delete(session: ImapSession, action: DeleteImap, context: Context) ->
     effect = Effect(context, "delete", message_id)
     await _select(session, action.delete_email_folder, writable=True)
     found = await _find(session, message_id)
-    if found is not None:
-        await effect.begin()
+    earlier = await effect.begun()
+    if found is not None and not _is_another(session, found.uid, earlier):
+        await effect.begin(_mark(session, found.uid))
         await session.delete(found.uid)
-    elif not await effect.begun():
+    elif earlier is None:
         raise not_found("the folder")
     return DeletedMail(message_id=action.message_id, deleted=True)
 
@@ -221,8 +222,9 @@ async def _move(session: ImapSession, action: MoveImap, context: Context) -> Mov
     found = await _find(session, message_id)
     if found is not None:
         target = await session.create_folder(action.to_folder.strip())
-        if target != source:
-            await _carry(session, found.uid, target, message_id, effect)
+        earlier = await effect.begun()
+        if target != source and not _is_another(session, found.uid, earlier):
+            await _carry(session, found.uid, target, message_id, effect, has_begun=earlier is not None)
     elif not await _is_there(session, action.to_folder, message_id):
         raise not_found("fromFolder, nor in toFolder")
     return MovedMail(message_id=action.message_id, from_folder=action.from_folder, to_folder=action.to_folder)
@@ -237,14 +239,27 @@ async def _is_there(session: ImapSession, folder: str, message_id: str) -> bool:
     return await _find(session, message_id) is not None
 
 
-async def _carry(session: ImapSession, uid: int, target: str, message_id: str, effect: Effect) -> None:
+def _mark(session: ImapSession, uid: int) -> str:
+    """What tells a mail from another with the same Message-ID."""
+    return f"{session.selected.uid_validity if session.selected else 0}/{uid}"
+
+
+def _is_another(session: ImapSession, uid: int, earlier: str | None) -> bool:
+    """Whether this is not the mail with which an earlier try began, which is then gone: the oldest is always taken."""
+    mark = _mark(session, uid)
+    return earlier is not None and earlier != mark and earlier.split("/")[0] == mark.split("/")[0]
+
+
+async def _carry(
+    session: ImapSession, uid: int, target: str, message_id: str, effect: Effect, *, has_begun: bool
+) -> None:
     """Moves one mail; where that takes a copy and a deletion, an earlier try may have come to the copy only."""
     source = session.selected.name if session.selected else ""
-    if not session.offers("MOVE") and await effect.begun():
+    if not session.offers("MOVE") and has_begun:
         copied = await _is_there(session, target, message_id)
         await _select(session, source, writable=True)
         if copied:
             await session.delete(uid)
             return
-    await effect.begin()
+    await effect.begin(_mark(session, uid))
     await session.move(uid, target)

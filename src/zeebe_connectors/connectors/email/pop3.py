@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from zeebe_connectors import ConnectorError, Context
+from zeebe_connectors import ConnectorError, Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import holds, read_criteria
 from zeebe_connectors.connectors.email.effect import Effect
 from zeebe_connectors.connectors.email.mails import (
@@ -155,11 +155,24 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
 async def _delete(session: Pop3Session, action: DeletePop3, context: Context) -> DeletedMail:
     message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
     effect = Effect(context, "delete", message_id)
-    number = await _find(session, message_id, await session.sizes())
+    earlier = await effect.begun()
+    if earlier:  # that very mail, and no other with its Message-ID
+        number = next((number for number, uid in (await session.ids()).items() if uid == earlier), None)
+    else:
+        number = await _find(session, message_id, await session.sizes())
     if number is not None:
-        await effect.begin()
+        if earlier is None:
+            await effect.begin(await _mark(session, number))
         await session.delete(number)
         await session.quit()  # only now is it gone
-    elif not await effect.begun():
+    elif earlier is None:
         raise not_found("the mailbox")
     return DeletedMail(message_id=action.message_id, deleted=True)
+
+
+async def _mark(session: Pop3Session, number: int) -> str:
+    """What tells a mail from another with the same Message-ID; empty where the server has no ids."""
+    try:
+        return (await session.ids()).get(number, "")
+    except PermanentError:
+        return ""

@@ -23,6 +23,7 @@ from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Ref
 from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.smime.settings import Protection, open_keyring
 from zeebe_connectors.mail.text import header_text
+from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.smime.unwrap import Keyring
@@ -39,7 +40,6 @@ KEEP_OPEN = 60.0
 BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 _LONGEST_HEADER = 8 * 1024  # bytes of a header in which something is looked for
-_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 _HEADER = {
     name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
     for name in ("from", "message-id", "subject")
@@ -127,9 +127,7 @@ class Watching(Protection):
     @field_validator("polling_wait_time")
     @classmethod
     def _is_duration(cls, value: str) -> str:
-        match = _PERIOD.fullmatch(value.strip())
-        if not match or not any(match.groups()):
-            raise ValueError("must be an ISO 8601 duration such as PT20S or PT5M")
+        parse_duration(value)
         return value
 
     @field_validator("subject_pattern")
@@ -166,9 +164,7 @@ class Watching(Protection):
     @property
     def interval(self) -> float:
         """Seconds between two checks, a second at least."""
-        match = _PERIOD.fullmatch(self.polling_wait_time.strip())
-        days, hours, minutes, seconds = (int(group or 0) for group in match.groups()) if match else (0, 0, 0, 20)
-        return max(1.0, days * 86400 + hours * 3600 + minutes * 60 + seconds)
+        return max(1.0, parse_duration(self.polling_wait_time))
 
     @property
     def since(self) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.smime.settings import open_keyring
+from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.smime.unwrap import Keyring
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _MOST_OLD = 100
 """After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""
 _ALL_LINES = 10_000_000
-_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
 
 class Pop3Mailbox(Mailbox):
@@ -40,17 +39,13 @@ class Pop3Mailbox(Mailbox):
     @field_validator("check_every")
     @classmethod
     def _is_duration(cls, value: str) -> str:
-        match = _PERIOD.fullmatch(value.strip())
-        if not match or not any(match.groups()):
-            raise ValueError("must be an ISO 8601 duration such as PT30S or PT5M")
+        parse_duration(value)
         return value
 
     @property
     def interval(self) -> float:
         """Seconds between two sessions, a second at least."""
-        match = _PERIOD.fullmatch(self.check_every.strip())
-        days, hours, minutes, seconds = (int(group or 0) for group in match.groups()) if match else (0, 0, 1, 0)
-        return max(1.0, days * 86400 + hours * 3600 + minutes * 60 + seconds)
+        return max(1.0, parse_duration(self.check_every))
 
 
 async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
@@ -203,7 +198,7 @@ class _Watcher:
             if too_large:
                 raise too_large
             if given.save_to:
-                await asyncio.to_thread(save, mail, uid, given.save_to, context.files)
+                await asyncio.to_thread(save, mail, given.account, uid, given.save_to, context.files)
             return await stored(mail, context.documents)
 
         async def original() -> bytes | None:

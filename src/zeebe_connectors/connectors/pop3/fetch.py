@@ -195,7 +195,7 @@ class _Fetch:
         saved: str | None = None
         if not failure:
             if given.save_to:
-                saved = await asyncio.to_thread(save, mail, uid, given.save_to, context.files)
+                saved = await asyncio.to_thread(save, mail, given.account, uid, given.save_to, context.files)
             parts = await stored(mail, context.documents)
         return {
             **mail.data(),

@@ -100,8 +100,10 @@ async def open_mailbox(given: Mailbox, kept: Kept) -> Pop3Session:
     )
 
 
-def save(mail: Mail, uid: str, to: str, files: AllowedFiles) -> str:
+def save(mail: Mail, account: str, uid: str, to: str, files: AllowedFiles) -> str:
     """Writes text and attachments below a directory of the mail's own, and gives its path as `to` is given.
+
+    Mailboxes number their mails alike, so that each account has a directory too.
 
     Saving twice writes the same files.
 
@@ -112,7 +114,7 @@ def save(mail: Mail, uid: str, to: str, files: AllowedFiles) -> str:
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", uid)[:100].strip(".")
     if folder != uid:  # two ids must not share one directory
         folder = f"{folder or 'mail'}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
-    path = f"{to.rstrip('/')}/{folder}"
+    path = f"{to.rstrip('/')}/{re.sub(r'[^A-Za-z0-9@._-]', '_', account).lstrip('.')}/{folder}"
     directory = files.resolve(path, field="saveTo")
     try:
         directory.mkdir(parents=True, exist_ok=True)

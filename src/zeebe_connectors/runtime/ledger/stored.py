@@ -156,11 +156,12 @@ class StoredLedger:
 
         def work(do: Transaction) -> None:
             place = {"source": source, "id": event}
-            do.change(
+            # A runtime that slept through its lease must not undo what its successor has done meanwhile.
+            changed = do.change(
                 "INSERT INTO events (source, id, alias, state, updated, seen, reason, title) "
                 "VALUES (:source, :id, :alias, 'quarantined', :now, :now, :reason, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'quarantined', updated = excluded.updated, "
-                "reason = excluded.reason",
+                "reason = excluded.reason WHERE events.state NOT IN ('published', 'done', 'ignored')",
                 {
                     **place,
                     "alias": alias and plain(alias),
@@ -169,7 +170,7 @@ class StoredLedger:
                     "title": plain(title[:200]),
                 },
             )
-            if original is not None and len(original) <= LARGEST_ORIGINAL:
+            if changed and original is not None and len(original) <= LARGEST_ORIGINAL:
                 do.change(
                     "INSERT INTO originals (source, id, data) VALUES (:source, :id, :data) "
                     "ON CONFLICT (source, id) DO UPDATE SET data = excluded.data",
