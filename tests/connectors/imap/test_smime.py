@@ -55,7 +55,7 @@ async def test_a_mail_for_another_key_is_quarantined_whatever_the_condition_says
 
 
 async def test_a_wrong_key_is_told_before_any_mail_comes(mailbox):
-    sources = await mailbox.runtime(**{**KEY, "data__smimePassword": "wrong"})
+    sources = await mailbox.runtime(**{**KEY, "data__smimePassword": "another"})
     await mailbox.until(lambda: sources.health()["status"] == "DOWN")
     reason = sources.health()["sources"]["p#mail"]["reason"]
     assert "data.smimeKey" in reason
