@@ -35,7 +35,7 @@ def test_files_are_deployed_or_refused_one_by_one(tmp_path: Path, zeebe: LocalZe
     (tmp_path / "good.bpmn").write_bytes(good.read_bytes())
     done = told("deploy", "bad.bpmn", "good.bpmn", folder=tmp_path, zeebe=zeebe)
     assert done.returncode == 1
-    assert "bad.bpmn: refused" in done.stdout
+    assert "bad.bpmn: not deployed" in done.stdout
     assert "good.bpmn: " in done.stdout
     assert "version" in done.stdout
     assert "partitions healthy" in told("check", "--connect", folder=tmp_path, zeebe=zeebe).stdout

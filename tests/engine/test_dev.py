@@ -60,7 +60,7 @@ async def test_a_changed_diagram_is_deployed_again_and_a_signal_ends_it_all(tmp_
             diagram.write_text(EXAMPLE.read_text().replace('name="', 'name="New ', 1))
             await until(process, "version 2")
             (tmp_path / "broken.bpmn").write_text("<no/>")
-            await until(process, "broken.bpmn: refused")
+            await until(process, "broken.bpmn: not deployed")
             code, output = await end(process, signal.SIGTERM)
         finally:
             if process.returncode is None:

@@ -220,7 +220,7 @@ async def test_the_email_example_files_the_mail_that_it_sent(zeebe, mail, tmp_pa
     assert (result["sender"], result["filed"], result["done"]) == ("orders@example.test", "Done", ["Order A-7"])
     assert result["text"].strip() == "Two roses for order A-7"
     assert [one["metadata"]["fileName"] for one in result["files"]] == ["order.csv"]
-    assert await mail.messages("orders@example.test") == []
+    assert result["sentId"] not in [one["Message-ID"] for one in await mail.messages("orders@example.test")]
     (filed,) = await mail.messages("orders@example.test", folder="Done")
     assert (filed["Message-ID"], filed["X-Order-Id"]) == (result["sentId"], "A-7")
 
