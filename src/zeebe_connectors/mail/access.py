@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -94,6 +95,12 @@ def trust(authorities: str, *, field: str) -> ssl.SSLContext | None:
         return ssl.create_default_context(cadata=authorities)
     except (ssl.SSLError, ValueError):
         raise InputError(f"{field}: is not a certificate in PEM") from None
+
+
+@cache
+def system_trust() -> ssl.SSLContext:
+    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
+    return ssl.create_default_context()
 
 
 class _Caller:

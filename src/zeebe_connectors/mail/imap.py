@@ -24,13 +24,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, Literal, Self
 
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
 from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
 from zeebe_connectors.sdk.kept import Kept
@@ -315,7 +314,7 @@ class ImapSession:
         """
         loop = asyncio.get_running_loop()
         protocol = _Protocol(loop)
-        context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connected(
@@ -724,12 +723,6 @@ class ImapSession:
     def _result(command: str, result: Any) -> None:
         if result.result != "OK":
             raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
-
-
-@cache
-def _system_trust() -> ssl.SSLContext:
-    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
-    return ssl.create_default_context()
 
 
 def _abort(protocol: _Protocol) -> None:

@@ -13,11 +13,10 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token
+from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
 from zeebe_connectors.sdk.kept import Kept
 
@@ -117,7 +116,7 @@ class Pop3Session:
             PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered, or
                 `HOST_FORBIDDEN`.
         """
-        context = tls or (None if security == "none" else await asyncio.to_thread(_system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -151,7 +150,7 @@ class Pop3Session:
         await self.command("STLS")
         if self._buffer:
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
-        await self._writer.start_tls(context or _system_trust(), server_hostname=self._host)
+        await self._writer.start_tls(context or system_trust(), server_hostname=self._host)
         await self._ask_capabilities()
 
     async def _ask_capabilities(self) -> None:
@@ -392,12 +391,6 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
-
-
-@cache
-def _system_trust() -> ssl.SSLContext:
-    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
-    return ssl.create_default_context()
 
 
 def _unreachable(where: str, error: BaseException) -> BaseException:
