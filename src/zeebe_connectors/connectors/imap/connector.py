@@ -192,14 +192,12 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
     session = await open_mailbox(given, context)
     try:
         selected = await session.select(given.data.folder_to_listen, writable=False)
-        day = datetime.now(UTC) - timedelta(hours=hours)
-        recent = given.data.model_copy(update={"received_since": day.isoformat()})
+        since = max(datetime.now(UTC) - timedelta(hours=hours), given.data.since or datetime.min.replace(tzinfo=UTC))
+        recent = given.data.model_copy(update={"received_since": since.isoformat()})
         uids = sorted(await session.search(*criteria(recent)), reverse=True)
         for start in range(0, len(uids), BATCH):
             heads = await session.fetch(uids[start : start + BATCH], _HEADERS)
-            for head in sorted(heads, key=lambda head: head.uid, reverse=True):
-                if not (fits(recent, head) and await _fitting(given.data, [head])):
-                    continue
+            for head in sorted(await _fitting(recent, heads), key=lambda head: head.uid, reverse=True):
                 bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
                 mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
                 data = {**mail.data(), "folder": selected.name, "uid": head.uid}
