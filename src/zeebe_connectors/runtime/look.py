@@ -64,12 +64,12 @@ def connector_of(source: Source, registry: Registry) -> Inbound:
     Raises:
         InputError: There is none.
     """
-    for connector in registry.inbound.values():
-        if connector.type == source.type:
-            if connector.look is None:
-                raise InputError(f"{source.name}: the connector {connector.name} has no test; its sources only run")
-            return connector
-    raise InputError(f"{source.name}: no usable connector has the type {source.type}; see `zeebe-connectors list`")
+    connector = registry.inbound_of(source.type)
+    if connector is None:
+        raise InputError(f"{source.name}: no usable connector has the type {source.type}; see `zeebe-connectors list`")
+    if connector.look is None:
+        raise InputError(f"{source.name}: the connector {connector.name} has no test; its sources only run")
+    return connector
 
 
 async def nothing_settled(_: Mapping[str, str | None]) -> Mapping[str, str]:

@@ -322,9 +322,8 @@ class Watch:
 
     def _connector(self) -> Inbound:
         registry = self._shared.registry
-        for connector in registry.inbound.values():
-            if connector.type == self.source.type:
-                return connector
+        if (connector := registry.inbound_of(self.source.type)) is not None:
+            return connector
         away = "; ".join(f"{item.name}: {item.reason}" for item in registry.unavailable.values())
         raise InputError(
             f"no installed connector has the type {self.source.type!r}; correct the type or install the connector"

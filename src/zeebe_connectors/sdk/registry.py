@@ -96,3 +96,7 @@ class Registry:
             self.outbound[connector.name] = connector
         else:
             self.inbound[connector.name] = connector
+
+    def inbound_of(self, kind: str) -> Inbound | None:
+        """The connector that watches sources of a type."""
+        return next((connector for connector in self.inbound.values() if connector.type == kind), None)
