@@ -1,4 +1,4 @@
-"""A parsed mail goes in, its attachments and inline parts are stored, and their references come out."""
+"""A parsed mail goes in; its attachments and inline parts come out, named only, or stored and by reference."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import Any
 
 from zeebe_connectors.mail.message import Mail
 from zeebe_connectors.sdk.document import Documents
+
+
+def named(mail: Mail) -> list[dict[str, str]]:
+    """The attachments by name and type, for a look that stores nothing."""
+    return [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
 
 
 async def stored(mail: Mail, documents: Documents) -> dict[str, Any]:

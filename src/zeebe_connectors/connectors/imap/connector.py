@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
 from zeebe_connectors.mail.access import LOGINS, Login, trust
-from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.attachments import named, stored
 from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
 from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.smime.settings import Protection, open_keyring
@@ -200,10 +200,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
             for head in sorted(await _fitting(recent, heads), key=lambda head: head.uid, reverse=True):
                 bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
                 mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
-                data = {**mail.data(), "folder": selected.name, "uid": head.uid}
-                data["attachments"] = [
-                    {"name": part.name, "contentType": part.content_type} for part in mail.attachments
-                ]
+                data = {**mail.data(), "attachments": named(mail), "folder": selected.name, "uid": head.uid}
                 identity = f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}"
                 unreadable = mail.failure.message if mail.failure and bodies != [head] else ""
                 yield Event(identity, data, alias=alias(head), title=mail.subject, unreadable=unreadable)

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from zeebe_connectors import Event, Group, Hint, InboundContext, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
-from zeebe_connectors.mail.attachments import stored
+from zeebe_connectors.mail.attachments import named, stored
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.smime.settings import open_keyring
 from zeebe_connectors.sdk.durations import parse_duration
@@ -70,9 +70,8 @@ async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> Asy
             too_large = given.too_large(sizes.get(number, 0))
             raw = await session.top(number, 0 if too_large else _ALL_LINES)
             mail = await read_mail(raw, keyring=None if too_large else keyring)
-            named = [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
             unreadable = mail.failure.message if mail.failure and not too_large else ""
-            data = {**mail.data(), "attachments": named}
+            data = {**mail.data(), "attachments": named(mail)}
             yield Event(_identity(given, uid), data, title=mail.subject, unreadable=unreadable)
         await session.quit()
     finally:
