@@ -31,7 +31,7 @@ from aioimaplib import aioimaplib
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
-from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
+from zeebe_connectors.mail.network import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
@@ -334,25 +334,9 @@ class ImapSession:
                 await session._capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
-        except ssl.SSLCertVerificationError as error:
-            raise PermanentError(
-                "IMAP_TLS_FAILED", f"the certificate of {host}:{port} is not trusted: {error.verify_message}"
-            ) from None
-        except ssl.SSLError as error:
-            raise PermanentError(
-                "IMAP_TLS_FAILED",
-                f"{host}:{port} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
-            ) from None
-        except UnicodeError:
-            raise PermanentError("IMAP_UNREACHABLE", "the host is not a host name; check its spelling") from None
-        except TimeoutError:
+        except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             _abort(protocol)
-            raise TransientError("IMAP_UNREACHABLE", f"{host}:{port} does not answer within {TIMEOUT:g} s") from None
-        except OSError as error:
-            raise TransientError("IMAP_UNREACHABLE", f"{host}:{port} cannot be reached: {error}") from None
-        except BaseException:
-            _abort(protocol)
-            raise
+            raise connect_error("IMAP", f"{host}:{port}", error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:

@@ -1,4 +1,4 @@
-"""The operator's rules go in; what gives a mail server's addresses comes out, if the rules restrict them."""
+"""The operator's rules and a host go in; a connection to an address that is allowed comes out, or why there is none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from zeebe_connectors.sdk.errors import PermanentError, TransientError
 from zeebe_connectors.sdk.kept import Kept
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
@@ -50,3 +51,29 @@ async def connected(
         except OSError:
             continue
     return await connect(addresses[-1])
+
+
+def connect_error(protocol: str, where: str, error: BaseException, *, patience: float) -> BaseException:
+    """What a failure to connect means: `<PROTOCOL>_TLS_FAILED`, `<PROTOCOL>_UNREACHABLE`, or else the error itself.
+
+    Args:
+        protocol: Begins the error's code.
+        where: Host and port.
+        error: What was raised.
+        patience: Seconds that the server had.
+    """
+    tls_failed, unreachable = f"{protocol}_TLS_FAILED", f"{protocol}_UNREACHABLE"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentError(tls_failed, f"the certificate of {where} is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return PermanentError(
+            tls_failed,
+            f"{where} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
+        )
+    if isinstance(error, UnicodeError):
+        return PermanentError(unreachable, "the host is not a host name; check its spelling")
+    if isinstance(error, TimeoutError):
+        return TransientError(unreachable, f"{where} does not answer within {patience:g} s")
+    if isinstance(error, OSError):
+        return TransientError(unreachable, f"{where} cannot be reached: {error}")
+    return error

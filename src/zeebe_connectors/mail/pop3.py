@@ -17,7 +17,7 @@ from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
-from zeebe_connectors.mail.network import Resolver, checked_resolver, connected
+from zeebe_connectors.mail.network import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]
@@ -139,7 +139,9 @@ class Pop3Session:
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             if writer is not None:
                 writer.transport.abort()
-            raise _unreachable(f"{host}:{port}", error) from None
+            if isinstance(error, Refused):
+                error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
+            raise connect_error("POP3", f"{host}:{port}", error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -391,23 +393,3 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
-
-
-def _unreachable(where: str, error: BaseException) -> BaseException:
-    """What a failure to connect means."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PermanentError("POP3_TLS_FAILED", f"the certificate of {where} is not trusted: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        return PermanentError(
-            "POP3_TLS_FAILED",
-            f"{where} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
-        )
-    if isinstance(error, UnicodeError):
-        return PermanentError("POP3_UNREACHABLE", "the host is not a host name; check its spelling")
-    if isinstance(error, TimeoutError):
-        return TransientError("POP3_UNREACHABLE", f"{where} does not answer within {TIMEOUT:g} s")
-    if isinstance(error, OSError):
-        return TransientError("POP3_UNREACHABLE", f"{where} cannot be reached: {error}")
-    if isinstance(error, Refused):
-        return TransientError("POP3_UNREACHABLE", f"{where} turned the connection away: {error.text}")
-    return error
