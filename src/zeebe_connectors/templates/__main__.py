@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from zeebe_connectors.sdk.connector import DefinitionError
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.generate import (
     COMMAND,
     TEMPLATES,
@@ -30,16 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=Path(), help="the project's directory")
     options = parser.parse_args(arguments)
     try:
-        connectors = own_connectors(Registry.installed())
-        files = generated_files(connectors, options.root)
+        files = generated_files(own_connectors(Registry.installed()), options.root)
     except (DefinitionError, GenerateError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    templates = {
-        f"{TEMPLATES}/{name}.json": template
-        for connector in connectors
-        for name, template in templates_of(connector).items()
-    }
+    templates = {str(path): json.loads(text) for path, text in files.items() if path.parent == TEMPLATES}
     frozen = changed_after_release(templates, options.root)
     for problem in frozen:
         sys.stderr.write(f"{problem}\n")
