@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar, cast, get_args
 
 import typer
 
+from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import ledger_url
 from zeebe_connectors.runtime.ledger import (
@@ -32,9 +33,6 @@ app = typer.Typer(
     no_args_is_help=True, help="What became of each mail and other event that came in, and what tasks must not repeat."
 )
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
-]
 SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
 EventId = Annotated[str, typer.Argument(help="Id of the event, as `ledger list` shows it.")]
 ResultT = TypeVar("ResultT")
@@ -81,7 +79,7 @@ def list_entries(
     state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(get_args(State))}.")] = None,
     most: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """List events with their state, the newest first."""
     if state is not None and state not in get_args(State):
@@ -102,7 +100,7 @@ def show(
     original: Annotated[
         Path | None, typer.Option(help="Write the original of a quarantined event to this file.")
     ] = None,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show all that is known of one event."""
 
@@ -123,7 +121,7 @@ def show(
 
 
 @app.command()
-def retry(source: SourceName, event: EventId, config: Config = None) -> None:
+def retry(source: SourceName, event: EventId, config: ConfigFile = None) -> None:
     """Let a quarantined event be tried again at the source's next look (within five minutes)."""
     if not _use(config, lambda ledger: ledger.retry(source, event)):
         _fail(f"the source {source!r} has no quarantined event {event!r}")
@@ -135,7 +133,7 @@ def forget(
     source: SourceName,
     event: EventId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Remove all that is known of an event: it is new when it is seen again, and may start a second process."""
     if not yes:
@@ -155,7 +153,7 @@ def remembered(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """List what tasks must not repeat, such as mails that were sent and whose task the engine does not know as done."""
     if forget_id is not None:

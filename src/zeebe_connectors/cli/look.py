@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram, read_folder, read_sources
@@ -42,10 +43,7 @@ def commands(name: str, title: str) -> typer.Typer:
         diagram: Annotated[Path | None, typer.Option(help="Diagram whose mail elements are tested.")] = None,
         hours: Annotated[float, typer.Option(help="Look at the mails of so many last hours.")] = 24,
         as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-        config: Annotated[
-            Path | None,
-            typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger."),
-        ] = None,
+        config: ConfigFile = None,
     ) -> None:
         """List the mails that a source would hand over, with variables, and whether each was; changes nothing."""
         environment = Environment.load(file=config)

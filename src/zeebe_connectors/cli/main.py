@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zeebe_connectors._version import __version__
+from zeebe_connectors.cli.options import ConfigFile
 
 if TYPE_CHECKING:
     from zeebe_connectors.config.environment import Environment
@@ -26,10 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
-]
 
 
 PARTS = {

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
@@ -32,9 +33,6 @@ Service = Annotated[str | None, typer.Option(help="Only this service.")]
 Port = Annotated[str | None, typer.Option(help="Only this port.")]
 Hosts = Annotated[
     list[str] | None, typer.Option("--host", help="Further host that the WSDL may import from; may be repeated.")
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
 ]
 
 
