@@ -1,9 +1,6 @@
 """What tests of the email connector have in common: tasks as the official templates make them, through the pipeline."""
 
-import ssl
-
 import pytest
-import trustme
 
 from servers.http import HttpServer, Reply
 from zeebe_connectors.connectors.email.connector import run as connector
@@ -66,23 +63,6 @@ async def email(tmp_path):
     yield made
     await made.kept.aclose()
     await store.aclose()
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority):
-    return authority.cert_pem.bytes().decode()
-
-
-@pytest.fixture
-def tls(authority):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
 
 
 class Tokens:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import random
 import time
 import uuid
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.connectors.imap.test_source import World
+from tests.connectors.watching import arrived, health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
@@ -54,9 +54,7 @@ class DovecotWorld(World):
             self.server.deliver(self.user, message(subject), folder=folder)
 
     async def arrived(self, *subjects: str) -> None:
-        """Waits until exactly these were handed over, in whatever order."""
-        await self.until(lambda: set(subjects) <= set(self.subjects()))
-        assert sorted(self.subjects()) == sorted(subjects)
+        await arrived(self, *subjects)
 
     async def flagged(self, expected: dict[str, str], folder: str = "INBOX") -> None:
         """Waits until the folder's mails have these flags."""
@@ -67,11 +65,6 @@ class DovecotWorld(World):
             await asyncio.sleep(0.05)
 
 
-def health(sources: Sources) -> tuple[str, str]:
-    source = next(iter(sources.health()["sources"].values()), {"status": "", "reason": ""})
-    return source["status"], str(source["reason"])
-
-
 @pytest.fixture(scope="module")
 def server():
     with Dovecot() as server:
@@ -80,19 +73,13 @@ def server():
 
 @pytest.fixture
 async def world(server, tmp_path, monkeypatch):
-    async with running(server, tmp_path, monkeypatch) as world:
+    async with world_of(server, tmp_path, monkeypatch) as world:
         yield world
 
 
-@contextlib.asynccontextmanager
-async def running(server: Dovecot, directory: Path, monkeypatch):
+def world_of(server: Dovecot, directory: Path, monkeypatch):
     """A world whose sources begin again soon."""
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE_PERMANENT", 0.5)
-    world = DovecotWorld(server, directory)
-    yield world
-    for sources in list(world.running):
-        await world.end(sources)
+    return running(DovecotWorld(server, directory), monkeypatch, permanent=0.5)
 
 
 @pytest.mark.parametrize("security", ["NONE", "STARTTLS", "TLS"])
@@ -206,7 +193,7 @@ async def test_folders_have_names_in_any_script_below_one_another(separator, tmp
     watched, target = 'Aufträge/日本語/№ 5 & "söhne"', "Erledigt/заказы/تم 🎉"
     with Dovecot(separator=separator) as server:
         real = watched.replace("/", separator)
-        async with running(server, tmp_path, monkeypatch) as world:
+        async with world_of(server, tmp_path, monkeypatch) as world:
             server.admin("mailbox", "create", "-u", world.user, real)
             world.deliver("one", folder=real)
             await world.runtime(
@@ -287,7 +274,7 @@ async def test_moving_and_deleting_takes_along_no_mail_that_somebody_else_marked
     """EXPUNGE alone would remove the other's mail as well; without UIDPLUS ours stays, marked as deleted."""
     with Dovecot(capabilities=capabilities) as server:
         for strategy, left in (("MOVE", {"ours"}), ("DELETE", set())):
-            async with running(server, tmp_path / strategy, monkeypatch) as world:
+            async with world_of(server, tmp_path / strategy, monkeypatch) as world:
                 world.deliver("theirs")
                 server.admin("flags", "add", "-u", world.user, "\\Deleted \\Seen urgent", "mailbox", "INBOX", "all")
                 world.deliver("ours")
@@ -329,7 +316,7 @@ async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(world
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
     with Dovecot() as server:
-        async with running(server, tmp_path, monkeypatch) as world:
+        async with world_of(server, tmp_path, monkeypatch) as world:
             sources = await world.runtime()
             world.deliver("one")
             await world.arrived("one")

@@ -6,10 +6,10 @@ import base64
 from pathlib import Path
 
 import pytest
+from tests.connectors.watching import running
 from tests.servers.imap import ImapServer, message
 
 from zeebe_connectors.connectors.imap.connector import Mailbox, look
-from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.sdk.fields import read_input
 
 from .test_source import World
@@ -24,12 +24,8 @@ KEY = {
 
 @pytest.fixture
 async def mailbox(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
-    async with ImapServer() as server:
-        world = World(server, tmp_path)
+    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
         yield world
-        for sources in list(world.running):
-            await world.end(sources)
 
 
 async def test_an_encrypted_mail_is_read_and_its_signature_told(mailbox):

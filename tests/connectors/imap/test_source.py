@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.connectors.watching import running
 from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import Document
@@ -101,12 +102,8 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
-    async with ImapServer() as server:
-        world = World(server, tmp_path)
+    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
         yield world
-        for sources in list(world.running):
-            await world.end(sources)
 
 
 async def settle(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import uuid
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.connectors.pop3.test_pop3 import World
+from tests.connectors.watching import arrived, health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
@@ -50,9 +50,7 @@ class DovecotWorld(World):
             self.dovecot.deliver(self.user, message(subject))
 
     async def arrived(self, *subjects: str) -> None:
-        """Waits until exactly these were handed over, in whatever order."""
-        await self.until(lambda: set(subjects) <= set(self.subjects()))
-        assert sorted(self.subjects()) == sorted(subjects)
+        await arrived(self, *subjects)
 
     async def left(self, *subjects: str) -> None:
         """Waits until these mails are on the server."""
@@ -60,11 +58,6 @@ class DovecotWorld(World):
         while (found := sorted(await asyncio.to_thread(self.dovecot.flags, self.user))) != sorted(subjects):
             assert time.monotonic() < ends, found
             await asyncio.sleep(0.05)
-
-
-def health(sources: Sources) -> tuple[str, str]:
-    source = next(iter(sources.health()["sources"].values()), {"status": "", "reason": ""})
-    return source["status"], str(source["reason"])
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +68,13 @@ def server():
 
 @pytest.fixture
 async def world(server, tmp_path, monkeypatch):
-    async with running(server, tmp_path, monkeypatch) as world:
+    async with world_of(server, tmp_path, monkeypatch) as world:
         yield world
 
 
-@contextlib.asynccontextmanager
-async def running(server: Dovecot, directory: Path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE_PERMANENT", 0.5)
-    world = DovecotWorld(server, directory)
-    yield world
-    for sources in list(world.running):
-        await world.end(sources)
+def world_of(server: Dovecot, directory: Path, monkeypatch):
+    """A world whose sources begin again soon."""
+    return running(DovecotWorld(server, directory), monkeypatch, permanent=0.5)
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
@@ -156,7 +144,7 @@ async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
     with Dovecot() as server:
-        async with running(server, tmp_path, monkeypatch) as world:
+        async with world_of(server, tmp_path, monkeypatch) as world:
             sources = await world.runtime()
             world.deliver("one")
             await world.arrived("one")

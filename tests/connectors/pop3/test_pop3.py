@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.connectors.watching import running
 from tests.servers.imap import message
 from tests.servers.pop3 import Pop3Server
 
@@ -15,7 +16,6 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.pop3.connector import watch
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.mail.pop3 import Pop3Session
-from zeebe_connectors.runtime import sources as sources_module
 from zeebe_connectors.runtime.discovery import element
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
@@ -194,11 +194,8 @@ class World:
 
 @pytest.fixture
 async def world(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
-    world = World(server, tmp_path)
-    yield world
-    for sources in list(world.running):
-        await world.end(sources)
+    async with running(World(server, tmp_path), monkeypatch) as world:
+        yield world
 
 
 @pytest.mark.parametrize("remove", ["true", "false"])

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import asyncio
 import smtplib
-import socket
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 
 import pytest
-import trustme
+from tests.servers import dovecot
 
 from zeebe_connectors.connectors.pop3.fetch import fetch
 from zeebe_connectors.engine.mail import LocalMail
@@ -63,96 +58,23 @@ def mails() -> list[bytes]:
     return [*(plain.format(number).encode() for number in range(1, 5)), (STORED / "rsa-oaep.eml").read_bytes()]
 
 
-DOVECOT = """\
-base_dir = {directory}/run
-log_path = {directory}/dovecot.log
-protocols = pop3
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <{directory}/server.pem
-ssl_key = <{directory}/server.pem
-auth_mechanisms = plain login
-mail_location = maildir:{directory}/mail
-mail_uid = nobody
-mail_gid = nogroup
-first_valid_uid = 1
-passdb {{
-  driver = static
-  args = password=secret
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home={directory}
-}}
-service pop3-login {{
-  inet_listener pop3 {{
-    port = {pop3}
-  }}
-  inet_listener pop3s {{
-    port = {pop3s}
-    ssl = yes
-  }}
-}}
-"""
-
-
-def _why_no_dovecot() -> str:
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return "Dovecot starts as root only"
-    if not shutil.which("dovecot") or not Path("/usr/lib/dovecot/pop3").exists():
-        return "not installed: dovecot with POP3 (Debian: dovecot-pop3d)"
-    return ""
-
-
-@pytest.fixture
-def dovecot():
-    """A running Dovecot with one mailbox; its ports, its mails and whom to trust."""
-    if reason := _why_no_dovecot():
-        pytest.skip(reason)
-    # Not a directory of pytest: the daemons run under users of their own, who may not enter that.
-    directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
-    directory.chmod(0o755)
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(directory / "server.pem"))
-    for folder in ("new", "cur", "tmp"):
-        (directory / "mail" / folder).mkdir(parents=True)
-    for number, raw in enumerate(mails()):
-        (directory / "mail" / "new" / f"170000000{number}.M{number}.host").write_bytes(raw)
-    for path in (directory / "mail", *(directory / "mail").rglob("*")):
-        shutil.chown(path, "nobody", "nogroup")
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    pop3, pop3s = (each.getsockname()[1] for each in sockets)
-    for each in sockets:
-        each.close()
-    settings = directory / "dovecot.conf"
-    settings.write_text(DOVECOT.format(directory=directory, pop3=pop3, pop3s=pop3s))
-    process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
-    try:
-        end = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", pop3s), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < end, (directory / "dovecot.log").read_text()[-2000:]
-                time.sleep(0.05)
-        yield {"starttls": pop3, "tls": pop3s}, directory / "mail", authority.cert_pem.bytes().decode()
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(directory)
-
-
+@pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_dovecot(dovecot, tmp_path, security):
-    ports, folder, trusted = dovecot
+async def test_dovecot(tmp_path, security):
+    with dovecot.Dovecot() as server:
+        for raw in mails():
+            server.deliver(USER, raw)
 
-    async def waiting():
-        return [path for path in folder.rglob("*.host*") if path.is_file()]
+        async def waiting():
+            return await asyncio.to_thread(server.flags, USER)
 
-    where = {"port": ports[security], "security": security, "trustedCertificate": trusted}
-    await receive_everything(Receiver(tmp_path, **where), waiting)
+        where = {
+            "port": server.pop3s_port if security == "tls" else server.pop3_port,
+            "security": security,
+            "trustedCertificate": server.authorities,
+            "authentication": {"username": USER, "password": dovecot.PASSWORD},
+        }
+        await receive_everything(Receiver(tmp_path, **where), waiting)
 
 
 @pytest.mark.engine

@@ -1,11 +1,9 @@
 """What tests of the SMTP connectors have in common: a recording server, and the connectors called as by the runtime."""
 
 import logging
-import ssl
 import time
 
 import pytest
-import trustme
 
 from servers.smtp import SmtpServer
 from zeebe_connectors import ConnectorError, Context
@@ -84,22 +82,3 @@ async def smtp(tmp_path, files):
     yield Smtp(kept, documents, AllowedFiles([files]))
     await documents.aclose()
     await kept.aclose()
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority):
-    """The authority's certificate in PEM, as the modeler would paste it."""
-    return authority.cert_pem.bytes().decode()
-
-
-@pytest.fixture
-def tls(authority):
-    """A server's context with a good certificate for localhost and 127.0.0.1."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
