@@ -14,7 +14,6 @@ from zeebe_connectors.sdk.fields import SecretPlaces
 # A name holds no braces, so that text full of openings is searched in linear time.
 _BRACES = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}")
 _BARE = re.compile(r"\s*secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)\s*")
-EVERYWHERE = SecretPlaces(everywhere=True)
 
 
 class SecretResolver:

@@ -298,8 +298,6 @@ class Operation(Model):
 
 HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
 
-_XML_BODY = When("body.type", ("json", "template"))
-
 
 class Message(Model):
     """One SOAP call."""

@@ -31,7 +31,6 @@ _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _TOKEN = re.compile(r"[A-Za-z0-9._-]+")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
-_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]+")
 
 OWN_FIELDS = frozenset({
     "bcc", "cc", "content-disposition", "content-id", "content-transfer-encoding", "content-type", "date", "from",
