@@ -10,7 +10,7 @@ import pytest
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.ledger import SqliteStore, store_of
+from zeebe_connectors.runtime.ledger import SqliteStore, factory, store_of
 from zeebe_connectors.sdk.fields import Secret
 
 

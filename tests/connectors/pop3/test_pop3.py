@@ -26,7 +26,7 @@ from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 USER = "alice@example.test"
-STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 
 
 @pytest.fixture
