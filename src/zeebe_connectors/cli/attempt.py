@@ -13,8 +13,8 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
-from zeebe_connectors.runtime.jobs import JobHandler
-from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
 from zeebe_connectors.runtime.supervisor import services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job

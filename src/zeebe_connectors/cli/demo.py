@@ -25,7 +25,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.engine import EngineError, LocalMail
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry

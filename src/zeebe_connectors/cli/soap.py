@@ -19,7 +19,7 @@ from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.jobs import Services, decided
+from zeebe_connectors.runtime.outbound.jobs import Services, decided
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input

@@ -13,21 +13,21 @@ from typing import Any
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings, normalized
-from zeebe_connectors.runtime.deployed import deployed_processes
-from zeebe_connectors.runtime.discovery import read_sources
+from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
-from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.inbound.deployed import deployed_processes
+from zeebe_connectors.runtime.inbound.elements import read_sources
+from zeebe_connectors.runtime.inbound.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
-from zeebe_connectors.runtime.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
-from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
+from zeebe_connectors.runtime.outbound.jobs import JobHandler, Services
+from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.web.rules import RULES, NetworkRules
 
 _log = logging.getLogger("zeebe_connectors.runtime")
 _CLOSING = 5.0  # seconds for each thing that is closed at the end

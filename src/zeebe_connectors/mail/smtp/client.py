@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from zeebe_connectors import ConnectorError, PermanentError, Secret, TransientError
-from zeebe_connectors.mail.network import Resolver, connected
+from zeebe_connectors.net.connect import Resolver, connected
 
 Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
