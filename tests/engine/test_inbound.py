@@ -1,4 +1,4 @@
-"""A mail starts exactly one process on a real engine, from a real mailbox, whatever breaks meanwhile."""
+"""A mail starts exactly one process on the engine, from a real mailbox, whatever breaks meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engine or worker are killed under load, on a real engine: no job is lost, and none is done twice unless it must be.
+"""Engine or worker are killed under load, on the engine: no job is lost, and none is done twice unless it must be.
 
 Each instance has two tasks. The worker under test does the first; that an instance waits at the second proves in the
 engine, not only in the worker, that the first was completed.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import replace
 
 from zeebe_connectors.runtime.outbound.outcome import Fail, Outcome
-from zeebe_connectors.runtime.outbound.worker import logger
 from zeebe_connectors.sdk.context import Job
+
+logger = logging.getLogger(__name__)
 
 
 class Unsent:
