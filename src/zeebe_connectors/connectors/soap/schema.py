@@ -20,8 +20,9 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.envelope import Nulls, xml_of
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, WSU, XSD, XSI, parse
+from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, WSU, XSD, XSI
 from zeebe_connectors.connectors.soap.reply import json_of
+from zeebe_connectors.connectors.soap.untrusted_xml import parse
 
 _NIL, _TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
