@@ -26,8 +26,9 @@ from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request
 from zeebe_connectors.connectors.soap.operation import write_body, write_headers
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import Complex, Writer
+from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.standard_schemas import standard
+from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, _without_other_bindings, load
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.net.tls import ClientTls

@@ -8,9 +8,10 @@ from lxml import etree
 from servers.soap import envelope
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.operation_template import described
+from zeebe_connectors.connectors.soap.reader import scalar
 from zeebe_connectors.connectors.soap.reply import read
-from zeebe_connectors.connectors.soap.schema import lexical, scalar
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.writer import lexical
 from zeebe_connectors.connectors.soap.wsdl import load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments
 

@@ -13,8 +13,10 @@ from zeebe_connectors import ConnectorError, Context, Document, InputError
 from zeebe_connectors.connectors.soap.envelope import build
 from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
+from zeebe_connectors.connectors.soap.reader import Reader
 from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
-from zeebe_connectors.connectors.soap.schema import Complex, Reader, Writer
+from zeebe_connectors.connectors.soap.schema import Complex
+from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
 from zeebe_connectors.web import encoded_url

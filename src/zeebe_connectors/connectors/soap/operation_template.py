@@ -16,17 +16,8 @@ from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.inputs import Preset
 from zeebe_connectors.connectors.soap.operation import safe_name
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import (
-    INTEGERS,
-    Attribute,
-    Complex,
-    Field,
-    Group,
-    Simple,
-    Writer,
-    can_be_empty,
-    expected,
-)
+from zeebe_connectors.connectors.soap.schema import INTEGERS, Attribute, Complex, Field, Group, Simple, can_be_empty
+from zeebe_connectors.connectors.soap.writer import Writer, expected
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 
 Template = dict[str, Any]
