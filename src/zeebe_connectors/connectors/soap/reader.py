@@ -24,7 +24,7 @@ from zeebe_connectors.connectors.soap.schema import (
     Simple,
     Type,
 )
-from zeebe_connectors.connectors.soap.writer import MAX_INTEGER, TEMPORAL
+from zeebe_connectors.connectors.soap.writer import TEMPORAL
 
 
 class Reader:
