@@ -17,7 +17,9 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
+from zeebe_connectors.mail.imap import ImapSession, Security
+from zeebe_connectors.mail.imap_protocol import ConnectionLost
+from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring

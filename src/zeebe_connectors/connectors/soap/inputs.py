@@ -88,7 +88,7 @@ class UsernameToken(Model):
     """Adds a Timestamp that expires after so many seconds; none when left empty."""
 
 
-class Part(Model):
+class SignedPart(Model):
     """An element of the envelope."""
 
     namespace: str = ""
@@ -120,7 +120,7 @@ class Signature(Model):
     timestamp: Annotated[float | None, Field(gt=0), Hint(label="Time to live in seconds", form_default="300")] = None
     """Adds a Timestamp, signed too, that expires after so many seconds; none when left empty."""
     encryption_parts: Annotated[
-        list[Part],
+        list[SignedPart],
         Hint(
             label="Parts to sign",
             feel="required",
@@ -240,7 +240,7 @@ class BodyTemplate(HeaderTemplate):
     """Values for the placeholders."""
 
 
-class Operation(Model):
+class BodyOperation(Model):
     """Operation of a WSDL."""
 
     type: Annotated[Literal["operation"], Hint(label="SOAP body")]
@@ -299,7 +299,7 @@ class Operation(Model):
 HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
 
 
-class Message(Model):
+class Request(Model):
     """One SOAP call."""
 
     service_url: Annotated[
@@ -371,7 +371,7 @@ class Message(Model):
     ] = False
     """Add WS-Addressing 1.0 headers."""
     body: Annotated[
-        BodyJson | BodyTemplate | Operation,
+        BodyJson | BodyTemplate | BodyOperation,
         Field(discriminator="type"),
         Hint(
             group="soap-message",
@@ -422,8 +422,8 @@ class Message(Model):
         return value
 
     @model_validator(mode="after")
-    def _address(self) -> Message:
-        if self.service_url is None and not isinstance(self.body, Operation):
+    def _address(self) -> Request:
+        if self.service_url is None and not isinstance(self.body, BodyOperation):
             raise ValueError("serviceUrl: is required; fill it in")
         return self
 
