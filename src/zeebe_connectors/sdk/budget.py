@@ -94,6 +94,18 @@ async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> A
     return await asyncio.to_thread(_counted, data, decode)
 
 
+def decode_quick_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
+    """The value of a JSON text that is short by its nature, such as a token endpoint's answer.
+
+    Raises:
+        OverBudgetError: It is longer, or has more values or levels.
+        ValueError: It is no JSON.
+    """
+    if not json_is_quick(data):
+        raise OverBudgetError("the JSON", "bytes", _QUICK_BYTES)
+    return _decoded(data, decode)
+
+
 def _counted(data: bytes, decode: Callable[[str], Any]) -> Any:
     if json_nodes(data) > JSON_NODES and _exact_nodes(data) > JSON_NODES:
         raise OverBudgetError("the JSON", "values", JSON_NODES)

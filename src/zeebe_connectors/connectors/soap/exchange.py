@@ -28,6 +28,7 @@ from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.reply import Reply
+from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse, header_fields, status_error
 
 _CONTENT_TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
@@ -125,7 +126,7 @@ async def _received(given: Request, response: HttpResponse, context: Context) ->
         if response.status >= 300:
             raise status_error(response, method="POST")
         return None
-    large = len(response.body) > LARGE
+    large = not is_quick(response.body)
     try:
         received = await off_loop(replies.read, response.body, content_type, large=large)
     except ConnectorError:
@@ -169,7 +170,7 @@ async def as_json(received: Reply, response: HttpResponse, context: Context) -> 
     """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
-        result = await off_loop(replies.json_of, received.root, included, large=len(response.body) > LARGE)
+        result = await off_loop(replies.json_of, received.root, included, large=not is_quick(response.body))
     except RecursionError:
         raise PermanentError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"

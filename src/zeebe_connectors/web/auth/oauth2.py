@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote_plus, urlencode
@@ -10,6 +9,7 @@ from urllib.parse import quote_plus, urlencode
 from multidict import CIMultiDict
 from pydantic import Field
 
+from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Hint, Secret
 from zeebe_connectors.web.auth.basic import basic_credentials
@@ -162,7 +162,7 @@ def _token(response: HttpResponse, *, codes: dict[str, str] | None = None) -> To
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
     try:
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
     except ValueError:
         answer = None
     said = answer.get("error") if isinstance(answer, dict) else None
