@@ -12,7 +12,6 @@ from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.soap.names import XSD, UntrustedXmlError, parse
-from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.standards import standard
 from zeebe_connectors.web import Exchange, HttpRequest, encoded_url
 from zeebe_connectors.web.auth import Scheme
@@ -187,10 +186,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         request = HttpRequest("GET", encoded_url(address, name="body.wsdl"))
         try:
             known = authentication if origin_of(address) == origin_of(home) else None
-            if isinstance(known, Ntlm):
-                response = await call_with_ntlm(request, known, context, tls=tls, patience=None)
-            else:
-                response = await exchange.call(request, known, follow_redirects=address == home)
+            response = await exchange.call(request, known, follow_redirects=address == home)
         except (InputError, PermanentError):
             raise
         except ConnectorError as error:

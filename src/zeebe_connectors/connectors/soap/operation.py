@@ -17,11 +17,12 @@ from zeebe_connectors import ConnectorError, Context, Document, InputError, Tran
 from zeebe_connectors.connectors.soap import fields
 from zeebe_connectors.connectors.soap.documents import Documents, fetcher, gather, location_of
 from zeebe_connectors.connectors.soap.envelope import build
-from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, tls_of, xml_part
+from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex, Reader, Writer
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation, Wsdl, load
 from zeebe_connectors.web import encoded_url
+from zeebe_connectors.web.keystore import tls_of
 
 _MOST_WSDLS = 32
 _MOST_MEMORY = 64 * 1024 * 1024
@@ -339,7 +340,8 @@ async def wsdl_of(given: fields.Message, wanted: fields.Operation, context: Cont
 
 async def _read_wsdl(given: fields.Message, wanted: fields.Operation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
-    fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
+    tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+    fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
     documents = await gather(location, fetch, hosts=wanted.external)
     return await read_beside(documents, context.seconds_left())
 
