@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.fields import Hint, Model
 from zeebe_connectors.web.auth import SCHEMES, Authentication, AuthenticationConfiguration, NoAuth, Scheme
 from zeebe_connectors.web.keystore import Keystore, tls_of
-from zeebe_connectors.web.tls import ClientTls
 
 
 def _http(value: str) -> str:

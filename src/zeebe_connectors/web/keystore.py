@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
-from zeebe_connectors.web.tls import ClientTls
 
 if TYPE_CHECKING:
     from zeebe_connectors.sdk.keys import Identity
