@@ -28,11 +28,11 @@ class TokenCache:
     """Keeps tokens by their settings until shortly before they end.
 
     Args:
-        most: How many are kept; beyond it the one unused for longest is forgotten.
+        max_tokens: How many are kept; beyond it the one unused for longest is forgotten.
     """
 
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
+    def __init__(self, max_tokens: int = 1000) -> None:
+        self._max_tokens = max_tokens
         self._tokens: OrderedDict[Hashable, tuple[Token, float]] = OrderedDict()
         self._fetching: dict[Hashable, asyncio.Task[Token]] = {}
 
@@ -69,7 +69,7 @@ class TokenCache:
             # A token must not end on its way: a tenth of its life earlier, a minute at most.
             self._tokens[key] = (token, time.monotonic() + life - min(60.0, life / 10))
             self._tokens.move_to_end(key)
-            while len(self._tokens) > self._most:
+            while len(self._tokens) > self._max_tokens:
                 self._tokens.popitem(last=False)
         else:
             self._tokens.pop(key, None)
