@@ -140,7 +140,7 @@ def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
         return {name: _evaluated(item, secret.below.get(name) if secret else None) for name, item in value.items()}
     if isinstance(value, str) and value.startswith("="):
         try:
-            return feel.to_json(feel.compile(value[1:]).run({}).value)
+            return feel.to_json(feel.compile(value[1:]).run({}, limits=feel.QUICK_LIMITS).value)
         except feel.FeelError as error:
             raise InputError(f"a property is not FEEL: {error}") from None
     return value
