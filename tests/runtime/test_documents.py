@@ -29,7 +29,7 @@ async def server():
 
 @pytest.fixture
 async def local(tmp_path):
-    documents = LocalDocuments(tmp_path / "documents", most=100_000)
+    documents = LocalDocuments(tmp_path / "documents", max_bytes=100_000)
     yield documents
     await documents.aclose()
 
@@ -263,7 +263,7 @@ class Cluster:
 async def cluster(tmp_path, server):
     Cluster(server)
     scheme = Basic(type="basic", username="u", password="p")
-    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, most=100_000)
+    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, max_bytes=100_000)
     yield documents
     await documents.aclose()
 

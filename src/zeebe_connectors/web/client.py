@@ -41,7 +41,7 @@ _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
-_SHORTEST_MASKED = 4
+_MIN_MASKED = 4
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -349,7 +349,7 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     if response.status < 400:
         return response
     for told in _credentials(request, signed):
-        if len(told) >= _SHORTEST_MASKED:
+        if len(told) >= _MIN_MASKED:
             response.body = response.body.replace(told.encode(), b"***")
             response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
     return response

@@ -90,7 +90,7 @@ async def test_mails_without_date_sender_subject_or_id_are_listed_all_the_same(e
 
 
 async def test_more_than_one_result_may_list_is_told(email, server, monkeypatch):
-    monkeypatch.setattr(module, "MOST_LISTED", 3)
+    monkeypatch.setattr(module, "MAX_LISTED", 3)
     for number in range(5):
         server.deliver(message(str(number)))
     assert len(await act(email, server, "listEmailsImap", {"maxToBeRead": 3})) == 3
@@ -257,7 +257,7 @@ async def test_reading_marks_nothing_and_opens_the_folder_read_only(email, serve
 
 async def test_a_large_mail_is_not_fetched(email, server):
     server.deliver(message(message_id="m@x", body="x" * 10_000))
-    given = {"messageId": "<m@x>", "largestMail": 5000}
+    given = {"messageId": "<m@x>", "maxMailSize": 5000}
     assert (await fails(email, "MAIL_TOO_LARGE", server, "readEmailImap", given)).retries == 0
     assert not [one for one in server.commands if "BODY.PEEK[]" in one]
 

@@ -30,7 +30,7 @@ async def test_many_mails_share_few_sessions(smtp, server):
 async def test_who_waits_too_long_for_a_session_is_told(server):
     """The job's time is over before its turn comes."""
     server.say("MAIL", SILENCE, times=1)
-    sessions = Sessions(Server("127.0.0.1", server.port, "none"), most=1)
+    sessions = Sessions(Server("127.0.0.1", server.port, "none"), max_sessions=1)
     first = asyncio.create_task(send(sessions))
     await server.said("MAIL")
     with pytest.raises(TransientError, match="busy") as caught:

@@ -77,11 +77,13 @@ async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
     return await inspect(given, context)
 
 
-async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+async def _templates(
+    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+) -> Imports:
     await load(_importer)
     from zeebe_connectors.connectors.soap.importer import templates  # noqa: PLC0415 - as above
 
-    return await templates(given, context, base, most=most)
+    return await templates(given, context, base, max_templates=max_templates)
 
 
 @outbound(

@@ -26,8 +26,8 @@ _REFERENCES = {
     f"{{{XSD}}}include": "schemaLocation",
     f"{{{XSD}}}redefine": "schemaLocation",
 }
-MOST_DOCUMENTS = 200
-MOST_BYTES = 10 * 1024 * 1024
+MAX_DOCUMENTS = 200
+MAX_BYTES = 10 * 1024 * 1024
 """Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
 
 GIVEN = "http://given.invalid/wsdl"
@@ -94,17 +94,17 @@ async def gather(
         address, asked_by = waiting.pop(0)
         if address in contents:
             continue
-        if len(contents) >= MOST_DOCUMENTS:
-            raise wsdl_error(location, f"imports more than {MOST_DOCUMENTS} documents; give a WSDL with fewer")
+        if len(contents) >= MAX_DOCUMENTS:
+            raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
         data = (known or {}).get(address) or standard(address)
         if data is None:
             _check_origin(location, address, asked_by, hosts)
             data = await fetch(address)
         size += len(data)
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise wsdl_error(
                 location,
-                f"with its imports is larger than {MOST_BYTES:,} bytes; give a WSDL with the needed operations only",
+                f"with its imports is larger than {MAX_BYTES:,} bytes; give a WSDL with the needed operations only",
             )
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
@@ -172,7 +172,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         tls: Certificates.
         authentication: Credentials.
     """
-    exchange = Exchange(context, tls=tls, limit=MOST_BYTES)
+    exchange = Exchange(context, tls=tls, limit=MAX_BYTES)
 
     async def fetch(address: str) -> bytes:
         if address.startswith("file:"):
@@ -206,7 +206,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
 
 
 def _read(path: Path) -> bytes:
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise OSError(27, "it is too large")
     return path.read_bytes()
 

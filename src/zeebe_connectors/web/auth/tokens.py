@@ -41,7 +41,7 @@ class TokenCache:
     """
 
     def __init__(self, max_tokens: int = 1000) -> None:
-        self._max = max_tokens
+        self._max_tokens = max_tokens
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._fetching: dict[Hashable, asyncio.Task[Token]] = {}
 
@@ -89,7 +89,7 @@ class TokenCache:
             end = time.monotonic() + life - min(60.0, life / 10)
             self._entries[key] = _Entry(token, end, replaced)
             self._entries.move_to_end(key)
-            while len(self._entries) > self._max:
+            while len(self._entries) > self._max_tokens:
                 self._entries.popitem(last=False)
         else:
             self._entries.pop(key, None)
