@@ -22,7 +22,8 @@ from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.engine import EngineError, LocalMail
+from zeebe_connectors.engine.errors import EngineError
+from zeebe_connectors.engine.mail import LocalMail
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw

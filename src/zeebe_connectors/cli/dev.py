@@ -17,8 +17,8 @@ from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.engine import EngineError, LocalMail
-from zeebe_connectors.engine.mail import MailPorts, mail_directory
+from zeebe_connectors.engine.errors import EngineError
+from zeebe_connectors.engine.mail import LocalMail, MailPorts, mail_directory
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry

@@ -398,9 +398,7 @@ class Engine:
         self.jobs.fail(key, retries, message, backoff_ms, dict(variables or {}))
         self._after()
 
-    def throw_error(
-        self, key: int, code: str, message: str = "", variables: Mapping[str, Any] | None = None
-    ) -> None:
+    def throw_error(self, key: int, code: str, message: str = "", variables: Mapping[str, Any] | None = None) -> None:
         """Throw an error from a job.
 
         Raises:

@@ -263,7 +263,10 @@ class Definitions:
                 del index[name][process_id]
                 if not index[name]:
                     del index[name]
-        for index, starts in ((self._by_message, definition.start_messages), (self._by_signal, definition.start_signals)):
+        for index, starts in (
+            (self._by_message, definition.start_messages),
+            (self._by_signal, definition.start_signals),
+        ):
             for name, event_id in starts:
                 index.setdefault(name, {})[process_id] = (definition, event_id)
 

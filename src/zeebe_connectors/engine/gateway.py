@@ -124,7 +124,7 @@ def _job(job: ActivatedJob) -> Any:
     )
 
 
-class Servicer(GatewayServicer):  # type: ignore[misc]  # the generated stubs have no types
+class Servicer(GatewayServicer):
     """Answers the calls of the gateway protocol."""
 
     def __init__(self, host: Host) -> None:

@@ -1,4 +1,4 @@
-"""Run an engine inside asyncio: its flow in slices, its timers in time, and what it answers written before it is said."""
+"""Run an engine inside asyncio: its flow in slices, its timers in time, its state written before each answer."""
 
 from __future__ import annotations
 
@@ -162,5 +162,3 @@ class Host:
         self._timer = None
         self._timer_due = None
         self._schedule()
-
-

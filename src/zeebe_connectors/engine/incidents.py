@@ -61,9 +61,7 @@ class Incidents:
     def raise_for(self, instance: ElementInstance, kind: str, message: str, job: Job | None = None) -> Incident:
         """Raise an incident on an element, or on its job."""
         engine = self._engine
-        incident = Incident(
-            engine.keys.take(), kind, message, instance, job.key if job else 0, engine.clock.now_ms()
-        )
+        incident = Incident(engine.keys.take(), kind, message, instance, job.key if job else 0, engine.clock.now_ms())
         self.by_key[incident.key] = incident
         instance.incident = incident.key
         engine.changes.incidents[incident.key] = incident

@@ -250,7 +250,9 @@ class Jobs:
             variables=json.dumps(variables),
         )
         if reserve is not None and activated.size > reserve:
-            return ActivatedJob(**{name: getattr(activated, name) for name in ActivatedJob.__slots__} | {"deadline_ms": 0})
+            return ActivatedJob(
+                **{name: getattr(activated, name) for name in ActivatedJob.__slots__} | {"deadline_ms": 0}
+            )
         self._withdraw(job)
         job.state = JobState.ACTIVATED
         job.worker = worker

@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m zeebe_connectors.engine", description=__doc__)
     parser.add_argument("--address", default="127.0.0.1:26500", help="where to listen (port 0: a free one)")
-    parser.add_argument("--state", type=Path, metavar="FILE", help="the SQLite file of the state; without it: in memory")
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="the SQLite file of the state; without it: in memory"
+    )
     options = parser.parse_args(arguments)
 
     def ready(gateway: Gateway) -> None:

@@ -188,15 +188,14 @@ class Queries:
 
     def element_instances(self, instance_key: int | None = None) -> list[VisitView]:
         """Return the element instances of one process instance, or of all, in the order of their activation."""
-        found = []
+        found: list[VisitView] = []
         for process in self._chosen(instance_key):
-            activating = [
-                instance
+            stopped = [  # by an incident while they were activated, so they are in no path yet
+                Visit(instance, process.started_ms)
                 for instance in _inside(process.root)
-                if instance.visit is None and instance.incident  # it waits for its incident, and is not active yet
+                if instance.visit is None and instance.incident
             ]
-            for visit in [*process.path, *(Visit(instance, process.started_ms) for instance in activating)]:
-                found.append(self._visit(process, visit))
+            found.extend(self._visit(process, visit) for visit in [*process.path, *stopped])
         return found
 
     def _chosen(self, instance_key: int | None) -> list[ProcessInstance]:

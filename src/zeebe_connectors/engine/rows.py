@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from zeebe_connectors.engine.flow.instances import ElementInstance, ProcessInstance, Rounds, State, Visit
+from zeebe_connectors.engine.flow.subscriptions import Subscription, attach
+from zeebe_connectors.engine.jobs import Job, JobState
+from zeebe_connectors.engine.model import EventKind
+from zeebe_connectors.engine.timers import Schedule
+
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
-    from zeebe_connectors.engine.flow.instances import ElementInstance
-    from zeebe_connectors.engine.flow.subscriptions import Subscription
-    from zeebe_connectors.engine.jobs import Job
 
 
 def dump_element(instance: ElementInstance) -> dict[str, Any]:
@@ -25,12 +28,15 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
             data["k"] = process.correlation_key
     else:
         data["p"] = instance.parent.key
-    if instance.index >= 0:
-        data["i"] = instance.index
-    if instance.variables:
-        data["v"] = instance.variables
-    if instance.arrivals:
-        data["a"] = instance.arrivals
+    optional = {
+        "i": instance.index if instance.index >= 0 else None,
+        "v": instance.variables or None,
+        "a": instance.arrivals or None,
+        "n": instance.pending,
+        "x": instance.payload,
+        "b": 1 if instance.interrupted else None,
+    }
+    data.update({name: value for name, value in optional.items() if value is not None})
     if instance.subscriptions:
         data["w"] = [_dump_subscription(subscription) for subscription in instance.subscriptions]
     if instance.job is not None:
@@ -38,12 +44,6 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
     if instance.rounds is not None:
         rounds = instance.rounds
         data["r"] = [rounds.items, rounds.total, rounds.started, rounds.completed]
-    if instance.pending is not None:
-        data["n"] = instance.pending
-    if instance.payload is not None:
-        data["x"] = instance.payload
-    if instance.interrupted:
-        data["b"] = 1
     return data
 
 
@@ -69,60 +69,60 @@ def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) ->
 
     A container's key, and a caller's, is lower than that of what is inside or called; so the order of the keys will do.
     """
-    from zeebe_connectors.engine.flow.instances import (  # noqa: PLC0415 - the rooms know the store
-        ElementInstance,
-        ProcessInstance,
-        Rounds,
-        State,
-        Visit,
-    )
-
-    elements = engine.elements
     for key, data in rows:
-        parent = elements.get(data["p"]) if "p" in data else None
-        if parent is None:
-            if "d" not in data:
-                continue
-            process = ProcessInstance(key, engine.definitions.by_key[data["d"]], elements.get(data.get("c", 0)), data["t"])
-            process.correlation_key = data.get("k", "")
-            engine.instances[key] = process
-            if process.caller is not None:
-                process.caller.called = process
-            if process.correlation_key:
-                engine.messages.lock(process.definition.bpmn_process_id, process.correlation_key, key)
-            instance = process.root
-        else:
-            process = parent.process
-            element = process.definition.model.index[data["e"]]
-            instance = ElementInstance(key, element, parent, process, data.get("i", -1))
-            if parent.children is None:
-                parent.children = {}
-            parent.children[key] = instance
-        elements[key] = instance
-        instance.stored = True
-        instance.state = State(data["s"])
-        instance.variables = data.get("v")
-        instance.arrivals = data.get("a")
-        instance.payload = data.get("x")
-        instance.interrupted = "b" in data
-        if "r" in data:
-            instance.rounds = Rounds(*data["r"])
-        if "n" in data:
-            name, argument = data["n"]
-            instance.pending = (name, argument)
-        if instance.state is not State.ACTIVATING:
-            instance.visit = Visit(instance, process.started_ms)
-            process.path.append(instance.visit)
+        instance = _load_root(engine, key, data) if "d" in data else _load_inner(engine, key, data)
+        if instance is None:
+            continue
+        engine.elements[key] = instance
+        _load_state(instance, data)
         if "w" in data:
             _load_subscriptions(engine, instance, data["w"])
         if "j" in data:
             _load_job(engine, instance, data["j"])
 
 
+def _load_root(engine: Engine, key: int, data: dict[str, Any]) -> ElementInstance:
+    caller = engine.elements.get(data.get("c", 0))
+    process = ProcessInstance(key, engine.definitions.by_key[data["d"]], caller, data["t"])
+    process.correlation_key = data.get("k", "")
+    engine.instances[key] = process
+    if caller is not None:
+        caller.called = process
+    if process.correlation_key:
+        engine.messages.lock(process.definition.bpmn_process_id, process.correlation_key, key)
+    return process.root
+
+
+def _load_inner(engine: Engine, key: int, data: dict[str, Any]) -> ElementInstance | None:
+    parent = engine.elements.get(data["p"])
+    if parent is None:
+        return None
+    element = parent.process.definition.model.index[data["e"]]
+    instance = ElementInstance(key, element, parent, parent.process, data.get("i", -1))
+    if parent.children is None:
+        parent.children = {}
+    parent.children[key] = instance
+    return instance
+
+
+def _load_state(instance: ElementInstance, data: dict[str, Any]) -> None:
+    instance.stored = True
+    instance.state = State(data["s"])
+    instance.variables = data.get("v")
+    instance.arrivals = data.get("a")
+    instance.payload = data.get("x")
+    instance.interrupted = "b" in data
+    if "r" in data:
+        instance.rounds = Rounds(*data["r"])
+    if "n" in data:
+        name, argument = data["n"]
+        instance.pending = (name, argument)
+    if instance.state is not State.ACTIVATING:
+        instance.visit = Visit(instance, instance.process.started_ms)
+        instance.process.path.append(instance.visit)
+
+
 def _load_subscriptions(engine: Engine, instance: ElementInstance, rows: list[list[Any]]) -> None:
-    from zeebe_connectors.engine.flow.subscriptions import Subscription, attach  # noqa: PLC0415 - as above
-    from zeebe_connectors.engine.model import EventKind  # noqa: PLC0415 - as above
-    from zeebe_connectors.engine.timers import Schedule  # noqa: PLC0415 - as above
 
     index = instance.process.definition.model.index
     for event_id, kind, name, correlation_key, timer_key, schedule, due in rows:
@@ -137,7 +137,6 @@ def _load_subscriptions(engine: Engine, instance: ElementInstance, rows: list[li
 
 
 def _load_job(engine: Engine, instance: ElementInstance, data: list[Any]) -> None:
-    from zeebe_connectors.engine.jobs import Job, JobState  # noqa: PLC0415 - as above
 
     key, kind, retries, headers, state, deadline, backing_off, worker, message = data
     if headers is None:

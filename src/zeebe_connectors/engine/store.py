@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zeebe_connectors.engine.definitions_rows import StoredDefinitions
+from zeebe_connectors.engine.definitions import Definition, Resource, StartTimer, Stored
+from zeebe_connectors.engine.flow.instances import ElementInstance
+from zeebe_connectors.engine.incidents import Incident
+from zeebe_connectors.engine.messages import Message
 from zeebe_connectors.engine.rows import dump_element, load_elements
+from zeebe_connectors.engine.timers import Schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
-    from zeebe_connectors.engine.definitions import Definition, Resource, StartTimer, Stored
-    from zeebe_connectors.engine.flow.instances import ElementInstance
-    from zeebe_connectors.engine.incidents import Incident
-    from zeebe_connectors.engine.messages import Message
 
+V = TypeVar("V")
 _FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource(key INTEGER PRIMARY KEY, deployment INTEGER, name TEXT, content BLOB);
@@ -176,44 +177,44 @@ class SqliteStore:
 
     def _write(self, engine: Engine) -> None:
         changes, db = engine.changes, self._db
-        if changes.elements:
-            rows, gone = [], []
-            for key, instance in changes.elements.items():
-                if instance is None:
-                    gone.append((key,))
-                else:
-                    instance.stored = True
-                    rows.append((key, _json(dump_element(instance))))
-            if rows:
-                db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
-            if gone:
-                db.executemany("DELETE FROM element WHERE key=?", gone)
-        for table, changed, dump in (
-            ("message", changes.messages, _dump_message),
-            ("incident", changes.incidents, _dump_incident),
-            ("start_timer", changes.start_timers, _dump_start_timer),
-        ):
-            for key, value in changed.items():
-                if value is None:
-                    db.execute(f"DELETE FROM {table} WHERE key=?", (key,))  # noqa: S608 - one of three names
-                else:
-                    db.execute(f"INSERT OR REPLACE INTO {table} VALUES(?,?)", (key, _json(dump(value))))  # noqa: S608 - as above
-        for resource in changes.resources:
-            db.execute(
-                "INSERT INTO resource VALUES(?,?,?,?)",
-                (resource.key, resource.deployment_key, resource.name, resource.content),
-            )
-        for definition in changes.definitions:
-            db.execute(
-                "INSERT INTO definition VALUES(?,?,?,?)",
-                (definition.key, definition.bpmn_process_id, definition.version, definition.resource.key),
-            )
-        for stored in changes.stored:
-            data = [stored.kind, stored.id, stored.name, stored.version, stored.resource.key, stored.parent_id,
-                    stored.parent_key]  # fmt: skip
-            db.execute("INSERT INTO stored VALUES(?,?)", (stored.key, _json(data)))
+        rows, gone = [], []
+        for key, instance in changes.elements.items():
+            if instance is None:
+                gone.append((key,))
+            else:
+                instance.stored = True
+                rows.append((key, _json(dump_element(instance))))
+        if rows:
+            db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
+        if gone:
+            db.executemany("DELETE FROM element WHERE key=?", gone)
+        self._write_table("message", changes.messages, _dump_message)
+        self._write_table("incident", changes.incidents, _dump_incident)
+        self._write_table("start_timer", changes.start_timers, _dump_start_timer)
+        if changes.resources or changes.definitions or changes.stored:
+            self._write_deployment(changes)
         if changes.clock:
             db.execute("INSERT OR REPLACE INTO meta VALUES('clock_offset', ?)", (engine.clock.offset_ms,))
+
+    def _write_table(self, table: str, changed: dict[int, V | None], dump: Callable[[V], list[Any]]) -> None:
+        for key, value in changed.items():
+            if value is None:
+                self._db.execute(f"DELETE FROM {table} WHERE key=?", (key,))  # noqa: S608 - one of three names
+            else:
+                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES(?,?)", (key, _json(dump(value))))
+
+    def _write_deployment(self, changes: Changes) -> None:
+        self._db.executemany(
+            "INSERT INTO resource VALUES(?,?,?,?)",
+            [(found.key, found.deployment_key, found.name, found.content) for found in changes.resources],
+        )
+        self._db.executemany(
+            "INSERT INTO definition VALUES(?,?,?,?)",
+            [(found.key, found.bpmn_process_id, found.version, found.resource.key) for found in changes.definitions],
+        )
+        self._db.executemany(
+            "INSERT INTO stored VALUES(?,?)", [(found.key, _json(_dump_stored(found))) for found in changes.stored]
+        )
 
     # --- reading
 
@@ -223,7 +224,7 @@ class SqliteStore:
         if "next_key" in meta:
             engine.keys = type(engine.keys)(meta["next_key"])
         engine.clock.offset_ms = max(engine.clock.offset_ms, meta.get("clock_offset", 0))
-        StoredDefinitions(self._db).load(engine)
+        self._load_definitions(engine)
         for key, data in self._rows("message"):
             engine.messages.restore(_load_message(key, data))
         load_elements(engine, self._rows("element"))
@@ -237,6 +238,27 @@ class SqliteStore:
                 engine.flow.do(name, instance, argument)
                 self._queue_stored = True
         engine.changes.clear()
+
+    def _load_definitions(self, engine: Engine) -> None:
+        """Only the newest versions of processes are read now, the others when they are needed."""
+        definitions = engine.definitions
+        resources = {row[0]: Resource(*row) for row in self._db.execute("SELECT * FROM resource")}
+        newest: dict[str, Definition] = {}
+        for key, identifier, version, resource in self._db.execute("SELECT * FROM definition ORDER BY key"):
+            definition = Definition(key, identifier, version, resources[resource])
+            definitions.add(definition, open_starts=False)
+            newest[identifier] = definition
+        for definition in newest.values():
+            definitions.open_starts(definition)
+        for key, data in self._rows("stored"):
+            kind, identifier, name, version, resource, parent_id, parent_key = data
+            definitions.add_stored(
+                Stored(key, kind, identifier, name, version, resources[resource], parent_id, parent_key)
+            )
+        for key, data in self._rows("start_timer"):
+            definition_key, event_id, schedule = data
+            timer = StartTimer(key, definitions.by_key[definition_key], event_id, Schedule.load(schedule))
+            definitions.restore_timer(timer)
 
     def _rows(self, table: str) -> Iterator[tuple[int, Any]]:
         for key, data in self._db.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - one of our names
@@ -253,8 +275,6 @@ def _dump_message(message: Message) -> list[Any]:
 
 
 def _load_message(key: int, data: list[Any]) -> Message:
-    from zeebe_connectors.engine.messages import Message  # noqa: PLC0415 - the rooms know the store
-
     message = Message(key, *data[:5])
     message.seen = set(data[5])
     return message
@@ -265,10 +285,13 @@ def _dump_incident(incident: Incident) -> list[Any]:
 
 
 def _load_incident(key: int, data: list[Any], instance: ElementInstance) -> Incident:
-    from zeebe_connectors.engine.incidents import Incident  # noqa: PLC0415 - the rooms know the store
-
     _, kind, message, job_key, created = data
     return Incident(key, kind, message, instance, job_key, created)
+
+
+def _dump_stored(stored: Stored) -> list[Any]:
+    return [stored.kind, stored.id, stored.name, stored.version, stored.resource.key, stored.parent_id,
+            stored.parent_key]  # fmt: skip
 
 
 def _dump_start_timer(timer: StartTimer) -> list[Any]:

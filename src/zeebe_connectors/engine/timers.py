@@ -195,7 +195,7 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
 
 
 def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
-    """Return the first time of a cycle that lies not in the past; each is a whole number of intervals from the start."""
+    """Return the first time of a cycle that is not past; each is a whole number of intervals from the start."""
     step = interval.after(start_ms) - start_ms
     if start_ms >= now_ms or step <= 0:
         return start_ms

@@ -52,7 +52,8 @@ class CallActivity:
                 found = definitions.latest(process_id)
         if found is None:
             raise StepFailedError(
-                CALLED_ELEMENT, f"Expected process with BPMN process id '{process_id}' to be deployed{how}, but not found."
+                CALLED_ELEMENT,
+                f"Expected process with BPMN process id '{process_id}' to be deployed{how}, but not found.",
             )
         return found
 

@@ -242,9 +242,7 @@ class Flow:
         if event.interrupting and container.arrivals:
             self.do("join", container)
 
-    def event_subprocess_triggered(
-        self, container: ElementInstance, element: Element, payload: dict[str, Any]
-    ) -> None:
+    def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
         """An event sub-process begins: an interrupting one ends all else in its scope first."""
         if container.interrupted:
             return

@@ -78,5 +78,3 @@ class SubProcess:
         else:  # without a mapping the event's variables are local to the event sub-process
             set_variables(flow.engine, instance, payload)
             flow.enter_triggered(start, instance, {})
-
-

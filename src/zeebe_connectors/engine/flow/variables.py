@@ -30,7 +30,7 @@ class Visible(Mapping[str, Any]):
         self._instance = instance
         self._above = above
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, name: str, default: Any = None) -> Any:
         """Return the nearest value of this name."""
         if self._above is not None and name in self._above:
             return self._above[name]

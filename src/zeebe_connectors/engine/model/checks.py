@@ -22,24 +22,9 @@ def check_process(process: Process, report: Report) -> None:
         if element.starts or element.tag in {"process", "subProcess"}:
             _container(element, report)
         _flows(element, report)
-        match element.tag:
-            case "startEvent":
-                _start_event(element, report)
-            case "endEvent":
-                _end_event(element, report)
-            case "intermediateThrowEvent":
-                if element.event is not None and element.event.kind not in INTERMEDIATE_THROWN:
-                    report(element.id, "Intermediate throw events must be one of: none, message, signal, link")
-            case "intermediateCatchEvent":
-                _catch_event(element, report)
-            case "receiveTask":
-                _subscription(element, element.event, report)
-            case "boundaryEvent":
-                _boundary_event(element, report)
-            case "eventBasedGateway":
-                _event_based_gateway(element, report)
-            case "exclusiveGateway" | "inclusiveGateway":
-                _choosing_gateway(element, report)
+        check = _CHECKS.get(element.tag)
+        if check is not None:
+            check(element, report)
         _same_events(element.id, element.boundaries, report)
 
 
@@ -54,9 +39,7 @@ def _container(element: Element, report: Report) -> None:
         _event_subprocess(element, report)
     elif len(element.starts) != 1 or element.starts[0].event is not None:
         report(element.id, "Must have exactly one start event of type none")
-    _same_events(
-        element.id, [start for inner in element.event_subprocesses for start in inner.starts[:1]], report
-    )
+    _same_events(element.id, [start for inner in element.event_subprocesses for start in inner.starts[:1]], report)
     _links(element, report)
 
 
@@ -124,6 +107,15 @@ def _end_event(element: Element, report: Report) -> None:
         report(element.id, "End events must not have outgoing sequence flows")
     if element.event is not None and element.event.kind not in END_THROWN:
         report(element.id, "End events must be one of: none, message, signal, error, terminate")
+
+
+def _throw_event(element: Element, report: Report) -> None:
+    if element.event is not None and element.event.kind not in INTERMEDIATE_THROWN:
+        report(element.id, "Intermediate throw events must be one of: none, message, signal, link")
+
+
+def _receive_task(element: Element, report: Report) -> None:
+    _subscription(element, element.event, report)
 
 
 def _catch_event(element: Element, report: Report) -> None:
@@ -207,3 +199,16 @@ def _links(container: Element, report: Report) -> None:
             element.link_target = targets.get(element.event.link)
             if element.link_target is None:
                 report(element.id, f"No catching link event has the name '{element.event.link}' in this container")
+
+
+_CHECKS: dict[str, Callable[[Element, Report], None]] = {
+    "startEvent": _start_event,
+    "endEvent": _end_event,
+    "intermediateThrowEvent": _throw_event,
+    "intermediateCatchEvent": _catch_event,
+    "receiveTask": _receive_task,
+    "boundaryEvent": _boundary_event,
+    "eventBasedGateway": _event_based_gateway,
+    "exclusiveGateway": _choosing_gateway,
+    "inclusiveGateway": _choosing_gateway,
+}

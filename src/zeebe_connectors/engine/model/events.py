@@ -25,6 +25,14 @@ class EventReader:
         self._referenced = {
             (name, node.get("id")): node for name, node in bpmn_children(root) if name in {"message", "signal", "error"}
         }
+        self._readers: dict[str, Callable[[Node, Element, Callable[..., None]], Event]] = {
+            "messageEventDefinition": self._message,
+            "signalEventDefinition": self._signal,
+            "errorEventDefinition": self._error,
+            "timerEventDefinition": self._timer,
+            "linkEventDefinition": self._link,
+            "terminateEventDefinition": lambda *_: Event(EventKind.TERMINATE),
+        }
 
     def read(self, node: Node, element: Element) -> Event | None:
         """Read an element's event definition; None when it has none."""
@@ -38,21 +46,10 @@ class EventReader:
             if tag in UNSUPPORTED:
                 report(f"Event definitions of type '{tag}' are not supported", unsupported=True)
                 return Event(EventKind.TERMINATE)
-            match tag:
-                case "messageEventDefinition":
-                    return self._message(definition, element, report)
-                case "signalEventDefinition":
-                    return self._signal(definition, report)
-                case "errorEventDefinition":
-                    return self._error(definition, element, report)
-                case "timerEventDefinition":
-                    return self._timer(definition, report)
-                case "linkEventDefinition":
-                    return self._link(definition, report)
-                case "terminateEventDefinition":
-                    return Event(EventKind.TERMINATE)
+            read = self._readers.get(tag)
+            if read is not None:
+                return read(definition, element, report)
             report(f"Event definitions of type '{tag}' are not supported")
-            return None
         return None
 
     def _message(self, node: Node, element: Element, report: Callable[..., None]) -> Event:
@@ -72,7 +69,7 @@ class EventReader:
         event.correlation_key = extensions.correlation_key(message, report)
         return event
 
-    def _signal(self, node: Node, report: Callable[..., None]) -> Event:
+    def _signal(self, node: Node, _: Element, report: Callable[..., None]) -> Event:
         signal = self._referenced.get(("signal", node.get("signalRef")))
         event = Event(EventKind.SIGNAL)
         if signal is None:
@@ -102,7 +99,7 @@ class EventReader:
             report("The error code of a catch event must be static: an expression cannot be matched")
         return event
 
-    def _timer(self, node: Node, report: Callable[..., None]) -> Event:
+    def _timer(self, node: Node, _: Element, report: Callable[..., None]) -> Event:
         found = [(tag, child) for tag, child in bpmn_children(node) if tag in set(TimerKind)]
         event = Event(EventKind.TIMER, timer=TimerKind.DURATION, text=Expression("PT0S"))
         if len(found) != 1 or not text_of(found[0][1]):
@@ -113,7 +110,7 @@ class EventReader:
         event.text = extensions.expression(text_of(definition), report)
         return event
 
-    def _link(self, node: Node, report: Callable[..., None]) -> Event:
+    def _link(self, node: Node, _: Element, report: Callable[..., None]) -> Event:
         name = node.get("name")
         if not name:
             report("The name of the link must be present and not empty")

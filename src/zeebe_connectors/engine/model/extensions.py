@@ -81,9 +81,7 @@ def job(node: Node, report: Report) -> JobDefinition | None:
     definition = found[0]
     kind = _required(definition, "type", report)
     retries = definition.get("retries") or DEFAULT_RETRIES
-    return JobDefinition(
-        expression(kind or "invalid", report), expression(retries, report), headers(node, report)
-    )
+    return JobDefinition(expression(kind or "invalid", report), expression(retries, report), headers(node, report))
 
 
 def user_task_job(node: Node, report: Report) -> JobDefinition:

@@ -7,7 +7,7 @@ from functools import partial
 from xml.etree.ElementTree import Element as Node
 
 from zeebe_connectors.engine.model import checks, extensions
-from zeebe_connectors.engine.model.elements import Element, Event, EventKind, Process, SequenceFlow
+from zeebe_connectors.engine.model.elements import Element, EventKind, Process, SequenceFlow
 from zeebe_connectors.engine.model.events import EventReader
 from zeebe_connectors.engine.model.problems import Problem
 from zeebe_connectors.engine.model.xml import BPMN, XmlError, bpmn_children, bpmn_name, extension, parse, text_of
@@ -169,31 +169,37 @@ class _Reader:
 
     def _details(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         """Read what only elements of one kind have."""
-        match element.tag:
-            case "serviceTask" | "sendTask":
-                self._job(element, node, report)
-            case "businessRuleTask":
-                self._business_rule(element, node, report)
-            case "userTask":
-                if extension(node, "userTask") is not None:
-                    report("User tasks of the implementation 'zeebe:userTask' are not supported", unsupported=True)
-                element.job = extensions.user_task_job(node, report)
-            case "scriptTask":
-                self._script(element, node, report)
-            case "callActivity":
-                element.called = extensions.called_element(node, report)
-            case "startEvent":
-                element.interrupting = node.get("isInterrupting") != "false"
-            case "boundaryEvent":
-                element.interrupting = node.get("cancelActivity") != "false"
-            case "subProcess":
-                element.event_triggered = node.get("triggeredByEvent") == "true"
-                self._contents(node, element)
-            case "endEvent" | "intermediateThrowEvent":
-                self._thrown(element, node, report)
-            case "intermediateCatchEvent":
-                if element.event is not None and element.event.kind is EventKind.LINK:
-                    element.behaviour = "pass"
+        readers: dict[str, Callable[[Element, Node, Callable[..., None]], None]] = {
+            "serviceTask": self._job,
+            "sendTask": self._job,
+            "businessRuleTask": self._business_rule,
+            "userTask": self._user_task,
+            "scriptTask": self._script,
+            "callActivity": self._call_activity,
+            "subProcess": self._subprocess,
+            "endEvent": self._thrown,
+            "intermediateThrowEvent": self._thrown,
+        }
+        if element.tag in readers:
+            readers[element.tag](element, node, report)
+        elif element.tag == "startEvent":
+            element.interrupting = node.get("isInterrupting") != "false"
+        elif element.tag == "boundaryEvent":
+            element.interrupting = node.get("cancelActivity") != "false"
+        elif element.event is not None and element.event.kind is EventKind.LINK:
+            element.behaviour = "pass"
+
+    def _user_task(self, element: Element, node: Node, report: Callable[..., None]) -> None:
+        if extension(node, "userTask") is not None:
+            report("User tasks of the implementation 'zeebe:userTask' are not supported", unsupported=True)
+        element.job = extensions.user_task_job(node, report)
+
+    def _call_activity(self, element: Element, node: Node, report: Callable[..., None]) -> None:
+        element.called = extensions.called_element(node, report)
+
+    def _subprocess(self, element: Element, node: Node, report: Callable[..., None]) -> None:  # noqa: ARG002 - as the others
+        element.event_triggered = node.get("triggeredByEvent") == "true"
+        self._contents(node, element)
 
     def _job(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         element.job = extensions.job(node, report)
@@ -264,5 +270,3 @@ class _Reader:
             element.default_flow = next((flow for flow in element.outgoing if flow.id == default), None)
             if element.default_flow is None:
                 self._report(element.id, "The default flow must be one of its outgoing sequence flows")
-
-

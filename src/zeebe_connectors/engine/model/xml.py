@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element as Node
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
@@ -14,7 +14,7 @@ class XmlError(Exception):
     """The text is no XML that may be read; the message says where and why."""
 
 
-class _WithoutDoctype(ElementTree.TreeBuilder):
+class _WithoutDoctype(ET.TreeBuilder):
     """Refuses a document type: a diagram needs none, and entities in one can grow without bound."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:  # noqa: ARG002 - the parser's signature
@@ -28,8 +28,8 @@ def parse(content: bytes) -> Node:
         XmlError: It is not well-formed, or declares a document type.
     """
     try:
-        return ElementTree.fromstring(content, ElementTree.XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no doctype, so no entities
-    except ElementTree.ParseError as error:
+        return ET.fromstring(content, ET.XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no doctype, so no entities
+    except ET.ParseError as error:
         raise XmlError(str(error)) from None
     except (ValueError, LookupError) as error:  # an encoding that does not exist, a byte that does not belong
         raise XmlError(str(error)) from None
