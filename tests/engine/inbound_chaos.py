@@ -353,7 +353,7 @@ class InstanceCounter:
         try:
             while True:
                 try:
-                    for job in await gateway.activate(activation, most=50, wait=2):
+                    for job in await gateway.activate(activation, max_jobs=50, wait=2):
                         self.note(job.process_instance_key, json.loads(job.variables)["subject"])
                         with contextlib.suppress(GatewayError):
                             await gateway.complete(job.key, "{}")

@@ -135,7 +135,7 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
             for kind in ("received", "late"):
                 jobs = []
                 while not jobs:
-                    jobs = await gateway.activate(Activation(f"{process}-{kind}", "test", 30), most=5, wait=20)
+                    jobs = await gateway.activate(Activation(f"{process}-{kind}", "test", 30), max_jobs=5, wait=20)
                 seen[kind] = [json.loads(job.variables) for job in jobs]
         assert seen == {
             "received": [{"order": "A", "first": "one", "second": "three"}],

@@ -14,7 +14,7 @@ from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
-from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import Basic
 
@@ -29,7 +29,7 @@ async def server():
 
 @pytest.fixture
 async def local(tmp_path):
-    documents = LocalDocuments(tmp_path / "documents", most=100_000)
+    documents = LocalDocuments(tmp_path / "documents", max_bytes=100_000)
     yield documents
     await documents.aclose()
 
@@ -263,7 +263,7 @@ class Cluster:
 async def cluster(tmp_path, server):
     Cluster(server)
     scheme = Basic(type="basic", username="u", password="p")
-    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, most=100_000)
+    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, max_bytes=100_000)
     yield documents
     await documents.aclose()
 
@@ -393,7 +393,7 @@ async def test_github_token(local, server):
 
 def configured(tmp_path, **values):
     env = Environment(("environment", {"ZEEBE_CONNECTORS_DOCUMENTS": str(tmp_path), **values}))
-    return services(Settings.read(env), env)
+    return services_of(Settings.read(env), env)
 
 
 async def test_local_store_is_the_default(tmp_path):

@@ -19,7 +19,8 @@ from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.outbound.jobs import Services, decided
+from zeebe_connectors.runtime.outbound.jobs import decided
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
@@ -75,7 +76,7 @@ def import_wsdl(
 ) -> None:
     """Check a WSDL, list its operations, and with --out write an element template for each."""
     from zeebe_connectors.connectors.soap.connector import call as connector
-    from zeebe_connectors.connectors.soap.fields import WsdlImport
+    from zeebe_connectors.connectors.soap.inputs import WsdlImport
     from zeebe_connectors.templates.element_template import template_text, templates_of
 
     importer = connector.importer
@@ -104,7 +105,7 @@ def import_wsdl(
         async with _context(located, config) as (context, _):
             if out is None:
                 return await importer.inspect(given, context)
-            return await importer.templates(given, context, templates_of(connector)["soap"], most=None)
+            return await importer.templates(given, context, templates_of(connector)["soap"], max_templates=None)
 
     try:
         found = asyncio.run(read())
@@ -148,7 +149,7 @@ def call(
 ) -> None:
     """Call an operation by hand and show its typed output."""
     from zeebe_connectors.connectors.soap.connector import call as connector
-    from zeebe_connectors.connectors.soap.fields import Message
+    from zeebe_connectors.connectors.soap.inputs import Request
 
     located = _located(wsdl)
     body = {
@@ -172,7 +173,7 @@ def call(
         async with _context(located, config) as (context, needed):
             known = {**decided(connector, needed.settings), **given}
             known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
-            return await connector(read_input(Message, known), context)
+            return await connector(read_input(Request, known), context)
 
     started = time.monotonic()
     try:
@@ -197,13 +198,13 @@ def _located(wsdl: str) -> str:
 
 def _sample(given: dict[str, Any], located: str, config: Path | None) -> dict[str, Any]:
     """A sample of an operation's input."""
-    from zeebe_connectors.connectors.soap.fields import Message, Operation
-    from zeebe_connectors.connectors.soap.importer import sample_input
-    from zeebe_connectors.connectors.soap.operation import wsdl_of
+    from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
+    from zeebe_connectors.connectors.soap.operation_template import sample_input
+    from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
 
     async def read() -> dict[str, Any]:
-        message = read_input(Message, given)
-        if not isinstance(message.body, Operation):
+        message = read_input(Request, given)
+        if not isinstance(message.body, BodyOperation):
             raise TypeError
         async with _context(located, config) as (context, _):
             found = await wsdl_of(message, message.body, context)
@@ -238,12 +239,12 @@ def _value(text: str) -> Any:
 @asynccontextmanager
 async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
     """A context as a job's, with the directory of the WSDL allowed besides the operator's; and what it is made of."""
-    from zeebe_connectors.runtime.supervisor import services
+    from zeebe_connectors.runtime.services import services_of
 
     environment = Environment.load(file=config)
     settings = Settings.read(environment)
     folders = [] if located.startswith("http") else [Path(located).parent, Path.cwd()]
-    needed = services(replace(settings, files=(*settings.files, *folders)), environment)
+    needed = services_of(replace(settings, files=(*settings.files, *folders)), environment)
     log = logging.LoggerAdapter(logging.getLogger("zeebe_connectors.soap"), {})
     try:
         context = Context(

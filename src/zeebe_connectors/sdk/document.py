@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from zeebe_connectors.sdk.errors import ConnectorError, PermanentError
 
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
-MOST_AS_TEXT = 50 * 1024 * 1024
+MAX_AS_TEXT = 50 * 1024 * 1024
 """Bytes of all documents that become text in the inputs of one job."""
 _PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
 
@@ -96,6 +97,23 @@ class Content:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenDocument:
+    """A document whose bytes come piece by piece.
+
+    Args:
+        name: File name.
+        content_type: Media type.
+        size: Bytes in all; None when that is not known before the end.
+        chunks: The bytes, once; raises `ConnectorError` when the document is damaged or its store fails on the way.
+    """
+
+    name: str
+    content_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes] = field(repr=False)
+
+
 class Documents(Protocol):
     """Reads and creates documents; the runtime hands it to a connector as `context.documents`."""
 
@@ -111,6 +129,28 @@ class Documents(Protocol):
         """Stores bytes and gives the reference to pass on in a variable."""
         ...
 
+    def open(self, document: Document, *, seconds: float) -> AbstractAsyncContextManager[OpenDocument]:
+        """Opens a document for reading piece by piece, for what may not fit into memory.
+
+        Args:
+            document: Any of the three kinds.
+            seconds: How long opening it, and reading from a remote store, may take.
+
+        Raises:
+            ConnectorError: As for `read`.
+        """
+        ...
+
+    async def store(
+        self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
+    ) -> Document:
+        """Stores bytes that come piece by piece; nothing is stored when the pieces end with an exception.
+
+        Raises:
+            ConnectorError: `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`, or what the pieces raise.
+        """
+        ...
+
 
 @dataclass(slots=True)
 class TextDocuments:
@@ -123,7 +163,7 @@ class TextDocuments:
 
     documents: Documents
     deadline: float
-    left: int = field(default_factory=lambda: MOST_AS_TEXT)
+    left: int = field(default_factory=lambda: MAX_AS_TEXT)
 
     async def text(self, reference: Mapping[str, Any], path: str) -> str:
         """One document's content in base64.
@@ -144,7 +184,7 @@ class TextDocuments:
         if self.left < 0:
             raise PermanentError(
                 "DOCUMENT_TOO_LARGE",
-                f"{path}: the documents that become text here are larger than {MOST_AS_TEXT} bytes together. Use a "
+                f"{path}: the documents that become text here are larger than {MAX_AS_TEXT} bytes together. Use a "
                 "field that takes documents, or smaller ones",
             )
         return await base64_text(content.data)

@@ -92,7 +92,7 @@ async def test_reading_deletes_nothing(email, server):
 
 async def test_a_large_mail_is_not_fetched(email, server):
     server.mails = {"1": message(message_id="a@x", body="x" * 10_000)}
-    given = {"messageId": "<a@x>", "largestMail": "5000"}
+    given = {"messageId": "<a@x>", "maxMailSize": "5000"}
     assert (await fails(email, "MAIL_TOO_LARGE", server, "readEmailPop3", given)).retries == 0
     assert not [one for one in server.commands if one.startswith("RETR")]
 

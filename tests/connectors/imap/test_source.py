@@ -214,7 +214,7 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
 
 async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(world):
     world.deliver(*"abcde")
-    await world.runtime(data__mostPerRound="2")
+    await world.runtime(data__maxPerPoll="2")
     await world.until(lambda: world.subjects() == list("abcde"))
     await world.server.idle.wait()
     assert len(world.server.seen("UID SEARCH UNDELETED")) == 4  # the last finds nothing any more
@@ -359,10 +359,10 @@ async def test_a_quarantined_mail_that_stayed_is_tried_again_when_an_operator_sa
 async def test_a_mail_that_is_too_large_is_not_read(world):
     world.server.deliver(message("big", body="x" * 5000))
     world.deliver("small")
-    sources = await world.runtime(data__largestMail="1000")
+    sources = await world.runtime(data__maxMailSize="1000")
     await world.until(lambda: world.subjects() == ["small"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
-    assert "largestMail" in entry.reason
+    assert "maxMailSize" in entry.reason
     assert entry.title == "big"
 
 
@@ -403,7 +403,7 @@ def impatient(monkeypatch):
     """Minutes become tenths of a second."""
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
     monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.3)
 
 
 def reason(sources: Sources) -> str:

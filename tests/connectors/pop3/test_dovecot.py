@@ -141,7 +141,7 @@ async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
 
 
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
         async with world_of(server, tmp_path, monkeypatch) as world:
             sources = await world.runtime()

@@ -313,7 +313,7 @@ async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_conditio
 
 async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_once(world):
     world.server.mails = {f"old-{n}": message(f"old {n}") for n in range(3)}
-    await world.runtime(mostPerRound="2", activationCondition='=starts with(subject, "new")')
+    await world.runtime(maxPerPoll="2", activationCondition='=starts with(subject, "new")')
     await world.rounds(2)
     world.server.mails["new"] = message("new")
     await world.until(lambda: world.subjects() == ["new"])

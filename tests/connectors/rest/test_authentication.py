@@ -187,7 +187,7 @@ async def test_oauth1_key_missing(rest, server):
     error = await rest.error(
         server.url("/"), authentication=OAUTH1 | {"signatureMethod": "RSA-SHA256", "privateKey": "no key"}
     )
-    assert error.code == "INVALID_INPUT"
+    assert error.code == "AUTHENTICATION_INVALID"
     assert "no key" not in error.message
 
 

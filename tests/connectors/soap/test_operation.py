@@ -11,7 +11,7 @@ import pytest
 
 from servers.soap import envelope, guarded, reply, username_problem
 from zeebe_connectors import Document
-from zeebe_connectors.connectors.soap.operation import WsdlCache
+from zeebe_connectors.connectors.soap.wsdl_cache import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.testing.servers import Reply
 

@@ -175,7 +175,7 @@ async def test_reading_ends_with_the_jobs_time() -> None:
 
 async def test_all_documents_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many documents that are small enough each cannot fill the memory."""
-    monkeypatch.setattr(document, "MOST_AS_TEXT", 10)
+    monkeypatch.setattr(document, "MAX_AS_TEXT", 10)
     outcome = await refused(lines=[INLINE, INLINE])
     assert (outcome.code, outcome.retries) == ("DOCUMENT_TOO_LARGE", 0)
     assert "lines[2]: " in outcome.message

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import pytest
 
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Backoff, Worker
+from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Worker
 
 TYPE = "io.camunda:http-json:1"
 
@@ -28,13 +29,13 @@ class Handler:
     seconds: float = 0.0
     ran: list[int] = field(default_factory=list)
     running: int = 0
-    most: int = 0
+    peak: int = 0
     outcome: Complete | Fail | Throw = field(default_factory=Complete)
 
     async def __call__(self, job, extend):
         self.ran.append(job.key)
         self.running += 1
-        self.most = max(self.most, self.running)
+        self.peak = max(self.peak, self.running)
         try:
             await asyncio.sleep(self.seconds)
         finally:
@@ -48,7 +49,7 @@ class Counts:
 
     taken: list[int] = field(default_factory=list)
     told: list[tuple[int, str]] = field(default_factory=list)
-    untold: list[int] = field(default_factory=list)
+    unsent: list[int] = field(default_factory=list)
 
     def activated(self, job):
         self.taken.append(job.key)
@@ -57,7 +58,7 @@ class Counts:
         self.told.append((job.key, type(outcome).__name__))
 
     def unanswered(self, job):
-        self.untold.append(job.key)
+        self.unsent.append(job.key)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ async def test_no_nap_at_capacity(gateway, start, stream):
     start(handler, slots=8, stream=stream)
     await gateway.until("completed", 400, within=5.0)
     assert time.monotonic() - began < 5.0
-    assert handler.most == 8
+    assert handler.peak == 8
 
 
 async def test_one_busy_slot_of_many_does_not_stop_the_poll(gateway, start):
@@ -151,7 +152,7 @@ async def test_polling_and_streaming_share_one_count(gateway, start, slots):
             gateway.put(TYPE)
         assert worker.liveness().in_flight <= slots
     await gateway.until("completed", 300)
-    assert handler.most <= slots
+    assert handler.peak <= slots
     assert len(set(handler.ran)) == 300
 
 
@@ -161,7 +162,7 @@ async def test_a_poll_never_asks_for_more_than_is_free(gateway, start):
         gateway.put(TYPE)
     start(Handler(seconds=0.005), slots=10)
     await gateway.until("completed", 100)
-    assert max(command.data["most"] for command in gateway.commands if command.name == "activate") <= 10
+    assert max(command.data["max_jobs"] for command in gateway.commands if command.name == "activate") <= 10
 
 
 async def test_streamed_jobs_are_taken_without_a_poll(gateway, start):
@@ -306,7 +307,7 @@ async def test_a_batch_that_is_too_large_is_halved(start):
     worker.start()
     await gateway.until("completed", 16)
     await worker.drain(1.0)
-    asked = [command.data["most"] for command in gateway.commands if command.name == "activate"]
+    asked = [command.data["max_jobs"] for command in gateway.commands if command.name == "activate"]
     assert asked[:2] == [16, 8]
     assert asked[-1] <= 3
     assert asked == sorted(asked, reverse=True)
@@ -320,7 +321,7 @@ def test_pauses_grow_and_are_spread():
     assert 0.025 <= pauses[0] <= 0.05
     assert all(2.5 <= pause <= 5.0 for pause in pauses[8:])
     assert len(set(pauses)) == 40
-    assert backoff.next(most=0.25) <= 0.25
+    assert backoff.next(max_pause=0.25) <= 0.25
     backoff.reset()
     assert backoff.next() <= 0.05
 
@@ -383,7 +384,7 @@ async def test_an_answer_to_a_job_that_is_gone_is_dropped(gateway, start, caplog
 
     key = gateway.put(TYPE)
     start(handle, metrics=counts)
-    await eventually(lambda: counts.untold == [key])
+    await eventually(lambda: counts.unsent == [key])
     assert gateway.count("complete") == 1
     assert [record for record in caplog.records if str(key) in record.getMessage()]
 
@@ -398,7 +399,7 @@ async def test_an_outcome_not_told_in_time_answers_the_job_when_it_comes_again(g
     assert handler.ran == [key]
     assert gateway.jobs[key].activations > 1
     assert gateway.jobs[key].result == {"sent": True}
-    assert worker.liveness().untold == 0
+    assert worker.liveness().unsent == 0
 
 
 async def test_a_kept_failure_does_not_answer_a_job_that_was_repaired(gateway, start):
@@ -407,7 +408,7 @@ async def test_a_kept_failure_does_not_answer_a_job_that_was_repaired(gateway, s
     gateway.refuse("fail", "UNAVAILABLE", times=100)
     key = gateway.put(TYPE)
     worker = start(handler, timeout=0.3, stream=False)
-    await eventually(lambda: worker.liveness().untold == 1)
+    await eventually(lambda: worker.liveness().unsent == 1)
     gateway._faults.clear()
     gateway.jobs[key].retries = 9
     handler.outcome = Complete()

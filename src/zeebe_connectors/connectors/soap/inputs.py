@@ -6,29 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from zeebe_connectors import Document, Hint, Model, Secret, When
-from zeebe_connectors.connectors.soap.ntlm import Ntlm
-from zeebe_connectors.web import ClientTls, NoAuth
-from zeebe_connectors.web.auth import Basic, Bearer, ClientCredentials, Digest
+from zeebe_connectors import Hint, Model, Secret, When
+from zeebe_connectors.web import Authentication, ClientTls, NoAuth
+from zeebe_connectors.web.auth import SCHEMES
+from zeebe_connectors.web.keystore import Keystore
 
 _ALGORITHM = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-_KEYSTORE = "PKCS#12 or JKS file: a path below a directory that the operator allows, or a document."
-
-
-class Keystore(Model):
-    """A PKCS#12 or Java keystore with a private key in it."""
-
-    keystore_location: Annotated[
-        Annotated[str, Field(min_length=1)] | Document,
-        Hint(label="Keystore", feel="optional", placeholder="/certificates/client.p12", tooltip=_KEYSTORE),
-    ]
-    """PKCS#12 or JKS file: a path below an allowed directory, or a document."""
-    keystore_password: Annotated[Secret, Hint(label="Keystore password")]
-    """Password of the file."""
-    alias: Annotated[str | None, Hint(label="Alias", tooltip="May be left out when the file holds one key.")] = None
-    """Name of the key in the file."""
-    password: Annotated[Secret | None, Hint(label="Password of the key")] = None
-    """The key's own password, when it is another than the file's."""
 
 
 class SingleCertificate(Model):
@@ -88,7 +71,7 @@ class UsernameToken(Model):
     """Adds a Timestamp that expires after so many seconds; none when left empty."""
 
 
-class Part(Model):
+class SignedPart(Model):
     """An element of the envelope."""
 
     namespace: str = ""
@@ -120,7 +103,7 @@ class Signature(Model):
     timestamp: Annotated[float | None, Field(gt=0), Hint(label="Time to live in seconds", form_default="300")] = None
     """Adds a Timestamp, signed too, that expires after so many seconds; none when left empty."""
     encryption_parts: Annotated[
-        list[Part],
+        list[SignedPart],
         Hint(
             label="Parts to sign",
             feel="required",
@@ -240,7 +223,7 @@ class BodyTemplate(HeaderTemplate):
     """Values for the placeholders."""
 
 
-class Operation(Model):
+class BodyOperation(Model):
     """Operation of a WSDL."""
 
     type: Annotated[Literal["operation"], Hint(label="SOAP body")]
@@ -296,10 +279,7 @@ class Operation(Model):
     """Hosts besides the WSDL's own from which it may import."""
 
 
-HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
-
-
-class Message(Model):
+class Request(Model):
     """One SOAP call."""
 
     service_url: Annotated[
@@ -324,20 +304,7 @@ class Message(Model):
     ] = NoSecurity()
     """WS-Security: what the envelope's security header holds."""
     http_authentication: Annotated[
-        HttpAuthentication,
-        Hint(
-            group="http",
-            label="HTTP authentication",
-            secrets=True,
-            choices={
-                "noAuth": "None",
-                "basic": "Basic",
-                "digest": "Digest",
-                "ntlm": "NTLM",
-                "bearer": "Bearer token",
-                "oauth-client-credentials-flow": "OAuth 2.0: client credentials",
-            },
-        ),
+        Authentication, Hint(group="http", label="HTTP authentication", secrets=True, choices=SCHEMES)
     ] = NoAuth()
     """Credentials of the HTTP request, besides those in the envelope."""
     http_headers: Annotated[
@@ -371,7 +338,7 @@ class Message(Model):
     ] = False
     """Add WS-Addressing 1.0 headers."""
     body: Annotated[
-        BodyJson | BodyTemplate | Operation,
+        BodyJson | BodyTemplate | BodyOperation,
         Field(discriminator="type"),
         Hint(
             group="soap-message",
@@ -422,8 +389,8 @@ class Message(Model):
         return value
 
     @model_validator(mode="after")
-    def _address(self) -> Message:
-        if self.service_url is None and not isinstance(self.body, Operation):
+    def _address(self) -> Request:
+        if self.service_url is None and not isinstance(self.body, BodyOperation):
             raise ValueError("serviceUrl: is required; fill it in")
         return self
 
