@@ -8,7 +8,7 @@ from zeebe_connectors import InputError
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, HostRules
-from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import HttpClient, NetworkRules
 
@@ -27,7 +27,7 @@ async def test_rules_from_the_env_file(tmp_path):
         "CAMUNDA_CONNECTOR_HTTP_BLOCK_PORT_internal=9600\n"
         "CONNECTOR_HTTPS_PROXY_HOST=proxy\nCONNECTOR_HTTPS_PROXY_PORT=3128\n",
     )
-    kept = services(Settings.read(env), env).kept
+    kept = services_of(Settings.read(env), env).kept
     rules = (await HttpClient.kept(kept)).rules
     assert rules.hosts.enabled
     assert rules.hosts.allows(ipaddress.ip_address("10.1.1.1"))
@@ -58,7 +58,7 @@ def test_wrong_rule_stops_the_start(tmp_path, wrong):
     """A rule that cannot be read is told at the start, by its name."""
     env = environment(tmp_path, wrong)
     with pytest.raises(SettingsError, match=wrong.splitlines()[-1].partition("=")[0]):
-        services(Settings.read(env), env)
+        services_of(Settings.read(env), env)
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ class Hint:
     Args:
         group: Id of the group in the form; a nested model's fields inherit its field's group.
         label: Short name in the form; derived from the field name when left out.
-        feel: Whether the Modeler offers (`optional`), demands (`required`) or statically types (`static`) a FEEL
-            expression; derived from the type when left out.
+        feel: Whether the Modeler offers (`optional`), demands (`required`), statically types (`static`) or does not
+            offer (`none`) a FEEL expression; derived from the type when left out.
         text: Several lines.
         placeholder: Grey example inside the empty field.
         tooltip: Longer help behind the field's name.
@@ -63,7 +63,7 @@ class Hint:
 
     group: str | None = None
     label: str | None = None
-    feel: Literal["optional", "required", "static"] | None = None
+    feel: Literal["optional", "required", "static", "none"] | None = None
     text: bool = False
     placeholder: str | None = None
     tooltip: str | None = None

@@ -419,7 +419,7 @@ def _simple(name: str, info: FieldInfo, hint: Hint, place: _Place, kinds: Sequen
         default=default,
         start=start,
         choices=choices,
-        feel=hint.feel or feel_of(kind),
+        feel=None if hint.feel == "none" else hint.feel or feel_of(kind),
         conditions=place.conditions,
         secret=is_secret,
         secrets=is_secret or (place.secrets and kind not in {"choice", "fixed", "flag"}),

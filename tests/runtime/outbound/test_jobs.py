@@ -26,7 +26,8 @@ from zeebe_connectors import (
 )
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
-from zeebe_connectors.runtime.outbound.jobs import JobHandler, Services
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import pytest
 
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Backoff, Worker
+from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Worker
 
 TYPE = "io.camunda:http-json:1"
 
@@ -48,7 +49,7 @@ class Counts:
 
     taken: list[int] = field(default_factory=list)
     told: list[tuple[int, str]] = field(default_factory=list)
-    untold: list[int] = field(default_factory=list)
+    unsent: list[int] = field(default_factory=list)
 
     def activated(self, job):
         self.taken.append(job.key)
@@ -57,7 +58,7 @@ class Counts:
         self.told.append((job.key, type(outcome).__name__))
 
     def unanswered(self, job):
-        self.untold.append(job.key)
+        self.unsent.append(job.key)
 
 
 @pytest.fixture
@@ -383,7 +384,7 @@ async def test_an_answer_to_a_job_that_is_gone_is_dropped(gateway, start, caplog
 
     key = gateway.put(TYPE)
     start(handle, metrics=counts)
-    await eventually(lambda: counts.untold == [key])
+    await eventually(lambda: counts.unsent == [key])
     assert gateway.count("complete") == 1
     assert [record for record in caplog.records if str(key) in record.getMessage()]
 
@@ -398,7 +399,7 @@ async def test_an_outcome_not_told_in_time_answers_the_job_when_it_comes_again(g
     assert handler.ran == [key]
     assert gateway.jobs[key].activations > 1
     assert gateway.jobs[key].result == {"sent": True}
-    assert worker.liveness().untold == 0
+    assert worker.liveness().unsent == 0
 
 
 async def test_a_kept_failure_does_not_answer_a_job_that_was_repaired(gateway, start):
@@ -407,7 +408,7 @@ async def test_a_kept_failure_does_not_answer_a_job_that_was_repaired(gateway, s
     gateway.refuse("fail", "UNAVAILABLE", times=100)
     key = gateway.put(TYPE)
     worker = start(handler, timeout=0.3, stream=False)
-    await eventually(lambda: worker.liveness().untold == 1)
+    await eventually(lambda: worker.liveness().unsent == 1)
     gateway._faults.clear()
     gateway.jobs[key].retries = 9
     handler.outcome = Complete()

@@ -12,10 +12,10 @@ from pydantic import Field
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
 from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, token_source
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.client import PORTS, Login, Server, TokenSource
-from zeebe_connectors.mail.smtp.codes import ERRORS
 from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
 
 GROUPS = (
     Group("server", "Mail server"),

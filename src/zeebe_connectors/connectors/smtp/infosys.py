@@ -10,10 +10,10 @@ from pydantic import Field
 from zeebe_connectors import Context, Document, Hint, InputError, Model, Secret, outbound
 from zeebe_connectors.connectors.smtp.connector import SUCCESS, RefusedRecipient, end_of_day, mark_headers
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.client import Login, Security, Server
-from zeebe_connectors.mail.smtp.codes import ERRORS
 from zeebe_connectors.mail.smtp.compose import Message, address, addresses, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.model import Login, Security, Server
 
 
 class InfosysServer(Model):

@@ -13,7 +13,7 @@ from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.inbound.events import preview
 from zeebe_connectors.runtime.inbound.sources import source_input
-from zeebe_connectors.runtime.outbound.jobs import Services
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import InputError

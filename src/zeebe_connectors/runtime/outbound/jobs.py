@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.expressions import (
     LONGEST_MESSAGE,
     LONGEST_WAIT,
@@ -35,15 +35,13 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
-from zeebe_connectors.sdk.document import TYPE_KEY, Documents
+from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -57,21 +55,6 @@ _MOST_CAUSES = 5
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What handling a job needs besides the job: shared by all connectors of one runtime."""
-
-    secrets: SecretResolver
-    kept: Kept
-    documents: Documents
-    files: AllowedFiles
-    secrets_everywhere: bool = False
-    """Placeholders resolve anywhere in the inputs, as in the official runtime."""
-    memory: Memory = field(default_factory=ShortMemory)
-    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The operator's settings by name: some connectors have inputs that they decide."""
 
 
 def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:

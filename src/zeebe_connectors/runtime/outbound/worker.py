@@ -25,16 +25,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import random
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.slots import Slots
+from zeebe_connectors.runtime.outbound.unsent import Unsent
 from zeebe_connectors.sdk.context import Job
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Liveness:
         last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
-        untold: Outcomes kept because the engine could not be told in time.
+        unsent: Outcomes kept because the engine could not be told in time.
     """
 
     type: str
@@ -104,99 +105,7 @@ class Liveness:
     last_contact: float | None
     errors: int
     last_error: str | None
-    untold: int
-
-
-class Backoff:
-    """Seconds to wait before the next attempt: doubling, at most `most`, with jitter so that a crowd spreads out."""
-
-    def __init__(self, first: float = 0.05, most: float = 5.0) -> None:
-        self.attempts = 0
-        self._first = first
-        self._most = most
-
-    def next(self, *, most: float | None = None) -> float:
-        """Counts a failed attempt; gives the pause before the next one, which `most` may shorten."""
-        longest = min(most or self._most, math.ldexp(self._first, min(self.attempts, 30)))
-        self.attempts += 1
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load needs no secrecy
-
-    def reset(self) -> None:
-        """Forgets failed attempts after a success."""
-        self.attempts = 0
-
-    @property
-    def worth_a_line(self) -> bool:
-        """Whether to log this failure: the 1st, 2nd, 4th, 8th of a row, so that an outage does not fill the log."""
-        return self.attempts & (self.attempts - 1) == 0
-
-
-class _Slots:
-    """The one count of free slots; whoever needs some waits until that many are free."""
-
-    def __init__(self, size: int) -> None:
-        self.free = size
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-
-    def take(self, count: int = 1) -> None:
-        self.free -= count
-
-    def give(self, count: int = 1) -> None:
-        self.free += count
-        for least, future in self._waiting:
-            if least <= self.free and not future.done():
-                future.set_result(None)
-
-    async def at_least(self, count: int) -> None:
-        while self.free < count:
-            waiter = (count, asyncio.get_running_loop().create_future())
-            self._waiting.append(waiter)
-            try:
-                await waiter[1]
-            finally:
-                self._waiting.remove(waiter)
-
-
-class _Untold:
-    """Outcomes by job key that wait for their job to be offered again; bounded in number, size and age."""
-
-    def __init__(self, *, most: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
-        self._kept: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
-        self._most = most
-        self._room = size
-        self._age = age
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def keep(self, job: Job, outcome: Outcome) -> None:
-        self._forget(job.key)
-        # Without the variables, which may be large and are not asked for again.
-        self._kept[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
-        self._room -= len(outcome.payload)
-        while self._kept and (len(self._kept) > self._most or self._room < 0):
-            oldest = next(iter(self._kept))
-            self._forget(oldest)
-            logger.warning("job %d: too many outcomes wait to be told, this one is given up", oldest)
-
-    def pop(self, job: Job) -> Outcome | None:
-        if not self._kept:
-            return None
-        kept = self._kept.get(job.key)
-        self._forget(job.key)
-        if kept is None:
-            return None
-        outcome, before, expires = kept
-        # A killed engine may forget what it did last, and give the same key to another job.
-        if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
-            return None
-        # With other retries than before, somebody failed or repaired the job meanwhile: our failure is history then.
-        # A completion or a BPMN error still stands, for the effect has happened.
-        return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
-
-    def _forget(self, key: int) -> None:
-        if (old := self._kept.pop(key, None)) is not None:
-            self._room += len(old[0].payload)
+    unsent: int
 
 
 class _Taken:
@@ -273,12 +182,12 @@ class Worker:
         self._handle = handle
         self._wait = wait
         self._metrics: Metrics = metrics or _NoMetrics()
-        self._free = _Slots(slots)
+        self._free = Slots(slots)
         self._low_water = max(1, slots // 4)
         self._batch = slots
         self._batch_until = 0.0
         self._running: dict[int, _Taken] = {}
-        self._untold = _Untold()
+        self._unsent = Unsent()
         self._state: State = "new"
         self._streaming = stream
         self._stream_since: float | None = None
@@ -321,7 +230,7 @@ class Worker:
             last_contact=self._last_contact,
             errors=self._poll_errors.attempts,
             last_error=self._last_error,
-            untold=len(self._untold),
+            unsent=len(self._unsent),
         )
 
     async def drain(self, grace: float = 25.0) -> list[int]:
@@ -512,7 +421,7 @@ class Worker:
         if job.deadline <= time.monotonic():
             logger.debug("job %d was offered after its deadline", job.key)
             return
-        outcome = self._untold.pop(job)
+        outcome = self._unsent.pop(job)
         if outcome is None and self._state != "working":
             outcome = Fail("Handed back untouched: the worker is stopping.", retries=job.retries)
         taken = self._running[job.key] = _Taken(self, job, outcome)
@@ -607,7 +516,7 @@ class Worker:
                     continue
                 pause = backoff.next()
                 if time.monotonic() + pause >= taken.deadline:
-                    self._untold.keep(taken.job, outcome)
+                    self._unsent.keep(taken.job, outcome)
                     logger.warning("job %d: not told in time (%s); kept until it is offered again", key, error)
                     return None
                 if backoff.worth_a_line:
