@@ -44,7 +44,7 @@ class Request(Authenticated):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",
         ),

@@ -76,9 +76,7 @@ class DeployedHere:
 def _store(folder: Path, one: Deployed, xml: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write(folder / f"{one.process_definition_key}.bpmn", xml)
-    _write(
-        folder / f"{one.process_definition_key}.json", json.dumps({one.bpmn_process_id: one.version}).encode()
-    )
+    _write(folder / f"{one.process_definition_key}.json", json.dumps({one.bpmn_process_id: one.version}).encode())
     files = sorted(folder.glob("*.bpmn"), key=lambda path: path.stat().st_mtime)
     for path in files[:-MAX_RECORDS]:
         for ending in (".bpmn", ".json"):

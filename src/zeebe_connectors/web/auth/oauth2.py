@@ -30,7 +30,9 @@ class _Grant(Scheme):
     """What both grants have in common: one token per settings, fetched once for all, anew after a refusal."""
 
     oauth_token_endpoint: Annotated[
-        str, Field(min_length=1), Hint(label="OAuth 2.0 token endpoint", placeholder="https://login.example.com/token")
+        str,
+        Field(min_length=1),
+        Hint(label="OAuth 2.0 token endpoint", secrets="whole", placeholder="https://login.example.com/token"),
     ]
     """Where tokens are issued."""
     client_id: Annotated[str, Field(min_length=1), Hint(label="Client ID")]
