@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import quoteattr
 
-from servers.http import HttpServer, Reply, Seen
+from zeebe_connectors.testing.servers import HttpServer, Reply, Seen
 
 
 def bpmn(

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from servers.cluster import ClusterServer, bpmn
-from servers.http import Reply
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, DiagramError, Diagrams, DiagramUnavailable
 from zeebe_connectors.runtime.diagrams import known as known_module
 from zeebe_connectors.runtime.diagrams.reading import read
 from zeebe_connectors.runtime.gateway import Deployed
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import Reply
 
 KEY = 2251799813685251
 

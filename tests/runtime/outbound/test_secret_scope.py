@@ -11,7 +11,6 @@ import pytest
 from pydantic import Field
 
 from servers.cluster import ClusterServer, bpmn
-from servers.http import Reply
 from zeebe_connectors import Hint, Model, Secret, outbound
 from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
@@ -24,6 +23,7 @@ from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import Reply
 
 KEY = 42
 VALUE = "Val-1/ue"
