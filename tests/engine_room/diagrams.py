@@ -61,8 +61,8 @@ class Box:
                 if last:
                     flow_id = f"f{len(self.flows)}_{last}_{name}"
                     if condition == "default":
-                        self.nodes[last].attrs["default"], condition = flow_id, ""
-                    self.flows.append((flow_id, last, name, condition))
+                        self.nodes[last].attrs["default"] = flow_id
+                    self.flows.append((flow_id, last, name, "" if condition == "default" else condition))
                 last = name
 
     def xml(self) -> str:
@@ -206,4 +206,4 @@ def signal(name, called=None) -> str:
 
 
 def error(name, code=None) -> str:
-    return f"<bpmn:error{attributes({'id': f'E_{name}', 'name': name, 'errorCode': code or id})}/>"
+    return f"<bpmn:error{attributes({'id': f'E_{name}', 'name': name, 'errorCode': code or name})}/>"

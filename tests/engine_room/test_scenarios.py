@@ -279,7 +279,8 @@ def test_a_loop_of_two_thousand_rounds_does_not_recurse(bench) -> None:
 
 
 def test_a_parallel_join_in_each_round_of_a_loop(bench) -> None:
-    flow = "start > xor1 > par1; par1 > a > par2; par1 > b > par2; par2 > xor2; xor2 > end {=n >= 5}; xor2 > xor1 {default}"
+    fork = "start > xor1 > par1; par1 > a > par2; par1 > b > par2; par2 > xor2"
+    flow = f"{fork}; xor2 > end {{=n >= 5}}; xor2 > xor1 {{default}}"
     bench.deploy(process("p", flow, script("a", "=n + 1", "n"), script("b", "=1", "q")))
     assert bench.run(n=0)["n"] == 5
 
