@@ -29,10 +29,10 @@ from zeebe_connectors.feel.errors import (
 )
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import show
+from zeebe_connectors.feel.precision import DECIMAL128
 from zeebe_connectors.feel.tree import Node
 from zeebe_connectors.feel.values import (
     CONTEXT,
-    DECIMAL128,
     LIST,
     NUMBER,
     POINTS,
