@@ -50,7 +50,7 @@ class WideDecimal(Decimal):
         return wide
 
 
-def written(text: str) -> int | Decimal:
+def written(text: str) -> Decimal:
     """The number that a text of digits means, none of them lost.
 
     Raises:
