@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import logging
 import time
@@ -17,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.expressions import (
-    LONGEST_MESSAGE,
-    LONGEST_WAIT,
+    MAX_MESSAGE_LENGTH,
+    MAX_WAIT,
     BpmnError,
     IgnoreError,
     JobError,
@@ -36,6 +37,7 @@ from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_i
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY
@@ -48,10 +50,11 @@ JOB_TIMEOUT = "jobTimeout"
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
-_ANSWER_MOST = 5.0
+_MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
-_MOST_CAUSES = 5
+_MAX_CAUSES = 5
+_MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
@@ -113,7 +116,8 @@ class JobHandler:
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = plain(await self._call(job, mask, begun))
+            response = await self._call(job, mask, begun)
+            response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -126,8 +130,9 @@ class JobHandler:
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
-            outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
-            return self._with_let_go(outcome, begun)
+            if verdict is None:
+                return self._with_let_go(Complete(variables, payload), begun)
+            return self._with_let_go(await _decided_off(verdict, mask), begun)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
@@ -138,7 +143,7 @@ class JobHandler:
         left = job.deadline - now
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
-        deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
+        deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
@@ -153,7 +158,8 @@ class JobHandler:
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
-                data = _variables(job)
+                quick = json_is_quick(job.variables)
+                data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._decided.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
@@ -199,16 +205,17 @@ class JobHandler:
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""
-        seen = {"error": _masked(error_context(error), mask)}
+        known = None if error.variables is None else dict(error.variables)
+        seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is not None:
-                return _decided(verdict, mask)
+                return await _decided_off(verdict, mask)
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
-        seen, payload = _sized(seen)
+        seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
             message=seen["error"]["message"],
             retries=retries,
@@ -227,7 +234,7 @@ def _is_cancelled() -> bool:
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
-    masked = {**error, "message": sendable(mask.text(error["message"])[:LONGEST_MESSAGE])}
+    masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
     return masked
@@ -257,7 +264,7 @@ def _duration_header(job: Job, name: str) -> float | None:
         duration = parse_duration(text)
     except ValueError as error:
         raise InputError(f"The task's header {name} {error}") from None
-    if duration > LONGEST_WAIT:
+    if duration > MAX_WAIT:
         raise InputError(f"The task's header {name} must be at most a hundred years")
     return duration
 
@@ -297,9 +304,12 @@ def _places(error: BaseException) -> list[str]:
     """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
     lines: list[str] = []
     seen: list[BaseException] = []
-    while error not in seen and len(seen) < _MOST_CAUSES:
+    while error not in seen and len(seen) < _MAX_CAUSES:
         seen.append(error)
-        lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+        frames = traceback.format_tb(error.__traceback__)
+        if len(frames) > _MAX_FRAMES:
+            frames[_MAX_FRAMES // 2 : -_MAX_FRAMES // 2] = [f"  … {len(frames) - _MAX_FRAMES} more\n"]
+        lines += [*frames, f"{type(error).__name__}\n"]
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             break
@@ -308,14 +318,18 @@ def _places(error: BaseException) -> list[str]:
     return lines
 
 
+async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
+    return await for_size_of(verdict.variables, lambda: _decided(verdict, mask))
+
+
 def _decided(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
-            text = sendable(mask.text(message or "")[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
             return Throw(sendable(code), text, variables, encode(variables, "The BPMN error's variables"))
         case JobError(message, variables, retries, backoff):
-            text = sendable(mask.text(message)[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message)[:MAX_MESSAGE_LENGTH])
             variables = {**variables, "error": text}
             return Fail(text, retries, backoff, variables, encode(variables, "The job error's variables"))
         case IgnoreError(variables):
@@ -324,6 +338,6 @@ def _decided(verdict: Verdict, mask: Mask) -> Outcome:
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
     """A failure that no retry mends, because an expression of the diagram itself is wrong."""
-    text = sendable(mask.text(error.message)[:LONGEST_MESSAGE])
+    text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)
