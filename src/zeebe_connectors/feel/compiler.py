@@ -544,7 +544,7 @@ def _advising(sentence: str, code: Code) -> Code:
 
 def _steps_of(node: Node) -> int:
     """The steps of one round of a loop with this body: what is written inside counts, whatever of it is run."""
-    return 1 + sum(1 for _ in _walk(node)) // _NODES_PER_STEP
+    return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
 
 
 def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:

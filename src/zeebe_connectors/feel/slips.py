@@ -210,12 +210,12 @@ def _call(text: str, position: int, before: str, word: str) -> str | None:
     """`sum items` and `a contains b`: a function is called with parentheses."""
     if _IN_PARENTHESES.search(before) and word in {"return", "satisfies"}:
         return _LOOP
-    function = _function_at_the_end(before)
-    if function and text[position : position + 1] not in {"", ")", ",", "]", "}"}:
-        return f"a function is called with parentheses: {function}({_argument(text, position)})"
     name = _function_around(before, text, position)
     if name:
         return f"a function is called with parentheses: {name}(...)"
+    function = _function_at_the_end(before)
+    if function and text[position : position + 1] not in {"", ")", ",", "]", "}"}:
+        return f"a function is called with parentheses: {function}({_argument(text, position)})"
     if word not in _WORDS and builtins.overloads(word):
         parameters = ", ".join(builtins.overloads(word)[0].parameters)
         return f"'{word}' is a function: {word}({parameters})"

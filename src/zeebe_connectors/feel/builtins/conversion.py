@@ -260,6 +260,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
     "The value that a JSON text has.",
     ('from json("{\\"a\\": [1, true]}")', "{a: [1, true]}"),
     ('from json("invalid")', "null"),
+    since="8.9",
 )
 def _from_json(run: Run, text: Any) -> Any:
     if text is None:
@@ -281,6 +282,7 @@ def _from_json(run: Run, text: Any) -> Any:
     "The value as JSON text.",
     ("to json({a: 1, b: [true, null]})", '"{\\"a\\":1,\\"b\\":[true,null]}"'),
     ('to json(@"2025-01-01")', '"\\"2025-01-01\\""'),
+    since="8.9",
 )
 def _to_json(run: Run, value: Any) -> Any:
     parts: list[str] = []

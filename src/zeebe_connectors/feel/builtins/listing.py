@@ -489,6 +489,7 @@ def _string_join_between(run: Run, items: Any, delimiter: Any, prefix: Any, suff
     "partition(list: list, size: number): list",
     "Lists of so many consecutive items; the last one may have less.",
     ("partition([1, 2, 3, 4, 5], 2)", "[[1, 2], [3, 4], [5]]"),
+    since="8.8",
 )
 def _partition(run: Run, items: Any, size: Any) -> Any:
     length = int32(size)
