@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 JSON_BYTES = 8 * 1024 * 1024
 """Bytes of JSON that are read into values; five times what a job may return, since a part may be mapped."""
-JSON_NODES = 500_000
+JSON_NODES = 250_000
 """Values of a JSON text that are built at most; each takes about a hundred bytes of memory."""
 JSON_DEPTH = 200
 """Lists and objects inside one another."""

@@ -9,7 +9,7 @@ from lxml import etree
 from zeebe_connectors.connectors.soap.namespaces import _BOM, _SKIPPED, _SPACE
 
 MAX_BYTES = 32 * 1024 * 1024
-MAX_TAGS = 500_000
+MAX_TAGS = 250_000
 """Opening and closing ones; each element takes about a hundred bytes of memory."""
 MAX_NAMESPACES = 50_000
 """Declarations in the whole document."""
