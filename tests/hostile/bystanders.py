@@ -18,10 +18,10 @@ import threading
 import time
 from pathlib import Path
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, run
+from zeebe_connectors.testing.servers import HttpServer, Reply, in_thread
 
 BAR = 0.05
 """Seconds of processor time that one callback of the loop may take."""
@@ -29,26 +29,6 @@ GROWTH = 64 * 1024 * 1024
 """Bytes by which the process may be larger afterwards; what was kept by mistake of one input is more."""
 JOBS = 100
 _PAUSE = 0.3
-
-
-class ServerThread:
-    """A server on a loop and a thread of its own, so that its work is not taken for the runtime's."""
-
-    def __init__(self, server) -> None:
-        self.server = server
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self._loop).result(10)
-        return self.server
-
-    def __exit__(self, *_) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.__aexit__(None, None, None), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
 
 
 class Bystanders:
@@ -61,6 +41,7 @@ class Bystanders:
         self.failed: list[object] = []
         self.slowest = 0.0
         self.grown = 0
+        self.collecting = 0.0
         self._ending = contextlib.ExitStack()
         self._tasks: list[asyncio.Task] = []
         self._kept = Kept()
@@ -69,7 +50,7 @@ class Bystanders:
     async def __aenter__(self):
         server = HttpServer()
         server.answer("/quick", Reply.json({"id": 7}))
-        self._ending.enter_context(ServerThread(server))
+        self._ending.enter_context(in_thread(server))
         self._tasks = [asyncio.create_task(self._work(server.url("/quick"), number)) for number in range(JOBS)]
         await self._all_once()
         gc.collect()
@@ -123,6 +104,15 @@ class Bystanders:
             if took > self.longest:
                 self.longest, self.where = took, repr(handle)[:300]
 
+        def collected(phase: str, _info: object) -> None:
+            if threading.get_ident() == thread:
+                if phase == "start":
+                    self._collecting = time.thread_time()
+                else:
+                    self.collecting = max(self.collecting, time.thread_time() - self._collecting)
+
+        gc.callbacks.append(collected)
+        self._ending.callback(gc.callbacks.remove, collected)
         asyncio.Handle._run = timed
         self._ending.callback(setattr, asyncio.Handle, "_run", before)
 
@@ -136,7 +126,8 @@ class Bystanders:
     def report(self) -> str:
         """What was seen."""
         return (
-            f"longest callback {self.longest * 1000:.1f} ms in {self.where}; slowest job {self.slowest:.2f} s; "
+            f"longest callback {self.longest * 1000:.1f} ms in {self.where}; "
+            f"longest collection of garbage {self.collecting * 1000:.1f} ms; slowest job {self.slowest:.2f} s; "
             f"{self.grown / 1024 / 1024:+.0f} MiB"
         )
 

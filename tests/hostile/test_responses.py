@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from hostile.bystanders import Bystanders, ServerThread
-from servers.http import HttpServer, Reply
+from hostile.bystanders import Bystanders
 from zeebe_connectors.connectors.graphql.connector import run as graphql
 from zeebe_connectors.connectors.rest.connector import request as rest
 from zeebe_connectors.connectors.soap.connector import call as soap
 from zeebe_connectors.sdk.budget import JSON_NODES
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Reply, in_thread
 
 MANY_LISTS = b"[" + b"[]," * 16_000_000 + b"[]]"
 REST = {"method": "GET"}
@@ -88,7 +88,7 @@ async def test_an_answer_stops_nobody(name: str, connector: Any, given: dict, re
     """It ends with a typed error that names the limit, or a result; the jobs beside it go on."""
     server = HttpServer()
     server.answer("/", reply)
-    with ServerThread(server):
+    with in_thread(server):
         url = server.url("/")
         given = {**given, "url": url, "serviceUrl": url}
         if "graphql" in given:
@@ -111,7 +111,7 @@ async def test_a_body_in_pieces_of_one_byte_stops_nobody() -> None:
     server = HttpServer()
     body = b"".join(b"1\r\na\r\n" for _ in range(300_000)) + b"0\r\n\r\n"
     server.answer("/", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
-    with ServerThread(server):
+    with in_thread(server):
         async with Bystanders() as watch:
             outcome = await run(
                 rest, {**REST, "url": server.url("/")}, result_expression="={n: string length(response.body)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
@@ -168,12 +168,19 @@ async def as_json(received: Reply, response: HttpResponse, context: Context) -> 
     """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
-        result = await off_loop(replies.json_of, received.root, included, large=not is_quick(response.body))
+        result = await off_loop(_json_and_done, received.root, included, large=not is_quick(response.body))
     except RecursionError:
         raise PermanentError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
         ) from None
     return result | {"attachments": others} if others else result
+
+
+def _json_and_done(root: etree._Element, included: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply's JSON; its tree is given up here, since that of a large one takes a while too."""
+    result = replies.json_of(root, included)
+    root.clear()
+    return result
 
 
 async def documents_of(received: Reply, context: Context) -> tuple[dict[str, Any], list[Any]]:

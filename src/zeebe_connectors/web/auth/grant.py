@@ -202,7 +202,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
     """What a page says, when it came in the place of JSON."""
     if answer is not None or not response.body.strip():
         return ""
-    text = response.body[:20_000].decode("utf-8", "replace")
+    text = response.body[:4_000].decode("utf-8", "replace")
     if "<" not in text[:1000]:
         return _short(text)
     title = _TITLE.search(text)
