@@ -21,8 +21,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import BaseModel
 
-from servers.http import HttpServer, Reply
-from servers.smtp import HANG_UP, SmtpServer
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment
@@ -36,6 +34,7 @@ from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types, literals, read_input
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway
+from zeebe_connectors.testing.servers import HANG_UP, HttpServer, Reply, SmtpServer
 
 CANARY = "canary-Q7/+~&=ü9"
 PLACEHOLDER = "{{secrets.CANARY}}"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from servers.http import Reply, Seen
+from zeebe_connectors.testing.servers import Reply, Seen
 
 
 def _refused(code: str, words: str) -> Reply:

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import Secret
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web import ClientTls, Exchange, HttpClient, HttpRequest
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from servers.auth import DigestGuard, OAuth1Guard, TokenIssuer
-from servers.http import HttpServer, Reply
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from servers.auth import TokenIssuer
-from servers.http import Reply
+from zeebe_connectors.testing.servers import Reply
 
 
 def guarded(server, issuer):

@@ -6,9 +6,9 @@ import pytest
 import trustme
 
 from servers.auth import NtlmGuard
-from servers.http import HttpServer, Reply
 from servers.pairs import jks
 from servers.soap import SoapServer, envelope
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 OK = Reply(200, envelope("<Pong/>"), [("Content-Type", "text/xml")])
 
