@@ -7,6 +7,7 @@ size), raises on some broken headers and has no bound on depth or number of part
 from __future__ import annotations
 
 import binascii
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -192,7 +193,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
     while at < end:
         line_end = raw.find(b"\n", at, end)
         line_end = end if line_end < 0 else line_end + 1
-        if at - start > MAX_HEADER_BYTES or line_end - at > MAX_HEADER_BYTES:
+        if at - start > MAX_HEADER_BYTES or (lines and line_end - at > MAX_HEADER_BYTES):
             defects.note(f"headers beyond {MAX_HEADER_BYTES} bytes are not read")
             blank = _BLANK_LINE.search(raw, max(at - 1, start), end)
             return _unfolded(lines), blank.end() if blank else end
@@ -223,7 +224,8 @@ def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:
 
 def _unuuencode(data: bytes) -> bytes:
     found, inside = [], False
-    for line in data.splitlines():
+    for ended in io.BytesIO(data):  # not all lines at once: there may be millions
+        line = ended.rstrip(b"\r\n")
         if not inside:
             inside = line.startswith(b"begin ")
         elif line.strip() in {b"end", b"`"}:
