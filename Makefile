@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: install ## Show the main job on a real local Zeebe: a REST call, a mail, an error caught, a mail that starts a process
+demo: install ## Show the main job on the local engine: a REST call, a mail, an error caught, a mail that starts a process
 	@$(BIN)/zeebe-connectors demo
 
 dev: install ## Run engine, mail server and connectors; redeploy the diagrams of bpmn-examples/ as they change

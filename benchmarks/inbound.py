@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.engine.inbound_chaos import (
     ADDRESS,
@@ -36,9 +37,9 @@ from tests.engine.inbound_chaos import (
 )
 from tests.servers import dovecot
 
+from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.engine.process import free_ports
-from zeebe_connectors.engine.zeebe import LocalZeebe
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.ledger import SqliteLedger
 
@@ -103,7 +104,7 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-async def latency(zeebe: LocalZeebe, server: str, mails: int, directory: Path) -> None:
+async def latency(zeebe: Any, server: str, mails: int, directory: Path) -> None:
     """One mail after the other."""
     async with mailbox(server) as mail:
         await mail.deliver(order("first"))
@@ -179,7 +180,7 @@ def fill(server: dovecot.Dovecot, count: int) -> None:
     server.admin("mailbox", "status", "-u", ADDRESS, "messages", "INBOX")  # numbers and indexes them
 
 
-async def full_folder(zeebe: LocalZeebe, count: int, directory: Path) -> None:
+async def full_folder(zeebe: Any, count: int, directory: Path) -> None:
     """The folder holds many mails when the runtime starts."""
     scenes: list[tuple[str, str, str, dict[str, str]]] = [
         ("all known already, left as they are", "allPollingConfig", "known", {}),
@@ -225,7 +226,7 @@ async def remember(world: World, server: dovecot.Dovecot, count: int) -> None:
         )
 
 
-async def idle(zeebe: LocalZeebe, count: int, seconds: float, directory: Path) -> None:
+async def idle(zeebe: Any, count: int, seconds: float, directory: Path) -> None:
     """Many mailboxes in which nothing happens."""
     directory = directory / "idle"
     directory.mkdir()
@@ -291,7 +292,7 @@ async def main() -> None:
     if reason:
         print(f"Only GreenMail is measured: {reason}")
     with tempfile.TemporaryDirectory() as scratch:
-        async with LocalZeebe() as zeebe:
+        async with local_engine() as zeebe:
             if "latency" in scenes:
                 for server in ["greenmail"] if reason else ["greenmail", "dovecot"]:
                     await latency(zeebe, server, arguments.mails, Path(scratch))

@@ -1,9 +1,9 @@
 """Measures our runtime beside bare workers that make the same web call: `python benchmarks/run.py` (Linux).
 
-Each worker gets the same jobs, made before it starts, in three scenes: a gateway that never limits, a real Zeebe, and a
-real Zeebe with a web service that takes 200 ms. Ours does what it does in production (inputs validated, a secret
-resolved, a FEEL result expression, a log line per job); the bare ones only fetch, call and complete. All processes
-share this machine, so compare within one run.
+Each worker gets the same jobs, made before it starts, in three scenes: a gateway that never limits, the local engine,
+and the local engine with a web service that takes 200 ms. Ours does what it does in production (inputs validated, a
+secret resolved, a FEEL result expression, a log line per job); the bare ones only fetch, call and complete. All
+processes share this machine, so compare within one run.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.engine import LocalZeebe
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
@@ -37,8 +38,8 @@ EXPRESSION = "={name: response.body.name, status: response.status}"
 TICKS = os.sysconf("SC_CLK_TCK")
 SCENES = {
     "fake": "a gateway that never limits, {slots} in flight",
-    "engine": "a real Zeebe on the same machine, {slots} in flight",
-    "slow": "a real Zeebe and a web service that takes 200 ms, {slots} in flight",
+    "engine": "the local engine on the same machine, {slots} in flight",
+    "slow": "the local engine and a web service that takes 200 ms, {slots} in flight",
 }
 
 
@@ -239,7 +240,7 @@ def _diagram(url: str) -> bytes:
 </bpmn:definitions>""".encode()
 
 
-def _completed(zeebe: LocalZeebe) -> int:
+def _completed(zeebe: Any) -> int:
     """How many jobs the broker counts as completed."""
     with urllib.request.urlopen(f"http://127.0.0.1:{zeebe.ports.management}/actuator/prometheus", timeout=10) as answer:
         text = answer.read().decode()
@@ -248,12 +249,12 @@ def _completed(zeebe: LocalZeebe) -> int:
 
 
 @contextlib.asynccontextmanager
-async def engine() -> AsyncIterator[LocalZeebe]:
-    async with LocalZeebe() as zeebe:
+async def engine() -> AsyncIterator[Any]:
+    async with local_engine() as zeebe:
         yield zeebe
 
 
-async def engine_scene(zeebe: LocalZeebe, target: Target, path: str, jobs: int, slots: int) -> Scene:
+async def engine_scene(zeebe: Any, target: Target, path: str, jobs: int, slots: int) -> Scene:
     """Makes the instances, whose jobs then wait for the worker."""
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
     await gateway.deploy({"bench.bpmn": _diagram(target.url + path)})
@@ -327,7 +328,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=5000, help="jobs per worker (three fifths with the slow service)")
     parser.add_argument("--slots", type=int, default=64, help="jobs in flight (256 with the slow service)")
     parser.add_argument("--rounds", type=int, default=1, help="rounds of which the median is shown")
-    parser.add_argument("--scene", nargs="*", default=list(SCENES), choices=list(SCENES))
+    parser.add_argument("--scene", nargs="*", default=["fake"], choices=list(SCENES))
     parser.add_argument("--worker", nargs="*", default=[], help="zeebe-connectors, stubs+aiohttp, pyzeebe+aiohttp, go")
     asyncio.run(run(parser.parse_args()))
 

@@ -26,8 +26,9 @@ from zeep.wsdl.utils import etree_to_string
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.runtime.documents import LocalDocuments
-from zeebe_connectors.runtime.jobs import JobHandler, Services
-from zeebe_connectors.runtime.outcome import Complete
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.outcome import Complete
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept

@@ -1,4 +1,4 @@
-"""What all tests share: which engine those marked `engine` run against, and that it can be had at all."""
+"""What all tests share: which engine those marked `engine` run against, and that what they need can be had."""
 
 import os
 
@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 
 from servers import postgres
-from zeebe_connectors.engine.artifacts import GREENMAIL, ZEEBE, obtain, obtain_unpacked
+from zeebe_connectors.engine.artifacts import GREENMAIL, obtain
 from zeebe_connectors.engine.errors import EngineError
 from zeebe_connectors.engine.java import find_java
 
@@ -20,7 +20,7 @@ def pytest_addoption(parser):
         "--engine",
         default="local",
         metavar="local|host:port",
-        help="where tests marked `engine` find Zeebe: a local one that is started for them, or a gateway's address",
+        help="where tests marked `engine` find an engine: the local one, or a gateway's address",
     )
 
 
@@ -30,8 +30,6 @@ def pytest_collection_finish(session):
         return
     engine = [item for item in session.items if item.get_closest_marker("engine")]
     mail = [item for item in engine if {"mail", "own_mail"} & set(item.fixturenames)]
-    if session.config.getoption("--engine") == "local":
-        _need(engine, lambda: obtain_unpacked(ZEEBE))
     _need(mail, lambda: obtain(GREENMAIL))
     if any({"stores", "postgresql"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         postgres.why_not()  # which obtains it

@@ -447,7 +447,7 @@ async def test_a_source_that_cannot_be_reached_is_told_without_its_password(mail
 
 
 async def test_a_test_is_bounded(mailboxes, monkeypatch):
-    monkeypatch.setattr("zeebe_connectors.runtime.look.MOST_EVENTS", 2)
+    monkeypatch.setattr("zeebe_connectors.runtime.inbound.preview.MOST_EVENTS", 2)
     running, imap, _ = mailboxes
     now = datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
     await running.runtime.sources.watches["orders"].stop(5)

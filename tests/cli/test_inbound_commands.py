@@ -173,7 +173,7 @@ async def test_a_pop3_mailbox_is_tested_without_touching_it(tmp_path, monkeypatc
 async def test_a_mail_that_cannot_be_decrypted_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_MAIL", "secret")
-    stored = Path(__file__).parent.parent / "mail" / "smime" / "stored"
+    stored = Path(__file__).parent.parent / "mail" / "reading" / "smime" / "stored"
     monkeypatch.setenv("SECRET_KEY", base64.b64encode((stored / "rsa.p12").read_bytes()).decode())
     async with ImapServer() as server:
         server.deliver(

@@ -45,7 +45,7 @@ def test_a_command_names_the_extra_that_it_needs(plain: Path, command: tuple[str
     assert f"pip install 'zeebe-connectors[{extra}]'" in done.stderr
 
 
-@pytest.mark.parametrize("command", [("engine", "start"), ("dev",), ("demo",)])
+@pytest.mark.parametrize("command", [("engine", "start", "--mail")])
 def test_the_local_engine_names_its_extra(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Its brackets are part of the name, and no colour."""
     hidden = "import importlib.util as u\nfind = u.find_spec\n"

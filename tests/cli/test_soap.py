@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from servers.soap import SoapServer, reply
 from zeebe_connectors.cli.soap import app
 from zeebe_connectors.connectors.soap.connector import call as connector
-from zeebe_connectors.runtime.outcome import Complete
+from zeebe_connectors.runtime.outbound.outcome import Complete
 from zeebe_connectors.templates.rules import broken_rules
 from zeebe_connectors.testing import run
 

@@ -10,7 +10,7 @@ import pytest
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.ledger import SqliteStore, opened, store_of
+from zeebe_connectors.runtime.ledger import SqliteStore, factory, store_of
 from zeebe_connectors.sdk.fields import Secret
 
 
@@ -56,7 +56,7 @@ def test_without_a_database_the_ledger_is_a_file():
 
 
 def test_what_a_database_needs_beside_is_told(monkeypatch):
-    monkeypatch.setattr(opened, "find_spec", lambda name: None if name == "psycopg" else object())
+    monkeypatch.setattr(factory, "find_spec", lambda name: None if name == "psycopg" else object())
     with pytest.raises(SettingsError, match=r"zeebe-connectors\[postgresql\]"):
         store_of(Secret("postgresql://u:p@h/d"), Path("data"))
 

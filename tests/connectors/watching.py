@@ -2,7 +2,7 @@
 
 import contextlib
 
-from zeebe_connectors.runtime import sources as sources_module
+from zeebe_connectors.runtime.inbound import sources as sources_module
 
 
 @contextlib.asynccontextmanager

@@ -8,8 +8,8 @@ import sys
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.outcome import Complete
-from zeebe_connectors.runtime.worker import Worker
+from zeebe_connectors.runtime.outbound.outcome import Complete
+from zeebe_connectors.runtime.outbound.worker import Worker
 
 
 async def main(address, kind, path):

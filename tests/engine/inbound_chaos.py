@@ -33,10 +33,10 @@ from typing import Any, Protocol, Self
 import aiosmtplib
 from tests.servers import dovecot
 
+from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.engine.mail import LocalMail
 from zeebe_connectors.engine.process import free_ports
-from zeebe_connectors.engine.zeebe import LocalZeebe
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
@@ -395,7 +395,7 @@ class World:
 
     def __init__(
         self,
-        zeebe: LocalZeebe,
+        zeebe: Any,
         mail: Mailbox,
         directory: Path,
         *,
@@ -456,7 +456,7 @@ async def chaos(
     cuts: int,
     restarts: int,
     *,
-    zeebe: LocalZeebe,
+    zeebe: Any,
     mail: Mailbox,
     directory: Path,
     runtimes: int = 1,
@@ -697,7 +697,7 @@ async def one_setting(setting: Setting, server: str, arguments: argparse.Namespa
     shared = setting.shared or bool(arguments.ledger)
     async with contextlib.AsyncExitStack() as stack:
         address = await stack.enter_async_context(shared_ledger(arguments.ledger)) if shared else ""
-        zeebe = await stack.enter_async_context(LocalZeebe())
+        zeebe = await stack.enter_async_context(local_engine())
         mail = await stack.enter_async_context(mailbox(server))
         scratch = Path(tempfile.mkdtemp(prefix="chaos-"))
         counts = await chaos(

@@ -1,4 +1,4 @@
-"""Every diagram of bpmn-examples/, and every template as the modeler exported it, on a real Zeebe with the runtime."""
+"""Every diagram of bpmn-examples/, and every template as the modeler exported it, on the engine with the runtime."""
 
 from __future__ import annotations
 

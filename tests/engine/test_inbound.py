@@ -1,4 +1,4 @@
-"""A mail starts exactly one process on a real engine, from a real mailbox, whatever breaks meanwhile."""
+"""A mail starts exactly one process on the engine, from a real mailbox, whatever breaks meanwhile."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import Inbounds, Sources
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry

@@ -1,4 +1,4 @@
-"""A task as Infosys' SMTP template writes it, deployed and run on a real Zeebe: nothing in the diagram is changed."""
+"""A task as Infosys' SMTP template writes it, deployed and run on the engine: nothing in the diagram is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official REST templates and Infosys' SMTP template, filled in the real modeler and run on a real Zeebe.
+"""The official REST templates and Infosys' SMTP template, filled in the real modeler and run on the engine.
 
 The templates are others' work and are not part of this project: `OFFICIAL_TEMPLATES` names a folder that holds them.
 What their forms make of a job is held without them in `tests/connectors/rest/test_official_templates.py` and

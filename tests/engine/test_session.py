@@ -4,7 +4,8 @@ import smtplib
 
 import pytest
 
-from zeebe_connectors.engine.zeebe import is_healthy
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
 pytestmark = pytest.mark.engine
 
@@ -12,7 +13,12 @@ pytestmark = pytest.mark.engine
 @pytest.mark.parametrize("turn", [1, 2])
 async def test_shared_engine_is_healthy(zeebe, turn):
     """The session's engine answers from the loop of one test as from that of the next."""
-    assert await is_healthy(zeebe.grpc_address)
+    gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
+    try:
+        found = await gateway.topology()
+    finally:
+        await gateway.aclose()
+    assert found.healthy_partitions == found.partitions > 0
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -1,4 +1,4 @@
-"""Engine or worker are killed under load, on a real engine: no job is lost, and none is done twice unless it must be.
+"""Engine or worker are killed under load, on the engine: no job is lost, and none is done twice unless it must be.
 
 Each instance has two tasks. The worker under test does the first; that an instance waits at the second proves in the
 engine, not only in the worker, that the first was completed.
@@ -17,8 +17,8 @@ import pytest
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.outcome import Complete
-from zeebe_connectors.runtime.worker import Worker
+from zeebe_connectors.runtime.outbound.outcome import Complete
+from zeebe_connectors.runtime.outbound.worker import Worker
 
 pytestmark = pytest.mark.engine
 

@@ -5,7 +5,6 @@ import http.server
 import io
 import subprocess
 import sys
-import tarfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from zeebe_connectors.engine import artifacts
-from zeebe_connectors.engine.artifacts import Artifact, obtain, obtain_unpacked, unpack
+from zeebe_connectors.engine.artifacts import Artifact, obtain
 from zeebe_connectors.engine.errors import ArtifactUnavailableError
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, no two blocks at the same place of a cycle
@@ -193,60 +192,6 @@ def test_many_processes_download_once(repository):
     running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [process.communicate(timeout=60)[0] for process in running] == [f"{len(CONTENT)}\n"] * 4
     assert repository.seen == [(PATH, None)]
-
-
-def archive(*members, content=b"hello"):
-    """Pack members, given as name and type, into a tar.gz."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, kind in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.mode, info.linkname = kind, 0o755, "/etc/passwd"
-            info.size = len(content) if kind == tarfile.REGTYPE else 0
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def test_archive_is_unpacked_once_and_deleted(repository, cache):
-    """The one directory of the archive comes out; the archive does not stay; the next time nothing is asked for."""
-    packed = archive(("top-1.0", tarfile.DIRTYPE), ("top-1.0/bin/run", tarfile.REGTYPE))
-    artifact = replace(JAR, extension="tar.gz", sha256=hashlib.sha256(packed).hexdigest())
-    repository.files[PATH.replace("jar", "tar.gz")] = packed
-    home = obtain_unpacked(artifact)
-    assert (home / "bin" / "run").read_bytes() == b"hello"
-    assert (home / "bin" / "run").stat().st_mode & 0o100
-    assert not list(cache.rglob("*.tar.gz"))
-    assert obtain_unpacked(artifact) == home
-    assert len(repository.seen) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("../outside", tarfile.REGTYPE),
-        ("/absolute", tarfile.REGTYPE),
-        ("a/../../outside", tarfile.REGTYPE),
-        ("link", tarfile.SYMTYPE),
-        ("hard", tarfile.LNKTYPE),
-        ("pipe", tarfile.FIFOTYPE),
-        ("device", tarfile.CHRTYPE),
-    ],
-)
-def test_hostile_archive_is_refused(tmp_path, name, kind):
-    """A path outside, a link or a device ends the unpacking before anything is written for it."""
-    packed = tmp_path / "hostile.tar.gz"
-    packed.write_bytes(archive((name, kind)))
-    with pytest.raises(ArtifactUnavailableError, match="no plain file below its own directory"):
-        unpack(packed, tmp_path / "deep" / "deeper")
-    assert {path.name for path in tmp_path.rglob("*")} == {"hostile.tar.gz", "deep", "deeper"}
-
-
-def test_damaged_archive_is_told(tmp_path):
-    """Half an archive is an error that names it."""
-    packed = tmp_path / "half.tar.gz"
-    packed.write_bytes(archive(("a", tarfile.REGTYPE), content=CONTENT)[:500])
-    with pytest.raises(ArtifactUnavailableError, match=r"half\.tar\.gz could not be unpacked"):
-        unpack(packed, tmp_path / "out")
 
 
 def test_no_registry_host_is_named_in_the_code():

@@ -17,12 +17,12 @@ from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.mail import imap as client_module
-from zeebe_connectors.mail.access import PasswordLogin
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
 from zeebe_connectors.mail.imap import ConnectionLost, ImapSession, Refused, search_text
+from zeebe_connectors.mail.settings import PasswordLogin
+from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import NetworkRules
-from zeebe_connectors.web.rules import HostRules
 
 USER = "alice@example.test"
 
@@ -526,7 +526,7 @@ async def test_addresses_are_those_that_the_operator_allows(server):
     login = PasswordLogin(username=USER, password="secret")
     for allowed in (True, False):
         rules = NetworkRules(hosts=HostRules(enabled=True, loopback=allowed))
-        kept = Kept(given={"web.rules": rules})
+        kept = Kept(given={RULES: rules})
         if allowed:
             session = await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
             await session.logout()

@@ -15,7 +15,7 @@ from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
-from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.web.auth import Basic
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt", "contentType": "text/plain"}
@@ -393,7 +393,7 @@ async def test_github_token(local, server):
 
 def configured(tmp_path, **values):
     env = Environment(("environment", {"ZEEBE_CONNECTORS_DOCUMENTS": str(tmp_path), **values}))
-    return services(Settings.read(env), env)
+    return services_of(Settings.read(env), env)
 
 
 async def test_local_store_is_the_default(tmp_path):

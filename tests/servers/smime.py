@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from servers.pairs import Pair, der
-from zeebe_connectors.mail.smime.envelope import Key
-from zeebe_connectors.mail.smime.signature import Trust
-from zeebe_connectors.mail.smime.unwrap import MOST_UNPACKED, Keyring
+from zeebe_connectors.mail.reading.smime.envelope import Key
+from zeebe_connectors.mail.reading.smime.signature import Trust
+from zeebe_connectors.mail.reading.smime.unwrap import MOST_UNPACKED, Keyring
 from zeebe_connectors.sdk.keys import all_from_keystore
 
 OPENSSL = shutil.which("openssl")

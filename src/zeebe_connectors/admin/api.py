@@ -23,9 +23,9 @@ from aiohttp.typedefs import Handler
 
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
-from zeebe_connectors.runtime.discovery import DiscoveryError
+from zeebe_connectors.runtime.inbound.elements import DiscoveryError
+from zeebe_connectors.runtime.inbound.preview import connector_of, look
 from zeebe_connectors.runtime.ledger import LedgerError
-from zeebe_connectors.runtime.look import connector_of, look
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job

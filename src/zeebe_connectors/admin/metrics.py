@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.runtime.outcome import Complete, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Outcome, Throw
 from zeebe_connectors.sdk.context import Job
 
 _MOST_TEMPLATES = 500

@@ -13,9 +13,9 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
-from zeebe_connectors.runtime.jobs import JobHandler
-from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 
@@ -29,7 +29,7 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
     headers = dict(given.get("headers") or {}) if whole else {}
     if not any(headers.get(name) for name in (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)):
         headers[RESULT_VARIABLE] = "result"
-    needed = services(settings, environment, log_mask=mask)
+    needed = services_of(settings, environment, log_mask=mask)
     timeout = settings.worker.timeout
     now = time.monotonic()
     job = Job(1, connector.type, json.dumps(variables), headers, retries=1, deadline=now + timeout)

@@ -7,11 +7,11 @@ import typer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.discovery import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.jobs import decided
+from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
+from zeebe_connectors.runtime.outbound.jobs import decided
 from zeebe_connectors.sdk.registry import Registry
 
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors demo`: nothing goes in; the main job runs on a real engine and what really happened comes out."""
+"""`zeebe-connectors demo`: runs the main job on the local engine and shows what really happened."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from rich.console import Console
 
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.places import shipped
+from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.engine import EngineError, LocalMail, LocalZeebe
+from zeebe_connectors.engine import EngineError, LocalMail
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
@@ -120,8 +121,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-demo-")))
     console.print("[bold]1. The local stack[/bold]")
     started = time.monotonic()
-    zeebe = await stack.enter_async_context(LocalZeebe())
-    console.print(f"   Zeebe is ready at {zeebe.grpc_address} after {time.monotonic() - started:.1f} s")
+    zeebe = await stack.enter_async_context(local_engine())
+    console.print(f"   The engine is ready at {zeebe.grpc_address} after {time.monotonic() - started:.1f} s")
     mail = await stack.enter_async_context(LocalMail())
     console.print(f"   A mail server listens for SMTP at port {mail.smtp_port}")
     orders = await stack.enter_async_context(OrderServer())

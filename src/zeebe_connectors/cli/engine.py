@@ -1,10 +1,6 @@
-"""`zeebe-connectors engine`: start, stop and look at the local Zeebe and mail server of this machine's developer."""
+"""`zeebe-connectors engine`: start, stop and look at the local mail server of this machine's developer."""
 
 import asyncio
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zeebe_connectors.engine.artifacts import ZEEBE
+from zeebe_connectors.cli.stack import MISSING
 from zeebe_connectors.engine.errors import EngineError
 from zeebe_connectors.engine.mail import (
     LocalMail,
@@ -24,77 +20,37 @@ from zeebe_connectors.engine.mail import (
     running_ports,
 )
 from zeebe_connectors.engine.server import stop_detached
-from zeebe_connectors.engine.zeebe import (
-    DEFAULT_PORT,
-    LocalZeebe,
-    Ports,
-    Status,
-    engine_directory,
-    is_prepared,
-    prepare,
-    status,
-)
 
-app = typer.Typer(no_args_is_help=True, help="The local Zeebe: the real broker, without Docker.")
+app = typer.Typer(no_args_is_help=True, help="The local engine and the local mail server.")
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-_Directory = Annotated[
-    Path | None, typer.Option("--directory", help="Where the engine keeps its data.", show_default="the user's cache")
-]
 
 
 @app.command()
 def start(
-    directory: _Directory = None,
-    port: Annotated[int, typer.Option(help="Port of the gateway on 127.0.0.1; 0 chooses a free one.")] = DEFAULT_PORT,
-    clean: Annotated[bool, typer.Option("--clean", help="Begin without the data of earlier runs.")] = False,
-    mail: Annotated[bool, typer.Option("--mail", help="Start a mail server too.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", help="Start the mail server only.")] = False,
 ) -> None:
-    """Start the engine in the background and wait until it is healthy."""
-    where = directory or engine_directory()
+    """Start the engine, or with --mail the mail server, in the background."""
     with _told():
-        found = asyncio.run(status(where))
-        started = not found.running
-        if started:
-            if clean:
-                shutil.rmtree(where, ignore_errors=True)
-            if not (where / "data").exists():
-                _console.print(f"Zeebe {ZEEBE.version}: {ZEEBE.licence}")
-            zeebe = LocalZeebe(where, ports=Ports.free(grpc=port or None), console=_console)
-            asyncio.run(zeebe.start(detached=True))
-            found = asyncio.run(status(where))
-        if mail and running_ports(mail_directory()) is None:
+        if not mail:
+            raise EngineError(MISSING)
+        if running_ports(mail_directory()) is None:
             server = LocalMail(mail_directory(), ports=MailPorts.usual(), console=_console)
             asyncio.run(server.start(detached=True))
-        _print(found)
-        if started and not is_prepared():
-            _prepare_in_background()
+        _print()
 
 
 @app.command()
-def stop(directory: _Directory = None) -> None:
-    """Stop the engine and the mail server. The engine's data stays for the next start; the mails do not."""
-    engine = stop_detached(directory or engine_directory(), LocalZeebe)
+def stop() -> None:
+    """Stop the mail server; its mails do not stay."""
     mail = stop_detached(mail_directory(), LocalMail)
-    stopped = " and ".join(name for name, ended in (("the engine", engine), ("the mail server", mail)) if ended)
-    _console.print(f"Stopped {stopped}." if stopped else "No engine runs.")
+    _console.print("Stopped the mail server." if mail else "Nothing runs.")
 
 
 @app.command("status")
-def show(directory: _Directory = None) -> None:
-    """Tell whether the engine runs, and where. Exit code 3 when it does not."""
-    found = asyncio.run(status(directory or engine_directory()))
-    _print(found)
-    if not found.running:
+def show() -> None:
+    """Tell whether the mail server runs, and where. Exit code 3 when it does not."""
+    if not _print():
         raise typer.Exit(3)
-
-
-@app.command("prepare")
-def obtain() -> None:
-    """Obtain all that the engine needs and make its later starts quick; for a machine that is being set up."""
-    with _told():
-        prepare(console=_console)
-    _console.print("The engine is ready to be started.")
 
 
 @app.command()
@@ -143,51 +99,27 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
-def _print(found: Status) -> None:
+def _print() -> bool:
+    ports = running_ports(mail_directory())
     out = Console(highlight=False, soft_wrap=True)
-    if found.running:
-        out.print("Zeebe is healthy." if found.healthy else "Zeebe runs, its partition is not healthy yet.")
-        memory = f", {found.memory / 1e6:.0f} MB" if found.memory else ""
-        _print_rows(
-            out,
-            gateway=found.grpc_address,
-            rest=found.rest_address,
-            process=f"{found.pid}, for {found.seconds or 0:.0f} s{memory}",
-            data=found.directory,
-        )
-    else:
-        other = "" if found.directory == engine_directory() else f" --directory {found.directory}"
-        out.print(
-            f"No engine runs in {found.directory}. Start it with: zeebe-connectors engine start{other}", markup=False
-        )
-    if ports := running_ports(mail_directory()):
-        out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
-        _print_rows(
-            out,
-            smtp=f"127.0.0.1:{ports.smtp} (TLS {ports.smtps})",
-            imap=f"127.0.0.1:{ports.imap} (TLS {ports.imaps})",
-            pop3=f"127.0.0.1:{ports.pop3} (TLS {ports.pop3s})",
-            api=f"http://127.0.0.1:{ports.api}",
-            login="any address, any password",
-        )
+    if ports is None:
+        out.print("Nothing runs. Start the mail server with: zeebe-connectors engine start --mail")
+        return False
+    out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
+    _print_rows(
+        out,
+        smtp=f"127.0.0.1:{ports.smtp} (TLS {ports.smtps})",
+        imap=f"127.0.0.1:{ports.imap} (TLS {ports.imaps})",
+        pop3=f"127.0.0.1:{ports.pop3} (TLS {ports.pop3s})",
+        api=f"http://127.0.0.1:{ports.api}",
+        login="any address, any password",
+    )
+    return True
 
 
 def _print_rows(out: Console, **rows: object) -> None:
     for name, value in rows.items():
         out.print(f"  {name:<8} {value}", markup=False)
-
-
-def _prepare_in_background() -> None:
-    _console.print("In the background it is made to start in a third of the time from now on (half a minute, once).")
-    command = [sys.executable, "-m", "zeebe_connectors.cli.engine", "prepare"]
-    niced = ["nice", "-n", "19", *command] if shutil.which("nice") else command
-    subprocess.Popen(  # noqa: S603 - this very program
-        niced,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,17 @@ import typer
 from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.discovery import DiscoveryError, Source, group, read_diagram, read_folder, read_sources
+from zeebe_connectors.runtime.inbound.elements import (
+    DiscoveryError,
+    Source,
+    group,
+    read_diagram,
+    read_folder,
+    read_sources,
+)
+from zeebe_connectors.runtime.inbound.preview import Looked, look, nothing_settled
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
-from zeebe_connectors.runtime.look import Looked, look, nothing_settled
-from zeebe_connectors.runtime.supervisor import services
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.registry import Registry
@@ -109,7 +116,7 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
 async def _look(
     source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float
 ) -> Looked:
-    needed = services(settings, environment)
+    needed = services_of(settings, environment)
     store = store_of(settings.ledger, settings.data)
     ledger = StoredLedger(store)
 

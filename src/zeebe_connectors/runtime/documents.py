@@ -28,8 +28,8 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings, seconds
-from zeebe_connectors.runtime.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.login import cluster_scheme
+from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.kept import Kept

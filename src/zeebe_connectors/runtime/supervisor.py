@@ -11,23 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings, normalized
-from zeebe_connectors.runtime.deployed import deployed_processes
-from zeebe_connectors.runtime.discovery import read_sources
-from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Activation, Gateway
-from zeebe_connectors.runtime.jobs import JobHandler, Services
+from zeebe_connectors.runtime.inbound.deployed import deployed_processes
+from zeebe_connectors.runtime.inbound.elements import read_sources
+from zeebe_connectors.runtime.inbound.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
-from zeebe_connectors.runtime.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
-from zeebe_connectors.runtime.worker import Liveness, Metrics, Worker
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Outbound
-from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.sdk.memory import Memory, ShortMemory
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.web.rules import RULES, NetworkRules
 
 _log = logging.getLogger("zeebe_connectors.runtime")
 _CLOSING = 5.0  # seconds for each thing that is closed at the end
@@ -63,7 +58,7 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services(settings, environment, log_mask=log_mask, memory=self.memory)
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -213,32 +208,3 @@ def _refuse_twins(workers: Sequence[Worker]) -> None:
                 f"the type {kind}; give one of them another"
             )
         known[kind] = name
-
-
-def services(
-    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
-) -> Services:
-    """What handling jobs needs, as the operator configured it.
-
-    Args:
-        settings: Directories, scope of secrets, the cluster's REST address.
-        environment: Where secrets are looked up.
-        log_mask: Learns every secret that is used.
-        memory: What must not be forgotten; without one, it is until the process ends.
-
-    Raises:
-        SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
-    """
-    try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
-    except InputError as error:
-        raise SettingsError(error.message) from None
-    return Services(
-        secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
-        files=AllowedFiles(settings.files),
-        secrets_everywhere=settings.secrets_scope == "everywhere",
-        memory=memory or ShortMemory(),
-        settings=environment,
-    )

@@ -17,8 +17,9 @@ from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.jobs import JobHandler, Services
-from zeebe_connectors.runtime.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.document import Documents

@@ -3,12 +3,12 @@
 Connectors that speak HTTP build on these names; none of them imports an HTTP library before the first request.
 """
 
+from zeebe_connectors.net.egress import NetworkRules
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web.auth import Authentication, AuthenticationConfiguration, NoAuth, Scheme
 from zeebe_connectors.web.client import Call, Caller, Exchange, HttpClient
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, header_fields, query_fields
 from zeebe_connectors.web.result import Response, ReturnFormat, result_of, status_error
-from zeebe_connectors.web.rules import NetworkRules
-from zeebe_connectors.web.tls import ClientTls
 
 __all__ = [
     "Authentication",

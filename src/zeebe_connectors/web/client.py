@@ -18,13 +18,13 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from multidict import CIMultiDict
 
 from zeebe_connectors._version import __version__
+from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
-from zeebe_connectors.web.rules import RULES, NetworkRules
-from zeebe_connectors.web.tls import ClientTls
 
 if TYPE_CHECKING:
     import aiohttp
@@ -71,7 +71,7 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
 
-        from zeebe_connectors.web.resolver import CheckedResolver  # noqa: PLC0415
+        from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415
 
         connector = aiohttp.TCPConnector(
             limit=0,  # the runtime bounds how many jobs run at once

@@ -12,9 +12,9 @@ import pytest
 from servers.imap import Folder, ImapServer, message
 from zeebe_connectors.connectors.email import imap as module
 from zeebe_connectors.mail import imap as client_module
+from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
 from zeebe_connectors.web import NetworkRules
-from zeebe_connectors.web.rules import HostRules
 
 CANARY = "canary-imap-1"
 
@@ -526,7 +526,7 @@ async def test_the_job_has_the_last_word_on_time_and_the_connection_is_closed(em
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    kept = type(email.kept)(given={"web.rules": NetworkRules(hosts=HostRules(enabled=True))})
+    kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     outcome = await email.outcome(email.task("imap", server.port, "listEmailsImap", host="localhost"), kept=kept)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries, server.connections) == ("HOST_FORBIDDEN", 0, 0)

@@ -7,9 +7,9 @@ import pytest
 from servers.imap import message
 from servers.pop3 import Pop3Server
 from zeebe_connectors.mail import pop3 as client_module
+from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
 from zeebe_connectors.web import NetworkRules
-from zeebe_connectors.web.rules import HostRules
 
 CANARY = "canary-pop3-1"
 
@@ -259,7 +259,7 @@ async def test_the_job_has_the_last_word_on_time_and_the_connection_is_closed(em
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    kept = type(email.kept)(given={"web.rules": NetworkRules(hosts=HostRules(enabled=True))})
+    kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     outcome = await email.outcome(email.task("pop3", server.port, "listEmailsPop3", host="localhost"), kept=kept)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries, server.commands) == ("HOST_FORBIDDEN", 0, [])

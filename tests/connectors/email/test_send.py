@@ -3,9 +3,9 @@
 import pytest
 
 from servers.smtp import SmtpServer
+from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Complete, Fail
 from zeebe_connectors.web import NetworkRules
-from zeebe_connectors.web.rules import HostRules
 
 USERS = {"mailer": "secret"}
 LOGIN = {"type": "simple", "username": "mailer", "password": "secret"}
@@ -234,7 +234,7 @@ async def test_an_access_token_signs_in_and_is_renewed_when_it_is_refused(email,
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    email.kept = type(email.kept)(given={"web.rules": NetworkRules(hosts=HostRules(enabled=True))})
+    email.kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     outcome = await fails(email, "HOST_FORBIDDEN", server, host="localhost")
     assert (outcome.retries, server.sessions) == (0, 0)
     await email.kept.aclose()

@@ -22,8 +22,8 @@ from tests.servers.imap import message
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.imap import connector as connector_module
-from zeebe_connectors.runtime import sources as sources_module
-from zeebe_connectors.runtime.sources import Sources
+from zeebe_connectors.runtime.inbound import sources as sources_module
+from zeebe_connectors.runtime.inbound.sources import Sources
 
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 

@@ -14,7 +14,7 @@ from zeebe_connectors.sdk.fields import read_input
 
 from .test_source import World
 
-STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 KEY = {
     "data__smimeKey": base64.b64encode((STORED / "rsa.p12").read_bytes()).decode(),
     "data__smimePassword": "changeit",

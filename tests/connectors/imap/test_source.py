@@ -20,12 +20,12 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.imap import connector as connector_module
 from zeebe_connectors.connectors.imap.connector import Mailbox, look, watch
 from zeebe_connectors.mail import imap as client_module
-from zeebe_connectors.runtime import sources as sources_module
-from zeebe_connectors.runtime.discovery import element
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
+from zeebe_connectors.runtime.inbound import sources as sources_module
+from zeebe_connectors.runtime.inbound.elements import element
+from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources, Watch
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import Inbounds, Sources, Watch
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept

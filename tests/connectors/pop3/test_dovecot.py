@@ -19,8 +19,8 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.http import HttpServer
 from tests.servers.imap import message
 
-from zeebe_connectors.runtime import sources as sources_module
-from zeebe_connectors.runtime.sources import Sources
+from zeebe_connectors.runtime.inbound import sources as sources_module
+from zeebe_connectors.runtime.inbound.sources import Sources
 
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 

@@ -24,7 +24,7 @@ from zeebe_connectors.testing import Complete, Fail, run
 
 USER = "alice@example.test"
 MAILS = Path(__file__).parents[2] / "mails"
-STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 
 
 class World:

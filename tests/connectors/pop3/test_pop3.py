@@ -16,17 +16,17 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.pop3.connector import watch
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.mail.pop3 import Pop3Session
-from zeebe_connectors.runtime.discovery import element
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
+from zeebe_connectors.runtime.inbound.elements import element
+from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.sources import Inbounds, Sources
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 USER = "alice@example.test"
-STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 
 
 @pytest.fixture

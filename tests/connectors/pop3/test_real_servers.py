@@ -15,7 +15,7 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, run
 
-STORED = Path(__file__).parents[2] / "mail" / "smime" / "stored"
+STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 USER = "bob@example.test"
 
 

@@ -13,10 +13,11 @@ from zeebe_connectors.mail.smtp import delivery
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.jobs import JobHandler, Services
 from zeebe_connectors.runtime.ledger import SqliteStore, StoredMemory
-from zeebe_connectors.runtime.outcome import Complete, Fail
-from zeebe_connectors.runtime.worker import Worker
+from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
+from zeebe_connectors.runtime.outbound.worker import Worker
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import ShortMemory

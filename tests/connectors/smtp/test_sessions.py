@@ -8,8 +8,9 @@ import pytest
 
 from servers.smtp import SILENCE, SmtpServer
 from zeebe_connectors import TransientError
-from zeebe_connectors.mail.smtp import client, delivery
-from zeebe_connectors.mail.smtp.client import Envelope, Server, Sessions
+from zeebe_connectors.mail.smtp import delivery, pool, protocol
+from zeebe_connectors.mail.smtp.model import Envelope, Login, Server
+from zeebe_connectors.mail.smtp.pool import Sessions
 
 MESSAGE = [b"Subject: x\r\n\r\nx\r\n"]
 ENVELOPE = Envelope("a@example.com", ["b@example.com"])
@@ -23,7 +24,7 @@ async def test_many_mails_share_few_sessions(smtp, server):
     """At most eight at a time, each used again and again; every mail arrives once."""
     await asyncio.gather(*(smtp(server, key=key, text=str(key)) for key in range(500)))
     assert sorted(int(mail.parsed.get_content()) for mail in server.mails) == list(range(500))
-    assert server.sessions == server.most_open == client.SESSIONS
+    assert server.sessions == server.most_open == pool.SESSIONS
 
 
 async def test_who_waits_too_long_for_a_session_is_told(server):
@@ -86,13 +87,13 @@ async def test_a_large_mail_is_built_in_a_thread_and_written_in_pieces(smtp, ser
     delivery_build = delivery.build
     monkeypatch.setattr(delivery, "build", build)
     written = []
-    plain_write = client._Wire.write
+    plain_write = protocol.Wire.write
 
     def write(wire, data):
         written.append(len(data))
         plain_write(wire, data)
 
-    monkeypatch.setattr(client._Wire, "write", write)
+    monkeypatch.setattr(protocol.Wire, "write", write)
     turns = 0
     busy = True
 
@@ -170,7 +171,7 @@ async def test_sessions_are_kept_apart_by_their_settings():
         Server("b", 25, "none"),
         Server("a", 26, "none"),
         Server("a", 25, "starttls"),
-        Server("a", 25, "none", client.Login("plain", "u")),
+        Server("a", 25, "none", Login("plain", "u")),
         Server("a", 25, "none", client_name="x"),
         Server("a", 25, "none", trusted="x"),
     ]

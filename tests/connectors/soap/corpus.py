@@ -30,12 +30,12 @@ from zeebe_connectors.connectors.soap.samples import sample, sample_field
 from zeebe_connectors.connectors.soap.schema import Complex, Writer
 from zeebe_connectors.connectors.soap.standards import standard
 from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, _without_other_bindings, load
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.web.tls import ClientTls
 
 FOLDER = Path(__file__).parent / "wsdl"
 

@@ -8,7 +8,7 @@ from servers.soap import fault, guarded, reply, username_problem
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.connectors.soap.connector import call
-from zeebe_connectors.runtime.outcome import Complete, Fail, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway, run

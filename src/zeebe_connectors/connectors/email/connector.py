@@ -14,7 +14,7 @@ from zeebe_connectors.connectors.email.model import (
     SmtpTask,
     Task,
 )
-from zeebe_connectors.mail.smtp.codes import ERRORS as SMTP_ERRORS
+from zeebe_connectors.mail.smtp.errors import ERRORS as SMTP_ERRORS
 
 ERRORS = {
     "EMAIL_NOT_FOUND": "No mail with this Message-ID is in the folder. Take the id from a list or search of the same "

@@ -12,10 +12,10 @@ from typing import Any
 from zeebe_connectors import Context, InputError, PermanentError
 from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
 from zeebe_connectors.mail import read_mail
-from zeebe_connectors.mail.attachments import stored
-from zeebe_connectors.mail.headers import addresses, date
-from zeebe_connectors.mail.mime import Defects, parse_entities
-from zeebe_connectors.mail.text import header_text
+from zeebe_connectors.mail.reading.headers import addresses, date
+from zeebe_connectors.mail.reading.mime import Defects, parse_entities
+from zeebe_connectors.mail.reading.parts import stored
+from zeebe_connectors.mail.reading.text import header_text
 
 LONGEST_HEAD = 64 * 1024
 """Bytes at the start of a mail in which its headers are looked for."""

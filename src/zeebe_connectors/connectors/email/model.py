@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field, field_validator
 
 from zeebe_connectors import Document, Hint, Model, When
-from zeebe_connectors.mail.access import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
-from zeebe_connectors.mail.smtp.client import Security as SmtpSecurity
+from zeebe_connectors.mail.settings import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
+from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
 
 LARGEST = 50 * 1024 * 1024
 Security = Literal["tls", "starttls", "none"]

@@ -39,8 +39,8 @@ from zeebe_connectors.connectors.email.model import (
     SearchPop3,
     SearchPop3Data,
 )
-from zeebe_connectors.mail.access import trust
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+from zeebe_connectors.mail.settings import trust
 
 BATCH = 100
 _FIELD = "data.pop3Action"

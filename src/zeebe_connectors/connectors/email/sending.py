@@ -7,11 +7,11 @@ from typing import Any
 
 from zeebe_connectors import Context, Document, InputError
 from zeebe_connectors.connectors.email.model import Authentication, NoAuth, SendEmail, SentMail, SmtpTask
-from zeebe_connectors.mail.access import PasswordLogin, token_source
-from zeebe_connectors.mail.smtp import sources
-from zeebe_connectors.mail.smtp.client import Login, Server
+from zeebe_connectors.mail.settings import PasswordLogin, token_source
+from zeebe_connectors.mail.smtp import attachments
+from zeebe_connectors.mail.smtp.compose import Message, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
-from zeebe_connectors.mail.smtp.mime import Message, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.model import Login, Server
 
 _FIELD = "data.smtpAction"
 
@@ -35,8 +35,8 @@ async def send(task: SmtpTask, context: Context) -> SentMail:
         text=await _body(mail, mail.body, context, "body") if plain else None,
         html=await _body(mail, mail.html_body, context, "htmlBody") if html else None,
         attachments=[
-            await sources.part(item, context, field=f"{_FIELD}.attachments[{position}]")
-            for position, item in enumerate(sources.listed(mail.attachments), 1)
+            await attachments.part(item, context, field=f"{_FIELD}.attachments[{position}]")
+            for position, item in enumerate(attachments.listed(mail.attachments), 1)
         ],
         headers=extra_headers(others, field=f"{_FIELD}.headers"),
     )
@@ -78,7 +78,7 @@ def _headers(given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 async def _body(mail: SendEmail, given: str | Document | None, context: Context, name: str) -> str:
     if isinstance(given, Document):
-        return await sources.text(given, context, field=f"{_FIELD}.{name}")
+        return await attachments.text(given, context, field=f"{_FIELD}.{name}")
     if not given:
         raise InputError(f"{_FIELD}.{name}: is required with the content type {mail.content_type}; fill it in")
     return given

@@ -17,16 +17,16 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.access import LOGINS, Login, trust
-from zeebe_connectors.mail.attachments import named, stored
 from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
-from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
-from zeebe_connectors.mail.smime.settings import Protection, open_keyring
-from zeebe_connectors.mail.text import header_text
+from zeebe_connectors.mail.reading.parts import named, stored
+from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
+from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
+from zeebe_connectors.mail.reading.text import header_text
+from zeebe_connectors.mail.settings import LOGINS, Login, trust
 from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
-    from zeebe_connectors.mail.smime.unwrap import Keyring
+    from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
 SAFETY_POLL = 300.0
 """Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""

@@ -15,13 +15,13 @@ from pydantic import Field, field_validator
 from zeebe_connectors import Event, Group, Hint, InboundContext, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
-from zeebe_connectors.mail.attachments import named, stored
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
-from zeebe_connectors.mail.smime.settings import open_keyring
+from zeebe_connectors.mail.reading.parts import named, stored
+from zeebe_connectors.mail.reading.smime.settings import open_keyring
 from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
-    from zeebe_connectors.mail.smime.unwrap import Keyring
+    from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
 _MOST_OLD = 100
 """After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""

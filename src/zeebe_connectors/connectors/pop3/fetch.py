@@ -17,12 +17,12 @@ from pydantic import Field
 from zeebe_connectors import ConnectorError, Context, Document, Group, Hint, Model, PermanentError, When, outbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import read_mail
-from zeebe_connectors.mail.attachments import stored
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
-from zeebe_connectors.mail.smime.settings import open_keyring
+from zeebe_connectors.mail.reading.parts import stored
+from zeebe_connectors.mail.reading.smime.settings import open_keyring
 
 if TYPE_CHECKING:
-    from zeebe_connectors.mail.smime.unwrap import Keyring
+    from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
 MOST_WANTED = 1000
 """Mails that a job is after at most; so many others would have to be quicker at each of them for it to miss one."""

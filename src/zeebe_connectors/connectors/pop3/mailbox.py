@@ -11,10 +11,10 @@ from pydantic import Field
 
 from zeebe_connectors import Hint, PermanentError, TransientError
 from zeebe_connectors.mail import Mail
-from zeebe_connectors.mail.access import LOGINS, Login, trust
 from zeebe_connectors.mail.pop3 import Pop3Session
-from zeebe_connectors.mail.smime.settings import ERRORS as SMIME_ERRORS
-from zeebe_connectors.mail.smime.settings import Protection
+from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
+from zeebe_connectors.mail.reading.smime.settings import Protection
+from zeebe_connectors.mail.settings import LOGINS, Login, trust
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 

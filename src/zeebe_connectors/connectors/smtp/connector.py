@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
-from zeebe_connectors.mail.access import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, token_source
-from zeebe_connectors.mail.smtp import sources
-from zeebe_connectors.mail.smtp.client import PORTS, Login, Server, TokenSource
-from zeebe_connectors.mail.smtp.codes import ERRORS
+from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, token_source
+from zeebe_connectors.mail.smtp import attachments
+from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
-from zeebe_connectors.mail.smtp.mime import Address, Message, Part, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -277,7 +277,7 @@ async def send(mail: Mail, context: Context) -> Sent:
     )
     text = await _body(mail.text, mail.text_file, context, "text") if mail.format != "html" else None
     html = await _body(mail.html, mail.html_file, context, "html") if mail.format != "text" else None
-    files = sources.listed(mail.attachments)
+    files = attachments.listed(mail.attachments)
     message = Message(
         sender=sender,
         to=addresses(mail.to, field="to"),
@@ -288,7 +288,7 @@ async def send(mail: Mail, context: Context) -> Sent:
         html=_given(html, "html", mail) if mail.format != "text" else None,
         inline=await _images(mail, context),
         attachments=[
-            await sources.part(item, context, field=f"attachments[{position}]")
+            await attachments.part(item, context, field=f"attachments[{position}]")
             for position, item in enumerate(files, 1)
         ],
         headers=[*marks, *extra_headers(mail.headers, field="headers", taken=[name for name, _ in marks])],
@@ -348,9 +348,9 @@ def _tokens(authentication: Authentication, context: Context) -> TokenSource | N
 
 async def _body(given: str | Document | None, file: str | None, context: Context, field: str) -> str | None:
     if file:
-        return await sources.text(file, context, field=f"{field}File")
+        return await attachments.text(file, context, field=f"{field}File")
     if isinstance(given, Document):
-        return await sources.text(given, context, field=field)
+        return await attachments.text(given, context, field=field)
     return given
 
 
@@ -369,7 +369,7 @@ async def _images(mail: Mail, context: Context) -> Sequence[Part]:
             raise InputError(
                 "inlineImages: a name has ASCII letters, digits, dots and dashes, as it stands behind cid: in the HTML"
             )
-        parts.append(await sources.part(source, context, field=f"inlineImages.{name}", content_id=name))
+        parts.append(await attachments.part(source, context, field=f"inlineImages.{name}", content_id=name))
     return parts
 
 

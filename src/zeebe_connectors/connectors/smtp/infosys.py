@@ -9,11 +9,11 @@ from pydantic import Field
 
 from zeebe_connectors import Context, Document, Hint, InputError, Model, Secret, outbound
 from zeebe_connectors.connectors.smtp.connector import SUCCESS, RefusedRecipient, end_of_day, mark_headers
-from zeebe_connectors.mail.smtp import sources
-from zeebe_connectors.mail.smtp.client import Login, Security, Server
-from zeebe_connectors.mail.smtp.codes import ERRORS
+from zeebe_connectors.mail.smtp import attachments
+from zeebe_connectors.mail.smtp.compose import Message, address, addresses, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
-from zeebe_connectors.mail.smtp.mime import Message, address, addresses, header_text
+from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.model import Login, Security, Server
 
 
 class InfosysServer(Model):
@@ -115,7 +115,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
         text=None if is_html else body,
         html=body if is_html else None,
         attachments=[
-            await sources.part(item, context, field=f"smtpEmailAttachments[{position}]")
+            await attachments.part(item, context, field=f"smtpEmailAttachments[{position}]")
             for position, item in enumerate(_attachments(mail.smtp_email_attachments), 1)
         ],
         headers=mark_headers(
@@ -150,17 +150,17 @@ def _server(given: InfosysServer) -> Server:
 async def _body(mail: InfosysMail, context: Context) -> str:
     content = mail.smtp_email_content
     if isinstance(content, Document):
-        return await sources.text(content, context, field="smtpEmailContent")
+        return await attachments.text(content, context, field="smtpEmailContent")
     if mail.smtp_email_content_type in {"text", "txt"}:
         return content.replace("\\n", "\n")
     if "<" in content:
         return content
-    return await sources.text(content.strip(), context, field="smtpEmailContent")
+    return await attachments.text(content.strip(), context, field="smtpEmailContent")
 
 
 def _attachments(given: list[Any]) -> list[Any]:
     items: list[Any] = []
-    for item in sources.listed(given):
+    for item in attachments.listed(given):
         if isinstance(item, str) and not re.match(r"https?://", item.strip()):
             items += [path.strip() for path in item.split(",") if path.strip()]
         else:

@@ -14,10 +14,10 @@ from zeebe_connectors import ConnectorError, Context, InputError, PermanentError
 from zeebe_connectors.connectors.soap.names import XSD, UntrustedXmlError, parse
 from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.standards import standard
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web import Exchange, HttpRequest, encoded_url
 from zeebe_connectors.web.auth import Scheme
 from zeebe_connectors.web.message import origin_of
-from zeebe_connectors.web.tls import ClientTls
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _REFERENCES = {

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from zeebe_connectors import ConnectorError, Context, Hint, InputError, Secret
+from zeebe_connectors.net.egress import RULES
+from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web import HttpClient, HttpRequest, HttpResponse, NetworkRules
 from zeebe_connectors.web.auth import Scheme
-from zeebe_connectors.web.tls import ClientTls
 
 if TYPE_CHECKING:
     import spnego
@@ -50,7 +51,7 @@ async def call_with_ntlm(
         InputError: The library for NTLM is not installed.
     """
     security = _client(scheme, request)
-    rules = await context.kept.get("web.rules", NetworkRules.from_environment)
+    rules = await context.kept.get(RULES, NetworkRules.from_environment)
     client = HttpClient(rules, tls)
 
     async def send(prepared: HttpRequest) -> HttpResponse:

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from zeebe_connectors import ConnectorError, Context, InputError
-from zeebe_connectors.mail.network import checked_resolver
-from zeebe_connectors.mail.smtp.client import Envelope, Receipt, Refusal, Server, Sessions, TokenSource
-from zeebe_connectors.mail.smtp.mime import LARGE, Address, Message, build
+from zeebe_connectors.mail.smtp.compose import LARGE, Address, Message, build
+from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Refusal, Server, TokenSource
+from zeebe_connectors.mail.smtp.pool import Sessions
+from zeebe_connectors.net.connect import checked_resolver
 
 _PLACE = "smtp"  # in the runtime's memory
 _MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent

@@ -6,10 +6,14 @@ operator's word that a quarantined one shall be tried again. What is written sur
 
 A source is held by one owner at a time through a lease, and only the holder's intentions are accepted: runtimes that
 share a ledger never publish the same event side by side. It is kept in an SQLite file, or for replicas on several
-machines in PostgreSQL; the statements are the same (`stored`, `store`).
+machines in PostgreSQL; the statements are the same (`events`, `store`).
 """
 
-from zeebe_connectors.runtime.ledger.contract import (
+from zeebe_connectors.runtime.ledger.events import SqliteLedger, StoredLedger
+from zeebe_connectors.runtime.ledger.factory import ledger_file, store_of
+from zeebe_connectors.runtime.ledger.memory import Remembered, StoredMemory
+from zeebe_connectors.runtime.ledger.owners import is_gone, owner_name
+from zeebe_connectors.runtime.ledger.protocol import (
     LARGEST_ORIGINAL,
     RETENTION,
     SETTLED,
@@ -19,12 +23,8 @@ from zeebe_connectors.runtime.ledger.contract import (
     NotHolder,
     State,
 )
-from zeebe_connectors.runtime.ledger.memory import Remembered, StoredMemory
-from zeebe_connectors.runtime.ledger.opened import ledger_file, store_of
-from zeebe_connectors.runtime.ledger.owners import is_gone, owner_name
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store
-from zeebe_connectors.runtime.ledger.stored import SqliteLedger, StoredLedger
 
 __all__ = [
     "LARGEST_ORIGINAL",

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from zeebe_connectors.runtime.ledger.contract import RETENTION, SEEN_EVERY, LedgerError
+from zeebe_connectors.runtime.ledger.protocol import RETENTION, SEEN_EVERY, LedgerError
 from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
 from zeebe_connectors.sdk.errors import TransientError
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from zeebe_connectors.runtime.ledger.contract import LedgerError
+from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
 
 SCHEMA_NAME = "zeebe_connectors"

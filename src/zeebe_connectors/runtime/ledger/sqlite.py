@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from zeebe_connectors.runtime.ledger.contract import LedgerError
+from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another

@@ -1,0 +1,30 @@
+"""A parsed mail goes in; its attachments and inline parts come out, named only, or stored and by reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeebe_connectors.mail.reading.message import Mail
+from zeebe_connectors.sdk.document import Documents
+
+
+def named(mail: Mail) -> list[dict[str, str]]:
+    """The attachments by name and type, for a look that stores nothing."""
+    return [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
+
+
+async def stored(mail: Mail, documents: Documents) -> dict[str, Any]:
+    """The parts as documents: `attachments`, and `inlineParts` with their content ids.
+
+    Raises:
+        ConnectorError: The store does not take them.
+    """
+    attachments, inline = [], []
+    for part in mail.parts:
+        document = await documents.create(part.data, name=part.name, content_type=part.content_type)
+        reference = dict(document.reference)
+        if part.inline:
+            inline.append({"contentId": part.content_id, "document": reference})
+        else:
+            attachments.append(reference)
+    return {"attachments": attachments, "inlineParts": inline}

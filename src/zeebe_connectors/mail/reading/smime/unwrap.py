@@ -1,0 +1,255 @@
+"""A mail's tree with S/MIME parts and a keyring go in, the tree with their contents in their places comes out.
+
+Signatures count for the mail only when they cover all that it shows, and an encrypted part is never mixed with text
+beside it, which somebody may have put there to get hold of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from zeebe_connectors.mail.reading.headers import Parameters
+from zeebe_connectors.mail.reading.message import Signature
+from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.reading.smime import SIGNATURES, is_clear_signed, is_message
+from zeebe_connectors.mail.reading.smime.asn1 import Damaged, Value, read
+from zeebe_connectors.mail.reading.smime.envelope import (
+    AUTH_ENVELOPED,
+    COMPRESSED,
+    DAMAGED,
+    DATA,
+    ENVELOPED,
+    SIGNED,
+    Key,
+    NotDecrypted,
+    TooLarge,
+    decompress,
+    decrypt,
+    message,
+)
+from zeebe_connectors.mail.reading.smime.signature import Signed, Trust, canonical, verify
+from zeebe_connectors.mail.reading.text import unbase64
+from zeebe_connectors.sdk.errors import PermanentError
+
+MOST_LAYERS = 6
+"""Layers of signing, encrypting and compressing that are opened in one mail."""
+MOST_UNPACKED = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Keys to decrypt with and whom to trust.
+
+    Args:
+        keys: The mailbox's keys, the current one and older ones.
+        trust: Whose signatures count.
+        most: Bytes that a mail's compressed parts may unpack to.
+    """
+
+    keys: tuple[Key, ...] = field(default=(), repr=False)
+    trust: Trust = field(default_factory=Trust)
+    most: int = MOST_UNPACKED
+
+
+@dataclass(slots=True)
+class Unwrapped:
+    """What became of a tree."""
+
+    root: Entity
+    encrypted: bool = False
+    signature: Signature | None = None
+    failure: PermanentError | None = None
+    subject: bytes | None = None
+    """The subject that was encrypted with the content, when there is one."""
+
+
+def unwrap(root: Entity, keyring: Keyring, defects: Defects, *, sender: str) -> Unwrapped:
+    """Opens what is protected; what cannot be opened stays as it is, and the result says why.
+
+    Args:
+        root: The mail. It is changed.
+        keyring: Keys and trust.
+        defects: Gets what is worth knowing beside.
+        sender: The address that the mail says it is from.
+    """
+    walk = _Walk(keyring, defects, sender, Unwrapped(root))
+    walk.found.root = walk.open(root, whole=True)
+    walk.part_from_others()
+    return walk.found
+
+
+@dataclass(slots=True)
+class _Walk:
+    keyring: Keyring
+    defects: Defects
+    sender: str
+    found: Unwrapped
+    layers: int = 0
+    unpacked: int = 0
+    decrypted: int = 0
+    beside: list[Entity] = field(default_factory=list)
+    """Contents of encrypted parts that are not all of their mail."""
+
+    def open(self, entity: Entity, *, whole: bool) -> Entity:
+        """The entity with everything in it opened."""
+        if is_clear_signed(entity):
+            self._clear_signed(entity, whole=whole)
+        elif entity.parts:
+            alone = whole and len(entity.parts) == 1
+            entity.parts = [self.open(part, whole=alone) for part in entity.parts]
+        elif is_message(entity, whole=whole):
+            return self._opaque(entity, whole=whole)
+        return entity
+
+    def _clear_signed(self, entity: Entity, *, whole: bool) -> None:
+        kinds = {*SIGNATURES, "application/octet-stream"}
+        if len(entity.parts) != 2 or entity.parts[1].type.value not in kinds:
+            self._note(Signature("invalid", reason="it is not one content with one signature"), whole=whole)
+            entity.parts = [self.open(part, whole=False) for part in entity.parts]
+            return
+        content, signature = entity.parts
+        self._note(self._checked(content.source, signature), whole=whole)
+        # Nobody signed the signature's own part: it may hold more than the signature, and must not pass for a document.
+        signature.disposition = Parameters("attachment", {"filename": "smime.p7s"})
+        entity.parts = [self.open(content, whole=whole), signature]
+
+    def _checked(self, content: bytes, signature: Entity) -> Signature:
+        def check() -> Signature:
+            kind, value = message(_binary(signature))
+            if kind != SIGNED:
+                raise Damaged("it is no signature")
+            signed = Signed.read(value)
+            return verify(signed, [content, canonical(content)], self.keyring.trust, self.sender)
+
+        return _careful(check)
+
+    def _opaque(self, entity: Entity, *, whole: bool) -> Entity:
+        """What a message in one piece holds."""
+        before = self.decrypted
+        try:
+            data = self._unpacked(entity, whole=whole)
+        except NotDecrypted as error:
+            self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {error}")
+        except TooLarge:
+            self._fail(
+                "MAIL_TOO_LARGE", f"the mail's compressed content has more bytes than allowed ({self.keyring.most:,})"
+            )
+        except Damaged as error:
+            self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
+        except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
+            if self.found.encrypted:
+                self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
+            else:
+                self.defects.note("a signed part cannot be read; it is an attachment as it is")
+        else:
+            if data is not None:
+                inner = parse_entities(data, self.defects)
+                if whole and self.found.encrypted and {"hp", "protected-headers"} & set(inner.type.of):
+                    self.found.subject = inner.first("Subject")
+                opened = self.open(inner, whole=whole)
+                if self.decrypted > before and not whole:
+                    self.beside.append(opened)
+                return opened
+        return entity
+
+    def _unpacked(self, entity: Entity, *, whole: bool) -> bytes | None:
+        """The content inside all layers that follow one another; None when there is none to take out."""
+        kind, value = self._message(entity)
+        while True:
+            self.layers += 1
+            if self.layers > MOST_LAYERS:
+                raise NotDecrypted(f"it has more than {MOST_LAYERS} layers")
+            if kind == SIGNED:
+                signed = Signed.read(value)
+                if signed.content is None:
+                    return None  # certificates only
+                self._note(self._verified(signed, signed.content), whole=whole)
+                kind, data = signed.kind, signed.content
+            elif kind in {ENVELOPED, AUTH_ENVELOPED}:
+                self.found.encrypted = True
+                if not self.keyring.keys:
+                    self.defects.note(
+                        "the mail is encrypted and no key is set (smimeKey); it is an attachment as it is"
+                    )
+                    return None
+                kind, data = decrypt(kind, value, self.keyring.keys)
+                self.decrypted += 1
+                self._note_outside()
+            elif kind == COMPRESSED:
+                kind, data = decompress(value, self.keyring.most - self.unpacked)
+                self.unpacked += len(data)
+            else:
+                raise Damaged("it is of an unknown kind")
+            if kind == DATA:
+                return data
+            value = read(data)
+
+    def _message(self, entity: Entity) -> tuple[str, Value]:
+        try:
+            return message(_binary(entity))
+        except Damaged as error:
+            kind = entity.type.of.get("smime-type", "").lower()
+            if not self.keyring.keys or kind in {"signed-data", "compressed-data", "certs-only"}:
+                raise
+            self.found.encrypted = True
+            raise NotDecrypted(f"it is damaged: {error}") from None
+
+    def _verified(self, signed: Signed, content: bytes) -> Signature:
+        return _careful(lambda: verify(signed, [content], self.keyring.trust, self.sender))
+
+    def _note(self, signature: Signature, *, whole: bool) -> None:
+        """The innermost signature over all of the mail is what counts; one over a part only if there is none."""
+        if whole:
+            self.found.signature = signature
+        elif self.found.signature is None:
+            if signature.status in {"valid", "untrusted"}:
+                told = "only a part of the mail is signed" + (f"; {signature.reason}" if signature.reason else "")
+                signature = replace(signature, status="partial", reason=told)
+            self.found.signature = signature
+
+    def _note_outside(self) -> None:
+        """A signature around an encrypted content says nothing of the content: anybody can sign what he caught."""
+        signature = self.found.signature
+        if signature and signature.status in {"valid", "untrusted"}:
+            told = "what is signed is the encrypted content, which the signer need not know"
+            self.found.signature = replace(signature, status="partial", reason=told)
+
+    def _fail(self, code: str, text: str) -> None:
+        self.defects.note(text)
+        self.found.failure = self.found.failure or PermanentError(code, text)
+
+    def part_from_others(self) -> None:
+        """Makes the texts beside an encrypted part attachments, so that none is read as one with it."""
+        if self.beside:
+            self.defects.note("only a part of the mail is encrypted; the text beside it is an attachment")
+            self._set_aside(self.found.root)
+
+    def _set_aside(self, entity: Entity) -> None:
+        if any(entity is inner for inner in self.beside):
+            return
+        for part in entity.parts:
+            self._set_aside(part)
+        if not entity.parts and entity.type.value in {"text/plain", "text/html"}:
+            entity.disposition = Parameters("attachment", entity.disposition.of)
+
+
+def _careful(check: Callable[[], Signature]) -> Signature:
+    """A verdict whatever the bytes are."""
+    try:
+        return check()
+    except Damaged as error:
+        return Signature("invalid", reason=f"it is damaged: {error}")
+    except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
+        return Signature("unsupported", reason="it cannot be read")
+
+
+def _binary(entity: Entity) -> bytes:
+    """A part's bytes, also when they are PEM or their encoding is not told."""
+    data = entity.content()
+    text = data.lstrip()
+    if text.startswith(b"-----BEGIN"):
+        return unbase64(text.partition(b"\n")[2].partition(b"-----END")[0])
+    if text[:1] == b"M":  # base64 of a sequence
+        return unbase64(data)
+    return data

@@ -1,0 +1,129 @@
+"""The bytes of a winmail.dat (TNEF, MS-OXTNEF) go in, the attachments and the text inside come out; never raises."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from zeebe_connectors.mail.reading.text import decode
+
+SIGNATURE = b"\x78\x9f\x3e\x22"
+_BODY, _RENDERING, _TITLE, _DATA, _PROPERTIES, _CODEPAGE, _MESSAGE = (
+    0x800C, 0x9002, 0x8010, 0x800F, 0x9005, 0x9007, 0x9003,
+)  # fmt: skip
+_FIXED = {0x2: 4, 0x3: 4, 0x4: 4, 0x5: 8, 0x6: 8, 0x7: 8, 0xA: 4, 0xB: 4, 0x14: 8, 0x40: 8, 0x48: 16}
+_LONG_NAME, _MIME_TYPE, _CONTENT, _TEXT, _HTML = 0x3707, 0x370E, 0x3701, 0x1000, 0x1013
+
+
+@dataclass(slots=True)
+class Attached:
+    """One attachment."""
+
+    name: str = ""
+    content_type: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(slots=True)
+class Tnef:
+    """What a winmail.dat holds."""
+
+    attachments: list[Attached]
+    text: str | None = None
+    html: str | None = None
+
+
+def parse_tnef(data: bytes) -> Tnef | None:
+    """Reads a TNEF stream as far as it is whole; None when it is none."""
+    if not data.startswith(SIGNATURE):
+        return None
+    found = Tnef([])
+    charset = "cp1252"
+    for kind, value in _attributes(data):
+        if kind == _CODEPAGE and len(value) >= 4:
+            charset = f"cp{struct.unpack_from('<I', value)[0]}"
+        elif kind == _RENDERING:
+            found.attachments.append(Attached())
+        elif kind == _BODY:
+            found.text = decode(value.rstrip(b"\0"), charset)
+        elif kind == _MESSAGE:
+            _read_message(found, value, charset)
+        elif found.attachments:
+            _read_attachment(found.attachments[-1], kind, value, charset)
+    return found
+
+
+def _read_message(found: Tnef, value: bytes, charset: str) -> None:
+    for tag, type_, content in _properties(value):
+        if tag == _TEXT:
+            found.text = _string(type_, content, charset)
+        elif tag == _HTML:
+            found.html = _string(type_, content, charset)
+
+
+def _read_attachment(current: Attached, kind: int, value: bytes, charset: str) -> None:
+    if kind == _TITLE:
+        current.name = current.name or decode(value.split(b"\0")[0], charset)
+    elif kind == _DATA:
+        current.data = value
+    elif kind == _PROPERTIES:
+        for tag, type_, content in _properties(value):
+            if tag == _LONG_NAME:
+                current.name = _string(type_, content, charset)
+            elif tag == _MIME_TYPE:
+                current.content_type = _string(type_, content, charset)
+            elif tag == _CONTENT and not current.data and type_ == 0x102:
+                current.data = content
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 6
+    while at + 9 <= len(data):
+        _, attribute, length = struct.unpack_from("<BII", data, at)
+        at += 9
+        if at + length > len(data):
+            return
+        yield attribute & 0xFFFF, data[at : at + length]
+        at += length + 2  # checksum
+
+
+def _properties(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Tag, type and the first value of each MAPI property; ends at the first thing that is not whole."""
+    try:
+        (count,) = struct.unpack_from("<I", data)
+        at = 4
+        for _ in range(min(count, 10_000)):
+            type_, tag = struct.unpack_from("<HH", data, at)
+            at += 4
+            if tag >= 0x8000:
+                at += 16
+                named, number = struct.unpack_from("<II", data, at)
+                at += 8
+                if named:
+                    at += number + (-number % 4)
+            several, plain = bool(type_ & 0x1000), type_ & 0xFFF
+            values = 1
+            if several or plain not in _FIXED:
+                (values,) = struct.unpack_from("<I", data, at)
+                at += 4
+            first: bytes | None = None
+            for _ in range(min(values, 10_000)):
+                length = _FIXED.get(plain)
+                if length is None:
+                    (length,) = struct.unpack_from("<I", data, at)
+                    at += 4
+                if at + length > len(data):
+                    return
+                first = data[at : at + length] if first is None else first
+                at += length + (-length % 4)
+            if first is not None:
+                yield tag, plain, first
+    except struct.error:
+        return
+
+
+def _string(type_: int, content: bytes, charset: str) -> str:
+    if type_ == 0x1F:
+        return decode(content, "utf-16-le").rstrip("\0")
+    return decode(content.rstrip(b"\0"), charset)

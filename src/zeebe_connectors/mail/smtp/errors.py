@@ -1,0 +1,181 @@
+"""Says what a failure of an SMTP session means: its code, whether to try again, and what to do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.smtp.model import Refusal, Reply, Server
+
+
+class LostError(Exception):
+    """The session ended before the message was handed over, so it may be sent again at once."""
+
+    def __init__(self, stage: str, why: str) -> None:
+        super().__init__(f"{stage}: {why}")
+        self.stage = stage
+        self.why = why
+
+
+class NotSmtpError(ConnectionError):
+    """What came is no answer of a mail server."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in the system's words where it has them."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__
+
+
+def is_size(reply: Reply) -> bool:
+    """Whether the server refused the mail for its size."""
+    return reply.code == 552 or (reply.enhanced or "")[1:] in {".3.4", ".2.3"}
+
+
+def reply_variables(reply: Reply) -> dict[str, object]:
+    """The variables of an error that a reply caused."""
+    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": reply.text[:1000]}
+
+
+def by_code(reply: Reply, code: str, message: str) -> ConnectorError:
+    """4xx may be tried again, all else may not."""
+    kind = TransientError if 400 <= reply.code < 500 else PermanentError
+    return kind(code, message, variables=reply_variables(reply))
+
+
+def service_refused(server: Server, reply: Reply) -> ConnectorError:
+    """The error for a server that does not serve this client."""
+    return by_code(
+        reply,
+        "SMTP_SERVICE_REFUSED",
+        f"host: {server} refused to serve this client: {reply}. Ask its operator whether this machine may send, and "
+        "check the client name",
+    )
+
+
+def recipients_refused(server: Server, accepted: list[str], refused: list[Refusal]) -> ConnectorError:
+    """The error for a mail that went to nobody because recipients were refused."""
+    told = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
+    if len(refused) > 5:
+        told += f"; and {len(refused) - 5} more"
+    scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
+    temporary = any(r.temporary for r in refused) if not accepted else all(r.temporary for r in refused)
+    kind = TransientError if temporary else PermanentError
+    return kind(
+        "SMTP_RECIPIENT_REFUSED",
+        f"to, cc, bcc: {scope} by {server}: {told}. Correct the addresses, or let the mail go to the others",
+        variables={
+            "refused": [{"address": r.address, "code": r.code, "reason": r.reason} for r in refused],
+            "accepted": accepted,
+        },
+    )
+
+
+def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
+    """The error for a server that did not answer in time, with nothing sent."""
+    hint = ""
+    if stage == "the greeting" and server.security != "tls":
+        hint = "; if this port speaks TLS from the start, choose implicit TLS"
+    return TransientError(
+        "SMTP_TIMEOUT",
+        f"timeout: {server} did not answer within {patience:g} s at {stage}, or the job's time was over{hint}. Nothing "
+        "was sent; it is tried again",
+    )
+
+
+def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
+    """The error for a mail that was handed over and never confirmed."""
+    why = "no answer came in time" if isinstance(error, TimeoutError) else reason_of(error)
+    return TransientError(
+        "SMTP_OUTCOME_UNKNOWN",
+        f"{server} got the whole mail, and then {why}; it may or may not deliver it. It is sent again with the same "
+        "Message-ID, by which a duplicate can be told",
+    )
+
+
+def not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
+    """The error for a server that does not speak SMTP."""
+    return PermanentError(
+        "SMTP_PROTOCOL",
+        f"host: {server} does not behave as a mail server ({stage}): {error}. Check host and port; 587, 465 and 25 are "
+        "the usual ones",
+    )
+
+
+def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> ConnectorError:
+    """The error for a session that could not be opened."""
+    if isinstance(error, socket.gaierror):
+        temporary = error.errno == socket.EAI_AGAIN
+        kind = TransientError if temporary else PermanentError
+        return kind(
+            "SMTP_NAME_NOT_RESOLVED",
+            f"host: the name {server.host} cannot be resolved: {reason_of(error)}. Check its spelling and the "
+            "runtime's DNS",
+        )
+    if isinstance(error, UnicodeError):
+        return PermanentError("SMTP_NAME_NOT_RESOLVED", "host: is not a host name. Check its spelling")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentError(
+            "SMTP_TLS_FAILED",
+            f"security: the certificate of {server} is not trusted: {error.verify_message}. Use the name that stands "
+            "in it as host, or give the authority that issued it as trustedCertificate",
+        )
+    if isinstance(error, ssl.SSLError):
+        return PermanentError(
+            "SMTP_TLS_FAILED",
+            f"security: TLS with {server} failed: {error.reason or reason_of(error)}. If this port begins in clear, "
+            "choose STARTTLS",
+        )
+    if isinstance(error, TimeoutError):
+        return timed_out(server, stage, patience)
+    if isinstance(error, NotSmtpError):
+        return not_smtp(server, stage, error)
+    return TransientError(
+        "SMTP_UNREACHABLE",
+        f"host: {server} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that the "
+        "server runs",
+    )
+
+
+ERRORS = {
+    "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
+    "when the name server said that the failure is temporary.",
+    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
+    "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
+    "Tried again.",
+    "SMTP_PROTOCOL": "What answers there is no mail server: it speaks something else, or its answer is endless. Check "
+    "host and port.",
+    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
+    "again.",
+    "SMTP_TLS_FAILED": "No TLS as demanded: the certificate is not trusted or is for another name, or the server does "
+    "not offer it. Check security, host and port, or give the trusted certificate.",
+    "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
+    "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
+    "or token. Tried again after a 4xx answer.",
+    "MAIL_TOKEN_FAILED": "No access token could be got. Check the token endpoint, client and scopes. Tried again "
+    "unless the endpoint refused the credentials.",
+    "SMTP_SENDER_REFUSED": "The server does not take mail from this sender. Use an address that the account may send "
+    "from. Tried again after a 4xx answer.",
+    "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
+    "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "
+    "refusals are temporary.",
+    "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer tells why. Tried again "
+    "after a 4xx answer.",
+    "SMTP_TOO_LARGE": "The mail is larger than the server takes (or a file than any takes). Send a link instead.",
+    "SMTP_UTF8_NOT_OFFERED": "An address has letters other than ASCII before its @, and the server does not offer "
+    "SMTPUTF8.",
+    "SMTP_CONNECTION_LOST": "The connection was lost twice before the mail was handed over; nothing was sent. Tried "
+    "again.",
+    "SMTP_OUTCOME_UNKNOWN": "The connection was lost after the whole mail was handed over and before the server's "
+    "answer: it may or may not be delivered. Tried again with the same Message-ID; catch the code where a duplicate is "
+    "worse than a missing mail.",
+    "SMTP_NO_RECIPIENT": "To, Cc and Bcc are all empty. Fill one in.",
+    "INVALID_ADDRESS": "An address cannot be read; the message names field and position. Write name@example.com.",
+    "HEADER_INJECTION": "A line break in text that goes into a header. Remove it.",
+    "HEADER_NOT_ALLOWED": "An extra header that an input of its own writes, such as From. Use that input.",
+    "FILE_FORBIDDEN": "A path outside the directories that the operator allowed. Move the file, or pass a document.",
+    "FILE_NOT_FOUND": "There is no such file below the allowed directories. Check the path.",
+    "FILE_NOT_READABLE": "The runtime may not read the file. Check its permissions.",
+    "INVALID_INPUT": "An input is missing or has an unknown value; the message names it and what is expected.",
+}

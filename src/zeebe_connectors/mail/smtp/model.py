@@ -1,0 +1,101 @@
+"""Describes mail servers, logins, envelopes, replies and receipts: the plain data of a mail transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from zeebe_connectors import Secret
+
+Security = Literal["none", "starttls", "tls", "opportunistic"]
+Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
+TokenSource = Callable[[bool], Awaitable[str]]
+"""Gives an access token; called with true when the last one was refused and must not come from a cache."""
+
+PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
+
+
+class Reply(NamedTuple):
+    """A server's answer: its code and its text, lines joined by line feeds."""
+
+    code: int
+    text: str
+
+    @property
+    def enhanced(self) -> str | None:
+        """The enhanced status code such as `5.1.1`, when the server gives one (RFC 3463)."""
+        found = _ENHANCED.match(self.text)
+        return found.group() if found else None
+
+    def __str__(self) -> str:
+        return f"{self.code} {' '.join(self.text.split())[:300]}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to sign in."""
+
+    method: Method
+    username: str
+    password: Secret | None = None
+    token_key: Hashable = None
+    """For XOAUTH2: what makes two sources of tokens differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server and how to reach it; two equal ones share their sessions."""
+
+    host: str
+    port: int
+    security: Security
+    login: Login | None = None
+    client_name: str | None = None
+    trusted: str = ""
+    """PEM certificates of authorities; only these are trusted then."""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who sends to whom, as the server is told; domains as A-labels."""
+
+    sender: str
+    recipients: Sequence[str]
+    utf8: bool = False
+    """Whether an address has other than ASCII letters before its @, so that SMTPUTF8 is needed."""
+    all_or_none: bool = True
+    """Whether one refused recipient stops the mail for all."""
+    notify: str | None = None
+    """Value of NOTIFY (RFC 3461), such as `FAILURE,DELAY`."""
+    returns: Literal["FULL", "HDRS"] | None = None
+    envelope_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One recipient that the server did not take, with its reason."""
+
+    address: str
+    code: int
+    reason: str
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the server may take it later."""
+        return 400 <= self.code < 500
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the server took over."""
+
+    accepted: list[str]
+    refused: list[Refusal]
+    reply: str
+    warnings: list[str]

@@ -1,0 +1,484 @@
+"""Opens an SMTP session, signs in and hands mails over, one at a time.
+
+The session is our own because three things must be exact: whether a failure came before or after the dot that ends the
+message (only before it may the mail be sent again at once), commands that travel together where the server offers
+PIPELINING, and large messages that are written piece by piece so that other jobs go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import ipaddress
+import ssl
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from zeebe_connectors import ConnectorError, PermanentError
+from zeebe_connectors.mail.smtp.errors import (
+    LostError,
+    NotSmtpError,
+    by_code,
+    is_size,
+    not_smtp,
+    opening_failed,
+    outcome_unknown,
+    reason_of,
+    recipients_refused,
+    reply_variables,
+    service_refused,
+    timed_out,
+)
+from zeebe_connectors.mail.smtp.model import Envelope, Login, Receipt, Refusal, Reply, Server, TokenSource
+from zeebe_connectors.mail.smtp.protocol import Clock, Wire
+from zeebe_connectors.net.connect import Resolver, connected
+
+_PIECE = 64 * 1024
+_BREATHE = 4
+"""Pieces written before other work gets its turn."""
+_MECHANISMS: dict[str, str] = {"plain": "PLAIN", "login": "LOGIN", "cramMd5": "CRAM-MD5", "xoauth2": "XOAUTH2"}
+
+
+class Session:
+    """One signed-in SMTP session, for one mail at a time."""
+
+    def __init__(self, server: Server, wire: Wire) -> None:
+        self._server = server
+        self._wire = wire
+        self._reset = False
+        self._extensions: dict[str, str] = {}
+        self._stage = "connecting"
+        self.last_used = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection stands and the server has said nothing unasked (such as 421 before it hangs up)."""
+        return self._wire.lost is None and self._wire.silent
+
+    def abort(self) -> None:
+        """Drops the connection at once."""
+        self._wire.fail(ConnectionAbortedError("the session was given up"))
+
+    async def close(self) -> None:
+        """Says goodbye and closes."""
+        await self._wire.close()
+
+    @classmethod
+    async def open(
+        cls,
+        server: Server,
+        *,
+        deadline: float,
+        patience: float,
+        token: TokenSource | None = None,
+        resolver: Resolver | None = None,
+    ) -> Session:
+        """Connects, secures and signs in.
+
+        Args:
+            server: Whom to reach.
+            token: Gives access tokens, for XOAUTH2.
+            resolver: Gives the addresses to connect to; None leaves it to the system.
+            deadline: Loop time at which the whole must be over.
+            patience: Seconds that one answer may take.
+
+        Raises:
+            ConnectorError: `SMTP_NAME_NOT_RESOLVED`, `SMTP_UNREACHABLE`, `SMTP_PROTOCOL`, `SMTP_TLS_FAILED`,
+                `SMTP_AUTH_FAILED`, `SMTP_SERVICE_REFUSED`, `SMTP_TIMEOUT`.
+        """
+        session = cls(server, Wire())
+        try:
+            clock = Clock(deadline, patience)
+            async with clock.limit:
+                await session._open(clock, token, resolver)
+        except (OSError, UnicodeError) as error:
+            session._wire.abort()
+            raise opening_failed(server, session._stage, error, patience) from error
+        except BaseException:
+            session._wire.abort()
+            raise
+        return session
+
+    async def _open(self, clock: Clock, token: TokenSource | None, resolver: Resolver | None) -> None:
+        server = self._server
+        context = None if server.security == "none" else await asyncio.to_thread(_tls_context, server.trusted)
+        tls = context if server.security == "tls" else None
+        await connected(lambda address: self._connect(address, tls), server.host, resolver)
+        wire = self._wire
+        clock.next()
+        self._stage = "the greeting"
+        greeting = await wire.reply()
+        if greeting.code != 220:
+            raise service_refused(server, greeting)
+        clock.next()
+        self._stage = "EHLO"
+        await self._hello()
+        if context is not None and not wire.secured:
+            clock.next()
+            self._stage = "STARTTLS"
+            if await self._start_tls(context):
+                clock.next()
+                await self._hello()  # what was offered in clear must not be believed (RFC 3207)
+        if server.login is not None:
+            clock.next()
+            self._stage = "AUTH"
+            await self._sign_in(server.login, clock, token)
+
+    async def _connect(self, address: str, context: ssl.SSLContext | None) -> None:
+        self._wire = wire = Wire()
+        loop = asyncio.get_running_loop()
+        name = self._server.host if context is not None else None
+        await loop.create_connection(lambda: wire, address, self._server.port, ssl=context, server_hostname=name)
+        wire.secured = context is not None
+
+    async def _command(self, line: str) -> Reply:
+        self._wire.write(f"{line}\r\n".encode())
+        return await self._wire.reply()
+
+    async def _hello(self) -> None:
+        name = self._server.client_name or _own_address(self._wire)
+        reply = await self._command(f"EHLO {name}")
+        self._extensions = {}
+        if reply.code == 250:
+            for line in reply.text.split("\n")[1:]:
+                keyword, _, parameters = line.replace("AUTH=", "AUTH ", 1).partition(" ")
+                known = self._extensions.get(keyword.upper(), "")
+                self._extensions[keyword.upper()] = f"{known} {parameters}".strip()
+            return
+        if 500 <= reply.code < 600:
+            reply = await self._command(f"HELO {name}")
+        if reply.code != 250:
+            raise service_refused(self._server, reply)
+
+    async def _start_tls(self, context: ssl.SSLContext) -> bool:
+        server, wire = self._server, self._wire
+        if "STARTTLS" not in self._extensions:
+            if server.security == "opportunistic":
+                return False
+            raise PermanentError(
+                "SMTP_TLS_FAILED",
+                f"security: {server} does not offer STARTTLS. Choose implicit TLS (usually port 465), or none where "
+                "the network is trusted",
+            )
+        reply = await self._command("STARTTLS")
+        if reply.code != 220:
+            raise by_code(reply, "SMTP_TLS_FAILED", f"security: {server} refused STARTTLS: {reply}")
+        if not wire.silent or wire.transport is None:
+            # What came in clear behind the answer would pass for the secured session's (RFC 3207, CVE-2011-0411).
+            raise PermanentError(
+                "SMTP_TLS_FAILED",
+                f"security: {server} sent data before TLS began; somebody may be tampering with the connection",
+            )
+        transport = await asyncio.get_running_loop().start_tls(
+            wire.transport, wire, context, server_hostname=server.host
+        )
+        if transport is None:
+            raise ConnectionResetError("the server closed the connection")
+        wire.transport = transport
+        wire.secured = True
+        return True
+
+    async def _sign_in(self, login: Login, clock: Clock, token: TokenSource | None) -> None:
+        method = self._method(login)
+        if method == "xoauth2":
+            await self._sign_in_with_token(login, clock, token)
+            return
+        user, password = login.username, login.password.reveal() if login.password is not None else ""
+        if method == "plain":
+            reply = await self._command(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
+        elif method == "login":
+            reply = await self._command(f"AUTH LOGIN {_base64(user)}")
+            if reply.code == 334:
+                clock.next()
+                reply = await self._command(_base64(password))
+        else:
+            reply = await self._command("AUTH CRAM-MD5")
+            if reply.code == 334:
+                clock.next()
+                try:
+                    challenge = base64.b64decode(reply.text, validate=True)
+                except ValueError:
+                    raise NotSmtpError("its CRAM-MD5 challenge is not base64") from None
+                digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+                reply = await self._command(_base64(f"{user} {digest}"))
+        if reply.code != 235:
+            hidden = [password, _base64(password), _base64(f"{chr(0)}{user}{chr(0)}{password}")]
+            raise self._login_refused(reply, hidden)
+
+    def _method(self, login: Login) -> str:
+        offered = self._extensions.get("AUTH", "").upper().split()
+        if login.method == "auto":
+            # A password that TLS protects needs no challenge; without TLS the challenge keeps it off the wire.
+            order = ["plain", "login", "cramMd5"] if self._wire.secured else ["cramMd5", "plain", "login"]
+        else:
+            order = [login.method]
+        for method in order:
+            if _MECHANISMS[method] in offered:
+                return method
+        told = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
+        remedy = "choose one of these as authentication" if offered else "choose security STARTTLS or TLS, or no login"
+        raise PermanentError(
+            "SMTP_AUTH_FAILED",
+            f"authentication: {self._server} does not offer {' or '.join(_MECHANISMS[method] for method in order)}; "
+            f"{told}; {remedy}",
+        )
+
+    async def _sign_in_with_token(self, login: Login, clock: Clock, source: TokenSource | None) -> None:
+        if source is None:
+            raise PermanentError("SMTP_AUTH_FAILED", "authentication: XOAUTH2 needs an access token or its endpoint")
+        refused: ConnectorError | None = None
+        for renew in (False, True):
+            clock.last()
+            token = await source(renew)
+            clock.next()
+            proof = _base64(f"user={login.username}\1auth=Bearer {token}\1\1")
+            try:
+                reply = await self._command(f"AUTH XOAUTH2 {proof}")
+                if reply.code == 334:  # the reason comes as a challenge, which an empty answer ends
+                    reply = await self._command("")
+            except OSError:
+                if refused is not None:  # the server hung up after the first refusal
+                    raise refused from None
+                raise
+            if reply.code == 235:
+                return
+            refused = self._login_refused(reply, [token, proof])
+            if reply.code < 500:
+                break
+        if refused is not None:
+            raise refused
+
+    def _login_refused(self, reply: Reply, hidden: Sequence[str]) -> ConnectorError:
+        text = reply.text
+        for secret in sorted(filter(None, hidden), key=len, reverse=True):
+            text = text.replace(secret, "***")  # a server may quote what it was sent
+        reply = Reply(reply.code, text)
+        return by_code(
+            reply,
+            "SMTP_AUTH_FAILED",
+            f"authentication: {self._server} refused the login: {reply}. Check the username and the password or token, "
+            "and that the account may send over SMTP",
+        )
+
+    async def send(self, envelope: Envelope, message: Sequence[bytes], *, deadline: float, patience: float) -> Receipt:
+        """Hands one message over.
+
+        Args:
+            envelope: Sender and recipients.
+            message: Pieces of the message, each ending with CRLF.
+            deadline: Loop time at which the whole must be over.
+            patience: Seconds that one answer may take; the one after the message may take all that is left.
+
+        Raises:
+            ConnectorError: The server refused the sender, recipients or message; or `SMTP_OUTCOME_UNKNOWN`.
+            LostError: The connection ended before the message was handed over.
+        """
+        in_step = handed_over = False
+        try:
+            clock = Clock(deadline, patience)
+            async with clock.limit:
+                accepted, refused, warnings = await self._announce(envelope, message, clock)
+                self._stage = "the message"
+                if len(message) > 1:
+                    clock.next()
+                piece = b""
+                for count, following in enumerate(_stuffed(message)):
+                    self._wire.write(piece)
+                    piece = following
+                    if count % _BREATHE == _BREATHE - 1:
+                        await asyncio.sleep(0)
+                        clock.next()
+                    await self._wire.drain()
+                clock.last()
+                handed_over = True
+                self._wire.write(piece + b".\r\n")
+                reply = await self._wire.reply()
+            in_step = True
+            if reply.code != 250:
+                raise self._message_refused(reply)
+        except ConnectorError:
+            in_step = True
+            self._reset = True
+            raise
+        except OSError as error:
+            raise self._lost(error, patience, handed_over=handed_over) from error
+        finally:
+            if not in_step:
+                self.abort()
+        return Receipt(accepted, refused, str(reply), warnings)
+
+    def _lost(self, error: OSError, patience: float, *, handed_over: bool) -> Exception:
+        """What the end of a session in the middle of a mail means."""
+        if handed_over:
+            return outcome_unknown(self._server, error)
+        if isinstance(error, TimeoutError):
+            return timed_out(self._server, self._stage, patience)
+        if isinstance(error, NotSmtpError):
+            return not_smtp(self._server, self._stage, error)
+        return LostError(self._stage, reason_of(error))
+
+    async def _announce(
+        self, envelope: Envelope, message: Sequence[bytes], clock: Clock
+    ) -> tuple[list[str], list[Refusal], list[str]]:
+        """MAIL, RCPT and DATA; afterwards the server waits for the message."""
+        mail, recipients, warnings = self._commands(envelope, sum(map(len, message)))
+        # Once the server has said 354 there is no way back but to hang up, so DATA waits where one may stop all.
+        data_at_once = "PIPELINING" in self._extensions and (len(recipients) == 1 or not envelope.all_or_none)
+        replies = await self._talk(
+            [*(["RSET"] if self._reset else []), mail, *recipients, *(["DATA"] if data_at_once else [])], clock
+        )
+        data = replies.pop() if data_at_once else None
+        if self._reset:
+            self._reset = replies.pop(0).code != 250
+        sender, *answers = replies
+        accepted: list[str] = []
+        refused: list[Refusal] = []
+        for address, answer in zip(envelope.recipients, answers, strict=True):
+            if answer.code in {250, 251, 252}:
+                accepted.append(address)
+            else:
+                refused.append(Refusal(address, answer.code, str(answer)))
+        stopped = not accepted or (refused and envelope.all_or_none)
+        if data is not None and data.code == 354 and (sender.code != 250 or stopped):
+            self.abort()  # the server waits for a message that must not be sent
+        if sender.code != 250:
+            raise self._sender_refused(sender)
+        if stopped:
+            raise recipients_refused(self._server, accepted, refused)
+        if data is None:
+            clock.next()
+            (data,) = await self._talk(["DATA"], clock)
+        if data.code != 354:
+            raise self._message_refused(data)
+        return accepted, refused, warnings
+
+    async def _talk(self, lines: Sequence[str], clock: Clock) -> list[Reply]:
+        """Sends commands, all at once where the server allows it, and gives the answers."""
+        together = "PIPELINING" in self._extensions
+        if together:
+            self._wire.write("".join(f"{line}\r\n" for line in lines).encode())
+        replies: list[Reply] = []
+        for line in lines:
+            self._stage = line.partition(" ")[0]
+            if not together:
+                self._wire.write(f"{line}\r\n".encode())
+            if replies and not self._wire.replies:  # answers that came together need no new timer each
+                clock.next()
+            reply = await self._wire.reply()
+            if reply.code == 421:
+                raise LostError(self._stage, f"the server ends the session: {reply}")
+            replies.append(reply)
+        return replies
+
+    def _commands(self, envelope: Envelope, size: int) -> tuple[str, list[str], list[str]]:
+        warnings: list[str] = []
+        mail = f"MAIL FROM:<{envelope.sender}>"
+        if "SIZE" in self._extensions:
+            most = self._extensions["SIZE"]
+            if most.isdigit() and 0 < int(most) < size:
+                raise PermanentError(
+                    "SMTP_TOO_LARGE",
+                    f"attachments: the mail has {size} bytes and {self._server} takes at most {most}. Send links "
+                    "instead, or fewer or smaller attachments",
+                    variables={"size": size, "limit": int(most)},
+                )
+            mail += f" SIZE={size}"
+        if envelope.utf8:
+            if "SMTPUTF8" not in self._extensions:
+                raise PermanentError(
+                    "SMTP_UTF8_NOT_OFFERED",
+                    f"to: an address has letters other than ASCII before its @, and {self._server} does not offer "
+                    "SMTPUTF8. Use an ASCII address, or a server that offers it",
+                )
+            mail += " SMTPUTF8"
+        wants_notice = envelope.notify is not None or envelope.returns is not None
+        offers_notice = "DSN" in self._extensions
+        if wants_notice and not offers_notice:
+            warnings.append("The server does not offer delivery status notifications (DSN); none was asked for.")
+        option = ""
+        if wants_notice and offers_notice:
+            mail += f" RET={envelope.returns}" if envelope.returns else ""
+            mail += f" ENVID={_xtext(envelope.envelope_id)}" if envelope.envelope_id else ""
+            option = f" NOTIFY={envelope.notify}" if envelope.notify else ""
+        recipients = [
+            f"RCPT TO:<{address}>{option}{f' ORCPT=rfc822;{_xtext(address)}' if option and address.isascii() else ''}"
+            for address in envelope.recipients
+        ]
+        return mail, recipients, warnings
+
+    def _sender_refused(self, reply: Reply) -> ConnectorError:
+        if reply.code == 530:
+            return PermanentError(
+                "SMTP_AUTH_FAILED",
+                f"authentication: {self._server} demands a login: {reply}. Choose how to sign in",
+                variables=reply_variables(reply),
+            )
+        if is_size(reply):
+            return self._message_refused(reply)
+        return by_code(
+            reply,
+            "SMTP_SENDER_REFUSED",
+            f"from: {self._server} refused the sender: {reply}. Use an address that this account may send from",
+        )
+
+    def _message_refused(self, reply: Reply) -> ConnectorError:
+        if reply.code == 421:
+            self.abort()
+        if is_size(reply) and reply.code >= 500:
+            return by_code(
+                reply,
+                "SMTP_TOO_LARGE",
+                f"attachments: {self._server} refused the mail as too large: {reply}. Send links instead, or fewer or "
+                "smaller attachments",
+            )
+        return by_code(
+            reply,
+            "SMTP_MESSAGE_REFUSED",
+            f"{self._server} refused the mail: {reply}. The answer tells why: content, policy or quota",
+        )
+
+
+@lru_cache(maxsize=32)
+def _tls_context(trusted: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=trusted.strip() or None)
+    except (ssl.SSLError, ValueError):
+        raise PermanentError(
+            "SMTP_TLS_FAILED",
+            "trustedCertificate: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END CERTIFICATE "
+            "with its line breaks",
+        ) from None
+
+
+def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:
+    """Pieces of bounded size, in which a line's leading dot is doubled (RFC 5321, 4.5.2)."""
+    for part in message:
+        stuffed = part.replace(b"\r\n.", b"\r\n..")
+        if stuffed[:1] == b".":
+            stuffed = b"." + stuffed
+        if len(stuffed) <= _PIECE:
+            yield stuffed
+        else:
+            for start in range(0, len(stuffed), _PIECE):
+                yield stuffed[start : start + _PIECE]
+
+
+def _own_address(wire: Wire) -> str:
+    """An address literal: always true, and needs no look-up of the machine's name (RFC 5321, 4.1.3)."""
+    if wire.transport is None:
+        return "[127.0.0.1]"
+    try:
+        address = ipaddress.ip_address(wire.transport.get_extra_info("sockname")[0].partition("%")[0])
+    except (TypeError, IndexError, ValueError):
+        return "[127.0.0.1]"
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _xtext(text: str) -> str:
+    """RFC 3461's encoding of option values."""
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

@@ -1,0 +1,355 @@
+"""One event in, one message or one process instance out, once: conditions, keys and variables, through the ledger.
+
+The order is what makes it exact (docs/adr/0008-exactly-once.md): the intention is on disk before the engine is asked; a
+message carries an id made from the event's, which the engine refuses a second time within the message's time to live;
+where the engine cannot tell whether it has the event (a plain start event after a lost answer, a message whose time to
+live is over), the event goes to quarantine for a person to decide, and is neither lost nor started twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from zeebe_connectors import feel
+from zeebe_connectors.runtime.expressions import plain, result_variables
+from zeebe_connectors.runtime.gateway import Gateway, GatewayError
+from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
+from zeebe_connectors.runtime.ledger import Entry, Ledger, State
+from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
+from zeebe_connectors.sdk.event import Event
+
+ResultT = TypeVar("ResultT")
+Handled = Literal["handed over", "known", "ignored", "untouched", "quarantined"]
+"""What became of an event; `untouched` ones stay outside as they are, for whoever else may want them."""
+
+_NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"}
+"""Statuses after which the engine has certainly not carried out a command; after others it may have."""
+_MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
+_CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
+_LONGEST_PAUSE = 30.0
+_TRIES = 12  # of storing what an event brings, over about three minutes
+
+_log = logging.getLogger("zeebe_connectors.events")
+
+
+class _Quarantine(Exception):  # noqa: N818 - a verdict on one event, caught in this module
+    """The event cannot be handed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """What is sent for an event."""
+
+    element: Element
+    key: str
+    message_id: str
+    payload: str
+
+
+class EventHandler:
+    """Hands the events of one source over to the engine.
+
+    Args:
+        source: Name of the source in the ledger.
+        elements: Who wants the events.
+        gateway: The engine.
+        ledger: What was handed over before.
+        documents: For `createDocument` in result expressions.
+        owner: Who holds the source's lease.
+        time_to_live: Seconds for which the engine keeps a message whose element does not say.
+        report: Is told when the engine does not answer, and None when it does again.
+        clock: Seconds since 1970.
+
+    Raises:
+        InputError: An expression of an element is not FEEL; said at the start, since it concerns every event.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        elements: Sequence[Element],
+        *,
+        gateway: Gateway,
+        ledger: Ledger,
+        documents: Documents,
+        owner: str,
+        time_to_live: float = DEFAULT_TTL,
+        report: Callable[[str | None], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._elements = elements
+        self._gateway = gateway
+        self._ledger = ledger
+        self._documents = documents
+        self._owner = owner
+        self._ttl = time_to_live
+        self._report = report
+        self._clock = clock
+        self._last_contact = float("-inf")
+        for element in elements:
+            _check_expressions(element)
+
+    async def handle(self, event: Event) -> Handled:
+        """Hands one event over, or finds that this was done before; acknowledges it.
+
+        Raises:
+            NotHolder: The source's lease is over; nothing was sent.
+            Exception: What the event's own `done` raises; the event is then acknowledged when it is seen again.
+        """
+        known = await self._ledger.find(self._source, event.id, event.alias)
+        if known is not None and (result := await self._known(event, known)):
+            return result
+        if event.unreadable:
+            return await self._quarantine(event, event.unreadable)
+        try:
+            element = self._chosen(event.data)
+            if element is None:
+                return await self._unwanted(event)
+            delivery = await self._prepared(element, event)
+        except _Quarantine as reason:
+            return await self._quarantine(event, str(reason))
+        before = await self._ledger.intend(
+            self._source,
+            event.id,
+            owner=self._owner,
+            alias=event.alias,
+            element=f"{element.process}/{element.id}",
+            title=event.title,
+        )
+        if before is not None and before.state != "publishing":
+            return await self._known(event, before) or "known"
+        if before is not None and delivery.message_id == event.id:
+            delivery = replace(delivery, message_id=before.id)  # the id that the engine may know, from an old numbering
+        try:
+            key = await self._deliver(delivery, before)
+        except _Quarantine as reason:
+            return await self._quarantine(event, str(reason))
+        await self._ledger.record(self._source, event.id, "published", key=key)
+        if before is not None and before.id != event.id:  # no doubt is left behind under the old numbering either
+            await self._ledger.record(self._source, before.id, "done", key=key)
+        await self._acknowledge(event, "done")
+        return "handed over"
+
+    async def _known(self, event: Event, known: Entry) -> Handled | None:
+        if known.state in {"published", "done", "ignored"}:
+            await self._acknowledge(event, "ignored" if known.state == "ignored" else "done")
+            return "known"
+        if known.state == "quarantined":
+            await event.set_aside()
+            return "quarantined"
+        return None
+
+    async def _acknowledge(self, event: Event, state: State, reason: str = "") -> None:
+        """Acknowledges outside, then in the ledger; where that is refused, again when the event is seen again."""
+        try:
+            await event.done()
+        except TransientError:
+            raise
+        except ConnectorError as error:
+            _log.warning("%s: %s is handed over but cannot be acknowledged: %s", self._source, event.id, error)
+            self._report(f"an event cannot be acknowledged: {error}")
+            return
+        await self._ledger.record(self._source, event.id, state, reason=reason)
+
+    async def _unwanted(self, event: Event) -> Handled:
+        if not any(element.consume_unmatched for element in self._elements):
+            return "untouched"
+        await self._acknowledge(event, "ignored", "no activation condition holds")
+        return "ignored"
+
+    async def _quarantine(self, event: Event, reason: str) -> Handled:
+        try:
+            original = await event.original()
+        except Exception as error:  # noqa: BLE001 - the reason matters more than the copy
+            original, reason = None, f"{reason} (the original could not be kept: {error})"
+        await self._ledger.quarantine(
+            self._source, event.id, alias=event.alias, reason=reason, title=event.title, original=original
+        )
+        _log.warning("%s: an event went to quarantine (%s): %s", self._source, event.id, reason)
+        await event.set_aside()
+        return "quarantined"
+
+    # What is sent
+
+    def _chosen(self, data: Mapping[str, Any]) -> Element | None:
+        return _chosen(self._elements, data)
+
+    async def _prepared(self, element: Element, event: Event) -> _Delivery:
+        data = {**event.data, **await self._patiently(event.more)}
+        key = ""
+        if element.correlation_key:
+            value = _evaluate(element.correlation_key, data, "correlationKeyExpression")
+            if value is None and element.kind == "catch":
+                raise _Quarantine("correlationKeyExpression gave null; it must name something that the event has")
+            key = _text(value, "correlationKeyExpression")
+        message_id = ""
+        if element.message_id:
+            message_id = _text(_evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
+        message_id = message_id or event.id  # without any, the engine would take a message twice
+        _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
+        return _Delivery(element, key, message_id, payload)
+
+    async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Makes what may need the store of documents, which may be away for a while; else the event is put aside."""
+        pause = 0.5
+        for attempt in range(1, _TRIES + 1):
+            try:
+                made = await make()
+            except (ConnectorError, OSError) as error:
+                if attempt == _TRIES or not isinstance(error, TransientError | OSError):
+                    raise _Quarantine(str(error)) from None
+                self._report(f"what an event brings cannot be stored; tried again: {error}")
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                if attempt > 1:
+                    self._report(None)
+                return made
+        raise AssertionError
+
+    # How it is sent
+
+    async def _deliver(self, delivery: _Delivery, before: Entry | None) -> int:
+        """Sends until the engine has it; gives the key."""
+        element = delivery.element
+        ttl = self._ttl if element.time_to_live is None else element.time_to_live
+        started = self._clock() - (before.age if before else 0.0)
+        in_doubt = before is not None
+        told = False
+        pause = 0.5
+        while True:
+            if in_doubt and element.kind == "start":
+                raise _Quarantine(
+                    "the engine's answer was lost, and a plain start event cannot be sent twice: look whether an "
+                    "instance was started, then retry or forget the event (a message start event has no such doubt)"
+                )
+            if in_doubt and self._clock() > started + ttl - _MARGIN:
+                raise _Quarantine(
+                    "the engine's answer was lost, and it no longer knows the message's id: look whether the message "
+                    "arrived, then retry or forget the event (a longer messageTtl avoids this)"
+                )
+            try:
+                await self._wait_for_engine()
+                try:
+                    key = await self._send(delivery, ttl)
+                except GatewayError as error:
+                    if error.status == "ALREADY_EXISTS":
+                        key = 0
+                    elif error.is_refusal:
+                        raise _Quarantine(f"the engine refuses it: {error}") from None
+                    else:
+                        in_doubt = in_doubt or error.status not in _NOT_CARRIED_OUT
+                        raise
+            except GatewayError as error:
+                self._last_contact = float("-inf")
+                self._report(f"the engine does not take events: {error}")
+                told = True
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._last_contact = time.monotonic()
+                if told:
+                    self._report(None)
+                return key
+
+    async def _wait_for_engine(self) -> None:
+        """Asks for a sign of life before something is sent whose answer matters, unless there was one just now."""
+        if time.monotonic() - self._last_contact > _CONTACT:
+            await self._gateway.topology()
+            self._last_contact = time.monotonic()
+
+    async def _send(self, delivery: _Delivery, ttl: float) -> int:
+        element = delivery.element
+        if element.kind == "start":
+            return await self._gateway.create_instance(
+                element.process, version=element.version, payload=delivery.payload, tenant=element.tenant
+            )
+        return await self._gateway.publish(
+            element.message,
+            correlation_key=delivery.key,
+            message_id=delivery.message_id,
+            time_to_live=ttl,
+            payload=delivery.payload,
+            tenant=element.tenant,
+        )
+
+
+def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
+    """The element that gets an event with this data."""
+    matching = [
+        item
+        for item in elements
+        if not item.condition or _evaluate(item.condition, data, "activationCondition") is True
+    ]
+    if len(matching) > 1:
+        kinds = {
+            (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
+            for e in matching
+        }
+        if len(kinds) > 1 or matching[0].kind != "catch":
+            ids = ", ".join(element.id for element in matching)
+            raise _Quarantine(
+                f"the activation conditions of several elements hold ({ids}), and they would do different things; "
+                "make the conditions exclude each other"
+            )
+    return matching[0] if matching else None
+
+
+async def preview(
+    elements: Sequence[Element], data: Mapping[str, Any], documents: Documents
+) -> tuple[str, dict[str, Any]]:
+    """What would become of an event with this data: a verdict in words, and the variables; nothing is sent."""
+    try:
+        for element in elements:
+            _check_expressions(element)
+        chosen = _chosen(elements, data)
+        if chosen is None:
+            return "no activation condition holds", {}
+        key = _evaluate(chosen.correlation_key, data, "correlationKeyExpression") if chosen.correlation_key else None
+        result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
+        variables, _ = await result_variables(result, plain(dict(data)), documents)
+    except (_Quarantine, ConnectorError) as error:
+        return f"would go to quarantine: {error}", {}
+    target = f"starts {chosen.process}" if chosen.kind == "start" else f"publishes {chosen.message!r}"
+    return target + (f" with key {key!r}" if key is not None else ""), variables
+
+
+def _check_expressions(element: Element) -> None:
+    expressions = {
+        "activationCondition": element.condition,
+        "correlationKeyExpression": element.correlation_key,
+        "messageIdExpression": element.message_id,
+        "resultExpression": element.result.get("resultExpression", ""),
+    }
+    for name, text in expressions.items():
+        if text:
+            try:
+                feel.compile(_bare(text))
+            except feel.FeelError as error:
+                raise InputError(f"{name} of {element.id} is not FEEL: {error}") from None
+
+
+def _bare(text: str) -> str:
+    return text.strip().removeprefix("=").strip()
+
+
+def _evaluate(expression: str, data: Mapping[str, Any], name: str) -> Any:
+    try:
+        return feel.to_json(feel.compile(_bare(expression)).run(dict(data)).value)
+    except feel.FeelError as error:
+        raise _Quarantine(f"{name}: {error}") from None
+
+
+def _text(value: Any, name: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _Quarantine(f"{name} must give a string or a number")
+    return str(value)

@@ -1,0 +1,129 @@
+"""A source goes in, its events of the last hours come out with what would become of each; nothing is touched."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.inbound.elements import Source
+from zeebe_connectors.runtime.inbound.events import preview
+from zeebe_connectors.runtime.inbound.sources import source_input
+from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.connector import Inbound
+from zeebe_connectors.sdk.context import InboundContext
+from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.registry import Registry
+
+MOST_EVENTS = 200
+MOST_BYTES = 4 * 1024 * 1024
+"""Of all variables together, as JSON."""
+
+Settled = Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event that a source would hand over, or has handed over.
+
+    Args:
+        processed: The source is done with it, and would not hand it over again.
+        quarantined: It could not be handed over, and is kept with the reason.
+    """
+
+    id: str
+    title: str
+    sender: str | None
+    received: str | None
+    processed: bool
+    verdict: str
+    variables: dict[str, Any] = field(default_factory=dict, repr=False)
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look found, the newest first.
+
+    Args:
+        rows: The events.
+        more: Whether there are more than are shown.
+    """
+
+    rows: list[Row]
+    more: bool
+
+
+def connector_of(source: Source, registry: Registry) -> Inbound:
+    """The connector that can look at a source.
+
+    Raises:
+        InputError: There is none.
+    """
+    connector = registry.inbound_of(source.type)
+    if connector is None:
+        raise InputError(f"{source.name}: no usable connector has the type {source.type}; see `zeebe-connectors list`")
+    if connector.look is None:
+        raise InputError(f"{source.name}: the connector {connector.name} has no test; its sources only run")
+    return connector
+
+
+async def nothing_settled(_: Mapping[str, str | None]) -> Mapping[str, str]:
+    """For a look without a ledger."""
+    return {}
+
+
+async def look(
+    source: Source,
+    connector: Inbound,
+    services: Services,
+    *,
+    hours: float,
+    settled: Settled = nothing_settled,
+    mask: Mask | None = None,
+) -> Looked:
+    """Looks at a source.
+
+    Args:
+        source: The source.
+        connector: What watches it.
+        services: What connectors are handed.
+        hours: How far back.
+        settled: Which events need nothing any more, by the ledger.
+        mask: Learns the secrets that are used.
+
+    Raises:
+        ConnectorError: The source cannot be reached, or its settings are wrong.
+        DiscoveryError: Its properties contradict each other.
+    """
+    given = await source_input(source, connector, services.secrets, mask=mask)
+    context = InboundContext(
+        source=source.name,
+        kept=services.kept,
+        documents=services.documents,
+        files=services.files,
+        log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
+        settled=settled,
+        report=lambda *_: None,
+    )
+    rows: list[Row] = []
+    size = 0
+    events = cast("Any", connector.look)(given, context, hours)
+    async with aclosing(events):
+        async for event in events:
+            if len(rows) >= MOST_EVENTS or size > MOST_BYTES:
+                return Looked(rows, more=True)
+            if event.unreadable:
+                verdict, variables = f"would go to quarantine: {event.unreadable}", dict[str, Any]()
+            else:
+                verdict, variables = await preview(source.elements, event.data, services.documents)
+            size += len(json.dumps(variables))
+            state = (await settled({event.id: event.alias})).get(event.id)
+            sender, received = event.data.get("fromAddress"), event.data.get("receivedDateTime")
+            known, kept = state is not None, state == "quarantined"
+            rows.append(Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=kept))
+    return Looked(rows, more=False)

@@ -1,0 +1,459 @@
+"""The sources of a runtime: elements that wait for events go in, each source is watched until it is gone.
+
+Each source runs in a task of its own, under a lease in the ledger, and is started again whatever ends it; how it is
+stands in `Sources.health`. A source that another runtime holds stands by until that one gives it up or its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import time
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from zeebe_connectors import feel
+from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.runtime.gateway import Gateway
+from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
+from zeebe_connectors.runtime.inbound.elements import (
+    DEFAULT_TTL,
+    DiscoveryError,
+    Element,
+    Source,
+    group,
+    read_folder,
+)
+from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
+from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.sdk.connector import Inbound
+from zeebe_connectors.sdk.context import InboundContext
+from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.fields import SecretPlaces, read_input
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.registry import Registry
+
+LEASE = 30.0
+"""Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the folder of diagrams."""
+SILENCE = 900.0
+"""Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
+SWEEP_EVERY = 6 * 3600.0
+_RELEASING = 3.0  # seconds for giving a lease back; the end of a runtime waits for it
+_SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
+
+_log = logging.getLogger("zeebe_connectors.sources")
+
+
+class SourceMetrics(Protocol):
+    """What is counted of sources; called once or twice per event, so it must be quick and must not raise."""
+
+    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """A source was `activated` or `deactivated`, or its `activation-failed`."""
+        ...
+
+    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
+        """An event was `triggered`; then `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
+        ...
+
+    def status(self, before: str, after: str) -> None:
+        """A source is no longer `before` but `after`; empty for one that comes or goes."""
+        ...
+
+
+class _NoMetrics:
+    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
+        pass
+
+    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
+        pass
+
+    def status(self, before: str, after: str) -> None:
+        pass
+
+
+NO_METRICS: SourceMetrics = _NoMetrics()
+_TRIGGERS: Mapping[Handled, str] = {
+    "handed over": "correlated",
+    "known": "known",
+    "ignored": "activation-condition-failed",
+    "untouched": "activation-condition-failed",
+    "quarantined": "correlation-failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inbounds:
+    """What watching sources needs: shared by all sources of one runtime."""
+
+    registry: Registry
+    gateway: Gateway
+    ledger: Ledger
+    secrets: SecretResolver
+    kept: Kept
+    documents: Documents
+    files: AllowedFiles
+    owner: str = field(default_factory=owner_name)
+    """Who we are in the ledger's leases."""
+    lease: float = LEASE
+    time_to_live: float = DEFAULT_TTL
+    metrics: SourceMetrics = NO_METRICS
+
+
+async def source_input(source: Source, connector: Inbound, secrets: SecretResolver, *, mask: Mask | None = None) -> Any:
+    """The connector's validated input: FEEL where a field is written as `=…`, then secrets, then the model.
+
+    Args:
+        source: Whose settings.
+        connector: Whose model.
+        secrets: Where placeholders resolve.
+        mask: Learns the secrets that are used.
+
+    Raises:
+        ConnectorError: Something in it is wrong; the message names the field.
+        DiscoveryError: The property names contradict each other.
+    """
+    element = source.elements[0]
+    raw = _evaluated(source.input(), connector.secret_places)
+    mask = Mask() if mask is None else mask
+    resolved = await secrets.resolve(
+        raw, connector.secret_places, mask=mask, tenant=element.tenant, process=element.process
+    )
+    return read_input(connector.input, resolved, seen=mask.add)
+
+
+def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
+    """Evaluates `=…` texts, but not where secrets stand: a password may begin with an equals sign."""
+    if secret is not None and secret.everywhere:
+        return value
+    if isinstance(value, dict):
+        return {name: _evaluated(item, secret.below.get(name) if secret else None) for name, item in value.items()}
+    if isinstance(value, str) and value.startswith("="):
+        try:
+            return feel.to_json(feel.compile(value[1:]).run({}).value)
+        except feel.FeelError as error:
+            raise InputError(f"a property is not FEEL: {error}") from None
+    return value
+
+
+class Watch:
+    """Watches one source: leases it, runs its connector, hands over its events, begins again after every failure."""
+
+    def __init__(self, source: Source, shared: Inbounds) -> None:
+        self.source = source
+        self._shared = shared
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._busy = False
+        self.status = "STARTING"
+        self.reason: str | None = None
+        self.since = time.time()
+        self.last_contact: float | None = None
+        self.last_event: float | None = None
+        self._heard_by = 0.0
+        self._active = False
+        self._mask = Mask()
+        """The secrets that it uses: how it is stands on a page that asks for no token."""
+        self.counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._shared.metrics.status("", self.status)
+        self._task = asyncio.create_task(self._run(), name=f"source {self.source.name}")
+
+    async def stop(self, grace: float) -> None:
+        """Ends after the event in hand, or after `grace` seconds."""
+        self._stopping = True
+        if self._task is None:
+            return
+        if self._busy:
+            await asyncio.wait([self._task], timeout=grace)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._shared.metrics.status(self.status, "")
+
+    def report(self, reason: str | None, next_within: float | None = None, /) -> None:
+        """Takes note of how the source is; see `Report`."""
+        if next_within is not None:
+            self._heard_by = time.monotonic() + next_within + SILENCE
+        elif reason is None:
+            self._heard_by = math.inf
+        else:
+            self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
+        if reason is None:
+            self.last_contact = time.time()
+        self._set("UP" if reason is None else "DOWN", reason)
+
+    def _set(self, status: str, reason: str | None) -> None:
+        if status == "UP" and not self._active:
+            self._active = True
+            self._count_activation("activated")
+        reason = reason and self._mask.text(reason)
+        if (status, reason) != (self.status, self.reason):
+            if status != self.status:
+                self.since = time.time()
+                self._shared.metrics.status(self.status, status)
+            level = logging.WARNING if status == "DOWN" else logging.INFO
+            _log.log(level, "%s: %s%s", self.source.name, status, f": {reason}" if reason else "")
+            self.status, self.reason = status, reason
+
+    def _ended(self, reason: str | None) -> None:
+        """Takes note that it is not watched any more, and why if that is a failure."""
+        if self._active or reason is not None:
+            self._count_activation("deactivated" if self._active else "activation-failed")
+        self._active = False
+        if reason is not None:
+            self.report(reason)
+
+    def _count_activation(self, action: str) -> None:
+        self._shared.metrics.activation(action, type=self.source.type, source=self.source.name)
+
+    def _count_event(self, handled: Handled) -> None:
+        self.counts[handled] += 1
+        for action in ("triggered", _TRIGGERS[handled]):
+            self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
+
+    async def _run(self) -> None:
+        pause = _SHORTEST_PAUSE
+        while not self._stopping:
+            began = time.monotonic()
+            try:
+                await self._as_holder()
+            except (LedgerError, ConnectorError, DiscoveryError) as error:
+                self._ended(str(error))
+                longest = _LONGEST_PAUSE_PERMANENT if isinstance(error, PermanentError) else _LONGEST_PAUSE
+            except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
+                where = self._mask.text("".join(traceback.format_exception(error)))
+                _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
+                self._ended(f"it ended unexpectedly: {error!r}")
+                longest = _LONGEST_PAUSE
+            except asyncio.CancelledError:
+                self._ended(None)
+                raise
+            else:  # another runtime has it
+                self._ended(None)
+                longest = self._shared.lease / 3
+            if time.monotonic() - began > 60:
+                pause = _SHORTEST_PAUSE
+            if not self._stopping:
+                await asyncio.sleep(min(pause, longest) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            pause = min(pause * 2, longest)
+
+    async def _as_holder(self) -> None:
+        shared, name = self._shared, self.source.name
+        if not await shared.ledger.hold(name, shared.owner, shared.lease):
+            self._set("STANDBY", "another runtime holds this source")
+            return
+        self._heard_by = time.monotonic() + SILENCE
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                done, _ = await asyncio.wait([watching], timeout=shared.lease / 3)
+                if done:
+                    watching.result()
+                    return
+                if not await shared.ledger.hold(name, shared.owner, shared.lease):
+                    self._set("STANDBY", "another runtime took this source over")
+                    return
+                if time.monotonic() > self._heard_by:
+                    raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
+        except NotHolder:
+            self._set("STANDBY", "another runtime took this source over")
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+            with contextlib.suppress(LedgerError, TimeoutError):
+                async with asyncio.timeout(_RELEASING):  # without it, the lease ends by itself
+                    await shared.ledger.release(name, shared.owner)
+
+    async def _watch(self) -> None:
+        shared, source = self._shared, self.source
+        connector = self._connector()
+        given = await source_input(source, connector, shared.secrets, mask=self._mask)
+        handler = EventHandler(
+            source.name,
+            source.elements,
+            gateway=shared.gateway,
+            ledger=shared.ledger,
+            documents=shared.documents,
+            owner=shared.owner,
+            time_to_live=shared.time_to_live,
+            report=self.report,
+        )
+        async with contextlib.aclosing(_generator(connector, given, self.context())) as events:
+            async for event in events:
+                self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
+                self._busy = True
+                try:
+                    self._count_event(await handler.handle(event))
+                finally:
+                    self._busy = False
+                self.last_event = time.time()
+                if self._stopping:
+                    return
+        raise ConnectorError("SOURCE_ENDED", "the connector stopped watching; it is started again")
+
+    def context(self) -> InboundContext:
+        """What the connector is handed."""
+        shared, name = self._shared, self.source.name
+
+        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+            return await shared.ledger.settled(name, events)
+
+        return InboundContext(
+            source=name,
+            kept=shared.kept,
+            documents=shared.documents,
+            files=shared.files,
+            log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
+            settled=settled,
+            report=self.report,
+        )
+
+    def _connector(self) -> Inbound:
+        registry = self._shared.registry
+        if (connector := registry.inbound_of(self.source.type)) is not None:
+            return connector
+        away = "; ".join(f"{item.name}: {item.reason}" for item in registry.unavailable.values())
+        raise InputError(
+            f"no installed connector has the type {self.source.type!r}; correct the type or install the connector"
+            + (f" (installed but unusable: {away})" if away else "")
+        )
+
+    def health(self) -> dict[str, Any]:
+        """How the source is, for probes and the operator's page."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "type": self.source.type,
+            "elements": [f"{element.process}/{element.id}" for element in self.source.elements],
+            "since": self.since,
+            "lastContact": self.last_contact,
+            "lastEvent": self.last_event,
+            "events": dict(self.counts),
+        }
+
+
+def _generator(connector: Inbound, given: Any, context: InboundContext) -> Any:
+    return cast("AsyncIterator[Any]", connector.watch(given, context))
+
+
+class Sources:
+    """Watches the sources of all known elements.
+
+    Args:
+        shared: What every source needs.
+        elements: Elements that are always there, from the sources file.
+        folder: Diagrams below it are read now and again; their elements come and go with them.
+        deployed: The cluster is asked now and again for what is deployed there.
+    """
+
+    def __init__(
+        self,
+        shared: Inbounds,
+        *,
+        elements: Sequence[Element] = (),
+        folder: Path | None = None,
+        deployed: DeployedProcesses | None = None,
+    ) -> None:
+        self._shared = shared
+        self._folder = folder
+        self._deployed = deployed
+        self._origins: dict[str, list[Element]] = {"": list(elements)} if elements else {}
+        self._problems: dict[str, list[str]] = {}
+        self.watches: dict[str, Watch] = {}
+        self.problems: list[str] = []
+        """What is wrong with elements that cannot be watched."""
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to watch; needs a running event loop."""
+        self._changed.set()
+        self._task = asyncio.create_task(self._reconcile(), name="sources")
+
+    def replace(self, origin: str, elements: Iterable[Element]) -> None:
+        """Sets the elements of one origin (a process that was deployed or removed); an empty list ends its sources."""
+        self._origins[origin] = list(elements)
+        if not self._origins[origin]:
+            del self._origins[origin]
+        self._changed.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Starts, watches until `stop` is set, drains."""
+        self.start()
+        try:
+            await stop.wait()
+        finally:
+            await self.drain()
+
+    async def drain(self, grace: float = 20.0) -> None:
+        """Takes no new event, lets the events in hand end, gives the leases back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await asyncio.gather(*(watch.stop(grace) for watch in self.watches.values()))
+        self.watches.clear()
+
+    def health(self) -> dict[str, Any]:
+        """How each source is, by name; `DOWN` when any is, or when an element cannot be watched."""
+        sources = {name: watch.health() for name, watch in self.watches.items()}
+        down = any(source["status"] == "DOWN" for source in sources.values())
+        return {"status": "DOWN" if down or self.problems else "UP", "sources": sources, "problems": self.problems}
+
+    async def _reconcile(self) -> None:
+        swept = time.monotonic()
+        while True:
+            try:
+                await self._look()
+                await self._adjust()
+                if time.monotonic() - swept > SWEEP_EVERY:
+                    swept = time.monotonic()
+                    await self._shared.ledger.sweep()
+            except Exception:  # noqa: BLE001 - tried again
+                _log.exception("The sources could not be brought up to date; tried again in %.0f s", LOOK_EVERY)
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._changed.wait()
+
+    async def _look(self) -> None:
+        if self._folder is not None:
+            found = await asyncio.to_thread(read_folder, self._folder)
+            self._origins["folder"], self._problems["folder"] = found.elements, found.problems
+        if self._deployed is not None:
+            try:
+                found = await self._deployed.read()
+            except ConnectorError as error:  # what was found last goes on
+                self._problems["cluster"] = [f"the cluster's processes cannot be read: {error}"]
+            else:
+                self._origins["cluster"], self._problems["cluster"] = found.elements, found.problems
+
+    async def _adjust(self) -> None:
+        """Starts what is new, stops what is gone, restarts what changed."""
+        sources, problems = group(element for elements in self._origins.values() for element in elements)
+        problems = [problem for found in self._problems.values() for problem in found] + problems
+        if problems != self.problems:
+            for problem in problems:
+                _log.warning("An element is not watched: %s", problem)
+            self.problems = problems
+        wanted = {source.name: source for source in sources}
+        over = [name for name, watch in self.watches.items() if wanted.get(name) != watch.source]
+        await asyncio.gather(*(self.watches[name].stop(grace=20.0) for name in over))
+        for name in over:
+            del self.watches[name]
+        for name, source in wanted.items():
+            if name not in self.watches:
+                self.watches[name] = Watch(source, self._shared)
+                self.watches[name].start()

@@ -1,0 +1,282 @@
+"""The ledger itself, the same for every store: questions and facts go in, each one transaction with its statements."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from zeebe_connectors.runtime.ledger.owners import is_gone
+from zeebe_connectors.runtime.ledger.protocol import (
+    LARGEST_ORIGINAL,
+    RETENTION,
+    SEEN_EVERY,
+    SETTLED,
+    Entry,
+    NotHolder,
+    State,
+)
+from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
+from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
+
+_COLUMNS = (
+    "e.source, e.id, e.state, e.tries, e.started, e.updated, e.reason, e.key, e.element, e.title, "
+    "EXISTS (SELECT 1 FROM originals o WHERE o.source = e.source AND o.id = e.id)"
+)
+
+
+class StoredLedger:
+    """The ledger in a database.
+
+    Args:
+        store: Where the rows are.
+        gone: Whether an owner needs its lease no longer.
+    """
+
+    def __init__(self, store: Store, *, gone: Callable[[str], bool] = is_gone) -> None:
+        self.store = store
+        self._gone = gone
+
+    async def aclose(self) -> None:
+        """See `Ledger.aclose`."""
+        await self.store.aclose()
+
+    async def hold(self, source: str, owner: str, seconds: float) -> bool:
+        """See `Ledger.hold`."""
+
+        def work(do: Transaction) -> bool:
+            held = do.rows("SELECT owner FROM leases WHERE source = :source", {"source": source})
+            gone = next((row[0] for row in held if row[0] != owner and self._gone(row[0])), "")
+            # One statement decides, whoever else wants the lease at this moment.
+            changed = do.change(
+                "INSERT INTO leases (source, owner, until) VALUES (:source, :owner, :until) "
+                "ON CONFLICT (source) DO UPDATE SET owner = excluded.owner, until = excluded.until "
+                "WHERE leases.owner = excluded.owner OR leases.owner = :gone OR leases.until <= :now",
+                {"source": source, "owner": owner, "until": do.now() + seconds, "gone": gone, "now": do.now()},
+            )
+            return changed > 0
+
+        return await self.store.write(work)
+
+    async def release(self, source: str, owner: str) -> None:
+        """See `Ledger.release`."""
+        values = {"source": source, "owner": owner}
+        await self.store.write(
+            lambda do: do.change("DELETE FROM leases WHERE source = :source AND owner = :owner", values)
+        )
+
+    async def find(self, source: str, event: str, alias: str | None = None) -> Entry | None:
+        """See `Ledger.find`."""
+        return await self.store.read(lambda do: _find(do, source, event, alias))
+
+    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
+        """See `Ledger.settled`."""
+
+        def work(do: Transaction) -> dict[str, State]:
+            found: dict[str, State] = {}
+            for ids in _batches(sorted(events), 500):
+                names, values = marks(ids)
+                rows = do.rows(
+                    f"SELECT id, state, seen FROM events WHERE source = :source AND id IN ({names})",  # noqa: S608 - names only
+                    {"source": source, **values},
+                )
+                known = {row[0] for row in rows}
+                found |= {row[0]: row[1] for row in rows if row[1] in SETTLED}
+                stale = [
+                    {"seen": do.now(), "source": source, "id": row[0]} for row in rows if do.now() - row[2] > SEEN_EVERY
+                ]
+                do.change_each("UPDATE events SET seen = :seen WHERE source = :source AND id = :id", stale)
+                for event in ids:
+                    if event not in known and (alias := events[event]):
+                        entry = _find(do, source, event, alias)
+                        if entry is not None and entry.state in SETTLED:
+                            found[event] = entry.state
+                            do.change(
+                                "UPDATE events SET seen = :now WHERE source = :source AND id = :id AND seen < :stale",
+                                {"now": do.now(), "source": source, "id": entry.id, "stale": do.now() - SEEN_EVERY},
+                            )
+            return found
+
+        return await self.store.write(work)
+
+    async def intend(
+        self, source: str, event: str, *, owner: str, alias: str | None, element: str, title: str
+    ) -> Entry | None:
+        """See `Ledger.intend`."""
+
+        def work(do: Transaction) -> Entry | None:
+            # Locked to the transaction's end: a successor takes the lease before it, or after the intention is there.
+            query = "SELECT owner, until FROM leases WHERE source = :source"
+            lease = do.rows_locked(query, {"source": source})
+            if not lease or lease[0][0] != owner or lease[0][1] <= do.now():
+                raise NotHolder(source)
+            before = _find(do, source, event, alias)
+            if before is not None and before.state != "retry":
+                return replace(before, age=do.now() - before.started)
+            do.change(
+                "INSERT INTO events (source, id, alias, state, tries, started, updated, seen, element, title) "
+                "VALUES (:source, :id, :alias, 'publishing', 1, :now, :now, :now, :element, :title) "
+                "ON CONFLICT (source, id) DO UPDATE SET state = 'publishing', tries = events.tries + 1, "
+                "started = excluded.started, updated = excluded.updated, reason = '', element = excluded.element",
+                {
+                    "source": source,
+                    "id": event,
+                    "alias": alias and plain(alias),
+                    "now": do.now(),
+                    "element": element,
+                    "title": plain(title[:200]),
+                },
+            )
+            return None
+
+        return await self.store.write(work)
+
+    async def record(self, source: str, event: str, state: State, *, key: int = 0, reason: str = "") -> None:
+        """See `Ledger.record`."""
+
+        def work(do: Transaction) -> None:
+            place = {"source": source, "id": event}
+            do.change(
+                "INSERT INTO events (source, id, state, updated, seen, key, reason) "
+                "VALUES (:source, :id, :state, :now, :now, :key, :reason) "
+                "ON CONFLICT (source, id) DO UPDATE SET state = excluded.state, updated = excluded.updated, "
+                "key = CASE excluded.key WHEN 0 THEN events.key ELSE excluded.key END, reason = excluded.reason",
+                {**place, "state": state, "now": do.now(), "key": key, "reason": plain(reason)},
+            )
+            if state == "done":
+                do.change("DELETE FROM originals WHERE source = :source AND id = :id", place)
+
+        await self.store.write(work)
+
+    async def quarantine(
+        self, source: str, event: str, *, alias: str | None, reason: str, title: str, original: bytes | None
+    ) -> None:
+        """See `Ledger.quarantine`."""
+
+        def work(do: Transaction) -> None:
+            place = {"source": source, "id": event}
+            # A runtime that slept through its lease must not undo what its successor has done meanwhile.
+            changed = do.change(
+                "INSERT INTO events (source, id, alias, state, updated, seen, reason, title) "
+                "VALUES (:source, :id, :alias, 'quarantined', :now, :now, :reason, :title) "
+                "ON CONFLICT (source, id) DO UPDATE SET state = 'quarantined', updated = excluded.updated, "
+                "reason = excluded.reason WHERE events.state NOT IN ('published', 'done', 'ignored')",
+                {
+                    **place,
+                    "alias": alias and plain(alias),
+                    "now": do.now(),
+                    "reason": plain(reason[:2000]),
+                    "title": plain(title[:200]),
+                },
+            )
+            if changed and original is not None and len(original) <= LARGEST_ORIGINAL:
+                do.change(
+                    "INSERT INTO originals (source, id, data) VALUES (:source, :id, :data) "
+                    "ON CONFLICT (source, id) DO UPDATE SET data = excluded.data",
+                    {**place, "data": original},
+                )
+
+        await self.store.write(work)
+
+    async def entries(
+        self, *, source: str | None = None, state: State | None = None, most: int = 100
+    ) -> Sequence[Entry]:
+        """See `Ledger.entries`."""
+        values = {name: value for name, value in (("source", source), ("state", state)) if value is not None}
+        where = " AND ".join(f"e.{name} = :{name}" for name in values) or "1 = 1"
+        query = f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT :most"  # noqa: S608 - fixed names
+        return await self.store.read(lambda do: [_entry(row) for row in do.rows(query, {**values, "most": most})])
+
+    async def original(self, source: str, event: str) -> bytes | None:
+        """See `Ledger.original`."""
+
+        def work(do: Transaction) -> bytes | None:
+            found = do.rows(
+                "SELECT data FROM originals WHERE source = :source AND id = :id", {"source": source, "id": event}
+            )
+            return bytes(found[0][0]) if found else None
+
+        return await self.store.read(work)
+
+    async def retry(self, source: str, event: str) -> bool:
+        """See `Ledger.retry`."""
+
+        def work(do: Transaction) -> bool:
+            changed = do.change(
+                "UPDATE events SET state = 'retry', updated = :now "
+                "WHERE source = :source AND id = :id AND state = 'quarantined'",
+                {"now": do.now(), "source": source, "id": event},
+            )
+            return changed > 0
+
+        return await self.store.write(work)
+
+    async def waiting(self, source: str) -> Sequence[str]:
+        """See `Ledger.waiting`."""
+        query = "SELECT id FROM events WHERE state = 'retry' AND source = :source"
+        return await self.store.read(lambda do: [row[0] for row in do.rows(query, {"source": source})])
+
+    async def forget(self, source: str, event: str) -> bool:
+        """See `Ledger.forget`."""
+
+        def work(do: Transaction) -> bool:
+            place = {"source": source, "id": event}
+            do.change("DELETE FROM originals WHERE source = :source AND id = :id", place)
+            return do.change("DELETE FROM events WHERE source = :source AND id = :id", place) > 0
+
+        return await self.store.write(work)
+
+    async def sweep(self, older_than: float = RETENTION) -> int:
+        """See `Ledger.sweep`."""
+
+        def work(do: Transaction) -> int:
+            before = {"before": do.now() - older_than}
+            do.change("DELETE FROM leases WHERE until < :before", before)
+            return do.change("DELETE FROM events WHERE state IN ('done', 'ignored') AND seen < :before", before)
+
+        return await self.store.write(work)
+
+
+class SqliteLedger(StoredLedger):
+    """The ledger in one SQLite file, with a store of its own.
+
+    Args:
+        file: Made with its directory when it does not exist.
+        clock: Seconds since 1970; leases and retention go by it.
+        gone: Whether an owner needs its lease no longer.
+    """
+
+    def __init__(
+        self, file: Path, *, clock: Callable[[], float] = time.time, gone: Callable[[str], bool] = is_gone
+    ) -> None:
+        super().__init__(SqliteStore(file, clock=clock), gone=gone)
+
+
+def _entry(row: Sequence[object]) -> Entry:
+    *values, has_original = row
+    return Entry(*values, has_original=bool(has_original))  # type: ignore[arg-type, misc]
+
+
+def _find(do: Transaction, source: str, event: str, alias: str | None) -> Entry | None:
+    query = f"SELECT {_COLUMNS} FROM events e WHERE e.source = :source AND "  # noqa: S608 - fixed names
+    rows = do.rows(query + "e.id = :id", {"source": source, "id": event})
+    if not rows and alias is not None:
+        root, numbering = _numbering(event)
+        for other in do.rows(query + "e.alias = :alias", {"source": source, "alias": plain(alias)}):
+            other_root, other_numbering = _numbering(str(other[1]))
+            if other_root == root and other_numbering != numbering:
+                return _entry(other)
+    return _entry(rows[0]) if rows else None
+
+
+def _numbering(event: str) -> tuple[str, str]:
+    """An id without its last two parts, and the last but one: the place, and how it numbers its things."""
+    place, _, _ = event.rpartition("/")
+    root, _, numbering = place.rpartition("/")
+    return root, numbering
+
+
+def _batches(items: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,1 @@
+"""Outbound connectors: takes jobs from the gateway, runs a connector's function for each and answers it."""

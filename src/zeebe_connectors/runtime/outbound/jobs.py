@@ -1,0 +1,329 @@
+"""One job in, one outcome out: the single place that decides how a job is answered, and that always answers."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from zeebe_connectors.config.environment import SettingsError
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.expressions import (
+    LONGEST_MESSAGE,
+    LONGEST_WAIT,
+    BpmnError,
+    IgnoreError,
+    JobError,
+    Verdict,
+    encode,
+    error_context,
+    error_verdict,
+    plain,
+    result_variables,
+    sendable,
+    waiting,
+)
+from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.document import TYPE_KEY
+from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
+
+RETRY_BACKOFF = "retryBackoff"
+JOB_TIMEOUT = "jobTimeout"
+SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
+"""Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
+_ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
+_ANSWER_MOST = 5.0
+_LAST_WORD = 0.25
+"""Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
+_MOST_CAUSES = 5
+
+_log = logging.getLogger("zeebe_connectors.jobs")
+Extend = Callable[[float], Awaitable[Job]]
+
+
+def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
+    """The inputs that the operator decides for tasks that do not give them.
+
+    Args:
+        connector: Whose inputs.
+        settings: The operator's settings by name.
+
+    Raises:
+        SettingsError: A setting has a value that the input does not take.
+    """
+    found: dict[str, Any] = {}
+    for name, (setting, kind) in settings_of(connector.input).items():
+        if text := (settings.get(setting) or "").strip():
+            try:
+                found[name] = TypeAdapter(kind).validate_python(text.casefold())
+            except ValidationError as error:
+                raise SettingsError(f"{setting}: {explain(error).partition(': ')[2].partition(': ')[2]}") from None
+    return found
+
+
+@dataclass(slots=True)
+class _Begun:
+    """Whether the connector was called: from then on, a cancelled job may have had its effect."""
+
+    yes: bool = False
+    done_with: list[tuple[str, str]] = field(default_factory=list)
+    """What the memory may let go when the engine has the result."""
+
+
+class JobHandler:
+    """Handles the jobs of one connector.
+
+    Args:
+        connector: What carries them out.
+        services: What it needs.
+    """
+
+    def __init__(self, connector: Outbound, services: Services) -> None:
+        self._connector = connector
+        self._services = services
+        self._decided = decided(connector, services.settings)
+        self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
+
+    async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
+        """The outcome of one job. Nothing is raised but cancellation.
+
+        Args:
+            job: As activated.
+            extend: Gives the job more time at the engine; called for the header `jobTimeout`.
+        """
+        mask = Mask()
+        backoff: float | None = None
+        begun = _Begun()
+        try:
+            backoff = _duration_header(job, RETRY_BACKOFF)
+            job = await _with_timeout(job, extend)
+            response = plain(await self._call(job, mask, begun))
+            variables, payload = await result_variables(job.headers, response, self._services.documents)
+        except asyncio.CancelledError as error:
+            if not _is_cancelled():
+                return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
+            if begun.yes:
+                raise
+            return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
+            return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
+        try:
+            seen = variables or response
+            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
+            return self._with_let_go(outcome, begun)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _incident(_known(error, mask), mask)
+
+    async def _call(self, job: Job, mask: Mask, begun: _Begun) -> Any:
+        """Reads the input and calls the connector within the job's time."""
+        services = self._services
+        now = time.monotonic()
+        left = job.deadline - now
+        if left <= 0:
+            raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
+        deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
+        log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
+        own = deadline - min(_LAST_WORD, (deadline - now) / 10)
+        context = Context(
+            job,
+            services.kept,
+            services.documents,
+            services.files,
+            log,
+            own,
+            services.memory,
+            begun.done_with,
+        )
+        try:
+            async with asyncio.timeout(deadline - now) as limit:
+                data = _variables(job)
+                for name, value in self._decided.items():
+                    if data.get(name) in (None, ""):
+                        data[name] = value
+                # A look at the text spares most jobs two walks over their inputs.
+                if "secrets." in job.variables:
+                    places = self._places_for(job)
+                    data = await services.secrets.resolve(
+                        data, places, mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
+                    )
+                if FUNCTION_KEY in job.variables:
+                    data = await resolve_intrinsics(data, services.documents, deadline=own)
+                if TYPE_KEY in job.variables:
+                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
+                given = read_input(self._connector.input, data, seen=mask.add)
+                begun.yes = True
+                return await self._connector.call(given, context)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TransientError(
+                "JOB_TIMEOUT",
+                f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
+                f"{JOB_TIMEOUT} or lower the connector's own timeouts",
+            ) from None
+
+    def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
+        """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
+        if isinstance(outcome, Fail) or not begun.done_with:
+            return outcome
+
+        def told() -> None:
+            for place, each in begun.done_with:
+                self._services.memory.let_go(place, each)
+
+        return dataclasses.replace(outcome, told=told)
+
+    def _places_for(self, job: Job) -> SecretPlaces:
+        names = job.headers.get(SECRET_FIELDS, "")
+        if not names.strip() or self._places.everywhere:
+            return self._places
+        more = {name.strip(): SecretPlaces(everywhere=True) for name in names.split(",") if name.strip()}
+        return self._places.merged(SecretPlaces(below=more))
+
+    async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
+        """What a failure comes to: the error expression's verdict, else by the error's type."""
+        seen = {"error": _masked(error_context(error), mask)}
+        try:
+            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            if verdict is not None:
+                return _decided(verdict, mask)
+        except Exception as second:  # noqa: BLE001 - as above
+            return _incident(_known(second, mask), mask)
+        retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
+        delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
+        seen, payload = _sized(seen)
+        return Fail(
+            message=seen["error"]["message"],
+            retries=retries,
+            backoff=None if delay is None else waiting(delay),
+            variables=seen,
+            payload=payload,
+            code=error.code,
+        )
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked this job to stop; otherwise the connector awaited something that was cancelled itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
+    masked = {**error, "message": sendable(mask.text(error["message"])[:LONGEST_MESSAGE])}
+    if "variables" in error:
+        masked["variables"] = mask.value(error["variables"])
+    return masked
+
+
+def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A failure's variables and their JSON text; without the error's own when those cannot be sent."""
+    try:
+        return seen, encode(seen, "The error's variables")
+    except InputError:
+        less = {"error": {name: value for name, value in seen["error"].items() if name != "variables"}}
+        return less, encode(less, "The error")
+
+
+def _variables(job: Job) -> dict[str, Any]:
+    data = json.loads(job.variables or "{}")
+    if not isinstance(data, dict):
+        raise InputError("The job's variables are not a JSON object")
+    return data
+
+
+def _duration_header(job: Job, name: str) -> float | None:
+    text = job.headers.get(name)
+    if text is None:
+        return None
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise InputError(f"The task's header {name} {error}") from None
+    if duration > LONGEST_WAIT:
+        raise InputError(f"The task's header {name} must be at most a hundred years")
+    return duration
+
+
+async def _with_timeout(job: Job, extend: Extend | None) -> Job:
+    """Applies the header `jobTimeout`: the job is ours for that long, counted from now."""
+    if not job.headers.get(JOB_TIMEOUT, "").strip():
+        return job
+    limit = _duration_header(job, JOB_TIMEOUT) or 0.0
+    if limit <= 0:
+        raise InputError(f"The task's header {JOB_TIMEOUT} must be longer than zero")
+    if extend is None:
+        return dataclasses.replace(job, deadline=time.monotonic() + limit)
+    try:
+        return await extend(limit)
+    except GatewayError as error:
+        if error.is_refusal:
+            raise TransientError("JOB_GONE", "The job is no longer ours; it was not carried out") from None
+        _log.warning("The timeout of job %s could not be changed (%s); it keeps the worker's", job.key, error.status)
+        return job
+
+
+def _known(error: BaseException, mask: Mask) -> ConnectorError:
+    """Any exception as one that says what to do; of an unexpected one the log has the places, the job the text."""
+    if isinstance(error, ConnectorError):
+        return error
+    kind = type(error).__name__
+    _log.error("A connector raised an unexpected %s:\n%s", kind, mask.text("".join(_places(error))))
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - somebody else's exception may be broken itself
+        text = ""
+    return ConnectorError(None, f"{kind}: {text}" if text else kind)
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
+    lines: list[str] = []
+    seen: list[BaseException] = []
+    while error not in seen and len(seen) < _MOST_CAUSES:
+        seen.append(error)
+        lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None:
+            break
+        lines.append("caused by\n")
+        error = cause
+    return lines
+
+
+def _decided(verdict: Verdict, mask: Mask) -> Outcome:
+    """A verdict of the error expression as an outcome, its text masked and cut."""
+    match verdict:
+        case BpmnError(code, message, variables):
+            text = sendable(mask.text(message or "")[:LONGEST_MESSAGE])
+            return Throw(sendable(code), text, variables, encode(variables, "The BPMN error's variables"))
+        case JobError(message, variables, retries, backoff):
+            text = sendable(mask.text(message)[:LONGEST_MESSAGE])
+            variables = {**variables, "error": text}
+            return Fail(text, retries, backoff, variables, encode(variables, "The job error's variables"))
+        case IgnoreError(variables):
+            return Complete(variables, encode(variables, "The variables of ignoreError"))
+
+
+def _incident(error: ConnectorError, mask: Mask) -> Fail:
+    """A failure that no retry mends, because an expression of the diagram itself is wrong."""
+    text = sendable(mask.text(error.message)[:LONGEST_MESSAGE])
+    variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
+    return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

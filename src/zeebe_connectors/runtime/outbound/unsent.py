@@ -1,0 +1,57 @@
+"""Keeps outcomes that the engine could not be sent before the deadline, until it offers their jobs again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import replace
+
+from zeebe_connectors.runtime.outbound.outcome import Fail, Outcome
+from zeebe_connectors.sdk.context import Job
+
+logger = logging.getLogger(__name__)
+
+
+class Unsent:
+    """Outcomes by job key that wait for their job to be offered again; bounded in number, size and age."""
+
+    def __init__(self, *, most: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
+        self._kept: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
+        self._most = most
+        self._room = size
+        self._age = age
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, job: Job, outcome: Outcome) -> None:
+        """Keeps the outcome of a job."""
+        self._forget(job.key)
+        # Without the variables, which may be large and are not asked for again.
+        self._kept[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
+        self._room -= len(outcome.payload)
+        while self._kept and (len(self._kept) > self._most or self._room < 0):
+            oldest = next(iter(self._kept))
+            self._forget(oldest)
+            logger.warning("job %d: too many outcomes wait to be told, this one is given up", oldest)
+
+    def pop(self, job: Job) -> Outcome | None:
+        """The outcome that is kept for a job which is offered again, if it still answers it."""
+        if not self._kept:
+            return None
+        kept = self._kept.get(job.key)
+        self._forget(job.key)
+        if kept is None:
+            return None
+        outcome, before, expires = kept
+        # A killed engine may forget what it did last, and give the same key to another job.
+        if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
+            return None
+        # With other retries than before, somebody failed or repaired the job meanwhile: our failure is history then.
+        # A completion or a BPMN error still stands, for the effect has happened.
+        return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
+
+    def _forget(self, key: int) -> None:
+        if (old := self._kept.pop(key, None)) is not None:
+            self._room += len(old[0].payload)

@@ -1,0 +1,588 @@
+"""Jobs of one type come in from the gateway, as many as there are free slots; each one's outcome goes back to it.
+
+How it keeps its promises:
+
+* **One count of slots.** Polling and streaming take from the same count, and no more jobs run than there are slots.
+  The stream is read only while a slot is free, so what the engine pushes beyond that stays in the connection (a few
+  hundred small jobs at most) until the engine notices and keeps its jobs for whoever polls. Closing the stream instead
+  would lose the jobs on their way until their deadline. A job that waited there for long gets its full time again
+  before it is begun; past its deadline it is not begun at all, for by then it belongs to someone else.
+* **No nap at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps batches
+  worth their round trip, and after 20 ms with fewer.
+* **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
+  success begins anew.
+* **An answer is told until the job's deadline.** What could not be told by then is kept, and answers the job when the
+  engine offers it again, so that its effect happens once.
+* **Drain.** The stream and the poll end first; jobs that wait in the connection are handed back, their retries
+  untouched. What runs may end within the grace period. What is then still running is
+  cancelled: the handler may answer its cancellation with an outcome, which it does when the effect had not begun; if it
+  does not, nobody knows whether the effect happened, and the job is left to its deadline, exactly as after a crash,
+  its retries untouched. Failing it instead would run it again at once, beside a call that may still be under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias
+
+from zeebe_connectors.runtime.backoff import Backoff
+from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.slots import Slots
+from zeebe_connectors.runtime.outbound.unsent import Unsent
+from zeebe_connectors.sdk.context import Job
+
+logger = logging.getLogger(__name__)
+
+Extend: TypeAlias = Callable[[float], Awaitable[Job]]
+"""Gives the job this many seconds from now; returns the job with its new deadline or raises `GatewayError`."""
+
+Handle: TypeAlias = Callable[[Job, Extend], Awaitable[Outcome]]
+"""One job in, one outcome out. It should not raise. When cancelled it may return an outcome instead of giving way."""
+
+State: TypeAlias = Literal["new", "working", "draining", "stopped"]
+
+PATIENCE = 0.02
+"""Seconds that a poll waits for a quarter of the slots to be free before it asks for fewer jobs."""
+
+MESSAGE_LIMIT = 10_000
+"""Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
+
+
+class Metrics(Protocol):
+    """What a worker counts; called once or twice per job, so it must be quick and must not raise."""
+
+    def activated(self, job: Job) -> None:
+        """A job was taken."""
+        ...
+
+    def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        """A job was answered; `seconds` is the time that handling it took."""
+        ...
+
+    def unanswered(self, job: Job) -> None:
+        """A job's outcome could not be told before its deadline, or the engine refused it, or there is none."""
+        ...
+
+
+class _NoMetrics:
+    def activated(self, job: Job) -> None:
+        pass
+
+    def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        pass
+
+    def unanswered(self, job: Job) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """How a worker is.
+
+    Args:
+        state: `working` from start to drain.
+        in_flight: Jobs taken and not answered yet.
+        slots: Jobs that it may have at once.
+        streaming: A stream has been open for a second at least.
+        last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
+        errors: Failed polls since then.
+        last_error: Status and text of the last failed poll since then.
+        unsent: Outcomes kept because the engine could not be told in time.
+    """
+
+    type: str
+    state: State
+    in_flight: int
+    slots: int
+    streaming: bool
+    last_contact: float | None
+    errors: int
+    last_error: str | None
+    unsent: int
+
+
+class _Taken:
+    """A job between its activation and its answer."""
+
+    __slots__ = ("deadline", "expired", "job", "outcome", "task", "timer", "worker")
+
+    def __init__(self, worker: Worker, job: Job, outcome: Outcome | None) -> None:
+        self.worker = worker
+        self.job = job
+        self.outcome = outcome
+        """What to tell instead of handling the job."""
+        self.deadline = job.deadline
+        self.expired = False
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def arm(self) -> None:
+        """Sets the timer that cancels the handler shortly before the deadline, so that the failure can be told."""
+        if self.timer is not None:
+            self.timer.cancel()
+        left = self.deadline - time.monotonic()
+        self.timer = asyncio.get_running_loop().call_later(max(0.0, left - min(1.0, 0.1 * left)), self._expire)
+
+    def disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _expire(self) -> None:
+        if self.task is not None:
+            self.expired = True
+            self.task.cancel()
+
+    async def extend(self, seconds: float) -> Job:
+        before = time.monotonic()
+        await self.worker.gateway.update_timeout(self.job.key, seconds)
+        self.deadline = before + seconds
+        if self.timer is not None:
+            self.arm()
+        self.job = replace(self.job, deadline=self.deadline)
+        return self.job
+
+
+class Worker:
+    """Takes jobs of one type, handles each in a task of its own, and answers them.
+
+    Args:
+        gateway: Where jobs come from.
+        activation: Which jobs, and for how long.
+        handle: Turns one job into one outcome.
+        slots: Jobs that it has at once, at most.
+        stream: Also let the engine push jobs.
+        wait: Seconds that an idle poll waits for a job.
+        metrics: Counts what happens.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        activation: Activation,
+        handle: Handle,
+        *,
+        slots: int = 100,
+        stream: bool = True,
+        wait: float = 10.0,
+        metrics: Metrics | None = None,
+    ) -> None:
+        if slots < 1:
+            raise ValueError(f"slots is {slots}, but a worker needs at least one to do anything")
+        self.gateway = gateway
+        self.activation = activation
+        self.slots = slots
+        self._handle = handle
+        self._wait = wait
+        self._metrics: Metrics = metrics or _NoMetrics()
+        self._free = Slots(slots)
+        self._low_water = max(1, slots // 4)
+        self._batch = slots
+        self._batch_until = 0.0
+        self._running: dict[int, _Taken] = {}
+        self._unsent = Unsent()
+        self._state: State = "new"
+        self._streaming = stream
+        self._stream_since: float | None = None
+        self._poll_errors = Backoff()
+        self._last_error: str | None = None
+        self._last_contact: float | None = None
+        self._poller: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+        self._left: set[int] = set()
+
+    def start(self) -> None:
+        """Begins to take jobs; needs a running event loop.
+
+        Raises:
+            RuntimeError: It was started before.
+        """
+        if self._state != "new":
+            raise RuntimeError(f"the worker for {self.activation.type} was started before; make a new one")
+        self._state = "working"
+        name = self.activation.type
+        if self._streaming:
+            self._listener = asyncio.create_task(self._listen(), name=f"stream {name}")
+        self._poller = asyncio.create_task(self._poll(), name=f"poll {name}")
+
+    async def run(self) -> None:
+        """Starts and works until somebody drains."""
+        self.start()
+        await self._stopped.wait()
+
+    def liveness(self) -> Liveness:
+        """How the worker is, for health and metrics."""
+        return Liveness(
+            type=self.activation.type,
+            state=self._state,
+            in_flight=len(self._running),
+            slots=self.slots,
+            # An attempt that fails does so quickly.
+            streaming=self._stream_since is not None and time.monotonic() - self._stream_since > 1.0,
+            last_contact=self._last_contact,
+            errors=self._poll_errors.attempts,
+            last_error=self._last_error,
+            unsent=len(self._unsent),
+        )
+
+    async def drain(self, grace: float = 25.0) -> list[int]:
+        """Takes nothing new, lets running jobs end within `grace` seconds, then cancels them; ends within `grace` + 2.
+
+        Returns:
+            Keys of the jobs that stay unanswered; the engine offers them again after their deadline.
+        """
+        if self._state in {"draining", "stopped"}:
+            await self._stopped.wait()
+            return []
+        ends = time.monotonic() + grace
+        self._state = "draining"
+        if self._listener is not None:
+            await _cancelled(self._listener)
+        if self._poller is not None:
+            # Under load an answer with jobs is on its way; it is awaited for a moment and those jobs are handed back.
+            await asyncio.wait([self._poller], timeout=min(0.25, grace))
+            await _cancelled(self._poller)
+        await self._ended(ends - time.monotonic())
+        self._cancel_running(told=False)
+        await self._ended(1.5)
+        self._cancel_running(told=True)
+        await self._ended(0.5)
+        for key in self._running:
+            logger.error("job %d: its handler does not give way to its cancellation", key)
+        self._state = "stopped"
+        self._stopped.set()
+        return sorted({*self._left, *self._running})
+
+    def _cancel_running(self, *, told: bool) -> None:
+        """Cancels handlers; with `told`, also the telling of outcomes that are known."""
+        for taken in self._running.values():
+            if taken.task is not None and (told or taken.outcome is None):
+                taken.task.cancel()
+
+    async def _ended(self, seconds: float) -> None:
+        """Waits until no job is running, or until the time is over."""
+        tasks = [taken.task for taken in self._running.values() if taken.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds))
+
+    # Taking jobs
+
+    async def _poll(self) -> None:
+        backlog = True
+        while self._state == "working":
+            most, wait = await self._room(backlog=backlog)
+            # Beside a stream, a poll that waits keeps no slots: they would be idle as long as it waits.
+            reserved = 0 if self._streaming and wait else most
+            self._free.take(reserved)
+            try:
+                jobs = await self.gateway.activate(self.activation, most=most, wait=wait)
+            except Exception as error:  # noqa: BLE001 - a poll that ends for whatever reason would be a silent stop
+                self._free.give(reserved)
+                await self._pause_polling(error, most)
+                continue
+            except asyncio.CancelledError:
+                self._free.give(reserved)
+                raise
+            self._free.give(reserved)
+            self._seen()
+            self._poll_errors.reset()
+            self._last_error = None
+            if self._batch < self.slots and self._batch_until < time.monotonic():
+                self._limit_batch(self._batch * 2)
+            backlog = len(jobs) >= most
+            await self._begin_all(jobs)
+
+    async def _begin_all(self, jobs: Sequence[Job]) -> None:
+        """Begins each job as soon as a slot is free for it; hands back the rest when the worker stops."""
+        waiting = deque(jobs)
+        try:
+            while waiting:
+                if self._state == "working":
+                    await self._free.at_least(1)
+                self._begin(waiting.popleft())
+        except asyncio.CancelledError:
+            for job in waiting:
+                self._begin(job)
+            raise
+
+    async def _room(self, *, backlog: bool) -> tuple[int, float]:
+        """Waits for free slots; gives how many jobs to ask for and how long to wait for them.
+
+        While there is a backlog, a poll beside a stream takes all free slots but does not wait. Otherwise it waits, for
+        few jobs: the stream may fill the slots meanwhile, and then they have to be held until some are free again.
+        """
+        while True:
+            await self._free.at_least(1)
+            if self._free.free < self._low_water:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        await self._free.at_least(self._low_water)
+            if self._free.free > 0:
+                break
+        most = min(self._free.free, self._batch)
+        if not self._streaming:
+            return most, self._wait
+        return (most, 0.0) if backlog else (min(most, max(1, self.slots // 8)), self._wait)
+
+    async def _pause_polling(self, error: Exception, most: int) -> None:
+        oversize = isinstance(error, GatewayError) and error.is_oversize
+        if oversize and most > 1:
+            self._limit_batch(most // 2)
+            logger.warning("%s: %d jobs are too large for one answer, now %d", self.activation.type, most, self._batch)
+        expected = isinstance(error, GatewayError)
+        # A busy engine says so often and is free again soon; slots are not to stay idle for much longer than that.
+        busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
+        busy = busy and self._poll_errors.attempts < 16
+        pause = self._poll_errors.next(most=0.25 if busy else None)
+        self._last_error = _told(error)
+        if self._poll_errors.worth_a_line:
+            logger.log(
+                logging.DEBUG if busy else logging.WARNING,
+                "%s: poll %d failed (%s), again in %.1f s",
+                self.activation.type,
+                self._poll_errors.attempts,
+                self._last_error,
+                pause,
+                exc_info=None if expected else error,
+            )
+        await asyncio.sleep(pause)
+
+    def _limit_batch(self, most: int) -> None:
+        # A refused batch stays with this worker until its deadline, so a larger one is not tried again soon.
+        self._batch = min(self.slots, most)
+        self._batch_until = time.monotonic() + 600.0
+
+    async def _listen(self) -> None:
+        backoff = Backoff(most=30.0)
+        while self._state == "working":
+            opened = time.monotonic()
+            reason: str | None = None
+            try:
+                await self._read_stream(backoff)
+            except Exception as error:  # noqa: BLE001 - as for the poll: nothing may end the stream for good
+                reason = _told(error)
+            finally:
+                self._stream_since = None
+            if time.monotonic() - opened > 10.0:
+                backoff.reset()
+            pause = backoff.next()
+            if reason and backoff.worth_a_line:
+                logger.warning("%s: stream broke (%s), again in %.1f s", self.activation.type, reason, pause)
+            await asyncio.sleep(pause)
+
+    async def _read_stream(self, backoff: Backoff) -> None:
+        async with contextlib.aclosing(self.gateway.stream(self.activation)) as jobs:
+            self._stream_since = time.monotonic()
+            held: Job | None = None
+            try:
+                while True:
+                    await self._free.at_least(1)
+                    held = await anext(jobs, None)
+                    if held is None:
+                        return
+                    backoff.reset()
+                    self._seen()
+                    # The poll may have taken the last slot meanwhile; this one job waits for the next.
+                    await self._free.at_least(1)
+                    self._begin(held)
+                    held = None
+            except asyncio.CancelledError:
+                # The drain. Read without a free slot, these jobs are only handed back, once the stream cannot bring
+                # them again.
+                left = [held] if held is not None else []
+                with contextlib.suppress(TimeoutError, StopAsyncIteration, GatewayError):
+                    async with asyncio.timeout(0.25):
+                        while True:
+                            left.append(await anext(jobs))
+                await jobs.aclose()
+                for job in left:
+                    self._begin(job)
+                raise
+
+    def _seen(self) -> None:
+        self._last_contact = time.monotonic()
+
+    # Answering jobs
+
+    def _begin(self, job: Job) -> None:
+        """Takes a slot for a job and works on it; a job taken during the drain is handed back."""
+        if (twin := self._running.get(job.key)) is not None:
+            # Its deadline passed here and the engine offers it again: the one that runs may answer until the new one.
+            twin.deadline = max(twin.deadline, job.deadline)
+            return
+        if job.deadline <= time.monotonic():
+            logger.debug("job %d was offered after its deadline", job.key)
+            return
+        outcome = self._unsent.pop(job)
+        if outcome is None and self._state != "working":
+            outcome = Fail("Handed back untouched: the worker is stopping.", retries=job.retries)
+        taken = self._running[job.key] = _Taken(self, job, outcome)
+        self._free.take()
+        self._metrics.activated(job)
+        taken.task = asyncio.create_task(self._work(taken))
+
+    async def _work(self, taken: _Taken) -> None:
+        job = taken.job
+        started = time.perf_counter()
+        try:
+            if taken.outcome is None and not await self._is_ours(taken):
+                self._metrics.unanswered(job)
+                return
+            outcome = taken.outcome or await self._outcome(taken)
+            seconds = time.perf_counter() - started
+            # From here the outcome is known, and a cancellation loses it.
+            taken.outcome = outcome
+            sent = await self._tell(taken, outcome)
+        except asyncio.CancelledError:
+            known = "done but not told" if taken.outcome else "cancelled, its effect in doubt"
+            logger.warning("job %d %s %s: %s; left to its deadline", job.key, job.type, job.element_id, known)
+            self._left.add(job.key)
+            self._metrics.unanswered(job)
+        else:
+            if sent is None:
+                self._metrics.unanswered(job)
+            else:
+                if not isinstance(sent, Fail) and sent.told is not None:
+                    sent.told()
+                self._metrics.answered(job, sent, seconds)
+                logger.info(
+                    "job %d %s %s: %s, %.0f ms", job.key, job.type, job.element_id, _described(sent), seconds * 1000
+                )
+        finally:
+            del self._running[job.key]
+            self._free.give()
+
+    async def _is_ours(self, taken: _Taken) -> bool:
+        """Gives a job that waited in the stream its full time again; says whether it is still there to be worked on."""
+        timeout = self.activation.timeout
+        if taken.deadline - time.monotonic() > timeout / 2:
+            return True
+        try:
+            await taken.extend(timeout)
+        except GatewayError as error:
+            if error.is_not_found:
+                logger.debug("job %d is gone", taken.job.key)
+                return False
+        return True
+
+    async def _outcome(self, taken: _Taken) -> Outcome:
+        job = taken.job
+        taken.arm()
+        try:
+            return await self._handle(job, taken.extend)
+        except asyncio.CancelledError:
+            if not taken.expired:
+                raise
+            if taken.task is not None:
+                taken.task.uncancel()
+            message = "No answer within the job's time, so the connector was stopped."
+            return Fail(
+                f"{message} Shorten the timeouts of the task, or raise the job's.", retries=max(0, job.retries - 1)
+            )
+        except Exception as error:
+            logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
+            # The exception's text may hold data or secrets, its name does not.
+            message = f"The connector runtime met an unexpected {type(error).__name__}."
+            return Fail(f"{message} Its log tells more about job {job.key}.", retries=max(0, job.retries - 1))
+        finally:
+            taken.disarm()
+
+    async def _tell(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
+        """Sends an outcome until the engine has it or the deadline passes; gives what was sent in the end."""
+        backoff = Backoff()
+        key = taken.job.key
+        while True:
+            try:
+                await self._send(key, outcome)
+            except GatewayError as error:
+                if error.is_not_found and backoff.attempts:
+                    # An earlier attempt went through and only its answer was lost, or somebody else was quicker.
+                    return outcome
+                if error.is_refusal:
+                    instead = _instead(outcome, error)
+                    if instead is None:
+                        logger.warning("job %d: the engine does not take the answer (%s)", key, error)
+                        return None
+                    logger.warning("job %d: the engine refused the answer (%s), telling that instead", key, error)
+                    outcome = instead
+                    continue
+                pause = backoff.next()
+                if time.monotonic() + pause >= taken.deadline:
+                    self._unsent.keep(taken.job, outcome)
+                    logger.warning("job %d: not told in time (%s); kept until it is offered again", key, error)
+                    return None
+                if backoff.worth_a_line:
+                    logger.log(
+                        logging.WARNING if backoff.attempts >= 16 else logging.DEBUG,
+                        "job %d: answer %d did not arrive (%s), again in %.1f s",
+                        key,
+                        backoff.attempts,
+                        error,
+                        pause,
+                    )
+                await asyncio.sleep(pause)
+            else:
+                return outcome
+
+    async def _send(self, key: int, outcome: Outcome) -> None:
+        try:
+            await self._command(key, outcome)
+        except GatewayError:
+            raise
+        except Exception as error:
+            # An answer that cannot even be written must not end in silence.
+            reason = f"it is no valid command ({type(error).__name__})"
+            raise GatewayError("INVALID_ARGUMENT", reason) from error
+
+    async def _command(self, key: int, outcome: Outcome) -> None:
+        if isinstance(outcome, Complete):
+            await self.gateway.complete(key, outcome.payload)
+        elif isinstance(outcome, Fail):
+            await self.gateway.fail(
+                key,
+                retries=max(0, outcome.retries),
+                message=outcome.message[:MESSAGE_LIMIT],
+                backoff=outcome.backoff or 0.0,
+                payload=outcome.payload,
+            )
+        else:
+            await self.gateway.throw(
+                key, code=outcome.code, message=outcome.message[:MESSAGE_LIMIT], payload=outcome.payload
+            )
+
+
+def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
+    """What to tell an engine that refuses an outcome for good; None when nothing would be taken."""
+    if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
+        return None
+    if isinstance(outcome, Fail):
+        return replace(outcome, payload="{}", variables={}) if outcome.payload != "{}" else None
+    # The effect has happened, so the job must not run again by itself: no retries, and a person decides.
+    verb = "completion" if isinstance(outcome, Complete) else "BPMN error"
+    reason = error.message[:500]
+    return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, GatewayError) else type(error).__name__
+
+
+def _described(outcome: Outcome) -> str:
+    if isinstance(outcome, Complete):
+        return "completed"
+    if isinstance(outcome, Fail):
+        return f"failed, {outcome.retries} retries left" if outcome.retries > 0 else "failed, incident"
+    return "BPMN error"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

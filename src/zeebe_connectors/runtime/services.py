@@ -1,0 +1,61 @@
+"""Holds what connectors are handed besides their inputs, made once for each runtime from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handling a job needs besides the job: shared by all connectors of one runtime."""
+
+    secrets: SecretResolver
+    kept: Kept
+    documents: Documents
+    files: AllowedFiles
+    secrets_everywhere: bool = False
+    """Placeholders resolve anywhere in the inputs, as in the official runtime."""
+    memory: Memory = field(default_factory=ShortMemory)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The operator's settings by name: some connectors have inputs that they decide."""
+
+
+def services_of(
+    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
+) -> Services:
+    """What handling jobs needs, as the operator configured it.
+
+    Args:
+        settings: Directories, scope of secrets, the cluster's REST address.
+        environment: Where secrets are looked up.
+        log_mask: Learns every secret that is used.
+        memory: What must not be forgotten; without one, it is until the process ends.
+
+    Raises:
+        SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
+    """
+    try:
+        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+    except InputError as error:
+        raise SettingsError(error.message) from None
+    return Services(
+        secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
+        kept=kept,
+        documents=documents_of(settings, environment, kept),
+        files=AllowedFiles(settings.files),
+        secrets_everywhere=settings.secrets_scope == "everywhere",
+        memory=memory or ShortMemory(),
+        settings=environment,
+    )
