@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.providers import providers_file
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.ledger import Store, owner_name
+from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
+
+
+async def _no_version_tag(_: int) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,19 @@ class Services:
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
+    providers: Providers | None = None
+    """The named remote systems."""
+    version_tag: Callable[[int], Awaitable[str | None]] = _no_version_tag
+    """The version tag of a process definition, by its key."""
 
 
 def services_of(
-    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
+    settings: Settings,
+    environment: Environment,
+    *,
+    log_mask: Mask | None = None,
+    memory: Memory | None = None,
+    store: Store | None = None,
 ) -> Services:
     """What handling jobs needs, as the operator configured it.
 
@@ -42,20 +58,38 @@ def services_of(
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
         memory: What must not be forgotten; without one, it is until the process ends.
+        store: The ledger's database, where providers may be kept too; without one, only the file's count.
 
     Raises:
-        SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
+        SettingsError: A proxy or a rule for the network is wrong, or `providers.yaml` is; the message names the setting,
+            or file and line.
     """
     try:
         kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
+    secrets = SecretResolver(installed_providers(environment), log_mask=log_mask)
     return Services(
-        secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
+        secrets=secrets,
+        providers=_providers(environment, secrets, kept, store),
         kept=kept,
         documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
         memory=memory or ShortMemory(),
         settings=environment,
+    )
+
+
+def _providers(environment: Environment, secrets: SecretResolver, kept: Kept, store: Store | None) -> Providers:
+    sealer = Sealer.of(environment)
+    directory = Directory(providers_file(environment), None if store is None else ProviderStore(store, sealer))
+    directory.load()
+    return Providers(
+        directory,
+        secrets,
+        kept,
+        environment=environment.text(ENVIRONMENT_SETTING),
+        store=store,
+        owner=owner_name(),
     )

@@ -58,7 +58,9 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
+        self.services = services_of(
+            settings, environment, log_mask=log_mask, memory=self.memory, store=self.store
+        )
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -102,12 +104,14 @@ class Runtime:
             variables=connector.variables,
             tenants=self.settings.cluster.tenants,
         )
-        handler = JobHandler(connector, self.services)
+        handler = JobHandler(connector, self.services, slots=worker.slots)
         return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        if self.services.providers is not None:
+            self.services.providers.directory.start()
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))

@@ -59,6 +59,9 @@ class Hint:
         language: Editor language of a text field, such as `json`.
         example: Value shown on the page and used to try the template; must be valid.
         setting: Name of a setting by which the operator decides for all tasks that do not give this (top-level) input.
+        provider: Dotted place in a provider's environment from which the input is filled when the task names a provider:
+            `url`, `host`, `port`, `security`, `protocol`, `authentication` or a part of it, `tls` or a part of it. What
+            stands under `options.` is a default; everything else is the provider's alone.
     """
 
     group: str | None = None
@@ -75,6 +78,7 @@ class Hint:
     language: str | None = None
     example: Any = None
     setting: str = ""
+    provider: str = ""
 
 
 class Secret:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.runtime.expressions import (
     LONGEST_MESSAGE,
     LONGEST_WAIT,
@@ -32,9 +33,11 @@ from zeebe_connectors.runtime.expressions import (
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
@@ -42,6 +45,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
+from zeebe_connectors.sdk.provided import PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -52,6 +56,7 @@ _ANSWER_MOST = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
 _MOST_CAUSES = 5
+_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
@@ -92,10 +97,12 @@ class JobHandler:
     Args:
         connector: What carries them out.
         services: What it needs.
+        slots: Jobs of the connector in work at once; a part of them may wait for providers.
     """
 
-    def __init__(self, connector: Outbound, services: Services) -> None:
+    def __init__(self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS) -> None:
         self._connector = connector
+        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._decided = decided(connector, services.settings)
         self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
@@ -121,6 +128,9 @@ class JobHandler:
             if begun.yes:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+        except Busy as busy:
+            text = "Handed back untouched: the provider's usage rules allow it later"
+            return Fail(text, retries=job.retries, backoff=waiting(busy.delay), code="PROVIDER_BUSY")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
         try:
@@ -167,9 +177,15 @@ class JobHandler:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
+                use = await self._provider(job, data, mask) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=mask.add)
-                begun.yes = True
-                return await self._connector.call(given, context)
+                if use is None:
+                    begun.yes = True
+                    return await self._connector.call(given, context)
+                context.kept = use.clients
+                async with use.turn(job.bpmn_process_id, deadline=own, waiting=self._waiting):
+                    begun.yes = True
+                    return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -178,6 +194,24 @@ class JobHandler:
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
+
+    async def _provider(self, job: Job, data: dict[str, Any], mask: Mask) -> Use | None:
+        """Fills what the task's provider decides; gives what the call needs of it."""
+        services = self._services
+        wanted = asking(
+            job.headers,
+            process=job.bpmn_process_id,
+            tenant=job.tenant_id,
+            version_tag=lambda: services.version_tag(job.process_definition_key),
+        )
+        if wanted is None:
+            return None
+        if services.providers is None:
+            raise PermanentError(
+                "PROVIDER_UNKNOWN",
+                "provider: this runtime has no providers; the operator describes them in providers.yaml",
+            )
+        return await services.providers.use(wanted, self._connector, data, mask)
 
     def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
         """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""

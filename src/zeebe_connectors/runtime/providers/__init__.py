@@ -1,0 +1,25 @@
+"""Runs providers: the directory of all that are in force, the store, and what a job or source gets of one."""
+
+from zeebe_connectors.runtime.providers.directory import Directory, Known
+from zeebe_connectors.runtime.providers.provided import ENVIRONMENT_SETTING, Asking, Providers, Use, asking
+from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
+from zeebe_connectors.runtime.providers.store import Change, Conflict, Editor, Entry, NotAllowed, ProviderStore, Unknown
+
+__all__ = [
+    "ENVIRONMENT_SETTING",
+    "KEY_SETTING",
+    "Asking",
+    "Change",
+    "Conflict",
+    "Directory",
+    "Editor",
+    "Entry",
+    "Known",
+    "NotAllowed",
+    "ProviderStore",
+    "Providers",
+    "Sealer",
+    "Unknown",
+    "Use",
+    "asking",
+]
