@@ -30,7 +30,7 @@ FOR_CONNECTORS = {"net", "web", "mail", "sdk"}
 ONE_PLACE = {
     "grpc": "runtime/gateway/",
     "pyzeebe": "runtime/gateway/",
-    "aioimaplib": "mail/imap.py",
+    "aioimaplib": "mail/imap",
     "zeep": "connectors/soap/wsdl.py",
     "psycopg": "runtime/ledger/postgresql.py",
 }

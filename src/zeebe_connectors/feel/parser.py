@@ -166,22 +166,33 @@ class _Parser:
         return None
 
     def conditional(self) -> Node | None:
-        start, depth = self.now.start, self.depth
-        self.next()
-        try:
-            condition = self.expression()
-            self.expect_keyword("then")
-            then = self.expression()
-            self.expect_keyword("else")
-            return tree.If(condition, then, self.expression())
-        except _Unexpected:
-            # `if` may be a name. How often this is tried is bounded, or nested ones would take for ever.
-            self.retries += 1
-            if self.retries > _MAX_RETRIES:
-                raise
-            self.depth, self.open_end = depth, False
-            self.seek(start)
-            return None
+        branches: list[tuple[Node, Node]] = []
+        while True:  # a branch a round, so that `else if` is no depth
+            start, depth = self.now.start, self.depth
+            self.next()
+            try:
+                condition = self.expression()
+                self.expect_keyword("then")
+                then = self.expression()
+                self.expect_keyword("else")
+            except _Unexpected:
+                # `if` may be a name. How often this is tried is bounded, or nested ones would take for ever.
+                self.retries += 1
+                if self.retries > _MAX_RETRIES:
+                    raise
+                self.depth, self.open_end = depth, False
+                self.seek(start)
+                if not branches:
+                    return None
+                node = self.disjunction()
+                break
+            branches.append((condition, then))
+            if self.now.kind != NAME or self.now.text != "if":
+                node = self.expression()
+                break
+        for condition, then in reversed(branches):
+            node = tree.If(condition, then, node)
+        return node
 
     def iterator_follows(self) -> bool:
         name = tokens.token(self.text, self.now.end)

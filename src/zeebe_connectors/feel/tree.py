@@ -323,8 +323,12 @@ class _Writer:
         return _ANY, f"function({', '.join(map(_function, node.parameters))}) {self.at(node.body, _ANY)}"
 
     def _if(self, node: If) -> tuple[int, str]:
-        parts = (self.at(part, _ANY) for part in (node.condition, node.then, node.otherwise))
-        return _ANY, "if {} then {} else {}".format(*parts)
+        parts: list[str] = []
+        last: Node = node
+        while isinstance(last, If):
+            parts.append(f"if {self.at(last.condition, _ANY)} then {self.at(last.then, _ANY)} else ")
+            last = last.otherwise
+        return _ANY, "".join(parts) + self.at(last, _ANY)
 
     def _counting(self, node: Counting) -> tuple[int, str]:
         return _COMPARISON, f"{self.at(node.start, _SUM)}..{self.at(node.end, _SUM)}"

@@ -17,19 +17,29 @@ from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimit
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 
 if TYPE_CHECKING:
-    from zeebe_connectors.feel.limits import Run
+    from zeebe_connectors.feel.limits import Limits, Run
 
 # ------------------------------------------------------------------------------------------------------- functions
 
 
 class Function:
-    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them."""
+    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them.
 
-    __slots__ = ("invoke", "parameters")
+    `order` says of `function(x, y) x.a < y.a` which entry it compares and whether the largest comes first, so that
+    sorting need not call it; None of any other function.
+    """
 
-    def __init__(self, parameters: Sequence[str], invoke: Callable[[Run, list[Any]], Any]) -> None:
+    __slots__ = ("invoke", "order", "parameters")
+
+    def __init__(
+        self,
+        parameters: Sequence[str],
+        invoke: Callable[[Run, list[Any]], Any],
+        order: tuple[tuple[str, ...], bool] | None = None,
+    ) -> None:
         self.parameters = tuple(parameters)
         self.invoke = invoke
+        self.order = order
 
     def __str__(self) -> str:
         return f"function({', '.join(self.parameters)})"
@@ -248,6 +258,8 @@ def text(run: Run | None, value: Any) -> str:
 def _inner_text(run: Run | None, value: Any) -> str:
     name = kind(value)
     if name == STRING:
+        if run is not None:
+            run.room(len(value))
         return f'"{value}"'
     if name == NUMBER:
         return number_text(value)
@@ -291,38 +303,64 @@ def _days_time_text(value: Any) -> str:
 # ------------------------------------------------------------------------------------------------------------ JSON
 
 _MAX_NODES = 1_000_000
+_MAX_CHARACTERS = 8_000_000
+"""Of all texts of a result. A job returns 1.5 MiB; the rest is for a readable error further on."""
 
 
-def to_json(value: Any) -> Any:
+class _Room:
+    """What the JSON form of a value may still take."""
+
+    __slots__ = ("characters", "nodes")
+
+    def __init__(self, limits: Limits | None) -> None:
+        self.nodes = _MAX_NODES if limits is None else min(_MAX_NODES, limits.items)
+        self.characters = _MAX_CHARACTERS if limits is None else min(_MAX_CHARACTERS, limits.characters)
+
+
+def to_json(value: Any, limits: Limits | None = None) -> Any:
     """A value as JSON has it, for a job's variables: ISO text for temporals, an int for a whole number, else a float.
+
+    A text that stands in the value several times counts as often: JSON writes it each time.
+
+    Args:
+        value: Any FEEL value.
+        limits: Where they allow fewer items and characters than a result may have at all, they hold.
 
     Raises:
         FeelLimitError: the value is too large or too deep to be written.
     """
     try:
-        return _json(value, [_MAX_NODES])
+        return _json(value, _Room(limits))
     except RecursionError:
         raise FeelLimitError("depth", "the result is nested too deep to be written as JSON") from None
 
 
-def _json(value: Any, left: list[int]) -> Any:
+def _json(value: Any, room: _Room) -> Any:
     kind_ = type(value)
-    if value is None or kind_ is str or kind_ is int or kind_ is bool:
+    if kind_ is str:
+        room.characters -= len(value)
+        if room.characters < 0:
+            raise FeelLimitError(
+                "characters", "the result has more text than a result may have; map only what is needed"
+            )
+        return value
+    if value is None or kind_ is int or kind_ is bool:
         return value
     if kind_ is Decimal or kind_ is float:
         return json_number(value)
-    left[0] -= 1
     if isinstance(value, Mapping):
-        left[0] -= len(value)
-        if left[0] < 0:
-            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
-        return {key if type(key) is str else str(key): _json(item, left) for key, item in value.items()}
+        _take(room, len(value))
+        return {key if type(key) is str else str(key): _json(item, room) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        left[0] -= len(value)
-        if left[0] < 0:
-            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
-        return [_json(item, left) for item in value]
+        _take(room, len(value))
+        return [_json(item, room) for item in value]
     return iso_text(value)
+
+
+def _take(room: _Room, nodes: int) -> None:
+    room.nodes -= 1 + nodes
+    if room.nodes < 0:
+        raise FeelLimitError("items", "the result has more values than a result may have; map only what is needed")
 
 
 def json_number(value: float | Decimal) -> int | float | None:

@@ -17,7 +17,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
@@ -28,9 +28,10 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings, seconds
+from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
-from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
@@ -43,7 +44,9 @@ LOCAL_STORE = "zeebe-connectors"
 """`storeId` of documents in the local directory."""
 STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
 KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
+MAX_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE"
 MOST = 50 * 1024 * 1024
+MAX_STREAMED = 4 * 1024**3
 _ANY_TYPE = "application/octet-stream"
 _SWEEP_EVERY = 3600.0
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -61,13 +64,21 @@ class LocalDocuments:
         most: Bytes of one document.
         keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
         kept: Clients for documents on the web; the runtime's, so that it closes them.
+        max_streamed: Bytes of one document that comes and goes piece by piece.
     """
 
     def __init__(
-        self, directory: Path, *, most: int = MOST, keep: float | None = None, kept: Kept | None = None
+        self,
+        directory: Path,
+        *,
+        most: int = MOST,
+        keep: float | None = None,
+        kept: Kept | None = None,
+        max_streamed: int = MAX_STREAMED,
     ) -> None:
         self.directory = directory
         self._most = most
+        self._max_streamed = max_streamed
         self._keep = keep
         self._kept = kept or Kept()
         self._next_sweep = 0.0
@@ -105,30 +116,67 @@ class LocalDocuments:
         """
         if len(data) > self._most:
             raise _too_large(f"The document has {len(data)} bytes", self._most)
-        kind = content_type or _guessed_type(name)
-        metadata: dict[str, Any] = {"contentType": kind, "size": len(data)}
+        metadata = self._metadata(len(data), name, content_type)
+        try:
+            digest = await asyncio.to_thread(self._write, data, metadata)
+        except OSError as error:
+            raise _unwritten(error) from error
+        await self._sweep_now_and_then()
+        return _reference(digest, metadata)
+
+    @contextlib.asynccontextmanager
+    async def open(self, document: Document, *, seconds: float) -> AsyncIterator[OpenDocument]:
+        """Opens a document for reading piece by piece; one that is not in the local directory is read first.
+
+        Raises:
+            ConnectorError: As for `read`; `DOCUMENT_NOT_FOUND` after the last piece when the content is damaged.
+        """
+        if document.kind == "camunda" and self._is_here(document):
+            key = self._key(document)
+            path = self._path(key)
+            try:
+                size = (await asyncio.to_thread(path.stat)).st_size
+            except FileNotFoundError:
+                raise _missing() from None
+            known = {**await asyncio.to_thread(self._sidecar, key), **(document.reference.get("metadata") or {})}
+            pieces = read_pieces(path, key)
+            kind = str(known.get("contentType") or _ANY_TYPE)
+            async with contextlib.aclosing(pieces):
+                yield OpenDocument(str(known.get("fileName") or key), kind, size, pieces)
+            return
+        content = await self.read(document, seconds=seconds)
+        yield OpenDocument(content.name, content.content_type, len(content.data), _cut(content.data))
+
+    async def store(
+        self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
+    ) -> Document:
+        """Stores bytes that come piece by piece.
+
+        Args:
+            chunks: The content, of any size up to `max_streamed`.
+            name: File name.
+            content_type: Media type; guessed from the name when left out.
+
+        Raises:
+            PermanentError: `DOCUMENT_TOO_LARGE`.
+            TransientError: `DOCUMENT_UNREACHABLE` when the directory cannot be written.
+        """
+        try:
+            written = await write_pieces(chunks, self.directory, max_size=self._max_streamed)
+            metadata = self._metadata(written.size, name, content_type)
+            await asyncio.to_thread(self._place, written, metadata)
+        except OSError as error:
+            raise _unwritten(error) from error
+        await self._sweep_now_and_then()
+        return _reference(written.digest, metadata)
+
+    def _metadata(self, size: int, name: str | None, content_type: str | None) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"contentType": content_type or _guessed_type(name), "size": size}
         if name:
             metadata["fileName"] = name
         if self._keep is not None:
             metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")
-        try:
-            digest = await asyncio.to_thread(self._write, data, metadata)
-        except OSError as error:
-            raise TransientError(
-                "DOCUMENT_UNREACHABLE",
-                f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may "
-                "the runtime write to its directory for documents (ZEEBE_CONNECTORS_DOCUMENTS)?",
-            ) from error
-        await self._sweep_now_and_then()
-        return Document(
-            {
-                TYPE_KEY: "camunda",
-                "storeId": LOCAL_STORE,
-                "documentId": digest,
-                "contentHash": digest,
-                "metadata": metadata,
-            }
-        )
+        return metadata
 
     async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
         """A URL under which a document can be fetched: of an external one, its own.
@@ -149,17 +197,24 @@ class LocalDocuments:
         await self._kept.aclose()
 
     async def _stored(self, document: Document, call: Call) -> Content:  # noqa: ARG002 - other stores need the time
-        reference = document.reference
-        store, key = reference.get("storeId"), reference.get("documentId")
+        key = self._key(document)
+        data, sidecar = await asyncio.to_thread(self._load, key)
+        known = {**sidecar, **(document.reference.get("metadata") or {})}
+        return Content(data, str(known.get("fileName") or key), str(known.get("contentType") or _ANY_TYPE))
+
+    def _is_here(self, document: Document) -> bool:
+        """Whether a stored document is in the local directory."""
+        return document.reference.get("storeId") in {LOCAL_STORE, None}
+
+    def _key(self, document: Document) -> str:
+        store, key = document.reference.get("storeId"), document.reference.get("documentId")
         if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
                 f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it keeps "
                 "documents in a directory of its own",
             )
-        data, sidecar = await asyncio.to_thread(self._load, key)
-        known = {**sidecar, **(reference.get("metadata") or {})}
-        return Content(data, str(known.get("fileName") or key), str(known.get("contentType") or _ANY_TYPE))
+        return key
 
     def _path(self, key: str) -> Path:
         return self.directory / key[:2] / key
@@ -171,21 +226,22 @@ class LocalDocuments:
                 raise _too_large("The stored document is larger than is allowed now", self._most)
             data = path.read_bytes()
         except FileNotFoundError:
-            raise PermanentError(
-                "DOCUMENT_NOT_FOUND",
-                "The document is not in the store. It may have been deleted by age, or by a runtime on another machine "
-                "that does not share its directory",
-            ) from None
+            raise _missing() from None
         except OSError as error:
             raise TransientError(
                 "DOCUMENT_UNREACHABLE", f"The document cannot be read ({error.strerror or type(error).__name__})"
             ) from error
         if hashlib.sha256(data).hexdigest() != key:
             raise PermanentError("DOCUMENT_NOT_FOUND", "The stored document is damaged: its content has changed")
-        sidecar: Mapping[str, Any] = {}
+        return data, self._sidecar(key)
+
+    def _sidecar(self, key: str) -> dict[str, Any]:
+        """What is known of a stored document besides its bytes."""
         with contextlib.suppress(OSError, ValueError):
-            sidecar = json.loads(path.with_suffix(".json").read_bytes())
-        return data, sidecar
+            known = json.loads(self._path(key).with_suffix(".json").read_bytes())
+            if isinstance(known, dict):
+                return known
+        return {}
 
     def _write(self, data: bytes, metadata: Mapping[str, Any]) -> str:
         digest = hashlib.sha256(data).hexdigest()
@@ -197,6 +253,16 @@ class LocalDocuments:
         else:
             _replace(path, data)
         return digest
+
+    def _place(self, written: Written, metadata: Mapping[str, Any]) -> None:
+        """Moves a complete file to where its content says."""
+        try:
+            path = self._path(written.digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path.with_suffix(".json"), json.dumps(metadata, ensure_ascii=False).encode())
+            written.path.replace(path)
+        finally:
+            written.path.unlink(missing_ok=True)
 
     async def _sweep_now_and_then(self) -> None:
         now = time.monotonic()
@@ -218,6 +284,39 @@ class LocalDocuments:
                     path.unlink()
                     count += _HASH.fullmatch(path.name) is not None
         return count
+
+
+def _reference(digest: str, metadata: Mapping[str, Any]) -> Document:
+    return Document(
+        {
+            TYPE_KEY: "camunda",
+            "storeId": LOCAL_STORE,
+            "documentId": digest,
+            "contentHash": digest,
+            "metadata": metadata,
+        }
+    )
+
+
+def _missing() -> PermanentError:
+    return PermanentError(
+        "DOCUMENT_NOT_FOUND",
+        "The document is not in the store. It may have been deleted by age, or by a runtime on another machine that "
+        "does not share its directory",
+    )
+
+
+def _unwritten(error: OSError) -> TransientError:
+    return TransientError(
+        "DOCUMENT_UNREACHABLE",
+        f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may the "
+        "runtime write to its directory for documents (ZEEBE_CONNECTORS_DOCUMENTS)?",
+    )
+
+
+async def _cut(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), PIECE):
+        yield data[start : start + PIECE]
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -291,6 +390,21 @@ class ClusterDocuments(LocalDocuments):
             raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
         return Document({**reference, TYPE_KEY: "camunda"})
 
+    async def store(
+        self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
+    ) -> Document:
+        """Stores bytes that come piece by piece; held in memory, since the cluster takes a document in one request.
+
+        Raises:
+            ConnectorError: As for `create`.
+        """
+        data = bytearray()
+        async for piece in chunks:
+            data += piece
+            if len(data) > self._most:
+                raise _too_large("The document is too large for the cluster's store", self._most)
+        return await self.create(bytes(data), name=name, content_type=content_type)
+
     async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
         """A URL under which a document can be fetched for a while.
 
@@ -307,9 +421,12 @@ class ClusterDocuments(LocalDocuments):
         answer = _object(await self._ask(request, Call(self._kept, time.monotonic() + seconds)))
         return str(answer.get("url", ""))
 
+    def _is_here(self, document: Document) -> bool:
+        return document.reference.get("storeId") == LOCAL_STORE
+
     async def _stored(self, document: Document, call: Call) -> Content:
         reference = document.reference
-        if reference.get("storeId") == LOCAL_STORE:
+        if self._is_here(document):
             return await super()._stored(document, call)
         response = await self._ask(HttpRequest("GET", self._url(reference)), call)
         key = str(reference.get("documentId"))
@@ -337,6 +454,7 @@ class ClusterDocuments(LocalDocuments):
 def documents_of(settings: Settings, environment: Environment, kept: Kept) -> LocalDocuments:
     """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
 
+    `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is how many bytes a file from a server may have that becomes a document.
     `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` is how long documents are kept, such as `P30D`; when it is not set, the directory
     keeps all and the cluster decides by itself.
 
@@ -349,9 +467,10 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
     """
     keep = seconds(environment, KEEP_SETTING, 0.0) or None
+    max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, least=1, most=2**50))
     chosen = environment.text(STORE_SETTING, "local").casefold()
     if chosen == "local":
-        return LocalDocuments(settings.documents, keep=keep, kept=kept)
+        return LocalDocuments(settings.documents, keep=keep, kept=kept, max_streamed=max_streamed)
     if chosen != "cluster":
         raise SettingsError(f"{STORE_SETTING}: must be 'local' or 'cluster'")
     cluster = settings.cluster

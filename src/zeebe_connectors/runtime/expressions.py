@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.sdk.budget import for_size_of
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 
@@ -135,7 +136,7 @@ async def result_variables(
                 "example ={answer: response}"
             )
         variables.update(mapped or {})
-    text = encode(variables, "The output")
+    text = await for_size_of(variables, lambda: encode(variables, "The output"))
     if expression:
         _refuse_functions(text, RESULT_EXPRESSION)
     return variables, text
@@ -219,7 +220,9 @@ async def error_verdict(
         )
     verdict = _verdict(value)
     if verdict is not None:
-        _refuse_functions(encode(verdict.variables, f"What {ERROR_EXPRESSION} returned"), ERROR_EXPRESSION)
+        given = verdict.variables
+        text = await for_size_of(given, lambda: encode(given, f"What {ERROR_EXPRESSION} returned"))
+        _refuse_functions(text, ERROR_EXPRESSION)
     return verdict
 
 
@@ -283,13 +286,17 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
     functions = _FUNCTIONS
     if "createDocument" in expression:
         functions = feel.HostFunctions([*_FUNCTIONS, _create_document(pending)])
+
+    def work(limits: feel.Limits) -> Any:
+        pending.clear()
+        return feel.to_json(feel.compile(expression).run(context, functions, limits=limits).value, limits)
+
     try:
-        result = feel.compile(expression).run(context, functions=functions)
+        value = await feel.offload(expression, work)
     except feel.FeelSyntaxError as error:
         raise ConnectorError("EXPRESSION_INVALID", f"{name}: {error}") from None
     except feel.FeelError as error:
         raise ConnectorError("EXPRESSION_FAILED", f"{name}: {error}") from None
-    value = feel.to_json(result.value)
     if pending:
         stored = [
             await documents.create(content.data, name=content.name, content_type=content.content_type)

@@ -61,8 +61,8 @@ def services_of(
         store: The ledger's database, where providers may be kept too; without one, only the file's count.
 
     Raises:
-        SettingsError: A proxy or a rule for the network is wrong, or `providers.yaml` is; the message names the setting,
-            or file and line.
+        SettingsError: A proxy or a rule for the network is wrong, or `providers.yaml` is; the message names the
+            setting, or file and line.
     """
     try:
         kept = Kept(given={RULES: NetworkRules.from_environment(environment)})

@@ -58,9 +58,7 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(
-            settings, environment, log_mask=log_mask, memory=self.memory, store=self.store
-        )
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -85,6 +83,7 @@ class Runtime:
             kept=self.services.kept,
             documents=self.services.documents,
             files=self.services.files,
+            providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
         )
@@ -131,11 +130,15 @@ class Runtime:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
-            _closed(self.memory.aclose, self.store.aclose),
+            _closed(self._close_providers, self.memory.aclose, self.store.aclose),
             _closed(self.services.kept.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
+
+    async def _close_providers(self) -> None:
+        if self.services.providers is not None:
+            await self.services.providers.aclose()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts, works until `stop` is set, drains."""

@@ -197,7 +197,6 @@ def inbound(
     icon: str = "icon.svg",
     look: Look | None = None,
     protocols: Sequence[str] = (),
-    protocols: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -96,6 +97,23 @@ class Content:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenDocument:
+    """A document whose bytes come piece by piece.
+
+    Args:
+        name: File name.
+        content_type: Media type.
+        size: Bytes in all; None when that is not known before the end.
+        chunks: The bytes, once; raises `ConnectorError` when the document is damaged or its store fails on the way.
+    """
+
+    name: str
+    content_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes] = field(repr=False)
+
+
 class Documents(Protocol):
     """Reads and creates documents; the runtime hands it to a connector as `context.documents`."""
 
@@ -109,6 +127,28 @@ class Documents(Protocol):
 
     async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
         """Stores bytes and gives the reference to pass on in a variable."""
+        ...
+
+    def open(self, document: Document, *, seconds: float) -> AbstractAsyncContextManager[OpenDocument]:
+        """Opens a document for reading piece by piece, for what may not fit into memory.
+
+        Args:
+            document: Any of the three kinds.
+            seconds: How long opening it, and reading from a remote store, may take.
+
+        Raises:
+            ConnectorError: As for `read`.
+        """
+        ...
+
+    async def store(
+        self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
+    ) -> Document:
+        """Stores bytes that come piece by piece; nothing is stored when the pieces end with an exception.
+
+        Raises:
+            ConnectorError: `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`, or what the pieces raise.
+        """
         ...
 
 

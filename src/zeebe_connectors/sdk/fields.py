@@ -46,8 +46,8 @@ class Hint:
     Args:
         group: Id of the group in the form; a nested model's fields inherit its field's group.
         label: Short name in the form; derived from the field name when left out.
-        feel: Whether the Modeler offers (`optional`), demands (`required`) or statically types (`static`) a FEEL
-            expression; derived from the type when left out.
+        feel: Whether the Modeler offers (`optional`), demands (`required`), statically types (`static`) or does not
+            offer (`none`) a FEEL expression; derived from the type when left out.
         text: Several lines.
         placeholder: Grey example inside the empty field.
         tooltip: Longer help behind the field's name.
@@ -59,14 +59,14 @@ class Hint:
         language: Editor language of a text field, such as `json`.
         example: Value shown on the page and used to try the template; must be valid.
         setting: Name of a setting by which the operator decides for all tasks that do not give this (top-level) input.
-        provider: Dotted place in a provider's environment from which the input is filled when the task names a provider:
+        provider: Dotted place in a provider's environment from which the input is filled when the task names one:
             `url`, `host`, `port`, `security`, `protocol`, `authentication` or a part of it, `tls` or a part of it. What
             stands under `options.` is a default; everything else is the provider's alone.
     """
 
     group: str | None = None
     label: str | None = None
-    feel: Literal["optional", "required", "static"] | None = None
+    feel: Literal["optional", "required", "static", "none"] | None = None
     text: bool = False
     placeholder: str | None = None
     tooltip: str | None = None

@@ -80,6 +80,11 @@ def is_locked(source: str) -> bool:
     return bool(source) and not source.startswith("options.")
 
 
+def is_hidden(source: str) -> bool:
+    """Whether the form hides an input of this hint once a provider is chosen."""
+    return is_locked(source) and source not in {"headers", "protocol"}
+
+
 def provider_places(kind: Any) -> list[ProviderPlace]:
     """The inputs of a model, or of each member of a union, that a provider fills."""
     return list(dict.fromkeys(_places(kind, (), (), _tag_of(kind, None))))
@@ -120,7 +125,9 @@ def _words(info: FieldInfo) -> tuple[str, ...]:
 def _wire(info: FieldInfo, tag: str | None) -> str:
     if not tag:
         return ""
-    member = next(kind for kind in leaf_types(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    member = next(
+        kind for kind in leaf_types(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
+    )
     return member.model_fields[tag].alias or tag
 
 

@@ -27,11 +27,13 @@ class Authenticated(Model):
     """An input whose first section is how the service knows who calls."""
 
     authentication_configuration: Annotated[
-        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
+        AuthenticationConfiguration | None,
+        Hint(group="authentication", hidden=True, secrets=True, provider="authenticationConfiguration"),
     ] = None
     """A stored configuration that the Modeler's chooser inserts."""
     authentication: Annotated[
-        Authentication, Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES)
+        Authentication,
+        Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES, provider="authentication"),
     ] = NoAuth()
     """How the service knows who calls."""
 

@@ -12,6 +12,7 @@ import pytest
 from servers.imap import Folder, ImapServer, message
 from zeebe_connectors.connectors.email import imap as module
 from zeebe_connectors.mail import imap as client_module
+from zeebe_connectors.mail.folders import encode_folder
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
 from zeebe_connectors.web import NetworkRules
@@ -278,7 +279,7 @@ async def test_an_id_that_is_none_is_an_incident(email, server, wrong):
 @pytest.mark.parametrize(("separator", "real"), [("/", "Kunden/Müller.AG"), (".", "Kunden.Müller")])
 async def test_folders_are_found_however_their_separator_is_written(email, server, separator, real):
     server.separator = separator
-    encoded = client_module.encode_folder(real)
+    encoded = encode_folder(real)
     server.folders[encoded] = Folder()
     server.deliver(message(message_id="m@x"), encoded)
     for spelling in {real, real.replace(separator, "/")}:

@@ -12,7 +12,7 @@ import pytest
 from servers.http import Reply
 from servers.soap import envelope, guarded, reply, username_problem
 from zeebe_connectors import Document
-from zeebe_connectors.connectors.soap.operation import WsdlCache
+from zeebe_connectors.connectors.soap.wsdl_cache import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles
 
 FOLDER = Path(__file__).parent / "wsdl"

@@ -66,6 +66,19 @@ def check_base(url: str, protocol: str | None, variables: Mapping[str, Declared]
                 "url: a placeholder for the whole address needs dynamicHosts, the hosts that tasks may name; list them"
             )
         return
+    _check_url(url, protocol)
+    if PLACEHOLDER.search(url.partition("://")[0]):
+        raise AddressError("url: the scheme cannot be filled by a task; write it out")
+    authority = _authority(url)
+    if PLACEHOLDER.search(authority.rpartition(":")[2]) and ":" in PLACEHOLDER.sub("", authority):
+        raise AddressError("url: the port cannot be filled by a task; write it out")
+    path = url.partition("://")[2][len(authority) :]
+    check_path(path, name="url")
+    _check_kinds(authority, variables, {"label", "host"}, "url")
+    _check_kinds(path, variables, {"segment", "path"}, "url")
+
+
+def _check_url(url: str, protocol: str | None) -> None:
     if _CONTROL.search(url) or "\\" in url:
         raise AddressError("url: holds control characters or backslashes; remove them")
     sample = PLACEHOLDER.sub("x", url)
@@ -82,14 +95,6 @@ def check_base(url: str, protocol: str | None, variables: Mapping[str, Declared]
         raise AddressError(f"url: must begin with {protocol}://, as the provider's protocol says")
     if parts.query or parts.fragment:
         raise AddressError("url: must end with its path; a query belongs to the tasks")
-    if PLACEHOLDER.search(url.partition("://")[0]):
-        raise AddressError("url: the scheme cannot be filled by a task; write it out")
-    authority = _authority(url)
-    if PLACEHOLDER.search(authority.rpartition(":")[2]) and ":" in PLACEHOLDER.sub("", authority):
-        raise AddressError("url: the port cannot be filled by a task; write it out")
-    _check_kinds(authority, variables, {"label", "host"}, "url")
-    check_path(parts.path, name="url")
-    _check_kinds(url.partition("://")[2][len(authority) :], variables, {"segment", "path"}, "url")
 
 
 def check_host(host: str, variables: Mapping[str, Declared]) -> None:
@@ -112,7 +117,7 @@ def check_host_pattern(pattern: str) -> None:
         ValueError: The reason and the remedy.
     """
     rest = pattern.removeprefix("*.")
-    if not _HOST.fullmatch(_bracketed(rest)) or "." not in rest and rest != "localhost":
+    if not _HOST.fullmatch(_bracketed(rest)) or ("." not in rest and rest != "localhost"):
         raise ValueError("dynamicHosts: each is a host name such as api.example.com, or *.example.com")
 
 
@@ -274,8 +279,8 @@ def check_dynamic(url: str, hosts: Sequence[str], *, name: str) -> None:
     """
     if not hosts:
         raise AddressError(
-            f"{name}: is a whole address, and this provider takes only a path below its own; write the path, or let the "
-            "operator list the host under dynamicHosts"
+            f"{name}: is a whole address, and this provider takes only a path below its own; write the path, or let "
+            "the operator list the host under dynamicHosts"
         )
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Reads `providers.yaml` for the runtime and the command: providers with the lines where they stand, or what is wrong."""
+"""Reads `providers.yaml` for the runtime and the command: providers with their lines, or what is wrong and where."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def providers_file(settings: Settings, *, directory: Path | None = None) -> Path
     if named:
         if not Path(named).is_file():
             raise SettingsError(
-                f"{FILE_SETTING} ({settings.origin(FILE_SETTING)}): the file {named} does not exist; create it or unset "
-                "the setting"
+                f"{FILE_SETTING} ({settings.origin(FILE_SETTING)}): the file {named} does not exist; create it or "
+                "unset the setting"
             )
         return Path(named)
     path = (directory or Path.cwd()) / DEFAULT_FILE
@@ -127,38 +127,13 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         raise ProvidersFileError(
             f"{place}: reading it needs more than is installed; pip install 'zeebe-connectors[providers]'"
         ) from None
-    lines: dict[tuple[Any, ...], int] = {}
     loader = yaml.SafeLoader(data)
-    count = 0
-
-    def built(node: Any, path: tuple[Any, ...]) -> Any:
-        nonlocal count
-        count += 1
-        if count > _MAX_NODES:
-            raise ProvidersFileError(f"{place}: unfolds to more than {_MAX_NODES:,} values; use fewer anchors")
-        if isinstance(node, yaml.MappingNode):
-            loader.flatten_mapping(node)  # merges `<<`
-            found: dict[Any, Any] = {}
-            for key_node, value_node in node.value:
-                key = loader.construct_object(key_node, deep=True)
-                if not isinstance(key, str):
-                    key = str(key)
-                line = key_node.start_mark.line + 1
-                if (*path, key) in lines and lines[*path, key] != line and key_node in own.get(id(node), ()):
-                    raise ProvidersFileError(f"{place}:{line}: {key[:64]} stands twice; remove one")
-                lines[*path, key] = line
-                found[key] = built(value_node, (*path, key))
-            return found
-        if isinstance(node, yaml.SequenceNode):
-            return [built(item, (*path, at)) for at, item in enumerate(node.value)]
-        value = loader.construct_object(node, deep=True)
-        # A date or a number of another base is what the operator wrote as text.
-        return value if isinstance(value, str | int | float | bool) or value is None else node.value
-
     try:
         root = loader.get_single_node()
-        own = _own_keys(root, yaml) if root is not None else {}
-        return (None if root is None else built(root, ())), lines
+        if root is None:
+            return None, {}
+        builder = _Builder(yaml, loader, place, _own_keys(root, yaml))
+        return builder.built(root, ()), builder.lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -167,6 +142,46 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         raise ProvidersFileError(f"{place}: is no YAML: {type(error).__name__}") from None
     finally:
         loader.dispose()
+
+
+class _Builder:
+    """Makes plain data of YAML nodes, and notes the line of each key."""
+
+    def __init__(self, yaml: Any, loader: Any, place: str, own: Mapping[int, list[Any]]) -> None:
+        self.lines: dict[tuple[Any, ...], int] = {}
+        self._yaml = yaml
+        self._loader = loader
+        self._place = place
+        self._own = own
+        self._count = 0
+
+    def built(self, node: Any, path: tuple[Any, ...]) -> Any:
+        """The node's value."""
+        self._count += 1
+        if self._count > _MAX_NODES:
+            raise ProvidersFileError(f"{self._place}: unfolds to more than {_MAX_NODES:,} values; use fewer anchors")
+        if isinstance(node, self._yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, self._yaml.SequenceNode):
+            return [self.built(item, (*path, at)) for at, item in enumerate(node.value)]
+        value = self._loader.construct_object(node, deep=True)
+        # A date or a number of another base is what the operator wrote as text.
+        return value if isinstance(value, str | int | float | bool) or value is None else node.value
+
+    def _mapping(self, node: Any, path: tuple[Any, ...]) -> dict[str, Any]:
+        self._loader.flatten_mapping(node)  # merges `<<`
+        found: dict[str, Any] = {}
+        own: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(self._loader.construct_object(key_node, deep=True))
+            line = key_node.start_mark.line + 1
+            if key_node in self._own.get(id(node), ()):
+                if key in own:
+                    raise ProvidersFileError(f"{self._place}:{line}: {key[:64]} stands twice; remove one")
+                own.add(key)
+            self.lines[*path, key] = line
+            found[key] = self.built(value_node, (*path, key))
+        return found
 
 
 def _own_keys(root: Any, yaml: Any) -> dict[int, list[Any]]:

@@ -31,9 +31,15 @@ PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 OVER_HTTP = frozenset({"http", "https"})
 SECURITY: Mapping[str, str] = {
     "https": "tls", "smtps": "tls", "imaps": "tls", "pops": "tls", "ftps": "tls", "ftpes": "starttls", "coaps": "tls",
-    "http": "none", "sftp": "tls", "coap": "none",
+    "http": "none", "sftp": "tls", "coap": "none", "ftp": "none", "smtp": "starttls",
+    "imap": "starttls", "pop": "starttls",
 }  # fmt: skip
-"""What a protocol's name says about encryption; an environment of another protocol may say it itself."""
+"""What a protocol's name says about encryption; an environment may say something else."""
+PORTS: Mapping[str, int] = {
+    "smtp": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop": 110, "pops": 995, "ftp": 21, "ftps": 990, "ftpes": 21,
+    "sftp": 22, "coap": 5683, "coaps": 5684,
+}  # fmt: skip
+"""What is taken where an environment names no port."""
 DEFAULT_PER_SECOND = 5.0
 """Requests a second of a provider with rules and no number."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -98,7 +104,7 @@ class Environment(_Strict):
     """One environment of a provider: where it is there, and how to sign in."""
 
     url: str | None = None
-    """Base address, such as https://erp.example.com/api/; with placeholders `${name}` where the task fills something."""
+    """Base address, such as https://erp.example.com/api/; with placeholders `${name}` where the task fills in."""
     host: str | None = None
     """Name or address, for a protocol that has no URL."""
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
@@ -107,6 +113,9 @@ class Environment(_Strict):
     """Left out: what the protocol's name says."""
     authentication: dict[str, Any] = Field(default={})
     """How to sign in: `type`, and the fields of that type under the names that the connectors' forms give them."""
+    ws_security: dict[str, Any] = Field(default={})
+    """For SOAP: what the envelope's security header holds, under the names of the SOAP form; `authentication` tells its
+    kind."""
     tls: dict[str, Any] = Field(default={})
     """Client certificate and whom to trust, under the names of the REST form: `clientCertificate`, `clientPrivateKey`,
     `privateKeyPassword`, `trustedCertificate`."""

@@ -59,6 +59,22 @@ PUBLIC = {
     "tls": frozenset(
         {"clientCertificate", "trustedCertificate", "verify", "serverName", "keystoreLocation", "keystoreType", "alias"}
     ),
+    "wsSecurity": frozenset(
+        {
+            "authentication",
+            "username",
+            "encoded",
+            "timestamp",
+            "certificateType",
+            "certificate",
+            "keystoreLocation",
+            "alias",
+            "signatureAlgorithm",
+            "digestAlgorithm",
+            "encryptionPartsSigned",
+            "type",
+        }
+    ),
     "proxy": frozenset({"url", "username"}),
     "options": None,
 }

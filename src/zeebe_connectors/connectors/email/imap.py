@@ -44,7 +44,8 @@ from zeebe_connectors.connectors.email.model import (
     SearchImap,
     SearchImapData,
 )
-from zeebe_connectors.mail.imap import Fetched, ImapSession, Refused, SortKey, search_text
+from zeebe_connectors.mail.imap import ImapSession, SortKey
+from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
 from zeebe_connectors.mail.settings import trust
 
 BATCH = 100

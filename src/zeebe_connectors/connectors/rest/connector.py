@@ -32,7 +32,7 @@ _DOCUMENT = ReturnFormat(choice="DOCUMENT")
 class Request(Authenticated):
     """One HTTP request."""
 
-    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
+    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True, provider="tls")] = ClientTls()
     """Certificates, for services that ask for one or have one of their own authority."""
     method: Annotated[
         Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], Hint(group="endpoint", label="Method")
@@ -45,6 +45,7 @@ class Request(Authenticated):
             label="URL",
             feel="optional",
             secrets=True,
+            provider="url",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",
         ),
@@ -57,6 +58,7 @@ class Request(Authenticated):
             label="Headers",
             feel="required",
             secrets=True,
+            provider="headers",
             placeholder='={"X-Request-Id": orderId}',
             tooltip="A context of header names and values. A list sends the header several times.",
         ),
@@ -127,6 +129,7 @@ class Request(Authenticated):
     ],
     errors=ERRORS,
     keywords=["http", "https", "rest", "api", "webhook", "request", "json"],
+    protocols=("http", "https"),
     result_expression="={status: response.status, body: response.body}",
 )
 async def request(given: Request, context: Context) -> Response:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
-from zeebe_connectors.connectors.soap.fields import Message, Operation, WsdlImport
+from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request, WsdlImport
 from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
@@ -47,16 +47,34 @@ ERRORS = {
 }
 
 
+def _importer() -> object:
+    from zeebe_connectors.connectors.soap import importer  # noqa: PLC0415 - zeep takes long to load
+
+    return importer
+
+
+def _operation() -> object:
+    from zeebe_connectors.connectors.soap import operation  # noqa: PLC0415 - zeep takes long to load
+
+    return operation
+
+
+def _exchange() -> object:
+    from zeebe_connectors.connectors.soap import exchange  # noqa: PLC0415 - lxml, only for those who need it
+
+    return exchange
+
+
 async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
-    await load("importing")
-    from zeebe_connectors.connectors.soap.importing import inspect  # noqa: PLC0415 - zeep takes long to load
+    await load(_importer)
+    from zeebe_connectors.connectors.soap.importer import inspect  # noqa: PLC0415 - as above
 
     return await inspect(given, context)
 
 
 async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
-    await load("importing")
-    from zeebe_connectors.connectors.soap.importing import templates  # noqa: PLC0415 - as above
+    await load(_importer)
+    from zeebe_connectors.connectors.soap.importer import templates  # noqa: PLC0415 - as above
 
     return await templates(given, context, base, most=most)
 
@@ -74,10 +92,11 @@ async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any
     ],
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
+    protocols=("http", "https"),
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
 )
-async def call(given: Message, context: Context) -> dict[str, Any]:
+async def call(given: Request, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.
 
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
@@ -86,24 +105,18 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
     of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
     `attachments`. [From a WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
-    if isinstance(given.body, Operation):
-        await load("operation")
-        from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
+    if isinstance(given.body, BodyOperation):
+        await load(_operation)
+        from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - as above
 
         return await call_operation(given, given.body, context)
-    await load("exchange")
-    from zeebe_connectors.connectors.soap.exchange import (  # noqa: PLC0415 - lxml, only for those who need it
-        LARGE,
-        as_json,
-        envelope_of,
-        exchange,
-        off_loop,
-    )
+    await load(_exchange)
+    from zeebe_connectors.connectors.soap import exchange as http  # noqa: PLC0415 - as above
 
-    large = len(context.job.variables) > LARGE
-    data, root = await off_loop(envelope_of, given, given.body, large=large)
+    large = len(context.job.variables) > http.LARGE
+    data, root = await http.off_loop(http.envelope_of, given, given.body, large=large)
     url = encoded_url(given.service_url or "", name="serviceUrl")
-    response, reply = await exchange(
+    response, reply = await http.exchange(
         given,
         context,
         url=url,
@@ -115,4 +128,4 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
     )
     if reply is None:
         return {"Envelope": {"Body": {}}}
-    return await as_json(reply, response, context)
+    return await http.as_json(reply, response, context)

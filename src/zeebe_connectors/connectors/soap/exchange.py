@@ -12,14 +12,14 @@ from lxml import etree
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, Secret
 from zeebe_connectors.connectors.soap import reply as replies
 from zeebe_connectors.connectors.soap.envelope import build, to_bytes, xml_of
-from zeebe_connectors.connectors.soap.fields import (
+from zeebe_connectors.connectors.soap.inputs import (
     BodyJson,
     BodyTemplate,
     HeaderJson,
     HeaderTemplate,
     Keystore,
-    Message,
     NoHeader,
+    Request,
     Signature,
     SingleCertificate,
     UsernameToken,
@@ -42,7 +42,7 @@ async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -
     return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
-def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
+def xml_part(given: Request, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
     """Header or body as XML text."""
     if isinstance(part, HeaderTemplate):
         return render(part.template, part.context, where=where)
@@ -52,7 +52,7 @@ def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where
     return ""
 
 
-def envelope_of(given: Message, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
+def envelope_of(given: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
     """The envelope with header and body as they are given: its bytes and its tree.
 
     Raises:
@@ -68,7 +68,7 @@ def envelope_of(given: Message, body: BodyJson | BodyTemplate) -> tuple[bytes, e
 
 
 async def exchange(
-    given: Message,
+    given: Request,
     context: Context,
     *,
     url: str,
@@ -118,7 +118,7 @@ async def exchange(
     return response, await _received(given, response, context)
 
 
-async def _received(given: Message, response: HttpResponse, context: Context) -> Reply | None:
+async def _received(given: Request, response: HttpResponse, context: Context) -> Reply | None:
     """The reply in a response, if it is a good one."""
     content_type = response.header("content-type") or ""
     if not response.body.strip():
@@ -208,12 +208,18 @@ def _verify(root: etree._Element, trusted: str) -> None:
     verify(root, known)
 
 
+def _security() -> object:
+    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - xmlsec, only for those who need it
+
+    return security
+
+
 async def _secured(
-    given: Message, context: Context, root: etree._Element, url: str, action: str, *, large: bool
+    given: Request, context: Context, root: etree._Element, url: str, action: str, *, large: bool
 ) -> bytes:
     """The envelope with addressing and security headers, as bytes."""
-    await load("security")
-    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415
+    await load(_security)
+    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - as above
 
     how = given.authentication
     odd = given.soap_compatibility == "camunda"
@@ -237,7 +243,7 @@ async def _secured(
     return await off_loop(to_bytes, root, large=large)
 
 
-async def tls_of(given: Message, context: Context) -> ClientTls:
+async def tls_of(given: Request, context: Context) -> ClientTls:
     """TLS settings; a keystore is turned into PEM, which is what the HTTP client knows."""
     if given.client_keystore is None:
         return given.client_tls

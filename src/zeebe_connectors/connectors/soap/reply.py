@@ -15,7 +15,8 @@ from urllib.parse import unquote
 from lxml import etree
 
 from zeebe_connectors import ConnectorError
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, XOP, UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, XOP
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")

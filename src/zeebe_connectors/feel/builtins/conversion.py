@@ -242,6 +242,7 @@ def _string(run: Run, value: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------ JSON
 
 _JSON_SPACE = " \t\n\r"
+_BYTES_PER_JSON_CHARACTER = 24
 
 
 def _no_constant(_text: str) -> NoReturn:
@@ -262,7 +263,8 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
 def _from_json(run: Run, text: Any) -> Any:
     if text is None:
         return None
-    run.room(len(text))
+    run.hold(_BYTES_PER_JSON_CHARACTER * len(text))
+    run.tick(len(text) // 4)
     start = len(text) - len(text.lstrip(_JSON_SPACE))
     try:
         value, end = _JSON.raw_decode(text, start)
@@ -291,6 +293,7 @@ def _write(run: Run, value: Any, parts: list[str]) -> None:
     if value is None or isinstance(value, bool):
         parts.append({None: "null", True: "true", False: "false"}[value])
     elif name == STRING:
+        run.room(len(value))
         parts.append(_quoted(value))
     elif name == values.NUMBER:
         parts.append(number_text(value))

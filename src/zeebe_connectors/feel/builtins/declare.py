@@ -10,6 +10,7 @@ from typing import Any
 
 from zeebe_connectors.feel import values
 from zeebe_connectors.feel.errors import Failure
+from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import show
 from zeebe_connectors.feel.values import kind
 
@@ -31,6 +32,8 @@ _TYPES: dict[str, frozenset[str]] = {
     "point": values.POINTS,
 }
 _FAST: dict[str, type] = {"number": int, "string": str, "list": list, "context": dict, "boolean": bool}
+_LONG = 256
+_CHARACTERS_PER_STEP = 16
 _SIGNATURE = re.compile(r"(?P<name>[^(]+)\((?P<parameters>[^)]*)\): (?P<result>.+)")
 
 
@@ -106,26 +109,42 @@ def _checked(function: Callable[..., Any], types: Sequence[str]) -> Callable[...
     wants_run = next(iter(inspect.signature(function).parameters), "") == "run"
     checks = [(_FAST.get(type_, _Never), _kinds(type_)) for type_ in types]
 
-    def check(arguments: tuple[Any, ...]) -> None:
-        for argument, (_, kinds) in zip(arguments, checks, strict=True):
-            if kinds is not None and kind(argument) not in kinds:
-                raise Failure(f"Illegal arguments: {', '.join(map(show, arguments))}")
+    def call(run: Any, *arguments: Any) -> Any:
+        return function(run, *arguments) if wants_run else function(*arguments)
 
     if len(checks) == 1:
         fast, kinds = checks[0]
 
         def invoke_one(run: Any, argument: Any) -> Any:
             if kinds is not None and type(argument) is not fast:
-                check((argument,))
+                _check((argument,), checks)
+            if type(argument) is str and len(argument) >= _LONG:
+                return _accounted(run, call, argument)
             return function(run, argument) if wants_run else function(argument)
 
         return invoke_one
 
     def invoke(run: Any, *arguments: Any) -> Any:
-        check(arguments)
+        _check(arguments, checks)
+        for argument in arguments:
+            if type(argument) is str and len(argument) >= _LONG:
+                return _accounted(run, call, *arguments)
         return function(run, *arguments) if wants_run else function(*arguments)
 
     return invoke
+
+
+def _check(arguments: tuple[Any, ...], checks: Sequence[tuple[type, frozenset[str] | None]]) -> None:
+    for argument, (_, kinds) in zip(arguments, checks, strict=True):
+        if kinds is not None and kind(argument) not in kinds:
+            raise Failure(f"Illegal arguments: {', '.join(map(show, arguments))}")
+
+
+def _accounted(run: Run, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Account for the long texts that a function reads, and for the one that it makes of them."""
+    run.tick(sum(len(argument) for argument in arguments if type(argument) is str) // _CHARACTERS_PER_STEP)
+    result = call(run, *arguments)
+    return run.text(result) if type(result) is str else result
 
 
 class _Never:

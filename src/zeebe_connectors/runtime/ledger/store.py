@@ -97,8 +97,8 @@ SCHEMA = (
     provider TEXT NOT NULL, environment TEXT NOT NULL, field TEXT NOT NULL, sealed TEXT NOT NULL, origin TEXT NOT NULL,
     changed DOUBLE PRECISION NOT NULL, PRIMARY KEY (provider, environment, field)){by_key}""",
     """CREATE TABLE IF NOT EXISTS provider_history (
-    provider TEXT NOT NULL, version BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
-    PRIMARY KEY (provider, version, at)){by_key}""",
+    provider TEXT NOT NULL, version BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL, who TEXT NOT NULL,
+    what TEXT NOT NULL, PRIMARY KEY (provider, version, at)){by_key}""",
     """CREATE TABLE IF NOT EXISTS limit_slots (
     name TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL){by_key}""",
     """CREATE TABLE IF NOT EXISTS limit_permits (

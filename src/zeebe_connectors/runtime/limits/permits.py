@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from zeebe_connectors.runtime.ledger import LedgerError, Store
@@ -112,9 +113,7 @@ class SharedPermits:
             with contextlib.suppress(LedgerError):
                 values = {"name": self._key, "owner": self._owner}
                 await self._store.write(
-                    lambda do: do.change(
-                        "DELETE FROM limit_permits WHERE name = :name AND owner = :owner", values
-                    )
+                    lambda do: do.change("DELETE FROM limit_permits WHERE name = :name AND owner = :owner", values)
                 )
 
     async def _keep(self) -> None:
@@ -125,7 +124,7 @@ class SharedPermits:
             wanted, self._wanted = min(self._wanted, self._most), 0
             before = time.monotonic()
             try:
-                self._held = await self._store.write(lambda do, wanted=wanted: self._agreed(do, wanted))
+                self._held = await self._store.write(partial(self._agreed, wanted))
                 self._until = before + LEASE * 0.8
             except LedgerError as error:
                 _log.warning("The permits of %s cannot be asked for: %s", self._key, error)
@@ -138,7 +137,7 @@ class SharedPermits:
             # Those who want one ask again and again; half a look between two of them is soon enough.
             await asyncio.sleep(_LOOK / 10)
 
-    def _agreed(self, do: Transaction, wanted: int) -> int:
+    def _agreed(self, wanted: int, do: Transaction) -> int:
         """How many permits this runtime holds from now on."""
         now = do.now()
         # One row of its own first: whoever is second waits here until the first is done.
@@ -161,9 +160,9 @@ class SharedPermits:
             need = max(need, min(self._held, self._most))  # nobody else waits: it keeps what it has
         held = max(self._used, min(need, free))
         do.change(
-            "INSERT INTO limit_permits (name, owner, held, wanted, until) VALUES (:name, :owner, :held, :wanted, :until) "
-            "ON CONFLICT (name, owner) DO UPDATE SET held = excluded.held, wanted = excluded.wanted, "
-            "until = excluded.until",
+            "INSERT INTO limit_permits (name, owner, held, wanted, until) "
+            "VALUES (:name, :owner, :held, :wanted, :until) ON CONFLICT (name, owner) DO UPDATE SET "
+            "held = excluded.held, wanted = excluded.wanted, until = excluded.until",
             {
                 "name": self._key,
                 "owner": self._owner,

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zeebe_connectors.sdk.budget import OverBudgetError, read_json
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.kept import Kept
@@ -122,7 +123,9 @@ async def _get_text(call: _Resolution, document: Any, charset: Any = None) -> st
 async def _get_json(call: _Resolution, document: Any, expression: Any = None) -> Any:
     content = await call.content(document, "getJson")
     try:
-        value = json.loads(content.data)
+        value = await read_json(content.data)
+    except OverBudgetError as error:
+        raise _failed(f"getJson: {error}") from None
     except ValueError:
         raise _failed("getJson: the document is not JSON") from None
     if expression is None:
@@ -130,7 +133,9 @@ async def _get_json(call: _Resolution, document: Any, expression: Any = None) ->
     from zeebe_connectors import feel  # noqa: PLC0415 - for those who ask for a part only
 
     try:
-        return feel.evaluate(str(expression).strip().removeprefix("="), value if isinstance(value, dict) else {})
+        text = str(expression).strip().removeprefix("=")
+        variables = value if isinstance(value, dict) else {}
+        return await feel.offload(text, lambda limits: feel.compile(text).run(variables, limits=limits).value)
     except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler has to hear it
         raise _failed(f"getJson: the expression failed: {error}") from None
 

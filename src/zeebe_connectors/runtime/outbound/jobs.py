@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import logging
 import time
@@ -39,6 +40,7 @@ from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, T
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY
@@ -57,6 +59,7 @@ _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
 _MOST_CAUSES = 5
 _WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
+_MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
@@ -120,7 +123,8 @@ class JobHandler:
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = plain(await self._call(job, mask, begun))
+            response = await self._call(job, mask, begun)
+            response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -136,8 +140,9 @@ class JobHandler:
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
-            outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
-            return self._with_let_go(outcome, begun)
+            if verdict is None:
+                return self._with_let_go(Complete(variables, payload), begun)
+            return self._with_let_go(await _decided_off(verdict, mask), begun)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
@@ -163,7 +168,8 @@ class JobHandler:
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
-                data = _variables(job)
+                quick = json_is_quick(job.variables)
+                data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._decided.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
@@ -233,16 +239,17 @@ class JobHandler:
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""
-        seen = {"error": _masked(error_context(error), mask)}
+        known = None if error.variables is None else dict(error.variables)
+        seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is not None:
-                return _decided(verdict, mask)
+                return await _decided_off(verdict, mask)
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
-        seen, payload = _sized(seen)
+        seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
             message=seen["error"]["message"],
             retries=retries,
@@ -333,13 +340,20 @@ def _places(error: BaseException) -> list[str]:
     seen: list[BaseException] = []
     while error not in seen and len(seen) < _MOST_CAUSES:
         seen.append(error)
-        lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+        frames = traceback.format_tb(error.__traceback__)
+        if len(frames) > _MAX_FRAMES:
+            frames[_MAX_FRAMES // 2 : -_MAX_FRAMES // 2] = [f"  … {len(frames) - _MAX_FRAMES} more\n"]
+        lines += [*frames, f"{type(error).__name__}\n"]
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             break
         lines.append("caused by\n")
         error = cause
     return lines
+
+
+async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
+    return await for_size_of(verdict.variables, lambda: _decided(verdict, mask))
 
 
 def _decided(verdict: Verdict, mask: Mask) -> Outcome:

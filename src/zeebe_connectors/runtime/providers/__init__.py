@@ -3,23 +3,31 @@
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.provided import ENVIRONMENT_SETTING, Asking, Providers, Use, asking
 from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
-from zeebe_connectors.runtime.providers.store import Change, Conflict, Editor, Entry, NotAllowed, ProviderStore, Unknown
+from zeebe_connectors.runtime.providers.store import (
+    Change,
+    Editor,
+    Entry,
+    NotAllowedError,
+    ProviderConflictError,
+    ProviderStore,
+    ProviderUnknownError,
+)
 
 __all__ = [
     "ENVIRONMENT_SETTING",
     "KEY_SETTING",
     "Asking",
     "Change",
-    "Conflict",
     "Directory",
     "Editor",
     "Entry",
     "Known",
-    "NotAllowed",
+    "NotAllowedError",
+    "ProviderConflictError",
     "ProviderStore",
+    "ProviderUnknownError",
     "Providers",
     "Sealer",
-    "Unknown",
     "Use",
     "asking",
 ]

@@ -113,9 +113,7 @@ class Directory:
         if known is not None:
             return known
         if self.store is not None and name in self.store.problems:
-            raise PermanentError(
-                "PROVIDER_UNUSABLE", f"provider: {name} cannot be used: {self.store.problems[name]}"
-            )
+            raise PermanentError("PROVIDER_UNUSABLE", f"provider: {name} cannot be used: {self.store.problems[name]}")
         near = difflib.get_close_matches(name, self._known, n=1)
         help_ = f"did you mean {near[0]}?" if near else "name one that `zeebe-connectors providers list` shows"
         raise PermanentError("PROVIDER_UNKNOWN", f"provider: there is no provider {name[:64]!r}; {help_}")
@@ -125,7 +123,7 @@ class Directory:
         while True:
             try:
                 await self.refresh(store=looks % _STORE_EVERY == 0)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, it is tried again
                 _log.exception("The providers could not be read again; tried again in %.0f s", LOOK_EVERY)
             looks += 1
             await asyncio.sleep(LOOK_EVERY)

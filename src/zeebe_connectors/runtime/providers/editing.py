@@ -97,9 +97,7 @@ def origin_of(document: Mapping[str, Any], environment: str) -> str:
         "address": _target(there),
         "security": there.get("security"),
         "proxy": (there.get("proxy") or {}).get("url"),
-        "tls": {
-            name: value for name, value in (there.get("tls") or {}).items() if name != "clientCertificate"
-        },
+        "tls": {name: value for name, value in (there.get("tls") or {}).items() if name != "clientCertificate"},
         "type": authentication.get("type"),
         "endpoints": {name: value for name, value in _flat(authentication).items() if _leads_somewhere(name, value)},
         "variables": document.get("variables") or {},
@@ -153,7 +151,9 @@ def described_change(before: Mapping[str, Any] | None, after: Mapping[str, Any] 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, Mapping):
         return {
-            name: leaf for key, item in value.items() for name, leaf in _leaves(item, f"{path}.{key}" if path else key).items()
+            name: leaf
+            for key, item in value.items()
+            for name, leaf in _leaves(item, f"{path}.{key}" if path else key).items()
         }
     return {path: value}
 

@@ -1,4 +1,4 @@
-"""Gives a job or a source its provider: checks who may use it, chooses the environment, fills inputs, keeps its rules."""
+"""Gives a job or source its provider: checks who may use it, chooses its environment, fills inputs, keeps its rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.config.providers.secured import refers, revealed, secured_
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy
 from zeebe_connectors.runtime.ledger import Store
-from zeebe_connectors.runtime.limits import Limit, Waiting
+from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.filling import Plan, plan_of
 from zeebe_connectors.sdk.connector import Description
@@ -29,6 +29,7 @@ _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a
 _MAX_PLANS = 2048
 _EVERYWHERE = SecretPlaces(everywhere=True)
 _SLOWING = frozenset({"429", "503"})
+_SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
 
 VersionTag = Callable[[], Awaitable[str | None]]
@@ -84,11 +85,13 @@ class Use:
         key: Provider and environment.
         clients: Clients that only users of this provider share.
         limit: Its rules.
+        is_current: Whether the provider is still as it was.
     """
 
-    def __init__(self, key: str, clients: Kept, limit: Limit) -> None:
+    def __init__(self, key: str, clients: Kept, limit: Limit, is_current: Callable[[], bool]) -> None:
         self.key = key
         self.clients = clients
+        self.is_current = is_current
         self._limit = limit
 
     @asynccontextmanager
@@ -117,8 +120,13 @@ class Use:
     @asynccontextmanager
     async def source_turn(self) -> AsyncIterator[None]:
         """For a source, which waits as long as it takes."""
-        async with self.turn("", deadline=time.monotonic() + 3600.0):
-            yield
+        try:
+            async with self.turn("", deadline=time.monotonic() + _SOURCE_PATIENCE):
+                yield
+        except Busy as busy:
+            raise TransientError(
+                "PROVIDER_BUSY", "the provider's usage rules allow no look yet", delay=busy.delay
+            ) from None
 
 
 class Providers:
@@ -175,7 +183,13 @@ class Providers:
         for value in prepared.secured:
             mask.add(value)
         prepared.plan.fill(data)
-        return Use(prepared.key, prepared.clients, self.limit(known, environment))
+        return Use(
+            prepared.key, prepared.clients, self.limit(known, environment), lambda: self._is_current(known, wanted)
+        )
+
+    def _is_current(self, known: Known, wanted: Asking) -> bool:
+        now = self.directory.all().get(wanted.name)
+        return now is not None and now.revision == known.revision
 
     def limit(self, known: Known, environment: str) -> Limit:
         """The rules of a provider in an environment, as they are now."""
@@ -255,8 +269,8 @@ class Providers:
                     return self._there(known, wanted.environment)
                 raise PermanentError(
                     "PROVIDER_ENVIRONMENT_FORBIDDEN",
-                    f"environment: {name} lets no task choose its environment; take the header away, or let the operator "
-                    "add task to environmentBy",
+                    f"environment: {name} lets no task choose its environment; take the header away, or let the "
+                    "operator add task to environmentBy",
                 )
             return self._there(known, wanted.environment)
         if "versionTag" in provider.environment_by:
@@ -269,8 +283,8 @@ class Providers:
             return next(iter(provider.environments))
         raise PermanentError(
             "PROVIDER_ENVIRONMENT_UNKNOWN",
-            f"provider: {name} has the environments {', '.join(provider.environments)}, and none is in force; the operator "
-            f"sets {ENVIRONMENT_SETTING}",
+            f"provider: {name} has the environments {', '.join(provider.environments)}, and none is in force; the "
+            f"operator sets {ENVIRONMENT_SETTING}",
         )
 
     @staticmethod
@@ -345,6 +359,7 @@ def environment_document(provider: Provider, environment: str) -> dict[str, Any]
         "port": found.port,
         "security": found.security,
         "authentication": found.authentication,
+        "wsSecurity": found.ws_security,
         "tls": found.tls,
         "options": found.options,
     }
@@ -363,5 +378,3 @@ def _refers(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_refers(item) for item in value.values())
     return isinstance(value, list) and any(_refers(item) for item in value)
-
-

@@ -51,8 +51,8 @@ class Sealer:
                 key = b""
             if len(key) != _BYTES:
                 raise SettingsError(
-                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, such as "
-                    "`openssl rand -base64 32` makes; several are separated by commas, the newest first"
+                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, as "
+                    "`openssl rand -base64 32` makes them; several are separated by commas, the newest first"
                 )
             keys.append(key)
         return cls(keys)
@@ -91,16 +91,19 @@ class Sealer:
         name, _, text = rest.partition(":")
         key = self._keys.get(name)
         if key is None:
-            raise SealError(f"the key that it was sealed with is not among those in {KEY_SETTING}; add it behind the first")
+            raise SealError(
+                f"the key that it was sealed with is not among those in {KEY_SETTING}; add it behind the first"
+            )
         data = base64.b64decode(text)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only for those who seal
 
         try:
-            return _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], _bound(where)).decode()
+            opened: bytes = _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], _bound(where))
         except InvalidTag:
             raise SealError(
                 "it was sealed for another provider, environment, field or address, or was tampered with; set it again"
             ) from None
+        return opened.decode()
 
     def is_current(self, sealed: str) -> bool:
         """Whether it is sealed with the first key."""

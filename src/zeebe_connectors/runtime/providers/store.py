@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
@@ -13,6 +13,7 @@ from zeebe_connectors.config.providers.secured import refers
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.ledger.store import Transaction
 from zeebe_connectors.runtime.providers.editing import (
+    Instructions,
     Place,
     described_change,
     origin_of,
@@ -28,7 +29,7 @@ _MAX_HISTORY = 200
 _MAX_DOCUMENT = 256 * 1024
 
 
-class Conflict(PermanentError):
+class ProviderConflictError(PermanentError):
     """The provider is there already, or was changed meanwhile.
 
     Args:
@@ -41,14 +42,14 @@ class Conflict(PermanentError):
         self.current = current
 
 
-class Unknown(PermanentError):
+class ProviderUnknownError(PermanentError):
     """There is no such provider in the store."""
 
     def __init__(self, name: str) -> None:
         super().__init__("PROVIDER_UNKNOWN", f"there is no provider {name[:64]!r} in the database")
 
 
-class NotAllowed(PermanentError):
+class NotAllowedError(PermanentError):
     """The editor may not do this."""
 
     def __init__(self, message: str) -> None:
@@ -174,7 +175,9 @@ class ProviderStore:
 
     async def history(self, name: str) -> list[Change]:
         """Who changed what and when, the newest first; without values."""
-        query = "SELECT version, at, who, what FROM provider_history WHERE provider = :name ORDER BY at DESC, version DESC"
+        query = (
+            "SELECT version, at, who, what FROM provider_history WHERE provider = :name ORDER BY at DESC, version DESC"
+        )
         rows = await self._store.read(lambda do: do.rows(query, {"name": name}))
         return [Change(int(version), float(at), str(who), str(what)) for version, at, who, what in rows]
 
@@ -182,9 +185,9 @@ class ProviderStore:
         """Makes a provider.
 
         Raises:
-            Conflict: There is one of that name.
+            ProviderConflictError: There is one of that name.
             ProviderError: The document is wrong.
-            NotAllowed: The editor may not set secured values.
+            NotAllowedError: The editor may not set secured values.
         """
         return await self._write(name, document, editor, version=0)
 
@@ -198,16 +201,14 @@ class ProviderStore:
             version: That was read; another one now is a conflict.
 
         Raises:
-            Unknown: There is none.
-            Conflict: It was changed meanwhile.
+            ProviderUnknownError: There is none.
+            ProviderConflictError: It was changed meanwhile.
             ProviderError: The document is wrong.
-            NotAllowed: The editor may not set secured values.
+            NotAllowedError: The editor may not set secured values.
         """
         return await self._write(name, document, editor, version=version)
 
-    async def copy(
-        self, name: str, editor: Editor, *, from_: str, to: str, version: int, secured: bool
-    ) -> Entry:
+    async def copy(self, name: str, editor: Editor, *, from_: str, to: str, version: int, secured: bool) -> Entry:
         """Copies one environment onto another.
 
         Args:
@@ -219,13 +220,13 @@ class ProviderStore:
             secured: Whether secured values are copied too; else those of the other environment stay where they may.
 
         Raises:
-            Unknown: There is no such provider or environment.
-            Conflict: It was changed meanwhile.
-            NotAllowed: The editor may not set secured values.
+            ProviderUnknownError: There is no such provider or environment.
+            ProviderConflictError: It was changed meanwhile.
+            NotAllowedError: The editor may not set secured values.
         """
         entry = await self.find(name)
         if entry is None:
-            raise Unknown(name)
+            raise ProviderUnknownError(name)
         document = copy.deepcopy(dict(entry.document))
         environments = document.get("environments") or {}
         if from_ not in environments:
@@ -236,7 +237,7 @@ class ProviderStore:
         environments[to] = copy.deepcopy(environments[from_])
         if secured:
             if not editor.secrets:
-                raise NotAllowed("you may not copy secured values; copy without them")
+                raise NotAllowedError("you may not copy secured values; copy without them")
             values = await self._store.read(lambda do: _values(do, name))
             for place, row in values.items():
                 if place[0] == from_:
@@ -249,16 +250,16 @@ class ProviderStore:
         """Removes a provider with its values; its history stays.
 
         Raises:
-            Unknown: There is none.
-            Conflict: It was changed meanwhile.
+            ProviderUnknownError: There is none.
+            ProviderConflictError: It was changed meanwhile.
         """
 
         def work(do: Transaction) -> None:
             entry = _find(do, name, locked=True)
             if entry is None:
-                raise Unknown(name)
+                raise ProviderUnknownError(name)
             if entry.version != version:
-                raise Conflict(_CHANGED, entry)
+                raise ProviderConflictError(_CHANGED, entry)
             do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
             do.change("DELETE FROM providers WHERE name = :name", {"name": name})
             _remember(do, name, entry.version + 1, editor, "deleted")
@@ -295,47 +296,27 @@ class ProviderStore:
     async def _write(self, name: str, document: Mapping[str, Any], editor: Editor, *, version: int) -> Entry:
         said = taken_apart(document)
         if (said.given or said.removed) and not editor.secrets:
-            raise NotAllowed("you may not set secured values; leave them out, and they stay as they are")
+            raise NotAllowedError("you may not set secured values; leave them out, and they stay as they are")
         text = json.dumps(said.document, ensure_ascii=False)
         if len(text) > _MAX_DOCUMENT:
             raise ProviderError(f"the provider is larger than {_MAX_DOCUMENT:,} characters")
 
         def work(do: Transaction) -> Entry:
             before = _find(do, name, locked=True)
-            if version == 0 and before is not None:
-                raise Conflict(f"there is a provider {name} already; change it, or take another name", before)
-            if version != 0 and before is None:
-                raise Unknown(name)
-            if before is not None and before.version != version:
-                raise Conflict(_CHANGED, before)
-            kept: dict[Place, _Row] = {}
-            dropped: list[Place] = []
-            for place, row in (_values(do, name) if before is not None else {}).items():
-                if place in said.removed or place in said.given:
-                    continue
-                if place[0] not in (said.document.get("environments") or {}):
-                    continue
-                if row.origin != origin_of(said.document, place[0]):
-                    dropped.append(place)
-                else:
-                    kept[place] = row
+            _check_version(name, before, version)
+            rows = _values(do, name) if before is not None else {}
+            kept, dropped = _kept(rows, said)
             # What stays and what is new must make a whole; neither is read here.
             stand_in = {place: Secret("x") for place in (*kept, *said.given)}
             provider_of(with_values(said.document, stand_in), name=name)
-            now = do.now()
-            do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
-            for place, row in kept.items():
-                _put(do, name, place, row.sealed, row.origin, row.changed)
-            for place, value in said.given.items():
-                origin = origin_of(said.document, place[0])
-                _put(do, name, place, self._sealed(value, name, place, origin), origin, now)
+            self._replace_values(do, name, said, kept)
             after = (before.version if before is not None else _last_version(do, name)) + 1
             do.change(
                 "INSERT INTO providers (name, document, version, changed, who) "
                 "VALUES (:name, :document, :version, :now, :who) ON CONFLICT (name) DO UPDATE SET "
                 "document = excluded.document, version = excluded.version, changed = excluded.changed, "
                 "who = excluded.who",
-                {"name": name, "document": text, "version": after, "now": now, "who": editor.name},
+                {"name": name, "document": text, "version": after, "now": do.now(), "who": editor.name},
             )
             what = described_change(before.document if before is not None else None, said.document)
             what += "".join(f"; set {_said(place)}" for place in said.given)
@@ -344,11 +325,17 @@ class ProviderStore:
             _remember(do, name, after, editor, what)
             entry = _find(do, name)
             assert entry is not None  # noqa: S101 - it was just written
-            return Entry(
-                entry.name, entry.document, entry.version, entry.changed, entry.who, entry.secured, tuple(dropped)
-            )
+            return replace(entry, dropped=tuple(dropped))
 
         return await self._store.write(work)
+
+    def _replace_values(self, do: Transaction, name: str, said: Instructions, kept: Mapping[Place, _Row]) -> None:
+        do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
+        for place, row in kept.items():
+            _put(do, name, place, row.sealed, row.origin, row.changed)
+        for place, value in said.given.items():
+            origin = origin_of(said.document, place[0])
+            _put(do, name, place, self._sealed(value, name, place, origin), origin, do.now())
 
     def _sealed(self, value: str, name: str, place: Place, origin: str) -> str:
         if refers(value):
@@ -370,6 +357,30 @@ class ProviderStore:
 
 
 _CHANGED = "it was changed meanwhile; read it again and change that"
+
+
+def _check_version(name: str, before: Entry | None, version: int) -> None:
+    if version == 0 and before is not None:
+        raise ProviderConflictError(f"there is a provider {name} already; change it, or take another name", before)
+    if version != 0 and before is None:
+        raise ProviderUnknownError(name)
+    if before is not None and before.version != version:
+        raise ProviderConflictError(_CHANGED, before)
+
+
+def _kept(rows: Mapping[Place, _Row], said: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
+    """Which values stay, and which are dropped because they would go elsewhere, or with weaker protection."""
+    kept: dict[Place, _Row] = {}
+    dropped: list[Place] = []
+    for place, row in rows.items():
+        gone = place[0] not in (said.document.get("environments") or {})
+        if gone or place in said.removed or place in said.given:
+            continue
+        if row.origin == origin_of(said.document, place[0]):
+            kept[place] = row
+        else:
+            dropped.append(place)
+    return kept, dropped
 
 
 def _said(place: Place) -> str:
@@ -427,9 +438,7 @@ def _remember(do: Transaction, name: str, version: int, editor: Editor, what: st
         "ON CONFLICT (provider, version, at) DO NOTHING",
         {"name": name, "version": version, "at": do.now(), "who": editor.name, "what": what[:2000]},
     )
-    rows = do.rows(
-        "SELECT at FROM provider_history WHERE provider = :name ORDER BY at DESC", {"name": name}
-    )
+    rows = do.rows("SELECT at FROM provider_history WHERE provider = :name ORDER BY at DESC", {"name": name})
     if len(rows) > _MAX_HISTORY:
         do.change(
             "DELETE FROM provider_history WHERE provider = :name AND at < :at",

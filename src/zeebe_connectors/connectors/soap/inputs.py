@@ -88,7 +88,7 @@ class UsernameToken(Model):
     """Adds a Timestamp that expires after so many seconds; none when left empty."""
 
 
-class Part(Model):
+class SignedPart(Model):
     """An element of the envelope."""
 
     namespace: str = ""
@@ -120,7 +120,7 @@ class Signature(Model):
     timestamp: Annotated[float | None, Field(gt=0), Hint(label="Time to live in seconds", form_default="300")] = None
     """Adds a Timestamp, signed too, that expires after so many seconds; none when left empty."""
     encryption_parts: Annotated[
-        list[Part],
+        list[SignedPart],
         Hint(
             label="Parts to sign",
             feel="required",
@@ -240,7 +240,7 @@ class BodyTemplate(HeaderTemplate):
     """Values for the placeholders."""
 
 
-class Operation(Model):
+class BodyOperation(Model):
     """Operation of a WSDL."""
 
     type: Annotated[Literal["operation"], Hint(label="SOAP body")]
@@ -299,7 +299,7 @@ class Operation(Model):
 HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
 
 
-class Message(Model):
+class Request(Model):
     """One SOAP call."""
 
     service_url: Annotated[
@@ -308,6 +308,7 @@ class Message(Model):
             group="connection",
             label="Service URL",
             secrets=True,
+            provider="url",
             placeholder="https://example.com/orders",
             tooltip="Required, unless the body is an operation of a WSDL: then the WSDL's is used when it is empty.",
             example="https://example.com/orders",
@@ -319,6 +320,7 @@ class Message(Model):
         Field(discriminator="authentication"),
         Hint(
             group="authentication",
+            provider="wsSecurity",
             choices={"none": "None", "usernameToken": "Username token", "signature": "X.509 signature"},
         ),
     ] = NoSecurity()
@@ -329,6 +331,7 @@ class Message(Model):
             group="http",
             label="HTTP authentication",
             secrets=True,
+            provider="authentication",
             choices={
                 "noAuth": "None",
                 "basic": "Basic",
@@ -347,13 +350,14 @@ class Message(Model):
             label="HTTP headers",
             feel="required",
             secrets=True,
+            provider="headers",
             placeholder='={"X-Api-Key": "{{secrets.KEY}}"}',
         ),
     ] = Field(default={})
     """Further HTTP headers."""
-    client_tls: Annotated[ClientTls, Hint(group="http", secrets=True)] = ClientTls()
+    client_tls: Annotated[ClientTls, Hint(group="http", secrets=True, provider="tls")] = ClientTls()
     """Client certificate as PEM, and whom to trust."""
-    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True)] = None
+    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
     soap_version: Annotated[SoapVersion, Hint(group="soap-message")] = SoapVersion()
     """Version and action."""
@@ -371,7 +375,7 @@ class Message(Model):
     ] = False
     """Add WS-Addressing 1.0 headers."""
     body: Annotated[
-        BodyJson | BodyTemplate | Operation,
+        BodyJson | BodyTemplate | BodyOperation,
         Field(discriminator="type"),
         Hint(
             group="soap-message",
@@ -422,8 +426,8 @@ class Message(Model):
         return value
 
     @model_validator(mode="after")
-    def _address(self) -> Message:
-        if self.service_url is None and not isinstance(self.body, Operation):
+    def _address(self) -> Request:
+        if self.service_url is None and not isinstance(self.body, BodyOperation):
             raise ValueError("serviceUrl: is required; fill it in")
         return self
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from zeebe_connectors.connectors.soap.documents import Documents, wsdl_error
-from zeebe_connectors.connectors.soap.names import XSD
+from zeebe_connectors.connectors.soap.namespaces import XSD
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, wsdl_error
 
 MOST_PARTICLES = 400_000
 """Elements and attributes of all types together, with what groups and base types bring in."""
@@ -21,7 +21,7 @@ _DERIVED = {f"{{{XSD}}}extension", f"{{{XSD}}}restriction"}
 _Key = tuple[str, str]
 
 
-def check_bounds(documents: Documents) -> None:
+def check_bounds(documents: WsdlDocuments) -> None:
     """Counts what the types of a WSDL come to.
 
     Raises:
@@ -38,7 +38,7 @@ def check_bounds(documents: Documents) -> None:
 class _Counting:
     """Counts each named group and type once, whoever refers to it."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: WsdlDocuments) -> None:
         self._location = documents.location
         self._named: dict[_Key, etree._Element] = {}
         self._roots = []

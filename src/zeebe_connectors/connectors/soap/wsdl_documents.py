@@ -11,9 +11,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
-from zeebe_connectors.connectors.soap.names import XSD, UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
-from zeebe_connectors.connectors.soap.standards import standard
+from zeebe_connectors.connectors.soap.standard_schemas import standard
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web import Exchange, HttpRequest, encoded_url
 from zeebe_connectors.web.auth import Scheme
@@ -37,7 +38,7 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class WsdlDocuments:
     """A WSDL with all that it imports.
 
     Args:
@@ -72,14 +73,14 @@ def shown(location: str) -> str:
 
 async def gather(
     location: str, fetch: Fetch, *, hosts: Sequence[str] = (), known: Mapping[str, bytes] | None = None
-) -> Documents:
+) -> WsdlDocuments:
     """Reads a WSDL and what it imports, each document once.
 
     Args:
         location: http(s) or file URL of the WSDL.
         fetch: Reads one document.
         hosts: Hosts besides the WSDL's own from which it may import.
-        known: Documents that need not be read, by address.
+        known: WsdlDocuments that need not be read, by address.
 
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`: not well-formed, a document type, an import from elsewhere, too many or too
@@ -109,7 +110,7 @@ async def gather(
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
         waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root)]
-    return Documents(location, contents, roots)
+    return WsdlDocuments(location, contents, roots)
 
 
 def _parsed(data: bytes, address: str) -> etree._Element:

@@ -1,0 +1,133 @@
+"""Read and write the files of the local document store piece by piece, so that a document need not fit into memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zeebe_connectors.sdk.errors import PermanentError
+
+PIECE = 1024 * 1024
+"""Bytes that one call of a thread reads or writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A complete file beside its final place.
+
+    Args:
+        path: Where it is.
+        digest: SHA-256 of its content in hexadecimal digits.
+        size: Bytes.
+    """
+
+    path: Path
+    digest: str
+    size: int
+
+
+async def read_pieces(path: Path, digest: str) -> AsyncGenerator[bytes, None]:
+    """The content of a stored file, checked against its digest at the end.
+
+    Raises:
+        PermanentError: `DOCUMENT_NOT_FOUND` after the last piece, when the content is not what was stored.
+        OSError: The file cannot be read.
+    """
+    found = hashlib.sha256()
+
+    def piece() -> bytes:
+        data = file.read(PIECE)
+        found.update(data)
+        return data
+
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while data := await asyncio.to_thread(piece):
+            yield data
+    finally:
+        file.close()
+    if found.hexdigest() != digest:
+        raise PermanentError("DOCUMENT_NOT_FOUND", "The stored document is damaged: its content has changed")
+
+
+async def write_pieces(chunks: AsyncIterable[bytes], directory: Path, *, max_size: int) -> Written:
+    """Writes pieces to a temporary file, which the caller moves to its place; on a failure none stays behind.
+
+    One piece is written while the next one comes.
+
+    Raises:
+        PermanentError: `DOCUMENT_TOO_LARGE`.
+        OSError: The file cannot be written.
+    """
+    handle, name = await asyncio.to_thread(_temporary, directory)
+    file = _Growing(handle)
+    try:
+        async for data in chunks:
+            if file.size + len(data) > max_size:
+                raise PermanentError(  # noqa: TRY301 - cleaned up like any other failure
+                    "DOCUMENT_TOO_LARGE", f"The document is too large; at most {max_size} bytes are allowed"
+                )
+            await file.add(data)
+        await file.finish()
+    except BaseException:
+        await file.abandon()
+        Path(name).unlink(missing_ok=True)  # noqa: ASYNC240 - a moment's work, and nothing may come between
+        raise
+    finally:
+        os.close(handle)
+    return Written(Path(name), file.digest.hexdigest(), file.size)
+
+
+class _Growing:
+    """Writes pieces in a thread, one lot while the next is collected."""
+
+    def __init__(self, handle: int) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self._handle = handle
+        self._collected: list[bytes] = []
+        self._held = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def add(self, data: bytes) -> None:
+        self.size += len(data)
+        self._held += len(data)
+        self._collected.append(data)
+        if self._held >= PIECE:
+            if self._writing is not None:
+                await self._writing
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._collected))
+            self._collected, self._held = [], 0
+
+    async def finish(self) -> None:
+        """Writes what is left; on the disk when it returns."""
+        if self._writing is not None:
+            await self._writing
+        await asyncio.to_thread(self._write, self._collected)
+        await asyncio.to_thread(os.fsync, self._handle)
+
+    async def abandon(self) -> None:
+        """Waits for the thread, so that the file can be closed."""
+        if self._writing is not None:
+            with contextlib.suppress(BaseException):
+                await self._writing
+
+    def _write(self, pieces: list[bytes]) -> None:
+        for data in pieces:
+            self.digest.update(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._handle, view) :]
+
+
+def _temporary(directory: Path) -> tuple[int, str]:
+    """A file in a folder of the store's own shape, so that what a killed runtime leaves is swept with the documents."""
+    folder = directory / "__"
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(dir=folder, prefix=".")
