@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRES
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
@@ -47,6 +48,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     memory: Memory | None = None,
     key: int = 1,
     settings: Mapping[str, str] | None = None,
+    providers: Mapping[str, Any] | None = None,
+    environment: str = "",
+    process: str = "test",
+    tenant: str = "<default>",
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
 
@@ -63,6 +68,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
         settings: The operator's settings by name, for inputs that they decide.
+        providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
+        environment: The providers' environment in force.
+        process: The task's BPMN process id.
+        tenant: The task's tenant id.
     """
     told = {
         RESULT_VARIABLE: result_variable,
@@ -78,14 +87,18 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         deadline=time.monotonic() + seconds,
         process_instance_key=key,
         element_instance_key=key,
-        bpmn_process_id="test",
+        bpmn_process_id=process,
+        tenant_id=tenant,
         element_id="task",
     )
     provider = EnvironmentSecrets({f"SECRET_{name}": value for name, value in (secrets or {}).items()})
     clients = kept or Kept()
+    secrets_ = SecretResolver([provider])
+    known = Directory(described=providers or {})
     with tempfile.TemporaryDirectory(prefix="zeebe-connectors-") as directory:
         services = Services(
-            secrets=SecretResolver([provider]),
+            secrets=secrets_,
+            providers=Providers(known, secrets_, clients, environment=environment),
             kept=clients,
             documents=documents or LocalDocuments(Path(directory), kept=clients),
             files=AllowedFiles(files),

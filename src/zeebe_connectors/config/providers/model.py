@@ -261,8 +261,11 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
         # A key that is spelt wrongly is missing too; its own line helps more.
         first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
         location = [part for part in first["loc"] if part != "[key]"]
-        raise ProviderError(f"{'.'.join(map(str, [*([name] if name else []), *location]))}: {_reason(first, location)}",
-                            path=location) from None  # fmt: skip
+        reason = _reason(first, location)
+        # A check over several fields names its place in the text.
+        path = location or reason.partition(": ")[0].split(".")
+        where = ".".join(map(str, [*([name] if name else []), *location]))
+        raise ProviderError(f"{where}: {reason}", path=path) from None
 
 
 def _reason(first: Any, location: Sequence[str | int]) -> str:

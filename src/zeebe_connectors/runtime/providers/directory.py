@@ -9,9 +9,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from zeebe_connectors.config.providers import FileProviders, Provider, ProvidersFileError, read_file
+from zeebe_connectors.config.providers import (
+    FileProviders,
+    Provider,
+    ProvidersFileError,
+    provider_of,
+    read_file,
+)
+from zeebe_connectors.config.providers.file import sealed_document
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.providers.store import ProviderStore
 from zeebe_connectors.sdk.errors import PermanentError
@@ -48,9 +55,16 @@ class Directory:
     Args:
         file: `providers.yaml`; None without one.
         store: Those made through API, command or page; None without one.
+        described: Documents by name that count like those of a file, for tests.
     """
 
-    def __init__(self, file: Path | None = None, store: ProviderStore | None = None) -> None:
+    def __init__(
+        self,
+        file: Path | None = None,
+        store: ProviderStore | None = None,
+        *,
+        described: Mapping[str, Any] | None = None,
+    ) -> None:
         self.file = file
         self.store = store
         self.problem: str | None = None
@@ -62,6 +76,10 @@ class Directory:
         self._stamp: tuple[int, int, int] | None = None
         self._revision = 0
         self._task: asyncio.Task[None] | None = None
+        if described:
+            found = {name: provider_of(sealed_document(item), name=name) for name, item in described.items()}
+            self._from_file = FileProviders(found)
+            self._merge()
 
     def load(self) -> None:
         """Reads the file for the first time.
