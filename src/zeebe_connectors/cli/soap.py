@@ -105,7 +105,7 @@ def import_wsdl(
         async with _context(located, config) as (context, _):
             if out is None:
                 return await importer.inspect(given, context)
-            return await importer.templates(given, context, templates_of(connector)["soap"], most=None)
+            return await importer.templates(given, context, templates_of(connector)["soap"], max_templates=None)
 
     try:
         found = asyncio.run(read())

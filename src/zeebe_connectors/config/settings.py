@@ -17,10 +17,10 @@ from zeebe_connectors.sdk.fields import Secret
 
 DEFAULT_SLOTS = 100
 DEFAULT_TIMEOUT = 300.0
-LONGEST = 366 * 86400.0
+MAX_DURATION = 366 * 86400.0
 """Seconds of the longest duration that a setting may ask for."""
 ADMIN_TOKEN_SETTING = "ZEEBE_CONNECTORS_ADMIN_TOKEN"  # noqa: S105 - its name
-SHORTEST_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
 
 
@@ -114,8 +114,8 @@ class Settings:
             SettingsError: Names the setting, where it stands, and the remedy.
         """
         worker = WorkerSettings(
-            slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, least=1)),
-            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, least=1.0),
+            slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, minimum=1)),
+            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, minimum=1.0),
             stream=environment.flag("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", default=True),
         )
         scope = environment.text(SCOPE_SETTING, "fields").casefold()
@@ -149,7 +149,10 @@ class Settings:
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
             port=int(
                 environment.number(
-                    "ZEEBE_CONNECTORS_PORT", environment.number("SERVER_PORT", 8080, most=65535), least=-1, most=65535
+                    "ZEEBE_CONNECTORS_PORT",
+                    environment.number("SERVER_PORT", 8080, maximum=65535),
+                    minimum=-1,
+                    maximum=65535,
                 )
             ),
             log_format="json" if log_format == "json" else "text",
@@ -195,8 +198,8 @@ def ledger_url(environment: Environment) -> Secret | None:
 
 def _token(environment: Environment) -> Secret:
     name, text = ADMIN_TOKEN_SETTING, environment.text(ADMIN_TOKEN_SETTING)
-    if text and len(text) < SHORTEST_TOKEN:
-        raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {SHORTEST_TOKEN} characters")
+    if text and len(text) < MIN_TOKEN_LENGTH:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {MIN_TOKEN_LENGTH} characters")
     return Secret(text)
 
 
@@ -214,11 +217,11 @@ def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
 
 
-def seconds(environment: Environment, name: str, default: float, *, least: float = 0.0) -> float:
+def seconds(environment: Environment, name: str, default: float, *, minimum: float = 0.0) -> float:
     """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
 
     Raises:
-        SettingsError: It is none of these, shorter than `least` or longer than a year.
+        SettingsError: It is none of these, shorter than `minimum` or longer than a year.
     """
     text = environment.text(name)
     if not text:
@@ -228,13 +231,13 @@ def seconds(environment: Environment, name: str, default: float, *, least: float
         value = float(match[1]) * _UNITS[match[2]] if match else parse_duration(text)
     except ValueError as error:
         raise SettingsError(f"{name} ({environment.origin(name)}): {error}") from None
-    if not least <= value <= LONGEST:
-        raise SettingsError(f"{name} ({environment.origin(name)}): must be at least {least:g} s and at most a year")
+    if not minimum <= value <= MAX_DURATION:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must be at least {minimum:g} s and at most a year")
     return value
 
 
 def _milliseconds(name: str, text: str) -> float:
-    if not text.isdecimal() or not 0 < int(text) / 1000 <= LONGEST:
+    if not text.isdecimal() or not 0 < int(text) / 1000 <= MAX_DURATION:
         raise SettingsError(f"{name}: must be a whole number of milliseconds above zero, and at most a year")
     return int(text) / 1000
 

@@ -37,7 +37,7 @@ SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
 """When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
-LONGEST_COMMAND = 900.0
+MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
 _BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT)\]|(too many|maximum number of).* connections", re.IGNORECASE)
 
@@ -472,7 +472,7 @@ class ImapSession:
                 raise PermanentError("IMAP_REFUSED", f"{name}: {error}") from None
             try:
                 async with asyncio.timeout_at(now + TIMEOUT) as timeout:
-                    protocol.limit = (timeout, now + LONGEST_COMMAND, TIMEOUT)
+                    protocol.limit = (timeout, now + MAX_COMMAND_SECONDS, TIMEOUT)
                     result = await protocol.execute(command)
             except TimeoutError:
                 abort(protocol)

@@ -26,8 +26,8 @@ from aioimaplib import aioimaplib
 
 from zeebe_connectors import TransientError
 
-LARGEST_LITERAL = 256 * 1024 * 1024
-LONGEST_LINE = 16 * 1024 * 1024
+MAX_LITERAL = 256 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 
 LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
@@ -90,15 +90,15 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 continue
             end = self._buffer.find(b"\r\n", self._scanned)
             if end < 0:
-                if len(self._buffer) > LONGEST_LINE:
-                    raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
+                if len(self._buffer) > MAX_LINE:
+                    raise ValueError(f"a line of more than {MAX_LINE} bytes")
                 self._scanned = max(0, len(self._buffer) - 1)
                 return None
             self._take(end, skip=2)
             literal = LITERAL.search(self._fragments[-1])
             if literal and not self._fragments[0].startswith(b"+"):
                 self._missing = int(literal[1])
-                if self._missing > LARGEST_LITERAL:
+                if self._missing > MAX_LITERAL:
                     raise ValueError(f"a literal of {self._missing} bytes")
                 continue
             response, self._fragments = self._fragments, []

@@ -21,13 +21,13 @@ from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientErr
 RESULT_VARIABLE = "resultVariable"
 RESULT_EXPRESSION = "resultExpression"
 ERROR_EXPRESSION = "errorExpression"
-LARGEST_PAYLOAD = 1_572_864
+MAX_PAYLOAD = 1_572_864
 """Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
-LONGEST_MESSAGE = 6000
+MAX_MESSAGE_LENGTH = 6000
 """Characters of an error message that are sent; the official runtime's limit."""
-LONGEST_WAIT = 36_500 * 86_400.0
+MAX_WAIT = 36_500 * 86_400.0
 """Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
-MOST_RETRIES = 2**31 - 1
+MAX_RETRIES = 2**31 - 1
 """The largest number of retries that the protocol knows."""
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
@@ -83,8 +83,8 @@ def sendable(text: str) -> str:
 
 
 def waiting(seconds: float) -> float:
-    """Seconds that can be sent: none below zero, none beyond `LONGEST_WAIT`, whatever a remote server asked for."""
-    return seconds if 0 <= seconds <= LONGEST_WAIT else LONGEST_WAIT if seconds > 0 else 0.0
+    """Seconds that can be sent: none below zero, none beyond `MAX_WAIT`, whatever a remote server asked for."""
+    return seconds if 0 <= seconds <= MAX_WAIT else MAX_WAIT if seconds > 0 else 0.0
 
 
 def encode(variables: Mapping[str, Any], what: str) -> str:
@@ -104,9 +104,9 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     except ValueError:
         raise InputError(f"{what} holds a number that JSON does not know (NaN or infinity); map it to text") from None
     text = sendable(text)
-    if len(text) * 4 > LARGEST_PAYLOAD and (size := len(text.encode())) > LARGEST_PAYLOAD:
+    if len(text) * 4 > MAX_PAYLOAD and (size := len(text.encode())) > MAX_PAYLOAD:
         raise InputError(
-            f"{what} is {size:,} bytes as JSON, more than the {LARGEST_PAYLOAD:,} that a job may return; map only what "
+            f"{what} is {size:,} bytes as JSON, more than the {MAX_PAYLOAD:,} that a job may return; map only what "
             "is needed in the result expression, or let the connector store the content as a document",
             code="RESULT_TOO_LARGE",
         )
@@ -255,7 +255,7 @@ def _verdict(value: Mapping[str, Any]) -> Verdict | None:
 def _retries(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{ERROR_EXPRESSION}: the retries of jobError must be a number, but are {_kind(value)}")
-    return min(max(int(value), 0), MOST_RETRIES)
+    return min(max(int(value), 0), MAX_RETRIES)
 
 
 def _seconds(value: Any) -> float:
@@ -364,22 +364,22 @@ def _ignore_error(variables: Any = None) -> dict[str, Any]:
     return context
 
 
-_LEAST_DELAY = feel.DaysTime(50_000_000)
-_MOST_DELAY = feel.DaysTime(5_000_000_000)
+_MIN_DELAY = feel.DaysTime(50_000_000)
+_MAX_DELAY = feel.DaysTime(5_000_000_000)
 
 
 def _backoff(
     attempt: Any,
-    least: Any = _LEAST_DELAY,
+    min_delay: Any = _MIN_DELAY,
     factor: Any = 1.6,
-    most: Any = _MOST_DELAY,
+    max_delay: Any = _MAX_DELAY,
     jitter: Any = 0.1,
 ) -> feel.DaysTime:
     count = float(_number(attempt, "backoff", "attempt"))
     growth = float(_number(factor, "backoff", "factor"))
     spread = float(_number(jitter, "backoff", "jitterFactor"))
-    low = _need(least, feel.DaysTime, "backoff", "minDelay").total_seconds()
-    high = _need(most, feel.DaysTime, "backoff", "maxDelay").total_seconds()
+    low = _need(min_delay, feel.DaysTime, "backoff", "minDelay").total_seconds()
+    high = _need(max_delay, feel.DaysTime, "backoff", "maxDelay").total_seconds()
     if count < 1 or growth <= 0 or low > high or spread < 0:
         raise ValueError("backoff needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
     try:

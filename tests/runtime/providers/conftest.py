@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers.http import HttpServer, Reply
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 
 @pytest.fixture

@@ -5,9 +5,6 @@ import os
 
 import pytest
 
-from servers.http import HttpServer, Reply
-from servers.pop3 import Pop3Server
-from servers.smtp import SmtpServer
 from zeebe_connectors.connectors.email.connector import run as email
 from zeebe_connectors.connectors.graphql.connector import run as graphql
 from zeebe_connectors.connectors.pop3.fetch import fetch
@@ -16,6 +13,7 @@ from zeebe_connectors.connectors.smtp.connector import send as smtp
 from zeebe_connectors.connectors.smtp.infosys import send as infosys
 from zeebe_connectors.connectors.soap.connector import call as soap
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Pop3Server, Reply, SmtpServer
 
 CANARY = "canary-4711"
 

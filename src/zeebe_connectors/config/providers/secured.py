@@ -54,6 +54,10 @@ PUBLIC = {
             "identity",
             "signatureMethod",
             "consumerKey",
+            "assertionAudience",
+            "expires",
+            "signature",
+            "authority",
         }
     ),
     "tls": frozenset(

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 STARS = "***"
-_SHORTEST_ENCODED = 6  # below this, base64 pieces are too short to tell from ordinary text
+_MIN_ENCODED = 6  # below this, base64 pieces are too short to tell from ordinary text
 
 
 class Mask:
@@ -63,7 +63,7 @@ def _forms(value: str) -> set[str]:
     forms |= {repr(value)[1:-1], repr(value.encode())[2:-1], html.escape(value), html.escape(value, quote=False)}
     forms.add(quote(value, safe="%:/?[]@!$&'()*+,;="))  # as it stands in a URL that the modeler wrote around it
     raw = value.encode()
-    if len(raw) >= _SHORTEST_ENCODED:
+    if len(raw) >= _MIN_ENCODED:
         forms.update(_base64_pieces(raw))
         forms.add(raw.hex())
     return {form for form in forms if form}

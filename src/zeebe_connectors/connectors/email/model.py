@@ -10,7 +10,7 @@ from zeebe_connectors import Document, Hint, Model, When
 from zeebe_connectors.mail.settings import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
 
-LARGEST = 50 * 1024 * 1024
+MAX_MAIL_SIZE = 50 * 1024 * 1024
 Security = Literal["tls", "starttls", "none"]
 Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
 
@@ -196,8 +196,8 @@ def _security(encryption: Encryption, *, begins_in_clear: bool) -> Security:
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
 _SORT_ORDER = Hint(label="Order", choices={"ASC": "Ascending", "DESC": "Descending"})
-_MOST = Hint(label="At most")
-_LARGEST = Hint(label="Largest mail (bytes)")
+_MAX_LISTED = Hint(label="At most")
+_MAX_MAIL_SIZE = Hint(label="Largest mail (bytes)")
 _CRITERIA = Hint(
     label="Search criteria",
     feel="required",
@@ -210,7 +210,7 @@ _CRITERIA = Hint(
 class ListImap(Model):
     """Which mails are listed, and how."""
 
-    max_to_be_read: Annotated[int, Field(ge=1), _MOST] = 100
+    max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
     """So many mails are listed."""
     list_emails_folder: Annotated[str, _FOLDER] = ""
     """The inbox when empty. `/` and `.` stand for the server's separator."""
@@ -239,7 +239,7 @@ class ReadImap(Model):
     """The mail's Message-ID, as a list or search gives it."""
     read_email_folder: Annotated[str, _FOLDER] = ""
     """The inbox when empty."""
-    largest_mail: Annotated[int, Field(ge=1), _LARGEST] = LARGEST
+    max_mail_size: Annotated[int, Field(ge=1), _MAX_MAIL_SIZE] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 
@@ -341,7 +341,7 @@ class Pop3Config(Model):
 class ListPop3(Model):
     """Which mails are listed, and how."""
 
-    max_to_be_read: Annotated[int, Field(ge=1), _MOST] = 100
+    max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
     """So many mails are listed."""
     sort_field: Annotated[
         Literal["SENT_DATE", "SIZE"], Hint(label="Sort by", choices={"SENT_DATE": "Sent", "SIZE": "Size"})
@@ -363,7 +363,7 @@ class ReadPop3(Model):
 
     message_id: Annotated[str, Field(min_length=1), _MESSAGE_ID]
     """The mail's Message-ID, as a list or search gives it."""
-    largest_mail: Annotated[int, Field(ge=1), _LARGEST] = LARGEST
+    max_mail_size: Annotated[int, Field(ge=1), _MAX_MAIL_SIZE] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 

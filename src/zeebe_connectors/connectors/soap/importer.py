@@ -28,7 +28,9 @@ async def inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
     return {"operations": await asyncio.to_thread(list, map(described, chosen)), "skipped": list(found.skipped)}
 
 
-async def templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+async def templates(
+    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+) -> Imports:
     """An element template for each wanted operation.
 
     Raises:
@@ -41,8 +43,8 @@ async def templates(given: WsdlImport, context: Context, base: Mapping[str, Any]
     chosen = _chosen(found, given)
     if (given.name or given.description) and len(chosen) != 1:
         raise InputError("name and description are for one operation; choose it with operations")
-    if most is not None and len(chosen) > most:
-        raise InputError(f"operations: {len(chosen)} are too many at once; name at most {most}")
+    if max_templates is not None and len(chosen) > max_templates:
+        raise InputError(f"operations: {len(chosen)} are too many at once; name at most {max_templates}")
 
     def make() -> list[Imported]:
         made = []

@@ -21,7 +21,7 @@ from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
 from zeebe_connectors.web import encoded_url
 
-_MOST_COPIED = 200_000
+_MAX_COPIED = 200_000
 """Elements that references of SOAP's encoding may add to a reply."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
@@ -199,7 +199,7 @@ def _inline_references(body: etree._Element) -> None:
         ConnectorError: `SOAP_REPLY_INVALID`: references to references grow beyond every measure.
     """
     targets = {f"#{item.get('id')}": item for item in body if item.get("id")}
-    left = _MOST_COPIED
+    left = _MAX_COPIED
     for depth in range(50):
         links = [item for item in body[0].iter() if item.get("href") in targets]
         if not links or depth == 49:
@@ -214,7 +214,7 @@ def _inline_references(body: etree._Element) -> None:
             if left < 0:
                 raise ConnectorError(
                     "SOAP_REPLY_INVALID",
-                    f"The reply cannot be used: its references would make more than {_MOST_COPIED} elements of it",
+                    f"The reply cannot be used: its references would make more than {_MAX_COPIED} elements of it",
                 )
             link.text = copy.text
             for name, value in copy.attrib.items():

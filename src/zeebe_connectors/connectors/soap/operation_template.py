@@ -34,7 +34,7 @@ _KEPT = (
 )
 _ALSO_KEPT = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
 _NUMBERS = {*INTEGERS, "decimal", "float", "double"}
-_MOST_RESULTS = 20
+_MAX_RESULTS = 20
 _FEEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.]+")
 
@@ -249,10 +249,10 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
 def _needed(group: Group | None) -> set[str]:
     """Names of elements that have to be given: required, and not merely one choice of several."""
     found: set[str] = set()
-    if group is None or group.least == 0 or group.kind == "choice":
+    if group is None or group.min_occurs == 0 or group.kind == "choice":
         return found
     for item in group.items:
-        if isinstance(item, Field) and item.least > 0:
+        if isinstance(item, Field) and item.min_occurs > 0:
             found.add(item.name)
         elif isinstance(item, Group):
             found |= _needed(item)
@@ -261,7 +261,7 @@ def _needed(group: Group | None) -> set[str]:
 
 def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, Any]:
     required = (
-        required and item.least > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
+        required and item.min_occurs > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
     )
     kind = item.type
     about = item.documentation or expected(kind).capitalize()
@@ -309,7 +309,7 @@ def _attribute(item: Attribute) -> dict[str, Any]:
 
 
 def _as_field(item: Attribute) -> Field:
-    return Field(item.name, item.tag, item.type, least=int(item.required), default=item.default)
+    return Field(item.name, item.tag, item.type, min_occurs=int(item.required), default=item.default)
 
 
 def _control(kind: Simple) -> dict[str, Any]:
@@ -346,7 +346,7 @@ def result_expression(message: Message) -> str:
     if not names:
         return "={result: output}"
     parts = []
-    for name in names[:_MOST_RESULTS]:
+    for name in names[:_MAX_RESULTS]:
         variable = safe_name(name)
         variable = variable if variable.isupper() else variable[:1].lower() + variable[1:]
         variable = "result" if variable == "return" else variable
@@ -376,7 +376,7 @@ def described(operation: Operation) -> dict[str, Any]:
     """An operation as JSON, for a list."""
 
     def named(message: Message) -> dict[str, str]:
-        needed = {item.name for item in message.inputs() if item.least > 0}
+        needed = {item.name for item in message.inputs() if item.min_occurs > 0}
         return {
             item.name: expected(item.type) + ("" if item.name in needed else " (optional)") for item in message.inputs()
         }

@@ -100,7 +100,7 @@ def _repeated(kind: Complex) -> set[str]:
     found: set[str] = set()
 
     def look(group: Group, *, several: bool) -> None:
-        several = several or group.most is None or group.most > 1
+        several = several or group.max_occurs is None or group.max_occurs > 1
         for item in group.items:
             if isinstance(item, Field) and (several or item.repeated):
                 found.add(item.name)

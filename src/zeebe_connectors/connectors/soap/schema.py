@@ -94,13 +94,13 @@ Type = Simple | Complex | Anything
 
 @dataclass(slots=True)
 class Field:
-    """An element inside a type. `most` is None when it may be repeated without end."""
+    """An element inside a type. `max_occurs` is None when it may be repeated without end."""
 
     name: str
     tag: str
     type: Type
-    least: int = 1
-    most: int | None = 1
+    min_occurs: int = 1
+    max_occurs: int | None = 1
     nillable: bool = False
     default: str | None = None
     documentation: str = ""
@@ -108,14 +108,14 @@ class Field:
     @property
     def repeated(self) -> bool:
         """Whether its JSON is a list."""
-        return self.most is None or self.most > 1
+        return self.max_occurs is None or self.max_occurs > 1
 
 
 @dataclass(slots=True)
 class Wildcard:
     """`xsd:any`: elements that the schema does not name."""
 
-    least: int = 0
+    min_occurs: int = 0
 
 
 @dataclass(slots=True)
@@ -124,8 +124,8 @@ class Group:
 
     kind: Literal["sequence", "choice", "all"]
     items: list[Field | Group | Wildcard]
-    least: int = 1
-    most: int | None = 1
+    min_occurs: int = 1
+    max_occurs: int | None = 1
 
     def walk(self) -> Iterator[Field]:
         """Every element in it, nested groups included."""
@@ -152,7 +152,7 @@ def can_be_empty(kind: Type) -> bool:
 
 
 def _may_be_absent(item: Field | Group | Wildcard) -> bool:
-    if item.least == 0:
+    if item.min_occurs == 0:
         return True
     if isinstance(item, Group):
         test = any if item.kind == "choice" and item.items else all

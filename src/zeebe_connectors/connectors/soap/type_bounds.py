@@ -12,7 +12,7 @@ from lxml import etree
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, wsdl_error
 
-MOST_PARTICLES = 400_000
+MAX_PARTICLES = 400_000
 """Elements and attributes of all types together, with what groups and base types bring in."""
 _DEEPEST = 200
 _GROUP, _ATTRIBUTES, _TYPE = f"{{{XSD}}}group", f"{{{XSD}}}attributeGroup", f"{{{XSD}}}complexType"
@@ -28,10 +28,10 @@ def check_bounds(documents: WsdlDocuments) -> None:
         PermanentError: `SOAP_WSDL_INVALID`: it is too much, or groups or types contain themselves.
     """
     counting = _Counting(documents)
-    if counting.total() > MOST_PARTICLES:
+    if counting.total() > MAX_PARTICLES:
         raise wsdl_error(
             documents.location,
-            f"its types unfold to more than {MOST_PARTICLES} elements and attributes; give a WSDL with fewer",
+            f"its types unfold to more than {MAX_PARTICLES} elements and attributes; give a WSDL with fewer",
         )
 
 
@@ -56,7 +56,7 @@ class _Counting:
         for schema in self._roots:
             for item in schema:
                 found += self._of(item, 0)
-                if found > MOST_PARTICLES:
+                if found > MAX_PARTICLES:
                     return found
         return found
 
@@ -68,7 +68,7 @@ class _Counting:
                 found += 1
             for key in self._references(item):
                 found += self._named_count(key, depth + 1)
-            if found > MOST_PARTICLES:
+            if found > MAX_PARTICLES:
                 break
         return found
 

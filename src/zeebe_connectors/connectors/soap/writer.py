@@ -69,15 +69,15 @@ class Writer:
         Raises:
             InputError: `SOAP_INPUT_INVALID`; the message names the value by its path, and what is expected.
         """
-        if value is None or (value == "" and item.least == 0 and _needs_text(item.type)):
+        if value is None or (value == "" and item.min_occurs == 0 and _needs_text(item.type)):
             self._absent(item, parent, path, given=False)
             return
         values = value if isinstance(value, list) and not _is_list(item.type) else [value]
-        if item.most is not None and len(values) > item.most:
-            most = "one value" if item.most == 1 else f"at most {item.most} values"
-            raise _invalid(path, f"takes {most}, not a list of {len(values)}")
-        if len(values) < item.least:
-            raise _invalid(path, f"needs at least {item.least} values")
+        if item.max_occurs is not None and len(values) > item.max_occurs:
+            maximum = "one value" if item.max_occurs == 1 else f"at most {item.max_occurs} values"
+            raise _invalid(path, f"takes {maximum}, not a list of {len(values)}")
+        if len(values) < item.min_occurs:
+            raise _invalid(path, f"needs at least {item.min_occurs} values")
         for number, one in enumerate(values):
             where = f"{path}[{number + 1}]" if item.repeated else path
             if one is None:
@@ -86,9 +86,9 @@ class Writer:
                 self.value(item.type, one, etree.SubElement(parent, item.tag), where)
 
     def _absent(self, item: Field, parent: etree._Element, path: str, *, given: bool) -> None:
-        if item.nillable and (given or item.least > 0 or self._nulls == "nil"):
+        if item.nillable and (given or item.min_occurs > 0 or self._nulls == "nil"):
             etree.SubElement(parent, item.tag).set(NIL, "true")
-        elif item.least == 0:
+        elif item.min_occurs == 0:
             return
         elif item.default is not None:
             etree.SubElement(parent, item.tag).text = item.default
@@ -166,17 +166,17 @@ class Writer:
     def _group(self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]) -> None:
         if (
             "$items" in value
-            and (group.most is None or group.most > 1)
+            and (group.max_occurs is None or group.max_occurs > 1)
             and self._in_order(group, value, element, path, used)
         ):
             return
         present = {item.name for item in group.walk() if value.get(item.name) is not None}
         used.update(item.name for item in group.walk())
-        if not present and group.least == 0 and not group.has_wildcard():
+        if not present and group.min_occurs == 0 and not group.has_wildcard():
             return
         if group.kind == "choice":
             self._choice(group, value, element, path, used, present)
-        elif group.most is None or group.most > 1:
+        elif group.max_occurs is None or group.max_occurs > 1:
             lists = {name: item if isinstance(item := value[name], list) else [item] for name in present}
             for number in range(max((len(items) for items in lists.values()), default=0)):
                 once = {name: items[number] for name, items in lists.items() if number < len(items)}
@@ -216,10 +216,10 @@ class Writer:
                 self._absent(nil, element, f"{path}.{nil.name}", given=True)
             elif not _may_be_absent(group) and not group.has_wildcard():
                 raise _invalid(path, "needs one of " + ", ".join(item.name for item in group.walk()))
-        elif len(options) > 1 and group.most == 1:
+        elif len(options) > 1 and group.max_occurs == 1:
             raise _invalid(path, "takes only one of " + ", ".join(sorted(present)))
         for item in options:
-            if isinstance(item, Field) and (group.most is None or group.most > 1):
+            if isinstance(item, Field) and (group.max_occurs is None or group.max_occurs > 1):
                 item = Field(item.name, item.tag, item.type, 0, None, item.nillable)  # noqa: PLW2901 - the choice repeats, not the element
             self._items([item], value, element, path, used)
 
@@ -237,11 +237,11 @@ class Writer:
                     value.get(item.name) is None
                     and item.name in value
                     and item.nillable
-                    and item.least == 0
+                    and item.min_occurs == 0
                     and self._nulls == "omit"
                 ):
                     continue
-                if item.name in value or item.least > 0:
+                if item.name in value or item.min_occurs > 0:
                     self.field(item, value.get(item.name), element, f"{path}.{item.name}")
             elif isinstance(item, Group):
                 self._group(item, value, element, path, used)
@@ -344,9 +344,11 @@ def expected(kind: Type) -> str:
         "hexBinary": "hexadecimal text or a document",
     }
     if kind.base in INTEGERS:
-        least, most = INTEGERS[kind.base]
+        minimum, maximum = INTEGERS[kind.base]
         limits = (
-            f" from {least} to {most}" if least is not None and most is not None and abs(most) < MAX_INTEGER else ""
+            f" from {minimum} to {maximum}"
+            if minimum is not None and maximum is not None and abs(maximum) < MAX_INTEGER
+            else ""
         )
         return f"a whole number{limits}"
     return words.get(kind.base, "text")
@@ -391,14 +393,14 @@ def _decimal(text: str) -> str | None:
     return format(number, "f") if number.is_finite() and abs(number.adjusted()) <= _MAX_DIGITS else None
 
 
-def _integer(text: str, least: int | None, most: int | None) -> str | None:
+def _integer(text: str, minimum: int | None, maximum: int | None) -> str | None:
     try:
         number = Decimal(text)
         if not number.is_finite() or number != number.to_integral_value() or number.adjusted() > 100:
             return None
     except InvalidOperation:
         return None
-    if (least is not None and number < least) or (most is not None and number > most):
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         return None
     return str(int(number))
 

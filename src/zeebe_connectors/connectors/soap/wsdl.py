@@ -341,16 +341,16 @@ class _Compiler:
 
     def _header(self, item: Any) -> schema.Field:
         """A header, which is never demanded: services that need one of several name them all."""
-        return replace(self._field(item), least=0)
+        return replace(self._field(item), min_occurs=0)
 
     def _field(self, item: Any) -> schema.Field:
-        most = item.max_occurs
+        max_occurs = item.max_occurs
         return schema.Field(
             name=item.name,
             tag=item.qname.text,
             type=self._type(item.type),
-            least=int(item.min_occurs),
-            most=None if most == "unbounded" else int(most),
+            min_occurs=int(item.min_occurs),
+            max_occurs=None if max_occurs == "unbounded" else int(max_occurs),
             nillable=bool(item.nillable),
             default=item.default,
             documentation=self._notes.documentation.get(item.qname.text, ""),
@@ -425,7 +425,7 @@ class _Compiler:
             return schema.Group("sequence", [self._field(found)])
         if isinstance(found, Group):
             inner = self._group(found.child)
-            return schema.Group(inner.kind, inner.items, int(found.min_occurs), _most(found.max_occurs))
+            return schema.Group(inner.kind, inner.items, int(found.min_occurs), _max_occurs(found.max_occurs))
         items: list[schema.Field | schema.Group | schema.Wildcard] = []
         for item in found:
             if isinstance(item, (All, Choice, Sequence, Group)):
@@ -436,9 +436,9 @@ class _Compiler:
                 items.append(schema.Wildcard(int(item.min_occurs)))
         if isinstance(found, Choice):
             for made in items:
-                made.least = max(made.least, 1)  # zeep makes what stands in a choice optional
+                made.min_occurs = max(made.min_occurs, 1)  # zeep makes what stands in a choice optional
         kind: Any = "choice" if isinstance(found, Choice) else "all" if isinstance(found, All) else "sequence"
-        return schema.Group(kind, items, int(found.min_occurs), _most(found.max_occurs))
+        return schema.Group(kind, items, int(found.min_occurs), _max_occurs(found.max_occurs))
 
     def _derive(self) -> None:
         """Tells every type which others may stand in its place."""
@@ -458,7 +458,7 @@ class _Compiler:
                 base = self._notes.bases.get(base)
 
 
-def _most(value: Any) -> int | None:
+def _max_occurs(value: Any) -> int | None:
     return None if value == "unbounded" else int(value)
 
 

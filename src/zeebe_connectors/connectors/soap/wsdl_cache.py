@@ -8,13 +8,13 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 from zeebe_connectors import Context, TransientError
-from zeebe_connectors.connectors.soap.exchange import tls_of
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, fetcher, gather, location_of
+from zeebe_connectors.web.keystore import tls_of
 
-_MOST_WSDLS = 32
-_MOST_MEMORY = 64 * 1024 * 1024
+_MAX_WSDLS = 32
+_MAX_MEMORY = 64 * 1024 * 1024
 _BYTES_PER_BYTE = 7
 """Memory of a WSDL that was read, by the bytes of its documents: 3.5 measured for large ones, 7 for the smallest."""
 _reading = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
@@ -24,12 +24,12 @@ class WsdlCache:
     """WSDLs that were read, with their age; the least used go when there are too many, or when they are too large.
 
     Args:
-        most: How many are kept.
+        max_count: How many are kept.
         memory: Bytes that they may take together, by estimate; the newest is kept however large it is.
     """
 
-    def __init__(self, most: int = _MOST_WSDLS, memory: int = _MOST_MEMORY) -> None:
-        self._most = most
+    def __init__(self, max_count: int = _MAX_WSDLS, memory: int = _MAX_MEMORY) -> None:
+        self._max_count = max_count
         self._memory = memory
         self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
 
@@ -49,7 +49,7 @@ class WsdlCache:
 
     def shrink(self) -> None:
         """Lets the least used go until the others fit."""
-        while len(self._known) > 1 and (len(self._known) > self._most or self.memory() > self._memory):
+        while len(self._known) > 1 and (len(self._known) > self._max_count or self.memory() > self._memory):
             self._known.popitem(last=False)
 
     def memory(self) -> int:
@@ -103,7 +103,8 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
 
 async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
-    fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
+    tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+    fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
     documents = await gather(location, fetch, hosts=wanted.external)
     return await read_beside(documents, context.seconds_left())
 

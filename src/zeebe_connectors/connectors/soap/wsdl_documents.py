@@ -12,7 +12,6 @@ from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.net.tls import ClientTls
@@ -27,8 +26,8 @@ _REFERENCES = {
     f"{{{XSD}}}include": "schemaLocation",
     f"{{{XSD}}}redefine": "schemaLocation",
 }
-MOST_DOCUMENTS = 200
-MOST_BYTES = 10 * 1024 * 1024
+MAX_DOCUMENTS = 200
+MAX_BYTES = 10 * 1024 * 1024
 """Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
 
 GIVEN = "http://given.invalid/wsdl"
@@ -95,17 +94,17 @@ async def gather(
         address, asked_by = waiting.pop(0)
         if address in contents:
             continue
-        if len(contents) >= MOST_DOCUMENTS:
-            raise wsdl_error(location, f"imports more than {MOST_DOCUMENTS} documents; give a WSDL with fewer")
+        if len(contents) >= MAX_DOCUMENTS:
+            raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
         data = (known or {}).get(address) or standard(address)
         if data is None:
             _check_origin(location, address, asked_by, hosts)
             data = await fetch(address)
         size += len(data)
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise wsdl_error(
                 location,
-                f"with its imports is larger than {MOST_BYTES:,} bytes; give a WSDL with the needed operations only",
+                f"with its imports is larger than {MAX_BYTES:,} bytes; give a WSDL with the needed operations only",
             )
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
@@ -173,7 +172,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         tls: Certificates.
         authentication: Credentials.
     """
-    exchange = Exchange(context, tls=tls, limit=MOST_BYTES)
+    exchange = Exchange(context, tls=tls, limit=MAX_BYTES)
 
     async def fetch(address: str) -> bytes:
         if address.startswith("file:"):
@@ -188,10 +187,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         request = HttpRequest("GET", encoded_url(address, name="body.wsdl"))
         try:
             known = authentication if origin_of(address) == origin_of(home) else None
-            if isinstance(known, Ntlm):
-                response = await call_with_ntlm(request, known, context, tls=tls, patience=None)
-            else:
-                response = await exchange.call(request, known, follow_redirects=address == home)
+            response = await exchange.call(request, known, follow_redirects=address == home)
         except (InputError, PermanentError):
             raise
         except ConnectorError as error:
@@ -210,7 +206,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
 
 
 def _read(path: Path) -> bytes:
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise OSError(27, "it is too large")
     return path.read_bytes()
 

@@ -32,7 +32,7 @@ _NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"
 """Statuses after which the engine has certainly not carried out a command; after others it may have."""
 _MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
 _CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 _TRIES = 12  # of storing what an event brings, over about three minutes
 
 _log = logging.getLogger("zeebe_connectors.events")
@@ -204,7 +204,7 @@ class EventHandler:
                     raise _Quarantine(str(error)) from None
                 self._report(f"what an event brings cannot be stored; tried again: {error}")
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             else:
                 if attempt > 1:
                     self._report(None)
@@ -249,7 +249,7 @@ class EventHandler:
                 self._report(f"the engine does not take events: {error}")
                 told = True
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             else:
                 self._last_contact = time.monotonic()
                 if told:

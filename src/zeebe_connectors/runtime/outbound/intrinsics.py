@@ -20,7 +20,7 @@ from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.kept import Kept
 
 FUNCTION_KEY = "camunda.function.type"
-MOST_CALLS = 10
+MAX_CALLS = 10
 """Function objects in the inputs of one job."""
 GITHUB = "https://api.github.com"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -79,8 +79,8 @@ class _Resolution:
 
     async def _called(self, given: Mapping[str, Any]) -> Any:
         self.calls += 1
-        if self.calls > MOST_CALLS:
-            raise _failed(f"there are more than {MOST_CALLS} function objects in the inputs")
+        if self.calls > MAX_CALLS:
+            raise _failed(f"there are more than {MAX_CALLS} function objects in the inputs")
         name = given[FUNCTION_KEY]
         known = _FUNCTIONS.get(name) if isinstance(name, str) else None
         if known is None:
@@ -88,9 +88,9 @@ class _Resolution:
         parameters = given.get("params") or []
         if not isinstance(parameters, list):
             raise _failed(f"{name}: params must be a list")
-        function, least, most = known
-        if not least <= len(parameters) <= most:
-            takes = str(least) if least == most else f"{least} or {most}"
+        function, minimum, maximum = known
+        if not minimum <= len(parameters) <= maximum:
+            takes = str(minimum) if minimum == maximum else f"{minimum} or {maximum}"
             raise _failed(f"{name}: takes {takes} parameters and got {len(parameters)}")
         return await function(self, *[await self.value(item) for item in parameters])
 

@@ -19,8 +19,8 @@ from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.runtime.expressions import (
-    LONGEST_MESSAGE,
-    LONGEST_WAIT,
+    MAX_MESSAGE_LENGTH,
+    MAX_WAIT,
     BpmnError,
     IgnoreError,
     JobError,
@@ -54,10 +54,10 @@ JOB_TIMEOUT = "jobTimeout"
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
-_ANSWER_MOST = 5.0
+_MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
-_MOST_CAUSES = 5
+_MAX_CAUSES = 5
 _WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 _MAX_FRAMES = 20
 
@@ -153,7 +153,7 @@ class JobHandler:
         left = job.deadline - now
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
-        deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
+        deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
@@ -268,7 +268,7 @@ def _is_cancelled() -> bool:
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
-    masked = {**error, "message": sendable(mask.text(error["message"])[:LONGEST_MESSAGE])}
+    masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
     return masked
@@ -298,7 +298,7 @@ def _duration_header(job: Job, name: str) -> float | None:
         duration = parse_duration(text)
     except ValueError as error:
         raise InputError(f"The task's header {name} {error}") from None
-    if duration > LONGEST_WAIT:
+    if duration > MAX_WAIT:
         raise InputError(f"The task's header {name} must be at most a hundred years")
     return duration
 
@@ -338,7 +338,7 @@ def _places(error: BaseException) -> list[str]:
     """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
     lines: list[str] = []
     seen: list[BaseException] = []
-    while error not in seen and len(seen) < _MOST_CAUSES:
+    while error not in seen and len(seen) < _MAX_CAUSES:
         seen.append(error)
         frames = traceback.format_tb(error.__traceback__)
         if len(frames) > _MAX_FRAMES:
@@ -360,10 +360,10 @@ def _decided(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
-            text = sendable(mask.text(message or "")[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
             return Throw(sendable(code), text, variables, encode(variables, "The BPMN error's variables"))
         case JobError(message, variables, retries, backoff):
-            text = sendable(mask.text(message)[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message)[:MAX_MESSAGE_LENGTH])
             variables = {**variables, "error": text}
             return Fail(text, retries, backoff, variables, encode(variables, "The job error's variables"))
         case IgnoreError(variables):
@@ -372,6 +372,6 @@ def _decided(verdict: Verdict, mask: Mask) -> Outcome:
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
     """A failure that no retry mends, because an expression of the diagram itself is wrong."""
-    text = sendable(mask.text(error.message)[:LONGEST_MESSAGE])
+    text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -123,7 +123,20 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _leads_somewhere(name: str, value: Any) -> bool:
-    words = ("endpoint", "url", "host", "uri", "issuer", "tenant", "domain", "location", "account", "region", "service")
+    words = (
+        "endpoint",
+        "url",
+        "host",
+        "uri",
+        "issuer",
+        "tenant",
+        "domain",
+        "location",
+        "account",
+        "region",
+        "service",
+        "authority",
+    )
     return any(word in name.casefold() for word in words) or (isinstance(value, str) and "://" in value)
 
 
