@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.providers import providers_file
-from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
+from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.ledger import Store, owner_name
+from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
+from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
-
-
-async def _no_version_tag(_: int) -> str | None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,15 @@ class Services:
     kept: Kept
     documents: Documents
     files: AllowedFiles
-    secrets_everywhere: bool = False
-    """Placeholders resolve anywhere in the inputs, as in the official runtime."""
+    scope: SecretScope = field(default_factory=SecretScope)
+    """Where placeholders resolve in a job's inputs."""
+    diagrams: Diagrams = field(default_factory=Diagrams)
+    """What the diagrams of deployed processes say."""
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
     """The named remote systems."""
-    version_tag: Callable[[int], Awaitable[str | None]] = _no_version_tag
-    """The version tag of a process definition, by its key."""
 
 
 def services_of(
@@ -68,14 +67,22 @@ def services_of(
         kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
-    secrets = SecretResolver(installed_providers(environment), log_mask=log_mask)
+    secrets = SecretResolver(
+        installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
+    )
     return Services(
         secrets=secrets,
         providers=_providers(environment, secrets, kept, store),
         kept=kept,
         documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
-        secrets_everywhere=settings.secrets_scope == "everywhere",
+        scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
+        diagrams=Diagrams(
+            cluster_api(settings.cluster, kept),
+            here=DeployedHere(settings.data / "diagrams"),
+            folder=settings.diagrams,
+            max_kept=settings.diagrams_kept,
+        ),
         memory=memory or ShortMemory(),
         settings=environment,
     )

@@ -46,10 +46,10 @@ class Mailbox(Protection):
     ]
     """How to sign in."""
     host: Annotated[
-        str, Field(min_length=1), Hint(group="server", secrets=True, provider="host", placeholder="pop.example.com")
+        str, Field(min_length=1), Hint(group="server", secrets="whole", provider="host", placeholder="pop.example.com")
     ]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", provider="port")] = 995
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole", provider="port")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],

@@ -41,7 +41,7 @@ class Request(Certified):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             provider="url",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",

@@ -152,7 +152,8 @@ async def source_input(
                 "provider: this runtime has no providers; the operator describes them in providers.yaml",
             )
         resolved = dict(resolved)
-        use = await providers.use(wanted, connector, resolved, mask)
+        custody = secrets.custody(mask, process=element.process, element=source.name)
+        use = await providers.use(wanted, connector, resolved, custody)
     return read_input(connector.input, resolved, seen=mask.add), use
 
 

@@ -9,15 +9,18 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
+from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
     MAX_WAIT,
@@ -36,7 +39,7 @@ from zeebe_connectors.runtime.expressions import (
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
-from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.services import Services
@@ -46,13 +49,11 @@ from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
+from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.provided import PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
-SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
-"""Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
@@ -108,7 +109,6 @@ class JobHandler:
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._decided = decided(connector, services.settings)
-        self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -118,12 +118,18 @@ class JobHandler:
             extend: Gives the job more time at the engine; called for the header `jobTimeout`.
         """
         mask = Mask()
+        custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
+        with holding(custody):
+            return await self._handled(job, extend, custody)
+
+    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
+        mask = custody.mask
         backoff: float | None = None
         begun = _Begun()
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = await self._call(job, mask, begun)
+            response = await self._call(job, custody, begun)
             response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
@@ -132,9 +138,9 @@ class JobHandler:
             if begun.yes:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
-        except Busy as busy:
-            text = "Handed back untouched: the provider's usage rules allow it later"
-            return Fail(text, retries=job.retries, backoff=waiting(busy.delay), code="PROVIDER_BUSY")
+        except HandBack as reason:
+            text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
+            return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
         try:
@@ -146,7 +152,7 @@ class JobHandler:
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _call(self, job: Job, mask: Mask, begun: _Begun) -> Any:
+    async def _call(self, job: Job, custody: JobSecrets, begun: _Begun) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -174,22 +180,19 @@ class JobHandler:
                     if data.get(name) in (None, ""):
                         data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
-                if "secrets." in job.variables:
-                    places = self._places_for(job)
-                    data = await services.secrets.resolve(
-                        data, places, mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
-                    )
+                if MARK in job.variables:
+                    data = await self._with_secrets(job, data, custody)
                 if FUNCTION_KEY in job.variables:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
-                use = await self._provider(job, data, mask) if PROVIDER in job.headers else None
-                given = read_input(self._connector.input, data, seen=mask.add)
+                use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if use is None:
                     begun.yes = True
                     return await self._connector.call(given, context)
                 context.kept = use.clients
-                async with use.turn(job.bpmn_process_id, deadline=own, waiting=self._waiting):
+                async with self._turn(use, job, own):
                     begun.yes = True
                     return await self._connector.call(given, context)
         except TimeoutError:
@@ -201,14 +204,26 @@ class JobHandler:
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
 
-    async def _provider(self, job: Job, data: dict[str, Any], mask: Mask) -> Use | None:
+    @asynccontextmanager
+    async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
+        """Around the call: when the provider's usage rules allow it; else the job goes back."""
+        try:
+            async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
+                yield
+        except Busy as busy:
+            raise HandBack(
+                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
+                busy.delay,
+            ) from None
+
+    async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
         """Fills what the task's provider decides; gives what the call needs of it."""
         services = self._services
         wanted = asking(
             job.headers,
             process=job.bpmn_process_id,
             tenant=job.tenant_id,
-            version_tag=lambda: services.version_tag(job.process_definition_key),
+            version_tag=lambda: self._version_tag(job),
         )
         if wanted is None:
             return None
@@ -217,7 +232,19 @@ class JobHandler:
                 "PROVIDER_UNKNOWN",
                 "provider: this runtime has no providers; the operator describes them in providers.yaml",
             )
-        return await services.providers.use(wanted, self._connector, data, mask)
+        return await services.providers.use(wanted, self._connector, data, custody)
+
+    async def _version_tag(self, job: Job) -> str | None:
+        try:
+            return await self._services.diagrams.version_tag(
+                job.process_definition_key, process=job.bpmn_process_id, version=job.process_definition_version
+            )
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The provider's environment goes by the process's version tag, and its diagram cannot be read: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
 
     def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
         """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
@@ -230,12 +257,33 @@ class JobHandler:
 
         return dataclasses.replace(outcome, told=told)
 
-    def _places_for(self, job: Job) -> SecretPlaces:
-        names = job.headers.get(SECRET_FIELDS, "")
-        if not names.strip() or self._places.everywhere:
-            return self._places
-        more = {name.strip(): SecretPlaces(everywhere=True) for name in names.split(",") if name.strip()}
-        return self._places.merged(SecretPlaces(below=more))
+    async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
+        """The inputs with the secrets that the modeler asked for."""
+        services = self._services
+        element = await self._element(job) if services.scope.by_diagram else None
+        left: list[Left] = []
+        resolved = await services.secrets.resolve(
+            data,
+            services.scope.places(self._connector, job, element),
+            mask=custody.mask,
+            tenant=job.tenant_id,
+            process=job.bpmn_process_id,
+            custody=custody,
+            left=left,
+        )
+        services.scope.report(job, left, element)
+        return resolved
+
+    async def _element(self, job: Job) -> Element | None:
+        """What the job's diagram says of its element; None when nobody knows the diagram."""
+        try:
+            return await self._services.diagrams.element(job)
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The diagram of this task's process cannot be read, and without it nothing is resolved: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""

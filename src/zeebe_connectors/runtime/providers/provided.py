@@ -12,22 +12,22 @@ from typing import Any
 
 from zeebe_connectors.config.providers import Provider
 from zeebe_connectors.config.providers.secured import refers, revealed, secured_fields
-from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
 from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.filling import Plan, plan_of
+from zeebe_connectors.runtime.secret_scope import EVERYWHERE
 from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import Secret, SecretPlaces
+from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
 ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
 _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a rotated one is soon used
 _MAX_PLANS = 2048
-_EVERYWHERE = SecretPlaces(everywhere=True)
 _SLOWING = frozenset({"429", "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
@@ -72,7 +72,10 @@ class _Prepared:
     """A provider's environment for one connector, its secrets resolved."""
 
     plan: Plan
-    secured: tuple[str, ...]
+    held: tuple[str, ...]
+    """Secured values that the provider holds itself."""
+    named: tuple[tuple[str, str], ...]
+    """Name and value of the secrets that it names."""
     clients: Kept
     key: str
     expires: float
@@ -162,14 +165,14 @@ class Providers:
         self._limits: dict[str, Limit] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def use(self, wanted: Asking, connector: Description, data: dict[str, Any], mask: Mask) -> Use:
+    async def use(self, wanted: Asking, connector: Description, data: dict[str, Any], custody: JobSecrets) -> Use:
         """Fills the inputs and gives the rules.
 
         Args:
             wanted: Who asks for what.
             connector: Whose inputs.
             data: The inputs by wire name, which are changed.
-            mask: Learns every secured value.
+            custody: Learns every secured value.
 
         Raises:
             PermanentError: `PROVIDER_UNKNOWN`, `PROVIDER_INACTIVE`, `PROVIDER_FORBIDDEN`, `PROVIDER_MISMATCH`,
@@ -180,8 +183,10 @@ class Providers:
         self._check(known, wanted, connector)
         environment = await self._environment(known, wanted)
         prepared = await self._prepare(known, environment, wanted, connector)
-        for value in prepared.secured:
-            mask.add(value)
+        for value in prepared.held:
+            custody.held(value)
+        for name, value in prepared.named:
+            custody.resolved(name, value)
         prepared.plan.fill(data)
         return Use(
             prepared.key, prepared.clients, self.limit(known, environment), lambda: self._is_current(known, wanted)
@@ -222,7 +227,7 @@ class Providers:
         """
         document = environment_document(known.provider, environment)
         mask = Mask()
-        resolved = await self._secrets.resolve(document, _EVERYWHERE, mask=mask, tenant=tenant, process=process)
+        resolved = await self._secrets.resolve(document, EVERYWHERE, mask=mask, tenant=tenant, process=process)
         return dict(revealed(resolved))
 
     async def aclose(self) -> None:
@@ -312,15 +317,16 @@ class Providers:
         if len(key) == 4:
             self._referring[key] = refers_
             key = (*key, wanted.tenant, wanted.process) if refers_ else key
-        used = _Collecting()
+        used = _Names()
         resolved = await self._secrets.resolve(
-            document, _EVERYWHERE, mask=used, tenant=wanted.tenant, process=wanted.process
+            document, EVERYWHERE, mask=used.mask, tenant=wanted.tenant, process=wanted.process, custody=used
         )
         texts = revealed(resolved)
-        secured = {value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)} | used.values
+        held = {value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)}
         prepared = self._prepared[key] = _Prepared(
             plan_of(connector.provider_places, known.provider, texts),
-            tuple(sorted(secured)),
+            tuple(sorted(held)),
+            tuple(used.values.items()),
             await self._scoped(known.name, environment, texts.get("proxy")),
             f"{known.name}/{environment}",
             time.monotonic() + _SECRETS_AGE if refers_ else float("inf"),
@@ -339,15 +345,15 @@ class Providers:
         return self._clients.scoped(scope, given={RULES: own})
 
 
-class _Collecting(Mask):
-    """Learns which values are used."""
+class _Names(JobSecrets):
+    """Learns which secrets a provider names, and their values."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.values: set[str] = set()
+        super().__init__(Mask())
+        self.values: dict[str, str] = {}
 
-    def add(self, value: str) -> None:
-        self.values.add(value)
+    def resolved(self, name: str, value: str) -> None:
+        self.values[name] = value
 
 
 def environment_document(provider: Provider, environment: str) -> dict[str, Any]:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
 
 TokenEndpoint = Annotated[
-    str, Field(min_length=1), Hint(label="OAuth 2.0 token endpoint", placeholder="https://login.example.com/token")
+    str,
+    Field(min_length=1),
+    Hint(label="OAuth 2.0 token endpoint", secrets="whole", placeholder="https://login.example.com/token"),
 ]
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
