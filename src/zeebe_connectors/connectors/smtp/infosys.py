@@ -28,7 +28,7 @@ class InfosysServer(Model):
     """Left empty, no login takes place (a relay that needs none)."""
     password: Annotated[Secret | None, Hint(provider="authentication.password")] = None
     """The password."""
-    security: Annotated[Literal["none", "starttls", "tls"] | None, Hint(hidden=True, provider="security")] = None
+    security: Annotated[Literal["tls", "starttls", "none"] | None, Hint(hidden=True, provider="security")] = None
     """Not in Infosys' template: demands this protection, whatever the port."""
 
 
