@@ -26,7 +26,7 @@ async def test_receipts_are_written_although_a_client_does_not_close(tmp_path, m
     monkeypatch.setattr(supervisor, "_CLOSING", 0.5)
     environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path)}))
     runtime = Runtime(Settings.read(environment), Registry([]), FakeGateway(), environment=environment)
-    await runtime.services.kept.get("endless", Endless)
+    await runtime.services.clients.get("endless", Endless)
     await runtime.memory.remember("smtp", "answered", "receipt")
     runtime.memory.let_go("smtp", "answered")
     job = asyncio.ensure_future(runtime.memory.remember("smtp", "stopped", "receipt"))

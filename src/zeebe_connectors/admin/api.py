@@ -259,7 +259,7 @@ class Api:
         services = self._runtime.services
         log = logging.LoggerAdapter(logging.getLogger(connector.module), {"job": "api"})
         deadline = time.monotonic() + self._seconds
-        return Context(Job(0, connector.type), services.kept, services.documents, services.files, log, deadline)
+        return Context(Job(0, connector.type), services.clients, services.documents, services.files, log, deadline)
 
 
 _PLAIN = {

@@ -249,7 +249,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
     try:
         context = Context(
             Job(1, "io.camunda:soap:1"),
-            needed.kept,
+            needed.clients,
             needed.documents,
             AllowedFiles([*settings.files, *folders]),
             log,
@@ -257,7 +257,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
         )
         yield context, needed
     finally:
-        await needed.kept.aclose()
+        await needed.clients.aclose()
 
 
 def _list(found: dict[str, Any]) -> None:

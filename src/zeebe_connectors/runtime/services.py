@@ -10,10 +10,10 @@ from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_prov
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -22,7 +22,7 @@ class Services:
     """What handling a job needs besides the job: shared by all connectors of one runtime."""
 
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     secrets_everywhere: bool = False
@@ -47,13 +47,13 @@ def services_of(
         SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
     """
     try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
     return Services(
         secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
+        clients=clients,
+        documents=documents_of(settings, environment, clients),
         files=AllowedFiles(settings.files),
         secrets_everywhere=settings.secrets_scope == "everywhere",
         memory=memory or ShortMemory(),

@@ -80,14 +80,14 @@ class Runtime:
             gateway=self.gateway,
             ledger=self.ledger,
             secrets=self.services.secrets,
-            kept=self.services.kept,
+            clients=self.services.clients,
             documents=self.services.documents,
             files=self.services.files,
             time_to_live=settings.message_ttl,
             metrics=metrics,
         )
         elements = read_sources(settings.sources) if settings.sources else []
-        deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None
+        deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
         return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
     def _type(self, connector: Outbound) -> str:
@@ -128,7 +128,7 @@ class Runtime:
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self.memory.aclose, self.store.aclose),
-            _closed(self.services.kept.aclose),
+            _closed(self.services.clients.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")

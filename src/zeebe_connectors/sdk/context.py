@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -41,7 +41,7 @@ class Context:
     """Handed to each call of a connector."""
 
     job: Job
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
@@ -82,7 +82,7 @@ class InboundContext:
 
     source: str
     """Name of the source: the same over restarts and new versions of the diagram."""
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]

@@ -26,9 +26,9 @@ from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import element
 from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources, Watch
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 RESULT = "={subject: subject, files: attachments, text: text}"
@@ -71,7 +71,7 @@ class World:
             gateway=gateway or self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.db"),
             secrets=SecretResolver([]),
-            kept=Kept(),
+            clients=ClientCache(),
             documents=LocalDocuments(self.directory / "documents"),
             files=AllowedFiles(),
         )
@@ -83,7 +83,7 @@ class World:
     async def end(self, sources: Sources) -> None:
         await sources.drain(grace=5)
         await sources._shared.ledger.aclose()
-        await sources._shared.kept.aclose()
+        await sources._shared.clients.aclose()
         self.running.remove(sources)
 
     def subjects(self) -> list[str]:

@@ -21,8 +21,8 @@ from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound.elements import element
 from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 USER = "alice@example.test"
@@ -163,7 +163,7 @@ class World:
             gateway=self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.sqlite"),
             secrets=SecretResolver([]),
-            kept=Kept(),
+            clients=ClientCache(),
             documents=LocalDocuments(self.directory / "documents"),
             files=AllowedFiles([self.directory / "allowed"]),
         )

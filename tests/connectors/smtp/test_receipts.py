@@ -18,8 +18,8 @@ from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
 from zeebe_connectors.runtime.outbound.worker import Worker
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import run
 
@@ -162,13 +162,13 @@ async def test_a_job_that_is_stopped_while_it_remembers_is_remembered(server, me
 @pytest.fixture
 async def worker(memory, tmp_path):
     """The connector at work for an engine in memory."""
-    gateway, kept = FakeGateway(), Kept()
-    services = Services(SecretResolver([]), kept, LocalDocuments(tmp_path), AllowedFiles(), memory=memory)
+    gateway, clients = FakeGateway(), ClientCache()
+    services = Services(SecretResolver([]), clients, LocalDocuments(tmp_path), AllowedFiles(), memory=memory)
     running = Worker(gateway, Activation(send.type, "test", 30), JobHandler(send, services))
     running.start()
     yield gateway
     await running.drain(1)
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def left(memory):

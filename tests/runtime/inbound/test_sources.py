@@ -20,8 +20,8 @@ from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import Element, Found
 from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 QUEUES: dict[str, asyncio.Queue[object]] = {}
@@ -71,7 +71,7 @@ async def shared(tmp_path):
         gateway=FakeGateway(),
         ledger=SqliteLedger(tmp_path / "ledger.db"),
         secrets=SecretResolver([Named()]),
-        kept=Kept(),
+        clients=ClientCache(),
         documents=LocalDocuments(tmp_path / "documents"),
         files=AllowedFiles(),
         lease=3.0,

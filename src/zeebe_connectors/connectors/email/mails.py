@@ -139,7 +139,7 @@ def check_size(size: int, limit: int, *, field: str) -> None:
 
 async def turns(account: Hashable, limit: int, context: Context) -> asyncio.Semaphore:
     """What lets so many jobs at a time on one account."""
-    return await context.kept.get(("email", account), lambda: asyncio.Semaphore(limit))
+    return await context.clients.get(("email", account), lambda: asyncio.Semaphore(limit))
 
 
 async def texts(raw: bytes) -> list[str]:

@@ -525,7 +525,12 @@ async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
     server = given.data.imap_config
     tls = trust(server.trusted_certificate, field="data.imapConfig.trustedCertificate")
     return await ImapSession.open(
-        server.imap_host, server.imap_port, server.security, login=given.authentication, kept=context.kept, tls=tls
+        server.imap_host,
+        server.imap_port,
+        server.security,
+        login=given.authentication,
+        clients=context.clients,
+        tls=tls,
     )
 
 

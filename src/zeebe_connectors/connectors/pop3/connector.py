@@ -56,7 +56,7 @@ async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> Asy
     given.check(context.files)
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     since = datetime.now(UTC) - timedelta(hours=hours)
-    session = await open_mailbox(given, context.kept)
+    session = await open_mailbox(given, context.clients)
     try:
         old = 0
         sizes = await session.sizes()
@@ -117,7 +117,7 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     watcher = _Watcher(given, keyring, context)
     while True:
-        session = await open_mailbox(given, context.kept)
+        session = await open_mailbox(given, context.clients)
         try:
             async with aclosing(watcher.round(session)) as events:
                 async for event in events:

@@ -97,9 +97,9 @@ async def fetch(given: Request, context: Context) -> Received:
     """
     given.check(context.files)
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
-    one_by_one = await context.kept.get(("pop3-fetch", given.account), asyncio.Lock)
+    one_by_one = await context.clients.get(("pop3-fetch", given.account), asyncio.Lock)
     async with one_by_one:
-        session = await open_mailbox(given, context.kept)
+        session = await open_mailbox(given, context.clients)
         try:
             answer = await _Fetch(given, context, keyring, session).answer()
             await session.quit()

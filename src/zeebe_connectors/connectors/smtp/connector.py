@@ -338,7 +338,7 @@ def _tokens(authentication: Authentication, context: Context) -> TokenSource | N
     if isinstance(authentication, NoLogin | PasswordLogin):
         return None
     if not isinstance(authentication, TokenLogin):
-        return token_source(authentication, context.kept)
+        return token_source(authentication, context.clients)
 
     async def token(renew: bool) -> str:  # noqa: ARG001, FBT001 - the source's shape; there is no other token
         return authentication.token.reveal()

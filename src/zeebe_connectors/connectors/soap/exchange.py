@@ -265,7 +265,7 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
         def read_pem() -> Any:
             return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
 
-        return await context.kept.get(("soap.identity", certificate, key, secret), read_pem)
+        return await context.clients.get(("soap.identity", certificate, key, secret), read_pem)
     data, mark = await _keystore_bytes(source, context, where)
     password, own = source.keystore_password, source.password
 
@@ -275,7 +275,7 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
             from_keystore, data, password.reveal(), source.alias, told, where=where, code=_INVALID
         )
 
-    return await context.kept.get(("soap.identity", mark, password, source.alias, own), read_keystore)
+    return await context.clients.get(("soap.identity", mark, password, source.alias, own), read_keystore)
 
 
 async def _keystore_bytes(source: Keystore, context: Context, where: str) -> tuple[bytes, str]:

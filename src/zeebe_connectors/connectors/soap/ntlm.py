@@ -51,7 +51,7 @@ async def call_with_ntlm(
         InputError: The library for NTLM is not installed.
     """
     security = _client(scheme, request)
-    rules = await context.kept.get(RULES, NetworkRules.from_environment)
+    rules = await context.clients.get(RULES, NetworkRules.from_environment)
     client = HttpClient(rules, tls)
 
     async def send(prepared: HttpRequest) -> HttpResponse:

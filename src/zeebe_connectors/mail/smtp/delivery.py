@@ -82,7 +82,7 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     async def opened() -> Sessions:
         return await _sessions(delivery.server, context)
 
-    sessions: Sessions = await context.kept.get(("smtp", delivery.server), opened)
+    sessions: Sessions = await context.clients.get(("smtp", delivery.server), opened)
     receipt = await sessions.send(
         envelope, pieces, seconds=context.seconds_left(), patience=delivery.timeout, token=delivery.token
     )
@@ -145,7 +145,7 @@ def _read(text: str) -> Delivered:
 
 async def _sessions(server: Server, context: Context) -> Sessions:
     """The sessions with one server; where the operator restricts hosts, only to addresses that are allowed."""
-    return Sessions(server, resolver=await checked_resolver(server.port, context.kept))
+    return Sessions(server, resolver=await checked_resolver(server.port, context.clients))
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:

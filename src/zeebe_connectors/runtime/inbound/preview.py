@@ -103,7 +103,7 @@ async def look(
     given = await source_input(source, connector, services.secrets, mask=mask)
     context = InboundContext(
         source=source.name,
-        kept=services.kept,
+        clients=services.clients,
         documents=services.documents,
         files=services.files,
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
@@ -124,6 +124,8 @@ async def look(
             size += len(json.dumps(variables))
             state = (await settled({event.id: event.alias})).get(event.id)
             sender, received = event.data.get("fromAddress"), event.data.get("receivedDateTime")
-            known, kept = state is not None, state == "quarantined"
-            rows.append(Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=kept))
+            known, quarantined = state is not None, state == "quarantined"
+            rows.append(
+                Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=quarantined)
+            )
     return Looked(rows, more=False)

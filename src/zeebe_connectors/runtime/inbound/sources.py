@@ -33,13 +33,13 @@ from zeebe_connectors.runtime.inbound.elements import (
 )
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
@@ -100,7 +100,7 @@ class Inbounds:
     gateway: Gateway
     ledger: Ledger
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     owner: str = field(default_factory=owner_name)
@@ -312,7 +312,7 @@ class Watch:
 
         return InboundContext(
             source=name,
-            kept=shared.kept,
+            clients=shared.clients,
             documents=shared.documents,
             files=shared.files,
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),

@@ -148,7 +148,7 @@ class JobHandler:
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
-            services.kept,
+            services.clients,
             services.documents,
             services.files,
             log,

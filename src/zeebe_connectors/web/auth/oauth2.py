@@ -50,7 +50,7 @@ class _Grant(Scheme):
         return await self._signed(request, exchange, refused=refused)
 
     async def _signed(self, request: HttpRequest, exchange: Exchange, *, refused: str | None) -> HttpRequest:
-        cache = await exchange.context.kept.get("web.tokens", TokenCache)
+        cache = await exchange.context.clients.get("web.tokens", TokenCache)
         token = await cache.get(
             (self._key(), exchange.tls.key()), lambda last: self._fetch(exchange, last), refused=refused
         )

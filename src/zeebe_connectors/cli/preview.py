@@ -127,5 +127,5 @@ async def _look(
         known = nothing_settled if isinstance(store, SqliteStore) and not store.file.exists() else settled
         return await look(source, connector, needed, hours=hours, settled=known)
     finally:
-        await needed.kept.aclose()
+        await needed.clients.aclose()
         await ledger.aclose()
