@@ -147,8 +147,8 @@ async def ours(port: int, files: Path | None = None, *, with_memory: bool = True
             job = Job(key, "smtp", process_instance_key=key, element_instance_key=key)
             context = Context(job, clients, documents, allowed, log, time.monotonic() + 60, memory)
             await send(read_input(Mail, json.loads(variables)), context)
-            for place, each in context.done_with:
-                memory.let_go(place, each)
+            for place, each in context.discard_on_success:
+                memory.discard_later(place, each)
 
         yield one
         if isinstance(memory, StoredMemory):

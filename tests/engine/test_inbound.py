@@ -18,7 +18,7 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -105,7 +105,7 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
     (tmp_path / "diagrams" / "a.bpmn").write_bytes(xml)
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
     ledger, clients = SqliteLedger(tmp_path / "ledger.sqlite"), ClientCache()
-    shared = Inbounds(
+    shared = InboundServices(
         registry=Registry.installed(["imap"]),
         gateway=gateway,
         ledger=ledger,

@@ -28,7 +28,7 @@ async def test_receipts_are_written_although_a_client_does_not_close(tmp_path, m
     runtime = Runtime(Settings.read(environment), Registry([]), FakeGateway(), environment=environment)
     await runtime.services.clients.get("endless", Endless)
     await runtime.memory.remember("smtp", "answered", "receipt")
-    runtime.memory.let_go("smtp", "answered")
+    runtime.memory.discard_later("smtp", "answered")
     job = asyncio.ensure_future(runtime.memory.remember("smtp", "stopped", "receipt"))
     await asyncio.sleep(0)
     job.cancel()

@@ -387,7 +387,7 @@ class ClusterDocuments(LocalDocuments):
         response = await self._ask(HttpRequest("POST", self._address, headers, multipart_body(parts, boundary)), call)
         reference = _object(response)
         if not isinstance(reference.get("documentId"), str):
-            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
+            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document but gave no reference")
         return Document({**reference, TYPE_KEY: "camunda"})
 
     async def store(
@@ -437,8 +437,8 @@ class ClusterDocuments(LocalDocuments):
         key = reference.get("documentId")
         if not isinstance(key, str) or not key or set(key) == {"."}:
             raise PermanentError("DOCUMENT_NOT_FOUND", "The document's reference has no documentId")
-        told = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
-        return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
+        parameters = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
+        return with_query(f"{self._address}/{quote(key, safe='')}{tail}", parameters)
 
     async def _ask(self, request: HttpRequest, call: Call) -> HttpResponse:
         exchange = Exchange(call, limit=self._max_bytes)

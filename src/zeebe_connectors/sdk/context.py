@@ -49,8 +49,8 @@ class Context:
     """When the call must be over, in seconds of `time.monotonic()`; before the job's, so that an answer fits in."""
     memory: Memory = field(default_factory=ShortMemory)
     """For effects that must not be repeated although the runtime dies."""
-    done_with: list[tuple[str, str]] = field(default_factory=list)
-    """Places and ids that the memory may let go once the engine has the job's result: it is not tried again then."""
+    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
+    """Places and ids that the memory may discard once the engine has the job's result, since no try follows then."""
 
     def seconds_left(self) -> float:
         """Seconds until the call must be over; never below zero. Give it to every network call."""

@@ -64,7 +64,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         key: Key of the job, of its element and of its process instance.
         settings: The operator's settings by name, for inputs that they decide.
     """
-    told = {
+    expressions = {
         RESULT_VARIABLE: result_variable,
         RESULT_EXPRESSION: result_expression,
         ERROR_EXPRESSION: error_expression,
@@ -73,7 +73,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         key=key,
         type=connector.type,
         variables=json.dumps(plain(dict(variables))),
-        headers={**(headers or {}), **{name: text for name, text in told.items() if text is not None}},
+        headers={**(headers or {}), **{name: text for name, text in expressions.items() if text is not None}},
         retries=retries,
         deadline=time.monotonic() + seconds,
         process_instance_key=key,

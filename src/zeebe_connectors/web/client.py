@@ -1,4 +1,4 @@
-"""One request with its scheme and limits goes in; the whole response, after redirects, comes out or one told failure.
+"""Sends HTTP requests for connectors: signs them, follows redirects, bounds the response and maps every failure.
 
 Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
 """
@@ -124,11 +124,11 @@ class HttpClient:
             options = {"proxy": proxy.url}
             if proxy.user:
                 # A tunnel tells them to the proxy alone; a plain request goes to the proxy itself.
-                told = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = told
+                credentials = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+                options["proxy_headers"] = credentials
                 if parts.scheme == "http":
                     request = request.copy()
-                    request.headers.update(told)
+                    request.headers.update(credentials)
         if parts.username is not None:
             request = _with_user(request, parts)
         session = self._session or self._open()
@@ -340,10 +340,10 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     for name, value in signed.headers.items():
         if value in request.headers.getall(name, ()):
             continue
-        for told in (value, json.dumps(value)[1:-1], value.rpartition(" ")[2]):
-            if len(told) >= _MIN_MASKED:
-                response.body = response.body.replace(told.encode(), b"***")
-                response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
+        for shown in (value, json.dumps(value)[1:-1], value.rpartition(" ")[2]):
+            if len(shown) >= _MIN_MASKED:
+                response.body = response.body.replace(shown.encode(), b"***")
+                response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
     return response
 
 

@@ -342,7 +342,7 @@ async def test_what_was_begun_is_let_go_when_the_engine_has_the_result(email, se
     for _ in range(2):  # the second finds that the first began
         outcome = await email.outcome(task)
         assert len(await email.memory.entries(place="email")) == 1
-    outcome.told()
+    outcome.on_acknowledged()
     await email.memory.aclose()
     assert await email.memory.entries(place="email") == []
 

@@ -158,5 +158,5 @@ async def read_result(raw: bytes, context: Context, *, size: int, received: date
     data = mail.data()
     if not any(name.lower() == "subject" for name, _ in mail.headers):
         data["subject"] = None
-    told = {**data, **await stored(mail, context.documents), "size": size, "errors": [], "warnings": mail.defects}
-    return ReadMail.model_validate(told)
+    fields = {**data, **await stored(mail, context.documents), "size": size, "errors": [], "warnings": mail.defects}
+    return ReadMail.model_validate(fields)

@@ -124,8 +124,8 @@ class _Fetch:
         """The mails and how many remain; those that are to be removed are marked so for the session's end."""
         numbers = {uid: number for number, uid in (await self.session.ids()).items()}
         key = self.context.key
-        told = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
-        answer = await self._read(told) if told else await self._made(numbers)
+        earlier = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
+        answer = await self._read(earlier) if earlier else await self._made(numbers)
         if self.given.remove:
             for mail in answer["mails"]:
                 if mail["uid"] in numbers and not mail["failure"]:

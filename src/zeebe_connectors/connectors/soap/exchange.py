@@ -156,11 +156,11 @@ def _quoted(action: str) -> str:
 async def _fault_error(
     fault: replies.Fault, received: Reply, response: HttpResponse, context: Context
 ) -> ConnectorError:
-    told = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
+    reason = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
     known = await as_json(received, response, context)
     return ConnectorError(
         "SOAP_FAULT_RECEIVED",
-        "SOAP Fault received" + (f": {told[:500]}" if told else ""),
+        "SOAP Fault received" + (f": {reason[:500]}" if reason else ""),
         variables={"response": known, "fault": fault.variables()},
     )
 
@@ -270,9 +270,9 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
     password, own = source.keystore_password, source.password
 
     async def read_keystore() -> Any:
-        told = own.reveal() if own else None
+        key_password = own.reveal() if own else None
         return await asyncio.to_thread(
-            from_keystore, data, password.reveal(), source.alias, told, where=where, code=_INVALID
+            from_keystore, data, password.reveal(), source.alias, key_password, where=where, code=_INVALID
         )
 
     return await context.clients.get(("soap.identity", mark, password, source.alias, own), read_keystore)

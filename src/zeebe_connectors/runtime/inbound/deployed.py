@@ -25,7 +25,7 @@ from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAu
 PAGE = 200
 """Process definitions asked for at once."""
 MAX_DEFINITIONS = 5000
-"""Process definitions that are looked at in one search; more is a problem that is told."""
+"""Process definitions that one search reads; more are reported as a problem."""
 MAX_KEPT = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
 _SECONDS = 30.0
@@ -102,7 +102,7 @@ class DeployedProcesses:
                 return
 
     async def _diagram(self, key: str, call: Call, *, version: int, tenant: str) -> Found:
-        """The elements of one definition, which never change; what cannot be read is told and stops no other."""
+        """The elements of one definition, which never change; what cannot be read is reported and stops no other."""
         known = self._diagrams.get(key)
         if known is None:
             response = await self._ask("GET", f"/{quote(key, safe='')}/xml", call)
