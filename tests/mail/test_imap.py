@@ -13,7 +13,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.mail import imap as client_module
@@ -24,6 +23,7 @@ from zeebe_connectors.mail.imap_syntax import Refused, search_text
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
 USER = "alice@example.test"

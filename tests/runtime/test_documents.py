@@ -10,12 +10,12 @@ from email.policy import HTTP
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
 from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import Basic
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt", "contentType": "text/plain"}

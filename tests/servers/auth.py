@@ -9,7 +9,7 @@ import re
 import time
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from servers.http import Reply, Seen
+from zeebe_connectors.testing.servers import Reply, Seen
 
 _DIGESTS = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 

@@ -11,6 +11,9 @@ import io
 import json
 import socket
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -124,11 +127,11 @@ class HttpClient:
             options = {"proxy": proxy.url}
             if proxy.user:
                 # A tunnel tells them to the proxy alone; a plain request goes to the proxy itself.
-                credentials = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = credentials
+                told = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+                options["proxy_headers"] = told
                 if parts.scheme == "http":
                     request = request.copy()
-                    request.headers.update(credentials)
+                    request.headers.update(told)
         if parts.username is not None:
             request = _with_user(request, parts)
         session = self._session or self._open()
@@ -245,7 +248,7 @@ class Exchange:
     """All requests that one job makes: they share its time, its limits and its client.
 
     Args:
-        context: The job's context, or whatever else has time and a cache of clients.
+        context: The job's context, or whatever else has time and kept clients.
         tls: Client certificate and trusted authorities.
         connect: Seconds until there must be a connection; 0 for no limit but the job's time.
         read: Seconds of silence that end a call; 0 for no limit but the job's time.
@@ -266,6 +269,20 @@ class Exchange:
         self._connect = connect or None
         self._read = read or None
         self._limit = limit
+        self._own: HttpClient | None = None
+        self.fetched: set[Scheme] = set()
+        """Schemes whose token was fetched for this exchange: it is as new as can be."""
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Exchange]:
+        """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
+        rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
+        alone = copy(self)
+        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
+        try:
+            yield alone
+        finally:
+            await alone._own.aclose()  # noqa: SLF001
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request as it is.
@@ -273,7 +290,7 @@ class Exchange:
         Raises:
             ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
         """
-        client = await HttpClient.shared(self.context.clients, self.tls)
+        client = self._own or await HttpClient.shared(self.context.clients, self.tls)
         total = self.context.seconds_left()
         if total <= 0:
             raise ConnectorError(
@@ -314,14 +331,8 @@ class Exchange:
         )
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
-        """Sends a request with the scheme's credentials; once more if the scheme knows an answer to a refusal."""
-        signed = await scheme.authorize(request, self)
-        response = await self.send(signed)
-        if response.status == 401:
-            again = await scheme.challenged(request, signed, response, self)
-            if again is not None:
-                signed, response = again, await self.send(again)
-        return without_echo(response, request, signed)
+        sent, response = await scheme.send(request, self)
+        return without_echo(response, request, sent)
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
@@ -337,14 +348,25 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     """
     if response.status < 400:
         return response
-    for name, value in signed.headers.items():
-        if value in request.headers.getall(name, ()):
-            continue
-        for shown in (value, json.dumps(value)[1:-1], value.rpartition(" ")[2]):
-            if len(shown) >= _MIN_MASKED:
-                response.body = response.body.replace(shown.encode(), b"***")
-                response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
+    for told in _credentials(request, signed):
+        if len(told) >= _MIN_MASKED:
+            response.body = response.body.replace(told.encode(), b"***")
+            response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
     return response
+
+
+def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
+    """The texts that signing added, in the forms in which a service may repeat them."""
+    query = urlsplit(signed.url).query
+    if signed.url != request.url and query:
+        yield query
+        before = set(urlsplit(request.url).query.split("&"))
+        for field in query.split("&"):
+            if field not in before:
+                yield field.partition("=")[2]
+    for name, value in signed.headers.items():
+        if value not in request.headers.getall(name, ()):
+            yield from (value, json.dumps(value)[1:-1], value.rpartition(" ")[2])
 
 
 def _location(response: HttpResponse) -> str | None:

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from servers.imap import Folder, ImapServer, message
 from zeebe_connectors.connectors.email import imap as module
 from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.mail.folders import encode_folder
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
 CANARY = "canary-imap-1"
@@ -139,7 +139,7 @@ async def imap_process():
     """Starts an IMAP server in a process of its own, so that only the client's work is measured."""
     program = (
         "import asyncio, sys\n"
-        "from servers.imap import ImapServer, message\n"
+        "from zeebe_connectors.testing.servers import ImapServer, message\n"
         "async def main():\n"
         "    async with ImapServer() as server:\n"
         "        for number in range(int(sys.argv[1])):\n"
@@ -335,7 +335,7 @@ async def test_a_deletion_whose_answer_was_lost_takes_no_second_mail_with_its_id
     assert server.folders["INBOX"].messages == [], "another job has the other"
 
 
-async def test_what_was_begun_is_let_go_when_the_engine_has_the_result(email, server):
+async def test_what_was_begun_is_discarded_when_the_engine_has_the_result(email, server):
     """Until then it stays: the answer may be lost on its way to the engine."""
     server.deliver(message(message_id="m@x"))
     task = email.task("imap", server.port, "deleteEmailImap", {"messageId": "<m@x>"})
@@ -496,7 +496,7 @@ async def test_few_jobs_at_a_time_are_on_one_account(email, server):
     tasks = [act(email, server, "listEmailsImap", key=key) for key in range(20)]
     await asyncio.gather(*tasks, act(email, server, "listEmailsImap", authentication=bob))
     assert server.connections == 21
-    assert 1 < server.most <= module.SESSIONS + 1 + 1, "and one that the server has not seen to be closed"
+    assert 1 < server.max_sessions <= module.SESSIONS + 1 + 1, "and one that the server has not seen to be closed"
 
 
 @pytest.mark.parametrize(
@@ -538,7 +538,7 @@ def test_without_the_extra_the_rest_works_and_imap_says_what_it_needs():
     program = """
 import asyncio, sys
 sys.modules["aioimaplib"] = None
-from servers.pop3 import Pop3Server
+from zeebe_connectors.testing.servers import Pop3Server
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import run
 

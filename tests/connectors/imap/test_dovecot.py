@@ -17,13 +17,12 @@ from tests.connectors.watching import arrived, health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
-from tests.servers.http import HttpServer
-from tests.servers.imap import message
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.imap import connector as connector_module
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.sources import Sources
+from zeebe_connectors.testing.servers import HttpServer, message
 
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.connectors.watching import running
-from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import Document
 from zeebe_connectors.config.secrets import SecretResolver
@@ -30,6 +29,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
 RESULT = "={subject: subject, files: attachments, text: text}"
 

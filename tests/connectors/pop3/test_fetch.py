@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers.imap import message
-from tests.servers.pop3 import Pop3Server
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.pop3.fetch import fetch
@@ -21,6 +19,7 @@ from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
 MAILS = Path(__file__).parents[2] / "mails"

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from tests.connectors.watching import running
-from tests.servers.imap import message
-from tests.servers.pop3 import Pop3Server
 
 from zeebe_connectors import Document, PermanentError, TransientError
 from zeebe_connectors.config.secrets import SecretResolver
@@ -24,6 +22,7 @@ from zeebe_connectors.runtime.ledger import SqliteLedger
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"

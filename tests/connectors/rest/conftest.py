@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from servers.http import HttpServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.rest.connector import Request, request
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -13,6 +12,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.testing.servers import HttpServer
 
 
 class Rest:

@@ -7,8 +7,8 @@ from email.policy import HTTP
 
 import pytest
 
-from servers.http import Reply
 from zeebe_connectors.sdk import document
+from zeebe_connectors.testing.servers import Reply
 from zeebe_connectors.web.multipart import new_boundary
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": 'a "b".txt', "contentType": "text/plain"}

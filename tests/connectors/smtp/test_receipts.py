@@ -177,7 +177,7 @@ async def left(memory):
     return await memory.entries(place="smtp")
 
 
-async def test_the_receipt_is_let_go_when_the_engine_has_the_result(server, memory, worker):
+async def test_the_receipt_is_discarded_when_the_engine_has_the_result(server, memory, worker):
     """An engine that is set up anew uses the same keys again, and its mails must be sent."""
     worker.put(send.type, mail(server))
     await worker.until("completed", 1)
@@ -207,7 +207,7 @@ async def test_an_expression_that_fails_after_the_mail_sends_no_second_one(serve
     assert len(await left(memory)) == 1
 
 
-async def test_the_receipt_is_let_go_when_the_task_ends_with_a_bpmn_error(server, memory, worker):
+async def test_the_receipt_is_discarded_when_the_task_ends_with_a_bpmn_error(server, memory, worker):
     broken = {"resultExpression": '={a: assert(null, false, "no")}', "errorExpression": '=bpmnError("MAIL", "x")'}
     for headers in ({"errorExpression": '=bpmnError("MAIL", "x")'}, broken):
         worker.put(send.type, mail(server), headers)

@@ -19,7 +19,6 @@ from zeep import Settings
 from zeep.exceptions import Error as ZeepError
 from zeep.wsdl import Document as ZeepDocument
 
-from servers.http import Reply
 from servers.soap import SoapServer, envelope
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
@@ -37,6 +36,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.testing.servers import Reply
 
 FOLDER = Path(__file__).parent / "wsdl"
 

@@ -7,9 +7,9 @@ import pytest
 import spnego
 import trustme
 
-from servers.http import HttpServer, Reply
 from servers.pairs import jks
 from servers.soap import SoapServer, envelope
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 OK = Reply(200, envelope("<Pong/>"), [("Content-Type", "text/xml")])
 

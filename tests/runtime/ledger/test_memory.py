@@ -96,7 +96,7 @@ async def test_what_is_discarded_is_gone_soon_and_with_the_next_write(stores):
     assert set(await other.recall("p", "abcd")) == {"d"}
 
 
-async def test_what_is_remembered_anew_is_not_let_go(memory):
+async def test_what_is_remembered_anew_is_not_discarded(memory):
     await memory.remember("p", "a", "a")
     memory.discard_later("p", "a")
     await memory.remember("p", "a", "a")

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import Context, Document, Hint, Model, Secret, outbound
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.sdk import document
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt"}
 BASE64 = base64.b64encode("héllo".encode()).decode()

@@ -11,6 +11,7 @@ from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request, Wsdl
 from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
+from zeebe_connectors.web.codes import ERRORS as ERRORS_OF_HTTP
 
 for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
     if find_spec(_library) is None:  # they are imported when first needed, but a missing one is reported at the start
@@ -39,6 +40,10 @@ ERRORS = {
     "SOAP_WSDL_UNREACHABLE": "The WSDL, or what it imports, could not be read. It is tried again.",
     "SOAP_CERTIFICATE_INVALID": "A certificate, key or keystore cannot be used, or its password is wrong. An incident.",
     "RESPONSE_TOO_LARGE": "The reply is larger than the operator allows. An incident.",
+    "AUTHENTICATION_INVALID": ERRORS_OF_HTTP["AUTHENTICATION_INVALID"],
+    "OAUTH_TOKEN_ERROR": ERRORS_OF_HTTP["OAUTH_TOKEN_ERROR"],
+    "OAUTH_REFRESH_TOKEN_EXPIRED": ERRORS_OF_HTTP["OAUTH_REFRESH_TOKEN_EXPIRED"],
+    "OAUTH_INTERACTION_REQUIRED": ERRORS_OF_HTTP["OAUTH_INTERACTION_REQUIRED"],
     "HEADER_INVALID": "A header's name or value cannot be sent. An incident.",
     "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
     "FILE_FORBIDDEN": "A file is outside the directories that the operator allows. An incident.",

@@ -6,29 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from zeebe_connectors import Document, Hint, Model, Secret, When
-from zeebe_connectors.connectors.soap.ntlm import Ntlm
-from zeebe_connectors.web import ClientTls, NoAuth
-from zeebe_connectors.web.auth import Basic, Bearer, ClientCredentials, Digest
+from zeebe_connectors import Hint, Model, Secret, When
+from zeebe_connectors.web import Authentication, ClientTls, NoAuth
+from zeebe_connectors.web.auth import SCHEMES
+from zeebe_connectors.web.keystore import Keystore
 
 _ALGORITHM = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-_KEYSTORE = "PKCS#12 or JKS file: a path below a directory that the operator allows, or a document."
-
-
-class Keystore(Model):
-    """A PKCS#12 or Java keystore with a private key in it."""
-
-    keystore_location: Annotated[
-        Annotated[str, Field(min_length=1)] | Document,
-        Hint(label="Keystore", feel="optional", placeholder="/certificates/client.p12", tooltip=_KEYSTORE),
-    ]
-    """PKCS#12 or JKS file: a path below an allowed directory, or a document."""
-    keystore_password: Annotated[Secret, Hint(label="Keystore password")]
-    """Password of the file."""
-    alias: Annotated[str | None, Hint(label="Alias", tooltip="May be left out when the file holds one key.")] = None
-    """Name of the key in the file."""
-    password: Annotated[Secret | None, Hint(label="Password of the key")] = None
-    """The key's own password, when it is another than the file's."""
 
 
 class SingleCertificate(Model):
@@ -250,7 +233,7 @@ class BodyOperation(Model):
         Field(min_length=1),
         Hint(
             label="WSDL",
-            secrets=True,
+            secrets="whole",
             placeholder="https://example.com/orders?wsdl",
             tooltip="Its address, or a path below a directory that the operator allows. It is kept for a while.",
         ),
@@ -296,9 +279,6 @@ class BodyOperation(Model):
     """Hosts besides the WSDL's own from which it may import."""
 
 
-HttpAuthentication = Annotated[NoAuth | Basic | Digest | Ntlm | Bearer | ClientCredentials, Field(discriminator="type")]
-
-
 class Request(Model):
     """One SOAP call."""
 
@@ -307,7 +287,7 @@ class Request(Model):
         Hint(
             group="connection",
             label="Service URL",
-            secrets=True,
+            secrets="whole",
             placeholder="https://example.com/orders",
             tooltip="Required, unless the body is an operation of a WSDL: then the WSDL's is used when it is empty.",
             example="https://example.com/orders",
@@ -324,20 +304,7 @@ class Request(Model):
     ] = NoSecurity()
     """WS-Security: what the envelope's security header holds."""
     http_authentication: Annotated[
-        HttpAuthentication,
-        Hint(
-            group="http",
-            label="HTTP authentication",
-            secrets=True,
-            choices={
-                "noAuth": "None",
-                "basic": "Basic",
-                "digest": "Digest",
-                "ntlm": "NTLM",
-                "bearer": "Bearer token",
-                "oauth-client-credentials-flow": "OAuth 2.0: client credentials",
-            },
-        ),
+        Authentication, Hint(group="http", label="HTTP authentication", secrets=True, choices=SCHEMES)
     ] = NoAuth()
     """Credentials of the HTTP request, besides those in the envelope."""
     http_headers: Annotated[

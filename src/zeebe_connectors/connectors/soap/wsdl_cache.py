@@ -8,10 +8,10 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 from zeebe_connectors import Context, TransientError
-from zeebe_connectors.connectors.soap.exchange import tls_of
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, fetcher, gather, location_of
+from zeebe_connectors.web.keystore import tls_of
 
 _MAX_WSDLS = 32
 _MAX_MEMORY = 64 * 1024 * 1024
@@ -103,7 +103,8 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
 
 async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
-    fetch = fetcher(context, location, tls=await tls_of(given, context), authentication=given.http_authentication)
+    tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+    fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
     documents = await gather(location, fetch, hosts=wanted.external)
     return await read_beside(documents, context.seconds_left())
 

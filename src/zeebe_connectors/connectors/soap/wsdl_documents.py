@@ -12,7 +12,6 @@ from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.net.tls import ClientTls
@@ -188,10 +187,7 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         request = HttpRequest("GET", encoded_url(address, name="body.wsdl"))
         try:
             known = authentication if origin_of(address) == origin_of(home) else None
-            if isinstance(known, Ntlm):
-                response = await call_with_ntlm(request, known, context, tls=tls, patience=None)
-            else:
-                response = await exchange.call(request, known, follow_redirects=address == home)
+            response = await exchange.call(request, known, follow_redirects=address == home)
         except (InputError, PermanentError):
             raise
         except ConnectorError as error:

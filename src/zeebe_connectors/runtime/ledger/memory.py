@@ -125,7 +125,7 @@ class StoredMemory:
 
     async def _remember(self, texts: Sequence[tuple[str, str, str]]) -> Sequence[str]:
         self._no_timer()
-        gone, self._discarded = list(self._let_go), {}
+        gone, self._discarded = list(self._discarded), {}
         seen, self._seen = self._seen, {}
         is_due = self._swept is None or time.monotonic() - self._swept > _SWEEP_EVERY
 

@@ -8,16 +8,17 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from zeebe_connectors.engine import artifacts
-from zeebe_connectors.engine.artifacts import Artifact, obtain
-from zeebe_connectors.engine.errors import ArtifactUnavailableError
+from servers import maven as artifacts
+from servers.maven import Artifact, ArtifactUnavailableError, obtain
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, no two blocks at the same place of a cycle
 JAR = Artifact("org.example", "thing", "1.0", "jar", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "MIT")
+HERE = Path(__file__).parent.parent  # where `servers` is found
 PATH = "/org/example/thing/1.0/thing-1.0.jar"
 
 
@@ -150,14 +151,14 @@ def test_wrong_bytes_are_never_used(repository, cache):
 
 
 def test_offline_names_what_is_missing_and_the_ways_out(monkeypatch):
-    """With nobody at the other end the error says what is missing, why, and the three alternatives."""
+    """With nobody at the other end the error says what is missing, why, and the ways out."""
     with served(Repository()) as gone:
         pass
     monkeypatch.setenv("ZEEBE_CONNECTORS_MAVEN", gone.address)
     with pytest.raises(ArtifactUnavailableError) as caught:
         obtain(JAR)
     text = str(caught.value)
-    for part in ("org.example:thing:1.0", "refused", "ZEEBE_CONNECTORS_MAVEN", "ZEEBE_ADDRESS", "docker compose up"):
+    for part in ("org.example:thing:1.0", "refused", "ZEEBE_CONNECTORS_MAVEN", "HTTPS_PROXY"):
         assert part in text
 
 
@@ -188,8 +189,10 @@ def test_cache_that_cannot_be_written_is_named(repository, monkeypatch, tmp_path
 
 def test_many_processes_download_once(repository):
     """Of four processes that ask at once, one downloads."""
-    program = f"from zeebe_connectors.engine.artifacts import Artifact, obtain; print(obtain({JAR!r}).stat().st_size)"
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    program = f"from servers.maven import Artifact, obtain; print(obtain({JAR!r}).stat().st_size)"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=HERE) for _ in range(4)
+    ]
     assert [process.communicate(timeout=60)[0] for process in running] == [f"{len(CONTENT)}\n"] * 4
     assert repository.seen == [(PATH, None)]
 

@@ -2,14 +2,12 @@
 
 import pytest
 
-from zeebe_connectors.engine.mail import LocalMail
-
-pytestmark = pytest.mark.engine
+from zeebe_connectors.testing.servers import MailServer
 
 
 @pytest.fixture
 async def own_mail():
-    async with LocalMail(users={"jane@example.test": "secret", "bob@example.test": "secret"}) as running:
+    async with MailServer(users={"jane@example.test": "secret", "bob@example.test": "secret"}) as running:
         yield running
 
 
@@ -37,7 +35,7 @@ async def test_both_connectors_reach_the_mailbox(smtp, own_mail):
         smtpEmailToRecipients="jane@example.test",
         smtpEmailContent="1 < 2",
     )
-    first, second = await own_mail.messages("jane@example.test")
+    first, second = own_mail.messages("jane@example.test")
     assert first["Message-ID"] == sent.message_id
     assert first["Importance"] == "high"
     assert first.get_body(("html",)).get_content().strip() == "<p>Grüße</p>"

@@ -1,7 +1,6 @@
-"""Maven coordinates with a pinned checksum go in, a verified file comes out of the cache."""
+"""Obtains a file from a Maven repository for tests, by coordinates and pinned checksum, once."""
 
 import hashlib
-import importlib.util
 import os
 import sys
 import time
@@ -11,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
+from maven_artifact.artifact import Artifact as Coordinates
+from maven_artifact.requestor import Requestor
+from maven_artifact.resolver import Resolver
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,12 +25,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from zeebe_connectors.engine.errors import ArtifactUnavailableError
+from zeebe_connectors.testing.process import cache_directory
 
 ATTEMPTS = 5
 """Times that a transfer that breaks off is taken up again before the download counts as impossible."""
 
-_BLOCK = 1 << 18
+
+class ArtifactUnavailableError(Exception):
+    """A file that a test needs could not be obtained, for want of a network most often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +67,6 @@ class Artifact:
     def filename(self) -> str:
         """The file's name in the repository and in the cache."""
         return f"{self.name}-{self.version}.{self.extension}"
-
-
-GREENMAIL = Artifact(
-    group="com.icegreen",
-    name="greenmail-standalone",
-    version="2.1.13",
-    extension="jar",
-    sha256="21b361e46e8ffe83afe7915a2b01231c4a163c8d0fa5de607e32ed19732d908d",
-    size=10_975_814,
-    licence="Apache License 2.0",
-)
-"""A mail server for tests: SMTP, IMAP, POP3."""
-
-
-def cache_directory() -> Path:
-    """Directory of what was downloaded once: `ZEEBE_CONNECTORS_CACHE`, else the platform's cache of the user."""
-    if override := os.environ.get("ZEEBE_CONNECTORS_CACHE"):
-        return Path(override).expanduser().absolute()
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "zeebe-connectors"
 
 
 def obtain(artifact: Artifact, *, console: Console | None = None) -> Path:
@@ -141,8 +121,6 @@ else:
 
 def _download(artifact: Artifact, target: Path, console: Console) -> None:
     address = _address(artifact)
-    import httpx  # noqa: PLC0415 - belongs to an optional extra
-
     part = target.with_name(target.name + ".part")
     console.print(
         f"Downloading [bold]{artifact.coordinates}[/] ({artifact.size / 1e6:.0f} MB, once), {artifact.licence}",
@@ -176,8 +154,6 @@ def _download(artifact: Artifact, target: Path, console: Console) -> None:
 
 def _transfer(address: str, part: Path, progress: Progress, task: TaskID) -> bool:
     """Bring the part file to its whole length; tell whether it was begun by an earlier transfer."""
-    import httpx  # noqa: PLC0415 - belongs to an optional extra
-
     begun = part.stat().st_size if part.exists() else 0
     timeout = httpx.Timeout(30.0, connect=10.0)
     # `identity`: a range of compressed bytes would be a range of something else.
@@ -200,15 +176,6 @@ def _transfer(address: str, part: Path, progress: Progress, task: TaskID) -> boo
 
 def _address(artifact: Artifact) -> str:
     """Ask the Maven library where the artifact is; `ZEEBE_CONNECTORS_MAVEN` names a mirror in its place."""
-    if importlib.util.find_spec("maven_artifact") is None:
-        raise ArtifactUnavailableError(
-            f"{artifact.coordinates} is not in the cache ({cache_directory()}) and the library that finds it is not "
-            "installed: pip install 'zeebe-connectors[engine]'."
-        )
-    from maven_artifact.artifact import Artifact as Coordinates  # noqa: PLC0415 - belongs to an optional extra
-    from maven_artifact.requestor import Requestor  # noqa: PLC0415
-    from maven_artifact.resolver import Resolver  # noqa: PLC0415
-
     mirror = os.environ.get("ZEEBE_CONNECTORS_MAVEN")
     resolver = Resolver(mirror, Requestor()) if mirror else Resolver.default()
     coordinates = Coordinates(artifact.group, artifact.name, artifact.version, extension=artifact.extension)
@@ -218,11 +185,8 @@ def _address(artifact: Artifact) -> str:
 def _unavailable(artifact: Artifact, reason: str) -> ArtifactUnavailableError:
     return ArtifactUnavailableError(
         f"{artifact.coordinates} is not in the cache ({cache_directory()}) and could not be downloaded: {reason}.\n"
-        "What to do instead:\n"
-        "  - behind a proxy or with a mirror: set HTTPS_PROXY, or ZEEBE_CONNECTORS_MAVEN to the address of a Maven "
-        "repository, and try again; a download that broke off goes on where it stopped;\n"
-        "  - with a Zeebe at hand: give the address of its gateway (ZEEBE_ADDRESS=host:26500);\n"
-        "  - with Docker: docker compose up."
+        "Behind a proxy or with a mirror, set HTTPS_PROXY, or ZEEBE_CONNECTORS_MAVEN to the address of a Maven "
+        "repository, and try again; a download that broke off goes on where it stopped."
     )
 
 

@@ -8,18 +8,18 @@ import time
 
 import pytest
 
-from zeebe_connectors.engine.process import Identity, JavaProcess, end, free_ports, is_free, resident_memory, tail
+from zeebe_connectors.testing.process import Identity, Process, end, free_ports, is_free, resident_memory, tail
 
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 1; done"
 
 
 @pytest.fixture
 def spawn(tmp_path):
-    """Start shells instead of Java: what this module does is the same for any program."""
+    """Start shells instead of servers: what this module does is the same for any program."""
     running = []
 
     def start(script):
-        process = JavaProcess(["/bin/sh", "-c", script], directory=tmp_path, output=tmp_path / "out")
+        process = Process(["/bin/sh", "-c", script], directory=tmp_path, output=tmp_path / "out")
         running.append(process)
         return process
 

@@ -1,6 +1,5 @@
 """Every action against the mail server of the local stack, with what the official connector is known to give."""
 
-import asyncio
 import base64
 import imaplib
 import smtplib
@@ -9,9 +8,7 @@ from email.message import EmailMessage
 import pytest
 
 from zeebe_connectors import Document
-from zeebe_connectors.engine.mail import LocalMail
-
-pytestmark = pytest.mark.engine
+from zeebe_connectors.testing.servers import MailServer, in_thread
 
 ANN, BOB = "ann@example.test", "bob@example.test"
 
@@ -23,15 +20,9 @@ def login(address):
 @pytest.fixture(scope="module")
 def own_mail():
     """One for all tests; each has a mailbox of its own."""
-
-    async def start():
-        running = LocalMail(users={f"{name}@example.test": "secret" for name in ("ann", "bob", *MAILBOXES)})
-        await running.start()
-        return running
-
-    running = asyncio.run(start())
-    yield running
-    asyncio.run(running.close())
+    users = {f"{name}@example.test": "secret" for name in ("ann", "bob", *MAILBOXES)}
+    with in_thread(MailServer(users=users)) as running:
+        yield running
 
 
 MAILBOXES = [f"box{number}" for number in range(20)]
@@ -190,7 +181,7 @@ async def test_delete_takes_the_one_and_leaves_the_others(task, own_mail, box):
     name = task.name
     assert await task(f"deleteEmail{name}", {"messageId": gone}) == {"messageId": gone, "deleted": True}
     assert [one["messageId"] for one in await task(f"listEmails{name}")] == [kept]
-    assert [one["Message-ID"] for one in await own_mail.messages(box)] == [kept]
+    assert [one["Message-ID"] for one in own_mail.messages(box)] == [kept]
     await task.fails("EMAIL_NOT_FOUND", f"deleteEmail{name}", {"messageId": gone}, key=2)
     await task.fails("EMAIL_NOT_FOUND", f"readEmail{name}", {"messageId": gone})
 
@@ -249,7 +240,7 @@ async def test_send_reaches_the_mailbox_with_text_html_and_attachments(email, ow
         authentication=login(ANN),
     )
     assert (sent["subject"], sent["sent"]) == ("Grüße", True)
-    (mail,) = await own_mail.messages(box)
+    (mail,) = own_mail.messages(box)
     assert mail["Message-ID"] == sent["messageId"]
     assert (mail["X-Order"], mail["Reply-To"], mail["Cc"]) == ("42", "Desk <desk@example.test>", BOB)
     assert mail.get_body(("plain",)).get_content().strip() == "Hallo"

@@ -1,13 +1,17 @@
 """The command `engine`: what it says when nothing runs, and that it runs the engine for the next command."""
 
 import os
+import smtplib
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli.engine import app
+from zeebe_connectors.testing.process import is_free
+from zeebe_connectors.testing.servers import MailPorts
 
 
 def run(cache, *arguments):
@@ -50,13 +54,22 @@ def test_mails_of_nothing():
     assert "engine start --mail" in result.output
 
 
-def test_offline_start_is_told_without_a_trace(tmp_path):
-    """Offline, the command ends with the ways out and exit code 1, not with a stack trace."""
-    os.environ["ZEEBE_CONNECTORS_MAVEN"] = "http://127.0.0.1:9/"
+def test_the_mail_server_outlives_its_command(tmp_path, monkeypatch):
+    """What `start --mail` starts is there for `status` and `mails`, and gone after `stop`."""
+    if not all(is_free(port) for port in asdict(MailPorts.usual()).values()):
+        pytest.skip("the usual ports of the local mail server are taken on this machine")
+    started = run(tmp_path, "start", "--mail")
     try:
-        result = run(tmp_path, "start", "--mail")
+        assert started.returncode == 0, started.stderr
+        assert "127.0.0.1:3025" in started.stdout
+        with smtplib.SMTP("127.0.0.1", 3025, timeout=20) as client:
+            client.sendmail("a@x.test", ["ann@example.test"], b"Subject: Hello \x1b[31m\r\nFrom: a@x.test\r\n\r\n\xff")
+        shown = run(tmp_path, "mails")
+        assert "ann@example.test" in shown.stdout
+        assert "Hello ?[31m" in shown.stdout
+        assert "\x1b[31m" not in run(tmp_path, "mails", "--raw", "ann@example.test").stdout
+        assert run(tmp_path, "status").returncode == 0
     finally:
-        del os.environ["ZEEBE_CONNECTORS_MAVEN"]
-    assert result.returncode == 1
-    assert "docker compose up" in result.stderr
-    assert "Traceback" not in result.stderr
+        stopped = run(tmp_path, "stop")
+    assert stopped.stderr == "Stopped the mail server.\n"
+    assert run(tmp_path, "status").returncode == 3
