@@ -105,7 +105,7 @@ class StoredMemory:
     async def entries(self, *, place: str | None = None, limit: int = 100) -> Sequence[Remembered]:
         """What is remembered, the last seen first."""
         where = "1 = 1" if place is None else "place = :place"
-        query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :most"  # noqa: S608 - fixed names
+        query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :limit"  # noqa: S608 - fixed names
         values = {"limit": limit} | ({} if place is None else {"place": place})
         return await self._store.read(lambda do: [Remembered(*row) for row in do.rows(query, values)])
 
