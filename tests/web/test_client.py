@@ -15,7 +15,7 @@ class Call:
     """A piece of work with ten seconds."""
 
     def __init__(self, cache):
-        self.cache, self.deadline = cache, time.monotonic() + 10
+        self.clients, self.deadline = cache, time.monotonic() + 10
 
     def seconds_left(self):
         return max(0.0, self.deadline - time.monotonic())
@@ -34,7 +34,7 @@ async def test_one_client_for_the_same_settings():
     one = ClientTls(client_certificate="a", client_private_key=Secret("b"))
     same = ClientTls(client_certificate="a", client_private_key=Secret("b"))
     other = ClientTls(client_certificate="a", client_private_key=Secret("c"))
-    clients = [await HttpClient.cache(cache, tls) for tls in (one, same, other, ClientTls(), ClientTls())]
+    clients = [await HttpClient.shared(cache, tls) for tls in (one, same, other, ClientTls(), ClientTls())]
     assert clients[0] is clients[1]
     assert clients[3] is clients[4]
     assert len({id(client) for client in clients}) == 3
@@ -72,7 +72,7 @@ async def test_requests_in_parallel(server):
     before = server.connections
     await Exchange(call).call(requests[0])
     assert server.connections == before
-    await call.cache.aclose()
+    await call.clients.aclose()
 
 
 async def test_connection_that_the_server_closed(server):
@@ -82,7 +82,7 @@ async def test_connection_that_the_server_closed(server):
     for _ in range(3):
         assert (await Exchange(call).call(HttpRequest("POST", server.url("/"), body=b"x"))).status == 200
     assert server.connections == 3
-    await call.cache.aclose()
+    await call.clients.aclose()
 
 
 async def test_cancelled_request(server):
@@ -101,7 +101,7 @@ async def test_cancelled_request(server):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await Exchange(call).call(HttpRequest("GET", server.url("/")))).body == b"fine"
-    await call.cache.aclose()
+    await call.clients.aclose()
 
 
 async def test_a_large_body_goes_out_in_pieces(server):
