@@ -19,12 +19,16 @@ class Rest:
     """Calls the connector with raw inputs, as they stand in a job's variables."""
 
     def __init__(self, clients, documents):
-        self.clients, self.documents = clients, documents
+        self.clients, self.documents, self.files = clients, documents, AllowedFiles()
+
+    def allow(self, folder):
+        """Lets the connector read below a folder."""
+        self.files = AllowedFiles([folder])
 
     def context(self, seconds=10.0):
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
         return Context(
-            Job(1, "rest"), self.clients, self.documents, AllowedFiles(), log, deadline=time.monotonic() + seconds
+            Job(1, "rest"), self.clients, self.documents, self.files, log, deadline=time.monotonic() + seconds
         )
 
     async def __call__(self, url, *, seconds=10.0, **inputs):
