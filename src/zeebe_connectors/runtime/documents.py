@@ -31,6 +31,7 @@ from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
+from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
@@ -80,7 +81,7 @@ class LocalDocuments:
         self._max_bytes = max_bytes
         self._max_streamed = max_streamed
         self._keep = keep
-        self._clients = clients or ClientCache()
+        self._kept = clients or ClientCache()
         self._next_sweep = 0.0
 
     async def read(self, document: Document, *, seconds: float) -> Content:
@@ -93,7 +94,7 @@ class LocalDocuments:
         Raises:
             ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
         """
-        call = Call(self._clients, time.monotonic() + seconds)
+        call = Call(self._kept, time.monotonic() + seconds)
         match document.kind:
             case "inline":
                 return _inline(document.reference)
@@ -194,7 +195,7 @@ class LocalDocuments:
 
     async def aclose(self) -> None:
         """Closes the clients for documents on the web."""
-        await self._clients.aclose()
+        await self._kept.aclose()
 
     async def _stored(self, document: Document, call: Call) -> Content:  # noqa: ARG002 - other stores need the time
         key = self._key(document)
@@ -383,11 +384,11 @@ class ClusterDocuments(LocalDocuments):
             Part("metadata", json.dumps(metadata, ensure_ascii=False).encode(), None, "application/json"),
         ]
         headers = CIMultiDict({"Content-Type": f"multipart/form-data; boundary={boundary}"})
-        call = Call(self._clients, time.monotonic() + self._seconds)
+        call = Call(self._kept, time.monotonic() + self._seconds)
         response = await self._ask(HttpRequest("POST", self._address, headers, multipart_body(parts, boundary)), call)
         reference = _object(response)
         if not isinstance(reference.get("documentId"), str):
-            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document but gave no reference")
+            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
         return Document({**reference, TYPE_KEY: "camunda"})
 
     async def store(
@@ -418,7 +419,7 @@ class ClusterDocuments(LocalDocuments):
         body = json.dumps({} if life is None else {"timeToLive": int(life * 1000)}).encode()
         headers = CIMultiDict({"Content-Type": "application/json"})
         request = HttpRequest("POST", self._url(document.reference, "/links"), headers, body)
-        answer = _object(await self._ask(request, Call(self._clients, time.monotonic() + seconds)))
+        answer = _object(await self._ask(request, Call(self._kept, time.monotonic() + seconds)))
         return str(answer.get("url", ""))
 
     def _is_here(self, document: Document) -> bool:
@@ -437,8 +438,8 @@ class ClusterDocuments(LocalDocuments):
         key = reference.get("documentId")
         if not isinstance(key, str) or not key or set(key) == {"."}:
             raise PermanentError("DOCUMENT_NOT_FOUND", "The document's reference has no documentId")
-        parameters = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
-        return with_query(f"{self._address}/{quote(key, safe='')}{tail}", parameters)
+        told = [(name, str(reference[name])) for name in ("storeId", "contentHash") if reference.get(name)]
+        return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
 
     async def _ask(self, request: HttpRequest, call: Call) -> HttpResponse:
         exchange = Exchange(call, limit=self._max_bytes)
@@ -530,7 +531,7 @@ def _too_large(what: str, max_bytes: int) -> PermanentError:
 
 def _object(response: HttpResponse) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
         if isinstance(answer, dict):
             return answer
     raise TransientError("DOCUMENT_UNREACHABLE", "The cluster's document store did not answer with a JSON object")
