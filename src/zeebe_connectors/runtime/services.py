@@ -16,10 +16,10 @@ from zeebe_connectors.runtime.ledger import Store, owner_name
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -28,7 +28,7 @@ class Services:
     """What handling a job needs besides the job: shared by all connectors of one runtime."""
 
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     scope: SecretScope = field(default_factory=SecretScope)
@@ -64,7 +64,7 @@ def services_of(
             setting, or file and line.
     """
     try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
     secrets = SecretResolver(
@@ -72,13 +72,13 @@ def services_of(
     )
     return Services(
         secrets=secrets,
-        providers=_providers(environment, secrets, kept, store),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
+        providers=_providers(environment, secrets, clients, store),
+        clients=clients,
+        documents=documents_of(settings, environment, clients),
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, kept),
+            cluster_api(settings.cluster, clients),
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
@@ -88,14 +88,16 @@ def services_of(
     )
 
 
-def _providers(environment: Environment, secrets: SecretResolver, kept: Kept, store: Store | None) -> Providers:
+def _providers(
+    environment: Environment, secrets: SecretResolver, clients: ClientCache, store: Store | None
+) -> Providers:
     sealer = Sealer.of(environment)
     directory = Directory(providers_file(environment), None if store is None else ProviderStore(store, sealer))
     directory.load()
     return Providers(
         directory,
         secrets,
-        kept,
+        clients,
         environment=environment.text(ENVIRONMENT_SETTING),
         store=store,
         owner=owner_name(),

@@ -19,10 +19,10 @@ from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.filling import Plan, plan_of
 from zeebe_connectors.runtime.secret_scope import EVERYWHERE
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Secret
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
 ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
@@ -76,7 +76,7 @@ class _Prepared:
     """Secured values that the provider holds itself."""
     named: tuple[tuple[str, str], ...]
     """Name and value of the secrets that it names."""
-    clients: Kept
+    clients: ClientCache
     key: str
     expires: float
 
@@ -91,7 +91,7 @@ class Use:
         is_current: Whether the provider is still as it was.
     """
 
-    def __init__(self, key: str, clients: Kept, limit: Limit, is_current: Callable[[], bool]) -> None:
+    def __init__(self, key: str, clients: ClientCache, limit: Limit, is_current: Callable[[], bool]) -> None:
         self.key = key
         self.clients = clients
         self.is_current = is_current
@@ -148,7 +148,7 @@ class Providers:
         self,
         directory: Directory,
         secrets: SecretResolver,
-        clients: Kept,
+        clients: ClientCache,
         *,
         environment: str = "",
         store: Store | None = None,
@@ -333,7 +333,7 @@ class Providers:
         )
         return prepared
 
-    async def _scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> Kept:
+    async def _scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
         """Clients of this provider's own: neither its connections nor its tokens are anybody else's."""
         if not proxy:
             return self._clients.scoped(("provider", name, environment))
@@ -342,7 +342,7 @@ class Providers:
         through = Proxy(str(proxy["url"]).rstrip("/"), str(proxy.get("username") or ""), password)
         own = replace(rules, proxies={"http": through, "https": through}, direct=())
         scope = ("provider", name, environment, through.url, through.user, Secret(password).fingerprint())
-        return self._clients.scoped(scope, given={RULES: own})
+        return self._clients.scoped(scope, preset={RULES: own})
 
 
 class _Names(JobSecrets):
