@@ -216,7 +216,11 @@ class _Mend:
                 return {**value, self.tag: self.choices.get(told.strip().casefold(), told)}
             if told is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
                 return _ABSENT
-        if self.is_list and not isinstance(value, (list, tuple, set, frozenset)):
+        return self._listed(value) if self.is_list else value
+
+    def _listed(self, value: Any) -> Any:
+        """A list, without the items that count as left out; one value alone becomes a list of it."""
+        if not isinstance(value, (list, tuple, set, frozenset)):
             return [value]
         if self.drops_empty and isinstance(value, list) and any(map(_is_empty, value)):
             return [item for item in value if not _is_empty(item)] or (_ABSENT if self.optional else [])
@@ -342,6 +346,7 @@ _REASONS = {
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "string_type": "must be text",
+    "is_instance_of": "must be text",
     "list_type": "must be a list",
     "dict_type": "must be a context (key-value pairs), for example ={name: value}",
     "model_attributes_type": "must be a context (key-value pairs)",

@@ -173,6 +173,10 @@ def _expressions(connector: Outbound) -> str:
         f"```feel\n={result.removeprefix('=')}\n```",
         "Error expression: a BPMN error that a boundary event catches, else a minute's wait before the next try:",
         f"```feel\n{error}\n```",
+        "An error expression is asked on success, too. It then sees the variables that the result variable and the result "
+        "expression made, and under `response` these same variables; only where the task has neither does `response` hold "
+        "the whole result. What it is to decide on must therefore be mapped: with a result variable `r`, a test of "
+        "`response.body.status` is null and the job completes; write `r.body.status`, or map `{body: response.body}`.",
     ))  # fmt: skip
 
 
