@@ -156,10 +156,10 @@ def _output(connector: Outbound) -> str:
 
 
 _WHAT_IS_SEEN = (
-    "An error expression is asked on success, too. It then sees the variables that result variable and result expression "
-    "made, and the same under `response`; only where the task has neither does `response` hold the whole result. What it "
-    "is to decide on must therefore be mapped: with a result variable `r`, a test of `response.body.status` is null and "
-    "the job completes; write `r.body.status`, or map `{body: response.body}`."
+    "An error expression is asked on success, too. It then sees the variables that result variable and result "
+    "expression made, and the same under `response`; only where the task has neither does `response` hold the "
+    "whole result. What it is to decide on must therefore be mapped: with a result variable `r`, a test of "
+    "`response.body.status` is null and the job completes; write `r.body.status`, or map `{body: response.body}`."
 )
 
 
