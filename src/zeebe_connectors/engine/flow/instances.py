@@ -143,3 +143,7 @@ class ProcessInstance:
         self.state = State.ACTIVATED
         self.path: deque[Visit] = deque(maxlen=_MAX_PATH)
         self.root = ElementInstance(key, definition.model, None, self)
+
+    def dissolve(self) -> None:
+        """Let go of one another, root and instance, so that their memory is free at once; nobody looks any more."""
+        del self.root.process
