@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Literal, Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, access_token, system_trust
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.client_cache import ClientCache
 
@@ -64,7 +64,7 @@ class Pop3Session:
         port: int,
         security: Security,
         *,
-        login: Login,
+        login: PopLogin,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
@@ -84,6 +84,8 @@ class Pop3Session:
         resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
+            if isinstance(login, NoLogin):
+                return session
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session

@@ -96,6 +96,15 @@ class Limit:
                     else SharedPermits(key, store, most, owner=owner, waiting=lambda: self._queued, wake=self._pump)
                 )
 
+    def held_for(self) -> float:
+        """Seconds for which the provider is still left alone."""
+        return max(0.0, self.held_until - time.monotonic())
+
+    def per_second(self) -> int:
+        """Requests that began in the last second."""
+        since = time.monotonic() - 1.0
+        return sum(1 for moment in self.counts.recent if moment > since)
+
     @property
     def waiting(self) -> int:
         """Requests that wait."""
