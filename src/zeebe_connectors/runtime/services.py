@@ -9,10 +9,13 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -33,12 +36,19 @@ class Services:
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
     memory: Memory = field(default_factory=ShortMemory)
+    cluster: Cluster = field(default_factory=NoCluster)
+    """The engine, as far as connectors may use it."""
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
 
 
 def services_of(
-    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
+    settings: Settings,
+    environment: Environment,
+    *,
+    log_mask: Mask | None = None,
+    memory: Memory | None = None,
+    gateway: Gateway | None = None,
 ) -> Services:
     """What handling jobs needs, as the operator configured it.
 
@@ -47,6 +57,7 @@ def services_of(
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
         memory: What must not be forgotten; without one, it is until the process ends.
+        gateway: The engine that connectors may use; none where they are only tried.
 
     Raises:
         SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
@@ -55,6 +66,7 @@ def services_of(
         kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
+    api = cluster_api(settings.cluster, kept)
     return Services(
         secrets=SecretResolver(
             installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
@@ -64,11 +76,12 @@ def services_of(
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, kept),
+            api,
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
         memory=memory or ShortMemory(),
+        cluster=GatewayCluster(gateway, api, settings.processes) if gateway is not None else NoCluster(),
         settings=environment,
     )

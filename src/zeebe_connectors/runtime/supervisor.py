@@ -58,7 +58,7 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
@@ -51,6 +52,8 @@ class Context:
     """For effects that must not be repeated although the runtime dies."""
     done_with: list[tuple[str, str]] = field(default_factory=list)
     """Places and ids that the memory may let go once the engine has the job's result: it is not tried again then."""
+    cluster: Cluster = field(default_factory=NoCluster)
+    """The cluster that the job came from: for connectors that start processes and send messages in it."""
 
     def seconds_left(self) -> float:
         """Seconds until the call must be over; never below zero. Give it to every network call."""

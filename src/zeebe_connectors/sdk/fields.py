@@ -210,9 +210,9 @@ class _Mend:
                 return self.choices.get(value.strip().casefold(), value)
         if self.tag is not None and isinstance(value, dict):
             told = value.get(self.tag)
-            if isinstance(told, str):
+            if isinstance(told, str) and told.strip():
                 return {**value, self.tag: self.choices.get(told.strip().casefold(), told)}
-            if told is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+            if told in {None, ""} and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
                 return _ABSENT
         if self.is_list and not isinstance(value, (list, tuple, set, frozenset)):
             return [value]

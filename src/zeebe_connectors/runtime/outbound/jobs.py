@@ -163,6 +163,7 @@ class JobHandler:
             own,
             services.memory,
             begun.done_with,
+            services.cluster,
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
