@@ -205,9 +205,9 @@ async def test_correlate_without_an_address(gateway):
 @pytest.fixture
 async def cluster(gateway):
     """A cluster's REST API, and what uses it."""
-    from zeebe_connectors.sdk.kept import Kept  # noqa: PLC0415
+    from zeebe_connectors.sdk.client_cache import ClientCache  # noqa: PLC0415
 
-    clients = Kept()
+    clients = ClientCache()
     async with HttpServer() as server:
         yield server, GatewayCluster(gateway, ClusterApi(server.url(""), clients), ["*"])
     await clients.aclose()

@@ -135,7 +135,7 @@ async def start(given: Start, context: Context) -> Started:
         text = json.dumps(result)
         if len(text) <= _MAX_REMEMBERED:
             await context.memory.remember(_STARTED, context.key, text)
-    context.done_with.append((_STARTED, context.key))
+    context.discard_on_success.append((_STARTED, context.key))
     return result
 
 

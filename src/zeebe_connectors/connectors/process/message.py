@@ -130,7 +130,7 @@ async def send(given: Send, context: Context) -> Sent:
     if known is None:
         sent = await _sent(given, context, tenant)
         known = await context.memory.remember(_SENT, context.key, json.dumps(sent))
-    context.done_with.append((_SENT, context.key))
+    context.discard_on_success.append((_SENT, context.key))
     result: Sent = json.loads(known)
     return result
 
