@@ -16,6 +16,7 @@ from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRES
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.cluster import NoCluster
@@ -45,6 +46,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     settings: Mapping[str, str] | None = None,
     gateway: Gateway | None = None,
     processes: Sequence[str] = ("*",),
+    providers: Mapping[str, Any] | None = None,
+    environment: str = "",
+    process: str = "test",
+    tenant: str = "<default>",
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
 
@@ -63,6 +68,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         settings: The operator's settings by name, for inputs that they decide.
         gateway: The engine in which the connector starts processes and sends messages, such as a `FakeGateway`.
         processes: What the operator lets tasks start.
+        providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
+        environment: The providers' environment in force.
+        process: The task's BPMN process id.
+        tenant: The task's tenant id.
     """
     told = {
         RESULT_VARIABLE: result_variable,
@@ -78,14 +87,18 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         deadline=time.monotonic() + seconds,
         process_instance_key=key,
         element_instance_key=key,
-        bpmn_process_id="test",
+        bpmn_process_id=process,
+        tenant_id=tenant,
         element_id="task",
     )
     provider = EnvironmentSecrets({f"SECRET_{name}": value for name, value in (secrets or {}).items()})
     cache = clients or ClientCache()
+    resolver = SecretResolver([provider])
+    known = Directory(described=providers or {})
     with tempfile.TemporaryDirectory(prefix="zeebe-connectors-") as directory:
         services = Services(
-            secrets=SecretResolver([provider]),
+            secrets=resolver,
+            providers=Providers(known, resolver, cache, environment=environment),
             clients=cache,
             documents=documents or LocalDocuments(Path(directory), clients=cache),
             files=AllowedFiles(files),
