@@ -39,9 +39,9 @@ from tests.servers import dovecot
 
 from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.engine.process import free_ports
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.testing.process import free_ports
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -290,11 +290,11 @@ async def main() -> None:
     scenes: Sequence[str] = arguments.scene or ["latency", "full", "idle"]
     reason = dovecot.why_not()
     if reason:
-        print(f"Only GreenMail is measured: {reason}")
+        print(f"Only our own mail server is measured: {reason}")
     with tempfile.TemporaryDirectory() as scratch:
         async with local_engine() as zeebe:
             if "latency" in scenes:
-                for server in ["greenmail"] if reason else ["greenmail", "dovecot"]:
+                for server in ["own"] if reason else ["own", "dovecot"]:
                     await latency(zeebe, server, arguments.mails, Path(scratch))
             if "full" in scenes and not reason:
                 await full_folder(zeebe, arguments.full, Path(scratch))

@@ -6,9 +6,6 @@ import hypothesis
 import pytest
 
 from servers import postgres
-from zeebe_connectors.engine.artifacts import GREENMAIL, obtain
-from zeebe_connectors.engine.errors import EngineError
-from zeebe_connectors.engine.java import find_java
 
 # A busy machine makes any example slow; what must end in time says so itself.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -28,24 +25,8 @@ def pytest_collection_finish(session):
     """Obtain what the chosen tests need before the first one, whose time limit a download would break."""
     if session.config.option.collectonly:
         return
-    engine = [item for item in session.items if item.get_closest_marker("engine")]
-    mail = [item for item in engine if {"mail", "own_mail"} & set(item.fixturenames)]
-    _need(mail, lambda: obtain(GREENMAIL))
     if any({"stores", "postgresql"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         postgres.why_not()  # which obtains it
-
-
-def _need(items, obtaining):
-    if not items:
-        return
-    try:
-        find_java()
-        obtaining()
-    except EngineError as error:
-        if not os.environ.get("CI"):  # there nothing may be left out in silence: the tests fail with the same reason
-            reason = str(error).splitlines()[0]
-            for item in items:
-                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -30,13 +30,12 @@ FOR_CONNECTORS = {"net", "web", "mail", "sdk"}
 ONE_PLACE = {
     "grpc": "runtime/gateway/",
     "pyzeebe": "runtime/gateway/",
-    "aioimaplib": "mail/imap.py",
+    "aioimaplib": "mail/imap",
     "zeep": "connectors/soap/wsdl.py",
     "psycopg": "runtime/ledger/postgresql.py",
 }
 EXCEPTIONS = {
-    ("engine", "runtime"): "the local engine is healthy when the gateway's topology says so",
-    ("engine", "pyzeebe"): "see above",
+    ("engine", "pyzeebe"): "the local engine serves the gateway's protocol with pyzeebe's stubs, in engine/gateway.py",
     ("engine", "grpc"): "see above",
 }
 

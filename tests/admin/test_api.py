@@ -14,11 +14,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.servers.imap import ImapServer, message
-from tests.servers.pop3 import Pop3Server
 from tests.servers.soap import SoapServer
 
-from servers.http import Reply
 from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
@@ -28,6 +25,7 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.rules import broken_rules
 from zeebe_connectors.testing import FakeGateway
+from zeebe_connectors.testing.servers import ImapServer, Pop3Server, Reply, message
 
 TOKEN = "operators-token-of-32-characters"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -447,7 +445,7 @@ async def test_a_source_that_cannot_be_reached_is_told_without_its_password(mail
 
 
 async def test_a_test_is_bounded(mailboxes, monkeypatch):
-    monkeypatch.setattr("zeebe_connectors.runtime.inbound.preview.MOST_EVENTS", 2)
+    monkeypatch.setattr("zeebe_connectors.runtime.inbound.preview.MAX_EVENTS", 2)
     running, imap, _ = mailboxes
     now = datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
     await running.runtime.sources.watches["orders"].stop(5)

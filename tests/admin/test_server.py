@@ -238,9 +238,9 @@ async def test_the_worker_asks_for_the_models_variables_only() -> None:
     asked: list[Activation] = []
 
     class Listening(FakeGateway):
-        async def activate(self, activation: Activation, *, most: int, wait: float) -> Any:
+        async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Any:
             asked.append(activation)
-            return await super().activate(activation, most=most, wait=wait)
+            return await super().activate(activation, max_jobs=max_jobs, wait=wait)
 
     environment = Environment(("test", {}))
     runtime = Runtime(Settings.read(environment), Registry([order]), Listening(), environment=environment)

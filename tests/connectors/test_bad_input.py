@@ -16,13 +16,12 @@ from typing import Any
 import pytest
 import trustme
 
-from servers.http import HttpServer, Reply
-from servers.smtp import SmtpServer
 from zeebe_connectors.connectors.graphql.connector import run as query
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
 from zeebe_connectors.testing import Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
 ROOT = Path(__file__).parent.parent.parent
 TRIED_AGAIN, INCIDENT = 2, 0

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import BaseModel
 
-from servers.http import HttpServer, Reply
-from servers.smtp import HANG_UP, SmtpServer
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment
@@ -34,6 +34,7 @@ from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types, literals, read_input
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway
+from zeebe_connectors.testing.servers import HANG_UP, HttpServer, Reply, SmtpServer
 
 CANARY = "canary-Q7/+~&=ü9"
 PLACEHOLDER = "{{secrets.CANARY}}"
@@ -45,6 +46,13 @@ FORMS = {
     base64.b64encode(CANARY.encode()).decode()[:12],
 }
 
+KEY = (
+    rsa.generate_private_key(65537, 2048)
+    .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    .decode()
+)
+GOOGLE_KEY = json.dumps({"client_email": "e", "private_key": KEY, "token_uri": "{http}/token"})
+CLIENT = {"oauthTokenEndpoint": "{http}/token", "clientId": "c", "scopes": "b"}
 SCHEMES: list[dict[str, Any]] = [
     {"type": "noAuth"},
     {"type": "basic", "username": "u", "password": "p"},
@@ -78,7 +86,69 @@ SCHEMES: list[dict[str, Any]] = [
         "privateKey": "k",
         "realm": "r",
     },
+    {"type": "custom", "schemeName": "Token", "credentials": "c"},
+    {"type": "ntlm", "username": "u", "password": "p"},
+    {
+        "type": "oauth-private-key-jwt",
+        **CLIENT,
+        "audience": "a",
+        "privateKey": KEY,
+        "keyId": "k",
+        "certificate": "",
+        "assertionAudience": "x",
+    },
+    {
+        "type": "oauth-private-key-jwt",
+        **CLIENT,
+        "privateKey": KEY,
+        "certificate": "c",
+        "algorithm": "RS256",
+    },
+    {"type": "oauth-client-certificate", **CLIENT, "audience": "a"},
+    {
+        "type": "oauth-jwt-bearer",
+        **CLIENT,
+        "issuer": "i",
+        "subject": "s",
+        "audience": "a",
+        "privateKey": KEY,
+        "keyId": "k",
+        "claims": {"c": "d"},
+        "clientSecret": "s",
+    },
+    {"type": "oauth-password", **CLIENT, "username": "u", "password": "p", "clientSecret": "s"},
+    {
+        "type": "aws",
+        "signature": "v4-query",
+        "expires": "900",
+        "accessKeyId": "a",
+        "secretAccessKey": "s",
+        "sessionToken": "t",
+        "region": "r",
+        "service": "s3",
+    },
+    {"type": "aws", "signature": "v2-header", "accessKeyId": "a", "secretAccessKey": "s", "sessionToken": "t"},
+    {"type": "azure-shared-key", "account": "a", "accountKey": "a2V5"},
+    {
+        "type": "entra-id",
+        "tenant": "t",
+        "clientId": "c",
+        "clientSecret": "s",
+        "scopes": "b",
+        "authority": "{http}",
+    },
+    {
+        "type": "entra-id",
+        "tenant": "t",
+        "clientId": "c",
+        "certificate": "c",
+        "privateKey": KEY,
+        "authority": "{http}",
+    },
+    {"type": "google-service-account", "serviceAccountKey": GOOGLE_KEY, "scopes": "b", "user": "u"},
 ]
+KEYSTORE = {"keystoreLocation": "/store", "keystorePassword": "p", "alias": "a", "password": "p"}
+DOCUMENT = {"camunda.document.type": "camunda", "storeId": "local", "documentId": "d"}
 TLS = {"clientCertificate": "c", "clientPrivateKey": "k", "privateKeyPassword": "p", "trustedCertificate": "t"}
 HTTP = {"url": "{http}/x", "headers": {"X-Key": "v"}}
 GRAPHQL = {**HTTP, "query": "{ a }"}
@@ -120,10 +190,15 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         *({**HTTP, "queryParameters": {"k": "v"}, "authentication": scheme} for scheme in SCHEMES),
         *({**HTTP, "authenticationConfiguration": {"authentication": scheme}} for scheme in SCHEMES),
         {**HTTP, "clientTls": TLS},
+        {**HTTP, "clientKeystore": KEYSTORE},
+        {**HTTP, "clientKeystore": {**KEYSTORE, "keystoreLocation": DOCUMENT}},
     ],
     "graphql": [
         *({"graphql": GRAPHQL, "authentication": scheme} for scheme in SCHEMES),
         *({"graphql": GRAPHQL, "authenticationConfiguration": {"authentication": scheme}} for scheme in SCHEMES),
+        {"graphql": GRAPHQL, "clientTls": TLS},
+        {"graphql": GRAPHQL, "clientKeystore": KEYSTORE},
+        {"graphql": GRAPHQL, "clientKeystore": {**KEYSTORE, "keystoreLocation": DOCUMENT}},
     ],
     "smtp": [*({**MAIL, "authentication": login} for login in LOGINS), {**MAIL, "trustedCertificate": "c"}],
     "smtp-infosys": [INFOSYS],

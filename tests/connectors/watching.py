@@ -8,9 +8,9 @@ from zeebe_connectors.runtime.inbound import sources as sources_module
 @contextlib.asynccontextmanager
 async def running(world, monkeypatch, *, permanent=None):
     """A world whose sources begin again soon; after what somebody has to mend, within `permanent` seconds if given."""
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    monkeypatch.setattr(sources_module, "_MIN_PAUSE", 0.05)
     if permanent is not None:
-        monkeypatch.setattr(sources_module, "_LONGEST_PAUSE_PERMANENT", permanent)
+        monkeypatch.setattr(sources_module, "_MAX_PAUSE_PERMANENT", permanent)
     yield world
     for sources in list(world.running):
         await world.end(sources)

@@ -1,12 +1,10 @@
 """The engine and the mail server that all tests of this folder share, and how to get one of one's own."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 
-from zeebe_connectors.engine.mail import LocalMail
+from zeebe_connectors.testing.servers import MailServer, in_thread
 
 
 @dataclass(frozen=True)
@@ -14,12 +12,6 @@ class RemoteZeebe:
     """A gateway that somebody else runs, as `--engine host:port` names it."""
 
     grpc_address: str
-
-
-def run_apart(coroutine):
-    """Run a coroutine in a loop of its own, in a thread: a session outlives the loops of its tests."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 NO_ENGINE = "the local engine is not part of this version yet: --engine host:port names a cluster"
@@ -43,14 +35,12 @@ def own_zeebe():
 @pytest.fixture(scope="session")
 def mail():
     """One mail server for the whole session, where every address may log in. Use addresses of your own."""
-    server = LocalMail()
-    run_apart(server.start())
-    yield server
-    run_apart(server.close())
+    with in_thread(MailServer()) as server:
+        yield server
 
 
 @pytest.fixture
 async def own_mail():
     """A mail server for one test."""
-    async with LocalMail() as server:
+    async with MailServer() as server:
         yield server

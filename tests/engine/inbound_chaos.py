@@ -35,12 +35,12 @@ from tests.servers import dovecot
 
 from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.engine.mail import LocalMail
-from zeebe_connectors.engine.process import free_ports
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.testing.process import free_ports
+from zeebe_connectors.testing.servers import MailServer
 
 ADDRESS = "orders@example.test"
 SEEN_WITHIN = 15.0  # seconds that a break waits for the runtime to be at work
@@ -69,12 +69,12 @@ class Mailbox(Protocol):
         ...
 
 
-class GreenMailbox:
-    """A mailbox of GreenMail, which keeps its mails in memory."""
+class OwnMailbox:
+    """A mailbox of the mail server that ships for tests, which keeps its mails in memory."""
 
     password = "any"
 
-    def __init__(self, server: LocalMail) -> None:
+    def __init__(self, server: MailServer) -> None:
         self._server = server
 
     @property
@@ -89,7 +89,7 @@ class GreenMailbox:
 
     async def stop(self) -> None:
         """See `Mailbox`."""
-        await self._server.kill()
+        await self._server.stop()
 
     async def start(self) -> None:
         """See `Mailbox`."""
@@ -135,8 +135,8 @@ async def mailbox(name: str) -> AsyncIterator[Mailbox]:
         with dovecot.Dovecot() as server:
             yield DovecotMailbox(server)
     else:
-        async with LocalMail() as server:
-            yield GreenMailbox(server)
+        async with MailServer() as server:
+            yield OwnMailbox(server)
 
 
 def diagram(
@@ -353,7 +353,7 @@ class InstanceCounter:
         try:
             while True:
                 try:
-                    for job in await gateway.activate(activation, most=50, wait=2):
+                    for job in await gateway.activate(activation, max_jobs=50, wait=2):
                         self.note(job.process_instance_key, json.loads(job.variables)["subject"])
                         with contextlib.suppress(GatewayError):
                             await gateway.complete(job.key, "{}")
@@ -665,11 +665,11 @@ async def main() -> int:
     for name, default in (("mails", 1000), ("kills", 30), ("cuts", 30), ("restarts", 3), ("seed", 1), ("runtimes", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--setting", action="append", choices=list(SETTINGS), help="only these; may be repeated")
-    parser.add_argument("--server", action="append", choices=["greenmail", "dovecot"], help="greenmail by default")
+    parser.add_argument("--server", action="append", choices=["own", "dovecot"], help="own by default")
     parser.add_argument("--ledger", default="", help="postgresql, or its address: for every setting")
     parser.add_argument("--outage", type=float, default=0.0, help="instead: take the mail server away for so long")
     arguments = parser.parse_args()
-    servers = arguments.server or ["greenmail"]
+    servers = arguments.server or ["own"]
     if arguments.outage:
         right = True
         for server in servers:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from zeebe_connectors.engine.mail import MailPorts
-from zeebe_connectors.engine.process import is_free
+from zeebe_connectors.testing.process import is_free
+from zeebe_connectors.testing.servers import MailPorts
 
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
 pytestmark = [pytest.mark.engine, pytest.mark.skip(reason="the local engine is not part of this version yet")]

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 
 from modeler import tool
-from servers.http import HttpServer, Reply, Seen
-from servers.smtp import SmtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import HttpServer, Reply, Seen, SmtpServer
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -198,11 +197,11 @@ async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path,
                     f"From: {asking}\r\nTo: {mailbox}\r\nSubject: Order {number}\r\n\r\nPlease.",
                 )
         async with asyncio.timeout(90):
-            while len(await mail.messages(asking)) < 2:  # noqa: ASYNC110 - a mailbox can only be asked
+            while len(mail.messages(asking)) < 2:  # noqa: ASYNC110 - the server runs in another thread
                 await asyncio.sleep(0.2)
     finally:
         await runtime.drain()
-    answers = await mail.messages(asking)
+    answers = mail.messages(asking)
     assert sorted(answer["Subject"] for answer in answers) == ["Re: Order 1", "Re: Order 2"]
 
 
@@ -220,8 +219,8 @@ async def test_the_email_example_files_the_mail_that_it_sent(zeebe, mail, tmp_pa
     assert (result["sender"], result["filed"], result["done"]) == ("orders@example.test", "Done", ["Order A-7"])
     assert result["text"].strip() == "Two roses for order A-7"
     assert [one["metadata"]["fileName"] for one in result["files"]] == ["order.csv"]
-    assert result["sentId"] not in [one["Message-ID"] for one in await mail.messages("orders@example.test")]
-    (filed,) = await mail.messages("orders@example.test", folder="Done")
+    assert result["sentId"] not in [one["Message-ID"] for one in mail.messages("orders@example.test")]
+    (filed,) = mail.messages("orders@example.test", folder="Done")
     assert (filed["Message-ID"], filed["X-Order-Id"]) == (result["sentId"], "A-7")
 
 
@@ -243,7 +242,7 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
     assert [result["subject"] for result in results] == ["Order 1", "Order 2", None]
     assert [result["more"] for result in results] == [True, False, False]
     assert results[0]["sender"] == "ann@example.test"
-    assert not await mail.messages(mailbox)
+    assert not mail.messages(mailbox)
 
 
 RUN = [case for case in tool.cases() if "run" in case]

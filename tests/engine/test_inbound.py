@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 import aiosmtplib
 import pytest
-from tests.engine.inbound_chaos import GreenMailbox, chaos
+from tests.engine.inbound_chaos import OwnMailbox, chaos
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.secrets import SecretResolver
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.engine
 @pytest.mark.timeout(180)
 async def test_each_mail_starts_one_process_while_runtime_and_connections_are_killed(zeebe, mail, tmp_path):
     """The larger one, with restarts of the engine, is `make chaos`."""
-    counts = await chaos(30, 3, 4, 0, zeebe=zeebe, mail=GreenMailbox(mail), directory=tmp_path)
+    counts = await chaos(30, 3, 4, 0, zeebe=zeebe, mail=OwnMailbox(mail), directory=tmp_path)
     log = "\n".join(file.read_text() for file in tmp_path.glob("*.log"))
     assert (counts.lost, counts.doubled, counts.kills, counts.cuts) == (0, 0, 3, 4), f"{counts.row()}\n{log[-6000:]}"
     assert "order.csv" not in log
@@ -135,7 +135,7 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
             for kind in ("received", "late"):
                 jobs = []
                 while not jobs:
-                    jobs = await gateway.activate(Activation(f"{process}-{kind}", "test", 30), most=5, wait=20)
+                    jobs = await gateway.activate(Activation(f"{process}-{kind}", "test", 30), max_jobs=5, wait=20)
                 seen[kind] = [json.loads(job.variables) for job in jobs]
         assert seen == {
             "received": [{"order": "A", "first": "one", "second": "three"}],

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from servers.smtp import SmtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import SmtpServer
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

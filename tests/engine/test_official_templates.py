@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from modeler import tool
-from servers.http import HttpServer, Reply
-from servers.smtp import SmtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
 pytestmark = [pytest.mark.engine, pytest.mark.modeler, pytest.mark.timeout(900)]
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from tests.engine.inbound_chaos import GreenMailbox, World, order
+from tests.engine.inbound_chaos import OwnMailbox, World, order
 
 pytestmark = pytest.mark.engine
 
@@ -17,7 +17,7 @@ MAILS = 30
 @pytest.mark.timeout(240)
 async def test_the_second_runtime_goes_on_where_the_first_was_killed(zeebe, own_mail, postgresql, tmp_path):
     """All mails, neither moved nor marked: only the ledger knows which were handed over."""
-    url, mail = postgresql.database(), GreenMailbox(own_mail)
+    url, mail = postgresql.database(), OwnMailbox(own_mail)
     world = World(zeebe, mail, tmp_path)
     async with world.open(mail.imap_port, which="allPollingConfig", strategy="NONE"):
         for name in ("one", "two"):

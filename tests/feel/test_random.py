@@ -11,7 +11,7 @@ from tests.feel.generator import CONTEXT, Generator
 
 from zeebe_connectors import feel
 from zeebe_connectors.feel import parser, tree
-from zeebe_connectors.feel.expression import program, unary_program
+from zeebe_connectors.feel.expression import new_program, unary_program
 
 COUNT = int(os.environ.get("FEEL_RANDOM") or 10_000)
 SEED = int(os.environ.get("FEEL_SEED") or random.randrange(2**32))
@@ -30,7 +30,7 @@ def test_random_expressions_have_a_value_or_an_error_that_says_why() -> None:
             if unary:
                 feel.UnaryTests(unary_program.__wrapped__(text, LIMITS), LIMITS).test(3, CONTEXT)
             else:
-                value = feel.Expression(program.__wrapped__(text, LIMITS), LIMITS).evaluate(CONTEXT)
+                value = feel.Expression(new_program(text, LIMITS), LIMITS).evaluate(CONTEXT)
                 values += value is not None
         except feel.FeelError:
             errors += 1

@@ -13,15 +13,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.mail.folders import decode_folder, encode_folder
-from zeebe_connectors.mail.imap import ConnectionLost, ImapSession, Refused, search_text
+from zeebe_connectors.mail.imap import ImapSession
+from zeebe_connectors.mail.imap_protocol import ConnectionLost
+from zeebe_connectors.mail.imap_syntax import Refused, search_text
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
 USER = "alice@example.test"

@@ -39,7 +39,7 @@ async def test_rules_from_the_env_file(tmp_path):
 
 async def test_rules_are_not_pushed_out(tmp_path):
     """However many clients there are, the rules stay."""
-    kept = Kept(most=2, given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    kept = Kept(max_clients=2, given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     for number in range(5):
         await kept.get(number, object)
     assert (await kept.get(RULES, NetworkRules)).hosts.enabled

@@ -10,12 +10,12 @@ from email.policy import HTTP
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
 from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import Basic
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": "a.txt", "contentType": "text/plain"}
@@ -29,7 +29,7 @@ async def server():
 
 @pytest.fixture
 async def local(tmp_path):
-    documents = LocalDocuments(tmp_path / "documents", most=100_000)
+    documents = LocalDocuments(tmp_path / "documents", max_bytes=100_000)
     yield documents
     await documents.aclose()
 
@@ -263,7 +263,7 @@ class Cluster:
 async def cluster(tmp_path, server):
     Cluster(server)
     scheme = Basic(type="basic", username="u", password="p")
-    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, most=100_000)
+    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, max_bytes=100_000)
     yield documents
     await documents.aclose()
 

@@ -71,7 +71,7 @@ async def test_a_cancelled_opener_takes_the_client_from_nobody() -> None:
 
 async def test_the_longest_unused_is_closed_beyond_the_bound() -> None:
     """And all at the end."""
-    kept = Kept(most=2)
+    kept = Kept(max_clients=2)
     clients = [await kept.get(name, Client) for name in ("a", "b")]
     await kept.get("a", Client)
     newest = await kept.get("c", Client)

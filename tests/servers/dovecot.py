@@ -25,7 +25,7 @@ from pathlib import Path
 
 import trustme
 
-from zeebe_connectors.engine.process import free_ports
+from zeebe_connectors.testing.process import free_ports
 
 MODULES = Path("/usr/lib/dovecot")
 KEY = b"a-key-that-only-these-tests-know"

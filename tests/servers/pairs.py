@@ -8,6 +8,7 @@ import struct
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
 
@@ -44,7 +45,7 @@ class Pair:
 
     def p12(self, password, name=b"client"):
         how = serialization.BestAvailableEncryption(password.encode())
-        return serialization.pkcs12.serialize_key_and_certificates(name, self.key, self.certificate, None, how)
+        return pkcs12.serialize_key_and_certificates(name, self.key, self.certificate, None, how)
 
 
 def der(tag, content):

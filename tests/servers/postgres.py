@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Self
 
 import psycopg
+from tests.servers.maven import Artifact, ArtifactUnavailableError, locked, obtain
 
-from zeebe_connectors.engine.artifacts import Artifact, cache_directory, locked, obtain
-from zeebe_connectors.engine.errors import EngineError
-from zeebe_connectors.engine.process import LOOPBACK, free_ports
+from zeebe_connectors.testing.process import LOOPBACK, cache_directory, free_ports
 
 POSTGRESQL = Artifact(
     group="io.zonky.test.postgres",
@@ -44,7 +43,7 @@ def why_not() -> str | None:
         return "the binaries are for Linux on x86-64"
     try:
         _home()
-    except EngineError as error:
+    except ArtifactUnavailableError as error:
         return str(error).splitlines()[0]
     return None
 

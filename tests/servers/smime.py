@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from servers.pairs import Pair, der
 from zeebe_connectors.mail.reading.smime.envelope import Key
 from zeebe_connectors.mail.reading.smime.signature import Trust
-from zeebe_connectors.mail.reading.smime.unwrap import MOST_UNPACKED, Keyring
+from zeebe_connectors.mail.reading.smime.unwrap import MAX_UNPACKED, Keyring
 from zeebe_connectors.sdk.keys import all_from_keystore
 
 OPENSSL = shutil.which("openssl")
@@ -92,10 +92,10 @@ def openssl(command: str, content: bytes, **files: str) -> bytes:
         return places["out"].read_bytes()
 
 
-def ring(*people: Person, trusted: tuple[Person, ...] = (), most: int = MOST_UNPACKED) -> Keyring:
+def ring(*people: Person, trusted: tuple[Person, ...] = (), max_bytes: int = MAX_UNPACKED) -> Keyring:
     """The keys of some people, and whom they trust."""
     keys = [Key.of(all_from_keystore(person.p12("pw"), "pw", where="key", code="BAD")[0]) for person in people]
-    return Keyring(tuple(keys), Trust(tuple(person.certificate for person in trusted)), most)
+    return Keyring(tuple(keys), Trust(tuple(person.certificate for person in trusted)), max_bytes)
 
 
 def encrypted(person: Person, options: str = "-aes256", content: bytes = INNER) -> bytes:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import xmlsec
 from lxml import etree
 
-from servers.http import HttpServer, Reply, Seen
+from zeebe_connectors.testing.servers import HttpServer, Reply, Seen
 
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import Secret
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web import ClientTls, Exchange, HttpClient, HttpRequest
 
 
@@ -43,7 +43,7 @@ async def test_one_client_for_the_same_settings():
 
 async def test_client_pushed_out_while_in_use(server):
     """A client that others push out of the kept ones lets its running request end first."""
-    kept = Kept(most=3)
+    kept = Kept(max_clients=3)
     arrived, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(seen):

@@ -78,7 +78,7 @@ async def test_rotated_refresh_token():
 
 async def test_bound():
     """The cache forgets the token unused for longest."""
-    cache, issuer = TokenCache(most=2), Issuer()
+    cache, issuer = TokenCache(max_tokens=2), Issuer()
     for key in ("a", "b", "a", "c"):
         await cache.get(key, issuer)
     assert issuer.count == 3

@@ -33,11 +33,11 @@ from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentErr
 from zeebe_connectors.sdk.fields import Model, read_input
 from zeebe_connectors.sdk.importer import Importer
 
-MOST_BYTES = 12 * 1024 * 1024
+MAX_BYTES = 12 * 1024 * 1024
 """Of a request's body: a WSDL as text fits in."""
-MOST_ANSWER = 32 * 1024 * 1024
-MOST_AT_ONCE = 2
-MOST_TEMPLATES = 200
+MAX_ANSWER = 32 * 1024 * 1024
+MAX_CONCURRENT = 2
+MAX_TEMPLATES = 200
 SECONDS = 60.0
 """What one call may take, its body's arrival included."""
 
@@ -70,7 +70,7 @@ class Api:
         most_bytes: How large a request's body may be.
     """
 
-    def __init__(self, runtime: Runtime, *, seconds: float = SECONDS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, runtime: Runtime, *, seconds: float = SECONDS, most_bytes: int = MAX_BYTES) -> None:
         self._runtime = runtime
         self._seconds = seconds
         self._most_bytes = most_bytes
@@ -164,15 +164,15 @@ class Api:
 
     async def _limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
         """Does the work, unless as much is going on already as may."""
-        if self._running >= MOST_AT_ONCE:
-            answer = _error(429, "BUSY", f"{MOST_AT_ONCE} calls are running already; try again in a few seconds")
+        if self._running >= MAX_CONCURRENT:
+            answer = _error(429, "BUSY", f"{MAX_CONCURRENT} calls are running already; try again in a few seconds")
             answer.headers["Retry-After"] = "5"
             return answer
         self._running += 1
         try:
             result = await work()
             text = await asyncio.to_thread(_json, result)
-            if len(text) > MOST_ANSWER:
+            if len(text) > MAX_ANSWER:
                 raise _Refused(422, "ANSWER_TOO_LARGE", "The answer would be too large; name fewer operations")
             return web.Response(text=text, content_type="application/json")
         finally:
@@ -235,7 +235,7 @@ class Api:
 
             base = (await asyncio.to_thread(templates_of, connector))[connector.name]
             told = self._read(importer, given)
-            found = await importer.templates(told, self._context(connector), base, most=MOST_TEMPLATES)
+            found = await importer.templates(told, self._context(connector), base, max_templates=MAX_TEMPLATES)
             return {"templates": [asdict(item) for item in found.made], "skipped": found.skipped}
 
         return await self._limited(work)

@@ -10,8 +10,8 @@ from zeebe_connectors._version import __version__
 from zeebe_connectors.runtime.outbound.outcome import Complete, Outcome, Throw
 from zeebe_connectors.sdk.context import Job
 
-_MOST_TEMPLATES = 500
-_MOST_SOURCES = 500
+_MAX_TEMPLATES = 500
+_MAX_SOURCES = 500
 _UNKNOWN = "unknown"
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -119,7 +119,7 @@ class PrometheusMetrics:
 
     def _source(self, name: str) -> str:
         if name not in self._known_sources:
-            if len(self._known_sources) >= _MOST_SOURCES:
+            if len(self._known_sources) >= _MAX_SOURCES:
                 return _OTHER
             self._known_sources.add(name)
         return name
@@ -134,7 +134,7 @@ class PrometheusMetrics:
         template = headers.get("elementTemplateId", _UNKNOWN), headers.get("elementTemplateVersion", _UNKNOWN)
         found = self._known.get((job.type, *template))
         if found is None:
-            if len(self._known) >= _MOST_TEMPLATES:
+            if len(self._known) >= _MAX_TEMPLATES:
                 template = (_OTHER, _OTHER)
             key = (job.type, template[0][:200], template[1][:20])
             found = self._known.get(key) or _Counts(

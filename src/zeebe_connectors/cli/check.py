@@ -77,7 +77,7 @@ async def _connections(settings: Settings, store: Store) -> bool:
         await gateway.aclose()
     if not isinstance(store, SqliteStore):
         try:
-            await StoredLedger(store).entries(most=1)
+            await StoredLedger(store).entries(limit=1)
         except LedgerError as error:
             typer.echo(f"             {error}")
             well = False

@@ -22,13 +22,14 @@ from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.engine import EngineError, LocalMail
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.process import ServerError
+from zeebe_connectors.testing.servers.mail import MailServer
 
 TOKEN = "demo-token"  # noqa: S105 - a secret of the demo, so that one can be seen to work
 PASSWORD = "demo-password"  # noqa: S105 - the local mail server takes any
@@ -112,7 +113,7 @@ async def show() -> int:
     try:
         async with AsyncExitStack() as stack:
             return await _show(console, stack)
-    except (EngineError, GatewayError) as error:
+    except (ServerError, GatewayError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
 
@@ -123,7 +124,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     started = time.monotonic()
     zeebe = await stack.enter_async_context(local_engine())
     console.print(f"   The engine is ready at {zeebe.grpc_address} after {time.monotonic() - started:.1f} s")
-    mail = await stack.enter_async_context(LocalMail())
+    mail = await stack.enter_async_context(MailServer())
     console.print(f"   A mail server listens for SMTP at port {mail.smtp_port}")
     orders = await stack.enter_async_context(OrderServer())
     console.print(f"   A web service with orders listens at port {orders.port}")
@@ -210,7 +211,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
 
 
 async def _write_to_the_mailbox(
-    console: Console, told: Told, gateway: ZeebeGateway, mail: LocalMail, diagrams: Path
+    console: Console, told: Told, gateway: ZeebeGateway, mail: MailServer, diagrams: Path
 ) -> EmailMessage:
     """Deploys the mailbox example with this mail server's ports, sends it a mail, and gives the process's answer."""
     example = shipped("bpmn-examples") / "imap.bpmn"

@@ -13,15 +13,14 @@ from rich.console import Console
 
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.deploy import deploy_one
-from zeebe_connectors.cli.stack import local_engine
+from zeebe_connectors.cli.stack import local_engine, mail_process
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.engine import EngineError, LocalMail
-from zeebe_connectors.engine.mail import MailPorts, mail_directory
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.process import ServerError
 
 _LOOK_EVERY = 1.0  # seconds between looks at the folder
 
@@ -37,19 +36,21 @@ async def develop(folder: Path, environment: Environment) -> int:
     try:
         async with AsyncExitStack() as stack:
             zeebe = await stack.enter_async_context(local_engine())
-            mail = await stack.enter_async_context(LocalMail(mail_directory(), ports=MailPorts.usual()))
+            mail = await stack.enter_async_context(mail_process())
             settings = local_settings(environment, folder, address=zeebe.grpc_address, data=zeebe.directory / "runtime")
             gateway = ZeebeGateway(settings.cluster)
             runtime = Runtime(settings, Registry.installed(), gateway, environment=environment, log_mask=mask)
             runtime.start()
             stack.push_async_callback(runtime.drain)
             console.print(f"Engine     {zeebe.grpc_address}")
-            console.print(f"Mail       SMTP port {mail.smtp_port}, IMAP port {mail.imap_port}, see `engine mails`")
+            console.print(
+                f"Mail       SMTP port {mail.ports['smtp']}, IMAP port {mail.ports['imap']}, see `engine mails`"
+            )
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway)
     except asyncio.CancelledError:
         return 0
-    except EngineError as error:
+    except ServerError as error:
         console.print(str(error), style="red", markup=False)
         return 1
     return 0

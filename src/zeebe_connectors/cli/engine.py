@@ -1,25 +1,19 @@
 """`zeebe-connectors engine`: start, stop and look at the local mail server of this machine's developer."""
 
 import asyncio
-from typing import Annotated
+import json
+import urllib.request
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zeebe_connectors.cli.stack import MISSING
-from zeebe_connectors.engine.errors import EngineError
-from zeebe_connectors.engine.mail import (
-    LocalMail,
-    MailPorts,
-    fetch_mails,
-    list_addresses,
-    mail_directory,
-    parse,
-    running_ports,
-)
-from zeebe_connectors.engine.server import stop_detached
+from zeebe_connectors.cli.stack import MISSING, mail_directory, mail_process
+from zeebe_connectors.testing.process import LOOPBACK, ServerError, running, stop_detached
+from zeebe_connectors.testing.servers.mail import parse
 
 app = typer.Typer(no_args_is_help=True, help="The local engine and the local mail server.")
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,17 +26,16 @@ def start(
     """Start the engine, or with --mail the mail server, in the background."""
     with _told():
         if not mail:
-            raise EngineError(MISSING)
-        if running_ports(mail_directory()) is None:
-            server = LocalMail(mail_directory(), ports=MailPorts.usual(), console=_console)
-            asyncio.run(server.start(detached=True))
+            raise ServerError(MISSING)
+        if running(mail_directory()) is None:
+            asyncio.run(mail_process().start(detached=True))
         _print()
 
 
 @app.command()
 def stop() -> None:
     """Stop the mail server; its mails do not stay."""
-    mail = stop_detached(mail_directory(), LocalMail)
+    mail = stop_detached(mail_directory())
     _console.print("Stopped the mail server." if mail else "Nothing runs.")
 
 
@@ -60,11 +53,7 @@ def mails(
 ) -> None:
     """Show the mails that the local mail server has received."""
     with _told():
-        ports = running_ports(mail_directory())
-        if ports is None:
-            raise EngineError("No mail server runs. Start it with: zeebe-connectors engine start --mail")
-        known = asyncio.run(list_addresses(ports.api))
-        received = {one: fetch_mails(ports.imap, one, one) for one in ([address] if address else known)}
+        received = _received(address)
     out = Console(highlight=False, soft_wrap=raw)
     if raw:
         for one, found in received.items():
@@ -82,6 +71,29 @@ def mails(
     out.print(table if table.row_count else "No mail has arrived.")
 
 
+def _received(address: str | None) -> dict[str, list[bytes]]:
+    """Ask the mail server for its mails by address.
+
+    Raises:
+        ServerError: None runs, or it does not answer.
+    """
+    state = running(mail_directory())
+    if state is None:
+        raise ServerError("No mail server runs. Start it with: zeebe-connectors engine start --mail")
+    base = f"http://{LOOPBACK}:{state.ports['api']}/mailboxes"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is never behind a proxy
+
+    def ask(path: str) -> Any:
+        try:
+            with direct.open(base + path, timeout=10) as answer:
+                return json.load(answer)
+        except (OSError, ValueError) as error:
+            raise ServerError(f"The mail server does not answer at {base}: {error}.") from error
+
+    known = [address] if address else list(ask(""))
+    return {one: [text.encode("utf-8", "surrogateescape") for text in ask(f"/{quote(one)}")] for one in known}
+
+
 class _told:  # noqa: N801 - reads as a phrase in a with statement
     """Turn what the engine cannot do into its message and exit code 1."""
 
@@ -89,7 +101,7 @@ class _told:  # noqa: N801 - reads as a phrase in a with statement
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EngineError):
+        if isinstance(error, ServerError):
             _console.print(str(error), style="red", markup=False)
             raise typer.Exit(1) from error
 
@@ -100,18 +112,18 @@ def _printable(text: str) -> str:
 
 
 def _print() -> bool:
-    ports = running_ports(mail_directory())
+    state = running(mail_directory())
     out = Console(highlight=False, soft_wrap=True)
-    if ports is None:
+    if state is None:
         out.print("Nothing runs. Start the mail server with: zeebe-connectors engine start --mail")
         return False
     out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
     _print_rows(
         out,
-        smtp=f"127.0.0.1:{ports.smtp} (TLS {ports.smtps})",
-        imap=f"127.0.0.1:{ports.imap} (TLS {ports.imaps})",
-        pop3=f"127.0.0.1:{ports.pop3} (TLS {ports.pop3s})",
-        api=f"http://127.0.0.1:{ports.api}",
+        smtp=f"{LOOPBACK}:{state.ports['smtp']}",
+        imap=f"{LOOPBACK}:{state.ports['imap']}",
+        pop3=f"{LOOPBACK}:{state.ports['pop3']}",
+        api=f"http://{LOOPBACK}:{state.ports['api']}/mailboxes",
         login="any address, any password",
     )
     return True

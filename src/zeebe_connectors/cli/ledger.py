@@ -77,14 +77,14 @@ def _fail(message: str) -> NoReturn:
 def list_entries(
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(get_args(State))}.")] = None,
-    most: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """List events with their state, the newest first."""
     if state is not None and state not in get_args(State):
         _fail(f"--state must be one of {', '.join(get_args(State))}")
-    entries = _use(config, lambda ledger: ledger.entries(source=source, state=cast("State | None", state), most=most))
+    entries = _use(config, lambda ledger: ledger.entries(source=source, state=cast("State | None", state), limit=limit))
     if as_json:
         typer.echo(json.dumps([_fields(entry) for entry in entries], indent=2))
         return
@@ -147,7 +147,7 @@ def forget(
 @app.command()
 def remembered(
     place: Annotated[str | None, typer.Option(help="Only this place, such as smtp.")] = None,
-    most: Annotated[int, typer.Option(help="At most so many, the last seen first.")] = 50,
+    limit: Annotated[int, typer.Option(help="At most so many, the last seen first.")] = 50,
     forget_id: Annotated[
         str | None, typer.Option("--forget", metavar="ID", help="Forget this id of the place instead.")
     ] = None,
@@ -159,7 +159,7 @@ def remembered(
     if forget_id is not None:
         _forget_remembered(place, forget_id, config, yes=yes)
         return
-    found = _with_store(config, lambda store: StoredMemory(store).entries(place=place, most=most))
+    found = _with_store(config, lambda store: StoredMemory(store).entries(place=place, limit=limit))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
         return

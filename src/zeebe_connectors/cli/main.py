@@ -41,7 +41,7 @@ PARTS = {
 """Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""
 
 
-LIBRARIES = {"httpx": "engine", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", "cryptography": "soap"}
+LIBRARIES = {"httpx": "soap", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", "cryptography": "soap"}
 """Libraries that commands need, and the extra that brings each."""
 
 

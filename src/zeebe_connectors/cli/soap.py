@@ -76,7 +76,7 @@ def import_wsdl(
 ) -> None:
     """Check a WSDL, list its operations, and with --out write an element template for each."""
     from zeebe_connectors.connectors.soap.connector import call as connector
-    from zeebe_connectors.connectors.soap.fields import WsdlImport
+    from zeebe_connectors.connectors.soap.inputs import WsdlImport
     from zeebe_connectors.templates.element_template import template_text, templates_of
 
     importer = connector.importer
@@ -105,7 +105,7 @@ def import_wsdl(
         async with _context(located, config) as (context, _):
             if out is None:
                 return await importer.inspect(given, context)
-            return await importer.templates(given, context, templates_of(connector)["soap"], most=None)
+            return await importer.templates(given, context, templates_of(connector)["soap"], max_templates=None)
 
     try:
         found = asyncio.run(read())
@@ -149,7 +149,7 @@ def call(
 ) -> None:
     """Call an operation by hand and show its typed output."""
     from zeebe_connectors.connectors.soap.connector import call as connector
-    from zeebe_connectors.connectors.soap.fields import Message
+    from zeebe_connectors.connectors.soap.inputs import Request
 
     located = _located(wsdl)
     body = {
@@ -173,7 +173,7 @@ def call(
         async with _context(located, config) as (context, needed):
             known = {**decided(connector, needed.settings), **given}
             known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
-            return await connector(read_input(Message, known), context)
+            return await connector(read_input(Request, known), context)
 
     started = time.monotonic()
     try:
@@ -198,13 +198,13 @@ def _located(wsdl: str) -> str:
 
 def _sample(given: dict[str, Any], located: str, config: Path | None) -> dict[str, Any]:
     """A sample of an operation's input."""
-    from zeebe_connectors.connectors.soap.fields import Message, Operation
-    from zeebe_connectors.connectors.soap.importer import sample_input
-    from zeebe_connectors.connectors.soap.operation import wsdl_of
+    from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
+    from zeebe_connectors.connectors.soap.operation_template import sample_input
+    from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
 
     async def read() -> dict[str, Any]:
-        message = read_input(Message, given)
-        if not isinstance(message.body, Operation):
+        message = read_input(Request, given)
+        if not isinstance(message.body, BodyOperation):
             raise TypeError
         async with _context(located, config) as (context, _):
             found = await wsdl_of(message, message.body, context)

@@ -1,13 +1,14 @@
-"""Starts the local engine that `dev`, `demo` and `engine start` run on."""
+"""Starts the local engine and the local mail server that `dev`, `demo` and `engine start` run on."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zeebe_connectors.engine.errors import EngineError
+from zeebe_connectors.testing.process import ServerError, ServerProcess, cache_directory
+from zeebe_connectors.testing.servers.mail import MailPorts
 
 MISSING = (
     "The local engine is not part of this version yet. Give the address of a cluster to `zeebe-connectors run` "
@@ -33,8 +34,19 @@ async def local_engine() -> AsyncIterator[RunningEngine]:
     """Run the local engine as long as the context lasts.
 
     Raises:
-        EngineError: There is none in this version.
+        ServerError: There is none in this version.
     """
     if MISSING:
-        raise EngineError(MISSING)
+        raise ServerError(MISSING)
     yield RunningEngine("", Path())
+
+
+def mail_directory() -> Path:
+    """Where `zeebe-connectors engine start --mail` keeps the state of its mail server."""
+    return cache_directory() / "mail"
+
+
+def mail_process() -> ServerProcess:
+    """Return the local mail server at its usual ports, not yet started."""
+    module = "zeebe_connectors.testing.servers.mail"
+    return ServerProcess("mail server", module, asdict(MailPorts.usual()), mail_directory())

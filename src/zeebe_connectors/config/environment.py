@@ -102,15 +102,23 @@ class Environment(Mapping[str, str]):
                 found.update(values)
         return found
 
+    def table(self, name: str) -> dict[str, str]:
+        """What stands in one table of the settings file, by the names below it; a list is joined by commas."""
+        prefix = f"{name}."
+        found: dict[str, str] = {}
+        for _, values in reversed(self._layers):
+            found |= {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+        return found
+
     def text(self, name: str, default: str = "") -> str:
         """A value without surrounding blanks; the default when it is unset or blank."""
         return (self.get(name) or "").strip() or default
 
-    def number(self, name: str, default: float, *, least: float = 0, most: float = 1e9) -> float:
+    def number(self, name: str, default: float, *, minimum: float = 0, maximum: float = 1e9) -> float:
         """A number.
 
         Raises:
-            SettingsError: It is not a number, less than `least` or more than `most`.
+            SettingsError: It is not a number, less than `minimum` or more than `maximum`.
         """
         text = self.text(name)
         if not text:
@@ -119,8 +127,8 @@ class Environment(Mapping[str, str]):
             value = float(text)
         except ValueError:
             raise SettingsError(f"{name} ({self.origin(name)}): must be a number") from None
-        if not least <= value <= most:
-            raise SettingsError(f"{name} ({self.origin(name)}): must be at least {least:g} and at most {most:g}")
+        if not minimum <= value <= maximum:
+            raise SettingsError(f"{name} ({self.origin(name)}): must be at least {minimum:g} and at most {maximum:g}")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:

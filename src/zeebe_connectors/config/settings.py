@@ -17,11 +17,20 @@ from zeebe_connectors.sdk.fields import Secret
 
 DEFAULT_SLOTS = 100
 DEFAULT_TIMEOUT = 300.0
-LONGEST = 366 * 86400.0
+MAX_DURATION = 366 * 86400.0
 """Seconds of the longest duration that a setting may ask for."""
 ADMIN_TOKEN_SETTING = "ZEEBE_CONNECTORS_ADMIN_TOKEN"  # noqa: S105 - its name
-SHORTEST_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
+UNRESOLVED_SETTING = "ZEEBE_CONNECTORS_SECRETS_UNRESOLVED"
+FILTER_SETTING = "CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_MODE"
+"""The official runtime's name; it is read when the scope is not set."""
+_FILTER_CACHE = "CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_CACHE_"
+Scope = Literal["diagram", "fields", "secrets-only", "everywhere"]
+_SCOPES: Mapping[str, Scope] = {
+    "diagram": "diagram", "fields": "fields", "secrets-only": "secrets-only", "everywhere": "everywhere"
+}  # fmt: skip
+_FILTERS: Mapping[str, Scope] = {"strict": "diagram", "lax": "diagram", "disabled": "everywhere"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +85,12 @@ class Settings:
     """Other job types, by connector name."""
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Other job timeouts in seconds, by connector name."""
-    secrets_scope: Literal["fields", "everywhere"] = "fields"
-    """Where placeholders resolve: in the fields that the connector names, or anywhere in the inputs."""
+    secrets_scope: Scope = "diagram"
+    """What decides where placeholders resolve."""
+    secrets_unresolved: Literal["warn", "incident"] = "warn"
+    """What becomes of a job with a placeholder that is not resolved."""
+    diagrams_kept: int = 1000
+    """Diagrams of deployed processes that are kept; 0 reads them for each job that needs one."""
     files: tuple[Path, ...] = ()
     """Directories whose files tasks may use."""
     documents: Path = Path("var/documents")
@@ -114,13 +127,13 @@ class Settings:
             SettingsError: Names the setting, where it stands, and the remedy.
         """
         worker = WorkerSettings(
-            slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, least=1)),
-            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, least=1.0),
+            slots=int(environment.number("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", DEFAULT_SLOTS, minimum=1)),
+            timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, minimum=1.0),
             stream=environment.flag("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", default=True),
         )
-        scope = environment.text(SCOPE_SETTING, "fields").casefold()
-        if scope not in {"fields", "everywhere"}:
-            raise SettingsError(f"{SCOPE_SETTING}: must be 'fields' or 'everywhere'")
+        unresolved = environment.text(UNRESOLVED_SETTING, "warn").casefold()
+        if unresolved not in {"warn", "incident"}:
+            raise SettingsError(f"{UNRESOLVED_SETTING}: must be 'warn' or 'incident'")
         log_format = environment.text("ZEEBE_CONNECTORS_LOG_FORMAT", "text").casefold()
         if log_format not in {"text", "json"}:
             raise SettingsError("ZEEBE_CONNECTORS_LOG_FORMAT: must be 'text' or 'json'")
@@ -136,7 +149,9 @@ class Settings:
                 name: _milliseconds(f"CONNECTOR_{name}_TIMEOUT", value)
                 for name, value in _per_connector(environment, "TIMEOUT").items()
             },
-            secrets_scope="everywhere" if scope == "everywhere" else "fields",
+            secrets_scope=_scope(environment),
+            secrets_unresolved="incident" if unresolved == "incident" else "warn",
+            diagrams_kept=_diagrams_kept(environment),
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
             diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
@@ -149,13 +164,32 @@ class Settings:
             host=environment.text("ZEEBE_CONNECTORS_HOST", "127.0.0.1"),
             port=int(
                 environment.number(
-                    "ZEEBE_CONNECTORS_PORT", environment.number("SERVER_PORT", 8080, most=65535), least=-1, most=65535
+                    "ZEEBE_CONNECTORS_PORT",
+                    environment.number("SERVER_PORT", 8080, maximum=65535),
+                    minimum=-1,
+                    maximum=65535,
                 )
             ),
             log_format="json" if log_format == "json" else "text",
             admin_token=_token(environment),
             admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
+
+
+def _scope(environment: Environment) -> Scope:
+    """What decides where placeholders resolve, by our name of the setting or by the official one."""
+    for name, known in ((SCOPE_SETTING, _SCOPES), (FILTER_SETTING, _FILTERS)):
+        if text := environment.text(name):
+            if (scope := known.get(text.casefold())) is None:
+                raise SettingsError(f"{name} ({environment.origin(name)}): must be one of {', '.join(known)}")
+            return scope
+    return "diagram"
+
+
+def _diagrams_kept(environment: Environment) -> int:
+    if not environment.flag(f"{_FILTER_CACHE}ENABLED", default=True):
+        return 0
+    return int(environment.number(f"{_FILTER_CACHE}MAXSIZE", 1000, minimum=1, maximum=100_000))
 
 
 def _path(environment: Environment, name: str) -> Path | None:
@@ -195,8 +229,8 @@ def ledger_url(environment: Environment) -> Secret | None:
 
 def _token(environment: Environment) -> Secret:
     name, text = ADMIN_TOKEN_SETTING, environment.text(ADMIN_TOKEN_SETTING)
-    if text and len(text) < SHORTEST_TOKEN:
-        raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {SHORTEST_TOKEN} characters")
+    if text and len(text) < MIN_TOKEN_LENGTH:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {MIN_TOKEN_LENGTH} characters")
     return Secret(text)
 
 
@@ -214,11 +248,11 @@ def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
 
 
-def seconds(environment: Environment, name: str, default: float, *, least: float = 0.0) -> float:
+def seconds(environment: Environment, name: str, default: float, *, minimum: float = 0.0) -> float:
     """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
 
     Raises:
-        SettingsError: It is none of these, shorter than `least` or longer than a year.
+        SettingsError: It is none of these, shorter than `minimum` or longer than a year.
     """
     text = environment.text(name)
     if not text:
@@ -228,13 +262,13 @@ def seconds(environment: Environment, name: str, default: float, *, least: float
         value = float(match[1]) * _UNITS[match[2]] if match else parse_duration(text)
     except ValueError as error:
         raise SettingsError(f"{name} ({environment.origin(name)}): {error}") from None
-    if not least <= value <= LONGEST:
-        raise SettingsError(f"{name} ({environment.origin(name)}): must be at least {least:g} s and at most a year")
+    if not minimum <= value <= MAX_DURATION:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must be at least {minimum:g} s and at most a year")
     return value
 
 
 def _milliseconds(name: str, text: str) -> float:
-    if not text.isdecimal() or not 0 < int(text) / 1000 <= LONGEST:
+    if not text.isdecimal() or not 0 < int(text) / 1000 <= MAX_DURATION:
         raise SettingsError(f"{name}: must be a whole number of milliseconds above zero, and at most a year")
     return int(text) / 1000
 

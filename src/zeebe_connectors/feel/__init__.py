@@ -28,12 +28,14 @@ from zeebe_connectors.feel.expression import (
     parse_unary,
     strip_marker,
 )
-from zeebe_connectors.feel.limits import Limits
+from zeebe_connectors.feel.limits import QUICK_LIMITS, Limits
+from zeebe_connectors.feel.offload import offload
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths, make_temporal
 from zeebe_connectors.feel.values import Function, HostFunction, HostFunctions, Range, to_json
 
 __all__ = [
     "CLUSTER_FUNCTIONS",
+    "QUICK_LIMITS",
     "Date",
     "DateTime",
     "DaysTime",
@@ -56,6 +58,7 @@ __all__ = [
     "evaluate",
     "evaluate_unary",
     "make_temporal",
+    "offload",
     "parse_unary",
     "strip_marker",
     "to_json",

@@ -12,9 +12,10 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from zeebe_connectors.feel import builtins, operations, temporal, tree
+from zeebe_connectors.feel import advice, builtins, operations, temporal, tree
 from zeebe_connectors.feel.builtins import Builtin
 from zeebe_connectors.feel.errors import (
+    ADVICE,
     INVALID_TYPE,
     INVOCATION,
     NO_FUNCTION,
@@ -29,10 +30,10 @@ from zeebe_connectors.feel.errors import (
 )
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import show
+from zeebe_connectors.feel.precision import DECIMAL128
 from zeebe_connectors.feel.tree import Node
 from zeebe_connectors.feel.values import (
     CONTEXT,
-    DECIMAL128,
     LIST,
     NUMBER,
     POINTS,
@@ -48,6 +49,10 @@ from zeebe_connectors.feel.values import (
 
 Code = Callable[[Scope], Any]
 _MISSING: Any = object()
+_BYTES_PER_RESULT = 40
+_BYTES_PER_DECIMAL = 104
+_NODES_PER_STEP = 8
+_CHARACTERS_PER_STEP = 16
 _INPUT = "cellInput"
 """The name under which a test finds the input value; it is the cluster's engine's."""
 _SYMBOL = "?"
@@ -60,7 +65,7 @@ def compile_tree(node: Node) -> Code:
 
 class _Compiler:
     def __init__(self, root: Node) -> None:
-        nodes = list(_walk(root))
+        nodes = list(tree.walk(root))
         # Only where the text defines functions can one be among the names in scope, and a loop's scope be kept by one.
         self.defines_functions = any(isinstance(node, tree.FunctionOf) for node in nodes)
 
@@ -74,22 +79,17 @@ class _Compiler:
         return _constant(node.value)
 
     def _temporal(self, node: tree.Temporal) -> Code:
-        parse = {
-            "@": temporal.parse_temporal,
-            "date": temporal.parse_date,
-            "time": temporal.parse_time,
-            "date and time": temporal.parse_date_time,
-            "duration": temporal.parse_literal_duration,
-        }[node.function]
         try:
-            return _constant(temporal.narrow(parse(node.text)))
+            return _constant(temporal.narrow(temporal.LITERALS[node.function](node.text)))
         except ValueError:
             return _constant(None)
 
     def _listof(self, node: tree.ListOf) -> Code:
         items = [self.code(item) for item in node.items]
+        size = 56 + 8 * len(items)
 
         def make_list(scope: Scope) -> Any:
+            scope.run.memory -= size
             try:
                 return [item(scope) for item in items]
             except NoInput as error:
@@ -99,12 +99,20 @@ class _Compiler:
 
     def _contextof(self, node: tree.ContextOf) -> Code:
         entries = [(key, self.code(value)) for key, value in node.entries]
+        quoted = next((key for key, _ in entries if advice.is_quoted(key)), None)
+        if quoted is not None:
+            return _advising(advice.on_key(quoted), self._context_of(node, entries))
+        return self._context_of(node, entries)
+
+    def _context_of(self, node: tree.ContextOf, entries: list[tuple[str, Code]]) -> Code:
         if self.defines_functions:
             return _context_with_functions(entries)
         if not any(_names_in(value) for _, value in node.entries):
             return _plain_context(entries)
+        size = 64 + 64 * len(entries)
 
         def make_context(scope: Scope) -> Any:
+            scope.run.memory -= size
             made: dict[str, Any] = {}
             inner = Scope(made, scope, scope.run)
             try:
@@ -160,7 +168,7 @@ class _Compiler:
         index = _constant_index(by)
         if index is not None:
             return _forgiving(lambda scope: operations.at(_list(scope, of(scope)), index))
-        condition = self.code(by)
+        condition, steps = self.code(by), _steps_of(by)
         scopes = _filter_scopes if self.defines_functions else _reused_filter_scopes
         # What may be a number is asked first without an item: it may be an index, and the same one for all.
         index_first = not isinstance(by, _NEVER_AN_INDEX)
@@ -171,7 +179,7 @@ class _Compiler:
                 position = _index(scope, condition)
                 if position is not None:
                     return operations.at(items, position)
-            return _select(scope, items, condition, scopes)
+            return _select(scope, items, condition, scopes, steps)
 
         return _forgiving(filtered)
 
@@ -224,31 +232,38 @@ class _Compiler:
         return call
 
     def _functionof(self, node: tree.FunctionOf) -> Code:
-        body, parameters = self.code(node.body), node.parameters
+        body, parameters, steps = self.code(node.body), node.parameters, _steps_of(node.body)
+        order = _order_of(node)
 
         def make_function(scope: Scope) -> Function:
             def invoke(run: Run, arguments: list[Any]) -> Any:
-                run.tick()
+                run.tick(steps)
                 return body(Scope(dict(zip(parameters, arguments, strict=False)), scope, run))
 
-            return Function(parameters, invoke)
+            return Function(parameters, invoke, order)
 
         return make_function
 
     # ------------------------------------------------------------------------------------------------------ control
 
     def _if(self, node: tree.If) -> Code:
-        condition, then, otherwise = self.code(node.condition), self.code(node.then), self.code(node.otherwise)
+        branches: list[tuple[Code, Code]] = []
+        last: Node = node
+        while isinstance(last, tree.If):  # in a loop, so that `else if` is no depth
+            branches.append((self.code(last.condition), self.code(last.then)))
+            last = last.otherwise
+        otherwise = self.code(last)
 
         def choose(scope: Scope) -> Any:
-            try:
-                met = condition(scope)
-            except Failure:
-                met = False
-            if met is True:
-                return then(scope)
-            if met is not False:
-                scope.run.warn(INVALID_TYPE, f"Expected boolean but found {show(met)}")
+            for condition, then in branches:
+                try:
+                    met = condition(scope)
+                except Failure:
+                    met = False
+                if met is True:
+                    return then(scope)
+                if met is not False:
+                    scope.run.warn(INVALID_TYPE, f"Expected boolean but found {show(met)}")
             return otherwise(scope)
 
         return choose
@@ -270,15 +285,17 @@ class _Compiler:
     def _for(self, node: tree.For) -> Code:
         body = self.code(node.body)
         uses_partial = "partial" in _names_in(node.body)
-        rounds = self._rounds(node.iterators)
+        rounds, steps = self._rounds(node.iterators), _steps_of(node.body)
 
         def loop(scope: Scope) -> Any:
             run = scope.run
             results: list[Any] = []
             for names, inner in rounds(scope):
-                run.tick()
+                run.memory -= _BYTES_PER_RESULT
+                run.tick(steps)
                 if uses_partial:
-                    run.tick(len(results) // 16)
+                    run.hold(8 * len(results))
+                    run.tick(len(results) // 64)
                     names["partial"] = list(results)
                 try:
                     results.append(body(inner))
@@ -289,14 +306,14 @@ class _Compiler:
         return _forgiving(loop)
 
     def _quantified(self, node: tree.Quantified) -> Code:
-        condition, rounds = self.code(node.condition), self._rounds(node.iterators)
+        condition, rounds, steps = self.code(node.condition), self._rounds(node.iterators), _steps_of(node.condition)
         decisive = node.word == "some"
 
         def quantify(scope: Scope) -> Any:
             run = scope.run
             state: bool | None = not decisive
             for _names, inner in rounds(scope):
-                run.tick()
+                run.tick(steps)
                 state = _fold(run, state, decisive, condition, inner)
                 if state is decisive:
                     return decisive
@@ -326,7 +343,7 @@ class _Compiler:
                     variables[only] = item
                     yield variables, inner
                 return
-            run.tick(sum(map(len, lists)))
+            run.space(sum(map(len, lists)))
             for items in product(*lists):
                 if keep:
                     variables = {}
@@ -517,18 +534,36 @@ _INT_ORDER: dict[str, Callable[[int, int], bool]] = {
 # -------------------------------------------------------------------------------------------------------- the tree
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        yield current
-        stack.extend(tree.children(current))
+def _advising(sentence: str, code: Code) -> Code:
+    def advise(scope: Scope) -> Any:
+        scope.run.warn(ADVICE, sentence)
+        return code(scope)
+
+    return advise
+
+
+def _steps_of(node: Node) -> int:
+    """The steps of one round of a loop with this body: what is written inside counts, whatever of it is run."""
+    return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
+
+
+def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
+    """Which entry `function(x, y) x.a < y.a` orders by, and whether the largest comes first; None of another one."""
+    body = node.body
+    if len(node.parameters) != 2 or not isinstance(body, tree.Compare) or body.sign not in ("<", ">"):
+        return None
+    if not isinstance(body.left, tree.Ref) or not isinstance(body.right, tree.Ref):
+        return None
+    (first, *names), (second, *others) = body.left.names, body.right.names
+    if names != others or first == second or {first, second} != set(node.parameters):
+        return None
+    return tuple(names), (body.sign == ">") == (first == node.parameters[0])
 
 
 def _names_in(node: Node) -> set[str]:
     """The variables that an expression may read."""
-    found = {part.names[0] for part in _walk(node) if isinstance(part, tree.Ref)}
-    return found | {part.path[0] for part in _walk(node) if isinstance(part, tree.Call) and part.path}
+    found = {part.names[0] for part in tree.walk(node) if isinstance(part, tree.Ref)}
+    return found | {part.path[0] for part in tree.walk(node) if isinstance(part, tree.Call) and part.path}
 
 
 def _constant_index(node: Node) -> Any:
@@ -599,6 +634,8 @@ def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
         )
     if type(first) is int:
         return range(first, first + step * size, step)
+    run.space(size)
+    run.hold(_BYTES_PER_DECIMAL * size)
     return [DECIMAL128.add(start, Decimal(step * offset)) for offset in range(size)]
 
 
@@ -622,6 +659,7 @@ def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
         functions: dict[str, list[Function]] = {}
         try:
             for key, value in entries:
+                scope.run.entries(len(made) + len(functions))
                 # Each function sees what is defined before it, so no function calls itself.
                 entry = value(
                     Scope(dict(made), scope, scope.run, {name: list(known) for name, known in functions.items()})
@@ -639,8 +677,10 @@ def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
 
 def _plain_context(entries: list[tuple[str, Code]]) -> Code:
     """A context none of whose entries reads a variable needs no scope of its own."""
+    size = 64 + 64 * len(entries)
 
     def make_context(scope: Scope) -> Any:
+        scope.run.memory -= size
         try:
             return {key: value(scope) for key, value in entries}
         except NoInput as error:
@@ -718,11 +758,12 @@ def _index(scope: Scope, condition: Code) -> Any:
     return value if kind(value) == NUMBER else None
 
 
-def _select(scope: Scope, items: Any, condition: Code, scopes: Scopes) -> Any:
+def _select(scope: Scope, items: Any, condition: Code, scopes: Scopes, steps: int) -> Any:
     found = []
     first = True
-    scope.run.tick(len(items))
+    run = scope.run
     for item, inner in scopes(scope, items):
+        run.tick(steps)
         try:
             met = condition(inner)
         except (Failure, NoInput):
@@ -850,7 +891,7 @@ def _host_call(name: str, arguments: list[Code], names: Sequence[str] | None) ->
         for function in (scope.run.functions or {}).get(name, ()):
             if _takes(function.parameters, len(arguments), names):
                 try:
-                    return _call_host(function, _evaluated(scope, arguments), names)
+                    return _call_host(scope.run, function, _evaluated(scope, arguments), names)
                 except Failure as error:
                     return _failed(scope.run, name, error)
         with_what = f"{len(arguments)} parameters" if names is None else f"parameters: {', '.join(names)}"
@@ -860,7 +901,8 @@ def _host_call(name: str, arguments: list[Code], names: Sequence[str] | None) ->
     return call
 
 
-def _call_host(function: HostFunction, arguments: list[Any], names: Sequence[str] | None) -> Any:
+def _call_host(run: Run, function: HostFunction, arguments: list[Any], names: Sequence[str] | None) -> Any:
+    run.tick(1 + sum(len(argument) for argument in arguments if type(argument) is str) // _CHARACTERS_PER_STEP)
     if names is not None:
         by_name = dict(zip(names, arguments, strict=True))
         arguments = [by_name.get(parameter) for parameter in function.parameters]

@@ -8,15 +8,25 @@ from decimal import DecimalException
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from zeebe_connectors.feel import operations, parser, tree
+from zeebe_connectors.feel import advice, operations, parser, tree
 from zeebe_connectors.feel.compiler import Code, compile_tree
-from zeebe_connectors.feel.errors import EvaluationWarning, Failure, FeelEvaluationError, FeelLimitError, NoInput
+from zeebe_connectors.feel.errors import (
+    ADVICE,
+    EvaluationWarning,
+    Failure,
+    FeelEvaluationError,
+    FeelLimitError,
+    NoInput,
+)
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits, Run
 from zeebe_connectors.feel.values import HostFunction, HostFunctions, Scope
 
 Clock = Callable[[], datetime]
 Functions = HostFunctions | Iterable[HostFunction]
 _CACHED_PROGRAMS = 2_048
+_CACHED_LONG_PROGRAMS = 32
+_LONG = 4_096
+"""Characters of a text that is kept among the few long ones: its compiled form takes a hundred times that."""
 
 
 class Result(NamedTuple):
@@ -44,13 +54,21 @@ def _compiled(text: str, node: tree.Node) -> Program:
         raise FeelLimitError("depth", "the expression is nested too deep") from None
 
 
-@lru_cache(maxsize=_CACHED_PROGRAMS)
-def program(text: str, limits: Limits) -> Program:
-    """The compiled form of an expression."""
+def new_program(text: str, limits: Limits) -> Program:
+    """The compiled form of an expression, made anew."""
     return _compiled(text, parser.parse(text, limits))
 
 
-@lru_cache(maxsize=_CACHED_PROGRAMS)
+_short_program = lru_cache(maxsize=_CACHED_PROGRAMS)(new_program)
+_long_program = lru_cache(maxsize=_CACHED_LONG_PROGRAMS)(new_program)
+
+
+def program(text: str, limits: Limits) -> Program:
+    """The compiled form of an expression."""
+    return _short_program(text, limits) if len(text) < _LONG else _long_program(text, limits)
+
+
+@lru_cache(maxsize=_CACHED_LONG_PROGRAMS)
 def unary_program(text: str, limits: Limits) -> Program:
     """The compiled form of unary tests."""
     return _compiled(text, parser.parse_unary(text, limits))
@@ -96,15 +114,26 @@ class Expression:
         return value
 
     def run(
-        self, context: Mapping[str, Any] | None = None, functions: Functions = (), *, clock: Clock | None = None
+        self,
+        context: Mapping[str, Any] | None = None,
+        functions: Functions = (),
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
     ) -> Result:
         """The value and the warnings of the expression, for variables by name and functions of the host.
+
+        Args:
+            context: The variables.
+            functions: What the host lends.
+            clock: What `now()` and `today()` ask.
+            limits: Those of this evaluation, where they are not the expression's own.
 
         Raises:
             FeelEvaluationError: it has no value.
             FeelLimitError: it would take more than its limits allow.
         """
-        return _run(self._program, {} if context is None else context, functions, clock, self._limits)
+        return _run(self._program, {} if context is None else context, functions, clock, limits or self._limits)
 
 
 class UnaryTests(Expression):
@@ -129,9 +158,14 @@ def _run(
         functions = HostFunctions(functions)
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)
     try:
-        return Result(code.code(Scope(context, None, run)), run.warnings)
+        value = code.code(Scope(context, None, run))
+        if value is None or run.warnings:
+            for sentence in advice.advice(code.tree, run.functions or ()):
+                run.warn(ADVICE, sentence)
+        return Result(value, run.warnings)
     except Failure as failure:
-        raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}") from None
+        sentences = "".join(f"; {sentence}" for sentence in advice.advice(code.tree, run.functions or ()))
+        raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}{sentences}") from None
     except NoInput as failure:
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}") from None
     except DecimalException as error:

@@ -21,23 +21,36 @@ class Limits:
     text: int = 65_536
     """Characters of an expression's text."""
     depth: int = 90
-    """Expressions inside expressions, in the text."""
-    steps: int = 1_000_000
-    """Items looped over, functions called, list items and text written, in one evaluation."""
-    items: int = 100_000
+    """Expressions inside expressions, in the text. `else if` is no depth."""
+    steps: int = 10_000_000
+    """Work of one evaluation: items looped over (times the size of the loop's body), functions called, and one step for
+    each 64 characters that an operation reads or writes."""
+    items: int = 1_000_000
     """Items of a range that is counted out (`1..n`) and of a list that a function makes."""
-    characters: int = 1_000_000
+    characters: int = 4_000_000
     """Characters of one text that the expression makes."""
+    memory: int = 64_000_000
+    """Bytes of all values that one evaluation makes, those that it drops again too."""
     seconds: float = 2.0
-    """Wall-clock seconds of one evaluation."""
+    """Seconds of processor time of one evaluation."""
+    pattern: int = 10_000
+    """Characters, classes and groups of a regular expression, each as often as its smallest repeats multiply it."""
     pattern_seconds: float = 0.1
     """Seconds of one regular expression's search."""
 
 
 DEFAULT_LIMITS = Limits()
+QUICK_LIMITS = Limits(
+    steps=20_000, items=20_000, characters=250_000, memory=4_000_000, seconds=0.01, pattern=500, pattern_seconds=0.01
+)
+"""What an event loop has for one evaluation. What needs more is for a thread: see `feel.offload`."""
 _MAX_WARNINGS = 100
-_STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 2_000
+_MAX_WARNING = 500
+_STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 500
 _CHARACTERS_PER_STEP = 64
+_BYTES_PER_TEXT = 56
+_BYTES_PER_ITEM = 8
+_BYTES_PER_ENTRY = 64
 
 
 def _now() -> datetime:
@@ -48,7 +61,7 @@ def _now() -> datetime:
 class Run:
     """One evaluation: what it may still take, what it warned about, and the functions and the clock it was given."""
 
-    __slots__ = ("_deadline", "_next_look", "clock", "functions", "limits", "steps", "warnings")
+    __slots__ = ("_deadline", "_next_look", "clock", "functions", "limits", "memory", "steps", "warnings")
 
     def __init__(
         self,
@@ -61,32 +74,52 @@ class Run:
         self.clock = clock or _now
         self.warnings: list[EvaluationWarning] = []
         self.steps = limits.steps
+        self.memory = limits.memory
         self._next_look = limits.steps - _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK
         self._deadline = 0.0
 
     def tick(self, steps: int = 1) -> None:
-        """Take so many steps of the budget.
+        """Take so many steps of the budget, before they are done.
 
         Raises:
-            FeelLimitError: the budget is used up, or the time.
+            FeelLimitError: the budget is used up, or the time, or the memory.
         """
         self.steps -= steps
         if self.steps < self._next_look:
             self._look()
 
+    def read(self, characters: int) -> None:
+        """Account for an operation that reads so many characters of a text."""
+        if characters >= _CHARACTERS_PER_STEP:
+            self.tick(characters // _CHARACTERS_PER_STEP)
+
+    def hold(self, size: int) -> None:
+        """Account for a value of so many bytes.
+
+        Raises:
+            FeelLimitError: all values together take more than they may.
+        """
+        self.memory -= size
+        if self.memory < 0:
+            self._look()
+
     def _look(self) -> None:
         if self.steps < 0:
             raise FeelLimitError("steps", f"the expression takes more than {self.limits.steps} steps; loop over less")
+        if self.memory < 0:
+            raise FeelLimitError(
+                "memory", f"the expression's values take more than {self.limits.memory:,} bytes; make less at a time"
+            )
         self._next_look = self.steps - _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK
         self.seconds_left()
 
     def seconds_left(self) -> float:
-        """Seconds until the deadline. The clock starts with the first question, so that short expressions never ask.
+        """Seconds of processor time that are left. They count from the first question: short expressions never ask.
 
         Raises:
             FeelLimitError: there are none.
         """
-        now = time.monotonic()
+        now = time.thread_time()
         if not self._deadline:
             self._deadline = now + self.limits.seconds
         left = self._deadline - now
@@ -96,33 +129,42 @@ class Run:
 
     def text(self, text: str) -> str:
         """Account for a text that the expression made, and give it back."""
-        self.room(len(text))
+        self.room(len(text), plain=text.isascii())
         return text
 
-    def room(self, characters: int) -> None:
-        """Account for a text of so many characters before it is made.
+    def room(self, characters: int, *, plain: bool = False) -> None:
+        """Account for a text of so many characters before it is made; `plain` where each takes one byte.
 
         Raises:
-            FeelLimitError: it would be longer than a text may be.
+            FeelLimitError: it would be longer than a text may be, or all together take more than they may.
         """
-        if characters > _CHARACTERS_PER_STEP:
+        self.memory -= _BYTES_PER_TEXT + (characters if plain else 2 * characters)
+        if characters >= _CHARACTERS_PER_STEP:
             if characters > self.limits.characters:
                 raise FeelLimitError(
                     "characters", f"a text would have {characters} characters, {self.limits.characters} are allowed"
                 )
+            if self.memory < 0:
+                self._look()
             self.tick(characters // _CHARACTERS_PER_STEP)
 
     def space(self, items: int) -> None:
         """Account for a list of so many items before it is made.
 
         Raises:
-            FeelLimitError: it would be longer than a list may be.
+            FeelLimitError: it would be longer than a list may be, or all values together take more than they may.
         """
         if items > self.limits.items:
             raise FeelLimitError("items", f"a list would have {items} items, {self.limits.items} are allowed")
+        self.hold(_BYTES_PER_TEXT + _BYTES_PER_ITEM * items)
         self.tick(items)
+
+    def entries(self, entries: int) -> None:
+        """Account for a context of so many entries before it is made."""
+        self.hold(_BYTES_PER_ENTRY * (1 + entries))
+        self.tick(1 + entries // 8)
 
     def warn(self, kind: str, message: str) -> None:
         """Remember why something became null; the first hundred reasons are kept."""
         if len(self.warnings) < _MAX_WARNINGS:
-            self.warnings.append(EvaluationWarning(kind, message))
+            self.warnings.append(EvaluationWarning(kind, message[:_MAX_WARNING]))

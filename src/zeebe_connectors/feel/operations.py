@@ -16,6 +16,7 @@ from zeebe_connectors.feel.errors import (
     FeelEvaluationError,
 )
 from zeebe_connectors.feel.limits import Run
+from zeebe_connectors.feel.precision import DECIMAL128, EXACT, context_of, like
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from zeebe_connectors.feel.values import (
     BOOLEAN,
@@ -24,8 +25,6 @@ from zeebe_connectors.feel.values import (
     DATE,
     DATE_TIME,
     DAYS_TIME,
-    DECIMAL128,
-    EXACT,
     LIST,
     LOCAL_DATE_TIME,
     LOCAL_TIME,
@@ -41,6 +40,7 @@ from zeebe_connectors.feel.values import (
 
 _MISSING: Any = object()
 _SHOWN = 80
+_BYTES_PER_KEY = 128
 
 
 def show(value: Any) -> str:
@@ -70,13 +70,13 @@ def add(run: Run, left: Any, right: Any) -> Any:
     """`left + right`: numbers, texts, durations, and a duration to a point in time."""
     left_type, right_type = type(left), type(right)
     if left_type is str and right_type is str:
-        run.room(len(left) + len(right))
+        run.room(len(left) + len(right), plain=left.isascii() and right.isascii())
         return left + right
     if left_type is int and right_type is int:
         return whole(left + right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return DECIMAL128.add(decimal(left), decimal(right))
+        return like(left, context_of(left).add(decimal(left), decimal(right)))
     if left_kind in TEMPORAL and right_kind in TEMPORAL:
         result = _add_temporal(temporal.widen(left), temporal.widen(right))
         if result is not None:
@@ -107,7 +107,7 @@ def subtract(run: Run, left: Any, right: Any) -> Any:
         return whole(left - right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return DECIMAL128.subtract(decimal(left), decimal(right))
+        return like(left, context_of(left).subtract(decimal(left), decimal(right)))
     if left_kind in TEMPORAL and right_kind in TEMPORAL:
         wide_left, wide_right = temporal.widen(left), temporal.widen(right)
         result = temporal.minus(wide_left, wide_right) if wide_left and wide_right else None
@@ -123,7 +123,7 @@ def multiply(run: Run, left: Any, right: Any) -> Any:
         return whole(left * right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return unsigned_zero(DECIMAL128.multiply(decimal(left), decimal(right)))
+        return unsigned_zero(like(left, context_of(left).multiply(decimal(left), decimal(right))))
     if left_kind == NUMBER:
         left, right, left_kind, right_kind = right, left, right_kind, left_kind
     if right_kind == NUMBER and left_kind == YEARS_MONTHS:
@@ -152,7 +152,7 @@ def divide(run: Run, left: Any, right: Any) -> Any:
     left_kind, right_kind = kind(left), kind(right)
     if right_kind == NUMBER and right != 0:
         if left_kind == NUMBER:
-            return unsigned_zero(DECIMAL128.divide(decimal(left), decimal(right)))
+            return unsigned_zero(like(left, context_of(left).divide(decimal(left), decimal(right))))
         if left_kind == YEARS_MONTHS:
             return YearsMonths(int(DECIMAL128.divide(Decimal(left.months), decimal(right))))
         if left_kind == DAYS_TIME:
@@ -196,7 +196,7 @@ def power(run: Run, left: Any, right: Any) -> Any:
         return 1
     if not base and 0 < count < _MAX_ZERO_DIGITS:
         return Decimal(0).scaleb(int(base.as_tuple().exponent) * count, DECIMAL128)
-    result = DECIMAL128.power(base, count)
+    result = like(left, context_of(left).power(base, count))
     if not result.is_finite():
         raise FeelEvaluationError(f"{show(left)} ** {show(right)} has no result")
     return values.plain_int(result) if type(left) is int else result
@@ -209,7 +209,7 @@ def negate(run: Run, value: Any) -> Any:
     if kind(value) != NUMBER:
         run.warn(INVALID_TYPE, f"Expected number but found {show(value)}")
         return None
-    return unsigned_zero(decimal(value).copy_negate())
+    return unsigned_zero(like(value, decimal(value).copy_negate()))
 
 
 OPERATORS = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}
@@ -226,6 +226,8 @@ def calculation_failed(error: DecimalException) -> FeelEvaluationError:
 def equal(run: Run, left: Any, right: Any) -> bool | None:
     """`left = right`; null for values of different kinds, of which none is null."""
     if type(left) is type(right) and type(left) in _SIMPLE:
+        if type(left) is str and len(left) == len(right):
+            run.read(len(left))
         return bool(left == right)
     result = _equal(run, left, right)
     if result is None:
@@ -242,7 +244,10 @@ def _equal(run: Run, left: Any, right: Any) -> bool | None:
     name = kind(left)
     if name != kind(right):
         return None
-    if name in (STRING, BOOLEAN):
+    if name == STRING:
+        run.tick(1 + (len(left) >> 6 if len(left) == len(right) else 0))
+        return bool(left == right)
+    if name == BOOLEAN:
         return bool(left == right)
     if name == NUMBER:
         return decimal(left) == decimal(right)
@@ -265,7 +270,10 @@ def same(run: Run, left: Any, right: Any) -> bool:
 def key_of(run: Run, value: Any) -> object:
     """Something hashable that is equal for equal values."""
     run.tick()
+    run.hold(_BYTES_PER_KEY)
     name = kind(value)
+    if name == STRING:
+        run.read(len(value))
     if name == NUMBER:
         return NUMBER, decimal(value)
     if name == LIST:
@@ -279,6 +287,8 @@ def key_of(run: Run, value: Any) -> object:
 
 def comparable(value: Any) -> bool:
     """Whether a value can be ordered against one of its kind, as far as the cluster's engine asks."""
+    if type(value) in _SIMPLE:
+        return type(value) is not bool
     name = kind(value)
     if name == LIST:
         return bool(value) and comparable(value[0]) and len({kind(item) for item in value}) == 1
@@ -315,6 +325,8 @@ def compare(run: Run, sign: str, left: Any, right: Any) -> bool | None:
     if kind(left) != kind(right) or not (comparable(left) and comparable(right)):
         run.warn(NOT_COMPARABLE, f"Can't compare {show(left)} with {show(right)}")
         return None
+    if type(left) is str:
+        run.read(len(left) + len(right))
     return holds(sign, order(left, right))
 
 
@@ -337,10 +349,11 @@ def in_range(run: Run, value: Any, range_: values.Range) -> bool | None:
     return after and holds("<=" if range_.end_closed else "<", order(value, end))
 
 
-def smallest(items: Iterable[Any], sign: int) -> Any:
+def smallest(run: Run, items: Iterable[Any], sign: int) -> Any:
     """The first item that no other one is before (`sign` 1) or after (`sign` -1)."""
     found = _MISSING
     for item in items:
+        run.tick(1 + (len(item) >> 6 if type(item) is str else 0))
         if found is _MISSING or sign * order(item, found) < 0:
             found = item
     return found
@@ -367,7 +380,7 @@ def path(run: Run, value: Any, key: str) -> Any:
         found = value.get(key, _MISSING)
         return found if found is not _MISSING else _no_entry(run, value, key)
     if type(value) is list:
-        run.tick(len(value))
+        run.space(len(value))
         return [path(run, item, key) for item in value]
     if value is None:
         run.warn(NO_ENTRY, f"No context entry found with key '{key}'. The context is null")
@@ -377,7 +390,7 @@ def path(run: Run, value: Any, key: str) -> Any:
         found = value.get(key, _MISSING)
         return found if found is not _MISSING else _no_entry(run, value, key)
     if name == LIST:
-        run.tick(len(value))
+        run.space(len(value))
         return [path(run, item, key) for item in value]
     known = _PROPERTIES.get(name, ())
     if key in known:

@@ -18,6 +18,10 @@ from zeebe_connectors.feel.limits import Run
 
 _MAX_PATTERN = 5_000
 _MAX_REPEAT = 10_000
+_LONG = 1_000
+"""Characters of a text that is searched without holding the interpreter's lock."""
+_SMALL = 500
+"""Characters times repeats of a pattern that is worth a place among the many that are kept."""
 _END = r"\n\r\u0085\u2028\u2029"
 _WORD = r"[\p{L}\p{Nd}_]"
 _CLASSES = {
@@ -114,22 +118,23 @@ def replace(run: Run, text: str, pattern: str, replacement: str, flags: str = ""
 
 def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any]:
     try:
-        compiled = _compiled(pattern, "".join(sorted(set(flags) & set("smix"))))
+        compiled = _compiled(run, pattern, "".join(sorted(set(flags) & set("smix"))))
     except _Invalid:
         raise Failure(f"Invalid pattern '{pattern[:80]}'") from None
     position = 0
     seconds = min(run.limits.pattern_seconds, run.seconds_left())
     end = time.monotonic() + seconds
+    long = len(text) >= _LONG
     try:
         while position <= len(text):
-            match = compiled.search(text, position, timeout=max(end - time.monotonic(), 0.001))
+            match = compiled.search(text, position, timeout=max(end - time.monotonic(), 0.001), concurrent=long)
             if match is None:
                 return
             run.tick()
             yield match
             # Java goes on behind a match, and one further behind an empty one; Python would look there once more.
             position = match.end() + (match.end() == match.start())
-    except TimeoutError:
+    except (TimeoutError, MemoryError):
         raise FeelLimitError(
             "pattern_seconds",
             f"a search for '{pattern[:80]}' takes longer than {seconds:.2g} s; write a simpler pattern",
@@ -175,15 +180,44 @@ def _group_reference(match: Any, replacement: str, position: int) -> tuple[str, 
 # ------------------------------------------------------------------------------------------------------ translation
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str, flags: str) -> Any:
+def _compiled(run: Run, pattern: str, flags: str) -> Any:
     if len(pattern) > _MAX_PATTERN:
         raise _Invalid
+    if len(pattern) > run.limits.pattern:
+        raise _too_large(run, len(pattern))
+    translated, size = _translated(pattern, flags)
+    if size > run.limits.pattern:
+        raise _too_large(run, size)
+    return (_small if size + len(pattern) <= _SMALL else _large)(translated, flags)
+
+
+def _too_large(run: Run, size: int) -> FeelLimitError:
+    return FeelLimitError(
+        "pattern",
+        f"a regular expression has {size} characters, classes and groups where its repeats are counted out, "
+        f"{run.limits.pattern} are allowed; write a simpler pattern",
+    )
+
+
+@lru_cache(maxsize=256)
+def _translated(pattern: str, flags: str) -> tuple[str, int]:
     try:
-        translated = _Translation(pattern, flags).result()
-        return regex.compile(translated, regex.V1 | (regex.IGNORECASE if "i" in flags else 0))
+        translation = _Translation(pattern, flags)
+        return translation.result(), translation.size
+    except (RecursionError, OverflowError, ValueError):
+        raise _Invalid from None
+
+
+def _compile(translated: str, flags: str) -> Any:
+    try:
+        # The library's own cache counts patterns, not what they take.
+        return regex.compile(translated, regex.V1 | (regex.IGNORECASE if "i" in flags else 0), cache_pattern=False)
     except (regex.error, RecursionError, OverflowError, ValueError):
         raise _Invalid from None
+
+
+_small = lru_cache(maxsize=256)(_compile)
+_large = lru_cache(maxsize=16)(_compile)
 
 
 class _Translation:
@@ -193,14 +227,37 @@ class _Translation:
         self.flags = set(flags)
         self.outer: list[set[str]] = []
         self.groups = 0
+        # Characters, classes and groups as often as they are repeated: before the last one, and the last one itself;
+        # those of the groups around beneath.
+        self.before, self.last = 0, 0
+        self.around: list[int] = []
+
+    @property
+    def size(self) -> int:
+        return self.before + self.last
 
     def result(self) -> str:
         parts = []
         while self.position < len(self.pattern):
+            start, opened = self.position, len(self.outer)
             parts.append(self.part())
+            self.count(self.pattern[start], len(self.outer) - opened, self.position - start)
         if self.outer:
             raise _Invalid
         return "".join(parts)
+
+    def count(self, character: str, opened: int, length: int) -> None:
+        """Count the part that was just read, which opened or closed a group."""
+        if opened > 0:
+            self.around.append(self.size)
+            self.before = self.last = 0
+        elif opened < 0:
+            self.before, self.last = self.around.pop(), self.size + 1
+        elif character == "{":
+            self.last *= max(self.least, 1)
+        elif character not in "*+?|":
+            # A class is one however long it is; its length counts once more where it is written.
+            self.before, self.last = self.size, 1 + length // 16
 
     def take(self, count: int = 1) -> str:
         taken = self.pattern[self.position : self.position + count]
@@ -253,6 +310,7 @@ class _Translation:
             raise _Invalid
         if int(low) > _MAX_REPEAT or int(high or 0) > _MAX_REPEAT:
             raise _Invalid
+        self.least = int(low)
         return f"{{{low}{comma}{high}}}"
 
     def group(self) -> str:

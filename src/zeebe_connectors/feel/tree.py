@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -257,6 +258,15 @@ _TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """Yields a node and all below it, the node itself first."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(children(current))
+
+
 def write(node: Node) -> str:
     """A tree as the text of an expression that parses to the same tree."""
     return _Writer().at(node, _ANY)
@@ -323,8 +333,12 @@ class _Writer:
         return _ANY, f"function({', '.join(map(_function, node.parameters))}) {self.at(node.body, _ANY)}"
 
     def _if(self, node: If) -> tuple[int, str]:
-        parts = (self.at(part, _ANY) for part in (node.condition, node.then, node.otherwise))
-        return _ANY, "if {} then {} else {}".format(*parts)
+        parts: list[str] = []
+        last: Node = node
+        while isinstance(last, If):
+            parts.append(f"if {self.at(last.condition, _ANY)} then {self.at(last.then, _ANY)} else ")
+            last = last.otherwise
+        return _ANY, "".join(parts) + self.at(last, _ANY)
 
     def _counting(self, node: Counting) -> tuple[int, str]:
         return _COMPARISON, f"{self.at(node.start, _SUM)}..{self.at(node.end, _SUM)}"

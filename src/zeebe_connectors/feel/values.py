@@ -9,27 +9,38 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.feel import temporal
 from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimitError
+from zeebe_connectors.feel.precision import EXACT, WideDecimal
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 
 if TYPE_CHECKING:
-    from zeebe_connectors.feel.limits import Run
+    from zeebe_connectors.feel.limits import Limits, Run
 
 # ------------------------------------------------------------------------------------------------------- functions
 
 
 class Function:
-    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them."""
+    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them.
 
-    __slots__ = ("invoke", "parameters")
+    `order` says of `function(x, y) x.a < y.a` which entry it compares and whether the largest comes first, so that
+    sorting need not call it; None of any other function.
+    """
 
-    def __init__(self, parameters: Sequence[str], invoke: Callable[[Run, list[Any]], Any]) -> None:
+    __slots__ = ("invoke", "order", "parameters")
+
+    def __init__(
+        self,
+        parameters: Sequence[str],
+        invoke: Callable[[Run, list[Any]], Any],
+        order: tuple[tuple[str, ...], bool] | None = None,
+    ) -> None:
         self.parameters = tuple(parameters)
         self.invoke = invoke
+        self.order = order
 
     def __str__(self) -> str:
         return f"function({', '.join(self.parameters)})"
@@ -106,6 +117,7 @@ _KINDS: dict[type, str] = {
     int: NUMBER,
     float: NUMBER,
     Decimal: NUMBER,
+    WideDecimal: NUMBER,
     str: STRING,
     list: LIST,
     tuple: LIST,
@@ -154,16 +166,6 @@ def type_name(value: Any) -> str:
 
 # --------------------------------------------------------------------------------------------------------- numbers
 
-DECIMAL128 = Context(
-    prec=34,
-    rounding=ROUND_HALF_EVEN,
-    Emin=-99_999,
-    Emax=99_999,
-    traps=[InvalidOperation, DivisionByZero, Overflow],
-)
-"""The arithmetic of numbers, whatever the thread's own decimal context is."""
-EXACT = 10**34
-"""Integers below it are kept as Python's, at and above they round as decimals do."""
 _INT_BITS = 32
 _LONG = 2**63
 
@@ -175,7 +177,7 @@ def decimal(value: float | Decimal) -> Decimal:
         Failure: not a finite number.
     """
     kind_ = type(value)
-    if kind_ is Decimal:
+    if kind_ is Decimal or kind_ is WideDecimal:
         return value  # type: ignore[return-value]
     if kind_ is int:
         return Decimal(value)
@@ -232,7 +234,7 @@ def int32(value: float | Decimal) -> int:
 
 def plain_int(value: Decimal) -> int | Decimal:
     """A whole Decimal written without exponent and fraction as int, which calculates faster; others as they are."""
-    if value.as_tuple().exponent == 0 and -EXACT < value < EXACT:
+    if value.as_tuple().exponent == 0 and -EXACT < value < EXACT and type(value) is not WideDecimal:
         return int(value)
     return value
 
@@ -248,6 +250,8 @@ def text(run: Run | None, value: Any) -> str:
 def _inner_text(run: Run | None, value: Any) -> str:
     name = kind(value)
     if name == STRING:
+        if run is not None:
+            run.room(len(value))
         return f'"{value}"'
     if name == NUMBER:
         return number_text(value)
@@ -278,8 +282,11 @@ def _joined(run: Run | None, start: str, parts: list[str], end: str) -> str:
 
 
 def number_text(value: float | Decimal) -> str:
-    """A number's digits."""
-    return str(value) if type(value) is int else str(decimal(value))
+    """A number's digits; a zero has no sign."""
+    if type(value) is int:
+        return str(value)
+    number = decimal(value)
+    return str(number or number.copy_abs())
 
 
 def _days_time_text(value: Any) -> str:
@@ -291,44 +298,70 @@ def _days_time_text(value: Any) -> str:
 # ------------------------------------------------------------------------------------------------------------ JSON
 
 _MAX_NODES = 1_000_000
+_MAX_CHARACTERS = 8_000_000
+"""Of all texts of a result. A job returns 1.5 MiB; the rest is for a readable error further on."""
 
 
-def to_json(value: Any) -> Any:
+class _Room:
+    """What the JSON form of a value may still take."""
+
+    __slots__ = ("characters", "nodes")
+
+    def __init__(self, limits: Limits | None) -> None:
+        self.nodes = _MAX_NODES if limits is None else min(_MAX_NODES, limits.items)
+        self.characters = _MAX_CHARACTERS if limits is None else min(_MAX_CHARACTERS, limits.characters)
+
+
+def to_json(value: Any, limits: Limits | None = None) -> Any:
     """A value as JSON has it, for a job's variables: ISO text for temporals, an int for a whole number, else a float.
+
+    A text that stands in the value several times counts as often: JSON writes it each time.
+
+    Args:
+        value: Any FEEL value.
+        limits: Where they allow fewer items and characters than a result may have at all, they hold.
 
     Raises:
         FeelLimitError: the value is too large or too deep to be written.
     """
     try:
-        return _json(value, [_MAX_NODES])
+        return _json(value, _Room(limits))
     except RecursionError:
         raise FeelLimitError("depth", "the result is nested too deep to be written as JSON") from None
 
 
-def _json(value: Any, left: list[int]) -> Any:
+def _json(value: Any, room: _Room) -> Any:
     kind_ = type(value)
-    if value is None or kind_ is str or kind_ is int or kind_ is bool:
+    if kind_ is str:
+        room.characters -= len(value)
+        if room.characters < 0:
+            raise FeelLimitError(
+                "characters", "the result has more text than a result may have; map only what is needed"
+            )
         return value
-    if kind_ is Decimal or kind_ is float:
+    if value is None or kind_ is int or kind_ is bool:
+        return value
+    if kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
         return json_number(value)
-    left[0] -= 1
     if isinstance(value, Mapping):
-        left[0] -= len(value)
-        if left[0] < 0:
-            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
-        return {key if type(key) is str else str(key): _json(item, left) for key, item in value.items()}
+        _take(room, len(value))
+        return {key if type(key) is str else str(key): _json(item, room) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        left[0] -= len(value)
-        if left[0] < 0:
-            raise FeelLimitError("items", f"the result has more than {_MAX_NODES} values")
-        return [_json(item, left) for item in value]
+        _take(room, len(value))
+        return [_json(item, room) for item in value]
     return iso_text(value)
+
+
+def _take(room: _Room, nodes: int) -> None:
+    room.nodes -= 1 + nodes
+    if room.nodes < 0:
+        raise FeelLimitError("items", "the result has more values than a result may have; map only what is needed")
 
 
 def json_number(value: float | Decimal) -> int | float | None:
     """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise."""
     if type(value) is float:
-        return value if math.isfinite(value) else None
+        return (value or 0.0) if math.isfinite(value) else None  # a zero has no sign
     number = decimal(value)
     if number.adjusted() < 20 and number == number.to_integral_value() and -_LONG <= number < _LONG:
         return int(number)

@@ -1,35 +1,33 @@
-"""An IMAP session: host and credentials go in; messages are searched, read, flagged and moved, and pushes awaited.
-
-This is the only module that imports aioimaplib, which is GPL-3.0-only: it comes with the extra `imap`, the rest of this
-package stays Apache-2.0, and another client could take this module's place. The library's command and state handling is
-used; its receiving side is replaced, because (each has a test):
-
-- it recurses once per line, so that a thousand lines in one read end the connection while the caller hangs;
-- a lost connection fails nothing: commands wait for their time limit, IDLE for 29 minutes;
-- a command that timed out stays registered and swallows the next answer (here the connection is closed instead);
-- a refused XOAUTH2 is never answered and times out, a greeting of BYE likewise;
-- capabilities are not asked again after the login, STARTTLS is missing;
-- `* ` inside a line is deleted from it, user and folder names are not quoted, folder names not encoded;
-- every byte received and the password sent are formatted for a debug log.
-"""
+"""Talks to an IMAP server for tasks and sources: signs in, searches, reads, flags and moves mails, waits for pushes."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import re
-import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.folders import decode_folder, encode_folder
+from zeebe_connectors.mail.folders import decode_folder
+from zeebe_connectors.mail.imap_protocol import ConnectionLost, Protocol, abort, keep_alive
+from zeebe_connectors.mail.imap_syntax import (
+    LISTED,
+    Fetched,
+    Refused,
+    Selected,
+    fetched,
+    held,
+    numbers,
+    quoted,
+    string,
+    wire_folder,
+    with_literals,
+)
 from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
@@ -39,217 +37,15 @@ SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
 """When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
-LONGEST_COMMAND = 900.0
+MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
-LARGEST_LITERAL = 256 * 1024 * 1024
-LONGEST_LINE = 16 * 1024 * 1024
-
-_LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
-_FETCHED = re.compile(rb"\d+ FETCH \(", re.IGNORECASE)
-_PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
-_HELD = re.compile(rb"\0(\d+)\0")
-_BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
-_LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
 _BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT)\]|(too many|maximum number of).* connections", re.IGNORECASE)
-_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
-_MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
-_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)", re.IGNORECASE)
-_RECEIVED = re.compile(rb'INTERNALDATE "([^"]+)"', re.IGNORECASE)
-_SIZE = re.compile(rb"RFC822\.SIZE (\d+)", re.IGNORECASE)
-
-
-class ConnectionLost(TransientError):  # noqa: N818 - a state of the session
-    """The connection is gone, or the server does not answer on it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("IMAP_CONNECTION_LOST", message)
-
-
-class Refused(ConnectorError):  # noqa: N818 - the server's answer
-    """The server answered NO or BAD.
-
-    Args:
-        text: What it said.
-    """
-
-    def __init__(self, command: str, text: str) -> None:
-        super().__init__("IMAP_REFUSED", f"the server refused {command}: {text}")
-        self.text = text
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """An open folder."""
-
-    name: str
-    uid_validity: int
-    messages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What was asked of one message."""
-
-    uid: int
-    flags: frozenset[str]
-    received: datetime | None
-    size: int
-    body: bytes = field(repr=False)
-
-
-class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
-    """The receiving side: bytes become responses without recursion, and the end of the connection ends every wait."""
-
-    pending_sync_command: Any
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.greeting: asyncio.Future[bytes] = loop.create_future()
-        self.untagged: list[list[bytes]] = []
-        self.pushed = asyncio.Event()
-        self.exists = 0
-        self.lost: ConnectionLost | None = None
-        self.limit: tuple[asyncio.Timeout, float] | None = None
-        self.challenges: list[bytes] = []
-        self.literals: list[bytes] = []
-        self.refusal = b""
-        self._buffer = bytearray()
-        self._scanned = 0
-        self._fragments: list[bytes] = []
-        self._missing: int | None = None
-
-    def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
-        """Sends a line; nothing of it goes to a log."""
-        self.transport.write(f"{line}\r\n".encode())
-
-    def data_received(self, data: bytes) -> None:
-        """Takes bytes apart into whole responses."""
-        if self.limit is not None:
-            timeout, latest = self.limit
-            timeout.reschedule(min(self.loop.time() + TIMEOUT, latest))
-        _acknowledge(self.transport)
-        self._buffer += data
-        try:
-            while (response := self._next()) is not None:
-                self._dispatch(response)
-        except (aioimaplib.AioImapException, ValueError, KeyError) as error:
-            self.fail(f"the server breaks the protocol: {error}")
-            self.transport.abort()
-
-    def _next(self) -> list[bytes] | None:
-        """One response: its lines, with each literal between two of them; None while it is not whole."""
-        while True:
-            if self._missing is not None:
-                if len(self._buffer) < self._missing:
-                    return None
-                self._take(self._missing, skip=0)
-                self._missing = None
-                continue
-            end = self._buffer.find(b"\r\n", self._scanned)
-            if end < 0:
-                if len(self._buffer) > LONGEST_LINE:
-                    raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
-                self._scanned = max(0, len(self._buffer) - 1)
-                return None
-            self._take(end, skip=2)
-            literal = _LITERAL.search(self._fragments[-1])
-            if literal and not self._fragments[0].startswith(b"+"):
-                self._missing = int(literal[1])
-                if self._missing > LARGEST_LITERAL:
-                    raise ValueError(f"a literal of {self._missing} bytes")
-                continue
-            response, self._fragments = self._fragments, []
-            return response
-
-    def _take(self, length: int, *, skip: int) -> None:
-        with memoryview(self._buffer) as view:
-            self._fragments.append(bytes(view[:length]))
-        del self._buffer[: length + skip]
-        self._scanned = 0
-
-    def _dispatch(self, response: list[bytes]) -> None:
-        line = response[0]
-        if not self.greeting.done():
-            self._greet(line)
-        elif line.startswith(b"+"):
-            self._continue(line)
-        elif line.startswith(b"* "):
-            response[0] = line[2:]
-            self._untagged(response)
-        elif line:
-            self._response_done(line)
-
-    def _greet(self, line: bytes) -> None:
-        if line.upper().startswith((b"* OK", b"* PREAUTH")):
-            self.state = aioimaplib.AUTH if line[2:4].upper() == b"PR" else aioimaplib.NONAUTH
-            self.greeting.set_result(line)
-        else:
-            text = line[:200].decode("utf-8", "replace")
-            self.greeting.set_exception(ConnectionLost(f"the server turned the connection away: {text}"))
-
-    def _untagged(self, response: list[bytes]) -> None:
-        line = response[0]
-        if pushed := _PUSHED.match(line):
-            self._push(pushed[2].upper(), int(pushed[1]))
-        if line[:3].upper() == b"BYE" and (
-            self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
-        ):
-            self.fail(f"the server ended the session: {line[:200].decode('utf-8', 'replace')}")
-            self.transport.close()
-        elif self.pending_sync_command is not None or self.pending_async_commands:
-            self.untagged.append(response)
-
-    def _push(self, what: bytes, number: int) -> None:
-        """Notes a change: any in IDLE; outside only new messages, which must be searched for before the next IDLE."""
-        idling = self.has_pending_idle_command()
-        if what == b"EXISTS":
-            if idling or number > self.exists:
-                self.pushed.set()
-            self.exists = number
-        elif what == b"EXPUNGE":
-            self.exists = max(0, self.exists - 1)
-        if idling:
-            self.pushed.set()
-
-    def _continue(self, line: bytes) -> None:
-        command = self.pending_sync_command
-        if self.literals:
-            self.transport.write(self.literals.pop(0))
-        elif command is None or command.name != "AUTHENTICATE":
-            super()._continuation(line)
-        elif self.challenges:
-            self.transport.write(self.challenges.pop(0) + b"\r\n")
-        else:  # the reason of a refusal; the empty answer lets the server say NO
-            with suppress(ValueError):
-                self.refusal = base64.b64decode(line[1:].strip())
-            self.transport.write(b"\r\n")
-
-    def fail(self, reason: str) -> None:
-        """Ends every wait with `ConnectionLost`."""
-        self.lost = self.lost or ConnectionLost(reason)
-        pending = list(self.pending_async_commands.values())
-        if self.pending_sync_command is not None:
-            pending.append(self.pending_sync_command)
-        for command in pending:
-            command._exception = self.lost  # noqa: SLF001 - the library's only way to end a command from outside
-            command._event.set()  # noqa: SLF001
-        self.pending_async_commands.clear()
-        self.pending_sync_command = None
-        self.pushed.set()
-        if not self.greeting.done():
-            self.greeting.set_exception(self.lost)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Ends every wait."""
-        if self.state != aioimaplib.LOGOUT:
-            self.fail(f"the connection was lost{f': {exc}' if exc else ''}")
 
 
 class ImapSession:
     """One connection to an IMAP server, for one task at a time. Make it with `open` or `connect`."""
 
-    def __init__(self, protocol: _Protocol, host: str) -> None:
+    def __init__(self, protocol: Protocol, host: str) -> None:
         self._protocol = protocol
         self._host = host
         self._lock = asyncio.Lock()
@@ -313,7 +109,7 @@ class ImapSession:
                 `HOST_FORBIDDEN`.
         """
         loop = asyncio.get_running_loop()
-        protocol = _Protocol(loop)
+        protocol = Protocol(loop)
         context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -328,14 +124,14 @@ class ImapSession:
                     host,
                     resolver,
                 )
-                _keep_alive(protocol.transport)
+                keep_alive(protocol.transport)
                 session = cls(protocol, host)
                 await protocol.greeting
                 await session._capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
-            _abort(protocol)
+            abort(protocol)
             raise connect_error("IMAP", f"{host}:{port}", error, patience=TIMEOUT) from None
         return session
 
@@ -381,7 +177,7 @@ class ImapSession:
             await self._authenticate("PLAIN", f"\0{username}\0{password}".encode())
             return
         try:
-            await self._command("LOGIN", _quoted(username), _quoted(password))
+            await self._command("LOGIN", quoted(username), quoted(password))
         except Refused as error:
             raise self._login_failed(error.text) from None
         await self._signed_in()
@@ -436,9 +232,9 @@ class ImapSession:
         if self._folders is None:
             found = []
             for response in await self._command("LIST", '""', '"*"'):
-                line, literals = _held(response)
-                if match := _LISTED.match(line):
-                    raw = _string(match[3].strip(), literals)
+                line, literals = held(response)
+                if match := LISTED.match(line):
+                    raw = string(match[3].strip(), literals)
                     flags = frozenset(match[1].decode("ascii", "replace").lower().split())
                     found.append(
                         (decode_folder(raw.decode("utf-8", "replace")), (match[2] or b"")[-1:].decode(), flags)
@@ -491,7 +287,7 @@ class ImapSession:
         spellings = dict.fromkeys((real, real.replace(".", separator), f"INBOX{separator}{real}"))
         for spelling in spellings:
             try:
-                await self._command("CREATE", _folder(spelling))
+                await self._command("CREATE", wire_folder(spelling))
             except Refused as error:
                 refused = error
             else:
@@ -508,7 +304,7 @@ class ImapSession:
         real = await self.folder(name)
         self.selected = None
         try:
-            responses = await self._command("SELECT" if writable else "EXAMINE", _folder(real))
+            responses = await self._command("SELECT" if writable else "EXAMINE", wire_folder(real))
         except Refused:
             self._folders = None
             await self.folder(name)  # says so when it is there no more
@@ -531,14 +327,14 @@ class ImapSession:
         """
         self._protocol.pushed.clear()  # what comes from here on is perhaps not in the answer
         charset = ("CHARSET", "UTF-8") if any(isinstance(word, bytes) for word in criteria) else ()
-        return sorted(set(_numbers(b"SEARCH", await self._command("SEARCH", *charset, *criteria, prefix="UID"))))
+        return sorted(set(numbers(b"SEARCH", await self._command("SEARCH", *charset, *criteria, prefix="UID"))))
 
     async def sort(self, key: SortKey, *criteria: str, descending: bool = False) -> list[int] | None:
         """UIDs of the messages for which all criteria hold, sorted by the server; None where it does not sort."""
         if not self.offers("SORT"):
             return None
         order = f"({'REVERSE ' if descending else ''}{key})"
-        return _numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
+        return numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
     async def fetch(self, uids: Sequence[int], body: str = "") -> list[Fetched]:
         """Reads messages without marking them as read; those that are gone are left out.
@@ -553,7 +349,7 @@ class ImapSession:
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE{section})"
         responses = await self._command("FETCH", ",".join(map(str, uids)), items, prefix="UID")
         wanted = set(uids)
-        found = {one.uid: one for one in map(_fetched, responses) if one is not None and one.uid in wanted}
+        found = {one.uid: one for one in map(fetched, responses) if one is not None and one.uid in wanted}
         return [found[uid] for uid in uids if uid in found]
 
     async def flag(self, uid: int, flag: str) -> None:
@@ -579,10 +375,10 @@ class ImapSession:
         """
         try:
             if self.offers("MOVE"):
-                await self._command("MOVE", str(uid), _folder(target), prefix="UID")
+                await self._command("MOVE", str(uid), wire_folder(target), prefix="UID")
                 return
             if await self.search("UID", str(uid), "UNDELETED"):
-                await self._command("COPY", str(uid), _folder(target), prefix="UID")
+                await self._command("COPY", str(uid), wire_folder(target), prefix="UID")
                 await self.delete(uid)
         except Refused:
             self._folders = None  # the target may be there no more
@@ -591,7 +387,7 @@ class ImapSession:
     async def append(self, folder: str, message: bytes) -> None:
         """Adds a message to a folder."""
         self._protocol.literal_data = message
-        await self._command("APPEND", _folder(folder), f"{{{len(message)}}}")
+        await self._command("APPEND", wire_folder(folder), f"{{{len(message)}}}")
 
     async def noop(self) -> None:
         """Asks for a sign of life."""
@@ -610,7 +406,7 @@ class ImapSession:
             try:
                 return await self._idle(seconds)
             except BaseException:
-                _abort(self._protocol)  # a wait that ended early leaves the session in IDLE
+                abort(self._protocol)  # a wait that ended early leaves the session in IDLE
                 raise
 
     async def _idle(self, seconds: float) -> bool:
@@ -648,7 +444,7 @@ class ImapSession:
                 async with asyncio.timeout(5):
                     await self._command("LOGOUT")
         protocol.state = aioimaplib.LOGOUT
-        _abort(protocol)
+        abort(protocol)
 
     # One command
 
@@ -669,23 +465,23 @@ class ImapSession:
             self._check()
             protocol.untagged = []
             now = protocol.loop.time()
-            line, protocol.literals = _with_literals(arguments)
+            line, protocol.literals = with_literals(arguments)
             try:
                 command = aioimaplib.Command(name, protocol.new_tag(), *line, prefix=prefix, loop=protocol.loop)
             except ValueError as error:
                 raise PermanentError("IMAP_REFUSED", f"{name}: {error}") from None
             try:
                 async with asyncio.timeout_at(now + TIMEOUT) as timeout:
-                    protocol.limit = (timeout, now + LONGEST_COMMAND)
+                    protocol.limit = (timeout, now + MAX_COMMAND_SECONDS, TIMEOUT)
                     result = await protocol.execute(command)
             except TimeoutError:
-                _abort(protocol)
+                abort(protocol)
                 raise self._silent(name) from None
             except aioimaplib.AioImapException as error:
-                _abort(protocol)
+                abort(protocol)
                 raise ConnectionLost(f"{self._host}: {error}") from None
             except asyncio.CancelledError:
-                _abort(protocol)  # its answer would be taken for the next command's
+                abort(protocol)  # its answer would be taken for the next command's
                 raise
             finally:
                 protocol.limit = None
@@ -707,126 +503,3 @@ class ImapSession:
     def _result(command: str, result: Any) -> None:
         if result.result != "OK":
             raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
-
-
-def _abort(protocol: _Protocol) -> None:
-    if protocol.lost is None:
-        protocol.lost = ConnectionLost("the connection was closed")
-    if protocol.transport is not None:
-        protocol.transport.abort()
-
-
-def _acknowledge(transport: Any) -> None:
-    """Acknowledges what came at once: many servers send an answer in pieces, each only after the last was acknowledged.
-
-    The kernel would wait for 40 ms, with each command, and must be told again each time.
-    """
-    sock = transport.get_extra_info("socket") if transport is not None else None
-    if sock is not None:
-        with suppress(OSError, AttributeError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-def _keep_alive(transport: Any) -> None:
-    """Lets the kernel find half-open connections while nothing is sent."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        with suppress(OSError, AttributeError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def search_text(text: str) -> str | bytes:
-    """A text as `ImapSession.search` takes it: quoted where it is plain ASCII, else a literal in UTF-8."""
-    return _quoted(text) if text.isascii() and text.isprintable() else text.encode()
-
-
-def _with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[bytes]]:
-    """What is sent at once, and what follows piece by piece whenever the server asks for more."""
-    pieces = [bytearray()]
-    before: str | bytes = "("
-    for argument in arguments:
-        if before != "(" and argument != ")":
-            pieces[-1] += b" "
-        if isinstance(argument, bytes):
-            pieces[-1] += b"{%d}" % len(argument)
-            pieces.append(bytearray(argument))
-        else:
-            pieces[-1] += argument.encode()
-        before = argument
-    first, *following = pieces
-    return [first.decode()] if first else [], [bytes(piece) + b"\r\n" for piece in following]
-
-
-def _numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
-    """The numbers of the responses of this name, in order."""
-    lines = (response[0].split() for response in responses)
-    return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
-
-
-def _folder(name: str) -> str:
-    return _quoted(encode_folder(name))
-
-
-def _held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
-    """A response as one line, in which each literal is replaced by its number between NULs."""
-    pieces: list[bytes] = []
-    literals: list[bytes] = []
-    for index, fragment in enumerate(response):
-        if index % 2:
-            pieces.append(b"\0%d\0" % len(literals))
-            literals.append(fragment)
-        else:
-            pieces.append(_LITERAL.sub(b"", fragment))
-    return b"".join(pieces), literals
-
-
-def _string(value: bytes, literals: list[bytes]) -> bytes:
-    if held := _HELD.match(value):
-        return literals[int(held[1])]
-    if value.startswith(b'"'):
-        return re.sub(rb"\\(.)", rb"\1", value[1:].removesuffix(b'"'))
-    return value
-
-
-def _fetched(response: list[bytes]) -> Fetched | None:
-    if not _FETCHED.match(response[0]):
-        return None
-    line, literals = _held(response)
-    body = b""
-    if match := _BODY.search(line):
-        if match[1] is not None:
-            body = literals[int(match[1])]
-        elif match[2] is not None:
-            body = re.sub(rb"\\(.)", rb"\1", match[2])
-        line = line[: match.start()] + line[match.end() :]
-    uid = _UID.search(line)
-    if uid is None:
-        return None
-    flags, date, size = _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
-    return Fetched(
-        uid=int(uid[1]),
-        flags=frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else frozenset(),
-        received=_date(date[1]) if date else None,
-        size=int(size[1]) if size else len(body),
-        body=body,
-    )
-
-
-def _date(raw: bytes) -> datetime | None:
-    match = _DATE.fullmatch(raw)
-    month = _MONTHS.get(match[2].lower()) if match else None
-    if match is None or month is None:
-        return None
-    day, year, hour, minute, second, hours, minutes = (int(match[group]) for group in (1, 3, 4, 5, 6, 8, 9))
-    away = timedelta(hours=hours, minutes=minutes) * (1 if match[7] == b"+" else -1)
-    try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - away
-    except (ValueError, OverflowError):
-        return None

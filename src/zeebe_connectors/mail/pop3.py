@@ -23,10 +23,10 @@ from zeebe_connectors.sdk.kept import Kept
 Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
-LONGEST_COMMAND = 900.0
+MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
-LONGEST_LINE = 64 * 1024
-LARGEST_MESSAGE = 256 * 1024 * 1024
+MAX_LINE = 64 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _END = b"\r\n.\r\n"
 ResultT = TypeVar("ResultT")
 
@@ -330,7 +330,7 @@ class Pop3Session:
         now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(now + TIMEOUT) as timeout:
-                self._limit = (timeout, now + LONGEST_COMMAND)
+                self._limit = (timeout, now + MAX_COMMAND_SECONDS)
                 return await work(*arguments)
         except TimeoutError:
             self.close()
@@ -354,7 +354,7 @@ class Pop3Session:
 
     async def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > LONGEST_LINE:
+            if len(self._buffer) > MAX_LINE:
                 raise ConnectionResetError("it sent an endless line")
             await self._more()
         line = bytes(self._buffer[:end])
@@ -368,7 +368,7 @@ class Pop3Session:
         scanned = 0
         while (end := self._buffer.find(_END, scanned)) < 0:
             scanned = max(0, len(self._buffer) - len(_END))
-            if len(self._buffer) > LARGEST_MESSAGE:
+            if len(self._buffer) > MAX_MESSAGE_BYTES:
                 raise ConnectionResetError("it sent an endless message")
             await self._more()
         data = bytes(self._buffer[: end + 2])

@@ -194,9 +194,9 @@ def _blocks(env: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
     ]
 
 
-def _number(text: str, name: str, most: int) -> int:
-    if not text.strip().isdecimal() or not 1 <= int(text) <= most:
-        raise InputError(f"{name}: must be a whole number from 1 to {most}; the operator sets it in the environment")
+def _number(text: str, name: str, maximum: int) -> int:
+    if not text.strip().isdecimal() or not 1 <= int(text) <= maximum:
+        raise InputError(f"{name}: must be a whole number from 1 to {maximum}; the operator sets it in the environment")
     return int(text)
 
 

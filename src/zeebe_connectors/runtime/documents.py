@@ -45,7 +45,7 @@ LOCAL_STORE = "zeebe-connectors"
 STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
 KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
 MAX_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE"
-MOST = 50 * 1024 * 1024
+MAX_BYTES = 50 * 1024 * 1024
 MAX_STREAMED = 4 * 1024**3
 _ANY_TYPE = "application/octet-stream"
 _SWEEP_EVERY = 3600.0
@@ -61,7 +61,7 @@ class LocalDocuments:
 
     Args:
         directory: Where they are kept; made when the first one is created.
-        most: Bytes of one document.
+        max_bytes: Bytes of one document.
         keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
         kept: Clients for documents on the web; the runtime's, so that it closes them.
         max_streamed: Bytes of one document that comes and goes piece by piece.
@@ -71,13 +71,13 @@ class LocalDocuments:
         self,
         directory: Path,
         *,
-        most: int = MOST,
+        max_bytes: int = MAX_BYTES,
         keep: float | None = None,
         kept: Kept | None = None,
         max_streamed: int = MAX_STREAMED,
     ) -> None:
         self.directory = directory
-        self._most = most
+        self._max_bytes = max_bytes
         self._max_streamed = max_streamed
         self._keep = keep
         self._kept = kept or Kept()
@@ -98,7 +98,7 @@ class LocalDocuments:
             case "inline":
                 return _inline(document.reference)
             case "external":
-                return await _external(document.reference, call, self._most)
+                return await _external(document.reference, call, self._max_bytes)
             case _:
                 return await self._stored(document, call)
 
@@ -114,8 +114,8 @@ class LocalDocuments:
             PermanentError: `DOCUMENT_TOO_LARGE`.
             TransientError: `DOCUMENT_UNREACHABLE` when the directory cannot be written.
         """
-        if len(data) > self._most:
-            raise _too_large(f"The document has {len(data)} bytes", self._most)
+        if len(data) > self._max_bytes:
+            raise _too_large(f"The document has {len(data)} bytes", self._max_bytes)
         metadata = self._metadata(len(data), name, content_type)
         try:
             digest = await asyncio.to_thread(self._write, data, metadata)
@@ -222,8 +222,8 @@ class LocalDocuments:
     def _load(self, key: str) -> tuple[bytes, Mapping[str, Any]]:
         path = self._path(key)
         try:
-            if path.stat().st_size > self._most:
-                raise _too_large("The stored document is larger than is allowed now", self._most)
+            if path.stat().st_size > self._max_bytes:
+                raise _too_large("The stored document is larger than is allowed now", self._max_bytes)
             data = path.read_bytes()
         except FileNotFoundError:
             raise _missing() from None
@@ -342,7 +342,7 @@ class ClusterDocuments(LocalDocuments):
         address: The REST address, such as http://localhost:8080, without `/v2`.
         directory: The local directory, for reading only.
         scheme: How this runtime proves itself to the cluster.
-        most: Bytes of one document.
+        max_bytes: Bytes of one document.
         keep: Seconds that the cluster is asked to keep a document; None leaves it to the cluster.
         kept: As for `LocalDocuments`.
         seconds: How long creating one may take.
@@ -354,12 +354,12 @@ class ClusterDocuments(LocalDocuments):
         directory: Path,
         *,
         scheme: Scheme | None = None,
-        most: int = MOST,
+        max_bytes: int = MAX_BYTES,
         keep: float | None = None,
         kept: Kept | None = None,
         seconds: float = 60.0,
     ) -> None:
-        super().__init__(directory, most=most, keep=keep, kept=kept)
+        super().__init__(directory, max_bytes=max_bytes, keep=keep, kept=kept)
         self._address = encoded_url(address.rstrip("/") + "/v2/documents", name="the cluster's REST address")
         self._scheme = scheme or NoAuth()
         self._seconds = seconds
@@ -370,8 +370,8 @@ class ClusterDocuments(LocalDocuments):
         Raises:
             ConnectorError: `DOCUMENT_TOO_LARGE`, or `DOCUMENT_UNREACHABLE` when the cluster does not take it.
         """
-        if len(data) > self._most:
-            raise _too_large(f"The document has {len(data)} bytes", self._most)
+        if len(data) > self._max_bytes:
+            raise _too_large(f"The document has {len(data)} bytes", self._max_bytes)
         kind = content_type or _guessed_type(name)
         file_name = name or f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
         metadata: dict[str, Any] = {"contentType": kind, "fileName": file_name}
@@ -401,8 +401,8 @@ class ClusterDocuments(LocalDocuments):
         data = bytearray()
         async for piece in chunks:
             data += piece
-            if len(data) > self._most:
-                raise _too_large("The document is too large for the cluster's store", self._most)
+            if len(data) > self._max_bytes:
+                raise _too_large("The document is too large for the cluster's store", self._max_bytes)
         return await self.create(bytes(data), name=name, content_type=content_type)
 
     async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
@@ -441,11 +441,11 @@ class ClusterDocuments(LocalDocuments):
         return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
 
     async def _ask(self, request: HttpRequest, call: Call) -> HttpResponse:
-        exchange = Exchange(call, limit=self._most)
+        exchange = Exchange(call, limit=self._max_bytes)
         try:
             response = await exchange.call(request, self._scheme)
         except ConnectorError as error:
-            raise _unread(error, "The cluster's document store", self._most) from error
+            raise _unread(error, "The cluster's document store", self._max_bytes) from error
         if response.status >= 400:
             raise _refused(response, "The cluster's document store")
         return response
@@ -467,7 +467,7 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
     """
     keep = seconds(environment, KEEP_SETTING, 0.0) or None
-    max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, least=1, most=2**50))
+    max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, minimum=1, maximum=2**50))
     chosen = environment.text(STORE_SETTING, "local").casefold()
     if chosen == "local":
         return LocalDocuments(settings.documents, keep=keep, kept=kept, max_streamed=max_streamed)
@@ -491,14 +491,14 @@ def _inline(reference: Mapping[str, Any]) -> Content:
     return Content(text.encode(), str(name), str(kind))
 
 
-async def _external(reference: Mapping[str, Any], call: Call, most: int) -> Content:
+async def _external(reference: Mapping[str, Any], call: Call, max_bytes: int) -> Content:
     url = encoded_url(str(reference.get("url", "")), name="the document's url")
     try:
-        response = await Exchange(call, limit=most).call(HttpRequest("GET", url), follow_redirects=True)
+        response = await Exchange(call, limit=max_bytes).call(HttpRequest("GET", url), follow_redirects=True)
     except InputError:
         raise
     except ConnectorError as error:
-        raise _unread(error, "The document's server", most) from error
+        raise _unread(error, "The document's server", max_bytes) from error
     if response.status >= 400:
         raise _refused(response, "The document's server")
     kind = response.header("content-type") or _ANY_TYPE
@@ -508,9 +508,9 @@ async def _external(reference: Mapping[str, Any], call: Call, most: int) -> Cont
     return Content(response.body, str(name), kind)
 
 
-def _unread(error: ConnectorError, who: str, most: int) -> ConnectorError:
+def _unread(error: ConnectorError, who: str, max_bytes: int) -> ConnectorError:
     if error.code == "RESPONSE_TOO_LARGE":
-        return _too_large("The document is too large", most)
+        return _too_large("The document is too large", max_bytes)
     kind = TransientError if isinstance(error, TransientError) else ConnectorError
     return kind("DOCUMENT_UNREACHABLE", f"{who} could not be asked: {error.message}", variables=error.variables)
 
@@ -524,8 +524,8 @@ def _refused(response: HttpResponse, who: str) -> ConnectorError:
     )
 
 
-def _too_large(what: str, most: int) -> PermanentError:
-    return PermanentError("DOCUMENT_TOO_LARGE", f"{what}; at most {most} bytes are allowed")
+def _too_large(what: str, max_bytes: int) -> PermanentError:
+    return PermanentError("DOCUMENT_TOO_LARGE", f"{what}; at most {max_bytes} bytes are allowed")
 
 
 def _object(response: HttpResponse) -> dict[str, Any]:

@@ -14,19 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.sdk.budget import for_size_of
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 
 RESULT_VARIABLE = "resultVariable"
 RESULT_EXPRESSION = "resultExpression"
 ERROR_EXPRESSION = "errorExpression"
-LARGEST_PAYLOAD = 1_572_864
+MAX_PAYLOAD = 1_572_864
 """Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
-LONGEST_MESSAGE = 6000
+MAX_MESSAGE_LENGTH = 6000
 """Characters of an error message that are sent; the official runtime's limit."""
-LONGEST_WAIT = 36_500 * 86_400.0
+MAX_WAIT = 36_500 * 86_400.0
 """Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
-MOST_RETRIES = 2**31 - 1
+MAX_RETRIES = 2**31 - 1
 """The largest number of retries that the protocol knows."""
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
@@ -82,8 +83,8 @@ def sendable(text: str) -> str:
 
 
 def waiting(seconds: float) -> float:
-    """Seconds that can be sent: none below zero, none beyond `LONGEST_WAIT`, whatever a remote server asked for."""
-    return seconds if 0 <= seconds <= LONGEST_WAIT else LONGEST_WAIT if seconds > 0 else 0.0
+    """Seconds that can be sent: none below zero, none beyond `MAX_WAIT`, whatever a remote server asked for."""
+    return seconds if 0 <= seconds <= MAX_WAIT else MAX_WAIT if seconds > 0 else 0.0
 
 
 def encode(variables: Mapping[str, Any], what: str) -> str:
@@ -103,9 +104,9 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     except ValueError:
         raise InputError(f"{what} holds a number that JSON does not know (NaN or infinity); map it to text") from None
     text = sendable(text)
-    if len(text) * 4 > LARGEST_PAYLOAD and (size := len(text.encode())) > LARGEST_PAYLOAD:
+    if len(text) * 4 > MAX_PAYLOAD and (size := len(text.encode())) > MAX_PAYLOAD:
         raise InputError(
-            f"{what} is {size:,} bytes as JSON, more than the {LARGEST_PAYLOAD:,} that a job may return; map only what "
+            f"{what} is {size:,} bytes as JSON, more than the {MAX_PAYLOAD:,} that a job may return; map only what "
             "is needed in the result expression, or let the connector store the content as a document",
             code="RESULT_TOO_LARGE",
         )
@@ -135,7 +136,7 @@ async def result_variables(
                 "example ={answer: response}"
             )
         variables.update(mapped or {})
-    text = encode(variables, "The output")
+    text = await for_size_of(variables, lambda: encode(variables, "The output"))
     if expression:
         _refuse_functions(text, RESULT_EXPRESSION)
     return variables, text
@@ -219,7 +220,9 @@ async def error_verdict(
         )
     verdict = _verdict(value)
     if verdict is not None:
-        _refuse_functions(encode(verdict.variables, f"What {ERROR_EXPRESSION} returned"), ERROR_EXPRESSION)
+        given = verdict.variables
+        text = await for_size_of(given, lambda: encode(given, f"What {ERROR_EXPRESSION} returned"))
+        _refuse_functions(text, ERROR_EXPRESSION)
     return verdict
 
 
@@ -252,7 +255,7 @@ def _verdict(value: Mapping[str, Any]) -> Verdict | None:
 def _retries(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{ERROR_EXPRESSION}: the retries of jobError must be a number, but are {_kind(value)}")
-    return min(max(int(value), 0), MOST_RETRIES)
+    return min(max(int(value), 0), MAX_RETRIES)
 
 
 def _seconds(value: Any) -> float:
@@ -280,16 +283,20 @@ def _kind(value: Any) -> str:
 
 async def _evaluate(expression: str, context: dict[str, Any], name: str, documents: Documents) -> Any:
     pending: list[Content] = []
-    functions = _FUNCTIONS
+    functions = FUNCTIONS
     if "createDocument" in expression:
-        functions = feel.HostFunctions([*_FUNCTIONS, _create_document(pending)])
+        functions = feel.HostFunctions([*FUNCTIONS, _create_document(pending)])
+
+    def work(limits: feel.Limits) -> Any:
+        pending.clear()
+        return feel.to_json(feel.compile(expression).run(context, functions, limits=limits).value, limits)
+
     try:
-        result = feel.compile(expression).run(context, functions=functions)
+        value = await feel.offload(expression, work)
     except feel.FeelSyntaxError as error:
         raise ConnectorError("EXPRESSION_INVALID", f"{name}: {error}") from None
     except feel.FeelError as error:
         raise ConnectorError("EXPRESSION_FAILED", f"{name}: {error}") from None
-    value = feel.to_json(result.value)
     if pending:
         stored = [
             await documents.create(content.data, name=content.name, content_type=content.content_type)
@@ -357,22 +364,22 @@ def _ignore_error(variables: Any = None) -> dict[str, Any]:
     return context
 
 
-_LEAST_DELAY = feel.DaysTime(50_000_000)
-_MOST_DELAY = feel.DaysTime(5_000_000_000)
+_MIN_DELAY = feel.DaysTime(50_000_000)
+_MAX_DELAY = feel.DaysTime(5_000_000_000)
 
 
 def _backoff(
     attempt: Any,
-    least: Any = _LEAST_DELAY,
+    min_delay: Any = _MIN_DELAY,
     factor: Any = 1.6,
-    most: Any = _MOST_DELAY,
+    max_delay: Any = _MAX_DELAY,
     jitter: Any = 0.1,
 ) -> feel.DaysTime:
     count = float(_number(attempt, "backoff", "attempt"))
     growth = float(_number(factor, "backoff", "factor"))
     spread = float(_number(jitter, "backoff", "jitterFactor"))
-    low = _need(least, feel.DaysTime, "backoff", "minDelay").total_seconds()
-    high = _need(most, feel.DaysTime, "backoff", "maxDelay").total_seconds()
+    low = _need(min_delay, feel.DaysTime, "backoff", "minDelay").total_seconds()
+    high = _need(max_delay, feel.DaysTime, "backoff", "maxDelay").total_seconds()
     if count < 1 or growth <= 0 or low > high or spread < 0:
         raise ValueError("backoff needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
     try:
@@ -401,7 +408,7 @@ def _overloads(name: str, call: Any, parameters: list[str], required: int) -> li
     return [feel.HostFunction(name, parameters[:count], call) for count in range(required, len(parameters) + 1)]
 
 
-_FUNCTIONS = feel.HostFunctions(
+FUNCTIONS = feel.HostFunctions(
     [
         *_overloads("bpmnError", _bpmn_error, ["errorCode", "errorMessage", "variables"], 1),
         *_overloads("jobError", _job_error, ["errorMessage", "variables", "retries", "retryBackoff"], 1),

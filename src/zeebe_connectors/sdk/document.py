@@ -17,7 +17,7 @@ from zeebe_connectors.sdk.errors import ConnectorError, PermanentError
 
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
-MOST_AS_TEXT = 50 * 1024 * 1024
+MAX_AS_TEXT = 50 * 1024 * 1024
 """Bytes of all documents that become text in the inputs of one job."""
 _PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
 
@@ -163,7 +163,7 @@ class TextDocuments:
 
     documents: Documents
     deadline: float
-    left: int = field(default_factory=lambda: MOST_AS_TEXT)
+    left: int = field(default_factory=lambda: MAX_AS_TEXT)
 
     async def text(self, reference: Mapping[str, Any], path: str) -> str:
         """One document's content in base64.
@@ -184,7 +184,7 @@ class TextDocuments:
         if self.left < 0:
             raise PermanentError(
                 "DOCUMENT_TOO_LARGE",
-                f"{path}: the documents that become text here are larger than {MOST_AS_TEXT} bytes together. Use a "
+                f"{path}: the documents that become text here are larger than {MAX_AS_TEXT} bytes together. Use a "
                 "field that takes documents, or smaller ones",
             )
         return await base64_text(content.data)

@@ -33,14 +33,16 @@ class Imports:
 class MakeTemplates(Protocol):
     """Makes a template for each operation that is asked for."""
 
-    async def __call__(self, given: Any, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
+    async def __call__(
+        self, given: Any, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+    ) -> Imports:
         """Makes them.
 
         Args:
             given: What to read and what to make of it.
             context: As a job's.
             base: The connector's own template.
-            most: How many are made at most; no limit when None.
+            max_templates: How many are made at most; no limit when None.
 
         Raises:
             ConnectorError: The description cannot be used; the message says where and why.

@@ -20,12 +20,12 @@ class Kept:
     A key holds everything that makes two clients differ. Put a `Secret` into it, never its value.
 
     Args:
-        most: How many clients are kept; beyond it the one unused for longest is closed.
+        max_clients: How many clients are kept; beyond it the one unused for longest is closed.
         given: What is there from the start and stays, by key: rules that the operator set for all clients.
     """
 
-    def __init__(self, most: int = 256, *, given: Mapping[Hashable, Any] | None = None) -> None:
-        self._most = most
+    def __init__(self, max_clients: int = 256, *, given: Mapping[Hashable, Any] | None = None) -> None:
+        self._max_clients = max_clients
         self._given = dict(given or {})
         self._clients: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
@@ -42,7 +42,7 @@ class Kept:
             # A task of its own: a caller that is cancelled must not take the others' client away.
             known = self._clients[key] = asyncio.ensure_future(_opened(open_client))
             known.add_done_callback(lambda done: self._forget_failure(key, done))
-            while len(self._clients) > self._most:
+            while len(self._clients) > self._max_clients:
                 _, oldest = self._clients.popitem(last=False)
                 self._close_later(oldest)
         else:

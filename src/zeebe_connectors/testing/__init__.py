@@ -6,94 +6,27 @@ assert outcome == Complete({"order": ...})
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
-from zeebe_connectors.runtime.documents import LocalDocuments
-from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
-from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.outbound.jobs import JobHandler
-from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
-from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.connector import Outbound
-from zeebe_connectors.sdk.context import Job
-from zeebe_connectors.sdk.document import Documents
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
-from zeebe_connectors.sdk.memory import Memory, ShortMemory
+if TYPE_CHECKING:
+    from zeebe_connectors.runtime.gateway.fake import FakeGateway
+    from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+    from zeebe_connectors.testing.jobs import run
 
+_ROOMS = {
+    "Complete": "zeebe_connectors.runtime.outbound.outcome",
+    "Fail": "zeebe_connectors.runtime.outbound.outcome",
+    "FakeGateway": "zeebe_connectors.runtime.gateway.fake",
+    "Outcome": "zeebe_connectors.runtime.outbound.outcome",
+    "Throw": "zeebe_connectors.runtime.outbound.outcome",
+    "run": "zeebe_connectors.testing.jobs",
+}
 __all__ = ["Complete", "Fail", "FakeGateway", "Outcome", "Throw", "run"]
 
 
-async def run(  # noqa: D417 - the expressions are explained at the runtime's headers
-    connector: Outbound,
-    variables: Mapping[str, Any],
-    *,
-    headers: Mapping[str, str] | None = None,
-    result_variable: str | None = None,
-    result_expression: str | None = None,
-    error_expression: str | None = None,
-    secrets: Mapping[str, str] | None = None,
-    retries: int = 3,
-    seconds: float = 30.0,
-    files: Sequence[Path] = (),
-    documents: Documents | None = None,
-    kept: Kept | None = None,
-    memory: Memory | None = None,
-    key: int = 1,
-    settings: Mapping[str, str] | None = None,
-) -> Outcome:
-    """Runs one job as the runtime would, from raw variables to the outcome.
-
-    Args:
-        connector: What `@outbound` gave.
-        variables: Inputs by wire name, as a task's input mapping makes them.
-        headers: The task's custom headers.
-        secrets: Values by name; `{"TOKEN": "x"}` answers `{{secrets.TOKEN}}`.
-        retries: Retries left of the job.
-        seconds: Time that the job has.
-        files: Directories that the operator allows.
-        documents: A document store; a temporary one when left out.
-        kept: Clients to share between calls; when left out they are closed at the end.
-        memory: What earlier calls remembered; empty when left out.
-        key: Key of the job, of its element and of its process instance.
-        settings: The operator's settings by name, for inputs that they decide.
-    """
-    told = {
-        RESULT_VARIABLE: result_variable,
-        RESULT_EXPRESSION: result_expression,
-        ERROR_EXPRESSION: error_expression,
-    }
-    job = Job(
-        key=key,
-        type=connector.type,
-        variables=json.dumps(plain(dict(variables))),
-        headers={**(headers or {}), **{name: text for name, text in told.items() if text is not None}},
-        retries=retries,
-        deadline=time.monotonic() + seconds,
-        process_instance_key=key,
-        element_instance_key=key,
-        bpmn_process_id="test",
-        element_id="task",
-    )
-    provider = EnvironmentSecrets({f"SECRET_{name}": value for name, value in (secrets or {}).items()})
-    clients = kept or Kept()
-    with tempfile.TemporaryDirectory(prefix="zeebe-connectors-") as directory:
-        services = Services(
-            secrets=SecretResolver([provider]),
-            kept=clients,
-            documents=documents or LocalDocuments(Path(directory), kept=clients),
-            files=AllowedFiles(files),
-            memory=memory or ShortMemory(),
-            settings=settings or {},
-        )
-        try:
-            return await JobHandler(connector, services)(job)
-        finally:
-            if kept is None:
-                await clients.aclose()
+def __getattr__(name: str) -> Any:
+    """Import a name when it is asked for: the local servers start without the runtime."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)

@@ -11,6 +11,9 @@ import io
 import json
 import socket
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -38,7 +41,7 @@ _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
-_SHORTEST_MASKED = 4
+_MIN_MASKED = 4
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -266,6 +269,20 @@ class Exchange:
         self._connect = connect or None
         self._read = read or None
         self._limit = limit
+        self._own: HttpClient | None = None
+        self.fetched: set[Scheme] = set()
+        """Schemes whose token was fetched for this exchange: it is as new as can be."""
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Exchange]:
+        """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
+        rules = (await HttpClient.kept(self.context.kept, self.tls)).rules
+        alone = copy(self)
+        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
+        try:
+            yield alone
+        finally:
+            await alone._own.aclose()  # noqa: SLF001
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request as it is.
@@ -273,7 +290,7 @@ class Exchange:
         Raises:
             ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
         """
-        client = await HttpClient.kept(self.context.kept, self.tls)
+        client = self._own or await HttpClient.kept(self.context.kept, self.tls)
         total = self.context.seconds_left()
         if total <= 0:
             raise ConnectorError(
@@ -314,14 +331,8 @@ class Exchange:
         )
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
-        """Sends a request with the scheme's credentials; once more if the scheme knows an answer to a refusal."""
-        signed = await scheme.authorize(request, self)
-        response = await self.send(signed)
-        if response.status == 401:
-            again = await scheme.challenged(request, signed, response, self)
-            if again is not None:
-                signed, response = again, await self.send(again)
-        return without_echo(response, request, signed)
+        sent, response = await scheme.send(request, self)
+        return without_echo(response, request, sent)
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
@@ -337,14 +348,25 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     """
     if response.status < 400:
         return response
-    for name, value in signed.headers.items():
-        if value in request.headers.getall(name, ()):
-            continue
-        for told in (value, json.dumps(value)[1:-1], value.rpartition(" ")[2]):
-            if len(told) >= _SHORTEST_MASKED:
-                response.body = response.body.replace(told.encode(), b"***")
-                response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
+    for told in _credentials(request, signed):
+        if len(told) >= _MIN_MASKED:
+            response.body = response.body.replace(told.encode(), b"***")
+            response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
     return response
+
+
+def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
+    """The texts that signing added, in the forms in which a service may repeat them."""
+    query = urlsplit(signed.url).query
+    if signed.url != request.url and query:
+        yield query
+        before = set(urlsplit(request.url).query.split("&"))
+        for field in query.split("&"):
+            if field not in before:
+                yield field.partition("=")[2]
+    for name, value in signed.headers.items():
+        if value not in request.headers.getall(name, ()):
+            yield from (value, json.dumps(value)[1:-1], value.rpartition(" ")[2])
 
 
 def _location(response: HttpResponse) -> str | None:

@@ -1,13 +1,16 @@
-"""Inputs that connectors over HTTP have in common: who calls, where to, and how long to wait."""
+"""Declares the inputs that connectors over HTTP have in common: who calls, where to, and how long to wait."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
+from zeebe_connectors.net.tls import ClientTls
+from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.fields import Hint, Model
 from zeebe_connectors.web.auth import SCHEMES, Authentication, AuthenticationConfiguration, NoAuth, Scheme
+from zeebe_connectors.web.keystore import Keystore, tls_of
 
 
 def _http(value: str) -> str:
@@ -40,3 +43,26 @@ class Authenticated(Model):
         """What is used: a stored configuration takes the place of the form's own choice."""
         stored = self.authentication_configuration
         return stored.authentication if stored else self.authentication
+
+
+class Certified(Authenticated):
+    """Such an input that may show a certificate of its own, and trust others than the system does."""
+
+    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
+    """Certificates, for services that ask for one or have one of their own authority."""
+    client_keystore: Annotated[Keystore | None, Hint(group="tls", secrets=True)] = None
+    """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
+
+    @field_validator("client_keystore", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: Any) -> Any:
+        """Forms send every field of a keystore that nobody filled in."""
+        return None if isinstance(value, dict) and not any(value.values()) else value
+
+    async def tls(self, context: Context) -> ClientTls:
+        """The TLS settings, with the client certificate from the keystore if there is one.
+
+        Raises:
+            InputError: `TLS_MATERIAL_INVALID` or `FILE_FORBIDDEN`.
+        """
+        return await tls_of(self.client_tls, self.client_keystore, context)

@@ -16,7 +16,7 @@ from zeebe_connectors.sdk.fields import Hint, Model, When
 from zeebe_connectors.web.message import HttpResponse
 
 INLINE_LIMIT = 1536 * 1024
-_LONGEST_DELAY = 86_400.0
+_MAX_DELAY = 86_400.0
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _BOM = b"\xef\xbb\xbf"
 
@@ -209,7 +209,7 @@ def retry_after(response: HttpResponse, now: float | None = None) -> float | Non
             return None
         start = _timestamp(response.header("date") or "")
         seconds = end - (start if start is not None else time.time() if now is None else now)
-    return min(max(seconds, 0.0), _LONGEST_DELAY)
+    return min(max(seconds, 0.0), _MAX_DELAY)
 
 
 def _number(text: str) -> float | None:

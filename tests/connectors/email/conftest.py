@@ -2,12 +2,12 @@
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors.connectors.email.connector import run as connector
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 USER = "alice@example.test"
 SIMPLE = {"type": "simple", "username": USER, "password": "secret"}

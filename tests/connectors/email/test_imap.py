@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from servers.imap import Folder, ImapServer, message
 from zeebe_connectors.connectors.email import imap as module
 from zeebe_connectors.mail import imap as client_module
+from zeebe_connectors.mail.folders import encode_folder
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
 CANARY = "canary-imap-1"
@@ -89,7 +90,7 @@ async def test_mails_without_date_sender_subject_or_id_are_listed_all_the_same(e
 
 
 async def test_more_than_one_result_may_list_is_told(email, server, monkeypatch):
-    monkeypatch.setattr(module, "MOST_LISTED", 3)
+    monkeypatch.setattr(module, "MAX_LISTED", 3)
     for number in range(5):
         server.deliver(message(str(number)))
     assert len(await act(email, server, "listEmailsImap", {"maxToBeRead": 3})) == 3
@@ -138,7 +139,7 @@ async def imap_process():
     """Starts an IMAP server in a process of its own, so that only the client's work is measured."""
     program = (
         "import asyncio, sys\n"
-        "from servers.imap import ImapServer, message\n"
+        "from zeebe_connectors.testing.servers import ImapServer, message\n"
         "async def main():\n"
         "    async with ImapServer() as server:\n"
         "        for number in range(int(sys.argv[1])):\n"
@@ -256,7 +257,7 @@ async def test_reading_marks_nothing_and_opens_the_folder_read_only(email, serve
 
 async def test_a_large_mail_is_not_fetched(email, server):
     server.deliver(message(message_id="m@x", body="x" * 10_000))
-    given = {"messageId": "<m@x>", "largestMail": 5000}
+    given = {"messageId": "<m@x>", "maxMailSize": 5000}
     assert (await fails(email, "MAIL_TOO_LARGE", server, "readEmailImap", given)).retries == 0
     assert not [one for one in server.commands if "BODY.PEEK[]" in one]
 
@@ -278,7 +279,7 @@ async def test_an_id_that_is_none_is_an_incident(email, server, wrong):
 @pytest.mark.parametrize(("separator", "real"), [("/", "Kunden/Müller.AG"), (".", "Kunden.Müller")])
 async def test_folders_are_found_however_their_separator_is_written(email, server, separator, real):
     server.separator = separator
-    encoded = client_module.encode_folder(real)
+    encoded = encode_folder(real)
     server.folders[encoded] = Folder()
     server.deliver(message(message_id="m@x"), encoded)
     for spelling in {real, real.replace(separator, "/")}:
@@ -495,7 +496,7 @@ async def test_few_jobs_at_a_time_are_on_one_account(email, server):
     tasks = [act(email, server, "listEmailsImap", key=key) for key in range(20)]
     await asyncio.gather(*tasks, act(email, server, "listEmailsImap", authentication=bob))
     assert server.connections == 21
-    assert 1 < server.most <= module.SESSIONS + 1 + 1, "and one that the server has not seen to be closed"
+    assert 1 < server.max_sessions <= module.SESSIONS + 1 + 1, "and one that the server has not seen to be closed"
 
 
 @pytest.mark.parametrize(
@@ -537,7 +538,7 @@ def test_without_the_extra_the_rest_works_and_imap_says_what_it_needs():
     program = """
 import asyncio, sys
 sys.modules["aioimaplib"] = None
-from servers.pop3 import Pop3Server
+from zeebe_connectors.testing.servers import Pop3Server
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import run
 

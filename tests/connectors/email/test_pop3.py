@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from servers.imap import message
-from servers.pop3 import Pop3Server
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Fail
+from zeebe_connectors.testing.servers import Pop3Server, message
 from zeebe_connectors.web import NetworkRules
 
 CANARY = "canary-pop3-1"
@@ -93,7 +92,7 @@ async def test_reading_deletes_nothing(email, server):
 
 async def test_a_large_mail_is_not_fetched(email, server):
     server.mails = {"1": message(message_id="a@x", body="x" * 10_000)}
-    given = {"messageId": "<a@x>", "largestMail": "5000"}
+    given = {"messageId": "<a@x>", "maxMailSize": "5000"}
     assert (await fails(email, "MAIL_TOO_LARGE", server, "readEmailPop3", given)).retries == 0
     assert not [one for one in server.commands if one.startswith("RETR")]
 
@@ -215,7 +214,7 @@ async def test_one_job_at_a_time_has_the_mailbox(email, server):
     server.mails = {str(n): message(message_id=f"{n}@x") for n in range(10)}
     await asyncio.gather(*(act(email, server, "deleteEmailPop3", {"messageId": f"<{n}@x>"}, key=n) for n in range(10)))
     assert server.mails == {}
-    assert server.most <= 2, "the second is one that the server has not seen to be closed"
+    assert server.max_sessions <= 2, "the second is one that the server has not seen to be closed"
 
 
 async def test_no_login_is_for_smtp_only(email, server):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from servers.smtp import SmtpServer
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.testing import Complete, Fail
+from zeebe_connectors.testing.servers import SmtpServer
 from zeebe_connectors.web import NetworkRules
 
 USERS = {"mailer": "secret"}

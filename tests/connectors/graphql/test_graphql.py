@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from servers.http import HttpServer, Reply
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -14,6 +13,7 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 
 @pytest.fixture

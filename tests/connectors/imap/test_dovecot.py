@@ -17,13 +17,12 @@ from tests.connectors.watching import arrived, health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
-from tests.servers.http import HttpServer
-from tests.servers.imap import message
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.imap import connector as connector_module
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.sources import Sources
+from zeebe_connectors.testing.servers import HttpServer, message
 
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 
@@ -314,7 +313,7 @@ async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(world
 
 
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
         async with world_of(server, tmp_path, monkeypatch) as world:
             sources = await world.runtime()
@@ -350,7 +349,7 @@ async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_
             gaps.append(loop.time() - before)
 
     watching = asyncio.create_task(watch_the_loop())
-    sources = await world.runtime(data__largestMail=str(100 * 1024 * 1024))
+    sources = await world.runtime(data__maxMailSize=str(100 * 1024 * 1024))
     await world.arrived("big")
     ended.set()
     await watching

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.connectors.watching import running
-from tests.servers.imap import ImapServer, message
 
 from zeebe_connectors.connectors.imap.connector import Mailbox, look
 from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.testing.servers import ImapServer, message
 
 from .test_source import World
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.connectors.watching import running
-from tests.servers.imap import Folder, ImapServer, message
 
 from zeebe_connectors import Document
 from zeebe_connectors.config.secrets import SecretResolver
@@ -30,6 +29,7 @@ from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
 RESULT = "={subject: subject, files: attachments, text: text}"
 
@@ -214,7 +214,7 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
 
 async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(world):
     world.deliver(*"abcde")
-    await world.runtime(data__mostPerRound="2")
+    await world.runtime(data__maxPerPoll="2")
     await world.until(lambda: world.subjects() == list("abcde"))
     await world.server.idle.wait()
     assert len(world.server.seen("UID SEARCH UNDELETED")) == 4  # the last finds nothing any more
@@ -359,10 +359,10 @@ async def test_a_quarantined_mail_that_stayed_is_tried_again_when_an_operator_sa
 async def test_a_mail_that_is_too_large_is_not_read(world):
     world.server.deliver(message("big", body="x" * 5000))
     world.deliver("small")
-    sources = await world.runtime(data__largestMail="1000")
+    sources = await world.runtime(data__maxMailSize="1000")
     await world.until(lambda: world.subjects() == ["small"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
-    assert "largestMail" in entry.reason
+    assert "maxMailSize" in entry.reason
     assert entry.title == "big"
 
 
@@ -403,7 +403,7 @@ def impatient(monkeypatch):
     """Minutes become tenths of a second."""
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
     monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.3)
 
 
 def reason(sources: Sources) -> str:

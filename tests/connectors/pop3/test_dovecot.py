@@ -16,11 +16,10 @@ from tests.connectors.watching import arrived, health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
-from tests.servers.http import HttpServer
-from tests.servers.imap import message
 
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.sources import Sources
+from zeebe_connectors.testing.servers import HttpServer, message
 
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 
@@ -142,7 +141,7 @@ async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
 
 
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources_module, "_LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
         async with world_of(server, tmp_path, monkeypatch) as world:
             sources = await world.runtime()

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers.imap import message
-from tests.servers.pop3 import Pop3Server
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.pop3.fetch import fetch
@@ -21,6 +19,7 @@ from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
 MAILS = Path(__file__).parents[2] / "mails"
@@ -99,7 +98,7 @@ async def test_each_task_gets_the_oldest_mail_that_none_has_received(world):
 
 async def test_all_are_received_with_a_bound_and_in_order(world):
     world.server.mails = mails(*"abcdefg")
-    first = await world.got("MAIL_RECEIVEALL", key=1, mostMails=3)
+    first = await world.got("MAIL_RECEIVEALL", key=1, maxMails=3)
     assert [mail["subject"] for mail in first["mails"]] == ["a", "b", "c"]
     assert (first["remaining"], first["mail"]) == (4, None)
     assert await world.subject(key=2) == "d"
@@ -196,11 +195,11 @@ async def test_a_runtime_may_die_at_any_step(tmp_path, operation, remove):
 
             for name in ("uidl", "list", "retr", "dele", "quit"):
                 server.answers[name.upper()] = lambda session, arguments, name=name: cut(session, arguments, name=name)
-            died = await dies(world.task(operation, key=1, remove=remove, mostMails=2))
+            died = await dies(world.task(operation, key=1, remove=remove, maxMails=2))
             server.answers = {}
             world.memory, world.documents = memory, documents
             server.mails |= mails("three")
-            first = await world.got(operation, key=1, remove=remove, mostMails=2)
+            first = await world.got(operation, key=1, remove=remove, maxMails=2)
             received = [mail["subject"] for mail in first["mails"] or [first["mail"]]]
             rest = await world.subjects(key=2, remove=remove)
             assert received + rest == ["one", "two", "three"], f"died at step {last}"
@@ -292,12 +291,12 @@ async def test_a_mailbox_in_use_elsewhere_is_tried_later(world):
 
 async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(world):
     world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
-    failed = await world.task(key=1, largestMail=1000, remove=True)
+    failed = await world.task(key=1, maxMailSize=1000, remove=True)
     assert isinstance(failed, Fail)
     assert (failed.code, failed.retries) == ("MAIL_TOO_LARGE", 0)
     assert "u-big" in failed.message
     assert "RETR 1" not in world.server.commands
-    assert await world.subject(key=2, largestMail=1000, remove=True) == "one"
+    assert await world.subject(key=2, maxMailSize=1000, remove=True) == "one"
     assert list(world.server.mails) == ["u-big"]
     assert await world.subject(key=1, remove=True) == "big"  # the operator mended it
     assert not world.server.mails
@@ -305,7 +304,7 @@ async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(world):
 
 async def test_among_all_a_mail_that_cannot_be_read_says_why(world):
     world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
-    big, one = (await world.got("MAIL_RECEIVEALL", key=1, largestMail=1000, remove=True))["mails"]
+    big, one = (await world.got("MAIL_RECEIVEALL", key=1, maxMailSize=1000, remove=True))["mails"]
     assert (big["subject"], big["failure"]["code"], big["attachments"]) == ("big", "MAIL_TOO_LARGE", [])
     assert (one["subject"], one["failure"]) == ("one", None)
     assert list(world.server.mails) == ["u-big"]
@@ -332,7 +331,7 @@ async def test_text_and_attachments_are_saved_and_told_where(world):
         ({"smimeKey": "../key"}, "FILE_FORBIDDEN", "smimeKey"),
         ({"trustedCertificate": "x"}, "INVALID_INPUT", "trustedCertificate"),
         ({"operation": "MAIL_DELETE"}, "INVALID_INPUT", "operation"),
-        ({"mostMails": 0}, "INVALID_INPUT", "mostMails"),
+        ({"maxMails": 0}, "INVALID_INPUT", "maxMails"),
     ],
 )
 async def test_what_is_wrong_is_an_incident_that_says_it(world, inputs, code, told):
@@ -399,7 +398,7 @@ async def test_whatever_comes_is_given(world):
     world.server.mails = {path.stem: path.read_bytes() for path in sorted(MAILS.glob("*.eml"))}
     received: list[str] = []
     for key in itertools.count(1):
-        answer = await world.got("MAIL_RECEIVEALL", key=key, mostMails=1000)
+        answer = await world.got("MAIL_RECEIVEALL", key=key, maxMails=1000)
         assert len(json.dumps(answer)) < 4_000_000
         received += [mail["uid"] for mail in answer["mails"]]
         assert answer["remaining"] == len(world.server.mails) - len(received)

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from tests.connectors.watching import running
-from tests.servers.imap import message
-from tests.servers.pop3 import Pop3Server
 
 from zeebe_connectors import Document, PermanentError, TransientError
 from zeebe_connectors.config.secrets import SecretResolver
@@ -24,6 +22,7 @@ from zeebe_connectors.runtime.ledger import SqliteLedger
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
@@ -314,7 +313,7 @@ async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_conditio
 
 async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_once(world):
     world.server.mails = {f"old-{n}": message(f"old {n}") for n in range(3)}
-    await world.runtime(mostPerRound="2", activationCondition='=starts with(subject, "new")')
+    await world.runtime(maxPerPoll="2", activationCondition='=starts with(subject, "new")')
     await world.rounds(2)
     world.server.mails["new"] = message("new")
     await world.until(lambda: world.subjects() == ["new"])

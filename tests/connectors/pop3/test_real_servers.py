@@ -1,4 +1,4 @@
-"""Tasks receive mails from servers that others wrote: Dovecot over TLS, and GreenMail of the local stack."""
+"""Tasks receive mails from whole mail servers: Dovecot over TLS, and the mail server of the local stack."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from tests.servers import dovecot
 
 from zeebe_connectors.connectors.pop3.fetch import fetch
-from zeebe_connectors.engine.mail import LocalMail
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, run
+from zeebe_connectors.testing.servers import MailServer, in_thread
 
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 USER = "bob@example.test"
@@ -77,15 +77,14 @@ async def test_dovecot(tmp_path, security):
         await receive_everything(Receiver(tmp_path, **where), waiting)
 
 
-@pytest.mark.engine
-async def test_greenmail(tmp_path):
-    async with LocalMail(users={USER: "secret"}) as server:
+async def test_the_mail_server_of_the_local_stack(tmp_path):
+    with in_thread(MailServer(users={USER: "secret"})) as server:
         with smtplib.SMTP(server.host, server.smtp_port, timeout=20) as client:
             for raw in mails():
                 client.sendmail("ann@example.test", [USER], raw)
 
         async def waiting():
-            return await server.messages(USER)
+            return server.messages(USER)
 
         receiver = Receiver(tmp_path, port=server.pop3_port, security="none")
         await receive_everything(receiver, waiting)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from servers.auth import DigestGuard, OAuth1Guard, TokenIssuer
-from servers.http import HttpServer, Reply
+from zeebe_connectors.testing.servers import HttpServer, Reply
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_oauth1_key_missing(rest, server):
     error = await rest.error(
         server.url("/"), authentication=OAUTH1 | {"signatureMethod": "RSA-SHA256", "privateKey": "no key"}
     )
-    assert error.code == "INVALID_INPUT"
+    assert error.code == "AUTHENTICATION_INVALID"
     assert "no key" not in error.message
 
 

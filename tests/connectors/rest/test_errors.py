@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from servers.http import Reply
+from zeebe_connectors.testing.servers import Reply
 
 
 def free_port():

@@ -6,7 +6,7 @@ import ssl
 import pytest
 import trustme
 
-from servers.http import ForwardProxy, HttpServer, Reply
+from zeebe_connectors.testing.servers import ForwardProxy, HttpServer, Reply
 
 
 def moved(status, where):

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from connectors.rest.official import EMPTY, SCHEMES, VERSIONS
-from servers.http import Reply
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.testing import Complete, Fail, Throw, run
+from zeebe_connectors.testing.servers import Reply
 
 # As the versions from 13 on prefill it: several lines and a comment.
 RESULT = """{

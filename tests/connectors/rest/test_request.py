@@ -7,8 +7,8 @@ from email.policy import HTTP
 
 import pytest
 
-from servers.http import Reply
 from zeebe_connectors.sdk import document
+from zeebe_connectors.testing.servers import Reply
 from zeebe_connectors.web.multipart import new_boundary
 
 INLINE = {"camunda.document.type": "inline", "content": "héllo", "name": 'a "b".txt', "contentType": "text/plain"}
@@ -250,7 +250,7 @@ async def test_documents_elsewhere(rest, open_server):
 
 async def test_documents_that_become_text_are_bounded_together(rest, open_server, monkeypatch):
     """References are small: a list of them could fill the memory."""
-    monkeypatch.setattr(document, "MOST_AS_TEXT", 10)
+    monkeypatch.setattr(document, "MAX_AS_TEXT", 10)
     error = await rest.error(open_server.url(), method="POST", body={"a": INLINE, "files": [INLINE]})
     assert (error.code, type(error).__name__) == ("DOCUMENT_TOO_LARGE", "PermanentError")
     assert error.message.startswith("body.files[1]: ")

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from servers.http import Reply, gzipped
 from zeebe_connectors import Document
+from zeebe_connectors.testing.servers import Reply, gzipped
 
 
 async def test_shape(rest, server):

@@ -7,9 +7,9 @@ import traceback
 
 import pytest
 
-from servers.http import Reply
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import Reply
 from zeebe_connectors.web import Exchange, HttpRequest
 from zeebe_connectors.web.auth import Basic
 

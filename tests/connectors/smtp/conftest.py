@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from servers.smtp import SmtpServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.connectors.smtp.infosys import InfosysMail
@@ -15,6 +14,7 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import SmtpServer
 
 
 class Smtp:

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from servers.smtp import HANG_UP, SILENCE, SmtpServer
 from zeebe_connectors import InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
+from zeebe_connectors.testing.servers import HANG_UP, SILENCE, SmtpServer
 
 EVERY_STAGE = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "CONTENT"]
 OFFERS = [(), ("PIPELINING",)]

@@ -5,10 +5,10 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from servers.smtp import SmtpServer
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.smtp.infosys import send
 from zeebe_connectors.testing import Complete, Throw, run
+from zeebe_connectors.testing.servers import SmtpServer
 
 
 async def test_the_template_with_its_defaults():

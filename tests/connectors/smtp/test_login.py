@@ -8,13 +8,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from servers.http import HttpServer, Reply
-from servers.smtp import SmtpServer
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
 CANARY = "canary-5f2c91"
 USERS = {"jane@example.com": "pass word ü"}

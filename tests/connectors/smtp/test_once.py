@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.smtp import SmtpServer
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
+from zeebe_connectors.testing.servers import SmtpServer
 
 MAILS, KILLS, SLOTS = 2000, 3, 32
 SOON = 5.0  # seconds that a receipt may need from the server's 250 to the disk, on a busy machine

@@ -7,9 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from servers.http import HttpServer, Reply
-from servers.smtp import SmtpServer
 from zeebe_connectors import InputError
+from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

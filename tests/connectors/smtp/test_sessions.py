@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from servers.smtp import SILENCE, SmtpServer
 from zeebe_connectors import TransientError
 from zeebe_connectors.mail.smtp import delivery, pool, protocol
 from zeebe_connectors.mail.smtp.model import Envelope, Login, Server
 from zeebe_connectors.mail.smtp.pool import Sessions
+from zeebe_connectors.testing.servers import SILENCE, SmtpServer
 
 MESSAGE = [b"Subject: x\r\n\r\nx\r\n"]
 ENVELOPE = Envelope("a@example.com", ["b@example.com"])
@@ -24,13 +24,13 @@ async def test_many_mails_share_few_sessions(smtp, server):
     """At most eight at a time, each used again and again; every mail arrives once."""
     await asyncio.gather(*(smtp(server, key=key, text=str(key)) for key in range(500)))
     assert sorted(int(mail.parsed.get_content()) for mail in server.mails) == list(range(500))
-    assert server.sessions == server.most_open == pool.SESSIONS
+    assert server.sessions == server.max_open == pool.SESSIONS
 
 
 async def test_who_waits_too_long_for_a_session_is_told(server):
     """The job's time is over before its turn comes."""
     server.say("MAIL", SILENCE, times=1)
-    sessions = Sessions(Server("127.0.0.1", server.port, "none"), most=1)
+    sessions = Sessions(Server("127.0.0.1", server.port, "none"), max_sessions=1)
     first = asyncio.create_task(send(sessions))
     await server.said("MAIL")
     with pytest.raises(TransientError, match="busy") as caught:

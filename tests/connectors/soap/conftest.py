@@ -12,7 +12,7 @@ from servers.pairs import Pair
 from servers.soap import SoapServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
-from zeebe_connectors.connectors.soap.fields import Message
+from zeebe_connectors.connectors.soap.inputs import Request
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
@@ -41,7 +41,7 @@ class Soap:
         raw = {**({"serviceUrl": url} if url else {}), **inputs}
         raw.setdefault("body", {"type": "json", "json": {"Ping": None}})
         text = await asyncio.to_thread(json.dumps, raw, default=str)
-        return await call(read_input(Message, raw), self.context(seconds, text))
+        return await call(read_input(Request, raw), self.context(seconds, text))
 
     async def error(self, url=None, **inputs) -> ConnectorError:
         with pytest.raises(ConnectorError) as caught:

@@ -19,23 +19,24 @@ from zeep import Settings
 from zeep.exceptions import Error as ZeepError
 from zeep.wsdl import Document as ZeepDocument
 
-from servers.http import Reply
 from servers.soap import SoapServer, envelope
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
-from zeebe_connectors.connectors.soap.documents import XSD, Documents, fetcher, gather
-from zeebe_connectors.connectors.soap.fields import Message
+from zeebe_connectors.connectors.soap.inputs import Request
 from zeebe_connectors.connectors.soap.operation import write_body, write_headers
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import Complex, Writer
-from zeebe_connectors.connectors.soap.standards import standard
+from zeebe_connectors.connectors.soap.schema import Complex
+from zeebe_connectors.connectors.soap.standard_schemas import standard
+from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, _without_other_bindings, load
+from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.testing.servers import Reply
 
 FOLDER = Path(__file__).parent / "wsdl"
 
@@ -52,7 +53,7 @@ def refused() -> list[Path]:
     return sorted((FOLDER / "refused").glob("*.wsdl"))
 
 
-async def documents_of(path: Path, context: Context) -> Documents:
+async def documents_of(path: Path, context: Context) -> WsdlDocuments:
     """A WSDL with its imports, from the folder."""
     return await gather(path.as_uri(), fetcher(context, path.as_uri(), tls=ClientTls(), authentication=None))
 
@@ -102,7 +103,7 @@ def headers_of(message) -> dict:
 class SchemaCheck:
     """Validates a request's body against the WSDL's own schemas, with libxml2."""
 
-    def __init__(self, documents: Documents) -> None:  # noqa: C901 - one loop per kind of document
+    def __init__(self, documents: WsdlDocuments) -> None:  # noqa: C901 - one loop per kind of document
         self.texts: dict[str, bytes] = {}
         spaces: dict[str, str] = {}
         inline = [
@@ -191,7 +192,7 @@ class Trial:
                 }
                 raw = {"serviceUrl": server.url("/"), "body": body}
                 try:
-                    result = await call(read_input(Message, raw), self._context_of())
+                    result = await call(read_input(Request, raw), self._context_of())
                 except ConnectorError as error:
                     wrong.append(f"{operation.name}: {error}")
                     continue

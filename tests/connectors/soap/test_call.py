@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from servers.http import ForwardProxy, Reply
 from servers.soap import SOAP11, SOAP12, envelope, fault, reply
 from zeebe_connectors import Document, InputError
+from zeebe_connectors.testing.servers import ForwardProxy, Reply
 
 OK = reply('<n:PongResponse xmlns:n="urn:n"><n:Value>7 </n:Value></n:PongResponse>')
 

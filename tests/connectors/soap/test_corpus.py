@@ -8,7 +8,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.connector import call
-from zeebe_connectors.connectors.soap.importer import choose, described, template_of
+from zeebe_connectors.connectors.soap.operation_template import choose, described, template_of
 from zeebe_connectors.connectors.soap.wsdl import load
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.templates.element_template import templates_of

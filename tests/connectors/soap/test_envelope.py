@@ -7,7 +7,7 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.envelope import build, xml_of
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, WSSE, XSI
+from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, WSSE, XSI
 
 
 def xml(content, nulls="omit", *, exact=False):

@@ -1,4 +1,4 @@
-"""Documents and values that are made to hang or to fill the memory: read or refused at once, whoever sends them."""
+"""WsdlDocuments and values that are made to hang or to fill the memory: read or refused at once, whoever sends them."""
 
 import time
 
@@ -7,12 +7,13 @@ from lxml import etree
 
 from servers.soap import envelope
 from zeebe_connectors import ConnectorError
-from zeebe_connectors.connectors.soap.documents import Documents
-from zeebe_connectors.connectors.soap.importer import described
-from zeebe_connectors.connectors.soap.names import UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.operation_template import described
+from zeebe_connectors.connectors.soap.reader import scalar
 from zeebe_connectors.connectors.soap.reply import read
-from zeebe_connectors.connectors.soap.schema import lexical, scalar
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.writer import lexical
 from zeebe_connectors.connectors.soap.wsdl import load
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments
 
 ENTITIES = '<!ENTITY e0 "lol">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
 BOMB = f'<!DOCTYPE a [{ENTITIES}]><a b="&e9;">&e9;</a>'
@@ -80,7 +81,7 @@ def wsdl_of(schema):
         '<service name="S"><port name="p" binding="t:B"><s:address location="http://localhost/"/></port></service>'
         "</definitions>"
     ).encode()
-    return load(Documents("file:///x.wsdl", {"file:///x.wsdl": text}, {"file:///x.wsdl": etree.fromstring(text)}))
+    return load(WsdlDocuments("file:///x.wsdl", {"file:///x.wsdl": text}, {"file:///x.wsdl": etree.fromstring(text)}))
 
 
 def complex_type(name, *fields):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from servers.http import Reply
 from servers.soap import envelope, guarded, reply, username_problem
 from zeebe_connectors import Document
-from zeebe_connectors.connectors.soap.operation import WsdlCache
+from zeebe_connectors.connectors.soap.wsdl_cache import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.testing.servers import Reply
 
 FOLDER = Path(__file__).parent / "wsdl"
 ASMX = "http://orders.example/"

@@ -7,9 +7,9 @@ from lxml import etree
 
 from servers.soap import envelope
 from zeebe_connectors import ConnectorError
-from zeebe_connectors.connectors.soap.documents import Documents
 from zeebe_connectors.connectors.soap.reply import json_of, read
 from zeebe_connectors.connectors.soap.wsdl import load
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments
 
 KIND = 'multipart/related; boundary="b"; start="<r>"'
 ROOT = b"\r\n--b\r\nContent-ID: <r>\r\n\r\n" + envelope("<a/>")
@@ -80,5 +80,5 @@ def test_a_large_wsdl(tmp_path):
         "</definitions>"
     )
     root = etree.fromstring(text)
-    found = load(Documents("file:///x.wsdl", {"file:///x.wsdl": text.encode()}, {"file:///x.wsdl": root}))
+    found = load(WsdlDocuments("file:///x.wsdl", {"file:///x.wsdl": text.encode()}, {"file:///x.wsdl": root}))
     assert len(found.operations) == 1000

@@ -7,7 +7,6 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from servers.http import Reply
 from servers.soap import (
     DSIG,
     WSSE,
@@ -19,6 +18,7 @@ from servers.soap import (
     timestamp_problem,
     username_problem,
 )
+from zeebe_connectors.testing.servers import Reply
 
 OK = reply("<Pong/>")
 

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.servers.maven import Artifact, obtain
+
 from zeebe_connectors import feel
-from zeebe_connectors.engine.artifacts import Artifact, obtain
 from zeebe_connectors.feel import temporal
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from zeebe_connectors.feel.values import Function, Range, decimal

@@ -246,4 +246,4 @@ async def test_a_token_that_the_gateway_refuses_is_replaced(tokens, monkeypatch)
 
 async def test_a_message_limit_far_above_grpcs_own():
     """128 MiB, where gRPC's own 4 MiB are met by ordinary batches."""
-    assert channel_module.LARGEST_MESSAGE >= 64 * 1024 * 1024
+    assert channel_module.MAX_MESSAGE_BYTES >= 64 * 1024 * 1024

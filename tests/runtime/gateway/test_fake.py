@@ -21,15 +21,15 @@ async def fake():
 async def test_a_job_belongs_to_who_activated_it(fake):
     """Nobody else gets it before its deadline."""
     fake.put("t")
-    assert len(await fake.activate(ACTIVATION, most=5, wait=0.0)) == 1
-    assert await fake.activate(ACTIVATION, most=5, wait=0.0) == []
+    assert len(await fake.activate(ACTIVATION, max_jobs=5, wait=0.0)) == 1
+    assert await fake.activate(ACTIVATION, max_jobs=5, wait=0.0) == []
 
 
 async def test_a_job_is_offered_again_after_its_deadline(fake):
     """A waiting poll gets it then."""
     key = fake.put("t")
-    await fake.activate(Activation("t", "first", 0.05), most=1, wait=0.0)
-    (job,) = await fake.activate(ACTIVATION, most=1, wait=5.0)
+    await fake.activate(Activation("t", "first", 0.05), max_jobs=1, wait=0.0)
+    (job,) = await fake.activate(ACTIVATION, max_jobs=1, wait=5.0)
     assert job.key == key
     assert fake.jobs[key].activations == 2
 
@@ -37,25 +37,25 @@ async def test_a_job_is_offered_again_after_its_deadline(fake):
 async def test_more_time_moves_the_deadline(fake):
     """The timer of the first deadline changes nothing then."""
     key = fake.put("t")
-    await fake.activate(Activation("t", "first", 0.05), most=1, wait=0.0)
+    await fake.activate(Activation("t", "first", 0.05), max_jobs=1, wait=0.0)
     await fake.update_timeout(key, 60.0)
-    assert await fake.activate(ACTIVATION, most=1, wait=0.1) == []
+    assert await fake.activate(ACTIVATION, max_jobs=1, wait=0.1) == []
 
 
 async def test_a_failed_job_waits_for_its_backoff(fake):
     """With retries left it is offered again, with the retries that were told."""
     key = fake.put("t")
-    await fake.activate(ACTIVATION, most=1, wait=0.0)
+    await fake.activate(ACTIVATION, max_jobs=1, wait=0.0)
     await fake.fail(key, retries=2, message="no", backoff=0.05, payload="{}")
-    assert await fake.activate(ACTIVATION, most=1, wait=0.0) == []
-    (job,) = await fake.activate(ACTIVATION, most=1, wait=5.0)
+    assert await fake.activate(ACTIVATION, max_jobs=1, wait=0.0) == []
+    (job,) = await fake.activate(ACTIVATION, max_jobs=1, wait=5.0)
     assert job.retries == 2
 
 
 async def test_a_job_without_retries_is_an_incident(fake):
     """It is not offered, and takes no answer."""
     key = fake.put("t")
-    await fake.activate(ACTIVATION, most=1, wait=0.0)
+    await fake.activate(ACTIVATION, max_jobs=1, wait=0.0)
     await fake.fail(key, retries=0, message="no", backoff=0.0, payload="{}")
     assert fake.jobs[key].state == "incident"
     with pytest.raises(GatewayError) as error:
@@ -89,7 +89,7 @@ async def test_a_stream_gets_new_jobs_and_polls_the_rest(fake):
         await asyncio.sleep(0)
     new = fake.put("t")
     assert (await coming).key == new
-    (job,) = await fake.activate(ACTIVATION, most=5, wait=0.0)
+    (job,) = await fake.activate(ACTIVATION, max_jobs=5, wait=0.0)
     assert job.key == old
     await stream.aclose()
 
@@ -115,7 +115,7 @@ async def test_a_fault_may_lose_only_the_reply(fake):
 
 async def test_a_stopped_engine_keeps_its_jobs(fake):
     """Everything is refused meanwhile, waiting polls included."""
-    polling = asyncio.create_task(fake.activate(ACTIVATION, most=1, wait=30.0))
+    polling = asyncio.create_task(fake.activate(ACTIVATION, max_jobs=1, wait=30.0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     fake.stop()
@@ -123,7 +123,7 @@ async def test_a_stopped_engine_keeps_its_jobs(fake):
         await polling
     fake.start()
     fake.put("t")
-    assert len(await fake.activate(ACTIVATION, most=1, wait=0.0)) == 1
+    assert len(await fake.activate(ACTIVATION, max_jobs=1, wait=0.0)) == 1
 
 
 async def test_waiting_in_vain_says_what_there_is(fake):

@@ -44,7 +44,7 @@ async def test_a_job_arrives_whole(gateway, fake):
     """Every field of the protocol's job, with headers parsed and the deadline by our clock."""
     key = fake.put("t", {"a": "ü"}, {"h": "1"}, retries=7, element="Task_1")
     before = time.monotonic()
-    (job,) = await gateway.activate(ACTIVATION, most=5, wait=1.0)
+    (job,) = await gateway.activate(ACTIVATION, max_jobs=5, wait=1.0)
     assert (job.key, job.type, job.retries, job.element_id, job.tenant_id) == (key, "t", 7, "Task_1", "<default>")
     assert json.loads(job.variables) == {"a": "ü"}
     assert job.headers == {"h": "1"}
@@ -57,8 +57,8 @@ async def test_a_job_arrives_whole(gateway, fake):
 
 async def test_a_poll_waits_as_long_as_it_is_told(gateway, fake):
     """Zero means not at all; otherwise it ends without jobs."""
-    assert await gateway.activate(ACTIVATION, most=1, wait=0.0) == []
-    assert await gateway.activate(ACTIVATION, most=1, wait=0.05) == []
+    assert await gateway.activate(ACTIVATION, max_jobs=1, wait=0.0) == []
+    assert await gateway.activate(ACTIVATION, max_jobs=1, wait=0.05) == []
     assert [command.data["wait"] for command in fake.commands] == [0.0, 0.05]
 
 
@@ -66,7 +66,7 @@ async def test_an_activation_asks_for_its_variables_and_tenants(gateway, fake):
     """Names of variables and tenants go with polls and streams."""
     fake.put("t", {"a": 1, "b": 2}, tenant="blue")
     activation = Activation("t", "worker", 60.0, ("a",), ("blue", "red"))
-    (job,) = await gateway.activate(activation, most=1, wait=1.0)
+    (job,) = await gateway.activate(activation, max_jobs=1, wait=1.0)
     assert json.loads(job.variables) == {"a": 1}
     assert job.tenant_id == "blue"
 
@@ -74,7 +74,7 @@ async def test_an_activation_asks_for_its_variables_and_tenants(gateway, fake):
 async def test_commands_arrive_as_given(gateway, fake):
     """Seconds become milliseconds and back, absolute retries stay, variables are sent as they are."""
     first, second, third = fake.put("t"), fake.put("t"), fake.put("t")
-    await gateway.activate(ACTIVATION, most=3, wait=1.0)
+    await gateway.activate(ACTIVATION, max_jobs=3, wait=1.0)
     await gateway.complete(first, '{"x":1}')
     await gateway.fail(second, retries=0, message="no", backoff=1.5, payload='{"error":{}}')
     await gateway.update_timeout(third, 90.0)
@@ -126,7 +126,7 @@ async def test_each_status_is_a_gateway_error(gateway, fake, code):
     fake.refuse("*", code.name, "why", times=3)
     key = fake.put("t")
     with pytest.raises(GatewayError, match="why") as polled:
-        await gateway.activate(ACTIVATION, most=1, wait=0.0)
+        await gateway.activate(ACTIVATION, max_jobs=1, wait=0.0)
     with pytest.raises(GatewayError, match="why") as streamed:
         await anext(gateway.stream(ACTIVATION))
     with pytest.raises(GatewayError, match="why") as told:
@@ -156,7 +156,7 @@ async def test_a_call_has_a_deadline(fake, server):
 async def test_a_closed_gateway_raises_gateway_errors(server):
     """Neither gRPC's usage error nor a cancellation that nobody asked for."""
     gateway = ZeebeGateway(ClusterSettings(address=server.address))
-    polling = asyncio.create_task(gateway.activate(ACTIVATION, most=1, wait=30.0))
+    polling = asyncio.create_task(gateway.activate(ACTIVATION, max_jobs=1, wait=30.0))
     await asyncio.sleep(0.1)
     await gateway.aclose()
     with pytest.raises(GatewayError):
@@ -167,7 +167,7 @@ async def test_a_closed_gateway_raises_gateway_errors(server):
 
 async def test_cancelling_a_call_cancels(gateway):
     """A real cancellation stays one."""
-    polling = asyncio.create_task(gateway.activate(ACTIVATION, most=1, wait=30.0))
+    polling = asyncio.create_task(gateway.activate(ACTIVATION, max_jobs=1, wait=30.0))
     await asyncio.sleep(0.1)
     polling.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -178,7 +178,7 @@ async def test_batches_beyond_grpcs_limit_arrive(gateway, fake):
     """A8: 32 jobs of 200 kB are more than gRPC's default of 4 MiB, with which pyzeebe never completed one."""
     for _ in range(32):
         fake.put("t", {"data": "x" * 200_000})
-    jobs = await gateway.activate(ACTIVATION, most=32, wait=1.0)
+    jobs = await gateway.activate(ACTIVATION, max_jobs=32, wait=1.0)
     assert len(jobs) == 32
 
 

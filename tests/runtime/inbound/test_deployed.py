@@ -157,7 +157,7 @@ async def test_a_diagram_is_fetched_once(cluster, kept):
 
 
 async def test_no_more_diagrams_are_kept_than_the_bound(cluster, kept, monkeypatch):
-    monkeypatch.setattr(deployed_module, "MOST_KEPT", 3)
+    monkeypatch.setattr(deployed_module, "MAX_KEPT", 3)
     for number in range(10):
         cluster.deploy(str(number), f"p{number}", 1, START)
     processes = DeployedProcesses(cluster.url, kept)
@@ -167,7 +167,7 @@ async def test_no_more_diagrams_are_kept_than_the_bound(cluster, kept, monkeypat
 
 async def test_pages_are_followed_up_to_a_bound_that_is_told(cluster, kept, monkeypatch):
     monkeypatch.setattr(deployed_module, "PAGE", 3)
-    monkeypatch.setattr(deployed_module, "MOST", 6)
+    monkeypatch.setattr(deployed_module, "MAX_DEFINITIONS", 6)
     for number in range(8):
         cluster.deploy(str(number), f"p{number}", 1, START)
     found = await DeployedProcesses(cluster.url, kept).read()

@@ -76,7 +76,7 @@ class World:
 
 @pytest.fixture
 async def world(stores, tmp_path, monkeypatch):
-    monkeypatch.setattr(events_module, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(events_module, "_MAX_PAUSE", 0.01)
     world = World(stores, tmp_path)
     assert await world.ledger.hold("s", "me", 10**9)
     return world

@@ -59,7 +59,7 @@ class Named:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
-    monkeypatch.setattr(sources_module, "_SHORTEST_PAUSE", 0.05)
+    monkeypatch.setattr(sources_module, "_MIN_PAUSE", 0.05)
     monkeypatch.setattr(sources_module, "LOOK_EVERY", 0.05)
     QUEUES.clear()
 

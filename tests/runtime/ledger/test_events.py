@@ -204,7 +204,7 @@ async def test_every_intention_that_was_answered_survives_sigkill(stores):
     os.kill(victim.pid, signal.SIGKILL)
     answered = 49 + len((await victim.stdout.read()).split(b"\n")) - 1
     await victim.wait()
-    assert len(await stores.ledger().entries(most=10**6)) >= answered
+    assert len(await stores.ledger().entries(limit=10**6)) >= answered
 
 
 HOLDS = """

@@ -46,7 +46,7 @@ async def test_whoever_gets_the_lease_knows_all_that_was_ever_intended_before(st
     checked = 0
 
     async def others(name):
-        return {entry.id for entry in await ledgers[name].entries(most=10_000) if not entry.id.startswith(name)}
+        return {entry.id for entry in await ledgers[name].entries(limit=10_000) if not entry.id.startswith(name)}
 
     async def compete(name):
         nonlocal checked

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psycopg
 
-from servers.imap import ImapServer, message
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
+from zeebe_connectors.testing.servers import ImapServer, message
 
 COMMAND = Path(sys.executable).parent / "zeebe-connectors"
 SOURCE = """

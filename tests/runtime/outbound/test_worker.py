@@ -29,13 +29,13 @@ class Handler:
     seconds: float = 0.0
     ran: list[int] = field(default_factory=list)
     running: int = 0
-    most: int = 0
+    peak: int = 0
     outcome: Complete | Fail | Throw = field(default_factory=Complete)
 
     async def __call__(self, job, extend):
         self.ran.append(job.key)
         self.running += 1
-        self.most = max(self.most, self.running)
+        self.peak = max(self.peak, self.running)
         try:
             await asyncio.sleep(self.seconds)
         finally:
@@ -117,7 +117,7 @@ async def test_no_nap_at_capacity(gateway, start, stream):
     start(handler, slots=8, stream=stream)
     await gateway.until("completed", 400, within=5.0)
     assert time.monotonic() - began < 5.0
-    assert handler.most == 8
+    assert handler.peak == 8
 
 
 async def test_one_busy_slot_of_many_does_not_stop_the_poll(gateway, start):
@@ -152,7 +152,7 @@ async def test_polling_and_streaming_share_one_count(gateway, start, slots):
             gateway.put(TYPE)
         assert worker.liveness().in_flight <= slots
     await gateway.until("completed", 300)
-    assert handler.most <= slots
+    assert handler.peak <= slots
     assert len(set(handler.ran)) == 300
 
 
@@ -162,7 +162,7 @@ async def test_a_poll_never_asks_for_more_than_is_free(gateway, start):
         gateway.put(TYPE)
     start(Handler(seconds=0.005), slots=10)
     await gateway.until("completed", 100)
-    assert max(command.data["most"] for command in gateway.commands if command.name == "activate") <= 10
+    assert max(command.data["max_jobs"] for command in gateway.commands if command.name == "activate") <= 10
 
 
 async def test_streamed_jobs_are_taken_without_a_poll(gateway, start):
@@ -307,7 +307,7 @@ async def test_a_batch_that_is_too_large_is_halved(start):
     worker.start()
     await gateway.until("completed", 16)
     await worker.drain(1.0)
-    asked = [command.data["most"] for command in gateway.commands if command.name == "activate"]
+    asked = [command.data["max_jobs"] for command in gateway.commands if command.name == "activate"]
     assert asked[:2] == [16, 8]
     assert asked[-1] <= 3
     assert asked == sorted(asked, reverse=True)
@@ -321,7 +321,7 @@ def test_pauses_grow_and_are_spread():
     assert 0.025 <= pauses[0] <= 0.05
     assert all(2.5 <= pause <= 5.0 for pause in pauses[8:])
     assert len(set(pauses)) == 40
-    assert backoff.next(most=0.25) <= 0.25
+    assert backoff.next(max_pause=0.25) <= 0.25
     backoff.reset()
     assert backoff.next() <= 0.05
 

@@ -21,7 +21,7 @@ DIRECTORY_SETTING = "ZEEBE_CONNECTORS_SECRETS_DIRECTORY"
 PLUGIN_GROUP = "zeebe_connectors.secrets"
 
 _log = logging.getLogger(__name__)
-_LARGEST_FILE = 1 << 20
+_MAX_FILE = 1 << 20
 
 
 class SecretProvider(Protocol):
@@ -92,7 +92,7 @@ class DirectorySecrets:
         path = self._directory / name
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name) or not path.is_file():
             return None
-        if path.stat().st_size > _LARGEST_FILE:
+        if path.stat().st_size > _MAX_FILE:
             _log.warning("The secret file %s is larger than 1 MiB and is not read", name)
             return None
         return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")

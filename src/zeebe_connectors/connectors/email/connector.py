@@ -20,7 +20,7 @@ ERRORS = {
     "EMAIL_NOT_FOUND": "No mail with this Message-ID is in the folder. Take the id from a list or search of the same "
     "folder. An incident; an error expression may wait for the mail instead.",
     "EMAIL_TOO_MANY": "More than 5,000 mails would be listed. Give a smaller maxToBeRead, or narrower criteria.",
-    "MAIL_TOO_LARGE": "The mail is larger than largestMail allows. Raise it, or leave the mail.",
+    "MAIL_TOO_LARGE": "The mail is larger than maxMailSize allows. Raise it, or leave the mail.",
     "EMAIL_IMAP_NOT_INSTALLED": "IMAP needs the extra `imap`: `pip install 'zeebe-connectors[imap]'`.",
     "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
     "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",

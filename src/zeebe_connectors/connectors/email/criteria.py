@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from zeebe_connectors import InputError
 
-MOST_DEPTH = 20
-MOST_LEAVES = 200
-LONGEST_VALUE = 1000
+MAX_DEPTH = 20
+MAX_LEAVES = 200
+MAX_VALUE = 1000
 
 Field = Literal["FROM", "SUBJECT", "BODY"]
 _FIELDS: dict[str, Field] = {"FROM": "FROM", "SUBJECT": "SUBJECT", "BODY": "BODY"}
@@ -55,13 +55,13 @@ class _Reader:
     def read(self, given: Any, field: str, *, depth: int) -> Criterion:
         if not isinstance(given, Mapping):
             raise InputError(f'{field}: must be a context such as ={{field: "SUBJECT", value: "order"}}')
-        if depth >= MOST_DEPTH:
-            raise InputError(f"{field}: is nested more than {MOST_DEPTH} deep; write it flatter")
+        if depth >= MAX_DEPTH:
+            raise InputError(f"{field}: is nested more than {MAX_DEPTH} deep; write it flatter")
         if given.get("operator") is not None:
             return self._several(given, field, depth=depth)
         self._leaves += 1
-        if self._leaves > MOST_LEAVES:
-            raise InputError(f"{field}: is one of more than {MOST_LEAVES} criteria; use fewer")
+        if self._leaves > MAX_LEAVES:
+            raise InputError(f"{field}: is one of more than {MAX_LEAVES} criteria; use fewer")
         name, value = given.get("field"), given.get("value")
         known = _FIELDS.get(name.strip().upper()) if isinstance(name, str) else None
         if known is None:
@@ -69,8 +69,8 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise InputError(f"{field}.value: must be the text to search for")
         text = str(value)
-        if len(text) > LONGEST_VALUE:
-            raise InputError(f"{field}.value: has more than {LONGEST_VALUE} characters; search for a part of it")
+        if len(text) > MAX_VALUE:
+            raise InputError(f"{field}.value: has more than {MAX_VALUE} characters; search for a part of it")
         if any(sign in text for sign in "\r\n\0"):
             raise InputError(f"{field}.value: must be one line; search for a part of it")
         return Leaf(known, text)

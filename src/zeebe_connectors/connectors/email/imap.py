@@ -13,7 +13,7 @@ from zeebe_connectors import Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import Criterion, holds, read_criteria, search_words
 from zeebe_connectors.connectors.email.effect import Effect
 from zeebe_connectors.connectors.email.mails import (
-    MOST_LISTED,
+    MAX_LISTED,
     Head,
     by_date,
     check_size,
@@ -27,7 +27,7 @@ from zeebe_connectors.connectors.email.mails import (
     wanted_id,
 )
 from zeebe_connectors.connectors.email.model import (
-    LARGEST,
+    MAX_MAIL_SIZE,
     DeletedMail,
     DeleteImap,
     DeleteImapData,
@@ -44,7 +44,8 @@ from zeebe_connectors.connectors.email.model import (
     SearchImap,
     SearchImapData,
 )
-from zeebe_connectors.mail.imap import Fetched, ImapSession, Refused, SortKey, search_text
+from zeebe_connectors.mail.imap import ImapSession, SortKey
+from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
 from zeebe_connectors.mail.settings import trust
 
 BATCH = 100
@@ -98,10 +99,10 @@ async def _select(session: ImapSession, folder: str, *, writable: bool) -> None:
 async def _list(session: ImapSession, action: ListImap) -> list[ListedMail]:
     await _select(session, action.list_emails_folder, writable=False)
     uids = await _sorted(session, action)
-    most = min(action.max_to_be_read, len(uids))
-    if most > MOST_LISTED:
-        raise too_many(most)
-    heads = await _heads(session, uids[:most])
+    count = min(action.max_to_be_read, len(uids))
+    if count > MAX_LISTED:
+        raise too_many(count)
+    heads = await _heads(session, uids[:count])
     return [head.listed() for head in heads]
 
 
@@ -155,7 +156,7 @@ async def _search(session: ImapSession, action: SearchImap) -> list[FoundMail]:
         if not any(isinstance(word, bytes) for word in words):
             raise
         uids = await _searched_here(session, criterion)  # Exchange, for one, searches in ASCII only
-    if len(uids) > MOST_LISTED:
+    if len(uids) > MAX_LISTED:
         raise too_many(len(uids))
     return [head.found() for head in await _heads(session, uids)]
 
@@ -168,7 +169,7 @@ async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int
         for one, head in zip(fetched, await heads_of((one.body, one.size) for one in fetched), strict=True):
             verdict = holds(criterion, head.sender, head.subject or "", None)
             if verdict is None:
-                bodies = await session.fetch([one.uid]) if one.size <= LARGEST else []
+                bodies = await session.fetch([one.uid]) if one.size <= MAX_MAIL_SIZE else []
                 verdict = holds(
                     criterion, head.sender, head.subject or "", await texts(bodies[0].body if bodies else b"")
                 )
@@ -183,7 +184,7 @@ async def _read(session: ImapSession, action: ReadImap, context: Context) -> Rea
     found = await _find(session, wanted_id(action.message_id, field=f"{_FIELD}.messageId"))
     if found is None:
         raise not_found("the folder")
-    check_size(found.size, action.largest_mail, field=f"{_FIELD}.largestMail")
+    check_size(found.size, action.max_mail_size, field=f"{_FIELD}.maxMailSize")
     bodies = await session.fetch([found.uid])
     if not bodies:
         raise not_found("the folder")

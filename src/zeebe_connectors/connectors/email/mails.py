@@ -17,9 +17,9 @@ from zeebe_connectors.mail.reading.mime import Defects, parse_entities
 from zeebe_connectors.mail.reading.parts import stored
 from zeebe_connectors.mail.reading.text import header_text
 
-LONGEST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Bytes at the start of a mail in which its headers are looked for."""
-MOST_LISTED = 5000
+MAX_LISTED = 5000
 """Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
 _LARGE = 8 * 1024  # bytes of headers that are read in a thread, so that the loop goes on
 _BLANK_LINE = re.compile(rb"(?<=[^\r\n])\r?\n\r?\n")
@@ -47,7 +47,7 @@ class Head:
             size: Bytes of the whole mail.
         """
         end = _BLANK_LINE.search(raw)
-        root = parse_entities(raw[: end.end()] if end else raw[:LONGEST_HEAD], Defects())
+        root = parse_entities(raw[: end.end()] if end else raw[:MAX_HEAD], Defects())
         subject, sender = root.first("Subject"), root.first("From") or b""
         identity = header_text(root.first("Message-ID") or b"")[:1000]
         return cls(
@@ -122,24 +122,24 @@ def too_many(count: int) -> PermanentError:
     """More mails than one result may list."""
     return PermanentError(
         "EMAIL_TOO_MANY",
-        f"{count:,} mails fit, and one result lists at most {MOST_LISTED:,}. Give a smaller maxToBeRead, or narrower "
+        f"{count:,} mails fit, and one result lists at most {MAX_LISTED:,}. Give a smaller maxToBeRead, or narrower "
         "criteria",
     )
 
 
-def check_size(size: int, most: int, *, field: str) -> None:
+def check_size(size: int, limit: int, *, field: str) -> None:
     """Refuses a mail that is too large.
 
     Raises:
         PermanentError: `MAIL_TOO_LARGE`.
     """
-    if size > most:
-        raise PermanentError("MAIL_TOO_LARGE", f"{field}: the mail has {size:,} bytes, more than allowed ({most:,})")
+    if size > limit:
+        raise PermanentError("MAIL_TOO_LARGE", f"{field}: the mail has {size:,} bytes, more than allowed ({limit:,})")
 
 
-async def turns(account: Hashable, most: int, context: Context) -> asyncio.Semaphore:
+async def turns(account: Hashable, limit: int, context: Context) -> asyncio.Semaphore:
     """What lets so many jobs at a time on one account."""
-    return await context.kept.get(("email", account), lambda: asyncio.Semaphore(most))
+    return await context.kept.get(("email", account), lambda: asyncio.Semaphore(limit))
 
 
 async def texts(raw: bytes) -> list[str]:

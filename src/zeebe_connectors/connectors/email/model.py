@@ -10,7 +10,7 @@ from zeebe_connectors import Document, Hint, Model, When
 from zeebe_connectors.mail.settings import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
 
-LARGEST = 50 * 1024 * 1024
+MAX_MAIL_SIZE = 50 * 1024 * 1024
 Security = Literal["tls", "starttls", "none"]
 Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
 
@@ -62,10 +62,10 @@ class SmtpConfig(Model):
     """The server that sends."""
 
     smtp_host: Annotated[
-        str, Hint(label="SMTP host", secrets=True, placeholder="smtp.example.com", example="localhost")
+        str, Hint(label="SMTP host", secrets="whole", placeholder="smtp.example.com", example="localhost")
     ]
     """Host of the SMTP server."""
-    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", secrets=True)] = 587
+    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", secrets="whole")] = 587
     """587 for TLS, 465 for SSL, 25 for a relay."""
     smtp_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS is STARTTLS: required with a login, used where it is offered without one. `TLS` on port 465 means SSL."""
@@ -162,10 +162,10 @@ class ImapConfig(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Hint(label="IMAP host", secrets=True, placeholder="imap.example.com", example="localhost")
+        str, Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com", example="localhost")
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets=True)] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL are the same: from the start. `TLS` on port 143 means STARTTLS."""
@@ -188,8 +188,8 @@ def _security(encryption: Encryption, *, begins_in_clear: bool) -> Security:
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
 _SORT_ORDER = Hint(label="Order", choices={"ASC": "Ascending", "DESC": "Descending"})
-_MOST = Hint(label="At most")
-_LARGEST = Hint(label="Largest mail (bytes)")
+_MAX_LISTED = Hint(label="At most")
+_MAX_MAIL_SIZE = Hint(label="Largest mail (bytes)")
 _CRITERIA = Hint(
     label="Search criteria",
     feel="required",
@@ -202,7 +202,7 @@ _CRITERIA = Hint(
 class ListImap(Model):
     """Which mails are listed, and how."""
 
-    max_to_be_read: Annotated[int, Field(ge=1), _MOST] = 100
+    max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
     """So many mails are listed."""
     list_emails_folder: Annotated[str, _FOLDER] = ""
     """The inbox when empty. `/` and `.` stand for the server's separator."""
@@ -231,7 +231,7 @@ class ReadImap(Model):
     """The mail's Message-ID, as a list or search gives it."""
     read_email_folder: Annotated[str, _FOLDER] = ""
     """The inbox when empty."""
-    largest_mail: Annotated[int, Field(ge=1), _LARGEST] = LARGEST
+    max_mail_size: Annotated[int, Field(ge=1), _MAX_MAIL_SIZE] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 
@@ -311,9 +311,11 @@ ImapData = ListImapData | SearchImapData | ReadImapData | DeleteImapData | MoveI
 class Pop3Config(Model):
     """Where the mailbox is."""
 
-    pop3_host: Annotated[str, Hint(label="POP3 host", secrets=True, placeholder="pop.example.com", example="localhost")]
+    pop3_host: Annotated[
+        str, Hint(label="POP3 host", secrets="whole", placeholder="pop.example.com", example="localhost")
+    ]
     """Host of the POP3 server."""
-    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", secrets=True)] = 995
+    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL are the same: from the start. `TLS` on port 110 means STARTTLS (STLS)."""
@@ -331,7 +333,7 @@ class Pop3Config(Model):
 class ListPop3(Model):
     """Which mails are listed, and how."""
 
-    max_to_be_read: Annotated[int, Field(ge=1), _MOST] = 100
+    max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
     """So many mails are listed."""
     sort_field: Annotated[
         Literal["SENT_DATE", "SIZE"], Hint(label="Sort by", choices={"SENT_DATE": "Sent", "SIZE": "Size"})
@@ -353,7 +355,7 @@ class ReadPop3(Model):
 
     message_id: Annotated[str, Field(min_length=1), _MESSAGE_ID]
     """The mail's Message-ID, as a list or search gives it."""
-    largest_mail: Annotated[int, Field(ge=1), _LARGEST] = LARGEST
+    max_mail_size: Annotated[int, Field(ge=1), _MAX_MAIL_SIZE] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 

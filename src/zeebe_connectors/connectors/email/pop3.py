@@ -10,8 +10,8 @@ from zeebe_connectors import ConnectorError, Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import holds, read_criteria
 from zeebe_connectors.connectors.email.effect import Effect
 from zeebe_connectors.connectors.email.mails import (
-    LONGEST_HEAD,
-    MOST_LISTED,
+    MAX_HEAD,
+    MAX_LISTED,
     Head,
     by_date,
     check_size,
@@ -25,7 +25,7 @@ from zeebe_connectors.connectors.email.mails import (
     wanted_id,
 )
 from zeebe_connectors.connectors.email.model import (
-    LARGEST,
+    MAX_MAIL_SIZE,
     DeletedMail,
     DeletePop3,
     FoundMail,
@@ -86,16 +86,16 @@ async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session
 
 async def _list(session: Pop3Session, action: ListPop3) -> list[ListedMail]:
     sizes = await session.sizes()
-    most = min(action.max_to_be_read, len(sizes))
-    if most > MOST_LISTED:
-        raise too_many(most)
+    count = min(action.max_to_be_read, len(sizes))
+    if count > MAX_LISTED:
+        raise too_many(count)
     descending = action.sort_order == "DESC"
     if action.sort_field == "SIZE":
-        numbers = sorted(sizes, key=lambda number: sizes[number], reverse=descending)[:most]
+        numbers = sorted(sizes, key=lambda number: sizes[number], reverse=descending)[:count]
         return [head.listed() async for _, head in _heads(session, numbers, sizes)]
     heads = [head async for _, head in _heads(session, sizes, sizes)]
     heads.sort(key=by_date(lambda head: head.sent), reverse=descending)
-    return [head.listed() for head in heads[:most]]
+    return [head.listed() for head in heads[:count]]
 
 
 async def _heads(
@@ -109,9 +109,9 @@ async def _heads(
         for number, raw in zip(batch, await session.tops(batch), strict=True):
             if raw is not None:
                 found[number] = raw
-            elif sizes[number] <= LARGEST:
+            elif sizes[number] <= MAX_MAIL_SIZE:
                 with suppress(Refused):  # gone, by another session's doing
-                    found[number] = (await session.read(number))[:LONGEST_HEAD]
+                    found[number] = (await session.read(number))[:MAX_HEAD]
         heads = await heads_of((raw, sizes[number]) for number, raw in found.items())
         for number, head in zip(found, heads, strict=True):
             yield number, head
@@ -125,11 +125,11 @@ async def _search(session: Pop3Session, action: SearchPop3) -> list[FoundMail]:
     async for number, head in _heads(session, sizes, sizes):
         verdict = holds(criterion, head.sender, head.subject or "", None)
         if verdict is None:  # only then is the whole mail read
-            raw = await session.read(number) if sizes[number] <= LARGEST else b""
+            raw = await session.read(number) if sizes[number] <= MAX_MAIL_SIZE else b""
             verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
         if verdict:
             found.append(head.found())
-    if len(found) > MOST_LISTED:
+    if len(found) > MAX_LISTED:
         raise too_many(len(found))
     return found
 
@@ -148,7 +148,7 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
     number = await _find(session, wanted_id(action.message_id, field=f"{_FIELD}.messageId"), sizes)
     if number is None:
         raise not_found("the mailbox")
-    check_size(sizes[number], action.largest_mail, field=f"{_FIELD}.largestMail")
+    check_size(sizes[number], action.max_mail_size, field=f"{_FIELD}.maxMailSize")
     return await read_result(await session.read(number), context, size=sizes[number])
 
 

@@ -21,7 +21,7 @@ from zeebe_connectors.web import (
 )
 from zeebe_connectors.web.codes import ERRORS
 from zeebe_connectors.web.documents import with_contents
-from zeebe_connectors.web.inputs import Authenticated, ConnectionTimeout, HttpUrl, ReadTimeout
+from zeebe_connectors.web.inputs import Certified, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.result import header_values, lenient_body
 
@@ -37,7 +37,7 @@ class Operation(Model):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             placeholder="https://api.example.com/graphql",
             example="https://api.example.com/graphql",
         ),
@@ -75,7 +75,7 @@ class Operation(Model):
     """Store the response as a document; older templates' way of saying so."""
 
 
-class Request(Authenticated):
+class Request(Certified):
     """A GraphQL operation and how to send it."""
 
     graphql: Annotated[Operation, Hint(group="endpoint")]
@@ -90,6 +90,7 @@ class Request(Authenticated):
     type="io.camunda:connector-graphql:1",
     groups=[
         Group("authentication", "Authentication"),
+        Group("tls", "Client certificate and trust", open=False),
         Group("endpoint", "HTTP endpoint"),
         Group("graphql", "GraphQL query"),
         Group("timeout", "Timeouts", open=False),
@@ -114,6 +115,7 @@ async def run(given: Request, context: Context) -> Response:
     read = operation.read_timeout_in_seconds
     exchange = Exchange(
         context,
+        tls=await given.tls(context),
         connect=operation.connection_timeout_in_seconds,
         read=operation.connection_timeout_in_seconds if read is None else read,
     )

@@ -17,7 +17,9 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.imap import ConnectionLost, Fetched, ImapSession, Refused, Security, Selected
+from zeebe_connectors.mail.imap import ImapSession, Security
+from zeebe_connectors.mail.imap_protocol import ConnectionLost
+from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
@@ -39,7 +41,7 @@ KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
 BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
-_LONGEST_HEADER = 8 * 1024  # bytes of a header in which something is looked for
+_MAX_HEADER = 8 * 1024  # bytes of a header in which something is looked for
 _HEADER = {
     name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
     for name in ("from", "message-id", "subject")
@@ -50,10 +52,10 @@ class ImapServer(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Field(min_length=1), Hint(label="IMAP host", secrets=True, placeholder="imap.example.com")
+        str, Field(min_length=1), Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com")
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets=True)] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
         Literal["TLS", "SSL", "STARTTLS", "NONE"],
@@ -117,9 +119,9 @@ class Watching(Protection):
     """Only mails whose From header contains this, in upper or lower case."""
     received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""
     """Only mails that came at this date (or ISO 8601 time) or later."""
-    most_per_round: Annotated[int, Field(ge=1, le=10_000), Hint(label="At most per round")] = 100
+    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(label="At most per poll")] = 100
     """So many mails are processed before the folder is looked at again."""
-    largest_mail: Annotated[int, Field(ge=1), Hint(label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    max_mail_size: Annotated[int, Field(ge=1), Hint(label="Largest mail (bytes)")] = 50 * 1024 * 1024
     """A larger mail goes to quarantine unread."""
     quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
     """Where mails go that cannot be handed over; blank leaves them in place."""
@@ -198,7 +200,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
         for start in range(0, len(uids), BATCH):
             heads = await session.fetch(uids[start : start + BATCH], _HEADERS)
             for head in sorted(await _fitting(recent, heads), key=lambda head: head.uid, reverse=True):
-                bodies = await session.fetch([head.uid]) if head.size <= given.data.largest_mail else [head]
+                bodies = await session.fetch([head.uid]) if head.size <= given.data.max_mail_size else [head]
                 mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
                 data = {**mail.data(), "attachments": named(mail), "folder": selected.name, "uid": head.uid}
                 identity = f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}"
@@ -301,7 +303,7 @@ class Watcher:
             self._report(max(watching.interval, SAFETY_POLL))
             if handed:
                 self._calm = _FIRST_WAIT
-            if handed >= watching.most_per_round:
+            if handed >= watching.max_per_poll:
                 continue
             try:
                 if not await self._show_all(session, selected):
@@ -379,7 +381,7 @@ class Watcher:
         settled = await self.context.settled({self._id(selected, uid): None for uid in new})
         self._seen.settled.update(uid for uid in new if self._id(selected, uid) in settled)
         open_ = [uid for uid in new if uid not in self._seen.settled]
-        left = self.given.data.most_per_round
+        left = self.given.data.max_per_poll
         for start in range(0, len(open_), BATCH):
             heads = await self._heads(session, selected, open_[start : start + BATCH])
             self._report()
@@ -433,7 +435,7 @@ class Watcher:
         self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
     ) -> Event | None:
         watching = self.given.data
-        too_large = head.size > watching.largest_mail
+        too_large = head.size > watching.max_mail_size
         try:
             bodies = [head] if too_large else await session.fetch([head.uid])
         except Refused as error:
@@ -463,7 +465,7 @@ class Watcher:
             if too_large:
                 raise PermanentError(
                     "MAIL_TOO_LARGE",
-                    f"the mail has {head.size:,} bytes, more than data.largestMail allows ({watching.largest_mail:,})",
+                    f"the mail has {head.size:,} bytes, more than data.maxMailSize allows ({watching.max_mail_size:,})",
                 )
             return await stored(mail, self.context.documents)
 
@@ -575,7 +577,7 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 def _header(head: Fetched, name: str) -> str:
     match = _HEADER[name].search(head.body)
-    return header_text(match[1][:_LONGEST_HEADER]) if match else ""
+    return header_text(match[1][:_MAX_HEADER]) if match else ""
 
 
 def alias(head: Fetched) -> str:
@@ -590,7 +592,7 @@ async def keyring_of(given: Mailbox, context: InboundContext) -> Keyring | None:
     Raises:
         InputError: As `open_keyring`.
     """
-    return await open_keyring(given.data, context, most=given.data.largest_mail, prefix="data.")
+    return await open_keyring(given.data, context, max_bytes=given.data.max_mail_size, prefix="data.")
 
 
 async def parsed(raw: bytes, head: Fetched, given: Mailbox, context: InboundContext) -> Mail:

@@ -23,7 +23,7 @@ from zeebe_connectors.sdk.durations import parse_duration
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
-_MOST_OLD = 100
+_MAX_OLD = 100
 """After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""
 _ALL_LINES = 10_000_000
 
@@ -33,7 +33,7 @@ class Pop3Mailbox(Mailbox):
 
     check_every: Annotated[str, Hint(group="mails", placeholder="PT1M")] = "PT1M"
     """How often the mailbox is read, as an ISO 8601 duration."""
-    most_per_round: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails")] = 100
+    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails")] = 100
     """So many mails are processed in one session at most."""
 
     @field_validator("check_every")
@@ -54,7 +54,7 @@ async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> Asy
     They are read with TOP, because many servers mark a mail as read after RETR.
     """
     given.check(context.files)
-    keyring = await open_keyring(given, context, most=given.largest_mail)
+    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     since = datetime.now(UTC) - timedelta(hours=hours)
     session = await open_mailbox(given, context.kept)
     try:
@@ -63,7 +63,7 @@ async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> Asy
         for number, uid in sorted((await session.ids()).items(), reverse=True):
             if not _is_since(parse_mail(await session.top(number)), since):
                 old += 1
-                if old >= _MOST_OLD:
+                if old >= _MAX_OLD:
                     break
                 continue
             old = 0
@@ -114,7 +114,7 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     what becomes of encrypted and signed mails.
     """
     given.check(context.files)
-    keyring = await open_keyring(given, context, most=given.largest_mail)
+    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     watcher = _Watcher(given, keyring, context)
     while True:
         session = await open_mailbox(given, context.kept)
@@ -149,7 +149,7 @@ class _Watcher:
         self.untouched &= uids.keys()
         settled = await self.context.settled(dict.fromkeys(uids))
         sizes = await session.sizes()
-        left = given.most_per_round
+        left = given.max_per_poll
         for identity, (number, uid) in uids.items():
             if identity in settled:
                 if given.remove and settled[identity] != "quarantined":

@@ -24,9 +24,9 @@ from zeebe_connectors.mail.reading.smime.settings import open_keyring
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
-MOST_WANTED = 1000
+MAX_WANTED = 1000
 """Mails that a job is after at most; so many others would have to be quicker at each of them for it to miss one."""
-LARGEST_ANSWER = 1024 * 1024
+MAX_ANSWER = 1024 * 1024
 """Characters of JSON after which an answer takes no further mail; the engine takes 4 MB, all variables included."""
 
 
@@ -42,8 +42,8 @@ class Request(Mailbox):
         ),
     ] = "MAIL_RECEIVE"
     """How many mails the task receives."""
-    most_mails: Annotated[
-        int, Field(ge=1, le=MOST_WANTED), Hint(group="mails", when=When("operation", ("MAIL_RECEIVEALL",)))
+    max_mails: Annotated[
+        int, Field(ge=1, le=MAX_WANTED), Hint(group="mails", when=When("operation", ("MAIL_RECEIVEALL",)))
     ] = 50
     """So many mails at most; the rest is for the next task."""
 
@@ -96,7 +96,7 @@ async def fetch(given: Request, context: Context) -> Received:
     ask again. Tasks of one mailbox in one runtime wait for one another, since POP3 lets one session in at a time.
     """
     given.check(context.files)
-    keyring = await open_keyring(given, context, most=given.largest_mail)
+    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     one_by_one = await context.kept.get(("pop3-fetch", given.account), asyncio.Lock)
     async with one_by_one:
         session = await open_mailbox(given, context.kept)
@@ -138,7 +138,7 @@ class _Fetch:
     async def _made(self, numbers: dict[str, int]) -> dict[str, Any]:
         memory, key = self.context.memory, self.context.key
         takers = await memory.recall(self._place("mails"), numbers)
-        wanted = [uid for uid in numbers if takers.get(uid, key) == key][:MOST_WANTED]
+        wanted = [uid for uid in numbers if takers.get(uid, key) == key][:MAX_WANTED]
         if not wanted:
             return {"mails": [], "remaining": 0}
         # The first try fixes what the job is after: two tries at once must not share out the mails between them.
@@ -150,7 +150,7 @@ class _Fetch:
         mails: list[dict[str, Any]] = []
         length = 0
         for uid in fixed:
-            if len(mails) >= (1 if self.given.one else self.given.most_mails) or length > LARGEST_ANSWER:
+            if len(mails) >= (1 if self.given.one else self.given.max_mails) or length > MAX_ANSWER:
                 break
             if uid not in numbers or await memory.remember(self._place("mails"), uid, key) != key:
                 continue

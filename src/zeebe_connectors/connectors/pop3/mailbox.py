@@ -18,7 +18,7 @@ from zeebe_connectors.mail.settings import LOGINS, Login, trust
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 
-_LONGEST_NAME = 200  # bytes of a file's name, of the 255 that file systems take
+_MAX_NAME = 200  # bytes of a file's name, of the 255 that file systems take
 
 ERRORS = {
     "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
@@ -43,9 +43,9 @@ class Mailbox(Protection):
 
     authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
     """How to sign in."""
-    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets=True, placeholder="pop.example.com")]
+    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets="whole", placeholder="pop.example.com")]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server")] = 995
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],
@@ -60,7 +60,7 @@ class Mailbox(Protection):
     """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
     save_to: Annotated[str, Hint(group="mails", label="Save to directory")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
-    largest_mail: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
     """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""
 
     @property
@@ -81,10 +81,10 @@ class Mailbox(Protection):
 
     def too_large(self, size: int) -> PermanentError | None:
         """The error of a mail that has more bytes than allowed."""
-        if size <= self.largest_mail:
+        if size <= self.max_mail_size:
             return None
         return PermanentError(
-            "MAIL_TOO_LARGE", f"the mail has {size:,} bytes, more than largestMail allows ({self.largest_mail:,})"
+            "MAIL_TOO_LARGE", f"the mail has {size:,} bytes, more than maxMailSize allows ({self.max_mail_size:,})"
         )
 
 
@@ -128,9 +128,9 @@ def save(mail: Mail, account: str, uid: str, to: str, files: AllowedFiles) -> st
 
 def _short(name: str) -> str:
     """A name that a file system takes, with its ending."""
-    if len(name.encode()) <= _LONGEST_NAME:
+    if len(name.encode()) <= _MAX_NAME:
         return name
     stem, dot, ending = name.rpartition(".")
     if not dot or len(ending.encode()) > 20:
         stem, dot, ending = name, "", ""
-    return stem.encode()[: _LONGEST_NAME - 21].decode("utf-8", "ignore") + dot + ending
+    return stem.encode()[: _MAX_NAME - 21].decode("utf-8", "ignore") + dot + ending

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator
 from zeebe_connectors import Context, Group, Hint, When, outbound
 from zeebe_connectors.connectors.rest.body import encoded_body
 from zeebe_connectors.web import (
-    ClientTls,
     Exchange,
     HttpRequest,
     Response,
@@ -22,18 +21,16 @@ from zeebe_connectors.web import (
 )
 from zeebe_connectors.web.codes import ERRORS
 from zeebe_connectors.web.documents import with_contents
-from zeebe_connectors.web.inputs import Authenticated, ConnectionTimeout, HttpUrl, ReadTimeout
+from zeebe_connectors.web.inputs import Certified, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import WITH_BODY, with_query
 
 _WITH_BODY = When("method", ("POST", "PUT", "PATCH"))
 _DOCUMENT = ReturnFormat(choice="DOCUMENT")
 
 
-class Request(Authenticated):
+class Request(Certified):
     """One HTTP request."""
 
-    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
-    """Certificates, for services that ask for one or have one of their own authority."""
     method: Annotated[
         Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], Hint(group="endpoint", label="Method")
     ] = "GET"
@@ -44,7 +41,7 @@ class Request(Authenticated):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",
         ),
@@ -150,13 +147,14 @@ async def request(given: Request, context: Context) -> Response:
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - The message begins with the reason phrase, and then names method, host and status.
     - `error.variables.reason` tells apart what has the code 408, 500 or SSL_HANDSHAKE_FAILED.
-    - Methods HEAD and OPTIONS, the schemes Digest and OAuth 1.0a, and the response format Automatic are additions.
+    - Methods HEAD and OPTIONS, the response format Automatic, keystores, and all schemes but the official six are
+      additions.
     """
     prepared = await _prepared(given, context)
     read = given.read_timeout_in_seconds
     exchange = Exchange(
         context,
-        tls=given.client_tls,
+        tls=await given.tls(context),
         connect=given.connection_timeout_in_seconds,
         read=given.connection_timeout_in_seconds if read is None else read,
     )

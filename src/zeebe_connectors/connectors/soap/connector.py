@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
-from zeebe_connectors.connectors.soap.fields import Message, Operation, WsdlImport
+from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request, WsdlImport
 from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
+from zeebe_connectors.web.codes import ERRORS as ERRORS_OF_HTTP
 
 for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
     if find_spec(_library) is None:  # they are imported when first needed, but whoever lacks one is told at the start
@@ -39,6 +40,10 @@ ERRORS = {
     "SOAP_WSDL_UNREACHABLE": "The WSDL, or what it imports, could not be read. It is tried again.",
     "SOAP_CERTIFICATE_INVALID": "A certificate, key or keystore cannot be used, or its password is wrong. An incident.",
     "RESPONSE_TOO_LARGE": "The reply is larger than the operator allows. An incident.",
+    "AUTHENTICATION_INVALID": ERRORS_OF_HTTP["AUTHENTICATION_INVALID"],
+    "OAUTH_TOKEN_ERROR": ERRORS_OF_HTTP["OAUTH_TOKEN_ERROR"],
+    "OAUTH_REFRESH_TOKEN_EXPIRED": ERRORS_OF_HTTP["OAUTH_REFRESH_TOKEN_EXPIRED"],
+    "OAUTH_INTERACTION_REQUIRED": ERRORS_OF_HTTP["OAUTH_INTERACTION_REQUIRED"],
     "HEADER_INVALID": "A header's name or value cannot be sent. An incident.",
     "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
     "FILE_FORBIDDEN": "A file is outside the directories that the operator allows. An incident.",
@@ -47,18 +52,38 @@ ERRORS = {
 }
 
 
+def _importer() -> object:
+    from zeebe_connectors.connectors.soap import importer  # noqa: PLC0415 - zeep takes long to load
+
+    return importer
+
+
+def _operation() -> object:
+    from zeebe_connectors.connectors.soap import operation  # noqa: PLC0415 - zeep takes long to load
+
+    return operation
+
+
+def _exchange() -> object:
+    from zeebe_connectors.connectors.soap import exchange  # noqa: PLC0415 - lxml, only for those who need it
+
+    return exchange
+
+
 async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
-    await load("importing")
-    from zeebe_connectors.connectors.soap.importing import inspect  # noqa: PLC0415 - zeep takes long to load
+    await load(_importer)
+    from zeebe_connectors.connectors.soap.importer import inspect  # noqa: PLC0415 - as above
 
     return await inspect(given, context)
 
 
-async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any], *, most: int | None) -> Imports:
-    await load("importing")
-    from zeebe_connectors.connectors.soap.importing import templates  # noqa: PLC0415 - as above
+async def _templates(
+    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+) -> Imports:
+    await load(_importer)
+    from zeebe_connectors.connectors.soap.importer import templates  # noqa: PLC0415 - as above
 
-    return await templates(given, context, base, most=most)
+    return await templates(given, context, base, max_templates=max_templates)
 
 
 @outbound(
@@ -77,7 +102,7 @@ async def _templates(given: WsdlImport, context: Context, base: Mapping[str, Any
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
 )
-async def call(given: Message, context: Context) -> dict[str, Any]:
+async def call(given: Request, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.
 
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
@@ -86,24 +111,18 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
     of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
     `attachments`. [From a WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
-    if isinstance(given.body, Operation):
-        await load("operation")
-        from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - zeep takes long to load
+    if isinstance(given.body, BodyOperation):
+        await load(_operation)
+        from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - as above
 
         return await call_operation(given, given.body, context)
-    await load("exchange")
-    from zeebe_connectors.connectors.soap.exchange import (  # noqa: PLC0415 - lxml, only for those who need it
-        LARGE,
-        as_json,
-        envelope_of,
-        exchange,
-        off_loop,
-    )
+    await load(_exchange)
+    from zeebe_connectors.connectors.soap import exchange as http  # noqa: PLC0415 - as above
 
-    large = len(context.job.variables) > LARGE
-    data, root = await off_loop(envelope_of, given, given.body, large=large)
+    large = len(context.job.variables) > http.LARGE
+    data, root = await http.off_loop(http.envelope_of, given, given.body, large=large)
     url = encoded_url(given.service_url or "", name="serviceUrl")
-    response, reply = await exchange(
+    response, reply = await http.exchange(
         given,
         context,
         url=url,
@@ -115,4 +134,4 @@ async def call(given: Message, context: Context) -> dict[str, Any]:
     )
     if reply is None:
         return {"Envelope": {"Body": {}}}
-    return await as_json(reply, response, context)
+    return await http.as_json(reply, response, context)

@@ -11,17 +11,8 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.mustache import text_of
-from zeebe_connectors.connectors.soap.names import (
-    ENVELOPES,
-    NCNAME,
-    SOAP11,
-    SOAP12,
-    WSSE,
-    WSU,
-    XSI,
-    UntrustedXmlError,
-    parse,
-)
+from zeebe_connectors.connectors.soap.namespaces import ENVELOPES, NCNAME, SOAP11, SOAP12, WSSE, WSU, XSI
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 
 Nulls = Literal["omit", "nil"]
 _PREFIX = re.compile(NCNAME)

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
-from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, Secret
+from zeebe_connectors import ConnectorError, Context, InputError, PermanentError
 from zeebe_connectors.connectors.soap import reply as replies
 from zeebe_connectors.connectors.soap.envelope import build, to_bytes, xml_of
-from zeebe_connectors.connectors.soap.fields import (
+from zeebe_connectors.connectors.soap.inputs import (
     BodyJson,
     BodyTemplate,
     HeaderJson,
     HeaderTemplate,
-    Keystore,
-    Message,
     NoHeader,
+    Request,
     Signature,
     SingleCertificate,
     UsernameToken,
 )
 from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
-from zeebe_connectors.connectors.soap.ntlm import Ntlm, call_with_ntlm
 from zeebe_connectors.connectors.soap.reply import Reply
-from zeebe_connectors.web import ClientTls, Exchange, HttpRequest, HttpResponse, header_fields, status_error
+from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, header_fields, status_error
+from zeebe_connectors.web.keystore import Keystore, identity_of, tls_of
+
+if TYPE_CHECKING:
+    from zeebe_connectors.sdk.keys import Identity
 
 _CONTENT_TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
 _INVALID = "SOAP_CERTIFICATE_INVALID"
@@ -42,7 +43,7 @@ async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -
     return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
-def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
+def xml_part(given: Request, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
     """Header or body as XML text."""
     if isinstance(part, HeaderTemplate):
         return render(part.template, part.context, where=where)
@@ -52,7 +53,7 @@ def xml_part(given: Message, part: NoHeader | HeaderTemplate | HeaderJson, where
     return ""
 
 
-def envelope_of(given: Message, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
+def envelope_of(given: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
     """The envelope with header and body as they are given: its bytes and its tree.
 
     Raises:
@@ -68,7 +69,7 @@ def envelope_of(given: Message, body: BodyJson | BodyTemplate) -> tuple[bytes, e
 
 
 async def exchange(
-    given: Message,
+    given: Request,
     context: Context,
     *,
     url: str,
@@ -108,17 +109,14 @@ async def exchange(
     if version == "1.1" and "SOAPAction" not in headers:
         headers["SOAPAction"] = f'"{_quoted(action or "")}"'
     timeout = max(given.connection_timeout_in_seconds or 0, 0)
-    tls = await tls_of(given, context)
+    tls = await tls_of(given.client_tls, given.client_keystore, context, code=_INVALID)
     request = HttpRequest("POST", url, headers, data)
-    if isinstance(given.http_authentication, Ntlm):
-        response = await call_with_ntlm(request, given.http_authentication, context, tls=tls, patience=timeout or None)
-    else:
-        sender = Exchange(context, tls=tls, connect=timeout, read=timeout)
-        response = await sender.call(request, given.http_authentication)
+    sender = Exchange(context, tls=tls, connect=timeout, read=timeout)
+    response = await sender.call(request, given.http_authentication)
     return response, await _received(given, response, context)
 
 
-async def _received(given: Message, response: HttpResponse, context: Context) -> Reply | None:
+async def _received(given: Request, response: HttpResponse, context: Context) -> Reply | None:
     """The reply in a response, if it is a good one."""
     content_type = response.header("content-type") or ""
     if not response.body.strip():
@@ -208,12 +206,18 @@ def _verify(root: etree._Element, trusted: str) -> None:
     verify(root, known)
 
 
+def _security() -> object:
+    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - xmlsec, only for those who need it
+
+    return security
+
+
 async def _secured(
-    given: Message, context: Context, root: etree._Element, url: str, action: str, *, large: bool
+    given: Request, context: Context, root: etree._Element, url: str, action: str, *, large: bool
 ) -> bytes:
     """The envelope with addressing and security headers, as bytes."""
-    await load("security")
-    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415
+    await load(_security)
+    from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - as above
 
     how = given.authentication
     odd = given.soap_compatibility == "camunda"
@@ -237,54 +241,15 @@ async def _secured(
     return await off_loop(to_bytes, root, large=large)
 
 
-async def tls_of(given: Message, context: Context) -> ClientTls:
-    """TLS settings; a keystore is turned into PEM, which is what the HTTP client knows."""
-    if given.client_keystore is None:
-        return given.client_tls
-    identity = await _identity(given.client_keystore, context, where="clientKeystore")
-    return ClientTls(
-        client_certificate=identity.certificate_pem,
-        client_private_key=Secret(identity.key.decode()),
-        trusted_certificate=given.client_tls.trusted_certificate,
-    )
-
-
-async def _identity(source: SingleCertificate | Keystore, context: Context, *, where: str) -> Any:
+async def _identity(source: SingleCertificate | Keystore, context: Context, *, where: str) -> Identity:
     """Key and certificate, read once and kept as long as the text or the file stays the same."""
-    from zeebe_connectors.sdk.keys import from_keystore, from_pem  # noqa: PLC0415
+    if isinstance(source, Keystore):
+        return await identity_of(source, context, where=where, code=_INVALID)
+    from zeebe_connectors.sdk.keys import from_pem  # noqa: PLC0415
 
-    if isinstance(source, SingleCertificate):
-        certificate, key, secret = source.certificate, source.private_key, source.private_key_password
+    certificate, key, secret = source.certificate, source.private_key, source.private_key_password
 
-        def read_pem() -> Any:
-            return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
+    def read() -> Identity:
+        return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
 
-        return await context.kept.get(("soap.identity", certificate, key, secret), read_pem)
-    data, mark = await _keystore_bytes(source, context, where)
-    password, own = source.keystore_password, source.password
-
-    async def read_keystore() -> Any:
-        told = own.reveal() if own else None
-        return await asyncio.to_thread(
-            from_keystore, data, password.reveal(), source.alias, told, where=where, code=_INVALID
-        )
-
-    return await context.kept.get(("soap.identity", mark, password, source.alias, own), read_keystore)
-
-
-async def _keystore_bytes(source: Keystore, context: Context, where: str) -> tuple[bytes, str]:
-    location = source.keystore_location
-    if not isinstance(location, str):
-        data = (await context.documents.read(location, seconds=context.seconds_left())).data
-    else:
-        path = context.files.resolve(
-            location.removeprefix("file://").removeprefix("file:"), field=f"{where}.keystoreLocation"
-        )
-        try:
-            data = await asyncio.to_thread(path.read_bytes)
-        except OSError as error:
-            raise InputError(
-                f"{where}.keystoreLocation: cannot be read: {error.strerror or 'it is no file'}",
-                code=_INVALID,
-            ) from None
-    return data, hashlib.sha256(data).hexdigest()
+    return await context.kept.get(("soap.identity", certificate, key, secret), read)

@@ -1,419 +1,87 @@
-"""An operation of a WSDL and the connector's own template go in, a template for just that operation comes out."""
+"""A WSDL goes in; what it offers, or an element template for each wanted operation, comes out."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
-from html import escape
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from lxml import etree
-
-from zeebe_connectors import InputError
-from zeebe_connectors.connectors.soap.fields import Preset
-from zeebe_connectors.connectors.soap.operation import safe_name
-from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import (
-    INTEGERS,
-    Attribute,
-    Complex,
-    Field,
-    Group,
-    Simple,
-    Writer,
-    can_be_empty,
-    expected,
-)
-from zeebe_connectors.connectors.soap.wsdl import Message, Operation
-
-Template = dict[str, Any]
-
-_KEPT = (
-    "serviceUrl",
-    "authentication.",
-    "httpAuthentication.",
-    "httpHeaders",
-    "clientTls.",
-    "clientKeystore.",
-    "header.",
-    "addressing",
-)
-_ALSO_KEPT = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
-_NUMBERS = {*INTEGERS, "decimal", "float", "double"}
-_MOST_RESULTS = 20
-_FEEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.]+")
+from zeebe_connectors import Context, InputError
+from zeebe_connectors.connectors.soap.inputs import WsdlImport
+from zeebe_connectors.connectors.soap.operation_template import choose, described, template_of
+from zeebe_connectors.connectors.soap.wsdl import Operation, Wsdl
+from zeebe_connectors.connectors.soap.wsdl_cache import read_beside
+from zeebe_connectors.connectors.soap.wsdl_documents import GIVEN, fetcher, gather, location_of
+from zeebe_connectors.sdk.importer import Imported, Imports
+from zeebe_connectors.web import ClientTls
+from zeebe_connectors.web.auth import Basic
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """The template of one operation, with the name of its file."""
-
-    operation: Operation
-    file: str
-    template: Template
-
-
-def choose(
-    operations: Sequence[Operation], names: Sequence[str] = (), *, service: str | None = None, port: str | None = None
-) -> list[Operation]:
-    """The wanted operations, each of the first port that has it.
-
-    Args:
-        operations: All of a WSDL.
-        names: Names of the wanted ones; all when empty.
-        service: Only of this service.
-        port: Only of this port.
-    """
-    chosen: dict[tuple[str, str], Operation] = {}
-    for item in operations:
-        if (not names or item.name in names) and service in {None, item.service} and port in {None, item.port}:
-            chosen.setdefault((item.service, item.name), item)
-    return list(chosen.values())
-
-
-def template_of(
-    operation: Operation, wsdl: str, base: Template, *, name: str | None = None, description: str | None = None,
-    hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None,
-) -> Imported:  # fmt: skip
-    """The template of an operation.
-
-    Args:
-        operation: The operation.
-        wsdl: What the task gives as its WSDL.
-        base: The connector's own template; groups that do not concern the operation come from there.
-        name: What the Modeler lists it as; made from the operation's name when left out.
-        description: The line below; the WSDL's documentation when left out.
-        hosts: Further hosts that the WSDL imports from.
-        presets: What becomes of inputs, by their names, and of headers, as `headers.NAME`.
+async def inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+    """The operations of a WSDL with their inputs and a sample of each, and what had to be left out.
 
     Raises:
-        InputError: A preset names no input, or its value does not fit.
+        ConnectorError: The WSDL cannot be read or used, or has no such operation; the message says where and why.
     """
-    slug = "-".join(part for part in (_slug(operation.service), _slug(operation.name)) if part)
-    template = deepcopy(base)
-    template["id"] = f"io.github.zeebe-connectors.soap.{slug}"
-    template["name"] = name or f"{_label(operation.name)} ({operation.service})"
-    documented = description or operation.documentation or f"Calls {operation.name} of the service {operation.service}."
-    template["description"] = documented
-    template["keywords"] = list(dict.fromkeys(["soap", operation.service.lower(), operation.name.lower()]))
-    template["version"] = 1
-    inputs = [*_inputs(operation.input)]
-    headers = [_input(item, required=False, group="headers") for item in operation.input.headers]
-    _apply(presets or {}, operation, [*inputs, *headers])
-    template["groups"] = _groups(base, with_input=bool(inputs), with_headers=bool(headers))
-    kept = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_kept(item)]
-    type_property, kept = kept[0], kept[1:]
-    wanted = [*_fixed(operation, wsdl), *inputs, *headers]
-    order = {group["id"]: position for position, group in enumerate(template["groups"])}
-    rest = sorted([*wanted, *kept], key=lambda item: order.get(item.get("group", ""), -1))
-    template["properties"] = [type_property, *rest]
-    return Imported(operation, f"soap-{slug}.json", template)
+    found = await read(given, context)
+    chosen = _chosen(found, given)
+    return {"operations": await asyncio.to_thread(list, map(described, chosen)), "skipped": list(found.skipped)}
 
 
-def _is_kept(item: Mapping[str, Any]) -> bool:
-    binding = item["binding"]
-    if binding["type"] != "zeebe:input":
-        return True
-    name: str = binding["name"]
-    return name.startswith(_KEPT) or name in _ALSO_KEPT or name == "soapVersion.soapAction"
+async def templates(
+    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+) -> Imports:
+    """An element template for each wanted operation.
+
+    Raises:
+        ConnectorError: As `inspect`; or a name, description or preset does not fit.
+    """
+    address = given.wsdl_address or given.wsdl
+    if not address:
+        raise InputError("wsdlAddress: is required with text: tasks read the WSDL from there, so give where it will be")
+    found = await read(given, context)
+    chosen = _chosen(found, given)
+    if (given.name or given.description) and len(chosen) != 1:
+        raise InputError("name and description are for one operation; choose it with operations")
+    if max_templates is not None and len(chosen) > max_templates:
+        raise InputError(f"operations: {len(chosen)} are too many at once; name at most {max_templates}")
+
+    def make() -> list[Imported]:
+        made = []
+        for item in chosen:
+            one = template_of(
+                item,
+                address,
+                dict(base),
+                name=given.name,
+                description=given.description,
+                hosts=given.external,
+                presets=given.presets,
+            )
+            made.append(Imported(one.file, one.template))
+        return made
+
+    return Imports(await asyncio.to_thread(make), list(found.skipped))
 
 
-def _adapted(item: Mapping[str, Any], operation: Operation, template_id: str, hosts: Sequence[str]) -> dict[str, Any]:
-    """A property of the connector's own template, with what the WSDL knows filled in."""
-    made = {key: deepcopy(value) for key, value in item.items() if not (key == "condition" and _is_about_body(value))}
-    binding = made["binding"]
-    name = binding.get("name") or binding.get("key") or binding.get("property", "")
-    values: dict[str, Any] = {
-        "serviceUrl": operation.address,
-        "soapVersion.soapAction": operation.action,
-        "resultExpression": result_expression(operation.output),
-        "elementTemplateId": template_id,
-        "elementTemplateVersion": "1",
-    }
-    if hosts:
-        values["body.external"] = "=" + json.dumps(list(hosts))
-    if values.get(name):
-        made["value"] = values[name]
-    if name.startswith("body.") or name in {"namespaces", "nulls", "addressing"}:
-        made["group"] = "soap-message"
-    return made
+async def read(given: WsdlImport, context: Context) -> Wsdl:
+    """The WSDL, read anew.
+
+    Raises:
+        ConnectorError: See `inspect`.
+    """
+    location = location_of(given.wsdl, context) if given.wsdl.strip() else GIVEN
+    login = Basic(type="basic", username=given.username, password=given.password or "") if given.username else None
+    fetch = fetcher(context, location, tls=ClientTls(), authentication=login)
+    known = {location: given.text.encode()} if given.text.strip() else {}
+    documents = await gather(location, fetch, hosts=given.external, known=known)
+    return await read_beside(documents, context.seconds_left())
 
 
-def _is_about_body(condition: Mapping[str, Any]) -> bool:
-    conditions = condition.get("allMatch", [condition])
-    return any(item.get("property") == "body.type" for item in conditions)
-
-
-def _apply(presets: Mapping[str, Preset], operation: Operation, properties: Sequence[dict[str, Any]]) -> None:
-    """Changes the properties of those inputs that have a preset."""
-    fields = {item.name: item for item in _input_fields(operation.input)}
-    fields |= {f"headers.{item.name}": item for item in operation.input.headers}
-    known = {item["id"]: item for item in properties}
-    for name, preset in presets.items():
-        if name not in fields:
-            raise InputError(f"presets.{name}: {operation.name} has no such input; there is {', '.join(fields)}")
-        group, _, local = name.rpartition(".") if name.startswith("headers.") else ("input", "", name)
-        made = known[f"body.{group}.{safe_name(local)}"]
-        _preset(made, fields[name], preset, f"presets.{name}")
-        ordered = _in_order(made)
-        made.clear()
-        made.update(ordered)
-
-
-def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> None:
-    """Changes one property in its place."""
-    value = preset.value
-    if preset.mode == "variable":
-        expression = str(value or "").strip().removeprefix("=").strip()
-        if not expression:
-            raise InputError(f"{path}.value: is required; name the process variable")
-        made.pop("choices", None)
-        made.update(type="Text" if made["type"] == "Text" else "String", feel="required", value=f"={expression}")
-        return
-    if preset.mode == "fixed" or isinstance(item.type, Simple):
-        Writer().field(item, value, etree.Element("checked"), path)
-    plain = isinstance(item.type, Simple) and item.type.items is None and not item.repeated
-    base = item.type.base if isinstance(item.type, Simple) else ""
-    if plain:
-        value = _typed(base, str(value)) if base in _NUMBERS or base == "boolean" else str(value)
-    if preset.mode == "fixed":
-        as_text = plain and isinstance(value, str) and not value.startswith("=")
-        text = value if as_text else "=" + json.dumps(value, ensure_ascii=False)
-        for key in ("optional", "feel", "constraints", "placeholder", "tooltip", "choices"):
-            made.pop(key, None)
-        made.update(type="Hidden", value=text)
-    else:
-        made["value"] = value if plain else "=" + json.dumps(value, ensure_ascii=False)
-
-
-def _input_fields(message: Message) -> list[Field]:
-    """All that stands in the input, attributes of its element included, as elements."""
-    element = message.element
-    attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
-    return [*message.inputs(), *map(_as_field, attributes)]
-
-
-def _groups(base: Template, *, with_input: bool, with_headers: bool) -> list[dict[str, Any]]:
-    groups = []
-    for group in base["groups"]:
-        made = dict(group)
-        if made["id"] == "soap-message":
-            made.update(label="Further SOAP headers and details", openByDefault=False)
-        if made["id"] == "authentication":
-            made["openByDefault"] = False
-        groups.append(made)
-        if made["id"] == "connection" and with_input:
-            groups.append({"id": "input", "label": "Input"})
-        if made["id"] == "connection" and with_headers:
-            groups.append({"id": "headers", "label": "SOAP headers", "openByDefault": False})
-    return groups
-
-
-def _fixed(operation: Operation, wsdl: str) -> Iterator[dict[str, Any]]:
-    yield {
-        "id": "body.wsdl",
-        "label": "WSDL",
-        "description": "Its address, or its path below a directory that the operator allows",
-        "value": wsdl,
-        "constraints": {"notEmpty": True},
-        "group": "connection",
-        "binding": {"type": "zeebe:input", "name": "body.wsdl"},
-        "type": "String",
-    }
-    values = {"type": "operation", "operation": operation.name, "service": operation.service, "port": operation.port}
-    for name, value in values.items():
-        yield {
-            "id": f"body.{name}",
-            "value": value,
-            "group": "connection",
-            "binding": {"type": "zeebe:input", "name": f"body.{name}"},
-            "type": "Hidden",
-        }
-
-
-def _inputs(message: Message) -> Iterator[dict[str, Any]]:
-    """A property for each part of the input."""
-    element = message.element
-    if (
-        element is not None
-        and isinstance(element.type, Complex)
-        and element.type.text is None
-        and element.type.items is None
-    ):
-        kind = element.type
-        for attribute in kind.attributes:
-            yield _attribute(attribute)
-        needed = _needed(kind.content)
-        for item in kind.fields.values():
-            yield _input(item, required=item.name in needed)
-        return
-    for item in message.inputs():
-        yield _input(item, required=True)
-
-
-def _needed(group: Group | None) -> set[str]:
-    """Names of elements that have to be given: required, and not merely one choice of several."""
-    found: set[str] = set()
-    if group is None or group.least == 0 or group.kind == "choice":
-        return found
-    for item in group.items:
-        if isinstance(item, Field) and item.least > 0:
-            found.add(item.name)
-        elif isinstance(item, Group):
-            found |= _needed(item)
-    return found
-
-
-def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, Any]:
-    required = (
-        required and item.least > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
-    )
-    kind = item.type
-    about = item.documentation or expected(kind).capitalize()
-    made: dict[str, Any] = {
-        "id": f"body.{group}.{safe_name(item.name)}",
-        "label": _label(item.name),
-        "description": escape(about[:200], quote=False),
-    }
-    if not required:
-        made["optional"] = True
-    value: Any = item.default
-    simple = isinstance(kind, Simple) and kind.items is None and not item.repeated
-    if simple and isinstance(kind, Simple) and kind.choices:
-        choices = [{"name": text, "value": text} for text in kind.choices]
-        if not required:
-            choices.insert(0, {"name": "(none)", "value": ""})
-        control: dict[str, Any] = {"type": "Dropdown", "choices": choices}
-        value = value if value in kind.choices else "" if not required else kind.choices[0]
-    elif simple and isinstance(kind, Simple):
-        control = _control(kind)
-        value = _typed(kind.base, value)
-        if control["type"] == "String":
-            made["placeholder"] = str(sample(kind))
-    else:
-        control = {"type": "Text", "feel": "required"}
-        given = (
-            sample_field(item, all_fields=False) if not isinstance(kind, Simple) or kind.items or item.repeated else ""
-        )
-        shown = json.dumps(given, ensure_ascii=False)
-        full = json.dumps(sample_field(item), ensure_ascii=False)
-        made["tooltip"] = escape(f"{'A list. ' if item.repeated else ''}For example: {full[:800]}", quote=False)
-        value = f"={shown}" if required else None
-    if required and control["type"] != "Boolean":
-        made["constraints"] = {"notEmpty": True}
-    elif required and value is None:
-        value = False  # an input without a source cannot be deployed before 8.8
-    if value is not None:
-        made["value"] = value
-    made |= {"group": group, "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
-    return _in_order(made)
-
-
-def _attribute(item: Attribute) -> dict[str, Any]:
-    return _input(_as_field(item), required=item.required)
-
-
-def _as_field(item: Attribute) -> Field:
-    return Field(item.name, item.tag, item.type, least=int(item.required), default=item.default)
-
-
-def _control(kind: Simple) -> dict[str, Any]:
-    if kind.base == "boolean":
-        return {"type": "Boolean", "feel": "optional"}
-    if kind.base in _NUMBERS:
-        return {"type": "Number", "feel": "optional"}
-    return {"type": "String", "feel": "optional"}
-
-
-def _typed(base: str, text: str | None) -> Any:
-    if text is None or text == "":
-        return None
-    if base == "boolean":
-        return text.casefold() in {"true", "1"}
-    if base in _NUMBERS:
-        return float(text) if "." in text or "e" in text.lower() else int(text)
-    return text
-
-
-_KEYS = ("id", "label", "description", "optional", "value", "constraints", "feel", "group", "binding", "tooltip",
-         "placeholder", "type", "choices")  # fmt: skip
-
-
-def _in_order(made: dict[str, Any]) -> dict[str, Any]:
-    return {key: made[key] for key in _KEYS if key in made}
-
-
-def result_expression(message: Message) -> str:
-    """A result expression with a variable for each part of the output."""
-    names = [item.name for item in message.inputs()]
-    if message.element is None and not message.fields:
-        return ""
-    if not names:
-        return "={result: output}"
-    parts = []
-    for name in names[:_MOST_RESULTS]:
-        variable = safe_name(name)
-        variable = variable if variable.isupper() else variable[:1].lower() + variable[1:]
-        variable = "result" if variable == "return" else variable
-        value = (
-            f"output.{name}" if _FEEL_NAME.fullmatch(name) and name not in _KEYWORDS else f'get value(output, "{name}")'
-        )
-        parts.append(f"{variable}: {value}")
-    return "={" + ", ".join(parts) + "}"
-
-
-_KEYWORDS = {"and", "between", "else", "every", "external", "false", "for", "function", "if", "in", "instance", "not",
-             "null", "of", "or", "return", "satisfies", "some", "then", "true"}  # fmt: skip
-"""FEEL's own words, which modelers do not take as the name after a dot."""
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in _WORDS.split(name) if part).lower()).strip("-")
-
-
-def _label(name: str) -> str:
-    words = [part for part in _WORDS.split(name) if part]
-    text = " ".join(word if word.isupper() else word.lower() for word in words)
-    return (text[:1].upper() + text[1:]) or name
-
-
-def described(operation: Operation) -> dict[str, Any]:
-    """An operation as JSON, for a list."""
-
-    def named(message: Message) -> dict[str, str]:
-        needed = {item.name for item in message.inputs() if item.least > 0}
-        return {
-            item.name: expected(item.type) + ("" if item.name in needed else " (optional)") for item in message.inputs()
-        }
-
-    return {
-        "operation": operation.name,
-        "service": operation.service,
-        "port": operation.port,
-        "version": operation.version,
-        "address": operation.address,
-        "soapAction": operation.action,
-        "documentation": operation.documentation,
-        "input": named(operation.input),
-        "output": named(operation.output),
-        "headers": {item.name: expected(item.type) for item in operation.input.headers},
-        "sample": sample_input(operation.input),
-    }
-
-
-def sample_input(message: Message) -> dict[str, Any]:
-    """A sample of an operation's input."""
-    element = message.element
-    if (
-        element is not None
-        and isinstance(element.type, Complex)
-        and element.type.text is None
-        and element.type.items is None
-    ):
-        value: dict[str, Any] = sample(element.type)
-        return value
-    return {item.name: sample_field(item) for item in message.inputs()}
+def _chosen(found: Wsdl, given: WsdlImport) -> list[Operation]:
+    chosen = choose(found.operations, given.operations, service=given.service, port=given.port)
+    missing = [name for name in given.operations if name not in {item.name for item in chosen}]
+    if missing or not chosen:
+        there = ", ".join(dict.fromkeys(item.name for item in found.operations))
+        raise InputError(f"there is no operation {', '.join(missing) or 'that fits'}; there is {there}")
+    return chosen

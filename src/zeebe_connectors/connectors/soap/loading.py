@@ -1,19 +1,19 @@
-"""The name of a module of this folder goes in; it is loaded when it comes back, without holding up the loop."""
+"""Loads modules that take long without holding up the event loop: zeep and lxml need half a second."""
 
 from __future__ import annotations
 
 import asyncio
-from importlib import import_module
+from collections.abc import Callable
 
-_loaded: set[str] = set()
+_loaded: set[Callable[[], object]] = set()
 
 
-async def load(name: str) -> None:
-    """Loads a module in a thread, once: zeep and lxml take half a second, for which other jobs need not wait.
+async def load(importing: Callable[[], object]) -> None:
+    """Loads modules in a thread, once, so that other jobs need not wait.
 
     Args:
-        name: Name of the module within this folder; import it after this.
+        importing: A function that imports them; import what you need of them after this.
     """
-    if name not in _loaded:
-        await asyncio.to_thread(import_module, f"{__package__}.{name}")
-        _loaded.add(name)
+    if importing not in _loaded:
+        await asyncio.to_thread(importing)
+        _loaded.add(importing)

@@ -15,11 +15,12 @@ from urllib.parse import unquote
 from lxml import etree
 
 from zeebe_connectors import ConnectorError
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, XOP, UntrustedXmlError, parse
+from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, XOP
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_MOST_PARTS = 1000
+_MAX_PARTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def _parts(data: bytes, content_type: str) -> tuple[bytes, dict[str, Attachment]
     boundary = told.get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise _invalid("it is multipart, but its Content-Type names no boundary")
-    pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MOST_PARTS)
+    pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MAX_PARTS)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
         raise _invalid("it is multipart, but its parts end too early")
     parts = [_part(piece, number) for number, piece in enumerate(pieces[1:-1])]

@@ -8,7 +8,7 @@ from zeebe_connectors.connectors.soap.schema import INTEGERS, Anything, Complex,
 
 _DEEPEST = 6
 _NO_DEEPER = 40
-_MOST_VALUES, _MOST_ITEMS = 3000, 20
+_MAX_VALUES, _MAX_ITEMS = 3000, 20
 _UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
 """What must be told apart within a document: no sample fits twice."""
 _SAMPLES: dict[str, Any] = {
@@ -53,7 +53,7 @@ class _Sampler:
     """Makes one sample, and knows how large it is already."""
 
     def __init__(self) -> None:
-        self._left = _MOST_VALUES
+        self._left = _MAX_VALUES
 
     def value(  # noqa: C901 - one case per kind of type
         self, kind: Type, *, all_fields: bool, depth: int
@@ -65,8 +65,14 @@ class _Sampler:
             if kind.choices:
                 return kind.choices[0]
             if kind.base in INTEGERS:
-                least, most = INTEGERS[kind.base]
-                return -1 if most is not None and most < 0 else max(1, least or 0) if most is None or most > 0 else 0
+                minimum, maximum = INTEGERS[kind.base]
+                return (
+                    -1
+                    if maximum is not None and maximum < 0
+                    else max(1, minimum or 0)
+                    if maximum is None or maximum > 0
+                    else 0
+                )
             return _SAMPLES.get(kind.base, "text")
         if isinstance(kind, Anything):
             return "text"
@@ -92,19 +98,19 @@ class _Sampler:
     def field(self, item: Field, *, all_fields: bool, depth: int) -> Any:
         if not item.repeated:
             return self.value(item.type, all_fields=all_fields, depth=depth + 1)
-        count = min(max(1, item.least), _MOST_ITEMS)
+        count = min(max(1, item.min_occurs), _MAX_ITEMS)
         return [self.value(item.type, all_fields=all_fields, depth=depth + 1) for _ in range(count)]
 
     def _group(self, group: Group, result: dict[str, Any], *, all_fields: bool, depth: int, several: bool) -> None:
-        several = several or group.most is None or group.most > 1
-        if group.least == 0 and not all_fields:
+        several = several or group.max_occurs is None or group.max_occurs > 1
+        if group.min_occurs == 0 and not all_fields:
             return
         for item in group.items:
             if isinstance(item, Wildcard):
                 continue
             if isinstance(item, Group):
                 self._group(item, result, all_fields=all_fields, depth=depth, several=several)
-            elif item.name not in result and (item.least > 0 or (all_fields and not _recurs(item.type, depth))):
+            elif item.name not in result and (item.min_occurs > 0 or (all_fields and not _recurs(item.type, depth))):
                 value = self.field(item, all_fields=all_fields, depth=depth)
                 result[item.name] = [value] if several and not item.repeated else value
             if group.kind == "choice":

@@ -1,4 +1,4 @@
-"""A schema's types as plain data, and both ways between JSON and XML by them, whichever library read the schema.
+"""Describes a schema's types as plain data, whichever library read the schema; `writer` and `reader` go by them.
 
 JSON goes by the schema's local names. `@name` is an attribute (plain `name` too, where no element has it), `$content`
 the text beside attributes, `@type` the name of a derived type, and a repeated element is a list. `$items` is a list
@@ -7,30 +7,20 @@ of contexts for a repeated group whose order matters.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import Literal
 
-from lxml import etree
+from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, WSU, XSI
 
-from zeebe_connectors import InputError
-from zeebe_connectors.connectors.soap.envelope import Nulls, xml_of
-from zeebe_connectors.connectors.soap.names import SOAP11, SOAP12, WSU, XSD, XSI, parse
-from zeebe_connectors.connectors.soap.reply import json_of
-
-_NIL, _TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
+NIL, TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
-_NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f"{{{WSU}}}")
+NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f"{{{WSU}}}")
 """How attributes begin that speak about the message, not about what it says."""
-_TRUE, _FALSE = {"true", "1"}, {"false", "0"}
-_LARGEST = 2**63
-_LONGEST_NUMBER = 400
-"""Digits of the longest number that is written out; `1e999999999` would fill the memory."""
+TRUE, FALSE = {"true", "1"}, {"false", "0"}
+
+MAX_INTEGER = 2**63
+"""From here on, numbers stay text in JSON: FEEL and many readers keep no more digits."""
 
 INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "integer": (None, None),
@@ -47,14 +37,6 @@ INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "unsignedShort": (0, 2**16 - 1),
     "unsignedByte": (0, 255),
 }
-_ZONE = r"(?:Z|[+-]\d\d:\d\d)?"
-_DATE, _TIME = r"-?\d{4,}-\d\d-\d\d", r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?"
-TEMPORAL = {
-    "date": (re.compile(rf"({_DATE})(?:T{_TIME})?({_ZONE})"), "a date such as 2025-12-31"),
-    "dateTime": (re.compile(rf"({_DATE})(?:T({_TIME}))?({_ZONE})"), "a date and time such as 2025-12-31T23:59:00Z"),
-    "time": (re.compile(rf"({_TIME})({_ZONE})"), "a time such as 23:59:00"),
-}
-_FEEL_ZONE = re.compile(r"(?:\[[^\]]*\]|@[A-Za-z_]+(?:/[A-Za-z_]+)*)$")
 
 
 @dataclass(slots=True)
@@ -112,13 +94,13 @@ Type = Simple | Complex | Anything
 
 @dataclass(slots=True)
 class Field:
-    """An element inside a type. `most` is None when it may be repeated without end."""
+    """An element inside a type. `max_occurs` is None when it may be repeated without end."""
 
     name: str
     tag: str
     type: Type
-    least: int = 1
-    most: int | None = 1
+    min_occurs: int = 1
+    max_occurs: int | None = 1
     nillable: bool = False
     default: str | None = None
     documentation: str = ""
@@ -126,14 +108,14 @@ class Field:
     @property
     def repeated(self) -> bool:
         """Whether its JSON is a list."""
-        return self.most is None or self.most > 1
+        return self.max_occurs is None or self.max_occurs > 1
 
 
 @dataclass(slots=True)
 class Wildcard:
     """`xsd:any`: elements that the schema does not name."""
 
-    least: int = 0
+    min_occurs: int = 0
 
 
 @dataclass(slots=True)
@@ -142,8 +124,8 @@ class Group:
 
     kind: Literal["sequence", "choice", "all"]
     items: list[Field | Group | Wildcard]
-    least: int = 1
-    most: int | None = 1
+    min_occurs: int = 1
+    max_occurs: int | None = 1
 
     def walk(self) -> Iterator[Field]:
         """Every element in it, nested groups included."""
@@ -170,483 +152,9 @@ def can_be_empty(kind: Type) -> bool:
 
 
 def _may_be_absent(item: Field | Group | Wildcard) -> bool:
-    if item.least == 0:
+    if item.min_occurs == 0:
         return True
     if isinstance(item, Group):
         test = any if item.kind == "choice" and item.items else all
         return test(_may_be_absent(inner) for inner in item.items)
     return False
-
-
-class Writer:
-    """Writes JSON as XML by a schema.
-
-    Args:
-        nulls: What becomes of null.
-        files: Bytes in the place of documents, by the identity of the reference object.
-        encoded: Whether every element names its type, as SOAP's own encoding demands.
-    """
-
-    def __init__(
-        self, *, nulls: Nulls = "omit", files: Mapping[int, bytes] | None = None, encoded: bool = False
-    ) -> None:
-        self._nulls = nulls
-        self._files = files or {}
-        self._encoded = encoded
-
-    def field(self, item: Field, value: Any, parent: etree._Element, path: str) -> None:
-        """Writes one element, or as many as a list has.
-
-        Raises:
-            InputError: `SOAP_INPUT_INVALID`; the message names the value by its path, and what is expected.
-        """
-        if value is None or (value == "" and item.least == 0 and _needs_text(item.type)):
-            self._absent(item, parent, path, given=False)
-            return
-        values = value if isinstance(value, list) and not _is_list(item.type) else [value]
-        if item.most is not None and len(values) > item.most:
-            most = "one value" if item.most == 1 else f"at most {item.most} values"
-            raise _invalid(path, f"takes {most}, not a list of {len(values)}")
-        if len(values) < item.least:
-            raise _invalid(path, f"needs at least {item.least} values")
-        for number, one in enumerate(values):
-            where = f"{path}[{number + 1}]" if item.repeated else path
-            if one is None:
-                self._absent(item, parent, where, given=item.repeated)
-            else:
-                self.value(item.type, one, etree.SubElement(parent, item.tag), where)
-
-    def _absent(self, item: Field, parent: etree._Element, path: str, *, given: bool) -> None:
-        if item.nillable and (given or item.least > 0 or self._nulls == "nil"):
-            etree.SubElement(parent, item.tag).set(_NIL, "true")
-        elif item.least == 0:
-            return
-        elif item.default is not None:
-            etree.SubElement(parent, item.tag).text = item.default
-        elif can_be_empty(item.type):
-            etree.SubElement(parent, item.tag)
-        else:
-            raise _invalid(path, f"is required: {expected(item.type)}")
-
-    def value(self, kind: Type, value: Any, element: etree._Element, path: str) -> None:
-        """Fills an element with a value.
-
-        Raises:
-            InputError: As `field`.
-        """
-        if isinstance(kind, Simple):
-            if self._encoded and not self._is_plain_array(kind):
-                element.set(_TYPE, etree.QName(kind.tag or f"{{{XSD}}}{kind.base}"))
-            element.text = self._text(kind, value, path)
-        elif isinstance(kind, Complex):
-            self._complex(kind, value, element, path)
-        else:
-            self._anything(value, element, path)
-
-    @staticmethod
-    def _is_plain_array(kind: Simple) -> bool:
-        return kind.items is not None
-
-    def _complex(  # noqa: C901 - what a complex type can have, in order
-        self, kind: Complex, value: Any, element: etree._Element, path: str
-    ) -> None:
-        if kind.items is not None:
-            self._array(kind, kind.items, value, element, path)
-            return
-        if not isinstance(value, dict):
-            if kind.text is None:
-                raise _invalid(path, f"must be {expected(kind)}")
-            value = {"$content": value}
-        used = {"@type"}
-        chosen = self._chosen(kind, value.get("@type"), path)
-        if chosen is not kind or (self._encoded and chosen.tag):
-            element.set(_TYPE, etree.QName(chosen.tag))
-        for attribute in chosen.attributes:
-            name = f"@{attribute.name}"
-            if name not in value and attribute.name not in chosen.fields:
-                name = attribute.name
-            used.add(name)
-            given = value.get(name)
-            if given is not None:
-                element.set(attribute.tag, self._text(attribute.type, given, f"{path}.{name}"))
-            elif attribute.required and attribute.default is None:
-                raise _invalid(f"{path}.@{attribute.name}", f"is required: {expected(attribute.type)}")
-        if chosen.text is not None:
-            used.add("$content")
-            element.text = self._text(chosen.text, value.get("$content", ""), path)
-        if chosen.content is not None:
-            self._group(chosen.content, value, element, path, used)
-        unknown = [name for name in value if name not in used]
-        if unknown and chosen.content is not None and chosen.content.has_wildcard():
-            self._foreign({name: value[name] for name in unknown}, element, path)
-        elif unknown:
-            raise _invalid(f"{path}.{unknown[0]}", f"is not known here; there is {_names(chosen)}")
-
-    def _chosen(self, kind: Complex, name: Any, path: str) -> Complex:
-        """The type itself, or the derived one that `@type` names."""
-        if name is not None:
-            found = kind.derived.get(str(name).rpartition("}")[2].rpartition(":")[2])
-            if found is None:
-                raise _invalid(f"{path}.@type", f"must be one of {', '.join(kind.derived) or kind.name}")
-            kind = found
-        if kind.abstract:
-            possible = [known for known, derived in kind.derived.items() if not derived.abstract]
-            raise _invalid(path, f"needs @type, because {kind.name} is abstract; one of {', '.join(possible)}")
-        return kind
-
-    def _group(self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]) -> None:
-        if (
-            "$items" in value
-            and (group.most is None or group.most > 1)
-            and self._in_order(group, value, element, path, used)
-        ):
-            return
-        present = {item.name for item in group.walk() if value.get(item.name) is not None}
-        used.update(item.name for item in group.walk())
-        if not present and group.least == 0 and not group.has_wildcard():
-            return
-        if group.kind == "choice":
-            self._choice(group, value, element, path, used, present)
-        elif group.most is None or group.most > 1:
-            lists = {name: item if isinstance(item := value[name], list) else [item] for name in present}
-            for number in range(max((len(items) for items in lists.values()), default=0)):
-                once = {name: items[number] for name, items in lists.items() if number < len(items)}
-                self._items(group.items, once, element, path, used)
-        else:
-            self._items(group.items, value, element, path, used)
-
-    def _in_order(
-        self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]
-    ) -> bool:
-        """Writes those `$items` that this repeated group knows, in their order."""
-        items = value["$items"]
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise _invalid(f"{path}.$items", "must be a list of contexts")
-        names = {item.name for item in group.walk()}
-        own = [(number, item) for number, item in enumerate(items) if names.issuperset(item)]
-        for number, item in own:
-            self._group(Group(group.kind, group.items), item, element, f"{path}.$items[{number + 1}]", set())
-        if len(own) == len(items):
-            used.add("$items")
-        return bool(own)
-
-    def _choice(
-        self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str], present: set[str]
-    ) -> None:
-        options = [
-            item
-            for item in group.items
-            if (isinstance(item, Field) and item.name in present)
-            or (isinstance(item, Group) and any(inner.name in present for inner in item.walk()))
-        ]
-        if not options:
-            nil = next(
-                (item for item in group.items if isinstance(item, Field) and item.name in value and item.nillable), None
-            )
-            if nil is not None:
-                self._absent(nil, element, f"{path}.{nil.name}", given=True)
-            elif not _may_be_absent(group) and not group.has_wildcard():
-                raise _invalid(path, "needs one of " + ", ".join(item.name for item in group.walk()))
-        elif len(options) > 1 and group.most == 1:
-            raise _invalid(path, "takes only one of " + ", ".join(sorted(present)))
-        for item in options:
-            if isinstance(item, Field) and (group.most is None or group.most > 1):
-                item = Field(item.name, item.tag, item.type, 0, None, item.nillable)  # noqa: PLW2901 - the choice repeats, not the element
-            self._items([item], value, element, path, used)
-
-    def _items(
-        self,
-        items: list[Field | Group | Wildcard],
-        value: dict[str, Any],
-        element: etree._Element,
-        path: str,
-        used: set[str],
-    ) -> None:
-        for item in items:
-            if isinstance(item, Field):
-                if (
-                    value.get(item.name) is None
-                    and item.name in value
-                    and item.nillable
-                    and item.least == 0
-                    and self._nulls == "omit"
-                ):
-                    continue
-                if item.name in value or item.least > 0:
-                    self.field(item, value.get(item.name), element, f"{path}.{item.name}")
-            elif isinstance(item, Group):
-                self._group(item, value, element, path, used)
-
-    def _array(self, kind: Complex, items: Type, value: Any, element: etree._Element, path: str) -> None:
-        if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), list):
-            value = next(iter(value.values()))
-        if not isinstance(value, list):
-            raise _invalid(path, "must be a list")
-        name = (
-            items.tag
-            if isinstance(items, (Simple, Complex)) and items.tag
-            else f"{{{XSD}}}{getattr(items, 'base', 'anyType')}"
-        )
-        told = etree.QName(name)
-        element.set(_TYPE, etree.QName(kind.tag or f"{{{ENCODING}}}Array"))
-        element.set(f"{{{ENCODING}}}arrayType", told)
-        element.set(f"{{{ENCODING}}}arrayType", f"{element.get(f'{{{ENCODING}}}arrayType')}[{len(value)}]")
-        for number, one in enumerate(value):
-            self.value(items, one, etree.SubElement(element, "item"), f"{path}[{number + 1}]")
-
-    def _anything(self, value: Any, element: etree._Element, path: str) -> None:
-        if isinstance(value, dict):
-            self._foreign(value, element, path)
-            return
-        kind = (
-            "boolean"
-            if isinstance(value, bool)
-            else "int"
-            if isinstance(value, int)
-            else "decimal"
-            if isinstance(value, float)
-            else "string"
-        )
-        element.set(_TYPE, etree.QName(f"{{{XSD}}}{kind}"))
-        element.text = self._text(Simple(kind), value, path)
-
-    def _foreign(self, content: Mapping[str, Any], element: etree._Element, path: str) -> None:
-        """Writes what the schema does not name, in the JSON form of envelopes."""
-        text = xml_of(content, nulls=self._nulls, exact=False, where=path)
-        for child in parse(f"<part>{text}</part>".encode()):
-            element.append(child)
-
-    def _text(self, kind: Simple, value: Any, path: str) -> str:
-        if kind.items is not None:
-            values = value if isinstance(value, list) else str(value).split()
-            return " ".join(self._text(kind.items, one, path) for one in values)
-        if isinstance(value, dict) and id(value) in self._files:
-            data = self._files[id(value)]
-            return data.hex().upper() if kind.base == "hexBinary" else base64.b64encode(data).decode()
-        text = lexical(kind.base, value)
-        if text is None:
-            raise _invalid(path, f"must be {expected(kind)}")
-        if kind.choices and text not in kind.choices:
-            raise _invalid(path, f"must be one of {', '.join(kind.choices)}")
-        if not text.isprintable() and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text):
-            raise _invalid(path, "holds a character that XML cannot carry; remove it")
-        return text
-
-
-def _needs_text(kind: Type) -> bool:
-    """Whether an empty text, which is what forms send for an empty field, can be no value of this type."""
-    return isinstance(kind, Complex) or (
-        isinstance(kind, Simple) and (bool(kind.choices) or lexical(kind.base, "") is None)
-    )
-
-
-def _is_list(kind: Type) -> bool:
-    return (isinstance(kind, Simple) and kind.items is not None) or (
-        isinstance(kind, Complex) and kind.items is not None
-    )
-
-
-def _invalid(path: str, why: str) -> InputError:
-    return InputError(f"{path}: {why}", code="SOAP_INPUT_INVALID")
-
-
-def _names(kind: Complex) -> str:
-    return ", ".join([*kind.fields, *(f"@{item.name}" for item in kind.attributes)]) or "nothing"
-
-
-def expected(kind: Type) -> str:
-    """In words what a value of a type must be."""
-    if isinstance(kind, Complex):
-        if kind.items is not None:
-            return "a list"
-        return f"a context with {_names(kind)}" if kind.text is None else expected(kind.text)
-    if isinstance(kind, Anything):
-        return "any value"
-    if kind.choices:
-        return "one of " + ", ".join(kind.choices)
-    if kind.base in TEMPORAL:
-        return TEMPORAL[kind.base][1]
-    words = {
-        "boolean": "true or false",
-        "decimal": "a number",
-        "float": "a number",
-        "double": "a number",
-        "base64Binary": "base64 text or a document",
-        "hexBinary": "hexadecimal text or a document",
-    }
-    if kind.base in INTEGERS:
-        least, most = INTEGERS[kind.base]
-        limits = f" from {least} to {most}" if least is not None and most is not None and abs(most) < _LARGEST else ""
-        return f"a whole number{limits}"
-    return words.get(kind.base, "text")
-
-
-def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
-    """A JSON scalar as XML Schema writes it, or None when it is none of that type."""
-    if isinstance(value, (dict, list)) or value is None:
-        return None
-    text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"
-    if base == "boolean":
-        return text.lower() if text.lower() in _TRUE | _FALSE else None
-    if base in INTEGERS:
-        return _integer(text, *INTEGERS[base])
-    if base == "decimal":
-        return _decimal(text)
-    if base in {"float", "double"}:
-        if text in {"INF", "-INF", "NaN"}:
-            return text
-        try:
-            return text if math.isfinite(float(text)) else None
-        except ValueError:
-            return None
-    if base in TEMPORAL:
-        found = TEMPORAL[base][0].fullmatch(_FEEL_ZONE.sub("", text))
-        return None if found is None else _temporal(base, found)
-    if base == "base64Binary":
-        try:
-            return text if base64.b64decode("".join(text.split()), validate=True) is not None else None
-        except (binascii.Error, ValueError):
-            return None
-    if isinstance(value, float):
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
-    return value if isinstance(value, str) else text
-
-
-def _decimal(text: str) -> str | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return format(number, "f") if number.is_finite() and abs(number.adjusted()) <= _LONGEST_NUMBER else None
-
-
-def _integer(text: str, least: int | None, most: int | None) -> str | None:
-    try:
-        number = Decimal(text)
-        if not number.is_finite() or number != number.to_integral_value() or number.adjusted() > 100:
-            return None
-    except InvalidOperation:
-        return None
-    if (least is not None and number < least) or (most is not None and number > most):
-        return None
-    return str(int(number))
-
-
-def _temporal(base: str, found: re.Match[str]) -> str:
-    if base == "dateTime":
-        return f"{found[1]}T{_with_seconds(found[2] or '00:00:00')}{found[3]}"
-    return f"{found[1]}{found[2]}" if base == "date" else f"{_with_seconds(found[1])}{found[2]}"
-
-
-def _with_seconds(time: str) -> str:
-    return f"{time}:00" if time.count(":") == 1 else time
-
-
-class Reader:
-    """Reads XML as JSON by a schema; a service that is not exact about namespaces is understood all the same.
-
-    Args:
-        includes: What stands for a part that the reply refers to, by the text that was put in its place.
-    """
-
-    def __init__(self, includes: Mapping[str, Any] | None = None) -> None:
-        self._includes = includes or {}
-
-    def value(self, kind: Type, element: etree._Element) -> Any:
-        """An element's value."""
-        if element.get(_NIL) in _TRUE:
-            return None
-        if isinstance(kind, Simple):
-            return self._scalar(kind, element.text or "")
-        if isinstance(kind, Anything):
-            return self._anything(element)
-        result: dict[str, Any] = {}
-        told = (element.get(_TYPE) or "").rpartition(":")[2]
-        if told in kind.derived:
-            if len(kind.derived) > 1:
-                result["@type"] = told
-            kind = kind.derived[told]
-        if kind.items is not None:
-            return [self.value(kind.items, child) for child in element]
-        for name, text in element.attrib.items():
-            if not name.startswith(_NOT_DATA):
-                local = name.rpartition("}")[2]
-                known = next((item for item in kind.attributes if item.name == local), None)
-                result[f"@{local}"] = text if known is None else self._scalar(known.type, text)
-        if kind.text is not None:
-            result["$content"] = self._scalar(kind.text, element.text or "")
-            return result
-        self._children(kind, element, result)
-        return result
-
-    def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
-        repeated = _repeated(kind)
-        for name in repeated:
-            result[name] = []
-        for child in element:
-            local = etree.QName(child).localname
-            item = kind.fields.get(local)
-            value = next(iter(json_of(child, {}).values())) if item is None else self.value(item.type, child)
-            if local in repeated:
-                result[local].append(value)
-            elif local in result:
-                known = result[local]
-                result[local] = [*known, value] if isinstance(known, list) else [known, value]
-            else:
-                result[local] = value
-
-    def _anything(self, element: etree._Element) -> Any:
-        told = element.get(_TYPE)
-        if not len(element):
-            base = told.rpartition(":")[2] if told else "string"
-            return self._scalar(Simple(base), element.text or "")
-        return next(iter(json_of(element, {}).values()))
-
-    def _scalar(self, kind: Simple, text: str) -> Any:
-        if kind.items is not None:
-            return [self._scalar(kind.items, item) for item in text.split()]
-        if self._includes and text in self._includes:
-            return self._includes[text]
-        return scalar(kind.base, text)
-
-
-def _repeated(kind: Complex) -> set[str]:
-    """Names whose JSON is a list: the element repeats, or the group that it is in."""
-    found: set[str] = set()
-
-    def look(group: Group, *, several: bool) -> None:
-        several = several or group.most is None or group.most > 1
-        for item in group.items:
-            if isinstance(item, Field) and (several or item.repeated):
-                found.add(item.name)
-            elif isinstance(item, Group):
-                look(item, several=several)
-
-    if kind.content is not None:
-        look(kind.content, several=False)
-    return found
-
-
-def scalar(base: str, text: str) -> Any:
-    """The text of a built-in type as JSON; what is too exact for a JSON number stays text."""
-    bare = text.strip()
-    if base == "boolean":
-        return bare in _TRUE
-    if base in INTEGERS:
-        try:
-            number = int(bare)
-        except ValueError:
-            return text
-        return number if abs(number) < _LARGEST else text
-    if base in {"decimal", "float", "double"}:
-        try:
-            exact = Decimal(bare)
-        except InvalidOperation:
-            return text
-        if not exact.is_finite() or (base == "decimal" and len(exact.normalize().as_tuple().digits) > 15):
-            return text
-        if base == "decimal" and abs(exact) < _LARGEST and exact == exact.to_integral_value():
-            return int(exact)
-        near = float(exact)
-        return near if math.isfinite(near) else text  # JSON knows no infinity
-    return "".join(text.split()) if base == "base64Binary" else bare if base in TEMPORAL else text

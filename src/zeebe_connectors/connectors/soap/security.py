@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, InputError
-from zeebe_connectors.connectors.soap.names import (
+from zeebe_connectors.connectors.soap.namespaces import (
     BASE64,
     DSIG,
     PASSWORD_DIGEST,

@@ -23,10 +23,10 @@ from zeep.xsd.types.collection import ListType, UnionType
 
 from zeebe_connectors import PermanentError
 from zeebe_connectors.connectors.soap import schema
-from zeebe_connectors.connectors.soap.bounds import check_bounds
-from zeebe_connectors.connectors.soap.documents import WSDL, Documents, shown, wsdl_error
-from zeebe_connectors.connectors.soap.names import XSD
-from zeebe_connectors.connectors.soap.standards import standard
+from zeebe_connectors.connectors.soap.namespaces import XSD
+from zeebe_connectors.connectors.soap.standard_schemas import standard
+from zeebe_connectors.connectors.soap.type_bounds import check_bounds
+from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
 
 _SOAP, _SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _BUILTINS = "zeep.xsd.types.builtins"
@@ -110,7 +110,7 @@ class Wsdl:
         raise PermanentError("SOAP_WSDL_INVALID", f"body.operation: there is no {name}; there is {', '.join(names)}")
 
 
-def load(documents: Documents) -> Wsdl:
+def load(documents: WsdlDocuments) -> Wsdl:
     """Reads a WSDL; for a thread, because it takes long.
 
     Raises:
@@ -156,13 +156,13 @@ def _sought(error: BaseException) -> str:
     return "something"
 
 
-def _check_root(documents: Documents) -> None:
+def _check_root(documents: WsdlDocuments) -> None:
     root = documents.roots[documents.location]
     if root.tag != f"{{{WSDL}}}definitions":
         raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
 
 
-def _without_other_bindings(documents: Documents) -> list[str]:
+def _without_other_bindings(documents: WsdlDocuments) -> list[str]:
     """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
     others: set[str] = set()
     for address, root in documents.roots.items():
@@ -186,7 +186,7 @@ def _without_other_bindings(documents: Documents) -> list[str]:
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
     """Gives zeep the documents that were gathered, and nothing else: it never opens a file or a connection."""
 
-    def __init__(self, documents: Documents) -> None:  # not calling the library's, which opens a session
+    def __init__(self, documents: WsdlDocuments) -> None:  # not calling the library's, which opens a session
         self._documents = documents
         self._close_session = False
         self.cache = None
@@ -254,7 +254,7 @@ def _words(element: etree._Element | None) -> str:
 class _Compiler:
     """Turns zeep's objects into plain data, each type once."""
 
-    def __init__(self, documents: Documents, document: Any) -> None:
+    def __init__(self, documents: WsdlDocuments, document: Any) -> None:
         self._document = document
         self._notes = _Notes()
         self._notes.read(documents.roots.values())
@@ -319,7 +319,7 @@ class _Compiler:
         return (etree.QName(binding.name).localname, operation) in self._encoded
 
     @staticmethod
-    def _encoded_operations(documents: Documents) -> set[tuple[str, str]]:
+    def _encoded_operations(documents: WsdlDocuments) -> set[tuple[str, str]]:
         return {
             (binding.get("name") or "", operation.get("name") or "")
             for root in documents.roots.values()
@@ -341,16 +341,16 @@ class _Compiler:
 
     def _header(self, item: Any) -> schema.Field:
         """A header, which is never demanded: services that need one of several name them all."""
-        return replace(self._field(item), least=0)
+        return replace(self._field(item), min_occurs=0)
 
     def _field(self, item: Any) -> schema.Field:
-        most = item.max_occurs
+        max_occurs = item.max_occurs
         return schema.Field(
             name=item.name,
             tag=item.qname.text,
             type=self._type(item.type),
-            least=int(item.min_occurs),
-            most=None if most == "unbounded" else int(most),
+            min_occurs=int(item.min_occurs),
+            max_occurs=None if max_occurs == "unbounded" else int(max_occurs),
             nillable=bool(item.nillable),
             default=item.default,
             documentation=self._notes.documentation.get(item.qname.text, ""),
@@ -425,7 +425,7 @@ class _Compiler:
             return schema.Group("sequence", [self._field(found)])
         if isinstance(found, Group):
             inner = self._group(found.child)
-            return schema.Group(inner.kind, inner.items, int(found.min_occurs), _most(found.max_occurs))
+            return schema.Group(inner.kind, inner.items, int(found.min_occurs), _max_occurs(found.max_occurs))
         items: list[schema.Field | schema.Group | schema.Wildcard] = []
         for item in found:
             if isinstance(item, (All, Choice, Sequence, Group)):
@@ -436,9 +436,9 @@ class _Compiler:
                 items.append(schema.Wildcard(int(item.min_occurs)))
         if isinstance(found, Choice):
             for made in items:
-                made.least = max(made.least, 1)  # zeep makes what stands in a choice optional
+                made.min_occurs = max(made.min_occurs, 1)  # zeep makes what stands in a choice optional
         kind: Any = "choice" if isinstance(found, Choice) else "all" if isinstance(found, All) else "sequence"
-        return schema.Group(kind, items, int(found.min_occurs), _most(found.max_occurs))
+        return schema.Group(kind, items, int(found.min_occurs), _max_occurs(found.max_occurs))
 
     def _derive(self) -> None:
         """Tells every type which others may stand in its place."""
@@ -458,7 +458,7 @@ class _Compiler:
                 base = self._notes.bases.get(base)
 
 
-def _most(value: Any) -> int | None:
+def _max_occurs(value: Any) -> int | None:
     return None if value == "unbounded" else int(value)
 
 

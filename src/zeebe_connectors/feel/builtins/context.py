@@ -45,6 +45,7 @@ def _get_nested_value(context: Any, keys: Any) -> Any:
 )
 def _get_entries(run: Run, context: Any) -> Any:
     run.space(len(context))
+    run.hold(232 * len(context))
     return [{"key": key, "value": value} for key, value in context.items()]
 
 
@@ -57,7 +58,7 @@ def _context_put(run: Run, context: Any, key: Any, value: Any) -> Any:
     keys = [key] if kind(key) == STRING else list(key)
     if not keys or not all(kind(name) == STRING for name in keys):
         return None
-    run.tick(len(context) + len(keys))
+    run.entries(len(context) + len(keys))
     return _put(run, context, keys, value)
 
 
@@ -67,7 +68,7 @@ def _put(run: Run, context: Any, keys: list[Any], value: Any) -> Any:
     for name in keys[:-1]:
         nested = inner.get(name)
         copied: dict[str, Any] = dict(nested) if kind(nested) == CONTEXT else {}  # type: ignore[arg-type]
-        run.tick(len(copied))
+        run.entries(len(copied))
         inner[name] = copied
         inner = copied
     inner[keys[-1]] = value
@@ -103,7 +104,7 @@ def _context_merge(run: Run, contexts: Any) -> Any:
         return None
     merged: dict[str, Any] = {}
     for context in contexts:
-        run.tick(len(context) + 1)
+        run.entries(len(context) + 1)
         merged.update(context)
     return merged
 
@@ -127,6 +128,7 @@ def _context(run: Run, entries: Any) -> Any:
     if kind(entries) != LIST:
         return None
     run.tick(len(entries))
+    run.entries(len(entries))
     for entry in entries:
         if kind(entry) != CONTEXT or "value" not in entry or kind(entry.get("key")) != STRING:
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from zeebe_connectors.feel import values
 from zeebe_connectors.feel.errors import Failure
+from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import show
 from zeebe_connectors.feel.values import kind
 
@@ -31,6 +32,8 @@ _TYPES: dict[str, frozenset[str]] = {
     "point": values.POINTS,
 }
 _FAST: dict[str, type] = {"number": int, "string": str, "list": list, "context": dict, "boolean": bool}
+_LONG = 256
+_CHARACTERS_PER_STEP = 16
 _SIGNATURE = re.compile(r"(?P<name>[^(]+)\((?P<parameters>[^)]*)\): (?P<result>.+)")
 
 
@@ -43,6 +46,7 @@ class Builtin:
         module: where it is declared, which is its topic.
         examples: expressions and what each of them equals, as an expression.
         parameters: the parameters' names; the last one of a variadic function takes a list, or the rest of the values.
+        since: the first cluster that knows it, empty where all supported ones do.
         invoke: takes the run and a value for each parameter. It raises `Failure` where the call is null.
     """
 
@@ -54,6 +58,7 @@ class Builtin:
     variadic: bool
     invoke: Callable[..., Any]
     module: str
+    since: str = ""
 
 
 _by_name: dict[str, list[Builtin]] = {}
@@ -70,7 +75,7 @@ def all_builtins() -> list[Builtin]:
 
 
 def builtin(
-    signature: str, doc: str, *examples: tuple[str, str], aliases: Sequence[str] = ()
+    signature: str, doc: str, *examples: tuple[str, str], aliases: Sequence[str] = (), since: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a built-in function.
 
@@ -80,6 +85,7 @@ def builtin(
         doc: one sentence for the documentation.
         examples: pairs of an expression and what it equals.
         aliases: other names of all parameters, separated by commas, for calls with names.
+        since: the first cluster that knows the function, such as `8.8`; empty where all supported ones do.
 
     The Python function takes the values in order; one whose first parameter is called `run` gets the run before them.
     It raises `Failure` where the call is to be null.
@@ -94,7 +100,7 @@ def builtin(
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         invoke = _checked(function, types)
         for names in ([parameter for parameter, _ in parameters], *(alias.split(", ") for alias in aliases)):
-            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke, function.__module__)
+            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke, function.__module__, since)
             _by_name.setdefault(name, []).append(made)
         return function
 
@@ -106,26 +112,42 @@ def _checked(function: Callable[..., Any], types: Sequence[str]) -> Callable[...
     wants_run = next(iter(inspect.signature(function).parameters), "") == "run"
     checks = [(_FAST.get(type_, _Never), _kinds(type_)) for type_ in types]
 
-    def check(arguments: tuple[Any, ...]) -> None:
-        for argument, (_, kinds) in zip(arguments, checks, strict=True):
-            if kinds is not None and kind(argument) not in kinds:
-                raise Failure(f"Illegal arguments: {', '.join(map(show, arguments))}")
+    def call(run: Any, *arguments: Any) -> Any:
+        return function(run, *arguments) if wants_run else function(*arguments)
 
     if len(checks) == 1:
         fast, kinds = checks[0]
 
         def invoke_one(run: Any, argument: Any) -> Any:
             if kinds is not None and type(argument) is not fast:
-                check((argument,))
+                _check((argument,), checks)
+            if type(argument) is str and len(argument) >= _LONG:
+                return _accounted(run, call, argument)
             return function(run, argument) if wants_run else function(argument)
 
         return invoke_one
 
     def invoke(run: Any, *arguments: Any) -> Any:
-        check(arguments)
+        _check(arguments, checks)
+        for argument in arguments:
+            if type(argument) is str and len(argument) >= _LONG:
+                return _accounted(run, call, *arguments)
         return function(run, *arguments) if wants_run else function(*arguments)
 
     return invoke
+
+
+def _check(arguments: tuple[Any, ...], checks: Sequence[tuple[type, frozenset[str] | None]]) -> None:
+    for argument, (_, kinds) in zip(arguments, checks, strict=True):
+        if kinds is not None and kind(argument) not in kinds:
+            raise Failure(f"Illegal arguments: {', '.join(map(show, arguments))}")
+
+
+def _accounted(run: Run, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Account for the long texts that a function reads, and for the one that it makes of them."""
+    run.tick(sum(len(argument) for argument in arguments if type(argument) is str) // _CHARACTERS_PER_STEP)
+    result = call(run, *arguments)
+    return run.text(result) if type(result) is str else result
 
 
 class _Never:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from decimal import Decimal, DecimalException
-from functools import cmp_to_key
 from typing import Any
 
 from zeebe_connectors.feel.builtins.declare import builtin
 from zeebe_connectors.feel.errors import AssertionFailedError, Failure, FeelEvaluationError
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import comparable, key_of, same, show, smallest, whole
+from zeebe_connectors.feel.precision import DECIMAL128, context_of, like
 from zeebe_connectors.feel.values import (
-    DECIMAL128,
     LIST,
     NULL,
     NUMBER,
@@ -27,6 +26,8 @@ from zeebe_connectors.feel.values import (
 )
 
 TITLE = "List functions"
+_BYTES_PER_ORDERED = 48
+_CHARACTERS_OF_A_KEY = 200
 
 
 @builtin(
@@ -61,7 +62,7 @@ def _extreme(run: Run, items: Any, sign: int) -> Any:
         return None
     if not comparable(items):
         raise Failure(f"{show(items)} is not comparable")
-    return smallest(items, sign)
+    return smallest(run, items, sign)
 
 
 @builtin(
@@ -89,9 +90,9 @@ def _numbers(run: Run, items: Any) -> list[Any]:
 def _total(numbers: list[Any]) -> Any:
     if all(type(number) is int for number in numbers):
         return whole(sum(numbers))
-    total = Decimal(0)
-    for number in numbers:
-        total = DECIMAL128.add(total, decimal(number))
+    total = decimal(numbers[0]) if numbers else Decimal(0)
+    for number in numbers[1:]:
+        total = like(total, context_of(total).add(total, decimal(number)))
     return total
 
 
@@ -110,17 +111,21 @@ def _sum(run: Run, items: Any) -> Any:
     "product(list: list...): number", "The product of numbers; null for an empty list.", ("product([2, 3, 4])", "24")
 )
 def _product(run: Run, items: Any) -> Any:
-    result: Any = 1
-    for number in _numbers(run, items):
+    numbers = _numbers(run, items)
+    if not numbers:
+        return None
+    result = numbers[0]
+    for number in numbers[1:]:
         if type(number) is int and type(result) is int:
             result = whole(result * number)
         else:
-            result = DECIMAL128.multiply(decimal(result), decimal(number))
-    return result if items else None
+            result = like(result, context_of(result).multiply(decimal(result), decimal(number)))
+    return result
 
 
 def _mean_of(numbers: list[Any]) -> Any:
-    return plain_int(DECIMAL128.divide(decimal(_total(numbers)), Decimal(len(numbers))))
+    total = _total(numbers)
+    return plain_int(like(total, context_of(total).divide(decimal(total), Decimal(len(numbers)))))
 
 
 @builtin("mean(list: list...): number", "The arithmetic mean; null for an empty list.", ("mean([1, 2, 3])", "2"))
@@ -367,7 +372,7 @@ def _flatten(run: Run, items: Any) -> Any:
 
 
 def _flatten_into(run: Run, items: Any, found: list[Any]) -> None:
-    run.tick(len(items))
+    run.space(len(items))
     for item in items:
         if kind(item) == LIST:
             _flatten_into(run, item, found)
@@ -384,22 +389,61 @@ def _sort(run: Run, items: Any, precedes: Function) -> Any:
     if len(precedes.parameters) != 2:
         raise Failure(f"expect boolean function with 2 arguments, but found '{len(precedes.parameters)}'")
     run.space(len(items))
+    by_key = _sorted_by_key(run, items, precedes)
+    if by_key is not None:
+        return by_key
 
-    def comes_first(left: Any, right: Any) -> bool:
-        result = precedes.invoke(run, [left, right])
-        if not isinstance(result, bool):
-            raise Failure(f"fail to sort list by given precedes function: expected boolean but found '{show(result)}'")
-        return result
+    class Ordered:
+        """An item that asks the function; sorting asks nothing but `<`."""
 
-    def compare(left: Any, right: Any) -> int:
-        return -1 if comes_first(left, right) else int(comes_first(right, left))
+        __slots__ = ("item",)
 
+        def __init__(self, item: Any) -> None:
+            self.item = item
+
+        def __lt__(self, other: Ordered) -> bool:
+            result = precedes.invoke(run, [self.item, other.item])
+            if not isinstance(result, bool):
+                raise Failure(
+                    f"fail to sort list by given precedes function: expected boolean but found '{show(result)}'"
+                )
+            return result
+
+    run.hold(_BYTES_PER_ORDERED * len(items))
     try:
-        return sorted(items, key=cmp_to_key(compare))
+        return [ordered.item for ordered in sorted(map(Ordered, items))]
     except AssertionFailedError:
         raise
     except (FeelEvaluationError, DecimalException) as error:
         raise Failure(f"fail to sort list by given precedes function: {error}") from None
+
+
+def _sorted_by_key(run: Run, items: Any, precedes: Function) -> list[Any] | None:
+    """The items sorted by `x < y` or `x.a < y.a` where all keys are integers or short ASCII texts; else None."""
+    if precedes.order is None:
+        return None
+    names, descending = precedes.order
+    keys = []
+    for item in items:
+        key = item
+        for name in names:
+            key = key.get(name) if type(key) is dict else None
+        if not _sorts_as_it_is(key):
+            return None
+        keys.append(key)
+    if len(set(map(type, keys))) > 1:
+        return None
+    run.tick(len(items))
+    run.space(len(items))
+    order = sorted(range(len(keys)), key=keys.__getitem__, reverse=descending)
+    return [items[index] for index in order]
+
+
+def _sorts_as_it_is(key: Any) -> bool:
+    """Whether Python orders keys of this type as the cluster's engine does, and quickly."""
+    if type(key) is str:
+        return key.isascii() and len(key) <= _CHARACTERS_OF_A_KEY
+    return type(key) is int or (type(key) is float and math.isfinite(key))
 
 
 def _join(run: Run, items: Any, delimiter: str = "", prefix: str = "", suffix: str = "") -> str:
@@ -445,10 +489,12 @@ def _string_join_between(run: Run, items: Any, delimiter: Any, prefix: Any, suff
     "partition(list: list, size: number): list",
     "Lists of so many consecutive items; the last one may have less.",
     ("partition([1, 2, 3, 4, 5], 2)", "[[1, 2], [3, 4], [5]]"),
+    since="8.8",
 )
 def _partition(run: Run, items: Any, size: Any) -> Any:
     length = int32(size)
     if length <= 0:
         raise Failure(f"'size' should be greater than zero but was '{show(size)}'")
     run.space(len(items))
+    run.hold(64 * (len(items) // length))
     return [list(items[start : start + length]) for start in range(0, len(items), length)]

@@ -77,13 +77,13 @@ def _string_length(text: Any) -> Any:
 
 
 @builtin("upper case(string: string): string", "The text in capital letters.", ('upper case("aBc4")', '"ABC4"'))
-def _upper_case(run: Run, text: Any) -> Any:
-    return run.text(text.upper())
+def _upper_case(text: Any) -> Any:
+    return text.upper()
 
 
 @builtin("lower case(string: string): string", "The text in small letters.", ('lower case("aBc4")', '"abc4"'))
-def _lower_case(run: Run, text: Any) -> Any:
-    return run.text(text.lower())
+def _lower_case(text: Any) -> Any:
+    return text.lower()
 
 
 @builtin(
@@ -206,19 +206,20 @@ def _uuid() -> Any:
 
 
 @builtin("to base64(value: string): string", "The text's UTF-8 bytes in Base64.", ('to base64("FEEL")', '"RkVFTA=="'))
-def _to_base64(run: Run, text: Any) -> Any:
-    return run.text(base64.b64encode(text.encode("utf-8", "replace")).decode("ascii"))
+def _to_base64(text: Any) -> Any:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
 
 
 @builtin(
     "from base64(value: string): string",
     "The text whose UTF-8 bytes are given in Base64.",
     ('from base64("RkVFTA==")', '"FEEL"'),
+    since="8.10",
 )
-def _from_base64(run: Run, text: Any) -> Any:
+def _from_base64(text: Any) -> Any:
     try:
         padded = text + "=" * (-len(text) % 4) if "=" not in text else text
-        return run.text(base64.b64decode(padded, validate=True).decode("utf-8", "replace"))
+        return base64.b64decode(padded, validate=True).decode("utf-8", "replace")
     except ValueError:
         raise Failure(f"Invalid Base64 value '{text[:80]}'") from None
 
@@ -228,6 +229,7 @@ def _from_base64(run: Run, text: Any) -> Any:
     "Whether the text is empty or has nothing but spaces.",
     ('is blank(" ")', "true"),
     ('is blank("a")', "false"),
+    since="8.8",
 )
 def _is_blank(text: Any) -> Any:
     return all(character in _JAVA_BLANK for character in text)

@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r""""(?:\\.|[^"\\])*"? | \((?:\\.|[^()\\]|\([^()]*\))*\)? | <[^<>]*>? | [,;:] | [^"(<,;:]+""",
     re.DOTALL | re.VERBOSE,
 )
-_MOST = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
+_MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Parameters:
 
 def parameters(raw: bytes) -> Parameters:
     """Reads value and parameters; RFC 2231 continuations and character sets, RFC 2047 words, 8-bit names, no quotes."""
-    text = raw[:_MOST].decode("latin-1")
+    text = raw[:_MAX_VALUE_BYTES].decode("latin-1")
     value = text.partition(";")[0].strip().lower()
     found: dict[str, str] = {}
     segments: dict[str, dict[int, tuple[str, bool]]] = {}
@@ -86,7 +86,7 @@ def addresses(raw: bytes) -> list[Address]:
         if address:
             found.append(Address(decode_words((name if angle else comment).strip()), address))
 
-    for token in _TOKEN.findall(decode(raw[:_MOST], None)):
+    for token in _TOKEN.findall(decode(raw[:_MAX_VALUE_BYTES], None)):
         if token in {",", ";"}:
             finish()
         if token in {",", ";", ":"}:  # before a colon stands a group's name
@@ -114,5 +114,5 @@ def date(raw: bytes) -> datetime | None:
 
 def message_ids(raw: bytes) -> list[str]:
     """The message ids of a header, with their angle brackets."""
-    text = clean(header_text(raw[:_MOST]))
+    text = clean(header_text(raw[:_MAX_VALUE_BYTES]))
     return re.findall(r"<[^<>\s]+>", text)

@@ -24,9 +24,9 @@ from zeebe_connectors.sdk.errors import PermanentError
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
-MOST_BODY = 512 * 1024
+MAX_BODY = 512 * 1024
 """Characters of a body that become a variable; the engine takes a message of 4 MB at most, all variables included."""
-MOST_HEADERS = 64 * 1024
+MAX_HEADERS = 64 * 1024
 """Characters of all headers together that become a variable."""
 _LARGE = 8 * 1024  # bytes of a mail that is read in a thread: made for it, so many cost 40 ms
 
@@ -222,19 +222,19 @@ def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defec
 
 
 def _cut(text: str | None, name: str, defects: Defects) -> str | None:
-    if text is not None and len(text) > MOST_BODY:
-        defects.note(f"the {name} body is cut after {MOST_BODY} characters of {len(text)}")
-        return text[:MOST_BODY]
+    if text is not None and len(text) > MAX_BODY:
+        defects.note(f"the {name} body is cut after {MAX_BODY} characters of {len(text)}")
+        return text[:MAX_BODY]
     return text
 
 
 def _read_headers(mail: Mail, root: Entity, defects: Defects) -> None:
-    room = MOST_HEADERS
+    room = MAX_HEADERS
     for name, raw in root.headers:
         value = header_text(raw[:room])
         room -= len(name) + len(value)
         if room <= 0:
-            defects.note(f"headers are cut after {MOST_HEADERS} characters")
+            defects.note(f"headers are cut after {MAX_HEADERS} characters")
             break
         mail.headers.append((name, value))
 
@@ -394,7 +394,7 @@ def html_text(html: str) -> str:
     """
     pieces: list[str] = []
     hidden = 0
-    for tag, closes, text in _markup(html[:MOST_BODY]):
+    for tag, closes, text in _markup(html[:MAX_BODY]):
         if not tag:
             if not hidden:
                 pieces.append(re.sub(r"\s+", " ", _with_characters(text)))

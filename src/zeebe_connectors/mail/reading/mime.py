@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from zeebe_connectors.mail.reading.headers import Parameters, parameters
 from zeebe_connectors.mail.reading.text import unbase64
 
-MOST_PARTS = 1000
-MOST_DEPTH = 40
-MOST_HEADER_BYTES = 1024 * 1024
+MAX_PARTS = 1000
+MAX_DEPTH = 40
+MAX_HEADER_BYTES = 1024 * 1024
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*\r?\n")
@@ -89,8 +89,8 @@ def _entity(raw: bytes, defects: Defects, *, depth: int, count: list[int], defau
 
 
 def _read_parts(entity: Entity, defects: Defects, *, depth: int, count: list[int]) -> None:
-    if depth >= MOST_DEPTH:
-        defects.note(f"parts nested more than {MOST_DEPTH} deep are kept as they are")
+    if depth >= MAX_DEPTH:
+        defects.note(f"parts nested more than {MAX_DEPTH} deep are kept as they are")
         return
     body = entity.body
     if (entity.first("Content-Transfer-Encoding") or b"").strip().lower() in {b"base64", b"quoted-printable"}:
@@ -107,8 +107,8 @@ def _read_parts(entity: Entity, defects: Defects, *, depth: int, count: list[int
         return
     default = b"message/rfc822" if entity.type.value == "multipart/digest" else b"text/plain"
     for piece in pieces:
-        if count[0] >= MOST_PARTS:
-            defects.note(f"only the first {MOST_PARTS} parts are read")
+        if count[0] >= MAX_PARTS:
+            defects.note(f"only the first {MAX_PARTS} parts are read")
             return
         entity.parts.append(_entity(piece, defects, depth=depth + 1, count=count, default=default))
 
@@ -159,8 +159,8 @@ def _split(raw: bytes, defects: Defects) -> tuple[list[tuple[str, bytes]], bytes
         line = raw[at:line_end]
         if not line.strip():
             return _unfolded(lines), raw[line_end:]
-        if at > MOST_HEADER_BYTES:
-            defects.note(f"headers beyond {MOST_HEADER_BYTES} bytes are not read")
+        if at > MAX_HEADER_BYTES:
+            defects.note(f"headers beyond {MAX_HEADER_BYTES} bytes are not read")
             blank = _BLANK_LINE.search(raw, at)
             return _unfolded(lines), raw[blank.end() :] if blank else b""
         if line[:1] in b" \t" and lines:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from zeebe_connectors import Context, Document, InputError
 from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_text
 
-MOST_BYTES = 100 * 1024 * 1024
+MAX_BYTES = 100 * 1024 * 1024
 """No mail server takes more; a limit, so that a wrong path or URL cannot fill the memory."""
 
 
@@ -104,7 +104,7 @@ def _is_url(text: str) -> bool:
 
 
 async def _decoded(content: str, field: str) -> bytes:
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise _too_large(field)
     try:
         if content.startswith("data:"):
@@ -132,7 +132,7 @@ def _bytes_of(path: Path, field: str) -> bytes:
         raise InputError(
             f"{field}: there is no such file below the allowed directories. Check the path", code="FILE_NOT_FOUND"
         )
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise _too_large(field)
     return data
 
@@ -141,12 +141,12 @@ def _content_of(path: Path) -> bytes | None:
     if not path.is_file():  # nor a pipe or a device, which could be read for ever
         return None
     with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(MAX_BYTES + 1)
 
 
 def _too_large(field: str) -> InputError:
     return InputError(
-        f"{field}: is larger than {MOST_BYTES // 1024 // 1024} MiB, which no mail server takes. Send a link instead",
+        f"{field}: is larger than {MAX_BYTES // 1024 // 1024} MiB, which no mail server takes. Send a link instead",
         code="SMTP_TOO_LARGE",
     )
 

@@ -25,17 +25,22 @@ class Sessions:
 
     Args:
         server: Whom to reach.
-        most: Sessions at a time.
+        max_sessions: Sessions at a time.
         idle: Seconds after which an unused session is closed.
         resolver: Gives the addresses to connect to; None leaves it to the system.
     """
 
     def __init__(
-        self, server: Server, *, most: int = SESSIONS, idle: float = IDLE_SECONDS, resolver: Resolver | None = None
+        self,
+        server: Server,
+        *,
+        max_sessions: int = SESSIONS,
+        idle: float = IDLE_SECONDS,
+        resolver: Resolver | None = None,
     ) -> None:
         self._server = server
         self._resolver = resolver
-        self._turns = asyncio.Semaphore(most)
+        self._turns = asyncio.Semaphore(max_sessions)
         self._idle_seconds = idle
         self._idle: deque[Session] = deque()
         self._timer: asyncio.TimerHandle | None = None

@@ -9,7 +9,7 @@ from collections import deque
 from zeebe_connectors.mail.smtp.errors import NotSmtpError
 from zeebe_connectors.mail.smtp.model import Reply
 
-_MOST_REPLY = 64 * 1024
+_MAX_REPLY = 64 * 1024
 
 
 class Wire(asyncio.Protocol):
@@ -40,7 +40,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Splits what came in into replies."""
         self._size += len(data)
-        if self._size > _MOST_REPLY:
+        if self._size > _MAX_REPLY:
             self.fail(NotSmtpError("its answer is longer than any real one"))
             return
         *lines, self._rest = (self._rest + data).split(b"\n")

@@ -375,13 +375,13 @@ class Session:
         warnings: list[str] = []
         mail = f"MAIL FROM:<{envelope.sender}>"
         if "SIZE" in self._extensions:
-            most = self._extensions["SIZE"]
-            if most.isdigit() and 0 < int(most) < size:
+            limit = self._extensions["SIZE"]
+            if limit.isdigit() and 0 < int(limit) < size:
                 raise PermanentError(
                     "SMTP_TOO_LARGE",
-                    f"attachments: the mail has {size} bytes and {self._server} takes at most {most}. Send links "
+                    f"attachments: the mail has {size} bytes and {self._server} takes at most {limit}. Send links "
                     "instead, or fewer or smaller attachments",
-                    variables={"size": size, "limit": int(most)},
+                    variables={"size": size, "limit": int(limit)},
                 )
             mail += f" SIZE={size}"
         if envelope.utf8:

@@ -89,8 +89,8 @@ class Deployed:
 class Gateway(Protocol):
     """The commands of an engine. Every command has a deadline; failures are `GatewayError`s, never raw gRPC errors."""
 
-    async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
-        """Long-polls for at most `most` jobs; gives an empty list after `wait` seconds without one.
+    async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Sequence[Job]:
+        """Long-polls for at most `max_jobs` jobs; gives an empty list after `wait` seconds without one.
 
         A `wait` of zero asks for what is there now and is answered at once.
         """

@@ -18,7 +18,7 @@ from zeebe_connectors.runtime.gateway import GatewayError
 
 logger = logging.getLogger(__name__)
 
-LARGEST_MESSAGE = 128 * 1024 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 """Bytes of an answer. gRPC's own 4 MiB are met by a batch of ordinary jobs, which then looks like a busy engine."""
 TOKEN_TIMEOUT = 10.0
 DEFAULT_LIFETIME = 300.0
@@ -38,7 +38,7 @@ def open_channel(settings: ClusterSettings, *, window: int | None = None) -> grp
         OSError: A certificate's file cannot be read any more.
     """
     options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", -1),
         # As the official clients do. A gateway refuses pings more often than every 30 s.
         ("grpc.keepalive_time_ms", 45_000),

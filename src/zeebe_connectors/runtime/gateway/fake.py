@@ -180,12 +180,12 @@ class FakeGateway:
 
     # The protocol
 
-    async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
+    async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Sequence[Job]:
         """See `Gateway.activate`."""
-        self._record("activate", type=activation.type, most=most, wait=wait)
+        self._record("activate", type=activation.type, max_jobs=max_jobs, wait=wait)
         fault = await self._enter("activate")
         ends = time.monotonic() + wait
-        while not (taken := self._take(activation, most)):
+        while not (taken := self._take(activation, max_jobs)):
             left = ends - time.monotonic()
             if left <= 0:
                 break
@@ -366,11 +366,11 @@ class FakeGateway:
         self._waiting.setdefault(job.type, deque()).append(job)
         self._wake()
 
-    def _take(self, activation: Activation, most: int) -> list[Job]:
+    def _take(self, activation: Activation, max_jobs: int) -> list[Job]:
         waiting = self._waiting.get(activation.type)
         taken: list[Job] = []
         others: list[FakeJob] = []
-        while waiting and len(taken) < most:
+        while waiting and len(taken) < max_jobs:
             job = waiting.popleft()
             if not _is_for(job, activation):
                 others.append(job)

@@ -87,7 +87,7 @@ class _Servicer(GatewayServicer):
         activation = _activation(request)
         try:
             jobs = await self._gateway.activate(
-                activation, most=request.maxJobsToActivate, wait=max(0, request.requestTimeout) / 1000
+                activation, max_jobs=request.maxJobsToActivate, wait=max(0, request.requestTimeout) / 1000
             )
         except GatewayError as error:
             await _abort(context, error)

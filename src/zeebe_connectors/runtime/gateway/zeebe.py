@@ -45,13 +45,13 @@ class ZeebeGateway:
         self._stream_channel: grpc.aio.Channel | None = None
         self._clock = _EngineClock()
 
-    async def activate(self, activation: Activation, *, most: int, wait: float) -> Sequence[Job]:
+    async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Sequence[Job]:
         """See `Gateway.activate`."""
         request = pb.ActivateJobsRequest(
             type=activation.type,
             worker=activation.worker,
             timeout=_milliseconds(activation.timeout),
-            maxJobsToActivate=most,
+            maxJobsToActivate=max_jobs,
             fetchVariable=activation.variables,
             requestTimeout=_milliseconds(wait) if wait > 0 else -1,
             tenantIds=activation.tenants,

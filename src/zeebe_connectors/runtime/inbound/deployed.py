@@ -16,7 +16,7 @@ from urllib.parse import quote
 from multidict import CIMultiDict
 
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.runtime.inbound.elements import LARGEST_DIAGRAM, DiscoveryError, Found, read_diagram
+from zeebe_connectors.runtime.inbound.elements import MAX_DIAGRAM, DiscoveryError, Found, read_diagram
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.kept import Kept
@@ -24,9 +24,9 @@ from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAu
 
 PAGE = 200
 """Process definitions asked for at once."""
-MOST = 5000
+MAX_DEFINITIONS = 5000
 """Process definitions that are looked at in one search; more is a problem that is told."""
-MOST_KEPT = 1000
+MAX_KEPT = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
 _SECONDS = 30.0
 
@@ -80,7 +80,7 @@ class DeployedProcesses:
     async def _search(
         self, what: str, filters: Mapping[str, Any], call: Call, found: Found, *, optional: bool = False
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """All items of a search, page by page up to `MOST`."""
+        """All items of a search, page by page up to `MAX_DEFINITIONS`."""
         after: str | None = None
         seen = 0
         while True:
@@ -97,8 +97,8 @@ class DeployedProcesses:
             after = (answer.get("page") or {}).get("endCursor")
             if len(items) < PAGE or not after:
                 return
-            if seen >= MOST:
-                found.problems.append(f"only the first {MOST} process definitions are looked at")
+            if seen >= MAX_DEFINITIONS:
+                found.problems.append(f"only the first {MAX_DEFINITIONS} process definitions are looked at")
                 return
 
     async def _diagram(self, key: str, call: Call, *, version: int, tenant: str) -> Found:
@@ -114,7 +114,7 @@ class DeployedProcesses:
             except DiscoveryError as error:
                 known = Found(problems=[f"process definition {key}: {error}"])
             self._diagrams[key] = known
-            while len(self._diagrams) > MOST_KEPT:
+            while len(self._diagrams) > MAX_KEPT:
                 self._diagrams.popitem(last=False)
         self._diagrams.move_to_end(key)
         return known
@@ -128,7 +128,7 @@ class DeployedProcesses:
         request = HttpRequest(
             method, encoded_url(self._address + path, name="the cluster's REST address"), headers, data
         )
-        response = await Exchange(call, limit=LARGEST_DIAGRAM).call(request, self._scheme)
+        response = await Exchange(call, limit=MAX_DIAGRAM).call(request, self._scheme)
         if response.status not in {404, 405}:
             _refuse(response)
         return response

@@ -17,7 +17,7 @@ from zeebe_connectors.sdk.durations import parse_duration
 Kind = Literal["start", "message-start", "catch"]
 TYPE = "inbound.type"
 DEFAULT_TTL = 3600.0
-LARGEST_DIAGRAM = 16 * 1024 * 1024
+MAX_DIAGRAM = 16 * 1024 * 1024
 
 _BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 _ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
@@ -140,8 +140,8 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
     Raises:
         DiscoveryError: It is no BPMN file.
     """
-    if len(xml) > LARGEST_DIAGRAM:
-        raise DiscoveryError(f"the diagram is larger than {LARGEST_DIAGRAM:,} bytes")
+    if len(xml) > MAX_DIAGRAM:
+        raise DiscoveryError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise DiscoveryError("the diagram has a document type definition, which BPMN does not need; remove it")
     try:

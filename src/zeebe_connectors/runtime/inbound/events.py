@@ -32,7 +32,7 @@ _NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"
 """Statuses after which the engine has certainly not carried out a command; after others it may have."""
 _MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
 _CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 _TRIES = 12  # of storing what an event brings, over about three minutes
 
 _log = logging.getLogger("zeebe_connectors.events")
@@ -109,7 +109,7 @@ class EventHandler:
         if event.unreadable:
             return await self._quarantine(event, event.unreadable)
         try:
-            element = self._chosen(event.data)
+            element = await _chosen(self._elements, event.data)
             if element is None:
                 return await self._unwanted(event)
             delivery = await self._prepared(element, event)
@@ -178,20 +178,17 @@ class EventHandler:
 
     # What is sent
 
-    def _chosen(self, data: Mapping[str, Any]) -> Element | None:
-        return _chosen(self._elements, data)
-
     async def _prepared(self, element: Element, event: Event) -> _Delivery:
         data = {**event.data, **await self._patiently(event.more)}
         key = ""
         if element.correlation_key:
-            value = _evaluate(element.correlation_key, data, "correlationKeyExpression")
+            value = await _evaluate(element.correlation_key, data, "correlationKeyExpression")
             if value is None and element.kind == "catch":
                 raise _Quarantine("correlationKeyExpression gave null; it must name something that the event has")
             key = _text(value, "correlationKeyExpression")
         message_id = ""
         if element.message_id:
-            message_id = _text(_evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
+            message_id = _text(await _evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
         message_id = message_id or event.id  # without any, the engine would take a message twice
         _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
@@ -207,7 +204,7 @@ class EventHandler:
                     raise _Quarantine(str(error)) from None
                 self._report(f"what an event brings cannot be stored; tried again: {error}")
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             else:
                 if attempt > 1:
                     self._report(None)
@@ -252,7 +249,7 @@ class EventHandler:
                 self._report(f"the engine does not take events: {error}")
                 told = True
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             else:
                 self._last_contact = time.monotonic()
                 if told:
@@ -281,12 +278,12 @@ class EventHandler:
         )
 
 
-def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
+async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
     """The element that gets an event with this data."""
     matching = [
         item
         for item in elements
-        if not item.condition or _evaluate(item.condition, data, "activationCondition") is True
+        if not item.condition or await _evaluate(item.condition, data, "activationCondition") is True
     ]
     if len(matching) > 1:
         kinds = {
@@ -309,10 +306,12 @@ async def preview(
     try:
         for element in elements:
             _check_expressions(element)
-        chosen = _chosen(elements, data)
+        chosen = await _chosen(elements, data)
         if chosen is None:
             return "no activation condition holds", {}
-        key = _evaluate(chosen.correlation_key, data, "correlationKeyExpression") if chosen.correlation_key else None
+        key = None
+        if chosen.correlation_key:
+            key = await _evaluate(chosen.correlation_key, data, "correlationKeyExpression")
         result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
         variables, _ = await result_variables(result, plain(dict(data)), documents)
     except (_Quarantine, ConnectorError) as error:
@@ -340,9 +339,12 @@ def _bare(text: str) -> str:
     return text.strip().removeprefix("=").strip()
 
 
-def _evaluate(expression: str, data: Mapping[str, Any], name: str) -> Any:
+async def _evaluate(expression: str, data: Mapping[str, Any], name: str) -> Any:
+    text = _bare(expression)
     try:
-        return feel.to_json(feel.compile(_bare(expression)).run(dict(data)).value)
+        return await feel.offload(
+            text, lambda limits: feel.to_json(feel.compile(text).run(dict(data), limits=limits).value, limits)
+        )
     except feel.FeelError as error:
         raise _Quarantine(f"{name}: {error}") from None
 

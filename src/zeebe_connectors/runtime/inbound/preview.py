@@ -19,8 +19,8 @@ from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.registry import Registry
 
-MOST_EVENTS = 200
-MOST_BYTES = 4 * 1024 * 1024
+MAX_EVENTS = 200
+MAX_BYTES = 4 * 1024 * 1024
 """Of all variables together, as JSON."""
 
 Settled = Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
@@ -115,7 +115,7 @@ async def look(
     events = cast("Any", connector.look)(given, context, hours)
     async with aclosing(events):
         async for event in events:
-            if len(rows) >= MOST_EVENTS or size > MOST_BYTES:
+            if len(rows) >= MAX_EVENTS or size > MAX_BYTES:
                 return Looked(rows, more=True)
             if event.unreadable:
                 verdict, variables = f"would go to quarantine: {event.unreadable}", dict[str, Any]()

@@ -50,7 +50,7 @@ SILENCE = 900.0
 """Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
 SWEEP_EVERY = 6 * 3600.0
 _RELEASING = 3.0  # seconds for giving a lease back; the end of a runtime waits for it
-_SHORTEST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_PERMANENT = 1.0, 60.0, 300.0
+_MIN_PAUSE, _MAX_PAUSE, _MAX_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
 _log = logging.getLogger("zeebe_connectors.sources")
 
@@ -140,7 +140,7 @@ def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
         return {name: _evaluated(item, secret.below.get(name) if secret else None) for name, item in value.items()}
     if isinstance(value, str) and value.startswith("="):
         try:
-            return feel.to_json(feel.compile(value[1:]).run({}).value)
+            return feel.to_json(feel.compile(value[1:]).run({}, limits=feel.QUICK_LIMITS).value)
         except feel.FeelError as error:
             raise InputError(f"a property is not FEEL: {error}") from None
     return value
@@ -224,19 +224,19 @@ class Watch:
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     async def _run(self) -> None:
-        pause = _SHORTEST_PAUSE
+        pause = _MIN_PAUSE
         while not self._stopping:
             began = time.monotonic()
             try:
                 await self._as_holder()
             except (LedgerError, ConnectorError, DiscoveryError) as error:
                 self._ended(str(error))
-                longest = _LONGEST_PAUSE_PERMANENT if isinstance(error, PermanentError) else _LONGEST_PAUSE
+                longest = _MAX_PAUSE_PERMANENT if isinstance(error, PermanentError) else _MAX_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
                 where = self._mask.text("".join(traceback.format_exception(error)))
                 _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
                 self._ended(f"it ended unexpectedly: {error!r}")
-                longest = _LONGEST_PAUSE
+                longest = _MAX_PAUSE
             except asyncio.CancelledError:
                 self._ended(None)
                 raise
@@ -244,7 +244,7 @@ class Watch:
                 self._ended(None)
                 longest = self._shared.lease / 3
             if time.monotonic() - began > 60:
-                pause = _SHORTEST_PAUSE
+                pause = _MIN_PAUSE
             if not self._stopping:
                 await asyncio.sleep(min(pause, longest) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             pause = min(pause * 2, longest)

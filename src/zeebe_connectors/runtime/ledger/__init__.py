@@ -14,7 +14,7 @@ from zeebe_connectors.runtime.ledger.factory import ledger_file, store_of
 from zeebe_connectors.runtime.ledger.memory import Remembered, StoredMemory
 from zeebe_connectors.runtime.ledger.owners import is_gone, owner_name
 from zeebe_connectors.runtime.ledger.protocol import (
-    LARGEST_ORIGINAL,
+    MAX_ORIGINAL,
     RETENTION,
     SETTLED,
     Entry,
@@ -27,7 +27,7 @@ from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store
 
 __all__ = [
-    "LARGEST_ORIGINAL",
+    "MAX_ORIGINAL",
     "RETENTION",
     "SETTLED",
     "Entry",

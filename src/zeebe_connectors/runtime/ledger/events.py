@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zeebe_connectors.runtime.ledger.owners import is_gone
 from zeebe_connectors.runtime.ledger.protocol import (
-    LARGEST_ORIGINAL,
+    MAX_ORIGINAL,
     RETENTION,
     SEEN_EVERY,
     SETTLED,
@@ -170,7 +170,7 @@ class StoredLedger:
                     "title": plain(title[:200]),
                 },
             )
-            if changed and original is not None and len(original) <= LARGEST_ORIGINAL:
+            if changed and original is not None and len(original) <= MAX_ORIGINAL:
                 do.change(
                     "INSERT INTO originals (source, id, data) VALUES (:source, :id, :data) "
                     "ON CONFLICT (source, id) DO UPDATE SET data = excluded.data",
@@ -180,13 +180,13 @@ class StoredLedger:
         await self.store.write(work)
 
     async def entries(
-        self, *, source: str | None = None, state: State | None = None, most: int = 100
+        self, *, source: str | None = None, state: State | None = None, limit: int = 100
     ) -> Sequence[Entry]:
         """See `Ledger.entries`."""
         values = {name: value for name, value in (("source", source), ("state", state)) if value is not None}
         where = " AND ".join(f"e.{name} = :{name}" for name in values) or "1 = 1"
         query = f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT :most"  # noqa: S608 - fixed names
-        return await self.store.read(lambda do: [_entry(row) for row in do.rows(query, {**values, "most": most})])
+        return await self.store.read(lambda do: [_entry(row) for row in do.rows(query, {**values, "limit": limit})])
 
     async def original(self, source: str, event: str) -> bytes | None:
         """See `Ledger.original`."""

@@ -19,7 +19,7 @@ from zeebe_connectors.sdk.errors import TransientError
 
 _GROUP = 200  # asked for or written together, at most
 _ALONE_AFTER = 1.0  # seconds for which what need not be on disk at once waits for a write to go along with
-_LONGEST_ID = 500
+_MAX_ID = 500
 _SWEEP_EVERY = 6 * 3600.0
 Key = tuple[str, str]
 AskT = TypeVar("AskT")
@@ -102,11 +102,11 @@ class StoredMemory:
         if (self._let_go or self._seen) and not self._writes.begin():
             self._write_soon()
 
-    async def entries(self, *, place: str | None = None, most: int = 100) -> Sequence[Remembered]:
+    async def entries(self, *, place: str | None = None, limit: int = 100) -> Sequence[Remembered]:
         """What is remembered, the last seen first."""
         where = "1 = 1" if place is None else "place = :place"
         query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :most"  # noqa: S608 - fixed names
-        values = {"most": most} | ({} if place is None else {"place": place})
+        values = {"limit": limit} | ({} if place is None else {"place": place})
         return await self._store.read(lambda do: [Remembered(*row) for row in do.rows(query, values)])
 
     async def aclose(self) -> None:
@@ -218,7 +218,7 @@ def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[K
 
 def _key(place: str, id: str) -> Key:  # noqa: A002
     """Place and id as every database takes them: one that it does not take would stop the others of its group."""
-    if len(id) > _LONGEST_ID:  # for which a PostgreSQL index has no room
+    if len(id) > _MAX_ID:  # for which a PostgreSQL index has no room
         id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
     return plain(place), plain(id)
 

@@ -10,7 +10,7 @@ State = Literal["publishing", "published", "done", "ignored", "quarantined", "re
 SETTLED = ("done", "ignored", "quarantined")
 RETENTION = 90 * 86400.0
 """Seconds for which a settled event is remembered after it was last seen outside."""
-LARGEST_ORIGINAL = 25 * 1024 * 1024
+MAX_ORIGINAL = 25 * 1024 * 1024
 """Bytes of a quarantined event's original that are kept."""
 SEEN_EVERY = 86400.0
 """Seconds between two notes that a thing was seen again: most sightings are the same mails again."""
@@ -89,7 +89,7 @@ class Ledger(Protocol):
         ...
 
     async def entries(
-        self, *, source: str | None = None, state: State | None = None, most: int = 100
+        self, *, source: str | None = None, state: State | None = None, limit: int = 100
     ) -> Sequence[Entry]:
         """Entries, the newest first."""
         ...

@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zeebe_connectors.sdk.budget import OverBudgetError, read_json
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.kept import Kept
 
 FUNCTION_KEY = "camunda.function.type"
-MOST_CALLS = 10
+MAX_CALLS = 10
 """Function objects in the inputs of one job."""
 GITHUB = "https://api.github.com"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -78,8 +79,8 @@ class _Resolution:
 
     async def _called(self, given: Mapping[str, Any]) -> Any:
         self.calls += 1
-        if self.calls > MOST_CALLS:
-            raise _failed(f"there are more than {MOST_CALLS} function objects in the inputs")
+        if self.calls > MAX_CALLS:
+            raise _failed(f"there are more than {MAX_CALLS} function objects in the inputs")
         name = given[FUNCTION_KEY]
         known = _FUNCTIONS.get(name) if isinstance(name, str) else None
         if known is None:
@@ -87,9 +88,9 @@ class _Resolution:
         parameters = given.get("params") or []
         if not isinstance(parameters, list):
             raise _failed(f"{name}: params must be a list")
-        function, least, most = known
-        if not least <= len(parameters) <= most:
-            takes = str(least) if least == most else f"{least} or {most}"
+        function, minimum, maximum = known
+        if not minimum <= len(parameters) <= maximum:
+            takes = str(minimum) if minimum == maximum else f"{minimum} or {maximum}"
             raise _failed(f"{name}: takes {takes} parameters and got {len(parameters)}")
         return await function(self, *[await self.value(item) for item in parameters])
 
@@ -122,7 +123,9 @@ async def _get_text(call: _Resolution, document: Any, charset: Any = None) -> st
 async def _get_json(call: _Resolution, document: Any, expression: Any = None) -> Any:
     content = await call.content(document, "getJson")
     try:
-        value = json.loads(content.data)
+        value = await read_json(content.data)
+    except OverBudgetError as error:
+        raise _failed(f"getJson: {error}") from None
     except ValueError:
         raise _failed("getJson: the document is not JSON") from None
     if expression is None:
@@ -130,7 +133,9 @@ async def _get_json(call: _Resolution, document: Any, expression: Any = None) ->
     from zeebe_connectors import feel  # noqa: PLC0415 - for those who ask for a part only
 
     try:
-        return feel.evaluate(str(expression).strip().removeprefix("="), value if isinstance(value, dict) else {})
+        text = str(expression).strip().removeprefix("=")
+        variables = value if isinstance(value, dict) else {}
+        return await feel.offload(text, lambda limits: feel.compile(text).run(variables, limits=limits).value)
     except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler has to hear it
         raise _failed(f"getJson: the expression failed: {error}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import logging
 import time
@@ -15,10 +16,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
+from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
 from zeebe_connectors.runtime.expressions import (
-    LONGEST_MESSAGE,
-    LONGEST_WAIT,
+    MAX_MESSAGE_LENGTH,
+    MAX_WAIT,
     BpmnError,
     IgnoreError,
     JobError,
@@ -33,25 +36,25 @@ from zeebe_connectors.runtime.expressions import (
 )
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
-from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
+from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
-SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
-"""Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
-_ANSWER_MOST = 5.0
+_MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
-_MOST_CAUSES = 5
+_MAX_CAUSES = 5
+_MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
@@ -98,7 +101,6 @@ class JobHandler:
         self._connector = connector
         self._services = services
         self._decided = decided(connector, services.settings)
-        self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -108,12 +110,19 @@ class JobHandler:
             extend: Gives the job more time at the engine; called for the header `jobTimeout`.
         """
         mask = Mask()
+        custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
+        with holding(custody):
+            return await self._handled(job, extend, custody)
+
+    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
+        mask = custody.mask
         backoff: float | None = None
         begun = _Begun()
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = plain(await self._call(job, mask, begun))
+            response = await self._call(job, custody, begun)
+            response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -121,24 +130,28 @@ class JobHandler:
             if begun.yes:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+        except HandBack as reason:
+            text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
+            return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
-            outcome = Complete(variables, payload) if verdict is None else _decided(verdict, mask)
-            return self._with_let_go(outcome, begun)
+            if verdict is None:
+                return self._with_let_go(Complete(variables, payload), begun)
+            return self._with_let_go(await _decided_off(verdict, mask), begun)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _call(self, job: Job, mask: Mask, begun: _Begun) -> Any:
+    async def _call(self, job: Job, custody: JobSecrets, begun: _Begun) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
         left = job.deadline - now
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
-        deadline = job.deadline - min(_ANSWER_MOST, left * _ANSWER_SHARE)
+        deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
@@ -153,21 +166,19 @@ class JobHandler:
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
-                data = _variables(job)
+                quick = json_is_quick(job.variables)
+                data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._decided.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
-                if "secrets." in job.variables:
-                    places = self._places_for(job)
-                    data = await services.secrets.resolve(
-                        data, places, mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
-                    )
+                if MARK in job.variables:
+                    data = await self._with_secrets(job, data, custody)
                 if FUNCTION_KEY in job.variables:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
-                given = read_input(self._connector.input, data, seen=mask.add)
+                given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 begun.yes = True
                 return await self._connector.call(given, context)
         except TimeoutError:
@@ -190,25 +201,47 @@ class JobHandler:
 
         return dataclasses.replace(outcome, told=told)
 
-    def _places_for(self, job: Job) -> SecretPlaces:
-        names = job.headers.get(SECRET_FIELDS, "")
-        if not names.strip() or self._places.everywhere:
-            return self._places
-        more = {name.strip(): SecretPlaces(everywhere=True) for name in names.split(",") if name.strip()}
-        return self._places.merged(SecretPlaces(below=more))
+    async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
+        """The inputs with the secrets that the modeler asked for."""
+        services = self._services
+        element = await self._element(job) if services.scope.by_diagram else None
+        left: list[Left] = []
+        resolved = await services.secrets.resolve(
+            data,
+            services.scope.places(self._connector, job, element),
+            mask=custody.mask,
+            tenant=job.tenant_id,
+            process=job.bpmn_process_id,
+            custody=custody,
+            left=left,
+        )
+        services.scope.report(job, left, element)
+        return resolved
+
+    async def _element(self, job: Job) -> Element | None:
+        """What the job's diagram says of its element; None when nobody knows the diagram."""
+        try:
+            return await self._services.diagrams.element(job)
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The diagram of this task's process cannot be read, and without it nothing is resolved: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""
-        seen = {"error": _masked(error_context(error), mask)}
+        known = None if error.variables is None else dict(error.variables)
+        seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is not None:
-                return _decided(verdict, mask)
+                return await _decided_off(verdict, mask)
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
-        seen, payload = _sized(seen)
+        seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
             message=seen["error"]["message"],
             retries=retries,
@@ -227,7 +260,7 @@ def _is_cancelled() -> bool:
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
-    masked = {**error, "message": sendable(mask.text(error["message"])[:LONGEST_MESSAGE])}
+    masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
     return masked
@@ -257,7 +290,7 @@ def _duration_header(job: Job, name: str) -> float | None:
         duration = parse_duration(text)
     except ValueError as error:
         raise InputError(f"The task's header {name} {error}") from None
-    if duration > LONGEST_WAIT:
+    if duration > MAX_WAIT:
         raise InputError(f"The task's header {name} must be at most a hundred years")
     return duration
 
@@ -297,9 +330,12 @@ def _places(error: BaseException) -> list[str]:
     """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
     lines: list[str] = []
     seen: list[BaseException] = []
-    while error not in seen and len(seen) < _MOST_CAUSES:
+    while error not in seen and len(seen) < _MAX_CAUSES:
         seen.append(error)
-        lines += [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+        frames = traceback.format_tb(error.__traceback__)
+        if len(frames) > _MAX_FRAMES:
+            frames[_MAX_FRAMES // 2 : -_MAX_FRAMES // 2] = [f"  … {len(frames) - _MAX_FRAMES} more\n"]
+        lines += [*frames, f"{type(error).__name__}\n"]
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             break
@@ -308,14 +344,18 @@ def _places(error: BaseException) -> list[str]:
     return lines
 
 
+async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
+    return await for_size_of(verdict.variables, lambda: _decided(verdict, mask))
+
+
 def _decided(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
-            text = sendable(mask.text(message or "")[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
             return Throw(sendable(code), text, variables, encode(variables, "The BPMN error's variables"))
         case JobError(message, variables, retries, backoff):
-            text = sendable(mask.text(message)[:LONGEST_MESSAGE])
+            text = sendable(mask.text(message)[:MAX_MESSAGE_LENGTH])
             variables = {**variables, "error": text}
             return Fail(text, retries, backoff, variables, encode(variables, "The job error's variables"))
         case IgnoreError(variables):
@@ -324,6 +364,6 @@ def _decided(verdict: Verdict, mask: Mask) -> Outcome:
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
     """A failure that no retry mends, because an expression of the diagram itself is wrong."""
-    text = sendable(mask.text(error.message)[:LONGEST_MESSAGE])
+    text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 class Unsent:
     """Outcomes by job key that wait for their job to be offered again; bounded in number, size and age."""
 
-    def __init__(self, *, most: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
+    def __init__(self, *, max_count: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
         self._kept: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
-        self._most = most
+        self._max_count = max_count
         self._room = size
         self._age = age
 
@@ -31,7 +31,7 @@ class Unsent:
         # Without the variables, which may be large and are not asked for again.
         self._kept[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
         self._room -= len(outcome.payload)
-        while self._kept and (len(self._kept) > self._most or self._room < 0):
+        while self._kept and (len(self._kept) > self._max_count or self._room < 0):
             oldest = next(iter(self._kept))
             self._forget(oldest)
             logger.warning("job %d: too many outcomes wait to be told, this one is given up", oldest)

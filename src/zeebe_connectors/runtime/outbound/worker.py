@@ -278,15 +278,15 @@ class Worker:
     async def _poll(self) -> None:
         backlog = True
         while self._state == "working":
-            most, wait = await self._room(backlog=backlog)
+            max_jobs, wait = await self._room(backlog=backlog)
             # Beside a stream, a poll that waits keeps no slots: they would be idle as long as it waits.
-            reserved = 0 if self._streaming and wait else most
+            reserved = 0 if self._streaming and wait else max_jobs
             self._free.take(reserved)
             try:
-                jobs = await self.gateway.activate(self.activation, most=most, wait=wait)
+                jobs = await self.gateway.activate(self.activation, max_jobs=max_jobs, wait=wait)
             except Exception as error:  # noqa: BLE001 - a poll that ends for whatever reason would be a silent stop
                 self._free.give(reserved)
-                await self._pause_polling(error, most)
+                await self._pause_polling(error, max_jobs)
                 continue
             except asyncio.CancelledError:
                 self._free.give(reserved)
@@ -297,7 +297,7 @@ class Worker:
             self._last_error = None
             if self._batch < self.slots and self._batch_until < time.monotonic():
                 self._limit_batch(self._batch * 2)
-            backlog = len(jobs) >= most
+            backlog = len(jobs) >= max_jobs
             await self._begin_all(jobs)
 
     async def _begin_all(self, jobs: Sequence[Job]) -> None:
@@ -327,21 +327,23 @@ class Worker:
                         await self._free.at_least(self._low_water)
             if self._free.free > 0:
                 break
-        most = min(self._free.free, self._batch)
+        max_jobs = min(self._free.free, self._batch)
         if not self._streaming:
-            return most, self._wait
-        return (most, 0.0) if backlog else (min(most, max(1, self.slots // 8)), self._wait)
+            return max_jobs, self._wait
+        return (max_jobs, 0.0) if backlog else (min(max_jobs, max(1, self.slots // 8)), self._wait)
 
-    async def _pause_polling(self, error: Exception, most: int) -> None:
+    async def _pause_polling(self, error: Exception, max_jobs: int) -> None:
         oversize = isinstance(error, GatewayError) and error.is_oversize
-        if oversize and most > 1:
-            self._limit_batch(most // 2)
-            logger.warning("%s: %d jobs are too large for one answer, now %d", self.activation.type, most, self._batch)
+        if oversize and max_jobs > 1:
+            self._limit_batch(max_jobs // 2)
+            logger.warning(
+                "%s: %d jobs are too large for one answer, now %d", self.activation.type, max_jobs, self._batch
+            )
         expected = isinstance(error, GatewayError)
         # A busy engine says so often and is free again soon; slots are not to stay idle for much longer than that.
         busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
         busy = busy and self._poll_errors.attempts < 16
-        pause = self._poll_errors.next(most=0.25 if busy else None)
+        pause = self._poll_errors.next(max_pause=0.25 if busy else None)
         self._last_error = _told(error)
         if self._poll_errors.worth_a_line:
             logger.log(
@@ -355,13 +357,13 @@ class Worker:
             )
         await asyncio.sleep(pause)
 
-    def _limit_batch(self, most: int) -> None:
+    def _limit_batch(self, max_jobs: int) -> None:
         # A refused batch stays with this worker until its deadline, so a larger one is not tried again soon.
-        self._batch = min(self.slots, most)
+        self._batch = min(self.slots, max_jobs)
         self._batch_until = time.monotonic() + 600.0
 
     async def _listen(self) -> None:
-        backoff = Backoff(most=30.0)
+        backoff = Backoff(max_pause=30.0)
         while self._state == "working":
             opened = time.monotonic()
             reason: str | None = None

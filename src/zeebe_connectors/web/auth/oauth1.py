@@ -8,7 +8,7 @@ from pydantic import Field
 
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Hint, Secret, When
-from zeebe_connectors.web.auth.scheme import Scheme, with_header
+from zeebe_connectors.web.auth.scheme import Scheme, not_installed, unusable, with_header
 from zeebe_connectors.web.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class OAuth1(Scheme):
         from oauthlib.oauth1 import Client  # noqa: PLC0415 - for those who sign only
 
         if self.signature_method.startswith("RSA") and not self.private_key:
-            raise InputError(f"authentication.privateKey: is required for {self.signature_method}; fill it in")
+            raise unusable("privateKey", f"is required for {self.signature_method}; fill it in")
         client = Client(
             self.consumer_key,
             client_secret=_value(self.consumer_secret),
@@ -67,14 +67,12 @@ class OAuth1(Scheme):
         try:
             _, signed, _ = client.sign(request.url, request.method, body, headers)
         except ModuleNotFoundError:
-            raise InputError(
-                f"authentication.signatureMethod: {self.signature_method} needs libraries that are not installed; add "
-                "them with: pip install 'zeebe-connectors[signing]'"
-            ) from None
+            raise not_installed("signatureMethod", self.signature_method, "signing") from None
         except Exception as error:  # noqa: BLE001 - the library raises a dozen types, also those of its crypto library
             raise InputError(
                 f"authentication: the request cannot be signed with OAuth 1.0a ({type(error).__name__}). Check the "
-                "keys, and that a form body is in form encoding"
+                "keys, and that a form body is in form encoding",
+                code="AUTHENTICATION_INVALID",
             ) from None
         return with_header(request, "Authorization", signed["Authorization"], field="authentication")
 

@@ -1,11 +1,16 @@
-"""What every authentication scheme does: a request goes in, the same request with credentials comes out."""
+"""Defines what every authentication scheme does, for the schemes beside it and for whoever adds one.
+
+A scheme is a model of its own fields, told apart by `type`. Most need `authorize` only: a copy of the request with
+credentials. One that can answer a refusal adds `challenged`; one that needs a connection of its own replaces `send`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
+from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Model, Secret
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, header_value
 
@@ -25,6 +30,9 @@ RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
 class Scheme(Model):
     """A way to prove who calls. The request that is given stays as it is: credentials go into a copy."""
 
+    refusals: ClassVar[frozenset[int]] = frozenset({401})
+    """Statuses after which `challenged` is asked."""
+
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
         """The request with this scheme's credentials.
 
@@ -37,7 +45,7 @@ class Scheme(Model):
     async def challenged(
         self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
     ) -> HttpRequest | None:
-        """After a 401: the request to send once more, or None when the scheme has no better answer.
+        """The request to send once more after a refusal, or None when the scheme has no better answer.
 
         Args:
             request: Without credentials.
@@ -47,11 +55,53 @@ class Scheme(Model):
         """
         return None
 
+    async def send(self, request: HttpRequest, exchange: Exchange) -> tuple[HttpRequest, HttpResponse]:
+        """Sends a request with this scheme's credentials; once more if the scheme knows an answer to a refusal.
+
+        Returns:
+            The request as it was sent last, and the response to it.
+
+        Raises:
+            ConnectorError: As `Exchange.send`.
+            InputError: `AUTHENTICATION_INVALID` when the credentials cannot be used as they are.
+        """
+        sent = await self.authorize(request, exchange)
+        response = await exchange.send(sent)
+        if response.status in self.refusals:
+            again = await self.challenged(request, sent, response, exchange)
+            if again is not None:
+                sent, response = again, await exchange.send(again)
+        return sent, response
+
 
 class NoAuth(Scheme):
     """No credentials."""
 
     type: Literal["noAuth"] = "noAuth"
+
+
+def unusable(field: str, reason: str) -> InputError:
+    """The error of credentials that no service needs to see to know that they are wrong.
+
+    Args:
+        field: Name of the scheme's field on the wire, such as `privateKey`.
+        reason: What is wrong with it and what to do; never its value.
+    """
+    return InputError(f"authentication.{field}: {reason}", code="AUTHENTICATION_INVALID")
+
+
+def not_installed(field: str, what: str, extra: str) -> InputError:
+    """The error of a scheme whose library is not installed.
+
+    Args:
+        field: Name of the scheme's field on the wire that asks for it.
+        what: What needs the library, such as `NTLM`.
+        extra: The extra of this package that brings it.
+    """
+    return InputError(
+        f"authentication.{field}: {what} needs a library that is not installed; add it with: pip install "
+        f"'zeebe-connectors[{extra}]'"
+    )
 
 
 def with_header(request: HttpRequest, name: str, value: str, *, field: str) -> HttpRequest:

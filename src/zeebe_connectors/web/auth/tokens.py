@@ -1,4 +1,4 @@
-"""The settings of a token and a way to fetch it go in, a valid token comes out; one call for all who wait."""
+"""Keeps access tokens for all jobs of a runtime: one call fetches a token for everybody who waits for it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,34 @@ class Token:
     refresh: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A token that is kept, until when, and whether it took the place of one that was not allowed to do something."""
+
+    token: Token
+    end: float
+    replaced: bool
+
+
 class TokenCache:
     """Keeps tokens by their settings until shortly before they end.
 
     Args:
-        most: How many are kept; beyond it the one unused for longest is forgotten.
+        max_tokens: How many are kept; beyond it the one unused for longest is forgotten.
     """
 
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
-        self._tokens: OrderedDict[Hashable, tuple[Token, float]] = OrderedDict()
+    def __init__(self, max_tokens: int = 1000) -> None:
+        self._max_tokens = max_tokens
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._fetching: dict[Hashable, asyncio.Task[Token]] = {}
 
     async def get(
-        self, key: Hashable, fetch: Callable[[str | None], Awaitable[Token]], *, refused: str | None = None
+        self,
+        key: Hashable,
+        fetch: Callable[[str | None], Awaitable[Token]],
+        *,
+        refused: str | None = None,
+        forbidden: str | None = None,
     ) -> str:
         """The token for these settings.
 
@@ -45,34 +59,40 @@ class TokenCache:
             key: All settings that make two tokens differ.
             fetch: Gets a new one; it is handed the rotated refresh token of the last one, if there is any.
             refused: A token that the service refused: it is not given again.
+            forbidden: A token that was not allowed to do something, perhaps because it is older than what its owner may
+                do now: it is replaced once. A token that came in such a one's place is given again.
 
         Raises:
             ConnectorError: What `fetch` raised, to everybody who waits for it.
         """
-        known = self._tokens.get(key)
-        if known is not None:
-            token, end = known
-            if token.value != refused and time.monotonic() < end:
-                self._tokens.move_to_end(key)
-                return token.value
+        known = self._entries.get(key)
+        if known is not None and time.monotonic() < known.end:
+            value = known.token.value
+            if value != refused and (value != forbidden or known.replaced):
+                self._entries.move_to_end(key)
+                return value
         task = self._fetching.get(key)
         if task is None:
-            task = asyncio.create_task(self._fetch(key, fetch, known[0].refresh if known else None))
+            last = known.token.refresh if known else None
+            task = asyncio.create_task(self._fetch(key, fetch, last, replaced=forbidden is not None))
             self._fetching[key] = task
             task.add_done_callback(lambda done: self._done(key, done))
         return (await asyncio.shield(task)).value
 
-    async def _fetch(self, key: Hashable, fetch: Callable[[str | None], Awaitable[Token]], last: str | None) -> Token:
+    async def _fetch(
+        self, key: Hashable, fetch: Callable[[str | None], Awaitable[Token]], last: str | None, *, replaced: bool
+    ) -> Token:
         token = await fetch(last)
         if token.life is not None or token.refresh is not None:
             life = token.life or 0.0
             # A token must not end on its way: a tenth of its life earlier, a minute at most.
-            self._tokens[key] = (token, time.monotonic() + life - min(60.0, life / 10))
-            self._tokens.move_to_end(key)
-            while len(self._tokens) > self._most:
-                self._tokens.popitem(last=False)
+            end = time.monotonic() + life - min(60.0, life / 10)
+            self._entries[key] = _Entry(token, end, replaced)
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._max_tokens:
+                self._entries.popitem(last=False)
         else:
-            self._tokens.pop(key, None)
+            self._entries.pop(key, None)
         return token
 
     def _done(self, key: Hashable, task: asyncio.Task[Token]) -> None:
@@ -84,4 +104,4 @@ class TokenCache:
         """Stops fetching and forgets all tokens."""
         for task in self._fetching.values():
             task.cancel()
-        self._tokens.clear()
+        self._entries.clear()

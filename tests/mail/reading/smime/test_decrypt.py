@@ -270,15 +270,15 @@ def bomb(size: int) -> bytes:
 
 
 def test_what_unpacks_to_more_than_allowed_is_refused(bob):
-    failure = parse_mail(mail(bomb(50_000_000), "compressed-data"), keyring=ring(most=1_000_000)).failure
+    failure = parse_mail(mail(bomb(50_000_000), "compressed-data"), keyring=ring(max_bytes=1_000_000)).failure
     assert (failure.code, "1,000,000" in failure.message) == ("MAIL_TOO_LARGE", True)
     twice = compressed(entity(bomb(600_000), "compressed-data"))
-    assert parse_mail(mail(twice, "compressed-data"), keyring=ring(most=1_000_000)).plain
+    assert parse_mail(mail(twice, "compressed-data"), keyring=ring(max_bytes=1_000_000)).plain
     part = entity(bomb(600_000), "compressed-data")
     two = (
         HEADERS + b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" + part + b"--o\r\n" + part + b"--o--\r\n"
     )
-    assert parse_mail(two, keyring=ring(most=1_000_000)).failure.code == "MAIL_TOO_LARGE"
+    assert parse_mail(two, keyring=ring(max_bytes=1_000_000)).failure.code == "MAIL_TOO_LARGE"
 
 
 def test_a_compressed_message_that_is_cut_is_an_attachment():

@@ -32,7 +32,7 @@ class Asking:
 
 async def opened(key: str, *, password: str = "changeit", trusted: str = AUTHORITY, asking: Asking | None = None):
     given = Protection(smime_key=Secret(key), smime_password=Secret(password), smime_trusted=trusted)
-    return await open_keyring(given, asking or Asking(), most=64 * 1024 * 1024, prefix="data.")
+    return await open_keyring(given, asking or Asking(), max_bytes=64 * 1024 * 1024, prefix="data.")
 
 
 @pytest.mark.parametrize("name", MAILS)
@@ -63,7 +63,7 @@ async def test_a_keyring_is_opened_once_and_again_when_the_file_changes(tmp_path
 
 
 async def test_without_settings_there_is_no_keyring():
-    assert await open_keyring(Protection(), Asking(), most=1) is None
+    assert await open_keyring(Protection(), Asking(), max_bytes=1) is None
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 """Values that one reading passes over at most: a stream of 50 MB in pieces of 1 KB has 50,000."""
-MOST_DEPTH = 64
+MAX_DEPTH = 64
 
 INTEGER, BIT_STRING, OCTETS, NULL, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x05, 0x06, 0x30, 0x31
 _CONSTRUCTED = 0x20
@@ -169,7 +169,7 @@ def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
 def _end_of_contents(data: memoryview, at: int) -> int:
     """Where the mark stands that ends a value without length."""
     depth = 1
-    for _ in range(MOST_VALUES):
+    for _ in range(MAX_VALUES):
         if bytes(data[at : at + 2]) == _END:
             depth -= 1
             if depth == 0:
@@ -179,7 +179,7 @@ def _end_of_contents(data: memoryview, at: int) -> int:
         _, start, length = _head(data, at)
         if length is None:
             depth += 1
-            if depth > MOST_DEPTH:
+            if depth > MAX_DEPTH:
                 raise Damaged("it is nested too deep")
             at = start
         else:
@@ -191,7 +191,7 @@ def _pieces(data: memoryview) -> Iterator[memoryview]:
     """The pieces of a string that is sent in pieces, at any depth."""
     ends = [len(data)]
     at = 0
-    for _ in range(MOST_VALUES):
+    for _ in range(MAX_VALUES):
         while at >= ends[-1]:
             ends.pop()
             if not ends:
@@ -201,7 +201,7 @@ def _pieces(data: memoryview) -> Iterator[memoryview]:
             continue
         tag, start, length = _head(data, at)
         if tag & _CONSTRUCTED:
-            if len(ends) > MOST_DEPTH:
+            if len(ends) > MAX_DEPTH:
                 raise Damaged("it is nested too deep")
             if length is not None:
                 ends.append(start + length)

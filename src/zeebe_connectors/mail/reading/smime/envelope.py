@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from zeebe_connectors.mail.reading.smime.asn1 import OCTETS, OID, SEQUENCE, SET, Damaged, Parts, Value, der_length, read
-from zeebe_connectors.mail.reading.smime.rc2 import LARGEST, WeakRc2
+from zeebe_connectors.mail.reading.smime.rc2 import MAX_SEALED_BYTES, WeakRc2
 from zeebe_connectors.sdk.keys import Identity
 
 DATA = "1.2.840.113549.1.7.1"
@@ -58,8 +58,8 @@ _AGREEMENTS: dict[str, type[hashes.HashAlgorithm]] = {
     **dict.fromkeys(("1.3.132.1.11.3", "1.3.132.1.14.3"), hashes.SHA512),
 }
 _STEP = 64 * 1024  # bytes that are decrypted in one go, so that other threads have their turn
-_MOST_RECIPIENTS = 1000
-_MOST_TRIES = 5  # of the recipients that are ours: each costs decrypting all of the content
+_MAX_RECIPIENTS = 1000
+_MAX_TRIES = 5  # of the recipients that are ours: each costs decrypting all of the content
 _ZLIB = "1.2.840.113549.1.9.16.3.8"
 DAMAGED = "it is damaged, or was made for another key of the same name"
 
@@ -133,9 +133,9 @@ def decrypt(kind: str, content: Value, keys: Sequence[Key]) -> tuple[str, bytes]
             attributes = parts.optional(0xA1)
             tag = parts.take(OCTETS, OCTETS | 0x20).octets()
         cipher = _cipher(algorithm, tag)
-        if cipher.id == _RC2 and cipher.size < 16 and len(sealed) > LARGEST:
+        if cipher.id == _RC2 and cipher.size < 16 and len(sealed) > MAX_SEALED_BYTES:
             raise NotDecrypted("it is too long for RC2 with a short key; ask the sender for AES")
-        found = list(islice(_recipients(recipients, keys), _MOST_TRIES))
+        found = list(islice(_recipients(recipients, keys), _MAX_TRIES))
     except Damaged as error:
         raise NotDecrypted(f"it is damaged: {error}") from None
     if not found:
@@ -148,7 +148,7 @@ def decrypt(kind: str, content: Value, keys: Sequence[Key]) -> tuple[str, bytes]
     raise NotDecrypted(DAMAGED)
 
 
-def decompress(content: Value, most: int) -> tuple[str, bytes]:
+def decompress(content: Value, max_bytes: int) -> tuple[str, bytes]:
     """What a compressed message holds.
 
     Raises:
@@ -164,10 +164,10 @@ def decompress(content: Value, most: int) -> tuple[str, bytes]:
     packed = inside.take(0xA0).parts().take().octets()
     inflater = zlib.decompressobj()
     try:
-        data = inflater.decompress(packed, most + 1)
+        data = inflater.decompress(packed, max_bytes + 1)
     except zlib.error:
         raise Damaged("its compressed content is damaged") from None
-    if len(data) > most:
+    if len(data) > max_bytes:
         raise TooLarge
     if not inflater.eof:
         raise Damaged("its compressed content is cut off")
@@ -308,8 +308,8 @@ class _Recipient:
 def _recipients(infos: Value, keys: Sequence[Key]) -> Iterator[_Recipient]:
     """Those of a message's recipients that are one of the keys."""
     for number, info in enumerate(infos.parts()):
-        if number >= _MOST_RECIPIENTS:
-            raise Damaged(f"more than {_MOST_RECIPIENTS} recipients")
+        if number >= _MAX_RECIPIENTS:
+            raise Damaged(f"more than {_MAX_RECIPIENTS} recipients")
         if info.tag == SEQUENCE:
             parts = info.parts()
             parts.take()  # version

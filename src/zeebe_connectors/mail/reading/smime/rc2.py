@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-LARGEST = 512 * 1024
+MAX_SEALED_BYTES = 512 * 1024
 """Bytes that are decrypted at most: some seconds of work."""
 _TABLE = bytes.fromhex(
     "d978f9c419ddb5ed28e9fd794aa0d89dc67e37832b76538e624c6488448bfba2"
@@ -42,7 +42,7 @@ class WeakRc2:
         Raises:
             ValueError: They are not whole blocks, or too many.
         """
-        if len(start) != 8 or len(sealed) % 8 or len(sealed) > LARGEST:
+        if len(start) != 8 or len(sealed) % 8 or len(sealed) > MAX_SEALED_BYTES:
             raise ValueError("not whole blocks, or too many")
         before = int.from_bytes(start, "big")
         plain = bytearray()

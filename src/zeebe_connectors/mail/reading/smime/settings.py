@@ -69,13 +69,13 @@ class Asking(Protocol):
         ...
 
 
-async def open_keyring(given: Protection, context: Asking, *, most: int, prefix: str = "") -> Keyring | None:
+async def open_keyring(given: Protection, context: Asking, *, max_bytes: int, prefix: str = "") -> Keyring | None:
     """The keyring, opened once and kept; none when nothing is set.
 
     Args:
         given: The fields.
         context: For the file, and for where it is kept.
-        most: Bytes that a mail's compressed parts may unpack to.
+        max_bytes: Bytes that a mail's compressed parts may unpack to.
         prefix: What stands before the fields' names, for messages.
 
     Raises:
@@ -86,10 +86,10 @@ async def open_keyring(given: Protection, context: Asking, *, most: int, prefix:
     data = await asyncio.to_thread(_bytes, given.smime_key.reveal(), context.files, prefix) if given.smime_key else b""
 
     async def opened() -> Keyring:
-        return await asyncio.to_thread(_opened, given, data, most, prefix)
+        return await asyncio.to_thread(_opened, given, data, max_bytes, prefix)
 
     mark = Secret(base64.b64encode(data).decode())
-    return await context.kept.get(("smime", mark, given.smime_password, given.smime_trusted, most), opened)
+    return await context.kept.get(("smime", mark, given.smime_password, given.smime_trusted, max_bytes), opened)
 
 
 def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
@@ -110,7 +110,7 @@ def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
         raise InputError(f"{prefix}smimeKey: cannot be read: {error.strerror}", code=INVALID) from None
 
 
-def _opened(given: Protection, data: bytes, most: int, prefix: str) -> Keyring:
+def _opened(given: Protection, data: bytes, max_bytes: int, prefix: str) -> Keyring:
     try:
         from cryptography import x509  # noqa: PLC0415 - the library is loaded only where it is needed
 
@@ -137,4 +137,4 @@ def _opened(given: Protection, data: bytes, most: int, prefix: str) -> Keyring:
                 "CERTIFICATE with its line breaks",
                 code=INVALID,
             ) from None
-    return Keyring(tuple(keys), Trust(trusted), most)
+    return Keyring(tuple(keys), Trust(trusted), max_bytes)

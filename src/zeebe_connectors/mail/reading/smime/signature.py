@@ -42,8 +42,8 @@ _SIGNATURES: dict[str, type[hashes.HashAlgorithm]] = {
     "1.2.840.10045.4.3.4": hashes.SHA512,
 }
 _CONTENT_TYPE, _DIGEST, _TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.5"
-_MOST_SIGNERS = 5
-_MOST_CERTIFICATES = 50
+_MAX_SIGNERS = 5
+_MAX_CERTIFICATES = 50
 _RANKS = ("valid", "untrusted", "unsupported", "invalid")
 _CLOCKS = timedelta(days=1)  # by which a signer's clock may be ahead
 
@@ -74,9 +74,9 @@ class Signed:
         content = wrapped.parts().take().octets() if wrapped else None
         known = parts.optional(0xA0)
         parts.optional(0xA1)  # revocation lists
-        some = islice(known.parts() if known else (), _MOST_CERTIFICATES)
+        some = islice(known.parts() if known else (), _MAX_CERTIFICATES)
         certificates = [bytes(item.whole) for item in some if item.tag == SEQUENCE]
-        return cls(kind, content, certificates, list(islice(parts.take(SET).parts(), _MOST_SIGNERS)))
+        return cls(kind, content, certificates, list(islice(parts.take(SET).parts(), _MAX_SIGNERS)))
 
 
 @dataclass(frozen=True, slots=True)

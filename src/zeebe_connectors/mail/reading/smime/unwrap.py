@@ -32,9 +32,9 @@ from zeebe_connectors.mail.reading.smime.signature import Signed, Trust, canonic
 from zeebe_connectors.mail.reading.text import unbase64
 from zeebe_connectors.sdk.errors import PermanentError
 
-MOST_LAYERS = 6
+MAX_LAYERS = 6
 """Layers of signing, encrypting and compressing that are opened in one mail."""
-MOST_UNPACKED = 64 * 1024 * 1024
+MAX_UNPACKED = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Keyring:
     Args:
         keys: The mailbox's keys, the current one and older ones.
         trust: Whose signatures count.
-        most: Bytes that a mail's compressed parts may unpack to.
+        max_bytes: Bytes that a mail's compressed parts may unpack to.
     """
 
     keys: tuple[Key, ...] = field(default=(), repr=False)
     trust: Trust = field(default_factory=Trust)
-    most: int = MOST_UNPACKED
+    max_bytes: int = MAX_UNPACKED
 
 
 @dataclass(slots=True)
@@ -133,7 +133,8 @@ class _Walk:
             self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {error}")
         except TooLarge:
             self._fail(
-                "MAIL_TOO_LARGE", f"the mail's compressed content has more bytes than allowed ({self.keyring.most:,})"
+                "MAIL_TOO_LARGE",
+                f"the mail's compressed content has more bytes than allowed ({self.keyring.max_bytes:,})",
             )
         except Damaged as error:
             self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
@@ -158,8 +159,8 @@ class _Walk:
         kind, value = self._message(entity)
         while True:
             self.layers += 1
-            if self.layers > MOST_LAYERS:
-                raise NotDecrypted(f"it has more than {MOST_LAYERS} layers")
+            if self.layers > MAX_LAYERS:
+                raise NotDecrypted(f"it has more than {MAX_LAYERS} layers")
             if kind == SIGNED:
                 signed = Signed.read(value)
                 if signed.content is None:
@@ -177,7 +178,7 @@ class _Walk:
                 self.decrypted += 1
                 self._note_outside()
             elif kind == COMPRESSED:
-                kind, data = decompress(value, self.keyring.most - self.unpacked)
+                kind, data = decompress(value, self.keyring.max_bytes - self.unpacked)
                 self.unpacked += len(data)
             else:
                 raise Damaged("it is of an unknown kind")

@@ -1,0 +1,137 @@
+"""Reads XML as JSON by a schema's types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lxml import etree
+
+from zeebe_connectors.connectors.soap.reply import json_of
+from zeebe_connectors.connectors.soap.schema import (
+    INTEGERS,
+    MAX_INTEGER,
+    NIL,
+    NOT_DATA,
+    TRUE,
+    TYPE,
+    Anything,
+    Complex,
+    Field,
+    Group,
+    Simple,
+    Type,
+)
+from zeebe_connectors.connectors.soap.writer import TEMPORAL
+
+
+class Reader:
+    """Reads XML as JSON by a schema; a service that is not exact about namespaces is understood all the same.
+
+    Args:
+        includes: What stands for a part that the reply refers to, by the text that was put in its place.
+    """
+
+    def __init__(self, includes: Mapping[str, Any] | None = None) -> None:
+        self._includes = includes or {}
+
+    def value(self, kind: Type, element: etree._Element) -> Any:
+        """An element's value."""
+        if element.get(NIL) in TRUE:
+            return None
+        if isinstance(kind, Simple):
+            return self._scalar(kind, element.text or "")
+        if isinstance(kind, Anything):
+            return self._anything(element)
+        result: dict[str, Any] = {}
+        told = (element.get(TYPE) or "").rpartition(":")[2]
+        if told in kind.derived:
+            if len(kind.derived) > 1:
+                result["@type"] = told
+            kind = kind.derived[told]
+        if kind.items is not None:
+            return [self.value(kind.items, child) for child in element]
+        for name, text in element.attrib.items():
+            if not name.startswith(NOT_DATA):
+                local = name.rpartition("}")[2]
+                known = next((item for item in kind.attributes if item.name == local), None)
+                result[f"@{local}"] = text if known is None else self._scalar(known.type, text)
+        if kind.text is not None:
+            result["$content"] = self._scalar(kind.text, element.text or "")
+            return result
+        self._children(kind, element, result)
+        return result
+
+    def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
+        repeated = _repeated(kind)
+        for name in repeated:
+            result[name] = []
+        for child in element:
+            local = etree.QName(child).localname
+            item = kind.fields.get(local)
+            value = next(iter(json_of(child, {}).values())) if item is None else self.value(item.type, child)
+            if local in repeated:
+                result[local].append(value)
+            elif local in result:
+                known = result[local]
+                result[local] = [*known, value] if isinstance(known, list) else [known, value]
+            else:
+                result[local] = value
+
+    def _anything(self, element: etree._Element) -> Any:
+        told = element.get(TYPE)
+        if not len(element):
+            base = told.rpartition(":")[2] if told else "string"
+            return self._scalar(Simple(base), element.text or "")
+        return next(iter(json_of(element, {}).values()))
+
+    def _scalar(self, kind: Simple, text: str) -> Any:
+        if kind.items is not None:
+            return [self._scalar(kind.items, item) for item in text.split()]
+        if self._includes and text in self._includes:
+            return self._includes[text]
+        return scalar(kind.base, text)
+
+
+def _repeated(kind: Complex) -> set[str]:
+    """Names whose JSON is a list: the element repeats, or the group that it is in."""
+    found: set[str] = set()
+
+    def look(group: Group, *, several: bool) -> None:
+        several = several or group.max_occurs is None or group.max_occurs > 1
+        for item in group.items:
+            if isinstance(item, Field) and (several or item.repeated):
+                found.add(item.name)
+            elif isinstance(item, Group):
+                look(item, several=several)
+
+    if kind.content is not None:
+        look(kind.content, several=False)
+    return found
+
+
+def scalar(base: str, text: str) -> Any:
+    """The text of a built-in type as JSON; what is too exact for a JSON number stays text."""
+    bare = text.strip()
+    if base == "boolean":
+        return bare in TRUE
+    if base in INTEGERS:
+        try:
+            number = int(bare)
+        except ValueError:
+            return text
+        return number if abs(number) < MAX_INTEGER else text
+    if base in {"decimal", "float", "double"}:
+        try:
+            exact = Decimal(bare)
+        except InvalidOperation:
+            return text
+        if not exact.is_finite() or (base == "decimal" and len(exact.normalize().as_tuple().digits) > 15):
+            return text
+        if base == "decimal" and abs(exact) < MAX_INTEGER and exact == exact.to_integral_value():
+            return int(exact)
+        near = float(exact)
+        return near if math.isfinite(near) else text  # JSON knows no infinity
+    return "".join(text.split()) if base == "base64Binary" else bare if base in TEMPORAL else text

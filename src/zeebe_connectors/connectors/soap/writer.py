@@ -1,0 +1,415 @@
+"""Writes JSON as XML by a schema's types."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lxml import etree
+
+from zeebe_connectors import InputError
+from zeebe_connectors.connectors.soap.envelope import Nulls, xml_of
+from zeebe_connectors.connectors.soap.namespaces import XSD
+from zeebe_connectors.connectors.soap.schema import (
+    ENCODING,
+    FALSE,
+    INTEGERS,
+    MAX_INTEGER,
+    NIL,
+    TRUE,
+    TYPE,
+    Anything,
+    Complex,
+    Field,
+    Group,
+    Simple,
+    Type,
+    Wildcard,
+    _may_be_absent,
+    can_be_empty,
+)
+from zeebe_connectors.connectors.soap.untrusted_xml import parse
+
+_MAX_DIGITS = 400
+"""Digits of the longest number that is written out; `1e999999999` would fill the memory."""
+_ZONE = r"(?:Z|[+-]\d\d:\d\d)?"
+_DATE, _TIME = r"-?\d{4,}-\d\d-\d\d", r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?"
+TEMPORAL = {
+    "date": (re.compile(rf"({_DATE})(?:T{_TIME})?({_ZONE})"), "a date such as 2025-12-31"),
+    "dateTime": (re.compile(rf"({_DATE})(?:T({_TIME}))?({_ZONE})"), "a date and time such as 2025-12-31T23:59:00Z"),
+    "time": (re.compile(rf"({_TIME})({_ZONE})"), "a time such as 23:59:00"),
+}
+_FEEL_ZONE = re.compile(r"(?:\[[^\]]*\]|@[A-Za-z_]+(?:/[A-Za-z_]+)*)$")
+
+
+class Writer:
+    """Writes JSON as XML by a schema.
+
+    Args:
+        nulls: What becomes of null.
+        files: Bytes in the place of documents, by the identity of the reference object.
+        encoded: Whether every element names its type, as SOAP's own encoding demands.
+    """
+
+    def __init__(
+        self, *, nulls: Nulls = "omit", files: Mapping[int, bytes] | None = None, encoded: bool = False
+    ) -> None:
+        self._nulls = nulls
+        self._files = files or {}
+        self._encoded = encoded
+
+    def field(self, item: Field, value: Any, parent: etree._Element, path: str) -> None:
+        """Writes one element, or as many as a list has.
+
+        Raises:
+            InputError: `SOAP_INPUT_INVALID`; the message names the value by its path, and what is expected.
+        """
+        if value is None or (value == "" and item.min_occurs == 0 and _needs_text(item.type)):
+            self._absent(item, parent, path, given=False)
+            return
+        values = value if isinstance(value, list) and not _is_list(item.type) else [value]
+        if item.max_occurs is not None and len(values) > item.max_occurs:
+            maximum = "one value" if item.max_occurs == 1 else f"at most {item.max_occurs} values"
+            raise _invalid(path, f"takes {maximum}, not a list of {len(values)}")
+        if len(values) < item.min_occurs:
+            raise _invalid(path, f"needs at least {item.min_occurs} values")
+        for number, one in enumerate(values):
+            where = f"{path}[{number + 1}]" if item.repeated else path
+            if one is None:
+                self._absent(item, parent, where, given=item.repeated)
+            else:
+                self.value(item.type, one, etree.SubElement(parent, item.tag), where)
+
+    def _absent(self, item: Field, parent: etree._Element, path: str, *, given: bool) -> None:
+        if item.nillable and (given or item.min_occurs > 0 or self._nulls == "nil"):
+            etree.SubElement(parent, item.tag).set(NIL, "true")
+        elif item.min_occurs == 0:
+            return
+        elif item.default is not None:
+            etree.SubElement(parent, item.tag).text = item.default
+        elif can_be_empty(item.type):
+            etree.SubElement(parent, item.tag)
+        else:
+            raise _invalid(path, f"is required: {expected(item.type)}")
+
+    def value(self, kind: Type, value: Any, element: etree._Element, path: str) -> None:
+        """Fills an element with a value.
+
+        Raises:
+            InputError: As `field`.
+        """
+        if isinstance(kind, Simple):
+            if self._encoded and not self._is_plain_array(kind):
+                element.set(TYPE, etree.QName(kind.tag or f"{{{XSD}}}{kind.base}"))
+            element.text = self._text(kind, value, path)
+        elif isinstance(kind, Complex):
+            self._complex(kind, value, element, path)
+        else:
+            self._anything(value, element, path)
+
+    @staticmethod
+    def _is_plain_array(kind: Simple) -> bool:
+        return kind.items is not None
+
+    def _complex(  # noqa: C901 - what a complex type can have, in order
+        self, kind: Complex, value: Any, element: etree._Element, path: str
+    ) -> None:
+        if kind.items is not None:
+            self._array(kind, kind.items, value, element, path)
+            return
+        if not isinstance(value, dict):
+            if kind.text is None:
+                raise _invalid(path, f"must be {expected(kind)}")
+            value = {"$content": value}
+        used = {"@type"}
+        chosen = self._chosen(kind, value.get("@type"), path)
+        if chosen is not kind or (self._encoded and chosen.tag):
+            element.set(TYPE, etree.QName(chosen.tag))
+        for attribute in chosen.attributes:
+            name = f"@{attribute.name}"
+            if name not in value and attribute.name not in chosen.fields:
+                name = attribute.name
+            used.add(name)
+            given = value.get(name)
+            if given is not None:
+                element.set(attribute.tag, self._text(attribute.type, given, f"{path}.{name}"))
+            elif attribute.required and attribute.default is None:
+                raise _invalid(f"{path}.@{attribute.name}", f"is required: {expected(attribute.type)}")
+        if chosen.text is not None:
+            used.add("$content")
+            element.text = self._text(chosen.text, value.get("$content", ""), path)
+        if chosen.content is not None:
+            self._group(chosen.content, value, element, path, used)
+        unknown = [name for name in value if name not in used]
+        if unknown and chosen.content is not None and chosen.content.has_wildcard():
+            self._foreign({name: value[name] for name in unknown}, element, path)
+        elif unknown:
+            raise _invalid(f"{path}.{unknown[0]}", f"is not known here; there is {_names(chosen)}")
+
+    def _chosen(self, kind: Complex, name: Any, path: str) -> Complex:
+        """The type itself, or the derived one that `@type` names."""
+        if name is not None:
+            found = kind.derived.get(str(name).rpartition("}")[2].rpartition(":")[2])
+            if found is None:
+                raise _invalid(f"{path}.@type", f"must be one of {', '.join(kind.derived) or kind.name}")
+            kind = found
+        if kind.abstract:
+            possible = [known for known, derived in kind.derived.items() if not derived.abstract]
+            raise _invalid(path, f"needs @type, because {kind.name} is abstract; one of {', '.join(possible)}")
+        return kind
+
+    def _group(self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]) -> None:
+        if (
+            "$items" in value
+            and (group.max_occurs is None or group.max_occurs > 1)
+            and self._in_order(group, value, element, path, used)
+        ):
+            return
+        present = {item.name for item in group.walk() if value.get(item.name) is not None}
+        used.update(item.name for item in group.walk())
+        if not present and group.min_occurs == 0 and not group.has_wildcard():
+            return
+        if group.kind == "choice":
+            self._choice(group, value, element, path, used, present)
+        elif group.max_occurs is None or group.max_occurs > 1:
+            lists = {name: item if isinstance(item := value[name], list) else [item] for name in present}
+            for number in range(max((len(items) for items in lists.values()), default=0)):
+                once = {name: items[number] for name, items in lists.items() if number < len(items)}
+                self._items(group.items, once, element, path, used)
+        else:
+            self._items(group.items, value, element, path, used)
+
+    def _in_order(
+        self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str]
+    ) -> bool:
+        """Writes those `$items` that this repeated group knows, in their order."""
+        items = value["$items"]
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise _invalid(f"{path}.$items", "must be a list of contexts")
+        names = {item.name for item in group.walk()}
+        own = [(number, item) for number, item in enumerate(items) if names.issuperset(item)]
+        for number, item in own:
+            self._group(Group(group.kind, group.items), item, element, f"{path}.$items[{number + 1}]", set())
+        if len(own) == len(items):
+            used.add("$items")
+        return bool(own)
+
+    def _choice(
+        self, group: Group, value: dict[str, Any], element: etree._Element, path: str, used: set[str], present: set[str]
+    ) -> None:
+        options = [
+            item
+            for item in group.items
+            if (isinstance(item, Field) and item.name in present)
+            or (isinstance(item, Group) and any(inner.name in present for inner in item.walk()))
+        ]
+        if not options:
+            nil = next(
+                (item for item in group.items if isinstance(item, Field) and item.name in value and item.nillable), None
+            )
+            if nil is not None:
+                self._absent(nil, element, f"{path}.{nil.name}", given=True)
+            elif not _may_be_absent(group) and not group.has_wildcard():
+                raise _invalid(path, "needs one of " + ", ".join(item.name for item in group.walk()))
+        elif len(options) > 1 and group.max_occurs == 1:
+            raise _invalid(path, "takes only one of " + ", ".join(sorted(present)))
+        for item in options:
+            if isinstance(item, Field) and (group.max_occurs is None or group.max_occurs > 1):
+                item = Field(item.name, item.tag, item.type, 0, None, item.nillable)  # noqa: PLW2901 - the choice repeats, not the element
+            self._items([item], value, element, path, used)
+
+    def _items(
+        self,
+        items: list[Field | Group | Wildcard],
+        value: dict[str, Any],
+        element: etree._Element,
+        path: str,
+        used: set[str],
+    ) -> None:
+        for item in items:
+            if isinstance(item, Field):
+                if (
+                    value.get(item.name) is None
+                    and item.name in value
+                    and item.nillable
+                    and item.min_occurs == 0
+                    and self._nulls == "omit"
+                ):
+                    continue
+                if item.name in value or item.min_occurs > 0:
+                    self.field(item, value.get(item.name), element, f"{path}.{item.name}")
+            elif isinstance(item, Group):
+                self._group(item, value, element, path, used)
+
+    def _array(self, kind: Complex, items: Type, value: Any, element: etree._Element, path: str) -> None:
+        if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), list):
+            value = next(iter(value.values()))
+        if not isinstance(value, list):
+            raise _invalid(path, "must be a list")
+        name = (
+            items.tag
+            if isinstance(items, (Simple, Complex)) and items.tag
+            else f"{{{XSD}}}{getattr(items, 'base', 'anyType')}"
+        )
+        told = etree.QName(name)
+        element.set(TYPE, etree.QName(kind.tag or f"{{{ENCODING}}}Array"))
+        element.set(f"{{{ENCODING}}}arrayType", told)
+        element.set(f"{{{ENCODING}}}arrayType", f"{element.get(f'{{{ENCODING}}}arrayType')}[{len(value)}]")
+        for number, one in enumerate(value):
+            self.value(items, one, etree.SubElement(element, "item"), f"{path}[{number + 1}]")
+
+    def _anything(self, value: Any, element: etree._Element, path: str) -> None:
+        if isinstance(value, dict):
+            self._foreign(value, element, path)
+            return
+        kind = (
+            "boolean"
+            if isinstance(value, bool)
+            else "int"
+            if isinstance(value, int)
+            else "decimal"
+            if isinstance(value, float)
+            else "string"
+        )
+        element.set(TYPE, etree.QName(f"{{{XSD}}}{kind}"))
+        element.text = self._text(Simple(kind), value, path)
+
+    def _foreign(self, content: Mapping[str, Any], element: etree._Element, path: str) -> None:
+        """Writes what the schema does not name, in the JSON form of envelopes."""
+        text = xml_of(content, nulls=self._nulls, exact=False, where=path)
+        for child in parse(f"<part>{text}</part>".encode()):
+            element.append(child)
+
+    def _text(self, kind: Simple, value: Any, path: str) -> str:
+        if kind.items is not None:
+            values = value if isinstance(value, list) else str(value).split()
+            return " ".join(self._text(kind.items, one, path) for one in values)
+        if isinstance(value, dict) and id(value) in self._files:
+            data = self._files[id(value)]
+            return data.hex().upper() if kind.base == "hexBinary" else base64.b64encode(data).decode()
+        text = lexical(kind.base, value)
+        if text is None:
+            raise _invalid(path, f"must be {expected(kind)}")
+        if kind.choices and text not in kind.choices:
+            raise _invalid(path, f"must be one of {', '.join(kind.choices)}")
+        if not text.isprintable() and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text):
+            raise _invalid(path, "holds a character that XML cannot carry; remove it")
+        return text
+
+
+def _needs_text(kind: Type) -> bool:
+    """Whether an empty text, which is what forms send for an empty field, can be no value of this type."""
+    return isinstance(kind, Complex) or (
+        isinstance(kind, Simple) and (bool(kind.choices) or lexical(kind.base, "") is None)
+    )
+
+
+def _is_list(kind: Type) -> bool:
+    return (isinstance(kind, Simple) and kind.items is not None) or (
+        isinstance(kind, Complex) and kind.items is not None
+    )
+
+
+def _invalid(path: str, why: str) -> InputError:
+    return InputError(f"{path}: {why}", code="SOAP_INPUT_INVALID")
+
+
+def _names(kind: Complex) -> str:
+    return ", ".join([*kind.fields, *(f"@{item.name}" for item in kind.attributes)]) or "nothing"
+
+
+def expected(kind: Type) -> str:
+    """In words what a value of a type must be."""
+    if isinstance(kind, Complex):
+        if kind.items is not None:
+            return "a list"
+        return f"a context with {_names(kind)}" if kind.text is None else expected(kind.text)
+    if isinstance(kind, Anything):
+        return "any value"
+    if kind.choices:
+        return "one of " + ", ".join(kind.choices)
+    if kind.base in TEMPORAL:
+        return TEMPORAL[kind.base][1]
+    words = {
+        "boolean": "true or false",
+        "decimal": "a number",
+        "float": "a number",
+        "double": "a number",
+        "base64Binary": "base64 text or a document",
+        "hexBinary": "hexadecimal text or a document",
+    }
+    if kind.base in INTEGERS:
+        minimum, maximum = INTEGERS[kind.base]
+        limits = (
+            f" from {minimum} to {maximum}"
+            if minimum is not None and maximum is not None and abs(maximum) < MAX_INTEGER
+            else ""
+        )
+        return f"a whole number{limits}"
+    return words.get(kind.base, "text")
+
+
+def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
+    """A JSON scalar as XML Schema writes it, or None when it is none of that type."""
+    if isinstance(value, (dict, list)) or value is None:
+        return None
+    text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"
+    if base == "boolean":
+        return text.lower() if text.lower() in TRUE | FALSE else None
+    if base in INTEGERS:
+        return _integer(text, *INTEGERS[base])
+    if base == "decimal":
+        return _decimal(text)
+    if base in {"float", "double"}:
+        if text in {"INF", "-INF", "NaN"}:
+            return text
+        try:
+            return text if math.isfinite(float(text)) else None
+        except ValueError:
+            return None
+    if base in TEMPORAL:
+        found = TEMPORAL[base][0].fullmatch(_FEEL_ZONE.sub("", text))
+        return None if found is None else _temporal(base, found)
+    if base == "base64Binary":
+        try:
+            return text if base64.b64decode("".join(text.split()), validate=True) is not None else None
+        except (binascii.Error, ValueError):
+            return None
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    return value if isinstance(value, str) else text
+
+
+def _decimal(text: str) -> str | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return format(number, "f") if number.is_finite() and abs(number.adjusted()) <= _MAX_DIGITS else None
+
+
+def _integer(text: str, minimum: int | None, maximum: int | None) -> str | None:
+    try:
+        number = Decimal(text)
+        if not number.is_finite() or number != number.to_integral_value() or number.adjusted() > 100:
+            return None
+    except InvalidOperation:
+        return None
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        return None
+    return str(int(number))
+
+
+def _temporal(base: str, found: re.Match[str]) -> str:
+    if base == "dateTime":
+        return f"{found[1]}T{_with_seconds(found[2] or '00:00:00')}{found[3]}"
+    return f"{found[1]}{found[2]}" if base == "date" else f"{_with_seconds(found[1])}{found[2]}"
+
+
+def _with_seconds(time: str) -> str:
+    return f"{time}:00" if time.count(":") == 1 else time

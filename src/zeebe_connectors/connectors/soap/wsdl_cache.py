@@ -1,0 +1,125 @@
+"""Reads the WSDL that an operation names, once for all jobs, and keeps it within a bound of memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+from zeebe_connectors import Context, TransientError
+from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
+from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, fetcher, gather, location_of
+from zeebe_connectors.web.keystore import tls_of
+
+_MAX_WSDLS = 32
+_MAX_MEMORY = 64 * 1024 * 1024
+_BYTES_PER_BYTE = 7
+"""Memory of a WSDL that was read, by the bytes of its documents: 3.5 measured for large ones, 7 for the smallest."""
+_reading = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
+
+
+class WsdlCache:
+    """WSDLs that were read, with their age; the least used go when there are too many, or when they are too large.
+
+    Args:
+        max_count: How many are kept.
+        memory: Bytes that they may take together, by estimate; the newest is kept however large it is.
+    """
+
+    def __init__(self, max_count: int = _MAX_WSDLS, memory: int = _MAX_MEMORY) -> None:
+        self._max_count = max_count
+        self._memory = memory
+        self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
+
+    def get(self, key: object, age: float) -> asyncio.Future[Wsdl] | None:
+        """The WSDL of a key, read or being read, unless it is older than so many seconds."""
+        known = self._known.get(key)
+        if known is None or time.monotonic() - known[0] > age:
+            return None
+        self._known.move_to_end(key)
+        return known[1]
+
+    def put(self, key: object, reading: asyncio.Future[Wsdl]) -> None:
+        """Keeps what is being read."""
+        self._known[key] = time.monotonic(), reading
+        self._known.move_to_end(key)
+        self.shrink()
+
+    def shrink(self) -> None:
+        """Lets the least used go until the others fit."""
+        while len(self._known) > 1 and (len(self._known) > self._max_count or self.memory() > self._memory):
+            self._known.popitem(last=False)
+
+    def memory(self) -> int:
+        """Bytes that the kept ones take, by estimate."""
+        read = (reading for _, reading in self._known.values() if reading.done())
+        good = (item.result() for item in read if not (item.cancelled() or item.exception()))
+        return sum(self.estimate(item.size) for item in good)
+
+    @staticmethod
+    def estimate(size: int) -> int:
+        """Memory that a WSDL takes whose documents have so many bytes."""
+        return size * _BYTES_PER_BYTE
+
+    def drop(self, key: object, reading: asyncio.Future[Wsdl]) -> None:
+        """Forgets what could not be read."""
+        if key in self._known and self._known[key][1] is reading:
+            del self._known[key]
+
+
+async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
+    """The WSDL that the input names: read once, by whoever comes first, and kept.
+
+    Raises:
+        ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
+    """
+    cache = await context.kept.get("soap.wsdl", WsdlCache)
+    key = (wanted.wsdl, tuple(wanted.external), given.http_authentication, given.client_tls, given.client_keystore)
+    while (known := cache.get(key, wanted.wsdl_age)) is not None:
+        try:
+            return await asyncio.shield(known)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not known.cancelled() or (task is not None and task.cancelling()):
+                raise  # it is we who are stopped, and not the job that read it; else the next who waits reads it
+    reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
+    cache.put(key, reading)
+    try:
+        found = await _read_wsdl(given, wanted, context)
+    except BaseException as error:
+        cache.drop(key, reading)
+        if isinstance(error, Exception):
+            reading.set_exception(error)
+            reading.exception()  # seen: nobody may be waiting
+        else:
+            reading.cancel()
+        raise
+    reading.set_result(found)
+    cache.shrink()
+    return found
+
+
+async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
+    location = location_of(wanted.wsdl, context)
+    tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+    fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
+    documents = await gather(location, fetch, hosts=wanted.external)
+    return await read_beside(documents, context.seconds_left())
+
+
+async def read_beside(documents: WsdlDocuments, seconds: float) -> Wsdl:
+    """Reads gathered documents beside the loop, one WSDL after the other: it takes much memory for a moment.
+
+    Raises:
+        TransientError: `SOAP_WSDL_UNREACHABLE` when it takes longer than it may.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.get_running_loop().run_in_executor(_reading, load, documents)
+    except TimeoutError:
+        raise TransientError(
+            "SOAP_WSDL_UNREACHABLE",
+            f"The WSDL could not be read within {seconds:.0f} s; give the task a longer timeout",
+        ) from None

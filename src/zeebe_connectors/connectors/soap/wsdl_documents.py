@@ -1,0 +1,223 @@
+"""A WSDL's address goes in, the WSDL and all that it imports come out as bytes: bounded, and only from where it may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from lxml import etree
+
+from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
+from zeebe_connectors.connectors.soap.namespaces import XSD
+from zeebe_connectors.connectors.soap.standard_schemas import standard
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
+from zeebe_connectors.net.tls import ClientTls
+from zeebe_connectors.web import Exchange, HttpRequest, encoded_url
+from zeebe_connectors.web.auth import Scheme
+from zeebe_connectors.web.message import origin_of
+
+WSDL = "http://schemas.xmlsoap.org/wsdl/"
+_REFERENCES = {
+    f"{{{WSDL}}}import": "location",
+    f"{{{XSD}}}import": "schemaLocation",
+    f"{{{XSD}}}include": "schemaLocation",
+    f"{{{XSD}}}redefine": "schemaLocation",
+}
+MAX_DOCUMENTS = 200
+MAX_BYTES = 10 * 1024 * 1024
+"""Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
+
+GIVEN = "http://given.invalid/wsdl"
+"""Stands for the address of a WSDL that was given as text; a name that exists nowhere, and is never asked for."""
+
+Fetch = Callable[[str], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class WsdlDocuments:
+    """A WSDL with all that it imports.
+
+    Args:
+        location: Address of the WSDL itself.
+        contents: Bytes by address.
+    """
+
+    location: str
+    contents: dict[str, bytes] = field(repr=False)
+    roots: dict[str, etree._Element] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all documents."""
+        return sum(map(len, self.contents.values()))
+
+
+def wsdl_error(location: str, why: str) -> PermanentError:
+    """`SOAP_WSDL_INVALID`, naming the document."""
+    return PermanentError("SOAP_WSDL_INVALID", f"{shown(location)}: {why}")
+
+
+def shown(location: str) -> str:
+    """A document's name for messages: no directories of this machine, no query with keys in it."""
+    parts = urlsplit(location)
+    if location == GIVEN:
+        return "the WSDL"
+    if parts.scheme == "file":
+        return unquote(parts.path).rpartition("/")[2]
+    return f"{origin_of(location)}{parts.path}"
+
+
+async def gather(
+    location: str, fetch: Fetch, *, hosts: Sequence[str] = (), known: Mapping[str, bytes] | None = None
+) -> WsdlDocuments:
+    """Reads a WSDL and what it imports, each document once.
+
+    Args:
+        location: http(s) or file URL of the WSDL.
+        fetch: Reads one document.
+        hosts: Hosts besides the WSDL's own from which it may import.
+        known: WsdlDocuments that need not be read, by address.
+
+    Raises:
+        PermanentError: `SOAP_WSDL_INVALID`: not well-formed, a document type, an import from elsewhere, too many or too
+            large. The message names the document and the remedy.
+        ConnectorError: What `fetch` raises.
+    """
+    contents: dict[str, bytes] = {}
+    roots: dict[str, etree._Element] = {}
+    waiting = [(location, "")]
+    size = 0
+    while waiting:
+        address, asked_by = waiting.pop(0)
+        if address in contents:
+            continue
+        if len(contents) >= MAX_DOCUMENTS:
+            raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
+        data = (known or {}).get(address) or standard(address)
+        if data is None:
+            _check_origin(location, address, asked_by, hosts)
+            data = await fetch(address)
+        size += len(data)
+        if size > MAX_BYTES:
+            raise wsdl_error(
+                location,
+                f"with its imports is larger than {MAX_BYTES:,} bytes; give a WSDL with the needed operations only",
+            )
+        root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
+        contents[address], roots[address] = data, root
+        waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root)]
+    return WsdlDocuments(location, contents, roots)
+
+
+def _parsed(data: bytes, address: str) -> etree._Element:
+    try:
+        root = parse(data.lstrip(), base=address)
+    except UntrustedXmlError as error:
+        raise wsdl_error(address, f"cannot be read as XML: {error}") from None
+    if root.tag == "{http://www.w3.org/ns/wsdl}description":
+        raise wsdl_error(address, "is WSDL 2.0; only WSDL 1.1 is supported. Ask for the service's WSDL 1.1")
+    if root.tag not in {f"{{{WSDL}}}definitions", f"{{{XSD}}}schema"}:
+        name = etree.QName(root)
+        raise wsdl_error(address, f"is neither WSDL nor schema: its outermost element is {name.localname}")
+    return root
+
+
+def _imports(root: etree._Element) -> list[str]:
+    locations = ((element.get(_REFERENCES[element.tag]) or "").strip() for element in root.iter(*_REFERENCES))
+    return [location for location in locations if location]
+
+
+def _check_origin(root: str, address: str, asked_by: str, hosts: Sequence[str]) -> None:
+    if not asked_by:
+        return
+    here, there = urlsplit(root), urlsplit(address)
+    if there.scheme == "file" and here.scheme == "file":
+        return
+    if origin_of(address) == origin_of(GIVEN):
+        raise wsdl_error(
+            asked_by,
+            f"imports {there.path[1:200]}, whose place is not known, because the WSDL was given as text; give its "
+            "address as well, or put what it imports into it",
+        )
+    if there.scheme not in {"http", "https"}:
+        raise wsdl_error(asked_by, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
+    if here.scheme != "file" and (here.hostname, _port(root)) == (there.hostname, _port(address)):
+        return
+    if (there.hostname or "").lower() in {host.strip().lower() for host in hosts}:
+        return
+    raise wsdl_error(
+        asked_by,
+        f"imports {shown(address)}, which is not on the WSDL's own host. If it may be read, name {there.hostname} in "
+        "body.external (further hosts; --host of the command)",
+    )
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    try:
+        return parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return 0
+
+
+def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Scheme | None) -> Fetch:
+    """Reads documents over HTTP, and files that the operator allows.
+
+    Args:
+        context: The job's context.
+        home: The WSDL's own address: only it may redirect, and only its host gets the credentials.
+        tls: Certificates.
+        authentication: Credentials.
+    """
+    exchange = Exchange(context, tls=tls, limit=MAX_BYTES)
+
+    async def fetch(address: str) -> bytes:
+        if address.startswith("file:"):
+            path = context.files.resolve(unquote(urlsplit(address).path), field="body.wsdl")
+            try:
+                return await asyncio.to_thread(_read, path)
+            except OSError as error:
+                raise InputError(
+                    f"body.wsdl: {path.name} cannot be read: {error.strerror or 'no such file'}",
+                    code="SOAP_WSDL_UNREACHABLE",
+                ) from None
+        request = HttpRequest("GET", encoded_url(address, name="body.wsdl"))
+        try:
+            known = authentication if origin_of(address) == origin_of(home) else None
+            response = await exchange.call(request, known, follow_redirects=address == home)
+        except (InputError, PermanentError):
+            raise
+        except ConnectorError as error:
+            raise TransientError(
+                "SOAP_WSDL_UNREACHABLE", f"{shown(address)} cannot be read: {error}", variables=error.variables
+            ) from None
+        if response.status != 200:
+            raise TransientError(
+                "SOAP_WSDL_UNREACHABLE",
+                f"{shown(address)} cannot be read: the server answered {response.status}. Check the WSDL's address",
+                variables={"status": response.status},
+            )
+        return response.body
+
+    return fetch
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise OSError(27, "it is too large")
+    return path.read_bytes()
+
+
+def location_of(wsdl: str, context: Context) -> str:
+    """The WSDL's URL: as it is, or of an allowed file.
+
+    Raises:
+        InputError: `FILE_FORBIDDEN`.
+    """
+    text = wsdl.strip()
+    if text.lower().startswith(("http://", "https://")):
+        return text
+    return context.files.resolve(text.removeprefix("file://"), field="body.wsdl").as_uri()

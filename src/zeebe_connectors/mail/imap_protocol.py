@@ -1,0 +1,218 @@
+"""Receives IMAP's responses for one connection, in place of aioimaplib's own receiving side.
+
+Only this module and `mail.imap` import aioimaplib, which is GPL-3.0-only: it comes with the extra `imap`, the rest of
+this package stays Apache-2.0, and another client could take their place. The library's command and state handling is
+used; its receiving side is replaced, because (each has a test):
+
+- it recurses once per line, so that a thousand lines in one read end the connection while the caller hangs;
+- a lost connection fails nothing: commands wait for their time limit, IDLE for 29 minutes;
+- a command that timed out stays registered and swallows the next answer (here the connection is closed instead);
+- a refused XOAUTH2 is never answered and times out, a greeting of BYE likewise;
+- capabilities are not asked again after the login, STARTTLS is missing;
+- `* ` inside a line is deleted from it, user and folder names are not quoted, folder names not encoded;
+- every byte received and the password sent are formatted for a debug log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import socket
+from contextlib import suppress
+from typing import Any
+
+from aioimaplib import aioimaplib
+
+from zeebe_connectors import TransientError
+
+MAX_LITERAL = 256 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
+
+LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
+_PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
+
+
+class ConnectionLost(TransientError):  # noqa: N818 - a state of the session
+    """The connection is gone, or the server does not answer on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("IMAP_CONNECTION_LOST", message)
+
+
+class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
+    """The receiving side: bytes become responses without recursion, and the end of the connection ends every wait."""
+
+    pending_sync_command: Any
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.greeting: asyncio.Future[bytes] = loop.create_future()
+        self.untagged: list[list[bytes]] = []
+        self.pushed = asyncio.Event()
+        self.exists = 0
+        self.lost: ConnectionLost | None = None
+        self.limit: tuple[asyncio.Timeout, float, float] | None = None
+        self.challenges: list[bytes] = []
+        self.literals: list[bytes] = []
+        self.refusal = b""
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._fragments: list[bytes] = []
+        self._missing: int | None = None
+
+    def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
+        """Sends a line; nothing of it goes to a log."""
+        self.transport.write(f"{line}\r\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes apart into whole responses."""
+        if self.limit is not None:
+            timeout, latest, patience = self.limit
+            timeout.reschedule(min(self.loop.time() + patience, latest))
+        _acknowledge(self.transport)
+        self._buffer += data
+        try:
+            while (response := self._next()) is not None:
+                self._dispatch(response)
+        except (aioimaplib.AioImapException, ValueError, KeyError) as error:
+            self.fail(f"the server breaks the protocol: {error}")
+            self.transport.abort()
+
+    def _next(self) -> list[bytes] | None:
+        """One response: its lines, with each literal between two of them; None while it is not whole."""
+        while True:
+            if self._missing is not None:
+                if len(self._buffer) < self._missing:
+                    return None
+                self._take(self._missing, skip=0)
+                self._missing = None
+                continue
+            end = self._buffer.find(b"\r\n", self._scanned)
+            if end < 0:
+                if len(self._buffer) > MAX_LINE:
+                    raise ValueError(f"a line of more than {MAX_LINE} bytes")
+                self._scanned = max(0, len(self._buffer) - 1)
+                return None
+            self._take(end, skip=2)
+            literal = LITERAL.search(self._fragments[-1])
+            if literal and not self._fragments[0].startswith(b"+"):
+                self._missing = int(literal[1])
+                if self._missing > MAX_LITERAL:
+                    raise ValueError(f"a literal of {self._missing} bytes")
+                continue
+            response, self._fragments = self._fragments, []
+            return response
+
+    def _take(self, length: int, *, skip: int) -> None:
+        with memoryview(self._buffer) as view:
+            self._fragments.append(bytes(view[:length]))
+        del self._buffer[: length + skip]
+        self._scanned = 0
+
+    def _dispatch(self, response: list[bytes]) -> None:
+        line = response[0]
+        if not self.greeting.done():
+            self._greet(line)
+        elif line.startswith(b"+"):
+            self._continue(line)
+        elif line.startswith(b"* "):
+            response[0] = line[2:]
+            self._untagged(response)
+        elif line:
+            self._response_done(line)
+
+    def _greet(self, line: bytes) -> None:
+        if line.upper().startswith((b"* OK", b"* PREAUTH")):
+            self.state = aioimaplib.AUTH if line[2:4].upper() == b"PR" else aioimaplib.NONAUTH
+            self.greeting.set_result(line)
+        else:
+            text = line[:200].decode("utf-8", "replace")
+            self.greeting.set_exception(ConnectionLost(f"the server turned the connection away: {text}"))
+
+    def _untagged(self, response: list[bytes]) -> None:
+        line = response[0]
+        if pushed := _PUSHED.match(line):
+            self._push(pushed[2].upper(), int(pushed[1]))
+        if line[:3].upper() == b"BYE" and (
+            self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
+        ):
+            self.fail(f"the server ended the session: {line[:200].decode('utf-8', 'replace')}")
+            self.transport.close()
+        elif self.pending_sync_command is not None or self.pending_async_commands:
+            self.untagged.append(response)
+
+    def _push(self, what: bytes, number: int) -> None:
+        """Notes a change: any in IDLE; outside only new messages, which must be searched for before the next IDLE."""
+        idling = self.has_pending_idle_command()
+        if what == b"EXISTS":
+            if idling or number > self.exists:
+                self.pushed.set()
+            self.exists = number
+        elif what == b"EXPUNGE":
+            self.exists = max(0, self.exists - 1)
+        if idling:
+            self.pushed.set()
+
+    def _continue(self, line: bytes) -> None:
+        command = self.pending_sync_command
+        if self.literals:
+            self.transport.write(self.literals.pop(0))
+        elif command is None or command.name != "AUTHENTICATE":
+            super()._continuation(line)
+        elif self.challenges:
+            self.transport.write(self.challenges.pop(0) + b"\r\n")
+        else:  # the reason of a refusal; the empty answer lets the server say NO
+            with suppress(ValueError):
+                self.refusal = base64.b64decode(line[1:].strip())
+            self.transport.write(b"\r\n")
+
+    def fail(self, reason: str) -> None:
+        """Ends every wait with `ConnectionLost`."""
+        self.lost = self.lost or ConnectionLost(reason)
+        pending = list(self.pending_async_commands.values())
+        if self.pending_sync_command is not None:
+            pending.append(self.pending_sync_command)
+        for command in pending:
+            command._exception = self.lost  # noqa: SLF001 - the library's only way to end a command from outside
+            command._event.set()  # noqa: SLF001
+        self.pending_async_commands.clear()
+        self.pending_sync_command = None
+        self.pushed.set()
+        if not self.greeting.done():
+            self.greeting.set_exception(self.lost)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends every wait."""
+        if self.state != aioimaplib.LOGOUT:
+            self.fail(f"the connection was lost{f': {exc}' if exc else ''}")
+
+
+def abort(protocol: Protocol) -> None:
+    """Ends the connection at once; every later command raises `ConnectionLost`."""
+    if protocol.lost is None:
+        protocol.lost = ConnectionLost("the connection was closed")
+    if protocol.transport is not None:
+        protocol.transport.abort()
+
+
+def _acknowledge(transport: Any) -> None:
+    """Acknowledges what came at once: many servers send an answer in pieces, each only after the last was acknowledged.
+
+    The kernel would wait for 40 ms, with each command, and must be told again each time.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is not None:
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def keep_alive(transport: Any) -> None:
+    """Lets the kernel find half-open connections while nothing is sent."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

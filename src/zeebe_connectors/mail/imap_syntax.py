@@ -1,0 +1,153 @@
+"""Reads and writes IMAP's syntax: quoted strings, literals, folder names and the answers to FETCH."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from zeebe_connectors import ConnectorError
+from zeebe_connectors.mail.folders import encode_folder
+from zeebe_connectors.mail.imap_protocol import LITERAL
+
+_FETCHED = re.compile(rb"\d+ FETCH \(", re.IGNORECASE)
+_HELD = re.compile(rb"\0(\d+)\0")
+_BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
+LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
+_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
+_MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)", re.IGNORECASE)
+_RECEIVED = re.compile(rb'INTERNALDATE "([^"]+)"', re.IGNORECASE)
+_SIZE = re.compile(rb"RFC822\.SIZE (\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was asked of one message."""
+
+    uid: int
+    flags: frozenset[str]
+    received: datetime | None
+    size: int
+    body: bytes = field(repr=False)
+
+
+def quoted(text: str) -> str:
+    """A quoted string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def search_text(text: str) -> str | bytes:
+    """A text as `ImapSession.search` takes it: quoted where it is plain ASCII, else a literal in UTF-8."""
+    return quoted(text) if text.isascii() and text.isprintable() else text.encode()
+
+
+def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[bytes]]:
+    """What is sent at once, and what follows piece by piece whenever the server asks for more."""
+    pieces = [bytearray()]
+    before: str | bytes = "("
+    for argument in arguments:
+        if before != "(" and argument != ")":
+            pieces[-1] += b" "
+        if isinstance(argument, bytes):
+            pieces[-1] += b"{%d}" % len(argument)
+            pieces.append(bytearray(argument))
+        else:
+            pieces[-1] += argument.encode()
+        before = argument
+    first, *following = pieces
+    return [first.decode()] if first else [], [bytes(piece) + b"\r\n" for piece in following]
+
+
+def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
+    """The numbers of the responses of this name, in order."""
+    lines = (response[0].split() for response in responses)
+    return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
+
+
+def wire_folder(name: str) -> str:
+    """A folder's name as it goes over the wire."""
+    return quoted(encode_folder(name))
+
+
+def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
+    """A response as one line, in which each literal is replaced by its number between NULs."""
+    pieces: list[bytes] = []
+    literals: list[bytes] = []
+    for index, fragment in enumerate(response):
+        if index % 2:
+            pieces.append(b"\0%d\0" % len(literals))
+            literals.append(fragment)
+        else:
+            pieces.append(LITERAL.sub(b"", fragment))
+    return b"".join(pieces), literals
+
+
+def string(value: bytes, literals: list[bytes]) -> bytes:
+    """A string of an answer, from its quotes or from the literals."""
+    if held := _HELD.match(value):
+        return literals[int(held[1])]
+    if value.startswith(b'"'):
+        return re.sub(rb"\\(.)", rb"\1", value[1:].removesuffix(b'"'))
+    return value
+
+
+def fetched(response: list[bytes]) -> Fetched | None:
+    """What one FETCH response says; None for other responses."""
+    if not _FETCHED.match(response[0]):
+        return None
+    line, literals = held(response)
+    body = b""
+    if match := _BODY.search(line):
+        if match[1] is not None:
+            body = literals[int(match[1])]
+        elif match[2] is not None:
+            body = re.sub(rb"\\(.)", rb"\1", match[2])
+        line = line[: match.start()] + line[match.end() :]
+    uid = _UID.search(line)
+    if uid is None:
+        return None
+    flags, date, size = _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
+    return Fetched(
+        uid=int(uid[1]),
+        flags=frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else frozenset(),
+        received=_date(date[1]) if date else None,
+        size=int(size[1]) if size else len(body),
+        body=body,
+    )
+
+
+def _date(raw: bytes) -> datetime | None:
+    match = _DATE.fullmatch(raw)
+    month = _MONTHS.get(match[2].lower()) if match else None
+    if match is None or month is None:
+        return None
+    day, year, hour, minute, second, hours, minutes = (int(match[group]) for group in (1, 3, 4, 5, 6, 8, 9))
+    away = timedelta(hours=hours, minutes=minutes) * (1 if match[7] == b"+" else -1)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - away
+    except (ValueError, OverflowError):
+        return None
+
+
+class Refused(ConnectorError):  # noqa: N818 - the server's answer
+    """The server answered NO or BAD.
+
+    Args:
+        text: What it said.
+    """
+
+    def __init__(self, command: str, text: str) -> None:
+        super().__init__("IMAP_REFUSED", f"the server refused {command}: {text}")
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """An open folder."""
+
+    name: str
+    uid_validity: int
+    messages: int

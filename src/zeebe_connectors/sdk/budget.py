@@ -1,0 +1,144 @@
+"""Bounds what is parsed and written: how much of it there may be, and what is small enough for the event loop.
+
+Whatever comes from outside is counted before it is built. What is small is handled at once; what is large goes to a
+thread, so that none of the loop's callbacks takes long; what is over its budget is an error that names the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+JSON_BYTES = 8 * 1024 * 1024
+"""Bytes of JSON that are read into values; five times what a job may return, since a part may be mapped."""
+JSON_NODES = 500_000
+"""Values of a JSON text that are built at most; each takes about a hundred bytes of memory."""
+JSON_DEPTH = 200
+"""Lists and objects inside one another."""
+_QUICK_BYTES = 128 * 1024
+_QUICK_NODES = 5_000
+_QUICK_CHARACTERS = 500_000
+
+
+class OverBudgetError(ValueError):
+    """An input takes more than it may.
+
+    Attributes:
+        limit: what of it: `bytes`, `nodes`, `depth`, `parts` and so on.
+        allowed: how much there may be.
+    """
+
+    def __init__(self, what: str, limit: str, allowed: int) -> None:
+        self.limit, self.allowed = limit, allowed
+        super().__init__(f"{what} has more than {allowed:,} {limit}")
+
+
+def is_small(value: Any) -> bool:
+    """Whether a JSON-able value is small enough to be walked and written by the event loop; the look is bounded.
+
+    A value that is no plain JSON (a model, a date) counts as one.
+    """
+    nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        if kind is str:
+            characters -= len(item)
+            if characters < 0:
+                return False
+        elif kind is dict or kind is list:
+            nodes -= len(item)
+            if nodes < 0:
+                return False
+            stack.extend(item.values() if kind is dict else item)
+    return True
+
+
+async def for_size_of(value: Any, work: Callable[[], Value]) -> Value:
+    """Do something that takes as long as a value is large: at once where it is small, else in a thread."""
+    return work() if is_small(value) else await asyncio.to_thread(work)
+
+
+def json_nodes(data: bytes | str) -> int:
+    """At most so many values a JSON text has: its brackets, braces and commas, those inside of texts too."""
+    if isinstance(data, str):
+        return 1 + data.count(",") + data.count("[") + data.count("{")
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def json_is_quick(data: bytes | str) -> bool:
+    """Whether the event loop may read a JSON text itself."""
+    return len(data) <= _QUICK_BYTES and (len(data) <= _QUICK_NODES or json_nodes(data) <= _QUICK_NODES)
+
+
+async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
+    """The value of a JSON text in UTF-8, within the budget.
+
+    Args:
+        data: The text.
+        decode: Makes the value; raises ValueError where the text is no JSON.
+
+    Raises:
+        OverBudgetError: It has too many bytes, values or levels.
+        ValueError: It is no JSON.
+    """
+    if json_is_quick(data):
+        return _decoded(data, decode)
+    if len(data) > JSON_BYTES:
+        raise OverBudgetError("the JSON", "bytes", JSON_BYTES)
+    return await asyncio.to_thread(_counted, data, decode)
+
+
+def _counted(data: bytes, decode: Callable[[str], Any]) -> Any:
+    if json_nodes(data) > JSON_NODES and _exact_nodes(data) > JSON_NODES:
+        raise OverBudgetError("the JSON", "values", JSON_NODES)
+    return _decoded(data, decode)
+
+
+def _exact_nodes(data: bytes) -> int:
+    """As `json_nodes`, without what stands inside of texts."""
+    outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    return json_nodes(outside)
+
+
+def _decoded(data: bytes, decode: Callable[[str], Any]) -> Any:
+    text = data.decode()
+    if min(text.count("["), text.count("]")) + min(text.count("{"), text.count("}")) > JSON_DEPTH:
+        _check_depth(text)
+    try:
+        return decode(text)
+    except RecursionError:
+        raise OverBudgetError("the JSON", "levels", JSON_DEPTH) from None
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested deeper than every walk over the value may go.
+
+    Raises:
+        OverBudgetError: It is.
+    """
+    depth = 0
+    for piece in text.replace("\\\\", "").replace('\\"', "").split('"')[::2]:
+        for character in piece if len(piece) < 8 else piece.translate(_BRACKETS_ONLY):
+            if character in "[{":
+                depth += 1
+                if depth > JSON_DEPTH:
+                    raise OverBudgetError("the JSON", "levels", JSON_DEPTH)
+            elif character in "]}":
+                depth -= 1
+
+
+class _BracketsOnly(dict[int, int | None]):
+    """A translation that drops all but brackets and braces."""
+
+    def __missing__(self, character: int) -> int | None:
+        self[character] = kept = character if chr(character) in "[]{}" else None
+        return kept
+
+
+_BRACKETS_ONLY = _BracketsOnly()

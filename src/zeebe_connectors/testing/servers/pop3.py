@@ -1,0 +1,258 @@
+"""Serves POP3 on loopback for tests, with mails in memory: records commands, and can be told to misbehave.
+
+async with Pop3Server() as server:
+server.mails["uid-1"] = message("Order 1")
+...  # what is tested reads the mailbox of alice@example.test, password "secret", at server.port
+assert server.commands.count("DELE 1") == 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from zeebe_connectors.testing.servers.http import LOOPBACK
+from zeebe_connectors.testing.servers.mailboxes import Folder, Mailboxes
+
+Answer = Callable[["Session", str], Awaitable[None]]
+"""Handles a command in the server's place: session and the text behind the command's name."""
+
+
+class Pop3Server:
+    """A POP3 server with one mailbox, or with one for each address.
+
+    Args:
+        tls: Context of the server; with `implicit` from the first byte, else for STLS.
+        implicit: Whether TLS begins at once.
+        mailboxes: Where the mails are, when other servers share them. None: `mails`, which every user of `users` sees.
+
+    Attributes:
+        mails: The server's own mailbox: mail by unique id, the oldest first.
+        users: Password by user, for the server's own mailbox.
+        tokens: Access tokens that are good.
+        banner: The first line of each connection; with a `<…>` in it the server takes APOP.
+        capabilities: What CAPA says, a line each.
+        answers: By the command's name, such as `RETR`: what handles it instead.
+        commands: Every command as it came.
+        sessions: The open connections.
+        max_sessions: Sessions at a time, at most so far.
+        port: Where it listens.
+    """
+
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, mailboxes: Mailboxes | None = None
+    ) -> None:
+        self.mails: dict[str, bytes] = {}
+        self.mailboxes = mailboxes
+        self.users = {"alice@example.test": "secret"}
+        self.tokens = {"good-token"}
+        self.banner = "+OK ready"
+        self.capabilities = ["UIDL", "TOP", "USER", "SASL XOAUTH2"]
+        self.answers: dict[str, Answer] = {}
+        self.commands: list[str] = []
+        self.sessions: set[Session] = set()
+        self.max_sessions = 0
+        self.tls = tls
+        self.port = 0
+        self._implicit = implicit
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0, host: str = LOOPBACK) -> None:
+        """Listen on a port; 0 chooses a free one."""
+        context = self.tls if self._implicit else None
+        self._server = await asyncio.start_server(self._serve, host, port, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the port and cut every connection; the mails stay."""
+        if self._server is not None:
+            self._server.close()
+        self.drop()
+        await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def drop(self) -> None:
+        """Cut every connection without a word."""
+        for session in list(self.sessions):
+            session.writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(self, reader, writer)
+        self.sessions.add(session)
+        self.max_sessions = max(self.max_sessions, len(self.sessions))
+        try:
+            await session.run()
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            pass
+        finally:
+            self.sessions.discard(session)
+            writer.close()
+
+
+class Session:
+    """One connection.
+
+    Attributes:
+        server: The server.
+        reader: What the client says.
+        writer: What it hears.
+        user: What USER named.
+        listed: The unique ids of the mails that the session numbers.
+        deleted: Those that go at its end.
+    """
+
+    def __init__(self, server: Pop3Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.server, self.reader, self.writer = server, reader, writer
+        self.user = ""
+        self.listed: list[str] = []
+        self.deleted: set[str] = set()
+        self._inbox: Folder | None = None
+
+    def send(self, line: str) -> None:
+        """Send a line."""
+        self.writer.write(line.encode() + b"\r\n")
+
+    def send_lines(self, data: bytes) -> None:
+        """Send an answer of several lines."""
+        self.send("+OK")
+        if data and not data.endswith(b"\r\n"):
+            data += b"\r\n"
+        stuffed = data.replace(b"\r\n.", b"\r\n..")
+        self.writer.write((b"." if stuffed.startswith(b".") else b"") + stuffed + b".\r\n")
+
+    async def run(self) -> None:
+        """Answer commands until the connection ends."""
+        self.send(self.server.banner)
+        while line := await self.reader.readline():
+            text = line.decode().rstrip("\r\n")
+            self.server.commands.append(text)
+            name, _, arguments = text.partition(" ")
+            handler = self.server.answers.get(name.upper()) or getattr(type(self), f"do_{name.lower()}", None)
+            if handler is None:
+                self.send("-ERR unknown command")
+            else:
+                await handler(self, arguments)
+            await self.writer.drain()
+            if name.upper() == "QUIT":
+                return
+
+    def enter(self, allowed: bool) -> None:  # noqa: FBT001 - the one thing that a login is about
+        """End a login: well, with the mails that are there now numbered, or not."""
+        if allowed:
+            if self.server.mailboxes is not None:
+                self._inbox = self.server.mailboxes.of(self.user).folders["INBOX"]
+            self.listed = list(self._mails())
+        self.send("+OK welcome" if allowed else "-ERR [AUTH] wrong")
+
+    def _mails(self) -> Mapping[str, bytes]:
+        if self._inbox is None:
+            return self.server.mails
+        return {f"{self._inbox.validity}-{one.uid}": one.raw for one in self._inbox.messages}
+
+    def mail(self, number: str) -> bytes:
+        """Return the mail of a number."""
+        return self._mails()[self.listed[int(number) - 1]]
+
+    async def do_capa(self, _: str) -> None:
+        """CAPA."""
+        self.send_lines("\r\n".join(self.server.capabilities).encode())
+
+    async def do_stls(self, _: str) -> None:
+        """STLS."""
+        if self.server.tls is None:
+            self.send("-ERR no TLS")
+            return
+        self.send("+OK begin")
+        await self.writer.start_tls(self.server.tls)
+
+    async def do_apop(self, arguments: str) -> None:
+        """APOP."""
+        user, digest = arguments.split()
+        stamp = self.server.banner[self.server.banner.index("<") :]
+        password = self.server.users.get(user, "")
+        self.enter(digest == hashlib.md5((stamp + password).encode(), usedforsecurity=False).hexdigest())
+
+    async def do_user(self, arguments: str) -> None:
+        """USER."""
+        self.user = arguments
+        self.send("+OK")
+
+    async def do_pass(self, arguments: str) -> None:
+        """PASS."""
+        if self.server.mailboxes is not None:
+            self.enter(self.server.mailboxes.admits(self.user, arguments))
+        else:
+            self.enter(self.server.users.get(self.user) == arguments)
+
+    async def do_auth(self, arguments: str) -> None:
+        """AUTH XOAUTH2."""
+        proof = arguments.partition(" ")[2]
+        if not proof:
+            self.send("+ ")
+            proof = (await self.reader.readline()).decode().strip()
+        decoded = base64.b64decode(proof).decode()
+        if decoded.split("Bearer ")[1].rstrip("\1") in self.server.tokens:
+            self.user = decoded.partition("\1")[0].removeprefix("user=")
+            self.enter(True)
+            return
+        self.send("+ " + base64.b64encode(b'{"status":"401"}').decode())
+        await self.reader.readline()
+        self.send("-ERR refused")
+
+    async def do_stat(self, _: str) -> None:
+        """STAT."""
+        mails = self._mails()
+        left = [uid for uid in self.listed if uid not in self.deleted]
+        self.send(f"+OK {len(left)} {sum(len(mails[uid]) for uid in left)}")
+
+    async def do_uidl(self, _: str) -> None:
+        """UIDL."""
+        self.send_lines("\r\n".join(f"{n} {uid}" for n, uid in enumerate(self.listed, 1)).encode())
+
+    async def do_list(self, _: str) -> None:
+        """LIST."""
+        mails = self._mails()
+        sizes = [len(mails[uid]) for uid in self.listed]
+        self.send_lines("\r\n".join(f"{n} {size}" for n, size in enumerate(sizes, 1)).encode())
+
+    async def do_retr(self, number: str) -> None:
+        """RETR."""
+        self.send_lines(self.mail(number))
+
+    async def do_top(self, arguments: str) -> None:
+        """TOP."""
+        number, lines = arguments.split()
+        head, _, body = self.mail(number).partition(b"\r\n\r\n")
+        self.send_lines(head + b"\r\n\r\n" + b"".join(body.splitlines(keepends=True)[: int(lines)]))
+
+    async def do_dele(self, number: str) -> None:
+        """DELE."""
+        uid = self.listed[int(number) - 1]
+        self.send("-ERR gone" if uid in self.deleted else "+OK")
+        self.deleted.add(uid)
+
+    async def do_noop(self, _: str) -> None:
+        """NOOP."""
+        self.send("+OK")
+
+    async def do_quit(self, _: str) -> None:
+        """QUIT: what was marked goes."""
+        if self._inbox is not None:
+            inbox = self._inbox
+            inbox.messages[:] = [one for one in inbox.messages if f"{inbox.validity}-{one.uid}" not in self.deleted]
+        for uid in self.deleted:
+            self.server.mails.pop(uid, None)
+        self.send("+OK bye")

@@ -1,0 +1,133 @@
+"""Signs in by OAuth 2.0 with signed assertions (RFC 7523): a client that proves itself by its key, and JWT bearer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from zeebe_connectors.sdk.fields import Hint, Secret
+from zeebe_connectors.web.auth.grant import (
+    ClientId,
+    Grant,
+    Scopes,
+    TokenEndpoint,
+    ask,
+    ask_as_client,
+    scope_of,
+    token_of,
+)
+from zeebe_connectors.web.auth.scheme import RequiredSecret
+from zeebe_connectors.web.auth.signed_jwt import signed_jwt, thumbprint
+from zeebe_connectors.web.auth.tokens import Token
+
+if TYPE_CHECKING:
+    from zeebe_connectors.web.client import Exchange
+
+CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+PrivateKey = Annotated[RequiredSecret, Hint(label="Private key", text=True, placeholder="{{secrets.PRIVATE_KEY}}")]
+Algorithm = Annotated[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"], Hint(label="Signature algorithm")]
+
+
+class PrivateKeyJwt(Grant):
+    """Client credentials: the application proves itself by a signed assertion (private_key_jwt)."""
+
+    type: Literal["oauth-private-key-jwt"]
+    oauth_token_endpoint: TokenEndpoint
+    """Where tokens are issued."""
+    client_id: ClientId
+    """Identifies this application."""
+    scopes: Scopes = ""
+    """Scopes to ask for, separated by spaces."""
+    audience: Annotated[str, Hint(label="Audience")] = ""
+    """For whom the token is meant, where the server wants to know."""
+    private_key: PrivateKey
+    """The application's private key in PEM."""
+    algorithm: Algorithm = "RS256"
+    """How the assertion is signed."""
+    key_id: Annotated[str, Hint(label="Key ID")] = ""
+    """Name under which the server knows the key (`kid`), where it wants it."""
+    certificate: Annotated[
+        str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that want its thumbprint.")
+    ] = ""
+    """Certificate of the key in PEM, whose thumbprint is sent as `x5t`."""
+    assertion_audience: Annotated[
+        str, Hint(label="Audience of the assertion", tooltip="Left empty: the token endpoint.")
+    ] = ""
+    """For whom the assertion is meant; the token endpoint when left empty."""
+
+    async def fetch(self, exchange: Exchange, last: str | None) -> Token:
+        """See `Grant.fetch`."""
+        headers = {"kid": self.key_id.strip()} if self.key_id.strip() else {}
+        if self.certificate.strip():
+            headers["x5t"] = thumbprint(self.certificate, field="certificate")
+        audience = self.assertion_audience.strip() or self.oauth_token_endpoint.strip()
+        claims = {"iss": self.client_id, "sub": self.client_id, "aud": audience}
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_assertion_type": CLIENT_ASSERTION,
+            "client_assertion": signed_jwt(
+                claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers
+            ),
+            **scope_of(self.scopes),
+        }
+        if self.audience.strip():
+            form["audience"] = self.audience.strip()
+        return token_of(await ask(exchange, self.oauth_token_endpoint, form))
+
+
+class JwtBearer(Grant):
+    """JWT bearer: a signed assertion of whom the application acts for is exchanged for a token."""
+
+    type: Literal["oauth-jwt-bearer"]
+    oauth_token_endpoint: TokenEndpoint
+    """Where tokens are issued."""
+    issuer: Annotated[str, Field(min_length=1), Hint(label="Issuer")]
+    """Who issues the assertion (`iss`): often the client's id."""
+    subject: Annotated[str, Hint(label="Subject", tooltip="Left empty: the issuer.")] = ""
+    """For whom the application acts (`sub`); the issuer when left empty."""
+    audience: Annotated[str, Hint(label="Audience", tooltip="Left empty: the token endpoint.")] = ""
+    """For whom the assertion is meant (`aud`); the token endpoint when left empty."""
+    scopes: Scopes = ""
+    """Scopes to ask for, separated by spaces."""
+    private_key: PrivateKey
+    """Private key in PEM to sign with."""
+    algorithm: Algorithm = "RS256"
+    """How the assertion is signed."""
+    key_id: Annotated[str, Hint(label="Key ID")] = ""
+    """Name under which the server knows the key (`kid`), where it wants it."""
+    claims: Annotated[
+        dict[str, Any], Hint(label="Further claims", feel="required", placeholder='={box_sub_type: "enterprise"}')
+    ] = Field(default={})
+    """Claims of the assertion besides those above."""
+    client_id: Annotated[str, Hint(label="Client ID")] = ""
+    """Identifies this application, where the server asks for it beside the assertion."""
+    client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
+    """The application's secret, sent in the body, where the server asks for it."""
+
+    def __hash__(self) -> int:
+        """As equal as its fields; the claims, which have no hash, are left to the comparison."""
+        return hash((self.oauth_token_endpoint, self.issuer, self.subject, self.private_key, self.scopes))
+
+    async def fetch(self, exchange: Exchange, last: str | None) -> Token:
+        """See `Grant.fetch`."""
+        claims = {
+            **self.claims,
+            "iss": self.issuer,
+            "sub": self.subject.strip() or self.issuer,
+            "aud": self.audience.strip() or self.oauth_token_endpoint.strip(),
+        }
+        headers = {"kid": self.key_id.strip()} if self.key_id.strip() else {}
+        assertion = signed_jwt(claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers)
+        form = {"grant_type": JWT_BEARER, "assertion": assertion, **scope_of(self.scopes)}
+        if not self.client_id.strip():
+            return token_of(await ask(exchange, self.oauth_token_endpoint, form))
+        secret = self.client_secret.reveal() if self.client_secret else ""
+        return token_of(
+            await ask_as_client(
+                exchange, self.oauth_token_endpoint, form, self.client_id, secret, how="credentialsBody"
+            )
+        )

@@ -1,0 +1,244 @@
+"""Gets bearer tokens from a token endpoint, for the schemes of OAuth 2.0 and those built on it.
+
+A scheme says what to ask for (`fetch`); here are the cache, the renewal after a refusal, and how an answer is read, so
+that the endpoint's own words reach the person whether it answers with JSON, with a page or with a redirect.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+
+from multidict import CIMultiDict
+from pydantic import Field
+
+from zeebe_connectors.sdk.errors import ConnectorError
+from zeebe_connectors.sdk.fields import Hint
+from zeebe_connectors.web.auth.basic import basic_credentials
+from zeebe_connectors.web.auth.scheme import Scheme, with_header
+from zeebe_connectors.web.auth.tokens import Token, TokenCache
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
+
+if TYPE_CHECKING:
+    from zeebe_connectors.web.client import Exchange
+
+TokenEndpoint = Annotated[
+    str,
+    Field(min_length=1),
+    Hint(label="OAuth 2.0 token endpoint", secrets="whole", placeholder="https://login.example.com/token"),
+]
+ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
+Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
+
+_MAX_WORDS = 300
+_ASSERTIONS = ("assertion", "client_assertion")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+class Grant(Scheme):
+    """One token per settings, fetched once for all jobs, and anew after a refusal."""
+
+    refusals: ClassVar[frozenset[int]] = frozenset({401, 403})
+
+    async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
+        """Adds a bearer token from the cache."""
+        return _with_token(request, await self._token(exchange))
+
+    async def challenged(
+        self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
+    ) -> HttpRequest | None:
+        """Once more with a new token: after a 401, or after a 403 with one from the cache that may be out of date."""
+        last = sent.headers.get("Authorization", "").removeprefix("Bearer ")
+        if response.status != 403:
+            return _with_token(request, await self._token(exchange, refused=last))
+        if self in exchange.fetched:
+            return None
+        token = await self._token(exchange, forbidden=last)
+        return None if token == last else _with_token(request, token)
+
+    async def _token(self, exchange: Exchange, *, refused: str | None = None, forbidden: str | None = None) -> str:
+        async def fetch(last: str | None) -> Token:
+            exchange.fetched.add(self)
+            return await self.fetch(exchange, last)
+
+        cache = await exchange.context.kept.get("web.tokens", TokenCache)
+        return await cache.get((self, exchange.tls.key()), fetch, refused=refused, forbidden=forbidden)
+
+    async def fetch(self, exchange: Exchange, last: str | None) -> Token:
+        """A new token.
+
+        Args:
+            exchange: For asking the token endpoint, within the job's time.
+            last: The refresh token that came with the last token, where the server rotates them.
+
+        Raises:
+            ConnectorError: See `token_of`.
+        """
+        raise NotImplementedError
+
+
+def _with_token(request: HttpRequest, token: str) -> HttpRequest:
+    return with_header(request, "Authorization", f"Bearer {token}", field="the access token")
+
+
+async def ask(
+    exchange: Exchange,
+    endpoint: str,
+    form: Mapping[str, str],
+    credentials: str | None = None,
+    *,
+    field: str = "authentication.oauthTokenEndpoint",
+) -> HttpResponse:
+    """The token endpoint's answer to a form, without the credentials that it may repeat.
+
+    Args:
+        exchange: What sends it.
+        endpoint: The address.
+        form: What is asked for.
+        credentials: Value of a header `Authorization`, if the client proves itself so.
+        field: Name of the input that holds the address, for messages.
+    """
+    from zeebe_connectors.web.client import without_echo  # noqa: PLC0415 - the client knows schemes, not they it
+
+    headers = CIMultiDict({"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})
+    request = HttpRequest("POST", encoded_url(endpoint, name=field), headers, urlencode(form).encode())
+    signed = with_header(request, "Authorization", credentials, field="authentication") if credentials else request
+    response = without_echo(await exchange.send(signed), request, signed)
+    for name in _ASSERTIONS:
+        if name in form:
+            response.body = response.body.replace(form[name].encode(), b"***")
+    return response
+
+
+async def ask_as_client(
+    exchange: Exchange, endpoint: str, form: Mapping[str, str], name: str, secret: str, *, how: str
+) -> HttpResponse:
+    """The token endpoint's answer to a client that has a secret.
+
+    Args:
+        exchange: What sends it.
+        endpoint: The address.
+        form: What is asked for.
+        name: The client's id.
+        secret: The client's secret; empty for a public client, which names itself only.
+        how: `basicAuthHeader` or `credentialsBody`.
+    """
+    if not secret:
+        return await ask(exchange, endpoint, {**form, "client_id": name})
+    if how == "credentialsBody":
+        return await ask(exchange, endpoint, {**form, "client_id": name, "client_secret": secret})
+    response = await ask(exchange, endpoint, form, basic_credentials(name, secret))
+    encoded = quote_plus(name), quote_plus(secret)
+    if response.status in {400, 401} and encoded != (name, secret):
+        # RFC 6749 2.3.1 demands that both are form-encoded first; many servers want them raw, some as it says.
+        response = await ask(exchange, endpoint, form, basic_credentials(*encoded))
+    return response
+
+
+def scope_of(scopes: str) -> dict[str, str]:
+    """The form's field for scopes, if any are asked for."""
+    words = " ".join(scopes.split())
+    return {"scope": words} if words else {}
+
+
+def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, rotates: bool = False) -> Token:
+    """Reads the token endpoint's answer.
+
+    Args:
+        response: The answer.
+        codes: Error codes by the endpoint's own words for what went wrong.
+        rotates: Whether a refresh token in the answer takes the place of the one that was used.
+
+    Raises:
+        ConnectorError: The status as the code, as for any response; `OAUTH_TOKEN_ERROR` and its kin when there is no
+            token in an answer that should hold one. The message has the endpoint's own words.
+    """
+    from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
+
+    try:
+        answer = json.loads(response.body)
+    except (ValueError, RecursionError):
+        answer = None
+    reason, words = _refusal(answer)
+    told = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
+    if response.status >= 400:
+        error = status_error(response, what="The token endpoint", detail=told or None)
+        known = {name: value for name, value in (error.variables or {}).items() if name != "reason"}
+        error.variables = {**known, "reason": reason} if reason else known
+        raise error
+    value = _find(answer, "access_token")
+    if isinstance(value, str) and value:
+        refresh = answer.get("refresh_token") if isinstance(answer, dict) and rotates else None
+        return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
+    code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
+    if 300 <= response.status < 400:
+        told = f"it redirects to {_place(response)}; give the address that it means as the token endpoint"
+    raise ConnectorError(
+        code,
+        f"The token endpoint {response.origin} gave no access token" + (f": {told}" if told else ""),
+        variables={"reason": reason or ("redirect" if 300 <= response.status < 400 else "no-token")},
+    )
+
+
+def _refusal(answer: Any) -> tuple[str | None, str]:
+    """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
+    if not isinstance(answer, dict):
+        return None, ""
+    said = answer.get("error")
+    words = answer.get("error_description") or answer.get("message")
+    if isinstance(said, dict):
+        words = words or said.get("message")
+        said = said.get("code") or said.get("status")
+    known = isinstance(said, str) and said.isprintable() and len(said) <= 60
+    return (str(said) if known else None), _short(words) if isinstance(words, str) else ""
+
+
+def _page_words(response: HttpResponse, answer: Any) -> str:
+    """What a page says, when it came in the place of JSON."""
+    if answer is not None or not response.body.strip():
+        return ""
+    text = response.body[:20_000].decode("utf-8", "replace")
+    if "<" not in text[:1000]:
+        return _short(text)
+    title = _TITLE.search(text)
+    return f'it sent a page: "{_short(html.unescape(title[1] if title else _NOT_TEXT.sub(" ", text)))}"'
+
+
+def _short(text: str) -> str:
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
+
+
+def _place(response: HttpResponse) -> str:
+    """Where a redirect leads, without the query, which may hold more than an address."""
+    target = urljoin(response.url, response.header("location") or "")
+    try:
+        return _short(origin_of(target) + urlsplit(target).path)
+    except ValueError:
+        return "something that is no address"
+
+
+def _find(value: Any, name: str, depth: int = 8) -> Any:
+    """The first value under this name, however deep: some services wrap their answer."""
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        value = list(value.values())
+    if isinstance(value, list) and depth:
+        for item in value:
+            found = _find(item, name, depth - 1)
+            if found is not None:
+                return found
+    return None
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return None

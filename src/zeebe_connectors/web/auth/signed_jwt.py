@@ -1,0 +1,76 @@
+"""Signs JSON Web Tokens with a private key, for the schemes that prove who calls by them."""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from zeebe_connectors.web.auth.scheme import not_installed, unusable
+
+LIFE = 300
+"""Seconds for which an assertion is valid; it is used at once."""
+
+
+def signed_jwt(
+    claims: Mapping[str, Any],
+    key: str,
+    *,
+    field: str = "privateKey",
+    algorithm: str = "RS256",
+    headers: Mapping[str, str] | None = None,
+    password: str | None = None,
+) -> str:
+    """The token in its compact form, valid from now for `LIFE` unless the claims say otherwise.
+
+    Args:
+        claims: Beside `iat`, `exp` and `jti`, which are added.
+        key: Private key in PEM.
+        field: Name of the scheme's field with the key, for messages.
+        algorithm: Such as RS256, PS256 or ES256.
+        headers: Further header parameters, such as `kid`.
+        password: The key's password, if it is encrypted.
+
+    Raises:
+        InputError: `AUTHENTICATION_INVALID` when the key is no PEM or does not fit the algorithm; the library for
+            signing is not installed.
+    """
+    try:
+        import jwt  # noqa: PLC0415 - only for those who sign
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise not_installed(field, "signing", "signing") from None
+    try:
+        loaded = load_pem_private_key(key.strip().encode(), password.encode() if password else None)
+    except (ValueError, TypeError):
+        raise unusable(
+            field, "is not a private key in PEM, or its password is wrong; paste it from BEGIN to END with line breaks"
+        ) from None
+    now = int(time.time())
+    whole = {"iat": now, "exp": now + LIFE, "jti": str(uuid.uuid4()), **claims}
+    try:
+        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - the library's own and its crypto library's types, all meaning the same
+        raise unusable(
+            field, f"does not fit the algorithm {algorithm}; choose the one that the key was made for"
+        ) from None
+
+
+def thumbprint(certificate: str, *, field: str) -> str:
+    """The SHA-1 thumbprint of a certificate, as the header `x5t` wants it.
+
+    Raises:
+        InputError: `AUTHENTICATION_INVALID` when it is no certificate in PEM.
+    """
+    try:
+        from cryptography import x509  # noqa: PLC0415
+        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise not_installed(field, "signing", "signing") from None
+    try:
+        found = x509.load_pem_x509_certificate(certificate.strip().encode())
+    except ValueError:
+        raise unusable(field, "is not a certificate in PEM; paste it with its line breaks") from None
+    return base64.urlsafe_b64encode(found.fingerprint(hashes.SHA1())).rstrip(b"=").decode()  # noqa: S303 - as x5t says
