@@ -31,6 +31,7 @@ from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
+from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.kept import Kept
@@ -530,7 +531,7 @@ def _too_large(what: str, max_bytes: int) -> PermanentError:
 
 def _object(response: HttpResponse) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
         if isinstance(answer, dict):
             return answer
     raise TransientError("DOCUMENT_UNREACHABLE", "The cluster's document store did not answer with a JSON object")

@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
+from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
@@ -36,12 +37,16 @@ MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
+_HEADERS_LIMIT = 256 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
+_PIECE = 32 * 1024
+_TURN = 256 * 1024
+_LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -187,8 +192,14 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     chunks = []
-    async for chunk in response.content.iter_any():
+    turn = _TURN
+    # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
+    # there already, or unpacks quickly, would be read without a pause.
+    while chunk := await response.content.read(_PIECE):
         size += len(chunk)
+        if size > turn:
+            turn = size + _TURN
+            await asyncio.sleep(0)
         if size > limit:
             raise PermanentError(
                 "RESPONSE_TOO_LARGE",
@@ -197,10 +208,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
                 variables={"reason": "too-large", "limit": limit},
             )
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) < 2:
+        return b"".join(chunks)
+    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
 
 
 def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
+        raise PermanentError(
+            "RESPONSE_TOO_LARGE",
+            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
+            "service has to send less",
+            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
+        )
     pairs = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
     if response.headers.get("Content-Encoding", "").lower() in _DECODED:
         return [(name, value) for name, value in pairs if name.lower() not in _DESCRIBES_ENCODED]
@@ -332,7 +352,12 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        return without_echo(response, request, sent)
+        response = without_echo(response, request, sent)
+        if response.status >= 400 and not json_is_quick(response.body):
+            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+
+            await read_large_json(response)
+        return response
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zeebe_connectors.sdk.budget import OverBudgetError, read_json
+from zeebe_connectors.sdk.budget import OverBudgetError, decode_quick_json, read_json
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.kept import Kept
@@ -176,7 +176,7 @@ async def _github_token(call: _Resolution, key: Any, app: Any, installation: Any
     if response.status >= 400:
         raise status_error(response, what="GitHub", detail="no installation token")
     try:
-        return str(json.loads(response.body)["token"])
+        return str(decode_quick_json(response.body)["token"])
     except (ValueError, KeyError, TypeError):
         raise ConnectorError("FUNCTION_FAILED", "GitHub's answer holds no installation token") from None
 
