@@ -30,7 +30,7 @@ class MariaDb:
         tls: Paths of certificate and key, if it is to offer TLS.
     """
 
-    def __init__(self, tls: tuple[str, str] | None = None) -> None:
+    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
         self.port = free_port()
         self._tls = tls
         self.directory = Path(tempfile.mkdtemp(prefix="mariadb-"))
@@ -51,7 +51,13 @@ class MariaDb:
             timeout=120,
         )
         self._socket = str(self.directory / "s")
-        tls = [f"--ssl-cert={self._tls[0]}", f"--ssl-key={self._tls[1]}"] if self._tls else []
+        tls = []
+        for option, file in zip(("cert", "key"), self._tls or (), strict=False):
+            here = self.directory / f"{option}.pem"  # where its user may read it
+            shutil.copyfile(file, here)
+            if os.geteuid() == 0:
+                shutil.chown(here, user)
+            tls.append(f"--ssl-{option}={here}")
         with (self.directory / "log").open("w") as log:
             self._process = subprocess.Popen(
                 [

@@ -6,10 +6,18 @@ import asyncio
 import csv
 import io
 import json
+import logging
 import time
 
 import pytest
 
+from connectors.sql.conftest import Place
+from servers import mariadb
+from zeebe_connectors.connectors.sql.connector import test as check
+from zeebe_connectors.connectors.sql.connector import work
+from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.testing import Complete, Fail
 
 TABLE = {
@@ -386,6 +394,53 @@ async def test_forbidden_host(pg, monkeypatch):
     monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
     fail = await pg.fails("query", "SELECT 1 AS one")
     assert (fail.code, fail.retries) == ("HOST_FORBIDDEN", 0)
+
+
+async def test_allowed_address(pg, monkeypatch):
+    """The connection goes to the address that was checked."""
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ALLOWRANGES", "127.0.0.0/8,::1")
+    pg.inputs = {**pg.inputs, "host": "localhost"}
+    assert (await pg.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
+
+
+async def test_connection_can_be_tried(db):
+    """What `test` does changes nothing and says what answers."""
+    given = read_input(work.input, {**db.inputs, "operation": "query", "statement": "DROP TABLE t"})
+    context = Context(
+        Job(1, "sql"), db.kept, db.documents, AllowedFiles([db.directory]), logging.LoggerAdapter(logging.getLogger()),
+        time.monotonic() + 20,
+    )  # fmt: skip
+    await db.do("execute", TABLE[db.kind])
+    assert "answers" in await check(given, context)
+    await db.do("query", "SELECT * FROM t")
+
+
+@pytest.mark.servers
+async def test_tls_of_mariadb(authority, trusted, tmp_path):
+    """The certificate is checked, for the host's name, and only the given authority is trusted."""
+    leaf = authority.issue_cert("localhost")
+    (tmp_path / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    (tmp_path / "key.pem").write_bytes(leaf.private_key_pem.bytes())
+    if reason := mariadb.why_not():
+        pytest.skip(reason)
+    with mariadb.MariaDb(tls=(tmp_path / "cert.pem", tmp_path / "key.pem")) as server:
+        place = Place(
+            "mariadb",
+            {
+                "database": "mariadb", "host": "localhost", "port": server.port, "name": "test",
+                "authentication": {"type": "password", "username": "test", "password": mariadb.PASSWORD},
+                "trustedCertificate": trusted,
+            },
+            tmp_path,
+        )  # fmt: skip
+        assert (await place.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
+        place.inputs = {**place.inputs, "host": "127.0.0.1"}
+        fail = await place.fails("query", "SELECT 1 AS one")
+        assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)
+        place.inputs = {**place.inputs, "host": "localhost", "trustedCertificate": ""}
+        assert (await place.fails("query", "SELECT 1 AS one")).code == "SQL_TLS_FAILED"
+        await place.kept.aclose()
 
 
 async def test_deadlock_is_tried_again(pg):

@@ -132,6 +132,8 @@ class Database:
                 f"(pip install 'zeebe-connectors[{extra}]')",
             ) from error
         _test_rested(engine)
+        if self.resolver is not None:
+            event.listen(engine.sync_engine, "do_connect", self._to_allowed)
         if self.access.address.kind == "sqlite":
             event.listen(engine.sync_engine, "connect", _confine_sqlite)
         return engine
@@ -185,11 +187,28 @@ class Database:
             case _:
                 return {"timeout": int(_CONNECTING)}
 
+    def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        """Has a new connection go to an address that was checked, and not to what the name leads to a moment later."""
+        from sqlalchemy.util import await_only  # noqa: PLC0415 - as above
+
+        assert self.resolver is not None  # noqa: S101 - it is why this is called
+        addresses = await_only(self.resolver(self.access.address.host))
+        if self.access.dialect == "postgresql":
+            parameters["hostaddr"] = addresses[0]
+        elif self.access.dialect == "mysql":
+            parameters["host"] = addresses[0]
+
     def _context(self) -> ssl.SSLContext:
+        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.name = self.access.address.host
         try:
-            return ssl.create_default_context(cadata=self.access.trusted or None)
+            if self.access.trusted:
+                context.load_verify_locations(cadata=self.access.trusted)
+            else:
+                context.load_default_certs()
         except (ssl.SSLError, ValueError):
             raise InputError("trustedCertificate: is not a certificate in PEM") from None
+        return context
 
     def _authorities_file(self) -> str:
         """PostgreSQL's client reads authorities from a file only; it lives as long as the pool."""
@@ -222,8 +241,6 @@ class Database:
         limit = max(0.1, min(patience, seconds))
         try:
             async with asyncio.timeout(seconds + _GRACE):
-                if self.resolver is not None:
-                    await self.resolver(self.access.address.host)
                 async with contextlib.AsyncExitStack() as stack:
                     session = Session(await self._connection(stack), self, limit)
                     await self._limit(session)
@@ -336,6 +353,23 @@ class Database:
             await self.engine.dispose()
         if self._authorities is not None:
             self._authorities.close()
+
+
+class _NamedContext(ssl.SSLContext):
+    """Checks the certificate for the host's name, also where the driver connects to its address."""
+
+    name = ""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's own
+        server_hostname: str | bytes | None = None,  # noqa: ARG002 - the same
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """See `ssl.SSLContext.wrap_bio`."""
+        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
 
 
 async def _alone(session: Session, statement: str) -> None:
