@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from zeebe_connectors.connectors.rest.connector import request
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing import Complete, run
 from zeebe_connectors.testing.servers import HttpServer, Reply, in_thread
 
@@ -44,7 +44,7 @@ class Bystanders:
         self.collecting = 0.0
         self._ending = contextlib.ExitStack()
         self._tasks: list[asyncio.Task] = []
-        self._kept = Kept()
+        self._kept = ClientCache()
         self._news = asyncio.Condition()
 
     async def __aenter__(self):
@@ -81,7 +81,7 @@ class Bystanders:
         while True:
             began = time.monotonic()
             outcome = await run(
-                request, {"url": url, "method": "GET"}, result_variable="r", kept=self._kept, key=number
+                request, {"url": url, "method": "GET"}, result_variable="r", clients=self._kept, key=number
             )
             self.slowest = max(self.slowest, time.monotonic() - began)
             if not isinstance(outcome, Complete):

@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
-from zeebe_connectors.sdk.kept import Kept
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
 """Gives the addresses of a host, if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
 ConnectionT = TypeVar("ConnectionT")
 
 
-async def checked_resolver(port: int, kept: Kept) -> Resolver | None:
+async def checked_resolver(port: int, clients: ClientCache) -> Resolver | None:
     """What resolves names where the operator restricts hosts; None where all are allowed."""
-    rules = await kept.get(RULES, NetworkRules.from_environment)
+    rules = await clients.get(RULES, NetworkRules.from_environment)
     if not rules.hosts.enabled:
         return None
 

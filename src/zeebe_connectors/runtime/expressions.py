@@ -174,7 +174,7 @@ Verdict = BpmnError | JobError | IgnoreError
 def error_context(error: ConnectorError) -> dict[str, Any]:
     """What an error expression sees as `error`, neither masked nor cut.
 
-    Variables that JSON does not know are left out: the failure itself has to be told all the same.
+    Variables that JSON does not know are left out: the failure itself must be reported all the same.
     """
     kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
     if isinstance(error, TransientError) and error.delay is not None:

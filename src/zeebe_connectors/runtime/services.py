@@ -13,10 +13,10 @@ from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -25,7 +25,7 @@ class Services:
     """What handling a job needs besides the job: shared by all connectors of one runtime."""
 
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     scope: SecretScope = field(default_factory=SecretScope)
@@ -52,19 +52,19 @@ def services_of(
         SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
     """
     try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
     return Services(
         secrets=SecretResolver(
             installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
         ),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
+        clients=clients,
+        documents=documents_of(settings, environment, clients),
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, kept),
+            cluster_api(settings.cluster, clients),
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,

@@ -24,8 +24,8 @@ from zeebe_connectors._version import __version__
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
@@ -71,10 +71,10 @@ class HttpClient:
         self._idle.set()
 
     @classmethod
-    async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
+    async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
-        rules = await kept.get(RULES, NetworkRules.from_environment)
-        return await kept.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        rules = await clients.get(RULES, NetworkRules.from_environment)
+        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -238,7 +238,7 @@ class Caller(Protocol):
     """Whose time and clients an exchange uses; a job's `Context` is one."""
 
     @property
-    def kept(self) -> Kept:
+    def clients(self) -> ClientCache:
         """Clients that stay open."""
         ...
 
@@ -252,11 +252,11 @@ class Call:
     """A caller that is no job: the runtime's own look at a service.
 
     Args:
-        kept: Clients that stay open.
+        clients: Clients that stay open.
         deadline: When everything must be over, in seconds of `time.monotonic()`.
     """
 
-    kept: Kept
+    clients: ClientCache
     deadline: float
 
     def seconds_left(self) -> float:
@@ -296,7 +296,7 @@ class Exchange:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Exchange]:
         """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
-        rules = (await HttpClient.kept(self.context.kept, self.tls)).rules
+        rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
         alone = copy(self)
         alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
         try:
@@ -310,7 +310,7 @@ class Exchange:
         Raises:
             ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
         """
-        client = self._own or await HttpClient.kept(self.context.kept, self.tls)
+        client = self._own or await HttpClient.shared(self.context.clients, self.tls)
         total = self.context.seconds_left()
         if total <= 0:
             raise ConnectorError(

@@ -260,4 +260,4 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
     def read() -> Identity:
         return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
 
-    return await context.kept.get(("soap.identity", certificate, key, secret), read)
+    return await context.clients.get(("soap.identity", certificate, key, secret), read)

@@ -33,7 +33,7 @@ class Attachment:
         id: Its Content-ID without brackets.
         data: The bytes.
         content_type: Media type.
-        name: File name, if it was told.
+        name: File name, if the reply gives one.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Fault:
     detail: Any
 
     def variables(self) -> dict[str, Any]:
-        """As JSON, what was not told left out."""
+        """As JSON, without what the reply does not give."""
         known = {"code": self.code, "subcode": self.subcode, "reason": self.reason, "role": self.role}
         return {name: value for name, value in (known | {"detail": self.detail}).items() if value is not None}
 
@@ -261,15 +261,15 @@ def _bare(name: str) -> str:
 
 def _parts(data: bytes, content_type: str) -> tuple[bytes, dict[str, Attachment]]:
     """Takes a `multipart/related` body apart: its root part, and the others by Content-ID."""
-    told = _headers(f"Content-Type: {content_type}")
-    boundary = told.get_param("boundary")
+    header = _headers(f"Content-Type: {content_type}")
+    boundary = header.get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise _invalid("it is multipart, but its Content-Type names no boundary")
     pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MAX_PARTS)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
         raise _invalid("it is multipart, but its parts end too early")
     parts = [_part(piece, number) for number, piece in enumerate(pieces[1:-1])]
-    start = told.get_param("start")
+    start = header.get_param("start")
     wanted = start.strip("<>") if isinstance(start, str) else parts[0].id
     root = next((part for part in parts if part.id == wanted), parts[0])
     return root.data, {part.id: part for part in parts if part is not root}

@@ -65,7 +65,7 @@ class Digest(Scheme):
 
     async def _conversation(self, request: HttpRequest, exchange: Exchange) -> _Conversation:
         key = ("web.digest", request.origin, self.username, self.password)
-        return await exchange.context.kept.get(key, _Conversation)
+        return await exchange.context.clients.get(key, _Conversation)
 
     def _answered(self, request: HttpRequest, conversation: _Conversation) -> HttpRequest:
         conversation.count += 1

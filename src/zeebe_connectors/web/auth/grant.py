@@ -66,7 +66,7 @@ class Grant(Scheme):
             exchange.fetched.add(self)
             return await self.fetch(exchange, last)
 
-        cache = await exchange.context.kept.get("web.tokens", TokenCache)
+        cache = await exchange.context.clients.get("web.tokens", TokenCache)
         return await cache.get((self, exchange.tls.key()), fetch, refused=refused, forbidden=forbidden)
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
