@@ -13,8 +13,8 @@ import pytest
 from servers import mariadb, postgres
 from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Document
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, Fail, run
 
 
@@ -35,7 +35,7 @@ class Place:
     kind: str
     inputs: dict[str, Any]
     directory: Path
-    kept: Kept = field(default_factory=Kept)
+    clients: ClientCache = field(default_factory=ClientCache)
 
     def __post_init__(self) -> None:
         self.documents = LocalDocuments(self.directory / "documents")
@@ -46,7 +46,7 @@ class Place:
         return await run(
             work,
             {**self.inputs, "operation": operation, **{k: v for k, v in given.items() if v is not None}},
-            kept=self.kept,
+            clients=self.clients,
             documents=self.documents,
             files=[self.directory],
             result_variable="done",
@@ -91,18 +91,18 @@ def _place(kind: str, request: pytest.FixtureRequest, directory: Path) -> Place:
 async def db(request, tmp_path):
     place = _place(request.param, request, tmp_path)
     yield place
-    await place.kept.aclose()
+    await place.clients.aclose()
 
 
 @pytest.fixture
 async def pg(request, tmp_path):
     place = _place("postgresql", request, tmp_path)
     yield place
-    await place.kept.aclose()
+    await place.clients.aclose()
 
 
 @pytest.fixture
 async def lite(request, tmp_path):
     place = _place("sqlite", request, tmp_path)
     yield place
-    await place.kept.aclose()
+    await place.clients.aclose()

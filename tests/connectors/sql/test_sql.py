@@ -408,7 +408,7 @@ async def test_connection_can_be_tried(db):
     """What `test` does changes nothing and says what answers."""
     given = read_input(work.input, {**db.inputs, "operation": "query", "statement": "DROP TABLE t"})
     context = Context(
-        Job(1, "sql"), db.kept, db.documents, AllowedFiles([db.directory]), logging.LoggerAdapter(logging.getLogger()),
+        Job(1, "sql"), db.clients, db.documents, AllowedFiles([db.directory]), logging.LoggerAdapter(logging.getLogger()),
         time.monotonic() + 20,
     )  # fmt: skip
     await db.do("execute", TABLE[db.kind])
@@ -440,7 +440,7 @@ async def test_tls_of_mariadb(authority, trusted, tmp_path):
         assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)
         place.inputs = {**place.inputs, "host": "localhost", "trustedCertificate": ""}
         assert (await place.fails("query", "SELECT 1 AS one")).code == "SQL_TLS_FAILED"
-        await place.kept.aclose()
+        await place.clients.aclose()
 
 
 async def test_deadlock_is_tried_again(pg):
@@ -480,7 +480,7 @@ async def test_procedures_of_mariadb(maria, request, tmp_path):
     await place.do("execute", "CREATE PROCEDURE double_it(IN n INT, OUT twice INT) BEGIN SET twice = n * 2; END")
     done = await place.do("procedure", procedure="double_it", parameters=[21, {"out": "twice"}])
     assert done["out"] == {"twice": 42}
-    await place.kept.aclose()
+    await place.clients.aclose()
 
 
 async def test_sqlite_opens_no_other_file(lite, tmp_path):

@@ -519,10 +519,10 @@ async def _database(given: Work, context: Context) -> Database:
     )
 
     async def opened() -> Database:
-        resolver = None if file else await checked_resolver(address.port, context.kept)
+        resolver = None if file else await checked_resolver(address.port, context.clients)
         return Database(access, resolver)
 
-    return await context.kept.get(("sql", access), opened)
+    return await context.clients.get(("sql", access), opened)
 
 
 def _fields(address: Address) -> dict[str, Any]:
