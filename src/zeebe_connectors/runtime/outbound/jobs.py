@@ -26,6 +26,7 @@ from zeebe_connectors.runtime.expressions import (
     IgnoreError,
     JobError,
     Verdict,
+    check_expressions,
     encode,
     error_context,
     error_verdict,
@@ -38,6 +39,8 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
@@ -102,6 +105,7 @@ class JobHandler:
         self._connector = connector
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
+        self._unmapped = UnmappedResponses()
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -119,6 +123,11 @@ class JobHandler:
         mask = custody.mask
         backoff: float | None = None
         progress = _Progress()
+        try:
+            check_expressions(job.headers)
+            check_secret_fields(job.headers)
+        except InputError as error:
+            return _incident(error, mask)
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
@@ -140,6 +149,7 @@ class JobHandler:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is None:
+                self._unmapped.warn(job, variables)
                 return self._with_discards(Complete(variables, payload), progress)
             return self._with_discards(await _decided_off(verdict, mask), progress)
         except Exception as error:  # noqa: BLE001 - as above
