@@ -407,10 +407,9 @@ async def test_allowed_address(pg, monkeypatch):
 async def test_connection_can_be_tried(db):
     """What `test` does changes nothing and says what answers."""
     given = read_input(work.input, {**db.inputs, "operation": "query", "statement": "DROP TABLE t"})
-    context = Context(
-        Job(1, "sql"), db.clients, db.documents, AllowedFiles([db.directory]), logging.LoggerAdapter(logging.getLogger()),
-        time.monotonic() + 20,
-    )  # fmt: skip
+    log = logging.LoggerAdapter(logging.getLogger())
+    files = AllowedFiles([db.directory])
+    context = Context(Job(1, "sql"), db.clients, db.documents, files, log, time.monotonic() + 20)
     await db.do("execute", TABLE[db.kind])
     assert "answers" in await check(given, context)
     await db.do("query", "SELECT * FROM t")
