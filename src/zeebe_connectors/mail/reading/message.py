@@ -15,11 +15,12 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeebe_connectors.mail.reading.headers import Address, addresses, date, message_ids
-from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.reading.text import decode, header_text
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
 from zeebe_connectors.sdk.errors import PermanentError
+from zeebe_connectors.sdk.names import file_name
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
@@ -295,6 +296,8 @@ class _Reader:
         if kind == "application/ms-tnef" or data.startswith(SIGNATURE):
             tnef = parse_tnef(data)
             if tnef is not None:
+                if tnef.cut:
+                    self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:
                     self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
                 self.tnef = (tnef.text, tnef.html)
@@ -308,14 +311,16 @@ class _Reader:
         self._add(name, kind, data, content_id=content_id, inline=inline)
 
     def _add(self, name: str, kind: str, data: bytes, *, content_id: str | None = None, inline: bool = False) -> None:
-        if not name:
-            name = self._made_up(kind, data)
+        if len(self.mail.parts) >= MAX_PARTS:
+            self.defects.note(f"only the first {MAX_PARTS} attachments are kept")
+            return
+        name = file_name(name) or self._made_up(kind, data)
         self.mail.parts.append(Part(name, kind or "application/octet-stream", data, content_id, inline))
 
     def _made_up(self, kind: str, data: bytes) -> str:
         if kind == "message/rfc822":
             subject = header_text(parse_entities(data[:65536], Defects()).first("Subject") or b"")
-            return f"{_plain_name(subject)[:100] or 'message'}.eml"
+            return f"{file_name(subject)[:100] or 'message'}.eml"
         if kind == "message/delivery-status":
             return "delivery-status.txt"
         fallback = ".txt" if kind.startswith("text/") else ".bin"
@@ -334,19 +339,7 @@ def _joined(texts: list[str]) -> str | None:
 
 
 def _name(entity: Entity) -> str:
-    return _plain_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
-
-
-def _plain_name(name: str) -> str:
-    """A file name that is safe to show and to save: no path, no control or direction characters, at most 200 long."""
-    name = re.sub(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", name)
-    name = re.split(r"[/\\]", name)[-1].strip()
-    if name in {".", ".."}:
-        return ""
-    if len(name) > 200:
-        stem, dot, ending = name.rpartition(".")
-        name = f"{stem[: 199 - len(ending)]}.{ending}" if dot and len(ending) < 20 else name[:200]
-    return name
+    return file_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
 
 
 def _type_of(name: str) -> str:
