@@ -173,7 +173,7 @@ async def _open(host: str, port: int, clients: ClientCache) -> AsyncIterator[Non
         resolver = await checked_resolver(port, clients)
         _, writer = await connected(lambda one: asyncio.open_connection(one, port), host, resolver)
     except (OSError, UnicodeError) as error:
-        raise connect_error("PROVIDER", f"{host}:{port}", error, patience=PATIENCE) from None
+        raise connect_error("PROVIDER", host, port, error, patience=PATIENCE) from None
     try:
         yield
     finally:
@@ -186,6 +186,7 @@ async def _mail(
     protocol: str, host: str, port: int, security: Any, document: Mapping[str, Any], clients: ClientCache
 ) -> None:
     from zeebe_connectors.mail import settings  # noqa: PLC0415 - as above
+    from zeebe_connectors.net.tls import trust  # noqa: PLC0415
 
     trusted = str((document.get("tls") or {}).get("trustedCertificate") or "")
     given = document.get("authentication") or {}
@@ -199,7 +200,7 @@ async def _mail(
         login = TypeAdapter(login_type).validate_python(authentication_of(place, given))
     except ValidationError as error:
         raise InputError(f"authentication: {explain(error)}") from None
-    tls = settings.trust(trusted, field="tls.trustedCertificate")
+    tls = trust(trusted, field="tls.trustedCertificate")
     if protocol == "pop":
         from zeebe_connectors.mail.pop3 import Pop3Session  # noqa: PLC0415
 
