@@ -60,5 +60,5 @@ def test_all_of_jis_is_read_as_the_standard_has_it() -> None:
 
 
 def test_what_vendors_added_is_read() -> None:
-    assert decode(b"\x1b$B-!-j|q\x1b(B", "iso-2022-jp") == "①㈱ⅰ"
+    assert decode(b"\x1b$B-!-j|q\x1b(B", "iso-2022-jp") == "\u2460\u3231\u2170"
     assert decode(b"\xad\xa1\x8e\xb1", "euc-jp") == "①ｱ"
