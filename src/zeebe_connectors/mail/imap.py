@@ -29,6 +29,7 @@ from zeebe_connectors.mail.imap_syntax import (
     with_literals,
 )
 from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.sdk.kept import Kept
 
@@ -202,7 +203,7 @@ class ImapSession:
                 protocol.challenges = [encoded]
                 await self._command("AUTHENTICATE", mechanism)
         except Refused as error:
-            reason = protocol.refusal[:200].decode("utf-8", "replace")
+            reason = custody.clipped(protocol.refusal.decode("utf-8", "replace"), 200)
             raise self._login_failed(f"{error.text} {reason}".strip()) from None
         finally:
             protocol.challenges = []
@@ -502,4 +503,4 @@ class ImapSession:
     @staticmethod
     def _result(command: str, result: Any) -> None:
         if result.result != "OK":
-            raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
+            raise Refused(command, custody.clipped(bytes(result.lines[-1]).decode("utf-8", "replace"), 300))

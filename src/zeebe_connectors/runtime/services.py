@@ -9,7 +9,7 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
-from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
+from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.secret_scope import SecretScope
@@ -32,9 +32,18 @@ class Services:
     """Where placeholders resolve in a job's inputs."""
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
+    cluster: ClusterApi | None = None
+    """The cluster's REST API, where its address is set."""
+    own: Kept = field(default_factory=Kept)
+    """Clients for the cluster itself, whose address the operator chose: no rule for tasks holds for them."""
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
+
+    async def aclose(self) -> None:
+        """Closes all clients."""
+        await self.kept.aclose()
+        await self.own.aclose()
 
 
 def services_of(
@@ -52,9 +61,12 @@ def services_of(
         SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
     """
     try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+        rules = NetworkRules.from_environment(environment)
     except InputError as error:
         raise SettingsError(error.message) from None
+    kept = Kept(given={RULES: rules})
+    own = Kept(given={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
+    cluster = cluster_api(settings.cluster, own)
     return Services(
         secrets=SecretResolver(
             installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
@@ -64,11 +76,13 @@ def services_of(
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, kept),
+            cluster,
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
+        cluster=cluster,
+        own=own,
         memory=memory or ShortMemory(),
         settings=environment,
     )

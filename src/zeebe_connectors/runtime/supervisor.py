@@ -85,6 +85,8 @@ class Runtime:
             files=self.services.files,
             time_to_live=settings.message_ttl,
             metrics=metrics,
+            scope=self.services.scope,
+            cluster=self.services.cluster,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None
@@ -128,7 +130,7 @@ class Runtime:
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self.memory.aclose, self.store.aclose),
-            _closed(self.services.kept.aclose),
+            _closed(self.services.kept.aclose, self.services.own.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")

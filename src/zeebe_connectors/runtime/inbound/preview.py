@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.inbound.events import preview
-from zeebe_connectors.runtime.inbound.sources import source_input
+from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
@@ -100,7 +101,18 @@ async def look(
         ConnectorError: The source cannot be reached, or its settings are wrong.
         DiscoveryError: Its properties contradict each other.
     """
-    given = await source_input(source, connector, services.secrets, mask=mask)
+    custody = services.secrets.custody(
+        Mask() if mask is None else mask, process=source.elements[0].process, element=source.name
+    )
+    with holding(custody):
+        properties = Properties(services.secrets, services.scope, services.cluster)
+        given = await properties.read(source, connector, custody)
+        return await _looked(source, connector, services, given, hours=hours, settled=settled)
+
+
+async def _looked(
+    source: Source, connector: Inbound, services: Services, given: Any, *, hours: float, settled: Settled
+) -> Looked:
     context = InboundContext(
         source=source.name,
         kept=services.kept,

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.diagrams import ClusterApi
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
 from zeebe_connectors.runtime.inbound.elements import (
@@ -32,12 +33,13 @@ from zeebe_connectors.runtime.inbound.elements import (
     read_folder,
 )
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
+from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
@@ -108,42 +110,9 @@ class Inbounds:
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
-
-
-async def source_input(source: Source, connector: Inbound, secrets: SecretResolver, *, mask: Mask | None = None) -> Any:
-    """The connector's validated input: FEEL where a field is written as `=…`, then secrets, then the model.
-
-    Args:
-        source: Whose settings.
-        connector: Whose model.
-        secrets: Where placeholders resolve.
-        mask: Learns the secrets that are used.
-
-    Raises:
-        ConnectorError: Something in it is wrong; the message names the field.
-        DiscoveryError: The property names contradict each other.
-    """
-    element = source.elements[0]
-    raw = _evaluated(source.input(), connector.secret_places)
-    mask = Mask() if mask is None else mask
-    resolved = await secrets.resolve(
-        raw, connector.secret_places, mask=mask, tenant=element.tenant, process=element.process
-    )
-    return read_input(connector.input, resolved, seen=mask.add)
-
-
-def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
-    """Evaluates `=…` texts, but not where secrets stand: a password may begin with an equals sign."""
-    if secret is not None and secret.everywhere:
-        return value
-    if isinstance(value, dict):
-        return {name: _evaluated(item, secret.below.get(name) if secret else None) for name, item in value.items()}
-    if isinstance(value, str) and value.startswith("="):
-        try:
-            return feel.to_json(feel.compile(value[1:]).run({}, limits=feel.QUICK_LIMITS).value)
-        except feel.FeelError as error:
-            raise InputError(f"a property is not FEEL: {error}") from None
-    return value
+    scope: SecretScope = field(default_factory=SecretScope)
+    cluster: ClusterApi | None = None
+    """Resolves the cluster's own references to secrets."""
 
 
 class Watch:
@@ -279,7 +248,14 @@ class Watch:
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
         connector = self._connector()
-        given = await source_input(source, connector, shared.secrets, mask=self._mask)
+        element = source.elements[0]
+        custody = shared.secrets.custody(self._mask, process=element.process, element=source.name)
+        with holding(custody):
+            properties = Properties(shared.secrets, shared.scope, shared.cluster)
+            await self._watch_with(connector, await properties.read(source, connector, custody))
+
+    async def _watch_with(self, connector: Inbound, given: Any) -> None:
+        shared, source = self._shared, self.source
         handler = EventHandler(
             source.name,
             source.elements,
