@@ -22,7 +22,7 @@ from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Refused, search_text
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.net.egress import RULES, HostRules
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
@@ -528,14 +528,14 @@ async def test_addresses_are_those_that_the_operator_allows(server):
     login = PasswordLogin(username=USER, password="secret")
     for allowed in (True, False):
         rules = NetworkRules(hosts=HostRules(enabled=True, loopback=allowed))
-        kept = Kept(given={RULES: rules})
+        clients = ClientCache(preset={RULES: rules})
         if allowed:
-            session = await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+            session = await ImapSession.open("localhost", server.port, "none", login=login, clients=clients)
             await session.logout()
         else:
             connections = server.connections
             with pytest.raises(InputError) as caught:
-                await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+                await ImapSession.open("localhost", server.port, "none", login=login, clients=clients)
             assert caught.value.code == "HOST_FORBIDDEN"
             assert server.connections == connections
 

@@ -12,7 +12,7 @@ from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.net.resolver import CheckedResolver
 from zeebe_connectors.runtime.services import services_of
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.web import HttpClient, HttpRequest, NetworkRules
 
 
@@ -30,23 +30,23 @@ async def test_rules_from_the_env_file(tmp_path):
         "CAMUNDA_CONNECTOR_HTTP_BLOCK_PORT_internal=9600\n"
         "CONNECTOR_HTTPS_PROXY_HOST=proxy\nCONNECTOR_HTTPS_PROXY_PORT=3128\n",
     )
-    kept = services_of(Settings.read(env), env).kept
-    rules = (await HttpClient.kept(kept)).rules
+    clients = services_of(Settings.read(env), env).clients
+    rules = (await HttpClient.shared(clients)).rules
     assert rules.hosts.enabled
     assert rules.hosts.allows(ipaddress.ip_address("10.1.1.1"))
     assert rules.blocked_ports == (("internal", 9600),)
     assert rules.proxy_for("https", "example.com").url == "http://proxy:3128"
     assert rules.proxy_for("http", "example.com") is None
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def test_rules_are_not_pushed_out(tmp_path):
     """However many clients there are, the rules stay."""
-    kept = Kept(max_clients=2, given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    clients = ClientCache(max_clients=2, preset={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     for number in range(5):
-        await kept.get(number, object)
-    assert (await kept.get(RULES, NetworkRules)).hosts.enabled
-    await kept.aclose()
+        await clients.get(number, object)
+    assert (await clients.get(RULES, NetworkRules)).hosts.enabled
+    await clients.aclose()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_every_spelling_of_a_metadata_address_is_refused(url):
     with pytest.raises(InputError, match=r"metadata service.*ALLOWRANGES"):
         NetworkRules().check(url)
     host = urlsplit(url).hostname
-    kept = Kept(given={RULES: NetworkRules()})
+    kept = ClientCache(preset={RULES: NetworkRules()})
     resolver = await checked_resolver(25, kept)
     with pytest.raises(InputError, match="host: this is the address"):
         await resolver(host)
@@ -181,7 +181,7 @@ async def test_names_are_judged_by_what_they_resolve_to():
     with pytest.raises(InputError, match="may not be called"):
         await client.send(request, connect=5, read=5, total=5, limit=100)
     await client.aclose()
-    resolver = await checked_resolver(9, Kept(given={RULES: rules}))
+    resolver = await checked_resolver(9, ClientCache(preset={RULES: rules}))
     with pytest.raises(InputError, match="may not be called"):
         await resolver("localhost")
     free = HttpClient(NetworkRules())
@@ -242,7 +242,7 @@ def test_block_lists_leave_the_rest(url):
 async def test_block_lists_hold_for_every_protocol(host, port):
     """By host and port."""
     rules = NetworkRules.from_environment({f"CAMUNDA_CONNECTOR_HTTP_BLOCK_{k}": v for k, v in BLOCKS.items()})
-    resolver = await checked_resolver(port, Kept(given={RULES: rules}))
+    resolver = await checked_resolver(port, ClientCache(preset={RULES: rules}))
     with pytest.raises(InputError, match="Block Name"):
         await resolver(host)
 

@@ -15,8 +15,8 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver, SecretUses, read_rules
 from zeebe_connectors.config.secrets.uses import MAX_COUNTED, Use
 from zeebe_connectors.net import custody
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import Secret, SecretPlaces
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import HttpServer, Reply, Seen
 from zeebe_connectors.web import Call, Exchange, HttpRequest
 from zeebe_connectors.web.auth import Basic, Digest
@@ -38,15 +38,15 @@ async def holding(uses: SecretUses, process: str = "order"):
     return custody.holding(held)
 
 
-def exchange(kept: Kept) -> Exchange:
-    return Exchange(Call(kept, asyncio.get_running_loop().time() + 10))
+def exchange(clients: ClientCache) -> Exchange:
+    return Exchange(Call(clients, asyncio.get_running_loop().time() + 10))
 
 
 @pytest.fixture
-async def kept():
-    kept = Kept()
-    yield kept
-    await kept.aclose()
+async def clients():
+    clients = ClientCache()
+    yield clients
+    await clients.aclose()
 
 
 REQUESTS = {
@@ -67,32 +67,32 @@ def request(server: HttpServer, how: str, path: str = "/a", host: str = "127.0.0
 
 
 @pytest.mark.parametrize("how", REQUESTS)
-async def test_a_bound_secret_is_not_sent_elsewhere(tmp_path, kept, how):
+async def test_a_bound_secret_is_not_sent_elsewhere(tmp_path, clients, how):
     """In whatever part of a request it stands; the message names it and never its value."""
     uses = rules(tmp_path, '[secret-policy.A]\nhosts = ["api.example.com", "*.example.org"]\n')
     async with HttpServer() as server:
         with await holding(uses), pytest.raises(InputError, match="'A' is bound to other hosts than") as raised:
-            await exchange(kept).call(request(server, how))
+            await exchange(clients).call(request(server, how))
         assert server.seen == []
     assert raised.value.code == "SECRET_HOST_FORBIDDEN"
     assert "Val" not in str(raised.value)
 
 
-async def test_it_is_sent_where_it_is_bound_to(tmp_path, kept):
+async def test_it_is_sent_where_it_is_bound_to(tmp_path, clients):
     """And what does not hold it goes anywhere; each use is counted."""
     uses = rules(tmp_path, '[secret-policy.A]\nhosts = ["LOCALHOST"]\nprocesses = ["or*"]\n')
     async with HttpServer() as server:
         server.answer("*", Reply())
         with await holding(uses):
             for _ in range(2):
-                await exchange(kept).call(request(server, "body", host="localhost"))
-            await exchange(kept).call(HttpRequest("POST", server.url(), body=b"nothing"))
+                await exchange(clients).call(request(server, "body", host="localhost"))
+            await exchange(clients).call(HttpRequest("POST", server.url(), body=b"nothing"))
     assert [(use.secret, use.process, use.element, use.host, n) for use, n in uses.counts()] == [
         ("A", "order", "task", "localhost", 2)
     ]
 
 
-async def test_credentials_made_of_it_count_too(tmp_path, kept):
+async def test_credentials_made_of_it_count_too(tmp_path, clients):
     """Basic shows it, and Digest proves it without."""
     uses = rules(tmp_path, '[secret-policy.A]\nhosts = ["api.example.com"]\n')
     challenge = Reply(401, b"", [("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5')])
@@ -103,7 +103,7 @@ async def test_credentials_made_of_it_count_too(tmp_path, kept):
             Digest(type="digest", username="u", password=Secret(VALUE)),
         ):
             with await holding(uses), pytest.raises(InputError, match="'A'"):
-                await exchange(kept).call(HttpRequest("GET", server.url()), scheme)
+                await exchange(clients).call(HttpRequest("GET", server.url()), scheme)
         assert [seen.header("Authorization") for seen in server.seen] == [None]
 
 
@@ -144,13 +144,13 @@ def test_counts_have_a_bound():
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("how", ["header", "encoded header", "body", "large body"])
-async def test_a_redirect_to_another_host_takes_no_secret_along(kept, how, status):
+async def test_a_redirect_to_another_host_takes_no_secret_along(clients, how, status):
     """Neither in headers of any name nor in a body that would be sent again."""
     async with HttpServer() as first, HttpServer() as other:
         first.answer("/a", Reply(status, b"", [("Location", other.url("/b", "localhost"))]))
         other.answer("/b", Reply())
         with await holding(SecretUses()):
-            call = exchange(kept).call(request(first, how), follow_redirects=True)
+            call = exchange(clients).call(request(first, how), follow_redirects=True)
             if "body" in how and status in {307, 308}:
                 with pytest.raises(ConnectorError, match="holds a secret"):
                     await call
@@ -168,7 +168,7 @@ def is_clean(seen: Seen) -> bool:
     return "Val-1" not in wire and "X-Auth" not in wire and base64.b64encode(f"u:{VALUE}".encode()).decode() not in wire
 
 
-async def test_a_redirect_within_the_host_keeps_them(kept):
+async def test_a_redirect_within_the_host_keeps_them(clients):
     """As does one to another host what holds none."""
     async with HttpServer() as server, HttpServer() as other:
         server.answer("/a", Reply(307, b"", [("Location", server.url("/b"))]))
@@ -176,10 +176,10 @@ async def test_a_redirect_within_the_host_keeps_them(kept):
         server.answer("/d", Reply())
         with await holding(SecretUses()):
             with pytest.raises(ConnectorError):
-                await exchange(kept).call(request(server, "body"), follow_redirects=True)
+                await exchange(clients).call(request(server, "body"), follow_redirects=True)
             assert server.last.path == "/b"
             assert json.loads(server.last.body)["k"] == VALUE
             other.answer("/c", Reply())
             plain = HttpRequest("POST", server.url("/a"), CIMultiDict({"X-Trace": "t"}), b"nothing")
-            await exchange(kept).call(plain, follow_redirects=True)
+            await exchange(clients).call(plain, follow_redirects=True)
         assert (other.last.header("X-Trace"), other.last.body) == ("t", b"nothing")

@@ -31,7 +31,7 @@ from zeebe_connectors.mail.imap_syntax import (
 from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 
 Security = Literal["tls", "starttls", "none"]
 SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
@@ -55,7 +55,14 @@ class ImapSession:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        login: Login,
+        clients: ClientCache,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connects and signs in; a token that the server refuses is fetched anew once.
 
@@ -64,22 +71,22 @@ class ImapSession:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached, and the operator's rules are.
+            clients: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, kept))
+        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, clients))
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
-            token = await access_token(login, kept)
+            token = await access_token(login, clients)
             try:
                 await session.login_with_token(login.username, token)
             except PermanentError:
-                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
         except BaseException:
             await session.logout()
             raise

@@ -19,7 +19,7 @@ from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 
 Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
@@ -60,7 +60,14 @@ class Pop3Session:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        login: Login,
+        clients: ClientCache,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connects and signs in; a token that the server refuses is fetched anew once, for a new connection.
 
@@ -69,25 +76,25 @@ class Pop3Session:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached, and the operator's rules are.
+            clients: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        resolver = await checked_resolver(port, kept)
+        resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
-            token = await access_token(login, kept)
+            token = await access_token(login, clients)
             try:
                 await session.login_with_token(login.username, token)
             except PermanentError:
                 session.close()
                 session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
-                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
         except BaseException:
             session.close()
             raise

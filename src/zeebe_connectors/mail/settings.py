@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
-from zeebe_connectors.sdk.kept import Kept
 
 if TYPE_CHECKING:
     from zeebe_connectors.web import Exchange
@@ -106,24 +106,26 @@ def system_trust() -> ssl.SSLContext:
 class _Caller:
     """The time and the clients of one token request."""
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+    def __init__(self, clients: ClientCache) -> None:
+        self._clients = clients
         self._end = time.monotonic() + _TIME
 
     @property
-    def kept(self) -> Kept:
-        return self._kept
+    def clients(self) -> ClientCache:
+        return self._clients
 
     def seconds_left(self) -> float:
         return max(0.0, self._end - time.monotonic())
 
 
-async def access_token(login: ClientCredentialsLogin | RefreshTokenLogin, kept: Kept, *, refused: str = "") -> str:
+async def access_token(
+    login: ClientCredentialsLogin | RefreshTokenLogin, clients: ClientCache, *, refused: str = ""
+) -> str:
     """The account's access token, fetched when there is none that is still valid.
 
     Args:
         login: The account.
-        kept: Where the tokens of this runtime are cached.
+        clients: Where the tokens of this runtime are cached.
         refused: A token that the mail server refused; it is not given again.
 
     Raises:
@@ -147,7 +149,7 @@ async def access_token(login: ClientCredentialsLogin | RefreshTokenLogin, kept: 
         scheme = ClientCredentials.model_validate(
             {"type": "oauth-client-credentials-flow", "client_authentication": "credentialsBody", **common}
         )
-    exchange: Exchange = Exchange(_Caller(kept))
+    exchange: Exchange = Exchange(_Caller(clients))
     try:
         request = HttpRequest("GET", encoded_url(login.oauth_token_endpoint, name="authentication.oauthTokenEndpoint"))
         if refused:
@@ -164,13 +166,15 @@ async def access_token(login: ClientCredentialsLogin | RefreshTokenLogin, kept: 
     return signed.headers["Authorization"].removeprefix("Bearer ")
 
 
-def token_source(login: ClientCredentialsLogin | RefreshTokenLogin, kept: Kept) -> Callable[[bool], Awaitable[str]]:
+def token_source(
+    login: ClientCredentialsLogin | RefreshTokenLogin, clients: ClientCache
+) -> Callable[[bool], Awaitable[str]]:
     """What gives the account's access token; called with true when the last one that it gave was refused."""
     last = ""
 
     async def token(renew: bool) -> str:  # noqa: FBT001 - the shape that the SMTP session asks for
         nonlocal last
-        last = await access_token(login, kept, refused=last if renew else "")
+        last = await access_token(login, clients, refused=last if renew else "")
         return last
 
     return token

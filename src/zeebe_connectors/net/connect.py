@@ -11,22 +11,22 @@ from typing import TypeVar
 
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
-from zeebe_connectors.sdk.kept import Kept
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
 """Gives the addresses of a host, if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
 ConnectionT = TypeVar("ConnectionT")
 
 
-async def checked_resolver(port: int, kept: Kept) -> Resolver:
+async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
     """What resolves names for a connection to this port, and refuses what the operator does not allow.
 
     Args:
         port: Where the connection goes.
-        kept: The runtime's clients, which hold its rules.
+        clients: The runtime's clients, which hold its rules.
     """
-    rules = await kept.get(RULES, NetworkRules.from_environment)
+    rules = await clients.get(RULES, NetworkRules.from_environment)
 
     async def allowed(host: str) -> list[str]:
         rules.check_host(host, port)

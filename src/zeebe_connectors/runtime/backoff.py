@@ -25,6 +25,6 @@ class Backoff:
         self.attempts = 0
 
     @property
-    def worth_a_line(self) -> bool:
+    def should_log(self) -> bool:
         """Whether to log this failure: the 1st, 2nd, 4th, 8th of a row, so that an outage does not fill the log."""
         return self.attempts & (self.attempts - 1) == 0

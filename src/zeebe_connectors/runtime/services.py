@@ -13,10 +13,10 @@ from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -25,7 +25,7 @@ class Services:
     """What handling a job needs besides the job: shared by all connectors of one runtime."""
 
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     scope: SecretScope = field(default_factory=SecretScope)
@@ -34,7 +34,7 @@ class Services:
     """What the diagrams of deployed processes say."""
     cluster: ClusterApi | None = None
     """The cluster's REST API, where its address is set."""
-    own: Kept = field(default_factory=Kept)
+    own: ClientCache = field(default_factory=ClientCache)
     """Clients for the cluster itself, whose address the operator chose: no rule for tasks holds for them."""
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -42,7 +42,7 @@ class Services:
 
     async def aclose(self) -> None:
         """Closes all clients."""
-        await self.kept.aclose()
+        await self.clients.aclose()
         await self.own.aclose()
 
 
@@ -64,15 +64,15 @@ def services_of(
         rules = NetworkRules.from_environment(environment)
     except InputError as error:
         raise SettingsError(error.message) from None
-    kept = Kept(given={RULES: rules})
-    own = Kept(given={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
+    clients = ClientCache(preset={RULES: rules})
+    own = ClientCache(preset={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
     cluster = cluster_api(settings.cluster, own)
     return Services(
         secrets=SecretResolver(
             installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
         ),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
+        clients=clients,
+        documents=documents_of(settings, environment, clients),
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(

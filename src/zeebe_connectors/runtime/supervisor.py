@@ -1,4 +1,4 @@
-"""The runtime: settings, connectors and a gateway go in; workers and sources run until told to stop, then drain."""
+"""Runs the connectors of an installation: starts workers and sources, reports their health, drains them at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
-from zeebe_connectors.runtime.inbound.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
+from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
@@ -75,12 +75,12 @@ class Runtime:
         if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
-        shared = Inbounds(
+        shared = InboundServices(
             registry=Registry(inbound.values()),
             gateway=self.gateway,
             ledger=self.ledger,
             secrets=self.services.secrets,
-            kept=self.services.kept,
+            clients=self.services.clients,
             documents=self.services.documents,
             files=self.services.files,
             time_to_live=settings.message_ttl,
@@ -89,7 +89,7 @@ class Runtime:
             cluster=self.services.cluster,
         )
         elements = read_sources(settings.sources) if settings.sources else []
-        deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None
+        deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
         return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
     def _type(self, connector: Outbound) -> str:
@@ -130,7 +130,7 @@ class Runtime:
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self.memory.aclose, self.store.aclose),
-            _closed(self.services.kept.aclose, self.services.own.aclose),
+            _closed(self.services.clients.aclose, self.services.own.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
@@ -148,9 +148,9 @@ class Runtime:
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
     def is_alive(self, *, silent_after: float = 60.0) -> bool:
-        """Whether a restart would not help: every worker polls, or is told by the gateway why it cannot.
+        """Whether a restart would not help: every worker polls, or knows from the gateway why it cannot.
 
-        A cluster that is away is no reason to be killed: outcomes that wait to be told would be lost.
+        A cluster that is away is no reason to be killed: outcomes that wait to be sent would be lost.
 
         Args:
             silent_after: Seconds after which a worker that has neither an answer nor an error is stuck.

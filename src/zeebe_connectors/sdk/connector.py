@@ -1,4 +1,4 @@
-"""A function and its model go into `@outbound` or `@inbound`, a described connector comes out; mistakes are told."""
+"""Describes connectors: `@outbound` and `@inbound` turn a function and its models into one, and report mistakes."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ class Inbound(Description):
     """A described async generator that watches one place and yields events."""
 
     watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
-    look: Look | None = field(repr=False, default=None)
+    preview: PreviewFunction | None = field(repr=False, default=None)
     """Shows what it would hand over, for a test by hand; None when it cannot."""
 
 
-Look = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
+PreviewFunction = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
 """`(settings, context, hours)` -> the events of the last hours, old ones too; touches nothing outside."""
 
 CallT = TypeVar("CallT", bound=Callable[..., Any])
@@ -188,7 +188,7 @@ def inbound(
     template_id: str | None = None,
     template_version: int = 1,
     icon: str = "icon.svg",
-    look: Look | None = None,
+    preview: PreviewFunction | None = None,
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -203,8 +203,8 @@ def inbound(
         template_id: Stable id of the templates; derived from the name when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
-        look: An async generator `(settings, context, hours)` of the events of the last hours, handed over or not, which
-            marks, moves and stores nothing: for a test by hand. The newest come first.
+        preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
+            whether they were handed over or not. It marks, moves and stores nothing.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -216,9 +216,9 @@ def inbound(
             raise DefinitionError(
                 f"{where}: {_called(function)} must be an async generator: `async def` with `yield Event(...)`"
             )
-        if look is not None and not inspect.isasyncgenfunction(look):
+        if preview is not None and not inspect.isasyncgenfunction(preview):
             raise DefinitionError(
-                f"{where}: look={_called(look)} must be an async generator: `async def` with `yield Event(...)`"
+                f"{where}: preview={_called(preview)} must be an async generator: `async def` with `yield Event(...)`"
             )
         model, _ = _signature(function, where, first="the source's settings")
         _check(where, name, type, model, groups)
@@ -239,7 +239,7 @@ def inbound(
             icon=_icon(function, icon),
             module=function.__module__,
             watch=function,
-            look=look,
+            preview=preview,
         )
 
     return describe

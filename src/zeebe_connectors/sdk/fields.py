@@ -209,10 +209,10 @@ class _Mend:
             if self.choices and self.tag is None:
                 return self.choices.get(value.strip().casefold(), value)
         if self.tag is not None and isinstance(value, dict):
-            told = value.get(self.tag)
-            if isinstance(told, str):
-                return {**value, self.tag: self.choices.get(told.strip().casefold(), told)}
-            if told is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+            value_of_tag = value.get(self.tag)
+            if isinstance(value_of_tag, str):
+                return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
+            if value_of_tag is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
                 return _ABSENT
         if self.is_list and not isinstance(value, (list, tuple, set, frozenset)):
             return [value]
@@ -226,13 +226,13 @@ def _mending(model: type[Model]) -> list[tuple[tuple[str, ...], _Mend]]:
     for name, info in model.model_fields.items():
         kinds = leaf_types(info.annotation)
         tag = info.discriminator if isinstance(info.discriminator, str) else None
-        told = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
+        tagged = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
         mend = _Mend(
             optional=not info.is_required(),
             accepts_none=type(None) in kinds or info.annotation is Any,
             is_flag=bool in kinds,
             is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
-            choices={str(value).casefold(): value for kind in told for value in literals(kind)},
+            choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
         )
         plan.append((tuple(dict.fromkeys((info.alias or name, name))), mend))

@@ -243,8 +243,8 @@ class _Layout:
                 names[:] = [merged if known is other else known for known in names]
                 return
         if any(other.path == item.path for other in self.fields):
-            told = "_".join(str(value) for condition in item.conditions[-1:] for value in condition.values)
-            item = replace(item, id=f"{item.path}:{told}")
+            suffix = "_".join(str(value) for condition in item.conditions[-1:] for value in condition.values)
+            item = replace(item, id=f"{item.path}:{suffix}")
         self.fields.append(item)
         self.by_name.setdefault(place.names, []).append(item)
 
@@ -296,28 +296,28 @@ class _Layout:
         """Adds the dropdown that tells the member, then each member's fields under the condition of being chosen."""
         top = not place.path
         choices: list[Choice] = []
-        told: list[tuple[type[BaseModel], tuple[str, ...]]] = []
-        told_hint = Hint()
+        members: list[tuple[type[BaseModel], tuple[str, ...]]] = []
+        tag_hint = Hint()
         for model in models:
             info = model.model_fields[discriminator]
             own = hint_of(info)
-            told_hint = told_hint if told_hint != Hint() else own
+            tag_hint = tag_hint if tag_hint != Hint() else own
             values = tuple(str(value) for value in get_args(info.annotation))
-            told.append((model, values))
+            members.append((model, values))
             if not own.hidden:
                 labels = {**(hint.choices if hint else {}), **own.choices}
                 choices += [Choice(value, labels.get(value) or _member_label(model, value, values)) for value in values]
             description = description or (info.description or "")
         first = models[0].model_fields[discriminator]
         path = _joined(place.path, first.alias or discriminator)
-        start = (hint.form_default if hint else None) or told_hint.form_default or default
+        start = (hint.form_default if hint else None) or tag_hint.form_default or default
         selector = Field(
             id=path,
             path=path,
-            label=told_hint.label or label,
+            label=tag_hint.label or label,
             kind="choice" if len(choices) > 1 else "fixed",
             type_name="one of " + ", ".join(f"`{choice.value}`" for choice in choices),
-            group=told_hint.group or place.group or DEFAULT_GROUP.id,
+            group=tag_hint.group or place.group or DEFAULT_GROUP.id,
             required=default is None and not place.optional,
             description=description,
             default=default,
@@ -325,11 +325,11 @@ class _Layout:
             choices=tuple(choices),
             conditions=place.conditions,
             hidden=place.hidden,
-            tooltip=told_hint.tooltip or (hint.tooltip if hint else None),
+            tooltip=tag_hint.tooltip or (hint.tooltip if hint else None),
         )
         self._add(selector, replace(place, names=_joined(place.names, discriminator)))
         offered = {choice.value for choice in choices}
-        for model, values in told:
+        for model, values in members:
             if len(choices) > 1 and not offered.isdisjoint(values):
                 conditions = (*place.conditions, Condition(path, values))
             else:

@@ -203,8 +203,8 @@ def example_input(form: Form) -> dict[str, Any]:
         if not all(chosen.get(condition.field) in condition.values for condition in item.conditions):
             continue
         value = item.example if item.example is not None else item.start if item.kind in {"choice", "fixed"} else None
-        told = value if value is not None else item.default
-        chosen[item.id] = told
+        shown = value if value is not None else item.default
+        chosen[item.id] = shown
         if item.example is None and not item.required and not (item.kind == "choice" and item.default != item.start):
             continue
         if value is None and item.required:

@@ -106,10 +106,10 @@ def _bindings(template: Template) -> Iterator[str]:
 
 
 def _versions(template: Template) -> Iterator[str]:
-    told = {item["binding"].get("key"): item.get("value") for item in template["properties"]}
-    if "elementTemplateVersion" in told and told["elementTemplateVersion"] != str(template["version"]):
+    bound = {item["binding"].get("key"): item.get("value") for item in template["properties"]}
+    if "elementTemplateVersion" in bound and bound["elementTemplateVersion"] != str(template["version"]):
         yield "the header elementTemplateVersion differs from the version"
-    if "elementTemplateId" in told and told["elementTemplateId"] != template["id"]:
+    if "elementTemplateId" in bound and bound["elementTemplateId"] != template["id"]:
         yield "the header elementTemplateId differs from the id"
 
 

@@ -24,8 +24,9 @@ from zeebe_connectors._version import __version__
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
+from zeebe_connectors.sdk.budget import json_is_quick
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
@@ -37,12 +38,16 @@ MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
+_HEADERS_LIMIT = 256 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
+_PIECE = 32 * 1024
+_TURN = 256 * 1024
+_LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -67,10 +72,10 @@ class HttpClient:
         self._idle.set()
 
     @classmethod
-    async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
+    async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
-        rules = await kept.get(RULES, NetworkRules.from_environment)
-        return await kept.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        rules = await clients.get(RULES, NetworkRules.from_environment)
+        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -188,8 +193,14 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     chunks = []
-    async for chunk in response.content.iter_any():
+    turn = _TURN
+    # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
+    # there already, or unpacks quickly, would be read without a pause.
+    while chunk := await response.content.read(_PIECE):
         size += len(chunk)
+        if size > turn:
+            turn = size + _TURN
+            await asyncio.sleep(0)
         if size > limit:
             raise PermanentError(
                 "RESPONSE_TOO_LARGE",
@@ -198,10 +209,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
                 variables={"reason": "too-large", "limit": limit},
             )
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) < 2:
+        return b"".join(chunks)
+    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
 
 
 def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
+        raise PermanentError(
+            "RESPONSE_TOO_LARGE",
+            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
+            "service has to send less",
+            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
+        )
     pairs = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
     if response.headers.get("Content-Encoding", "").lower() in _DECODED:
         return [(name, value) for name, value in pairs if name.lower() not in _DESCRIBES_ENCODED]
@@ -219,7 +239,7 @@ class Caller(Protocol):
     """Whose time and clients an exchange uses; a job's `Context` is one."""
 
     @property
-    def kept(self) -> Kept:
+    def clients(self) -> ClientCache:
         """Clients that stay open."""
         ...
 
@@ -233,11 +253,11 @@ class Call:
     """A caller that is no job: the runtime's own look at a service.
 
     Args:
-        kept: Clients that stay open.
+        clients: Clients that stay open.
         deadline: When everything must be over, in seconds of `time.monotonic()`.
     """
 
-    kept: Kept
+    clients: ClientCache
     deadline: float
 
     def seconds_left(self) -> float:
@@ -277,7 +297,7 @@ class Exchange:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Exchange]:
         """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
-        rules = (await HttpClient.kept(self.context.kept, self.tls)).rules
+        rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
         alone = copy(self)
         alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
         try:
@@ -291,7 +311,7 @@ class Exchange:
         Raises:
             ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
         """
-        client = self._own or await HttpClient.kept(self.context.kept, self.tls)
+        client = self._own or await HttpClient.shared(self.context.clients, self.tls)
         total = self.context.seconds_left()
         if total <= 0:
             raise ConnectorError(
@@ -334,7 +354,12 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        return without_echo(response, request, sent)
+        response = without_echo(response, request, sent)
+        if response.status >= 400 and not json_is_quick(response.body):
+            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+
+            await read_large_json(response)
+        return response
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:

@@ -15,7 +15,7 @@ from zeebe_connectors.runtime.diagrams import ClusterApi
 from zeebe_connectors.runtime.inbound.elements import Element, Source
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.secret_scope import SecretScope
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import Reply
 
 
@@ -117,11 +117,11 @@ def resolving(seen):
 
 @pytest.fixture
 async def cluster():
-    kept = Kept()
+    clients = ClientCache()
     async with ClusterServer("8.10.0") as server:
         server.answer("/v2/secrets/resolve", resolving)
-        yield server, ClusterApi(server.url("").rstrip("/"), kept)
-    await kept.aclose()
+        yield server, ClusterApi(server.url("").rstrip("/"), clients)
+    await clients.aclose()
 
 
 async def test_the_clusters_references_resolve_there(cluster):

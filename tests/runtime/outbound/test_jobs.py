@@ -28,9 +28,9 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, Fail, Throw, run
 
 RESPONSE = {"status": 200, "body": {"id": 7, "name": "Ann", "tags": ["a", "b"]}, "list": [1, 2]}
@@ -343,9 +343,9 @@ class BrokenProvider:
 
 
 def handler(connector: Any, provider: Any, directory: Path) -> JobHandler:
-    kept = Kept()
-    documents = LocalDocuments(directory, kept=kept)
-    return JobHandler(connector, Services(SecretResolver([provider]), kept, documents, AllowedFiles()))
+    clients = ClientCache()
+    documents = LocalDocuments(directory, clients=clients)
+    return JobHandler(connector, Services(SecretResolver([provider]), clients, documents, AllowedFiles()))
 
 
 def job(seconds: float = 30.0, **more: Any) -> Job:

@@ -84,7 +84,7 @@ async def _opened(task: ImapTask, context: Context) -> AsyncIterator[ImapSession
     account = ("imap", config.imap_host, config.imap_port, task.login.username)
     async with await turns(account, SESSIONS, context):
         session = await ImapSession.open(
-            config.imap_host, config.imap_port, config.security, login=task.login, kept=context.kept, tls=tls
+            config.imap_host, config.imap_port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session

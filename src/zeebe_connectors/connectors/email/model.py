@@ -75,7 +75,7 @@ class SmtpConfig(Model):
     _host = field_validator("smtp_host")(_trimmed)
 
     def security(self, *, login: bool) -> SmtpSecurity:
-        """What the client is told.
+        """The security that the session is opened with.
 
         Args:
             login: Whether somebody signs in, so that a password travels.
@@ -176,7 +176,7 @@ class ImapConfig(Model):
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
+        """The security that the session is opened with."""
         return _security(self.imap_cryptographic_protocol, begins_in_clear=self.imap_port == 143)
 
 
@@ -326,7 +326,7 @@ class Pop3Config(Model):
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
+        """The security that the session is opened with."""
         return _security(self.pop3_cryptographic_protocol, begins_in_clear=self.pop3_port == 110)
 
 

@@ -73,7 +73,7 @@ async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session
     account = ("pop3", config.pop3_host, config.pop3_port, task.login.username)
     async with await turns(account, 1, context):  # a POP3 server locks the mailbox for one
         session = await Pop3Session.open(
-            config.pop3_host, config.pop3_port, config.security, login=task.login, kept=context.kept, tls=tls
+            config.pop3_host, config.pop3_port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session

@@ -50,7 +50,7 @@ async def send(task: SmtpTask, context: Context) -> SentMail:
     )
     token = None
     if not isinstance(task.authentication, NoAuth | PasswordLogin):
-        token = token_source(task.authentication, context.kept)
+        token = token_source(task.authentication, context.clients)
     bcc = addresses(mail.bcc, field=f"{_FIELD}.bcc")
     delivered = await deliver(message, bcc, Delivery(server, token=token), context)
     return SentMail(

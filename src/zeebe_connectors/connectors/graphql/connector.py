@@ -122,7 +122,7 @@ async def run(given: Request, context: Context) -> Response:
     response = await exchange.call(await _prepared(operation, context), given.scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
-    _refuse_errors(response)
+    await _refuse_errors(response)
     wanted = given.document_return_format
     if wanted.choice == "AUTO" and operation.store_response:
         wanted = _DOCUMENT
@@ -148,9 +148,9 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     return prepared
 
 
-def _refuse_errors(response: HttpResponse) -> None:
+async def _refuse_errors(response: HttpResponse) -> None:
     """Raises what the service calls an error, with the first message."""
-    body = lenient_body(response.body)
+    body = await lenient_body(response)
     errors = body.get("errors") if isinstance(body, dict) else None
     if not isinstance(errors, list) or not errors:
         return

@@ -70,7 +70,7 @@ class ImapServer(Model):
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
+        """The security that the session is opened with."""
         if self.imap_cryptographic_protocol == "NONE":
             return "none"
         if self.imap_cryptographic_protocol == "STARTTLS" or self.imap_port == 143:
@@ -102,7 +102,7 @@ class Watching(Protection):
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
     """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
-    push: Annotated[bool, Hint(label="Be told at once")] = True
+    push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
     """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
     polling_config_discriminator: Annotated[
         Literal["unseenPollingConfig", "allPollingConfig"],
@@ -186,7 +186,7 @@ class Mailbox(Model):
     """What to watch."""
 
 
-async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+async def preview(given: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
     """The mails of the last hours that fit, the newest first; changes nothing.
 
     Their attachments are named, not stored; no mail is marked, moved or handed over.
@@ -234,7 +234,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
         "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
     },
     keywords=["mail", "email", "inbox", "imap"],
-    look=look,
+    preview=preview,
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
@@ -249,7 +249,7 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
     what becomes of encrypted and signed mails.
     """
-    await keyring_of(given, context)  # what is wrong with it is told at the start, not with the first mail
+    await keyring_of(given, context)  # what is wrong with it is reported at the start, not with the first mail
     watcher = Watcher(given, context)
     try:
         async with aclosing(watcher.events()) as events:
@@ -456,7 +456,7 @@ class Watcher:
                 raise
             self._refused.pop(head.uid, None)
 
-        async def set_aside() -> None:
+        async def on_quarantine() -> None:
             touched.append(True)
             if watching.quarantine_folder:
                 await session.move(head.uid, await self._target(session, watching.quarantine_folder))
@@ -479,7 +479,7 @@ class Watcher:
             alias=alias(head),
             more=more,
             original=original,
-            set_aside=set_aside,
+            on_quarantine=on_quarantine,
             title=mail.subject,
             unreadable="" if too_large or not mail.failure else mail.failure.message,
         )
@@ -525,7 +525,12 @@ async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
     server = given.data.imap_config
     tls = trust(server.trusted_certificate, field="data.imapConfig.trustedCertificate")
     return await ImapSession.open(
-        server.imap_host, server.imap_port, server.security, login=given.authentication, kept=context.kept, tls=tls
+        server.imap_host,
+        server.imap_port,
+        server.security,
+        login=given.authentication,
+        clients=context.clients,
+        tls=tls,
     )
 
 

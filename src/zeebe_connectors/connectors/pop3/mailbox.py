@@ -15,8 +15,8 @@ from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
 from zeebe_connectors.mail.settings import LOGINS, Login, trust
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 _MAX_NAME = 200  # bytes of a file's name, of the 255 that file systems take
 
@@ -88,7 +88,7 @@ class Mailbox(Protection):
         )
 
 
-async def open_mailbox(given: Mailbox, kept: Kept) -> Pop3Session:
+async def open_mailbox(given: Mailbox, clients: ClientCache) -> Pop3Session:
     """Connects and signs in.
 
     Raises:
@@ -96,7 +96,7 @@ async def open_mailbox(given: Mailbox, kept: Kept) -> Pop3Session:
     """
     tls = trust(given.trusted_certificate, field="trustedCertificate")
     return await Pop3Session.open(
-        given.host, given.port, given.security, login=given.authentication, kept=kept, tls=tls
+        given.host, given.port, given.security, login=given.authentication, clients=clients, tls=tls
     )
 
 

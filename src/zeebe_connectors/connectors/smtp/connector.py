@@ -338,7 +338,7 @@ def _tokens(authentication: Authentication, context: Context) -> TokenSource | N
     if isinstance(authentication, NoLogin | PasswordLogin):
         return None
     if not isinstance(authentication, TokenLogin):
-        return token_source(authentication, context.kept)
+        return token_source(authentication, context.clients)
 
     async def token(renew: bool) -> str:  # noqa: ARG001, FBT001 - the source's shape; there is no other token
         return authentication.token.reveal()
@@ -383,11 +383,11 @@ def _due(mail: Mail) -> datetime | None:
     return end_of_day(mail.follow_up_date, field="followUpDate")
 
 
-def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
+def end_of_day(text: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
     """When a follow-up is due: the end of the day in the runtime's time zone, so that today is not past.
 
     Args:
-        told: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
+        text: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
         field: Name of the input, for the message.
         now: The present, with its zone; for tests.
 
@@ -395,7 +395,7 @@ def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = Non
         InputError: It is neither, or it is past.
     """
     now = now or datetime.now().astimezone()
-    word = told.strip().casefold()
+    word = text.strip().casefold()
     days = {"today": 0, "tomorrow": 1}
     try:
         if word in days:
@@ -403,7 +403,7 @@ def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = Non
         elif len(word) == 10:
             due = _end(date.fromisoformat(word))
         else:
-            due = datetime.fromisoformat(told.strip().partition("[")[0]).astimezone()
+            due = datetime.fromisoformat(text.strip().partition("[")[0]).astimezone()
     except ValueError:
         raise InputError(f"{field}: must be today, tomorrow, or a date such as 2026-12-24") from None
     if due < now:

@@ -208,8 +208,8 @@ def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defec
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "cryptography":
             raise
-        told = "it is not checked: install zeebe-connectors with its extra smime"
-        mail.signature = Signature("unsupported", reason=told) if is_clear_signed(root) else None
+        reason = "it is not checked: install zeebe-connectors with its extra smime"
+        mail.signature = Signature("unsupported", reason=reason) if is_clear_signed(root) else None
         defects.note(
             "the mail is signed or encrypted (S/MIME); install zeebe-connectors with its extra smime to open it"
         )

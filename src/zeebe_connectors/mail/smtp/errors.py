@@ -57,15 +57,15 @@ def service_refused(server: Server, reply: Reply) -> ConnectorError:
 
 def recipients_refused(server: Server, accepted: list[str], refused: list[Refusal]) -> ConnectorError:
     """The error for a mail that went to nobody because recipients were refused."""
-    told = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
+    listed = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
     if len(refused) > 5:
-        told += f"; and {len(refused) - 5} more"
+        listed += f"; and {len(refused) - 5} more"
     scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
     temporary = any(r.temporary for r in refused) if not accepted else all(r.temporary for r in refused)
     kind = TransientError if temporary else PermanentError
     return kind(
         "SMTP_RECIPIENT_REFUSED",
-        f"to, cc, bcc: {scope} by {server}: {told}. Correct the addresses, or let the mail go to the others",
+        f"to, cc, bcc: {scope} by {server}: {listed}. Correct the addresses, or let the mail go to the others",
         variables={
             "refused": [{"address": r.address, "code": r.code, "reason": r.reason} for r in refused],
             "accepted": accepted,
@@ -91,7 +91,7 @@ def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",
         f"{server} got the whole mail, and then {why}; it may or may not deliver it. It is sent again with the same "
-        "Message-ID, by which a duplicate can be told",
+        "Message-ID, by which a duplicate can be recognized",
     )
 
 

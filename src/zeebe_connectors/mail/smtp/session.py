@@ -216,12 +216,12 @@ class Session:
         for method in order:
             if _MECHANISMS[method] in offered:
                 return method
-        told = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
+        offer = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
         remedy = "choose one of these as authentication" if offered else "choose security STARTTLS or TLS, or no login"
         raise PermanentError(
             "SMTP_AUTH_FAILED",
             f"authentication: {self._server} does not offer {' or '.join(_MECHANISMS[method] for method in order)}; "
-            f"{told}; {remedy}",
+            f"{offer}; {remedy}",
         )
 
     async def _sign_in_with_token(self, login: Login, clock: Clock, source: TokenSource | None) -> None:

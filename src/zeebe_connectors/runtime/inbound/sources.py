@@ -36,17 +36,17 @@ from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
 """Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
-LOOK_EVERY = 5.0
+REFRESH_INTERVAL = 5.0
 """Seconds between two looks at the folder of diagrams."""
 SILENCE = 900.0
 """Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
@@ -95,14 +95,14 @@ _TRIGGERS: Mapping[Handled, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inbounds:
+class InboundServices:
     """What watching sources needs: shared by all sources of one runtime."""
 
     registry: Registry
     gateway: Gateway
     ledger: Ledger
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     owner: str = field(default_factory=owner_name)
@@ -118,7 +118,7 @@ class Inbounds:
 class Watch:
     """Watches one source: leases it, runs its connector, hands over its events, begins again after every failure."""
 
-    def __init__(self, source: Source, shared: Inbounds) -> None:
+    def __init__(self, source: Source, shared: InboundServices) -> None:
         self.source = source
         self._shared = shared
         self._task: asyncio.Task[None] | None = None
@@ -288,7 +288,7 @@ class Watch:
 
         return InboundContext(
             source=name,
-            kept=shared.kept,
+            clients=shared.clients,
             documents=shared.documents,
             files=shared.files,
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
@@ -336,7 +336,7 @@ class Sources:
 
     def __init__(
         self,
-        shared: Inbounds,
+        shared: InboundServices,
         *,
         elements: Sequence[Element] = (),
         folder: Path | None = None,
@@ -392,19 +392,19 @@ class Sources:
         swept = time.monotonic()
         while True:
             try:
-                await self._look()
+                await self._refresh()
                 await self._adjust()
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
                     await self._shared.ledger.sweep()
             except Exception:  # noqa: BLE001 - tried again
-                _log.exception("The sources could not be brought up to date; tried again in %.0f s", LOOK_EVERY)
+                _log.exception("The sources could not be brought up to date; tried again in %.0f s", REFRESH_INTERVAL)
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(REFRESH_INTERVAL):
                     await self._changed.wait()
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         if self._folder is not None:
             found = await asyncio.to_thread(read_folder, self._folder)
             self._origins["folder"], self._problems["folder"] = found.elements, found.problems

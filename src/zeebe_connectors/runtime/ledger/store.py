@@ -61,7 +61,7 @@ class Store(Protocol):
         """
         ...
 
-    def look(self, work: Work[ResultT]) -> ResultT | None:
+    def read_now(self, work: Work[ResultT]) -> ResultT | None:
         """Does a small piece of reading work in the caller's thread, where it waits for no lock and no network.
 
         A thread costs a lone caller ten times as much as such a look. None where it cannot be done so: then `read`.

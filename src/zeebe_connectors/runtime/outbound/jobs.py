@@ -60,7 +60,7 @@ _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
 
 
-def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
+def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
     """The inputs that the operator decides for tasks that do not give them.
 
     Args:
@@ -81,11 +81,12 @@ def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Begun:
-    """Whether the connector was called: from then on, a cancelled job may have had its effect."""
+class _Progress:
+    """How far a job came."""
 
-    yes: bool = False
-    done_with: list[tuple[str, str]] = field(default_factory=list)
+    started: bool = False
+    """The connector was called: from then on, a cancelled job may have had its effect."""
+    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """What the memory may let go when the engine has the result."""
 
 
@@ -100,7 +101,7 @@ class JobHandler:
     def __init__(self, connector: Outbound, services: Services) -> None:
         self._connector = connector
         self._services = services
-        self._decided = decided(connector, services.settings)
+        self._operator_defaults = operator_defaults(connector, services.settings)
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -117,34 +118,34 @@ class JobHandler:
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
         mask = custody.mask
         backoff: float | None = None
-        begun = _Begun()
+        progress = _Progress()
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = await self._call(job, custody, begun)
+            response = await self._call(job, custody, progress)
             response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
-                return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
-            if begun.yes:
+                return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
+            if progress.started:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
         except HandBack as reason:
             text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
             return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
-            return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
+            return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is None:
-                return self._with_let_go(Complete(variables, payload), begun)
-            return self._with_let_go(await _decided_off(verdict, mask), begun)
+                return self._with_discards(Complete(variables, payload), progress)
+            return self._with_discards(await _decided_off(verdict, mask), progress)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _call(self, job: Job, custody: JobSecrets, begun: _Begun) -> Any:
+    async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -156,19 +157,19 @@ class JobHandler:
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
-            services.kept,
+            services.clients,
             services.documents,
             services.files,
             log,
             own,
             services.memory,
-            begun.done_with,
+            progress.discard_on_success,
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
-                for name, value in self._decided.items():
+                for name, value in self._operator_defaults.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
@@ -179,7 +180,7 @@ class JobHandler:
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
-                begun.yes = True
+                progress.started = True
                 return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired():
@@ -190,16 +191,16 @@ class JobHandler:
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
 
-    def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
+    def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
         """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
-        if isinstance(outcome, Fail) or not begun.done_with:
+        if isinstance(outcome, Fail) or not progress.discard_on_success:
             return outcome
 
-        def told() -> None:
-            for place, each in begun.done_with:
-                self._services.memory.let_go(place, each)
+        def discard() -> None:
+            for place, each in progress.discard_on_success:
+                self._services.memory.discard_later(place, each)
 
-        return dataclasses.replace(outcome, told=told)
+        return dataclasses.replace(outcome, on_acknowledged=discard)
 
     async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
         """The inputs with the secrets that the modeler asked for."""
@@ -345,10 +346,10 @@ def _places(error: BaseException) -> list[str]:
 
 
 async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
-    return await for_size_of(verdict.variables, lambda: _decided(verdict, mask))
+    return await for_size_of(verdict.variables, lambda: _outcome_of(verdict, mask))
 
 
-def _decided(verdict: Verdict, mask: Mask) -> Outcome:
+def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):

@@ -11,7 +11,7 @@ How it keeps its promises:
   worth their round trip, and after 20 ms with fewer.
 * **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
   success begins anew.
-* **An answer is told until the job's deadline.** What could not be told by then is kept, and answers the job when the
+* **An outcome is sent until the job's deadline.** What could not be sent by then is kept, and answers the job when the
   engine offers it again, so that its effect happens once.
 * **Drain.** The stream and the poll end first; jobs that wait in the connection are handed back, their retries
   untouched. What runs may end within the grace period. What is then still running is
@@ -67,7 +67,7 @@ class Metrics(Protocol):
         ...
 
     def unanswered(self, job: Job) -> None:
-        """A job's outcome could not be told before its deadline, or the engine refused it, or there is none."""
+        """A job's outcome could not be sent before its deadline, or the engine refused it, or there is none."""
         ...
 
 
@@ -94,7 +94,7 @@ class Liveness:
         last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
-        unsent: Outcomes kept because the engine could not be told in time.
+        unsent: Outcomes that could not be sent in time and wait for their jobs.
     """
 
     type: str
@@ -117,14 +117,14 @@ class _Taken:
         self.worker = worker
         self.job = job
         self.outcome = outcome
-        """What to tell instead of handling the job."""
+        """What to send instead of handling the job."""
         self.deadline = job.deadline
         self.expired = False
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def arm(self) -> None:
-        """Sets the timer that cancels the handler shortly before the deadline, so that the failure can be told."""
+        """Sets the timer that cancels the handler shortly before the deadline, so that a failure can still be sent."""
         if self.timer is not None:
             self.timer.cancel()
         left = self.deadline - time.monotonic()
@@ -251,9 +251,9 @@ class Worker:
             await asyncio.wait([self._poller], timeout=min(0.25, grace))
             await _cancelled(self._poller)
         await self._ended(ends - time.monotonic())
-        self._cancel_running(told=False)
+        self._cancel_running(sending=False)
         await self._ended(1.5)
-        self._cancel_running(told=True)
+        self._cancel_running(sending=True)
         await self._ended(0.5)
         for key in self._running:
             logger.error("job %d: its handler does not give way to its cancellation", key)
@@ -261,10 +261,10 @@ class Worker:
         self._stopped.set()
         return sorted({*self._left, *self._running})
 
-    def _cancel_running(self, *, told: bool) -> None:
-        """Cancels handlers; with `told`, also the telling of outcomes that are known."""
+    def _cancel_running(self, *, sending: bool) -> None:
+        """Cancels handlers; with `sending`, also those that are sending a known outcome."""
         for taken in self._running.values():
-            if taken.task is not None and (told or taken.outcome is None):
+            if taken.task is not None and (sending or taken.outcome is None):
                 taken.task.cancel()
 
     async def _ended(self, seconds: float) -> None:
@@ -344,8 +344,8 @@ class Worker:
         busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
         busy = busy and self._poll_errors.attempts < 16
         pause = self._poll_errors.next(max_pause=0.25 if busy else None)
-        self._last_error = _told(error)
-        if self._poll_errors.worth_a_line:
+        self._last_error = _reason_of(error)
+        if self._poll_errors.should_log:
             logger.log(
                 logging.DEBUG if busy else logging.WARNING,
                 "%s: poll %d failed (%s), again in %.1f s",
@@ -370,13 +370,13 @@ class Worker:
             try:
                 await self._read_stream(backoff)
             except Exception as error:  # noqa: BLE001 - as for the poll: nothing may end the stream for good
-                reason = _told(error)
+                reason = _reason_of(error)
             finally:
                 self._stream_since = None
             if time.monotonic() - opened > 10.0:
                 backoff.reset()
             pause = backoff.next()
-            if reason and backoff.worth_a_line:
+            if reason and backoff.should_log:
                 logger.warning("%s: stream broke (%s), again in %.1f s", self.activation.type, reason, pause)
             await asyncio.sleep(pause)
 
@@ -442,9 +442,9 @@ class Worker:
             seconds = time.perf_counter() - started
             # From here the outcome is known, and a cancellation loses it.
             taken.outcome = outcome
-            sent = await self._tell(taken, outcome)
+            sent = await self._deliver(taken, outcome)
         except asyncio.CancelledError:
-            known = "done but not told" if taken.outcome else "cancelled, its effect in doubt"
+            known = "done but not sent" if taken.outcome else "cancelled, its effect in doubt"
             logger.warning("job %d %s %s: %s; left to its deadline", job.key, job.type, job.element_id, known)
             self._left.add(job.key)
             self._metrics.unanswered(job)
@@ -452,8 +452,8 @@ class Worker:
             if sent is None:
                 self._metrics.unanswered(job)
             else:
-                if not isinstance(sent, Fail) and sent.told is not None:
-                    sent.told()
+                if not isinstance(sent, Fail) and sent.on_acknowledged is not None:
+                    sent.on_acknowledged()
                 self._metrics.answered(job, sent, seconds)
                 logger.info(
                     "job %d %s %s: %s, %.0f ms", job.key, job.type, job.element_id, _described(sent), seconds * 1000
@@ -493,11 +493,11 @@ class Worker:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
             message = f"The connector runtime met an unexpected {type(error).__name__}."
-            return Fail(f"{message} Its log tells more about job {job.key}.", retries=max(0, job.retries - 1))
+            return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
         finally:
             taken.disarm()
 
-    async def _tell(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
+    async def _deliver(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
         """Sends an outcome until the engine has it or the deadline passes; gives what was sent in the end."""
         backoff = Backoff()
         key = taken.job.key
@@ -513,15 +513,19 @@ class Worker:
                     if instead is None:
                         logger.warning("job %d: the engine does not take the answer (%s)", key, error)
                         return None
-                    logger.warning("job %d: the engine refused the answer (%s), telling that instead", key, error)
+                    logger.warning("job %d: the engine refused the outcome (%s); sending that instead", key, error)
                     outcome = instead
                     continue
                 pause = backoff.next()
                 if time.monotonic() + pause >= taken.deadline:
                     self._unsent.keep(taken.job, outcome)
-                    logger.warning("job %d: not told in time (%s); kept until it is offered again", key, error)
+                    logger.warning(
+                        "job %d: its outcome could not be sent in time (%s); kept until the job is offered again",
+                        key,
+                        error,
+                    )
                     return None
-                if backoff.worth_a_line:
+                if backoff.should_log:
                     logger.log(
                         logging.WARNING if backoff.attempts >= 16 else logging.DEBUG,
                         "job %d: answer %d did not arrive (%s), again in %.1f s",
@@ -562,7 +566,7 @@ class Worker:
 
 
 def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
-    """What to tell an engine that refuses an outcome for good; None when nothing would be taken."""
+    """What to send to an engine that refuses an outcome for good; None when nothing would be taken."""
     if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
         return None
     if isinstance(outcome, Fail):
@@ -573,7 +577,7 @@ def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
     return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)
 
 
-def _told(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, GatewayError) else type(error).__name__
 
 

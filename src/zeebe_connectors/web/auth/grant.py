@@ -7,7 +7,6 @@ that the endpoint's own words reach the person whether it answers with JSON, wit
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -17,6 +16,7 @@ from multidict import CIMultiDict
 from pydantic import Field
 
 from zeebe_connectors.net import custody
+from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Hint
 from zeebe_connectors.web.auth.basic import basic_credentials
@@ -67,7 +67,7 @@ class Grant(Scheme):
             exchange.fetched.add(self)
             return await self.fetch(exchange, last)
 
-        cache = await exchange.context.kept.get("web.tokens", TokenCache)
+        cache = await exchange.context.clients.get("web.tokens", TokenCache)
         return await cache.get((self, exchange.tls.key()), fetch, refused=refused, forbidden=forbidden)
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
@@ -162,15 +162,15 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
     try:
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
     except (ValueError, RecursionError):
         answer = None
     reason, words = _refusal(answer)
     told = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
     if response.status >= 400:
         error = status_error(response, what="The token endpoint", detail=told or None)
-        if error.variables is not None and reason:
-            error.variables = {**error.variables, "reason": reason}
+        known = {name: value for name, value in (error.variables or {}).items() if name != "reason"}
+        error.variables = {**known, "reason": reason} if reason else known
         raise error
     value = _find(answer, "access_token")
     if isinstance(value, str) and value:

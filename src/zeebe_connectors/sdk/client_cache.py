@@ -14,19 +14,19 @@ CLOSING = 10.0
 """Seconds that one client gets to close, or to open first when it is closed meanwhile."""
 
 
-class Kept:
+class ClientCache:
     """Keeps clients (HTTP, SMTP, SQL pools) by their settings; closes them at the end, or when too many are kept.
 
     A key holds everything that makes two clients differ. Put a `Secret` into it, never its value.
 
     Args:
         max_clients: How many clients are kept; beyond it the one unused for longest is closed.
-        given: What is there from the start and stays, by key: rules that the operator set for all clients.
+        preset: What is there from the start and stays, by key: rules that the operator set for all clients.
     """
 
-    def __init__(self, max_clients: int = 256, *, given: Mapping[Hashable, Any] | None = None) -> None:
+    def __init__(self, max_clients: int = 256, *, preset: Mapping[Hashable, Any] | None = None) -> None:
         self._max_clients = max_clients
-        self._given = dict(given or {})
+        self._preset = dict(preset or {})
         self._clients: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -35,8 +35,8 @@ class Kept:
 
         A failure to open is raised to every waiter and not kept.
         """
-        if key in self._given:
-            return cast("ClientT", self._given[key])
+        if key in self._preset:
+            return cast("ClientT", self._preset[key])
         known = self._clients.get(key)
         if known is None:
             # A task of its own: a caller that is cancelled must not take the others' client away.

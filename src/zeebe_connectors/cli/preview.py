@@ -24,7 +24,7 @@ from zeebe_connectors.runtime.inbound.elements import (
     read_folder,
     read_sources,
 )
-from zeebe_connectors.runtime.inbound.preview import Looked, look, nothing_settled
+from zeebe_connectors.runtime.inbound.preview import Preview, nothing_settled, preview
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Inbound
@@ -60,7 +60,7 @@ def commands(name: str, title: str) -> typer.Typer:
         try:
             connector = _connector(name)
             chosen = _chosen(connector, settings, source, diagram)
-            found = asyncio.run(_look(chosen, connector, environment, settings, hours, mask))
+            found = asyncio.run(_preview(chosen, connector, environment, settings, hours, mask))
         except (DiscoveryError, ConnectorError, LedgerError) as error:
             sys.stderr.write(mask.text(f"zeebe-connectors: {error}\n"))
             raise typer.Exit(1) from None
@@ -115,9 +115,9 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
     raise DiscoveryError(f"{what}; name one with --source. Known are: {known}")
 
 
-async def _look(
+async def _preview(
     source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float, mask: Mask
-) -> Looked:
+) -> Preview:
     needed = services_of(settings, environment)
     store = store_of(settings.ledger, settings.data)
     ledger = StoredLedger(store)
@@ -127,7 +127,7 @@ async def _look(
 
     try:
         known = nothing_settled if isinstance(store, SqliteStore) and not store.file.exists() else settled
-        return await look(source, connector, needed, hours=hours, settled=known, mask=mask)
+        return await preview(source, connector, needed, hours=hours, settled=known, mask=mask)
     finally:
         await needed.aclose()
         await ledger.aclose()
