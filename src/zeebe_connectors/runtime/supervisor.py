@@ -58,7 +58,7 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -83,6 +83,7 @@ class Runtime:
             clients=self.services.clients,
             documents=self.services.documents,
             files=self.services.files,
+            providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
             scope=self.services.scope,
@@ -104,12 +105,14 @@ class Runtime:
             variables=connector.variables,
             tenants=self.settings.cluster.tenants,
         )
-        handler = JobHandler(connector, self.services)
+        handler = JobHandler(connector, self.services, slots=worker.slots)
         return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        if self.services.providers is not None:
+            self.services.providers.directory.start()
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
@@ -129,11 +132,15 @@ class Runtime:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
-            _closed(self.memory.aclose, self.store.aclose),
-            _closed(self.services.clients.aclose, self.services.own.aclose),
+            _closed(self._close_providers, self.memory.aclose, self.store.aclose),
+            _closed(self.services.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
+
+    async def _close_providers(self) -> None:
+        if self.services.providers is not None:
+            await self.services.providers.aclose()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts, works until `stop` is set, drains."""

@@ -56,7 +56,8 @@ async def read(properties: dict[str, object], *, mode="diagram", cluster=None) -
     source = Source("s", [Element("p", "e", "start", "place", properties)])
     mask = Mask()
     reader = Properties(secrets, SecretScope(mode), cluster)
-    return await reader.read(source, watch, secrets.custody(mask, process="p", element="s")), mask
+    given, _ = await reader.read(source, watch, secrets.custody(mask, process="p", element="s"))
+    return given, mask
 
 
 @pytest.mark.parametrize(

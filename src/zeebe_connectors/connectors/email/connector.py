@@ -51,6 +51,7 @@ ERRORS = {
         Group("mailbox", "Mailbox"),
     ],
     errors=ERRORS,
+    protocols=("smtp", "smtps", "imap", "imaps", "pop", "pops"),
     keywords=["email", "mail", "e-mail", "inbox", "mailbox", "smtp", "imap", "pop3", "send", "read", "search"],
 )
 async def run(

@@ -52,20 +52,26 @@ class ImapServer(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Field(min_length=1), Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com")
+        str,
+        Field(min_length=1),
+        Hint(label="IMAP host", secrets="whole", provider="host", placeholder="imap.example.com"),
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole", provider="port")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
         Literal["TLS", "SSL", "STARTTLS", "NONE"],
         Hint(
             label="Encryption",
+            provider="security",
             choices={"TLS": "TLS", "SSL": "SSL (the same as TLS)", "STARTTLS": "STARTTLS", "NONE": "None"},
         ),
     ] = "TLS"
     """TLS from the start, or required after STARTTLS. `TLS` on port 143 means STARTTLS."""
-    trusted_certificate: Annotated[str, Hint(label="Trusted certificate", text=True, secrets=True)] = ""
+    trusted_certificate: Annotated[
+        str,
+        Hint(label="Trusted certificate", text=True, secrets=True, provider="tls.trustedCertificate"),
+    ] = ""
     """Authorities in PEM to trust instead of the system's."""
 
     @property
@@ -98,7 +104,7 @@ class Watching(Protection):
 
     imap_config: ImapServer
     """The server."""
-    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True)] = "INBOX"
+    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
     """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
@@ -180,7 +186,10 @@ class Watching(Protection):
 class Mailbox(Model):
     """A mailbox to watch."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
+    authentication: Annotated[
+        Login,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS),
+    ]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]
     """What to watch."""
@@ -233,6 +242,7 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
         **SMIME_ERRORS,
         "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
     },
+    protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
     preview=preview,
 )

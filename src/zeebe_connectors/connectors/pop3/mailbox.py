@@ -41,24 +41,32 @@ ERRORS = {
 class Mailbox(Protection):
     """A mailbox to read."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
+    authentication: Annotated[
+        Login, Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS)
+    ]
     """How to sign in."""
-    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets="whole", placeholder="pop.example.com")]
+    host: Annotated[
+        str, Field(min_length=1), Hint(group="server", secrets="whole", provider="host", placeholder="pop.example.com")
+    ]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole")] = 995
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole", provider="port")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],
-        Hint(group="server", choices={"tls": "TLS", "starttls": "STARTTLS (STLS)", "none": "None"}),
+        Hint(
+            group="server", provider="security", choices={"tls": "TLS", "starttls": "STARTTLS (STLS)", "none": "None"}
+        ),
     ] = "tls"
     """TLS from the start, required after STLS, or none."""
-    trusted_certificate: Annotated[str, Hint(group="server", text=True, secrets=True)] = ""
+    trusted_certificate: Annotated[
+        str, Hint(group="server", text=True, secrets=True, provider="tls.trustedCertificate")
+    ] = ""
     """Authorities in PEM to trust instead of the system's."""
     active: Annotated[bool, Hint(group="mails")] = True
     """Whether the mailbox is read at all; an inactive one is an error that says so (`POP3_INACTIVE`)."""
     remove: Annotated[bool, Hint(group="mails", label="Remove from server")] = False
     """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
-    save_to: Annotated[str, Hint(group="mails", label="Save to directory")] = ""
+    save_to: Annotated[str, Hint(group="mails", label="Save to directory", provider="options.saveTo")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
     max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
     """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""

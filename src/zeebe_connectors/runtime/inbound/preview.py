@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.inbound.events import dry_run
 from zeebe_connectors.runtime.inbound.properties import Properties
+from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
@@ -105,22 +106,30 @@ async def preview(
         Mask() if mask is None else mask, process=source.elements[0].process, element=source.name
     )
     with holding(custody):
-        properties = Properties(services.secrets, services.scope, services.cluster)
-        given = await properties.read(source, connector, custody)
-        return await _previewed(source, connector, services, given, hours=hours, settled=settled)
+        properties = Properties(services.secrets, services.scope, services.cluster, services.providers)
+        given, use = await properties.read(source, connector, custody)
+        return await _previewed(source, connector, services, given, use, hours=hours, settled=settled)
 
 
 async def _previewed(
-    source: Source, connector: Inbound, services: Services, given: Any, *, hours: float, settled: Settled
+    source: Source,
+    connector: Inbound,
+    services: Services,
+    given: Any,
+    use: Use | None,
+    *,
+    hours: float,
+    settled: Settled,
 ) -> Preview:
     context = InboundContext(
         source=source.name,
-        clients=services.clients,
+        clients=services.clients if use is None else use.clients,
         documents=services.documents,
         files=services.files,
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
         report=lambda *_: None,
+        turn=nullcontext if use is None else use.source_turn,
     )
     rows: list[Row] = []
     size = 0

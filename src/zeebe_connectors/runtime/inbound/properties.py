@@ -15,6 +15,7 @@ from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import JobSecrets, Places, SecretResolver
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
 from zeebe_connectors.runtime.inbound.elements import Source
+from zeebe_connectors.runtime.providers import Providers, Use, asking
 from zeebe_connectors.runtime.secret_scope import EVERYWHERE, SecretScope
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientError
@@ -39,14 +40,16 @@ class Properties:
         secrets: Our own secrets.
         scope: What the operator decided about placeholders.
         cluster: Resolves the cluster's own references.
+        providers: The named remote systems.
     """
 
     secrets: SecretResolver
     scope: SecretScope = field(default_factory=SecretScope)
     cluster: ClusterApi | None = None
+    providers: Providers | None = None
 
-    async def read(self, source: Source, connector: Inbound, custody: JobSecrets) -> Any:
-        """The connector's validated input.
+    async def read(self, source: Source, connector: Inbound, custody: JobSecrets) -> tuple[Any, Use | None]:
+        """The connector's validated input, and the provider if the element names one.
 
         Args:
             source: Whose settings.
@@ -68,7 +71,17 @@ class Properties:
         data = await self.secrets.resolve(
             data, places, mask=custody.mask, tenant=element.tenant, process=element.process, custody=custody
         )
-        return read_input(connector.input, data, seen=custody.mask.typed)
+        use: Use | None = None
+        texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
+        if (wanted := asking(texts, process=element.process, tenant=element.tenant)) is not None:
+            if self.providers is None:
+                raise PermanentError(
+                    "PROVIDER_UNKNOWN",
+                    "provider: this runtime has no providers; the operator describes them in providers.yaml",
+                )
+            data = dict(data)
+            use = await self.providers.use(wanted, connector, data, custody)
+        return read_input(connector.input, data, seen=custody.mask.typed), use
 
     def _places(self, connector: Inbound) -> Places:
         match self.scope.mode:

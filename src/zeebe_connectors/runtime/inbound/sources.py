@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -35,6 +36,7 @@ from zeebe_connectors.runtime.inbound.elements import (
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.providers import Providers, Use
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Inbound
@@ -113,6 +115,7 @@ class InboundServices:
     scope: SecretScope = field(default_factory=SecretScope)
     cluster: ClusterApi | None = None
     """Resolves the cluster's own references to secrets."""
+    providers: Providers | None = None
 
 
 class Watch:
@@ -131,6 +134,7 @@ class Watch:
         self.last_event: float | None = None
         self._heard_by = 0.0
         self._active = False
+        self._use: Use | None = None
         self._mask = Mask()
         """The secrets that it uses: how it is stands on a page that asks for no token."""
         self.counts: Counter[str] = Counter()
@@ -234,6 +238,8 @@ class Watch:
                 if not await shared.ledger.hold(name, shared.owner, shared.lease):
                     self._set("STANDBY", "another runtime took this source over")
                     return
+                if self._use is not None and not self._use.is_current():
+                    raise ConnectorError("PROVIDER_CHANGED", "its provider was changed; it is begun again with it")
                 if time.monotonic() > self._heard_by:
                     raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
         except NotHolder:
@@ -251,8 +257,9 @@ class Watch:
         element = source.elements[0]
         custody = shared.secrets.custody(self._mask, process=element.process, element=source.name)
         with holding(custody):
-            properties = Properties(shared.secrets, shared.scope, shared.cluster)
-            await self._watch_with(connector, await properties.read(source, connector, custody))
+            properties = Properties(shared.secrets, shared.scope, shared.cluster, shared.providers)
+            given, self._use = await properties.read(source, connector, custody)
+            await self._watch_with(connector, given)
 
     async def _watch_with(self, connector: Inbound, given: Any) -> None:
         shared, source = self._shared, self.source
@@ -266,7 +273,7 @@ class Watch:
             time_to_live=shared.time_to_live,
             report=self.report,
         )
-        async with contextlib.aclosing(_generator(connector, given, self.context())) as events:
+        async with contextlib.aclosing(_generator(connector, given, self.context(self._use))) as events:
             async for event in events:
                 self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True
@@ -279,8 +286,12 @@ class Watch:
                     return
         raise ConnectorError("SOURCE_ENDED", "the connector stopped watching; it is started again")
 
-    def context(self) -> InboundContext:
-        """What the connector is handed."""
+    def context(self, use: Use | None = None) -> InboundContext:
+        """What the connector is handed.
+
+        Args:
+            use: The source's provider, if it has one.
+        """
         shared, name = self._shared, self.source.name
 
         async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
@@ -288,12 +299,13 @@ class Watch:
 
         return InboundContext(
             source=name,
-            clients=shared.clients,
+            clients=shared.clients if use is None else use.clients,
             documents=shared.documents,
             files=shared.files,
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
             settled=settled,
             report=self.report,
+            turn=nullcontext if use is None else use.source_turn,
         )
 
     def _connector(self) -> Inbound:
