@@ -36,6 +36,7 @@ from zeebe_connectors.runtime.inbound.elements import (
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.providers import Providers, Use
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -402,6 +403,7 @@ class Sources:
 
     async def _reconcile(self) -> None:
         swept = time.monotonic()
+        outage = Outage(_log, "The sources cannot be brought up to date")
         while True:
             try:
                 await self._refresh()
@@ -409,8 +411,10 @@ class Sources:
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
                     await self._shared.ledger.sweep()
-            except Exception:  # noqa: BLE001 - tried again
-                _log.exception("The sources could not be brought up to date; tried again in %.0f s", REFRESH_INTERVAL)
+            except Exception as error:  # noqa: BLE001 - tried again
+                outage.failed(f"{type(error).__name__}", error=error)
+            else:
+                outage.over()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_INTERVAL):
