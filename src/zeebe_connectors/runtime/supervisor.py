@@ -65,7 +65,9 @@ class Runtime:
             "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
             "fetched again once it is back",
         )
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
+        self.services = services_of(
+            settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
+        )
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -94,7 +96,7 @@ class Runtime:
             time_to_live=settings.message_ttl,
             metrics=metrics,
             scope=self.services.scope,
-            cluster=self.services.cluster,
+            cluster=self.services.api,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None

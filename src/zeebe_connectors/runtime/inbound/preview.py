@@ -106,7 +106,7 @@ async def preview(
         Mask() if mask is None else mask, process=source.elements[0].process, element=source.name
     )
     with holding(custody):
-        properties = Properties(services.secrets, services.scope, services.cluster, services.providers)
+        properties = Properties(services.secrets, services.scope, services.api, services.providers)
         given, use = await properties.read(source, connector, custody)
         return await _previewed(source, connector, services, given, use, hours=hours, settled=settled)
 
