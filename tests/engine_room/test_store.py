@@ -57,10 +57,8 @@ def variables(job):
 def test_several_definitions_and_versions(bench) -> None:
     one = process("p", "start > t > end", task("t"))
     other = process("p", "start > u > end", task("u"))
-    both = (
-        process("a", "start > end").replace(b"</bpmn:definitions>", b"")
-        + process("b").split(b'targetNamespace="t">')[1]
-    )
+    second = process("b", "start9 > end9").split(b'targetNamespace="t">')[1]
+    both = process("a").replace(b"</bpmn:definitions>", second)
     first = bench.deploy(one, name="p.bpmn").processes[0]
     bench.deploy(other, name="p.bpmn")
     bench.deploy(both, name="both.bpmn")
@@ -77,7 +75,10 @@ def test_several_definitions_and_versions(bench) -> None:
 
 def test_forms_and_decisions(bench) -> None:
     form = json.dumps({"id": "f", "components": []}).encode()
-    dmn = b'<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="g" name="G"><decision id="d" name="D"/></definitions>'
+    dmn = (
+        b'<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="g" name="G"><decision id="d" name="D"/>'
+        b"</definitions>"
+    )
     bench.engine.deploy([("f.form", form), ("d.dmn", dmn)])
     bench.kill()
     again = bench.engine.deploy([("f.form", form), ("d.dmn", dmn)])
