@@ -28,11 +28,12 @@ from zeebe_connectors.mail.imap_syntax import (
     wire_folder,
     with_literals,
 )
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
 """When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
@@ -117,7 +118,7 @@ class ImapSession:
         """
         loop = asyncio.get_running_loop()
         protocol = Protocol(loop)
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connected(
@@ -139,7 +140,7 @@ class ImapSession:
                     await session._start_tls(context)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             abort(protocol)
-            raise connect_error("IMAP", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("IMAP", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -343,16 +344,16 @@ class ImapSession:
         order = f"({'REVERSE ' if descending else ''}{key})"
         return numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
-    async def fetch(self, uids: Sequence[int], body: str = "") -> list[Fetched]:
+    async def fetch(self, uids: Sequence[int], body: str | None = "") -> list[Fetched]:
         """Reads messages without marking them as read; those that are gone are left out.
 
         Args:
             uids: At most a few hundred.
-            body: Section to read, such as `HEADER` or `` for all; nothing is read when it is `None`-like (`-`).
+            body: Section of each message to read, such as `HEADER`; empty for all of it, None for nothing.
         """
         if not uids:
             return []
-        section = "" if body == "-" else f" BODY.PEEK[{body}]"
+        section = "" if body is None else f" BODY.PEEK[{body}]"
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE{section})"
         responses = await self._command("FETCH", ",".join(map(str, uids)), items, prefix="UID")
         wanted = set(uids)

@@ -13,14 +13,15 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
@@ -123,7 +124,7 @@ class Pop3Session:
             PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered, or
                 `HOST_FORBIDDEN`.
         """
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -148,7 +149,7 @@ class Pop3Session:
                 writer.transport.abort()
             if isinstance(error, Refused):
                 error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
-            raise connect_error("POP3", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("POP3", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -159,7 +160,7 @@ class Pop3Session:
         await self.command("STLS")
         if self._buffer:
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
-        await self._writer.start_tls(context or system_trust(), server_hostname=self._host)
+        await self._writer.start_tls(context or trust(), server_hostname=self._host)
         await self._ask_capabilities()
 
     async def _ask_capabilities(self) -> None:

@@ -18,6 +18,7 @@ from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
 from zeebe_connectors.runtime.services import services_of
@@ -58,7 +59,13 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
+        self._cluster_outage = Outage(
+            _log,
+            f"The cluster at {settings.cluster.address} does not answer",
+            "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
+            "fetched again once it is back",
+        )
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -83,6 +90,7 @@ class Runtime:
             clients=self.services.clients,
             documents=self.services.documents,
             files=self.services.files,
+            providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
         )
@@ -102,12 +110,21 @@ class Runtime:
             variables=connector.variables,
             tenants=self.settings.cluster.tenants,
         )
-        handler = JobHandler(connector, self.services)
-        return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
+        return Worker(
+            self.gateway,
+            activation,
+            JobHandler(connector, self.services, slots=worker.slots),
+            slots=worker.slots,
+            stream=worker.stream,
+            metrics=metrics,
+            cluster_outage=self._cluster_outage,
+        )
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        if self.services.providers is not None:
+            self.services.providers.directory.start()
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
@@ -127,11 +144,15 @@ class Runtime:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
-            _closed(self.memory.aclose, self.store.aclose),
+            _closed(self._close_providers, self.memory.aclose, self.store.aclose),
             _closed(self.services.clients.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
+
+    async def _close_providers(self) -> None:
+        if self.services.providers is not None:
+            await self.services.providers.aclose()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts, works until `stop` is set, drains."""

@@ -60,6 +60,15 @@ class ClientCache:
         if (known := self._clients.pop(key, None)) is not None:
             self._close_later(known)
 
+    def scoped(self, scope: Hashable, *, preset: Mapping[Hashable, Any] | None = None) -> ClientCache:
+        """A view of the same clients in which keys are of their own: what is opened there is shared with nobody else.
+
+        Args:
+            scope: Names the view; two views with the same one share their clients.
+            preset: As for the class, in the place of what is preset here.
+        """
+        return _View(self, scope, {**self._preset, **(preset or {})})
+
     def _close_later(self, holder: asyncio.Future[Any]) -> None:
         task = asyncio.ensure_future(_close(holder))
         self._closing.add(task)
@@ -70,6 +79,26 @@ class ClientCache:
         holders = list(self._clients.values())
         self._clients.clear()
         await asyncio.gather(*(_close(holder) for holder in holders), *self._closing)
+
+
+class _View(ClientCache):
+    """One scope of another's clients; closing it closes nothing, for the other will."""
+
+    def __init__(self, all_clients: ClientCache, scope: Hashable, preset: Mapping[Hashable, Any]) -> None:
+        super().__init__(preset=preset)
+        self._all = all_clients
+        self._scope = scope
+
+    async def get(self, key: Hashable, open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:
+        if key in self._preset:
+            return cast("ClientT", self._preset[key])
+        return await self._all.get((self._scope, key), open_client)
+
+    def discard(self, key: Hashable) -> None:
+        self._all.discard((self._scope, key))
+
+    def scoped(self, scope: Hashable, *, preset: Mapping[Hashable, Any] | None = None) -> ClientCache:
+        return _View(self._all, (self._scope, scope), {**self._preset, **(preset or {})})
 
 
 async def _opened(open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:

@@ -15,6 +15,7 @@ from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.event import Event
 from zeebe_connectors.sdk.fields import Model, SecretPlaces, leaf_types, wire_names
 from zeebe_connectors.sdk.importer import Importer
+from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -52,6 +53,8 @@ class Description:
     template: bool
     icon: Path | None
     module: str
+    protocols: Sequence[str] = field(default=(), kw_only=True)
+    """The protocols of the providers that it takes; empty when it takes none."""
 
     @cached_property
     def models(self) -> list[ModelType]:
@@ -61,7 +64,12 @@ class Description:
     @cached_property
     def variables(self) -> list[str]:
         """The top-level variables to fetch with a job."""
-        return wire_names(self.input)
+        return [*wire_names(self.input), VALUES] if self.protocols else wire_names(self.input)
+
+    @cached_property
+    def provider_places(self) -> list[ProviderPlace]:
+        """The inputs that a provider fills."""
+        return provider_places(self.input)
 
     @cached_property
     def secret_places(self) -> SecretPlaces:
@@ -122,6 +130,7 @@ def outbound(
     icon: str = "icon.svg",
     result_expression: str | None = None,
     importer: Importer | None = None,
+    protocols: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -139,6 +148,8 @@ def outbound(
         icon: SVG file beside the module.
         result_expression: What the form's result expression starts with.
         importer: Makes templates of descriptions of services.
+        protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
+            the provider fills.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -171,6 +182,7 @@ def outbound(
             also=tuple(also),
             result_expression=result_expression,
             importer=importer,
+            protocols=tuple(protocols),
         )
 
     return describe
@@ -189,6 +201,7 @@ def inbound(
     template_version: int = 1,
     icon: str = "icon.svg",
     preview: PreviewFunction | None = None,
+    protocols: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -205,6 +218,7 @@ def inbound(
         icon: SVG file beside the module.
         preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
             whether they were handed over or not. It marks, moves and stores nothing.
+        protocols: The protocols of the providers that it takes, as for `outbound`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -240,6 +254,7 @@ def inbound(
             module=function.__module__,
             watch=function,
             preview=preview,
+            protocols=tuple(protocols),
         )
 
     return describe

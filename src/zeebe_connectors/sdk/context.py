@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -90,3 +91,5 @@ class InboundContext:
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
     """Says how the source is; see `Report`."""
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Around each look at the other side: waits until the provider's rules allow it; without a provider, at once."""

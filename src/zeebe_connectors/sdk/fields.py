@@ -61,6 +61,9 @@ class Hint:
         language: Editor language of a text field, such as `json`.
         example: Value shown on the page and used to try the template; must be valid.
         setting: Name of a setting by which the operator decides for all tasks that do not give this (top-level) input.
+        provider: Dotted place in a provider's environment from which the input is filled when the task names one:
+            `url`, `host`, `port`, `security`, `protocol`, `authentication` or a part of it, `tls` or a part of it. What
+            stands under `options.` is a default; everything else is the provider's alone.
     """
 
     group: str | None = None
@@ -77,6 +80,7 @@ class Hint:
     language: str | None = None
     example: Any = None
     setting: str = ""
+    provider: str = ""
 
 
 class Secret:

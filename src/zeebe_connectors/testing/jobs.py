@@ -14,6 +14,7 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
@@ -40,6 +41,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     memory: Memory | None = None,
     key: int = 1,
     settings: Mapping[str, str] | None = None,
+    providers: Mapping[str, Any] | None = None,
+    environment: str = "",
+    process: str = "test",
+    tenant: str = "<default>",
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
 
@@ -56,6 +61,10 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
         settings: The operator's settings by name, for inputs that they decide.
+        providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
+        environment: The providers' environment in force.
+        process: The task's BPMN process id.
+        tenant: The task's tenant id.
     """
     told = {
         RESULT_VARIABLE: result_variable,
@@ -71,14 +80,18 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         deadline=time.monotonic() + seconds,
         process_instance_key=key,
         element_instance_key=key,
-        bpmn_process_id="test",
+        bpmn_process_id=process,
+        tenant_id=tenant,
         element_id="task",
     )
     provider = EnvironmentSecrets({f"SECRET_{name}": value for name, value in (secrets or {}).items()})
     cache = clients or ClientCache()
+    resolver = SecretResolver([provider])
+    known = Directory(described=providers or {})
     with tempfile.TemporaryDirectory(prefix="zeebe-connectors-") as directory:
         services = Services(
-            secrets=SecretResolver([provider]),
+            secrets=resolver,
+            providers=Providers(known, resolver, cache, environment=environment),
             clients=cache,
             documents=documents or LocalDocuments(Path(directory), clients=cache),
             files=AllowedFiles(files),

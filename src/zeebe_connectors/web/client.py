@@ -1,4 +1,4 @@
-"""One request with its scheme and limits goes in; the whole response, after redirects, comes out or one told failure.
+"""Sends HTTP requests for connectors: signs them, follows redirects, bounds the response and maps every failure.
 
 Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
 """
@@ -131,12 +131,12 @@ class HttpClient:
                 await self.rules.check_name(parts.hostname or "")
             options = {"proxy": proxy.url}
             if proxy.user:
-                # A tunnel tells them to the proxy alone; a plain request goes to the proxy itself.
-                told = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = told
+                # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
+                proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+                options["proxy_headers"] = proxy_login
                 if parts.scheme == "http":
                     request = request.copy()
-                    request.headers.update(told)
+                    request.headers.update(proxy_login)
         if parts.username is not None:
             request = _with_user(request, parts)
         session = self._session or self._open()
@@ -373,10 +373,10 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     """
     if response.status < 400:
         return response
-    for told in _credentials(request, signed):
-        if len(told) >= _MIN_MASKED:
-            response.body = response.body.replace(told.encode(), b"***")
-            response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
+    for shown in _credentials(request, signed):
+        if len(shown) >= _MIN_MASKED:
+            response.body = response.body.replace(shown.encode(), b"***")
+            response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
     return response
 
 

@@ -38,6 +38,7 @@ class Operation(Model):
             label="URL",
             feel="optional",
             secrets="whole",
+            provider="url",
             placeholder="https://api.example.com/graphql",
             example="https://api.example.com/graphql",
         ),
@@ -46,7 +47,8 @@ class Operation(Model):
     method: Annotated[Literal["get", "post"], Hint(group="endpoint", label="Method")] = "get"
     """How the query is sent; mutations need post."""
     headers: Annotated[
-        dict[str, Any] | None, Hint(group="endpoint", label="Headers", feel="required", secrets=True)
+        dict[str, Any] | None,
+        Hint(group="endpoint", label="Headers", feel="required", secrets=True, provider="headers"),
     ] = None
     """Headers to send."""
     query: Annotated[
@@ -103,6 +105,7 @@ class Request(Certified):
         ),
     },
     keywords=["graphql", "query", "mutation", "api"],
+    protocols=("http", "https"),
     result_expression="={data: response.body.data}",
 )
 async def run(given: Request, context: Context) -> Response:

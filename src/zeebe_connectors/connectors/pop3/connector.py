@@ -100,6 +100,7 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
         Group("smime", "S/MIME", open=False),
     ],
     errors=ERRORS,
+    protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3"],
     preview=preview,
 )

@@ -81,6 +81,7 @@ class Received(Model):
         **ERRORS,
         "DOCUMENT_NOT_FOUND": "What an earlier try was given is no longer kept, and its mails are removed.",
     },
+    protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3", "receive"],
 )
 async def fetch(given: Request, context: Context) -> Received:

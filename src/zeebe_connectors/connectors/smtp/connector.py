@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
-from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, token_source
+from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret
 from zeebe_connectors.mail.smtp import attachments
 from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
+from zeebe_connectors.mail.tokens import token_source
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -62,18 +63,21 @@ class Mail(Model):
     host: Annotated[
         str,
         Field(min_length=1),
-        Hint("server", "Host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
+        Hint("server", "Host", provider="host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
     ]
     """Name or address of the mail server."""
     security: Annotated[
         Literal["starttls", "tls", "none"],
         Hint(
             "server",
+            provider="security",
             choices={"starttls": "STARTTLS (required)", "tls": "TLS from the start", "none": "None (trusted network)"},
         ),
     ] = "starttls"
     """How the connection is protected. The certificate is always checked."""
-    port: Annotated[int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", placeholder="587")] = None
+    port: Annotated[
+        int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", provider="port", placeholder="587")
+    ] = None
     """Left empty: 587 with STARTTLS, 465 with TLS, 25 without."""
     authentication: Annotated[
         Authentication,
@@ -82,6 +86,7 @@ class Mail(Model):
             "authentication",
             "Type",
             form_default="auto",
+            provider="authentication",
             choices={
                 "none": "None",
                 "auto": "Username and password",
@@ -212,7 +217,14 @@ class Mail(Model):
     client_name: Annotated[str | None, Hint("delivery", "Client name (EHLO)", placeholder="app.example.com")] = None
     """How the runtime introduces itself; its address when left empty."""
     trusted_certificate: Annotated[
-        str, Hint("delivery", text=True, secrets=True, placeholder="-----BEGIN CERTIFICATE-----")
+        str,
+        Hint(
+            "delivery",
+            text=True,
+            secrets=True,
+            provider="tls.trustedCertificate",
+            placeholder="-----BEGIN CERTIFICATE-----",
+        ),
     ] = ""
     """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
 
@@ -255,6 +267,7 @@ SUCCESS = "Mail sent successfully"
     groups=GROUPS,
     errors=ERRORS,
     keywords=["email", "mail", "e-mail", "smtp", "send", "notification", "outlook", "attachment"],
+    protocols=("smtp", "smtps"),
     result_expression="={mailSent: response.result}",
 )
 async def send(mail: Mail, context: Context) -> Sent:

@@ -99,6 +99,7 @@ async def _templates(
     ],
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
+    protocols=("http", "https"),
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
 )

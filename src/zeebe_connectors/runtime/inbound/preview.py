@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -100,15 +100,16 @@ async def preview(
         ConnectorError: The source cannot be reached, or its settings are wrong.
         DiscoveryError: Its properties contradict each other.
     """
-    given = await source_input(source, connector, services.secrets, mask=mask)
+    given, use = await source_input(source, connector, services.secrets, providers=services.providers, mask=mask)
     context = InboundContext(
         source=source.name,
-        clients=services.clients,
+        clients=services.clients if use is None else use.clients,
         documents=services.documents,
         files=services.files,
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
         report=lambda *_: None,
+        turn=nullcontext if use is None else use.source_turn,
     )
     rows: list[Row] = []
     size = 0

@@ -179,7 +179,7 @@ class PostgresqlStore:
         with self._engine.begin() as connection:
             # Otherwise two replicas that start together make the same table, and one fails.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
-            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.memory_seen"})
+            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.limit_permits"})
             if last.scalar() is None:
                 connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
                 for statement in SCHEMA:

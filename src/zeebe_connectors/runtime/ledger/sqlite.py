@@ -19,7 +19,7 @@ from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another
-_VERSION = 2
+_VERSION = 3
 _WORDS = {"by_key": " WITHOUT ROWID", "alias": "(source, alias)", "bytes": "BLOB"}
 
 

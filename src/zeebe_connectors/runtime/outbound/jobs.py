@@ -9,7 +9,8 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
+from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
 from zeebe_connectors.runtime.expressions import (
@@ -36,10 +38,12 @@ from zeebe_connectors.runtime.expressions import (
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
@@ -49,6 +53,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
+from zeebe_connectors.sdk.provided import PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -57,6 +62,7 @@ _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
 _MAX_CAUSES = 5
+_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 _MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
@@ -99,10 +105,12 @@ class JobHandler:
     Args:
         connector: What carries them out.
         services: What it needs.
+        slots: Jobs of the connector in work at once; a part of them may wait for providers.
     """
 
-    def __init__(self, connector: Outbound, services: Services) -> None:
+    def __init__(self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS) -> None:
         self._connector = connector
+        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
         self._unmapped = UnmappedResponses()
@@ -189,9 +197,15 @@ class JobHandler:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
+                use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
-                progress.started = True
-                return await self._connector.call(given, context)
+                if use is None:
+                    progress.started = True
+                    return await self._connector.call(given, context)
+                context.clients = use.clients
+                async with self._turn(use, job, own):
+                    progress.started = True
+                    return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -199,6 +213,48 @@ class JobHandler:
                 "JOB_TIMEOUT",
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
+            ) from None
+
+    @asynccontextmanager
+    async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
+        """Around the call: when the provider's usage rules allow it; else the job goes back."""
+        try:
+            async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
+                yield
+        except Busy as busy:
+            raise HandBack(
+                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
+                busy.delay,
+            ) from None
+
+    async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+        """Fills what the task's provider decides; gives what the call needs of it."""
+        services = self._services
+        wanted = asking(
+            job.headers,
+            process=job.bpmn_process_id,
+            tenant=job.tenant_id,
+            version_tag=lambda: self._version_tag(job),
+        )
+        if wanted is None:
+            return None
+        if services.providers is None:
+            raise PermanentError(
+                "PROVIDER_UNKNOWN",
+                "provider: this runtime has no providers; the operator describes them in providers.yaml",
+            )
+        return await services.providers.use(wanted, self._connector, data, custody)
+
+    async def _version_tag(self, job: Job) -> str | None:
+        try:
+            return await self._services.diagrams.version_tag(
+                job.process_definition_key, process=job.bpmn_process_id, version=job.process_definition_version
+            )
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The provider's environment goes by the process's version tag, and its diagram cannot be read: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
             ) from None
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
