@@ -86,7 +86,10 @@ DEAD_PORT = {
     },
 }
 """Inputs for a server that is not there, with a secret in them. The test shows that the job is tried again."""
-NOTHING_TO_REACH: dict[str, str] = {}
+NOTHING_TO_REACH: dict[str, str] = {
+    "process": "it asks the engine that its job came from, which is away in tests/connectors/process",
+    "process-message": "as process",
+}
 """Connectors that reach no server, with how they work instead."""
 
 REGISTRY = Registry.installed()
