@@ -79,6 +79,7 @@ class Api:
         self._running = 0
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/sources", self._sources)
+        self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
         ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
@@ -194,6 +195,11 @@ class Api:
             {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
         ]
         return web.json_response({"sources": shown, "problems": health["problems"]})
+
+    async def _secrets(self, _: web.Request) -> web.Response:
+        """Which secret went where, and how often; never a value."""
+        counted = [{**asdict(use), "count": count} for use, count in self._runtime.services.secrets.uses.counts()]
+        return web.json_response({"uses": counted})
 
     async def _test(self, request: web.Request) -> web.Response:
         given = read_input(Test, await self._given(request))
