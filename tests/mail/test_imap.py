@@ -53,7 +53,7 @@ async def test_four_thousand_lines_in_one_read_are_taken_without_recursion(serve
     for number in range(4000):
         server.folders["INBOX"].add(message(str(number)))
     session = await connect(server)
-    found = await session.fetch(range(1, 4001), "-")
+    found = await session.fetch(range(1, 4001), None)
     assert [one.uid for one in found] == list(range(1, 4001))
     await session.logout()
 
@@ -571,7 +571,7 @@ async def test_addresses_are_those_that_the_operator_allows(server):
 async def test_what_is_no_host_name_is_told():
     with pytest.raises(PermanentError) as caught:
         await ImapSession.connect("a..b", 993, "none")
-    assert caught.value.code == "IMAP_UNREACHABLE"
+    assert caught.value.code == "IMAP_NAME_NOT_RESOLVED"
 
 
 async def test_a_dot_that_the_server_does_not_take_in_a_name_is_its_separator(server):

@@ -28,11 +28,13 @@ from zeebe_connectors.mail.imap_syntax import (
     wire_folder,
     with_literals,
 )
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.tokens import access_token
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
 """When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
@@ -117,7 +119,7 @@ class ImapSession:
         """
         loop = asyncio.get_running_loop()
         protocol = Protocol(loop)
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connected(
@@ -141,7 +143,7 @@ class ImapSession:
                     warn_unencrypted("IMAP", host, port)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             abort(protocol)
-            raise connect_error("IMAP", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("IMAP", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -217,7 +219,7 @@ class ImapSession:
                 protocol.challenges = [encoded]
                 await self._command("AUTHENTICATE", mechanism)
         except Refused as error:
-            reason = protocol.refusal[:200].decode("utf-8", "replace")
+            reason = custody.clipped(protocol.refusal.decode("utf-8", "replace"), 200)
             raise self._login_failed(f"{error.text} {reason}".strip()) from None
         finally:
             protocol.challenges = []
@@ -351,16 +353,16 @@ class ImapSession:
         order = f"({'REVERSE ' if descending else ''}{key})"
         return numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
-    async def fetch(self, uids: Sequence[int], body: str = "") -> list[Fetched]:
+    async def fetch(self, uids: Sequence[int], body: str | None = "") -> list[Fetched]:
         """Reads messages without marking them as read; those that are gone are left out.
 
         Args:
             uids: At most a few hundred.
-            body: Section to read, such as `HEADER` or `` for all; nothing is read when it is `None`-like (`-`).
+            body: Section of each message to read, such as `HEADER`; empty for all of it, None for nothing.
         """
         if not uids:
             return []
-        section = "" if body == "-" else f" BODY.PEEK[{body}]"
+        section = "" if body is None else f" BODY.PEEK[{body}]"
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE{section})"
         responses = await self._command("FETCH", ",".join(map(str, uids)), items, prefix="UID")
         wanted = set(uids)
@@ -517,4 +519,4 @@ class ImapSession:
     @staticmethod
     def _result(command: str, result: Any) -> None:
         if result.result != "OK":
-            raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
+            raise Refused(command, custody.clipped(bytes(result.lines[-1]).decode("utf-8", "replace"), 300))

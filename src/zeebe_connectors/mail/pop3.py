@@ -13,14 +13,16 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, Security
+from zeebe_connectors.mail.tokens import access_token
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
@@ -64,7 +66,7 @@ class Pop3Session:
         port: int,
         security: Security,
         *,
-        login: Login,
+        login: PopLogin,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
@@ -84,6 +86,8 @@ class Pop3Session:
         resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
+            if isinstance(login, NoLogin):
+                return session
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
@@ -123,7 +127,7 @@ class Pop3Session:
             PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered, or
                 `HOST_FORBIDDEN`.
         """
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -150,7 +154,7 @@ class Pop3Session:
                 writer.transport.abort()
             if isinstance(error, Refused):
                 error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
-            raise connect_error("POP3", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("POP3", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -160,7 +164,7 @@ class Pop3Session:
             )
         await self.command("STLS")
         self._refuse_early_bytes()
-        await self._writer.start_tls(context or system_trust(), server_hostname=self._host)
+        await self._writer.start_tls(context or trust(), server_hostname=self._host)
         self._refuse_early_bytes()  # what came meanwhile: a server does not speak first here
         self.capabilities, self._banner = {}, ""  # what was said unencrypted may be anybody's
         await self._ask_capabilities()
@@ -218,7 +222,7 @@ class Pop3Session:
                 answer = b"-ERR " + base64.b64decode(answer[2:])
             await self._within(self._exchange_line, "")
         if not answer.startswith(b"+OK"):
-            raise self._login_failed(answer[:300].decode("utf-8", "replace"))
+            raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
     def _login_failed(self, text: str) -> ConnectorError:
         if "[IN-USE]" in text.upper() or "[SYS/TEMP]" in text.upper() or "[LOGIN-DELAY]" in text.upper():
@@ -363,7 +367,7 @@ class Pop3Session:
     async def _answer(self, command: str) -> str:
         line = await self._line()
         if not line.startswith(b"+OK"):
-            raise Refused(command, line[:300].decode("utf-8", "replace").removeprefix("-ERR").strip())
+            raise Refused(command, custody.clipped(line.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
         return line[3:].decode("utf-8", "replace").strip()
 
     async def _line(self) -> bytes:

@@ -18,6 +18,7 @@ from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
 from zeebe_connectors.runtime.services import services_of
@@ -58,7 +59,15 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
+        self._cluster_outage = Outage(
+            _log,
+            f"The cluster at {settings.cluster.address} does not answer",
+            "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
+            "fetched again once it is back",
+        )
+        self.services = services_of(
+            settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
+        )
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -86,6 +95,8 @@ class Runtime:
             providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
+            scope=self.services.scope,
+            cluster=self.services.api,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
@@ -103,8 +114,15 @@ class Runtime:
             variables=connector.variables,
             tenants=self.settings.cluster.tenants,
         )
-        handler = JobHandler(connector, self.services, slots=worker.slots)
-        return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
+        return Worker(
+            self.gateway,
+            activation,
+            JobHandler(connector, self.services, slots=worker.slots),
+            slots=worker.slots,
+            stream=worker.stream,
+            metrics=metrics,
+            cluster_outage=self._cluster_outage,
+        )
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
@@ -131,7 +149,7 @@ class Runtime:
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self._close_providers, self.memory.aclose, self.store.aclose),
-            _closed(self.services.clients.aclose),
+            _closed(self.services.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")

@@ -7,12 +7,19 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field, field_validator
 
 from zeebe_connectors import Document, Hint, Model, When
-from zeebe_connectors.mail.settings import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
+from zeebe_connectors.mail.settings import (
+    LOGINS,
+    ClientCredentialsLogin,
+    Encryption,
+    Login,
+    PasswordLogin,
+    RefreshTokenLogin,
+    Security,
+    security_of,
+)
 from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
 
 MAX_MAIL_SIZE = 50 * 1024 * 1024
-Security = Literal["tls", "starttls", "none"]
-Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
 
 _ENCRYPTION = Hint(
     label="Encryption",
@@ -178,7 +185,7 @@ class ImapConfig(Model):
     imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", provider="port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
-    """TLS and SSL are the same: from the start. `TLS` on port 143 means STARTTLS."""
+    """TLS and SSL encrypt from the start. `TLS` on port 143 means STARTTLS."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -187,13 +194,7 @@ class ImapConfig(Model):
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return _security(self.imap_cryptographic_protocol, begins_in_clear=self.imap_port == 143)
-
-
-def _security(encryption: Encryption, *, begins_in_clear: bool) -> Security:
-    if encryption == "NONE":
-        return "none"
-    return "starttls" if encryption == "STARTTLS" or (encryption == "TLS" and begins_in_clear) else "tls"
+        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
 
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
@@ -329,7 +330,7 @@ class Pop3Config(Model):
     pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", provider="port", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
-    """TLS and SSL are the same: from the start. `TLS` on port 110 means STARTTLS (STLS)."""
+    """TLS and SSL encrypt from the start. `TLS` on port 110 means STARTTLS (STLS)."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -338,7 +339,7 @@ class Pop3Config(Model):
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return _security(self.pop3_cryptographic_protocol, begins_in_clear=self.pop3_port == 110)
+        return security_of(self.pop3_cryptographic_protocol, port=self.pop3_port, clear_port=110)
 
 
 class ListPop3(Model):

@@ -17,14 +17,16 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.imap import ImapSession, Security
+from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
 from zeebe_connectors.mail.reading.text import header_text
-from zeebe_connectors.mail.settings import LOGINS, Login, trust
+from zeebe_connectors.mail.settings import LOGINS, Encryption, Login, Security, security_of
+from zeebe_connectors.net.connect import connect_errors
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class ImapServer(Model):
     imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole", provider="port")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
-        Literal["TLS", "SSL", "STARTTLS", "NONE"],
+        Encryption,
         Hint(
             label="Encryption",
             provider="security",
@@ -77,11 +79,7 @@ class ImapServer(Model):
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        if self.imap_cryptographic_protocol == "NONE":
-            return "none"
-        if self.imap_cryptographic_protocol == "STARTTLS" or self.imap_port == 143:
-            return "starttls"
-        return "tls"
+        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
 
 
 class Handling(Model):
@@ -230,8 +228,7 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
     ],
     errors={
         "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-        "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
-        "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+        **connect_errors("IMAP"),
         "IMAP_AUTH_FAILED": "User name, password or token is refused.",
         "IMAP_IN_USE": "The server has too many sessions of this account, or is busy; it is tried again.",
         "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
@@ -378,7 +375,8 @@ class Watcher:
         return selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
-        found = await session.search(*criteria(self.given.data))
+        async with self.context.turn():
+            found = await session.search(*criteria(self.given.data))
         now = asyncio.get_running_loop().time()
         if now - self._seen.asked > LOOK_AGAIN:
             self._seen.settled.clear()
@@ -533,7 +531,7 @@ async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
         ConnectorError: As the session's `open`.
     """
     server = given.data.imap_config
-    tls = trust(server.trusted_certificate, field="data.imapConfig.trustedCertificate")
+    tls = await asyncio.to_thread(trust, server.trusted_certificate, field="data.imapConfig.trustedCertificate")
     return await ImapSession.open(
         server.imap_host,
         server.imap_port,

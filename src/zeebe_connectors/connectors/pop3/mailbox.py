@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from typing import Annotated, Literal
@@ -14,7 +15,9 @@ from zeebe_connectors.mail import Mail
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS, Login, trust
+from zeebe_connectors.mail.settings import POP_LOGINS, PopLogin
+from zeebe_connectors.net.connect import connect_errors
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
 
@@ -23,8 +26,7 @@ _MAX_NAME = 200  # bytes of a file's name, of the 255 that file systems take
 ERRORS = {
     "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-    "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
-    "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    **connect_errors("POP3"),
     "POP3_AUTH_FAILED": "User name, password or token is refused.",
     "POP3_IN_USE": "Another session has the mailbox; it is tried again.",
     "POP3_NO_IDS": "The server has no unique ids, without which mails would be processed twice.",
@@ -42,7 +44,8 @@ class Mailbox(Protection):
     """A mailbox to read."""
 
     authentication: Annotated[
-        Login, Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS)
+        PopLogin,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=POP_LOGINS),
     ]
     """How to sign in."""
     host: Annotated[
@@ -102,7 +105,7 @@ async def open_mailbox(given: Mailbox, clients: ClientCache) -> Pop3Session:
     Raises:
         ConnectorError: As the session's `open`.
     """
-    tls = trust(given.trusted_certificate, field="trustedCertificate")
+    tls = await asyncio.to_thread(trust, given.trusted_certificate)
     return await Pop3Session.open(
         given.host, given.port, given.security, login=given.authentication, clients=clients, tls=tls
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.smtp.model import Refusal, Reply, Server
+from zeebe_connectors.net import custody
+from zeebe_connectors.net.connect import connect_error, connect_errors, reason_of
 
 
 class LostError(Exception):
@@ -22,12 +21,6 @@ class NotSmtpError(ConnectionError):
     """What came is no answer of a mail server."""
 
 
-def reason_of(error: BaseException) -> str:
-    """What an error says, in the system's words where it has them."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
-
-
 def is_size(reply: Reply) -> bool:
     """Whether the server refused the mail for its size."""
     return reply.code == 552 or (reply.enhanced or "")[1:] in {".3.4", ".2.3"}
@@ -35,7 +28,7 @@ def is_size(reply: Reply) -> bool:
 
 def reply_variables(reply: Reply) -> dict[str, object]:
     """The variables of an error that a reply caused."""
-    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": reply.text[:1000]}
+    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": custody.clipped(reply.text, 1000)}
 
 
 def by_code(reply: Reply, code: str, message: str) -> ConnectorError:
@@ -103,53 +96,22 @@ def not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
     )
 
 
-def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> ConnectorError:
+def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> BaseException:
     """The error for a session that could not be opened."""
-    if isinstance(error, socket.gaierror):
-        temporary = error.errno == socket.EAI_AGAIN
-        kind = TransientError if temporary else PermanentError
-        return kind(
-            "SMTP_NAME_NOT_RESOLVED",
-            f"host: the name {server.host} cannot be resolved: {reason_of(error)}. Check its spelling and the "
-            "runtime's DNS",
-        )
-    if isinstance(error, UnicodeError):
-        return PermanentError("SMTP_NAME_NOT_RESOLVED", "host: is not a host name. Check its spelling")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PermanentError(
-            "SMTP_TLS_FAILED",
-            f"security: the certificate of {server} is not trusted: {error.verify_message}. Use the name that stands "
-            "in it as host, or give the authority that issued it as trustedCertificate",
-        )
-    if isinstance(error, ssl.SSLError):
-        return PermanentError(
-            "SMTP_TLS_FAILED",
-            f"security: TLS with {server} failed: {error.reason or reason_of(error)}. If this port begins in clear, "
-            "choose STARTTLS",
-        )
     if isinstance(error, TimeoutError):
         return timed_out(server, stage, patience)
     if isinstance(error, NotSmtpError):
         return not_smtp(server, stage, error)
-    return TransientError(
-        "SMTP_UNREACHABLE",
-        f"host: {server} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that the "
-        "server runs",
-    )
+    return connect_error("SMTP", server.host, server.port, error, patience=patience, stage=stage)
 
 
 ERRORS = {
-    "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
-    "when the name server said that the failure is temporary.",
+    **connect_errors("SMTP"),
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-    "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
-    "Tried again.",
     "SMTP_PROTOCOL": "What answers there is no mail server: it speaks something else, or its answer is endless. Check "
     "host and port.",
     "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
     "again.",
-    "SMTP_TLS_FAILED": "No TLS as demanded: the certificate is not trusted or is for another name, or the server does "
-    "not offer it. Check security, host and port, or give the trusted certificate.",
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
     "or token. Tried again after a 4xx answer.",

@@ -33,6 +33,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.slots import Slots
 from zeebe_connectors.runtime.outbound.unsent import Unsent
@@ -161,6 +162,7 @@ class Worker:
         stream: Also let the engine push jobs.
         wait: Seconds that an idle poll waits for a job.
         metrics: Counts what happens.
+        cluster_outage: Reports that the cluster is away; all workers of a runtime share one.
     """
 
     def __init__(
@@ -173,6 +175,7 @@ class Worker:
         stream: bool = True,
         wait: float = 10.0,
         metrics: Metrics | None = None,
+        cluster_outage: Outage | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"slots is {slots}, but a worker needs at least one to do anything")
@@ -192,6 +195,9 @@ class Worker:
         self._streaming = stream
         self._stream_since: float | None = None
         self._poll_errors = Backoff()
+        self._cluster_outage = cluster_outage or Outage(logger, "The cluster does not answer")
+        self._own_outage = Outage(logger, f"{activation.type}: jobs cannot be fetched")
+        self._stream_outage = Outage(logger, f"{activation.type}: jobs are fetched without a stream, which broke")
         self._last_error: str | None = None
         self._last_contact: float | None = None
         self._poller: asyncio.Task[None] | None = None
@@ -293,6 +299,7 @@ class Worker:
                 raise
             self._free.give(reserved)
             self._seen()
+            self._own_outage.over()
             self._poll_errors.reset()
             self._last_error = None
             if self._batch < self.slots and self._batch_until < time.monotonic():
@@ -345,16 +352,8 @@ class Worker:
         busy = busy and self._poll_errors.attempts < 16
         pause = self._poll_errors.next(max_pause=0.25 if busy else None)
         self._last_error = _reason_of(error)
-        if self._poll_errors.should_log:
-            logger.log(
-                logging.DEBUG if busy else logging.WARNING,
-                "%s: poll %d failed (%s), again in %.1f s",
-                self.activation.type,
-                self._poll_errors.attempts,
-                self._last_error,
-                pause,
-                exc_info=None if expected else error,
-            )
+        if not busy:
+            self._outage_of(error).failed(self._last_error, error=None if expected else error)
         await asyncio.sleep(pause)
 
     def _limit_batch(self, max_jobs: int) -> None:
@@ -366,19 +365,15 @@ class Worker:
         backoff = Backoff(max_pause=30.0)
         while self._state == "working":
             opened = time.monotonic()
-            reason: str | None = None
             try:
                 await self._read_stream(backoff)
             except Exception as error:  # noqa: BLE001 - as for the poll: nothing may end the stream for good
-                reason = _reason_of(error)
+                self._stream_outage_of(error).failed(_reason_of(error))
             finally:
                 self._stream_since = None
             if time.monotonic() - opened > 10.0:
                 backoff.reset()
-            pause = backoff.next()
-            if reason and backoff.should_log:
-                logger.warning("%s: stream broke (%s), again in %.1f s", self.activation.type, reason, pause)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(backoff.next())
 
     async def _read_stream(self, backoff: Backoff) -> None:
         async with contextlib.aclosing(self.gateway.stream(self.activation)) as jobs:
@@ -392,6 +387,7 @@ class Worker:
                         return
                     backoff.reset()
                     self._seen()
+                    self._stream_outage.over()
                     # The poll may have taken the last slot meanwhile; this one job waits for the next.
                     await self._free.at_least(1)
                     self._begin(held)
@@ -411,6 +407,14 @@ class Worker:
 
     def _seen(self) -> None:
         self._last_contact = time.monotonic()
+        self._cluster_outage.over()
+
+    def _outage_of(self, error: Exception) -> Outage:
+        """What a failed poll says: that the cluster is away, which all workers share, or something of this worker."""
+        return self._cluster_outage if _is_away(error) else self._own_outage
+
+    def _stream_outage_of(self, error: Exception) -> Outage:
+        return self._cluster_outage if _is_away(error) else self._stream_outage
 
     # Answering jobs
 
@@ -525,15 +529,11 @@ class Worker:
                         error,
                     )
                     return None
-                if backoff.should_log:
-                    logger.log(
-                        logging.WARNING if backoff.attempts >= 16 else logging.DEBUG,
-                        "job %d: answer %d did not arrive (%s), again in %.1f s",
-                        key,
-                        backoff.attempts,
-                        error,
-                        pause,
-                    )
+                if _is_away(error):
+                    self._cluster_outage.failed(str(error))
+                logger.debug(
+                    "job %d: answer %d did not arrive (%s), again in %.1f s", key, backoff.attempts, error, pause
+                )
                 await asyncio.sleep(pause)
             else:
                 return outcome
@@ -575,6 +575,11 @@ def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
     verb = "completion" if isinstance(outcome, Complete) else "BPMN error"
     reason = error.message[:500]
     return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the cluster cannot be reached, as opposed to refusing something."""
+    return isinstance(error, GatewayError) and error.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
 
 def _reason_of(error: Exception) -> str:

@@ -128,7 +128,7 @@ def test_a_signature_that_holds_but_proves_nothing_is_untrusted(authority, keys,
 
 
 def test_a_certificate_must_be_good_when_the_mail_is_received(ann, keys):
-    """When a mail was signed is the signer's own word: who has a stolen key of an expired certificate can say any time."""
+    """When a mail was signed is the signer's own word: a stolen, expired key's owner may say anything."""
     raw = clear_signed(ann)
     now = dt.datetime.now(dt.UTC)
     assert parse_mail(raw, keyring=keys, received=now).signature.status == "valid"

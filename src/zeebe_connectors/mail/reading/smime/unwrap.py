@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from zeebe_connectors.mail.reading.headers import Parameters
-from zeebe_connectors.mail.reading.message import Signature
 from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.reading.model import Signature
 from zeebe_connectors.mail.reading.smime import SIGNATURES, is_clear_signed, is_message
 from zeebe_connectors.mail.reading.smime.asn1 import Damaged, Value, read
 from zeebe_connectors.mail.reading.smime.envelope import (
