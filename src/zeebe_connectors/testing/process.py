@@ -204,7 +204,8 @@ class ServerProcess:
 
     Args:
         name: What messages call it.
-        module: What `python -m` runs; it takes `--NAME PORT` for each port, and prints a line of JSON when it is ready.
+        module: What `python -m` runs; it takes `--NAME PORT` for each port, and prints a line with
+            `ready` when it listens.
         ports: Where it listens, by name; 0 chooses a free port, or the one of the last start in the directory.
         directory: Where log and state are kept, and the server's own data. None: a new one, deleted at the end.
         options: Further arguments.
@@ -342,7 +343,7 @@ def _has_begun(log: Path) -> bool:
         text = log.read_text(errors="replace")
     except OSError:
         return False
-    return any(line.startswith("{") and line.endswith("}\n") for line in text.splitlines(keepends=True))
+    return any(line.startswith("ready ") for line in text.splitlines())
 
 
 def stop_detached(directory: Path, grace: float = 20.0) -> bool:

@@ -211,12 +211,12 @@ def parse(raw: bytes) -> EmailMessage:
 
 
 async def serve(ports: MailPorts, host: str) -> None:
-    """Run a mail server until SIGTERM or Ctrl+C; say where it listens in one line of JSON."""
+    """Run a mail server until SIGTERM or Ctrl+C; say where it listens in one line."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with MailServer(ports=ports, host=host) as server:
-        print(json.dumps(asdict(server.ports)), flush=True)  # noqa: T201 - for the process that started it
+        print("ready", json.dumps(asdict(server.ports)), flush=True)  # noqa: T201 - for the process that started it
         await stop.wait()
 
 
