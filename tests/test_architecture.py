@@ -35,8 +35,7 @@ ONE_PLACE = {
     "psycopg": "runtime/ledger/postgresql.py",
 }
 EXCEPTIONS = {
-    ("engine", "runtime"): "the local engine is healthy when the gateway's topology says so",
-    ("engine", "pyzeebe"): "see above",
+    ("engine", "pyzeebe"): "the local engine serves the gateway's protocol with pyzeebe's stubs, in engine/gateway.py",
     ("engine", "grpc"): "see above",
 }
 

@@ -61,7 +61,7 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
         ("ZEEBE_CONNECTORS_PORT", "-2", "at least -1"),
         ("ZEEBE_CONNECTORS_DIAGRAMS", "/nowhere/at/all", "does not exist"),
         ("ZEEBE_CONNECTORS_SOURCES", "/nowhere/at/all", "does not exist"),
-        ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "nowhere", "'fields' or 'everywhere'"),
+        ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "nowhere", "one of diagram, fields, secrets-only, everywhere"),
         ("ZEEBE_CONNECTORS_LOG_FORMAT", "xml", "'text' or 'json'"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.sdk.fields import Secret, SecretPlaces
@@ -53,6 +53,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("CONNECTOR_<NAME>_TYPE", "x:1", "types", {"REST": "x:1"}, {}),
     ("CONNECTOR_<NAME>_TIMEOUT", "1500", "timeouts", {"REST": 1.5}, {}),
     ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "everywhere", "secrets_scope", "everywhere", {}),
+    ("ZEEBE_CONNECTORS_SECRETS_UNRESOLVED", "incident", "secrets_unresolved", "incident", {}),
     ("ZEEBE_CONNECTORS_FILES", "/a:/b", "files", (Path("/a"), Path("/b")), {}),
     ("ZEEBE_CONNECTORS_DIAGRAMS", "{pem}", "diagrams", "{pem}", {}),
     ("ZEEBE_CONNECTORS_SOURCES", "{pem}", "sources", "{pem}", {}),
@@ -133,3 +134,45 @@ def test_the_tables_defaults_are_the_settings() -> None:
     for name, default in shown.items():
         (row,) = [line for line in TABLE.splitlines() if line.startswith(f"| `{name}`")]
         assert row.split("|")[2].replace("`", "").strip() == default
+
+
+@pytest.mark.parametrize(
+    ("values", "scope"),
+    [
+        ({}, "diagram"),
+        ({"CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_MODE": "STRICT"}, "diagram"),
+        ({"CAMUNDA_CONNECTOR_SECRET_RESOLVER_SECRET_FILTER_MODE": "LAX"}, "diagram"),
+        ({"camunda.connector.secret-resolver.secret-filter.mode": "disabled"}, "everywhere"),
+        (
+            {
+                "camunda.connector.secret-resolver.secret-filter.mode": "DISABLED",
+                "ZEEBE_CONNECTORS_SECRETS_SCOPE": "secrets-only",
+            },
+            "secrets-only",
+        ),
+        ({"ZEEBE_CONNECTORS_SECRETS_SCOPE": "Fields"}, "fields"),
+    ],
+)
+def test_the_official_names_of_the_secrets_filter_are_read(values, scope) -> None:
+    """Ours wins; `LAX` is no wider than `STRICT` here."""
+    assert Settings.read(Environment(("environment", values))).secrets_scope == scope
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ({}, 1000),
+        ({"camunda.connector.secret-resolver.secret-filter.cache.max-size": "7"}, 7),
+        ({"camunda.connector.secret-resolver.secret-filter.cache.enabled": "false"}, 0),
+    ],
+)
+def test_the_official_names_of_the_filters_cache_are_read(values, kept) -> None:
+    """They bound the diagrams that are kept."""
+    assert Settings.read(Environment(("environment", values))).diagrams_kept == kept
+
+
+def test_a_wrong_filter_is_named() -> None:
+    """With what it may be."""
+    name = "CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_MODE"
+    with pytest.raises(SettingsError, match=f"{name}.*strict, lax, disabled"):
+        Settings.read(Environment(("environment", {name: "loose"})))

@@ -55,3 +55,42 @@ def test_variables_that_are_no_object_are_refused(tmp_path: Path) -> None:
         result = invoked("1", "--context", str(variables))
         assert result.exit_code == 2
         assert "JSON" in result.stderr
+
+
+def test_an_error_expression_can_be_tried() -> None:
+    """With the runtime's functions, and an error as the runtime shows it."""
+    expression = '=if error.code = "404" then bpmnError("GONE", "no such order") else null'
+    result = invoked(expression, "--error", '{"code": "404"}')
+    assert json.loads(result.stdout) == {
+        "errorType": "bpmnError",
+        "errorCode": "GONE",
+        "errorMessage": "no such order",
+    }
+    assert invoked(expression, "--error", '{"code": "500"}').stdout == "null\n"
+
+
+def test_a_result_expression_can_be_tried(tmp_path: Path) -> None:
+    """The result's own fields are names, too; it may come from a file."""
+    file = tmp_path / "response.json"
+    file.write_text('{"status": 200, "body": {"id": 7}}', encoding="utf-8")
+    result = invoked("={id: response.body.id, status: status, retries: job.retries}", "--response", f"@{file}")
+    assert json.loads(result.stdout) == {"id": 7, "status": 200, "retries": 3}
+
+
+def test_a_misspelled_function_is_named() -> None:
+    result = invoked('bpmError("x")', "--error", "{}")
+    assert "did you mean bpmnError()" in result.stderr
+
+
+def test_an_older_cluster_is_warned_of() -> None:
+    result = invoked("to json({a: 1})", "--cluster", "8.7")
+    assert result.exit_code == 0
+    assert "cluster 8.7: to json() is null there" in result.stderr
+    assert "cluster" not in invoked("to json({a: 1})", "--cluster", "8.9").stderr
+    assert invoked("1", "--cluster", "9").exit_code == 2
+
+
+def test_an_option_that_is_no_json_is_refused_by_name() -> None:
+    result = invoked("1", "--response", "{")
+    assert result.exit_code == 2
+    assert "--response: not JSON" in result.stderr

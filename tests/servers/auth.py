@@ -180,6 +180,10 @@ class TokenIssuer:
             if not self._is_client(seen, form):
                 return Reply.json({"error": "invalid_client"}, 401)
             return self._issue()
+        if form.get("grant_type") == "password":
+            if (form.get("username"), form.get("password")) != ("ann", "pä ss"):
+                return Reply.json({"error": "invalid_grant", "error_description": "Bad user or password"}, 400)
+            return self._issue()
         if form.get("grant_type") == "refresh_token":
             if form.get("refresh_token") != self.refresh:
                 return Reply.json({"error": "invalid_grant"}, 400)
@@ -210,3 +214,32 @@ class TokenIssuer:
     def resource(self, seen: Seen) -> Reply:
         given = (seen.header("Authorization") or "").removeprefix("Bearer ")
         return Reply.json({"token": given}) if given in self.valid else Reply.json({"error": "invalid_token"}, 401)
+
+
+class NtlmGuard:
+    """Lets in one user by NTLM and remembers which connection is whose, as IIS does.
+
+    Args:
+        reply: What a known user gets.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.sessions: dict[int, object] = {}
+
+    def __call__(self, seen: Seen) -> Reply:
+        import spnego  # noqa: PLC0415 - an extra's library
+
+        given = seen.header("Authorization") or ""
+        if not given.startswith("NTLM "):
+            return Reply(401, b"", [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")], "Unauthorized")
+        token = base64.b64decode(given[5:])
+        if seen.connection not in self.sessions:
+            self.sessions[seen.connection] = spnego.server(protocol="ntlm")
+            challenge = base64.b64encode(self.sessions[seen.connection].step(token)).decode()
+            return Reply(401, b"", [("WWW-Authenticate", f"NTLM {challenge}")], "Unauthorized")
+        try:
+            self.sessions[seen.connection].step(token)
+        except spnego.exceptions.SpnegoError:
+            return Reply(401, b"no", [("WWW-Authenticate", "NTLM")], "Unauthorized")
+        return self.reply

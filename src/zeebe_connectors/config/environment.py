@@ -102,6 +102,14 @@ class Environment(Mapping[str, str]):
                 found.update(values)
         return found
 
+    def table(self, name: str) -> dict[str, str]:
+        """What stands in one table of the settings file, by the names below it; a list is joined by commas."""
+        prefix = f"{name}."
+        found: dict[str, str] = {}
+        for _, values in reversed(self._layers):
+            found |= {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+        return found
+
     def text(self, name: str, default: str = "") -> str:
         """A value without surrounding blanks; the default when it is unset or blank."""
         return (self.get(name) or "").strip() or default

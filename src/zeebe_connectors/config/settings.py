@@ -22,6 +22,15 @@ MAX_DURATION = 366 * 86400.0
 ADMIN_TOKEN_SETTING = "ZEEBE_CONNECTORS_ADMIN_TOKEN"  # noqa: S105 - its name
 MIN_TOKEN_LENGTH = 16
 SCOPE_SETTING = "ZEEBE_CONNECTORS_SECRETS_SCOPE"
+UNRESOLVED_SETTING = "ZEEBE_CONNECTORS_SECRETS_UNRESOLVED"
+FILTER_SETTING = "CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_MODE"
+"""The official runtime's name; it is read when the scope is not set."""
+_FILTER_CACHE = "CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_CACHE_"
+Scope = Literal["diagram", "fields", "secrets-only", "everywhere"]
+_SCOPES: Mapping[str, Scope] = {
+    "diagram": "diagram", "fields": "fields", "secrets-only": "secrets-only", "everywhere": "everywhere"
+}  # fmt: skip
+_FILTERS: Mapping[str, Scope] = {"strict": "diagram", "lax": "diagram", "disabled": "everywhere"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +85,12 @@ class Settings:
     """Other job types, by connector name."""
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Other job timeouts in seconds, by connector name."""
-    secrets_scope: Literal["fields", "everywhere"] = "fields"
-    """Where placeholders resolve: in the fields that the connector names, or anywhere in the inputs."""
+    secrets_scope: Scope = "diagram"
+    """What decides where placeholders resolve."""
+    secrets_unresolved: Literal["warn", "incident"] = "warn"
+    """What becomes of a job with a placeholder that is not resolved."""
+    diagrams_kept: int = 1000
+    """Diagrams of deployed processes that are kept; 0 reads them for each job that needs one."""
     files: tuple[Path, ...] = ()
     """Directories whose files tasks may use."""
     documents: Path = Path("var/documents")
@@ -118,9 +131,9 @@ class Settings:
             timeout=seconds(environment, "CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT", DEFAULT_TIMEOUT, minimum=1.0),
             stream=environment.flag("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED", default=True),
         )
-        scope = environment.text(SCOPE_SETTING, "fields").casefold()
-        if scope not in {"fields", "everywhere"}:
-            raise SettingsError(f"{SCOPE_SETTING}: must be 'fields' or 'everywhere'")
+        unresolved = environment.text(UNRESOLVED_SETTING, "warn").casefold()
+        if unresolved not in {"warn", "incident"}:
+            raise SettingsError(f"{UNRESOLVED_SETTING}: must be 'warn' or 'incident'")
         log_format = environment.text("ZEEBE_CONNECTORS_LOG_FORMAT", "text").casefold()
         if log_format not in {"text", "json"}:
             raise SettingsError("ZEEBE_CONNECTORS_LOG_FORMAT: must be 'text' or 'json'")
@@ -136,7 +149,9 @@ class Settings:
                 name: _milliseconds(f"CONNECTOR_{name}_TIMEOUT", value)
                 for name, value in _per_connector(environment, "TIMEOUT").items()
             },
-            secrets_scope="everywhere" if scope == "everywhere" else "fields",
+            secrets_scope=_scope(environment),
+            secrets_unresolved="incident" if unresolved == "incident" else "warn",
+            diagrams_kept=_diagrams_kept(environment),
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
             diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
@@ -159,6 +174,22 @@ class Settings:
             admin_token=_token(environment),
             admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
+
+
+def _scope(environment: Environment) -> Scope:
+    """What decides where placeholders resolve, by our name of the setting or by the official one."""
+    for name, known in ((SCOPE_SETTING, _SCOPES), (FILTER_SETTING, _FILTERS)):
+        if text := environment.text(name):
+            if (scope := known.get(text.casefold())) is None:
+                raise SettingsError(f"{name} ({environment.origin(name)}): must be one of {', '.join(known)}")
+            return scope
+    return "diagram"
+
+
+def _diagrams_kept(environment: Environment) -> int:
+    if not environment.flag(f"{_FILTER_CACHE}ENABLED", default=True):
+        return 0
+    return int(environment.number(f"{_FILTER_CACHE}MAXSIZE", 1000, minimum=1, maximum=100_000))
 
 
 def _path(environment: Environment, name: str) -> Path | None:

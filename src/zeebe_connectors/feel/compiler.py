@@ -12,9 +12,10 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from zeebe_connectors.feel import builtins, operations, temporal, tree
+from zeebe_connectors.feel import advice, builtins, operations, temporal, tree
 from zeebe_connectors.feel.builtins import Builtin
 from zeebe_connectors.feel.errors import (
+    ADVICE,
     INVALID_TYPE,
     INVOCATION,
     NO_FUNCTION,
@@ -29,10 +30,10 @@ from zeebe_connectors.feel.errors import (
 )
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import show
+from zeebe_connectors.feel.precision import DECIMAL128
 from zeebe_connectors.feel.tree import Node
 from zeebe_connectors.feel.values import (
     CONTEXT,
-    DECIMAL128,
     LIST,
     NUMBER,
     POINTS,
@@ -64,7 +65,7 @@ def compile_tree(node: Node) -> Code:
 
 class _Compiler:
     def __init__(self, root: Node) -> None:
-        nodes = list(_walk(root))
+        nodes = list(tree.walk(root))
         # Only where the text defines functions can one be among the names in scope, and a loop's scope be kept by one.
         self.defines_functions = any(isinstance(node, tree.FunctionOf) for node in nodes)
 
@@ -78,15 +79,8 @@ class _Compiler:
         return _constant(node.value)
 
     def _temporal(self, node: tree.Temporal) -> Code:
-        parse = {
-            "@": temporal.parse_temporal,
-            "date": temporal.parse_date,
-            "time": temporal.parse_time,
-            "date and time": temporal.parse_date_time,
-            "duration": temporal.parse_literal_duration,
-        }[node.function]
         try:
-            return _constant(temporal.narrow(parse(node.text)))
+            return _constant(temporal.narrow(temporal.LITERALS[node.function](node.text)))
         except ValueError:
             return _constant(None)
 
@@ -105,6 +99,12 @@ class _Compiler:
 
     def _contextof(self, node: tree.ContextOf) -> Code:
         entries = [(key, self.code(value)) for key, value in node.entries]
+        quoted = next((key for key, _ in entries if advice.is_quoted(key)), None)
+        if quoted is not None:
+            return _advising(advice.on_key(quoted), self._context_of(node, entries))
+        return self._context_of(node, entries)
+
+    def _context_of(self, node: tree.ContextOf, entries: list[tuple[str, Code]]) -> Code:
         if self.defines_functions:
             return _context_with_functions(entries)
         if not any(_names_in(value) for _, value in node.entries):
@@ -534,17 +534,17 @@ _INT_ORDER: dict[str, Callable[[int, int], bool]] = {
 # -------------------------------------------------------------------------------------------------------- the tree
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        yield current
-        stack.extend(tree.children(current))
+def _advising(sentence: str, code: Code) -> Code:
+    def advise(scope: Scope) -> Any:
+        scope.run.warn(ADVICE, sentence)
+        return code(scope)
+
+    return advise
 
 
 def _steps_of(node: Node) -> int:
     """The steps of one round of a loop with this body: what is written inside counts, whatever of it is run."""
-    return 1 + sum(1 for _ in _walk(node)) // _NODES_PER_STEP
+    return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
 
 
 def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
@@ -562,8 +562,8 @@ def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
 
 def _names_in(node: Node) -> set[str]:
     """The variables that an expression may read."""
-    found = {part.names[0] for part in _walk(node) if isinstance(part, tree.Ref)}
-    return found | {part.path[0] for part in _walk(node) if isinstance(part, tree.Call) and part.path}
+    found = {part.names[0] for part in tree.walk(node) if isinstance(part, tree.Ref)}
+    return found | {part.path[0] for part in tree.walk(node) if isinstance(part, tree.Call) and part.path}
 
 
 def _constant_index(node: Node) -> Any:

@@ -8,9 +8,16 @@ from decimal import DecimalException
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from zeebe_connectors.feel import operations, parser, tree
+from zeebe_connectors.feel import advice, operations, parser, tree
 from zeebe_connectors.feel.compiler import Code, compile_tree
-from zeebe_connectors.feel.errors import EvaluationWarning, Failure, FeelEvaluationError, FeelLimitError, NoInput
+from zeebe_connectors.feel.errors import (
+    ADVICE,
+    EvaluationWarning,
+    Failure,
+    FeelEvaluationError,
+    FeelLimitError,
+    NoInput,
+)
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits, Run
 from zeebe_connectors.feel.values import HostFunction, HostFunctions, Scope
 
@@ -151,9 +158,14 @@ def _run(
         functions = HostFunctions(functions)
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)
     try:
-        return Result(code.code(Scope(context, None, run)), run.warnings)
+        value = code.code(Scope(context, None, run))
+        if value is None or run.warnings:
+            for sentence in advice.advice(code.tree, run.functions or ()):
+                run.warn(ADVICE, sentence)
+        return Result(value, run.warnings)
     except Failure as failure:
-        raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}") from None
+        sentences = "".join(f"; {sentence}" for sentence in advice.advice(code.tree, run.functions or ()))
+        raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}{sentences}") from None
     except NoInput as failure:
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}") from None
     except DecimalException as error:

@@ -16,6 +16,7 @@ from zeebe_connectors.feel.errors import (
     FeelEvaluationError,
 )
 from zeebe_connectors.feel.limits import Run
+from zeebe_connectors.feel.precision import DECIMAL128, EXACT, context_of, like
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from zeebe_connectors.feel.values import (
     BOOLEAN,
@@ -24,8 +25,6 @@ from zeebe_connectors.feel.values import (
     DATE,
     DATE_TIME,
     DAYS_TIME,
-    DECIMAL128,
-    EXACT,
     LIST,
     LOCAL_DATE_TIME,
     LOCAL_TIME,
@@ -77,7 +76,7 @@ def add(run: Run, left: Any, right: Any) -> Any:
         return whole(left + right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return DECIMAL128.add(decimal(left), decimal(right))
+        return like(left, context_of(left).add(decimal(left), decimal(right)))
     if left_kind in TEMPORAL and right_kind in TEMPORAL:
         result = _add_temporal(temporal.widen(left), temporal.widen(right))
         if result is not None:
@@ -108,7 +107,7 @@ def subtract(run: Run, left: Any, right: Any) -> Any:
         return whole(left - right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return DECIMAL128.subtract(decimal(left), decimal(right))
+        return like(left, context_of(left).subtract(decimal(left), decimal(right)))
     if left_kind in TEMPORAL and right_kind in TEMPORAL:
         wide_left, wide_right = temporal.widen(left), temporal.widen(right)
         result = temporal.minus(wide_left, wide_right) if wide_left and wide_right else None
@@ -124,7 +123,7 @@ def multiply(run: Run, left: Any, right: Any) -> Any:
         return whole(left * right)
     left_kind, right_kind = kind(left), kind(right)
     if left_kind == NUMBER and right_kind == NUMBER:
-        return unsigned_zero(DECIMAL128.multiply(decimal(left), decimal(right)))
+        return unsigned_zero(like(left, context_of(left).multiply(decimal(left), decimal(right))))
     if left_kind == NUMBER:
         left, right, left_kind, right_kind = right, left, right_kind, left_kind
     if right_kind == NUMBER and left_kind == YEARS_MONTHS:
@@ -153,7 +152,7 @@ def divide(run: Run, left: Any, right: Any) -> Any:
     left_kind, right_kind = kind(left), kind(right)
     if right_kind == NUMBER and right != 0:
         if left_kind == NUMBER:
-            return unsigned_zero(DECIMAL128.divide(decimal(left), decimal(right)))
+            return unsigned_zero(like(left, context_of(left).divide(decimal(left), decimal(right))))
         if left_kind == YEARS_MONTHS:
             return YearsMonths(int(DECIMAL128.divide(Decimal(left.months), decimal(right))))
         if left_kind == DAYS_TIME:
@@ -197,7 +196,7 @@ def power(run: Run, left: Any, right: Any) -> Any:
         return 1
     if not base and 0 < count < _MAX_ZERO_DIGITS:
         return Decimal(0).scaleb(int(base.as_tuple().exponent) * count, DECIMAL128)
-    result = DECIMAL128.power(base, count)
+    result = like(left, context_of(left).power(base, count))
     if not result.is_finite():
         raise FeelEvaluationError(f"{show(left)} ** {show(right)} has no result")
     return values.plain_int(result) if type(left) is int else result
@@ -210,7 +209,7 @@ def negate(run: Run, value: Any) -> Any:
     if kind(value) != NUMBER:
         run.warn(INVALID_TYPE, f"Expected number but found {show(value)}")
         return None
-    return unsigned_zero(decimal(value).copy_negate())
+    return unsigned_zero(like(value, decimal(value).copy_negate()))
 
 
 OPERATORS = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}

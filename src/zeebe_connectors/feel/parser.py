@@ -13,8 +13,10 @@ from decimal import Decimal
 from zeebe_connectors.feel import slips, tokens, tree
 from zeebe_connectors.feel.errors import FeelLimitError, FeelSyntaxError
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits
+from zeebe_connectors.feel.precision import like, written
 from zeebe_connectors.feel.tokens import END, NAME, NUMBER, QUOTED, STRING, Token
 from zeebe_connectors.feel.tree import RESERVED, Node
+from zeebe_connectors.feel.values import plain_int
 
 _TEMPORAL_FUNCTIONS = ("duration", "date and time", "date", "time")
 _NAMES_WITH_RESERVED_WORDS = ("date and time", "years and months duration", "get or else", "and", "or")
@@ -25,6 +27,7 @@ _BRACKETS = frozenset(("(", "[", "]"))
 _ESCAPE = re.compile(r"(?<!\\)\\([nrtbf'\"])")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _MAX_RETRIES = 20
+_MAX_DIGITS = 1_000
 
 
 def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Node:
@@ -364,7 +367,7 @@ class _Parser:
         elif text == "-" and self.negative_number():
             self.next()
             number = _number(self.next().text)
-            first = tree.Literal(number.copy_negate() if isinstance(number, Decimal) else -number)
+            first = tree.Literal(like(number, number.copy_negate()) if isinstance(number, Decimal) else -number)
         else:
             raise self.unexpected("a value")
         return self.chain(first)
@@ -651,7 +654,9 @@ class _Parser:
 
 
 def _number(text: str) -> int | Decimal:
-    return Decimal(text) if "." in text else int(text)
+    if len(text) > _MAX_DIGITS:
+        raise FeelLimitError("characters", f"a number has {len(text)} digits, {_MAX_DIGITS} are allowed")
+    return plain_int(written(text))
 
 
 def _chained(parts: list[tuple[str, Node]]) -> Node:

@@ -483,6 +483,16 @@ Wide = Date | Time | DateTime | YearsMonths | DaysTime
 _MIN_DAYS, _MAX_DAYS = dt.date.min.toordinal() - _EPOCH, dt.date.max.toordinal() - _EPOCH
 
 
+LITERALS: dict[str, Callable[[str], Wide]] = {
+    "@": parse_temporal,
+    "date": parse_date,
+    "time": parse_time,
+    "date and time": parse_date_time,
+    "duration": parse_literal_duration,
+}
+"""What reads the text of a literal, by the function that it is written with. Each raises ValueError."""
+
+
 def _narrow_clock(nanos: int) -> dt.time:
     micros = nanos // 1000
     seconds, micros = divmod(micros, 1_000_000)

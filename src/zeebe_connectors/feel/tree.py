@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -255,6 +256,15 @@ _TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
 
 # How tightly each form binds: one of a lower level is put in parentheses where a higher one is wanted.
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yields a node and all below it, the node itself first."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(children(current))
 
 
 def write(node: Node) -> str:

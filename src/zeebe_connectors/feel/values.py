@@ -9,11 +9,12 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.feel import temporal
 from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimitError
+from zeebe_connectors.feel.precision import EXACT, WideDecimal
 from zeebe_connectors.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ _KINDS: dict[type, str] = {
     int: NUMBER,
     float: NUMBER,
     Decimal: NUMBER,
+    WideDecimal: NUMBER,
     str: STRING,
     list: LIST,
     tuple: LIST,
@@ -164,16 +166,6 @@ def type_name(value: Any) -> str:
 
 # --------------------------------------------------------------------------------------------------------- numbers
 
-DECIMAL128 = Context(
-    prec=34,
-    rounding=ROUND_HALF_EVEN,
-    Emin=-99_999,
-    Emax=99_999,
-    traps=[InvalidOperation, DivisionByZero, Overflow],
-)
-"""The arithmetic of numbers, whatever the thread's own decimal context is."""
-EXACT = 10**34
-"""Integers below it are kept as Python's, at and above they round as decimals do."""
 _INT_BITS = 32
 _LONG = 2**63
 
@@ -185,7 +177,7 @@ def decimal(value: float | Decimal) -> Decimal:
         Failure: not a finite number.
     """
     kind_ = type(value)
-    if kind_ is Decimal:
+    if kind_ is Decimal or kind_ is WideDecimal:
         return value  # type: ignore[return-value]
     if kind_ is int:
         return Decimal(value)
@@ -242,7 +234,7 @@ def int32(value: float | Decimal) -> int:
 
 def plain_int(value: Decimal) -> int | Decimal:
     """A whole Decimal written without exponent and fraction as int, which calculates faster; others as they are."""
-    if value.as_tuple().exponent == 0 and -EXACT < value < EXACT:
+    if value.as_tuple().exponent == 0 and -EXACT < value < EXACT and type(value) is not WideDecimal:
         return int(value)
     return value
 
@@ -290,8 +282,11 @@ def _joined(run: Run | None, start: str, parts: list[str], end: str) -> str:
 
 
 def number_text(value: float | Decimal) -> str:
-    """A number's digits."""
-    return str(value) if type(value) is int else str(decimal(value))
+    """A number's digits; a zero has no sign."""
+    if type(value) is int:
+        return str(value)
+    number = decimal(value)
+    return str(number or number.copy_abs())
 
 
 def _days_time_text(value: Any) -> str:
@@ -346,7 +341,7 @@ def _json(value: Any, room: _Room) -> Any:
         return value
     if value is None or kind_ is int or kind_ is bool:
         return value
-    if kind_ is Decimal or kind_ is float:
+    if kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
         return json_number(value)
     if isinstance(value, Mapping):
         _take(room, len(value))
@@ -366,7 +361,7 @@ def _take(room: _Room, nodes: int) -> None:
 def json_number(value: float | Decimal) -> int | float | None:
     """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise."""
     if type(value) is float:
-        return value if math.isfinite(value) else None
+        return (value or 0.0) if math.isfinite(value) else None  # a zero has no sign
     number = decimal(value)
     if number.adjusted() < 20 and number == number.to_integral_value() and -_LONG <= number < _LONG:
         return int(number)

@@ -53,7 +53,7 @@ class _OAuthLogin(Model):
     oauth_token_endpoint: Annotated[
         str,
         Field(min_length=1),
-        Hint(label="Token endpoint", placeholder="https://login.example.com/token", secrets=True),
+        Hint(label="Token endpoint", placeholder="https://login.example.com/token", secrets="whole"),
     ]
     """Where access tokens are issued."""
     client_id: Annotated[str, Field(min_length=1), Hint(label="Client ID", secrets=True)]

@@ -283,9 +283,9 @@ def _kind(value: Any) -> str:
 
 async def _evaluate(expression: str, context: dict[str, Any], name: str, documents: Documents) -> Any:
     pending: list[Content] = []
-    functions = _FUNCTIONS
+    functions = FUNCTIONS
     if "createDocument" in expression:
-        functions = feel.HostFunctions([*_FUNCTIONS, _create_document(pending)])
+        functions = feel.HostFunctions([*FUNCTIONS, _create_document(pending)])
 
     def work(limits: feel.Limits) -> Any:
         pending.clear()
@@ -408,7 +408,7 @@ def _overloads(name: str, call: Any, parameters: list[str], required: int) -> li
     return [feel.HostFunction(name, parameters[:count], call) for count in range(required, len(parameters) + 1)]
 
 
-_FUNCTIONS = feel.HostFunctions(
+FUNCTIONS = feel.HostFunctions(
     [
         *_overloads("bpmnError", _bpmn_error, ["errorCode", "errorMessage", "variables"], 1),
         *_overloads("jobError", _job_error, ["errorMessage", "variables", "retries", "retryBackoff"], 1),

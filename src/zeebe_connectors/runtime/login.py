@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.diagrams.cluster import ClusterApi
 from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import NoAuth, Scheme
 from zeebe_connectors.web.auth import Basic, ClientCredentials
 
@@ -23,3 +25,10 @@ def cluster_scheme(cluster: ClusterSettings) -> Scheme:
             scopes=cluster.scope,
         )
     return NoAuth()
+
+
+def cluster_api(cluster: ClusterSettings, kept: Kept) -> ClusterApi | None:
+    """The REST API of the configured cluster; None when its address is not set."""
+    if not cluster.rest_address:
+        return None
+    return ClusterApi(cluster.rest_address, kept, scheme=cluster_scheme(cluster))

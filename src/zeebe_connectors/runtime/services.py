@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
+from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.login import cluster_api
+from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -25,8 +28,10 @@ class Services:
     kept: Kept
     documents: Documents
     files: AllowedFiles
-    secrets_everywhere: bool = False
-    """Placeholders resolve anywhere in the inputs, as in the official runtime."""
+    scope: SecretScope = field(default_factory=SecretScope)
+    """Where placeholders resolve in a job's inputs."""
+    diagrams: Diagrams = field(default_factory=Diagrams)
+    """What the diagrams of deployed processes say."""
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
@@ -51,11 +56,19 @@ def services_of(
     except InputError as error:
         raise SettingsError(error.message) from None
     return Services(
-        secrets=SecretResolver(installed_providers(environment), log_mask=log_mask),
+        secrets=SecretResolver(
+            installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
+        ),
         kept=kept,
         documents=documents_of(settings, environment, kept),
         files=AllowedFiles(settings.files),
-        secrets_everywhere=settings.secrets_scope == "everywhere",
+        scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
+        diagrams=Diagrams(
+            cluster_api(settings.cluster, kept),
+            here=DeployedHere(settings.data / "diagrams"),
+            folder=settings.diagrams,
+            max_kept=settings.diagrams_kept,
+        ),
         memory=memory or ShortMemory(),
         settings=environment,
     )

@@ -65,8 +65,13 @@ class Description:
 
     @cached_property
     def secret_places(self) -> SecretPlaces:
-        """Where in the raw input secrets' placeholders resolve."""
+        """Where in the raw input secrets' placeholders resolve when the diagram is not known."""
         return SecretPlaces.of(self.input)
+
+    @cached_property
+    def secret_inputs(self) -> SecretPlaces:
+        """The inputs of type `Secret` alone."""
+        return SecretPlaces.of(self.input, hints=False)
 
 
 @dataclass(frozen=True)

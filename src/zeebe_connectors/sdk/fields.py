@@ -53,7 +53,9 @@ class Hint:
         tooltip: Longer help behind the field's name.
         choices: Label of each allowed value, for a `Literal` field.
         when: Condition under which the field is shown.
-        secrets: `{{secrets.NAME}}` placeholders resolve in this field (and all below it). A `Secret` always does.
+        secrets: `{{secrets.NAME}}` placeholders resolve in this field (and all below it) although the diagram is not
+            known. A `Secret` always does. `whole`: only as the whole value; for every URL, host and port, where text
+            from outside could otherwise have a secret sent to an address of its choice.
         hidden: Not in the form (accepted from other templates only).
         form_default: Text that the form starts with, when it is to differ from the model's default.
         language: Editor language of a text field, such as `json`.
@@ -69,7 +71,7 @@ class Hint:
     tooltip: str | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
     when: When | None = None
-    secrets: bool = False
+    secrets: bool | Literal["whole"] = False
     hidden: bool = False
     form_default: str | None = None
     language: str | None = None
@@ -395,20 +397,32 @@ def hint_of(info: Any) -> Hint:
 
 @dataclass(frozen=True)
 class SecretPlaces:
-    """Where in raw input placeholders may resolve: a tree of wire names; a leaf means the value and all below it."""
+    """Where in raw input placeholders may resolve: a tree of wire names, for jobs whose diagram is not known.
+
+    Args:
+        everywhere: In the value here and all below it.
+        whole: Only where the placeholder is the whole value.
+        below: The places of the parts.
+    """
 
     everywhere: bool = False
+    whole: bool = False
     below: Mapping[str, SecretPlaces] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, kind: Any) -> Self:
-        """Reads the tree off a model: `Secret` fields and fields with `Hint(secrets=True)`, through nested models."""
+    def of(cls, kind: Any, *, hints: bool = True) -> SecretPlaces:
+        """Reads the tree off a model: `Secret` fields and fields with `Hint(secrets=…)`, through nested models.
+
+        Args:
+            kind: The model, or any type.
+            hints: Whether the hints count; without them the fields of type `Secret` are all.
+        """
         below: dict[str, SecretPlaces] = {}
         for leaf in leaf_types(kind):
             if leaf is Secret:
                 return cls(everywhere=True)
             if get_origin(leaf) in {list, tuple, dict}:
-                inner = [cls.of(argument) for argument in get_args(leaf)]
+                inner = [cls.of(argument, hints=hints) for argument in get_args(leaf)]
                 if any(place.everywhere for place in inner):
                     return cls(everywhere=True)
                 for place in inner:
@@ -416,18 +430,56 @@ class SecretPlaces:
                         below["*"] = place
             if isinstance(leaf, type) and issubclass(leaf, BaseModel):
                 for name, info in leaf.model_fields.items():
-                    place = cls(everywhere=True) if hint_of(info).secrets else cls.of(info.annotation)
+                    place = cls._of_field(info, hints=hints)
                     if place.everywhere or place.below:
                         wire = info.alias or name
                         known = below.get(wire)
                         below[wire] = place if known is None else known.merged(place)
         return cls(below=below)
 
+    @classmethod
+    def _of_field(cls, info: Any, *, hints: bool) -> SecretPlaces:
+        inner = cls.of(info.annotation, hints=hints)
+        marked = hint_of(info).secrets if hints else False
+        if not marked:
+            return inner
+        return cls(everywhere=True, whole=marked == "whole", below=inner.whole_parts())
+
+    def whole_parts(self) -> dict[str, SecretPlaces]:
+        """Those parts that take whole values only, for a place that otherwise takes placeholders everywhere."""
+        parts = {}
+        for name, place in self.below.items():
+            inner = place.whole_parts()
+            if place.whole or inner:
+                parts[name] = SecretPlaces(everywhere=True, whole=place.whole, below=inner)
+        return parts
+
+    def at(self, name: str) -> SecretPlaces | None:
+        """The place of a part; None where nothing resolves."""
+        found = self.below.get(name) or self.below.get("*")
+        return found if found is not None else self.item_of_all()
+
+    def item(self) -> SecretPlaces | None:
+        """The place of a list's items."""
+        return self.below.get("*") or self.item_of_all()
+
+    def item_of_all(self) -> SecretPlaces | None:
+        """The place of any part that has none of its own."""
+        if not self.everywhere:
+            return None
+        return SecretPlaces(everywhere=True, whole=self.whole) if self.below else self
+
+    def allows(self, name: str) -> bool:  # noqa: ARG002 - places of diagrams tell secrets apart
+        """Whether a secret resolves in a text here."""
+        return self.everywhere
+
     def merged(self, other: SecretPlaces) -> SecretPlaces:
         """Both trees in one."""
-        if self.everywhere or other.everywhere:
-            return SecretPlaces(everywhere=True)
         below = dict(self.below)
         for name, place in other.below.items():
             below[name] = below[name].merged(place) if name in below else place
+        if self.everywhere or other.everywhere:
+            sides = [side for side in (self, other) if side.everywhere]
+            parts = SecretPlaces(below=below).whole_parts()
+            return SecretPlaces(everywhere=True, whole=all(side.whole for side in sides), below=parts)
         return SecretPlaces(below=below)

@@ -124,7 +124,7 @@ class _Place:
             group=hint.group or self.group,
             conditions=conditions,
             optional=self.optional or (not info.is_required() and info.get_default() is None),
-            secrets=self.secrets or hint.secrets,
+            secrets=self.secrets or bool(hint.secrets),
             hidden=self.hidden or hint.hidden,
         )
 

@@ -19,13 +19,15 @@ class Rest:
     """Calls the connector with raw inputs, as they stand in a job's variables."""
 
     def __init__(self, kept, documents):
-        self.kept, self.documents = kept, documents
+        self.kept, self.documents, self.files = kept, documents, AllowedFiles()
+
+    def allow(self, folder):
+        """Lets the connector read below a folder."""
+        self.files = AllowedFiles([folder])
 
     def context(self, seconds=10.0):
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        return Context(
-            Job(1, "rest"), self.kept, self.documents, AllowedFiles(), log, deadline=time.monotonic() + seconds
-        )
+        return Context(Job(1, "rest"), self.kept, self.documents, self.files, log, deadline=time.monotonic() + seconds)
 
     async def __call__(self, url, *, seconds=10.0, **inputs):
         return await request(read_input(Request, {"url": url, **inputs}), self.context(seconds))

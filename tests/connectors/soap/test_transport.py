@@ -1,12 +1,11 @@
 """What lies below the envelope: client certificates from keystores, and NTLM's three messages on one connection."""
 
-import base64
 import ssl
 
 import pytest
-import spnego
 import trustme
 
+from servers.auth import NtlmGuard
 from servers.pairs import jks
 from servers.soap import SoapServer, envelope
 from zeebe_connectors.testing.servers import HttpServer, Reply
@@ -61,25 +60,8 @@ async def ntlm_server(tmp_path, monkeypatch):
     users = tmp_path / "users"
     users.write_text("DOM:alice:sécret\n", encoding="utf-8")
     monkeypatch.setenv("NTLM_USER_FILE", str(users))
-    sessions = {}
-
-    def answer(seen):
-        given = seen.header("Authorization") or ""
-        if not given.startswith("NTLM "):
-            return Reply(401, b"", [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")], "Unauthorized")
-        token = base64.b64decode(given[5:])
-        if seen.connection not in sessions:
-            sessions[seen.connection] = spnego.server(protocol="ntlm")
-            challenge = base64.b64encode(sessions[seen.connection].step(token)).decode()
-            return Reply(401, b"", [("WWW-Authenticate", f"NTLM {challenge}")], "Unauthorized")
-        try:
-            sessions[seen.connection].step(token)
-        except spnego.exceptions.SpnegoError:
-            return Reply(401, b"no", [("WWW-Authenticate", "NTLM")], "Unauthorized")
-        return OK
-
     async with SoapServer() as running:
-        running.answer("/", answer)
+        running.answer("/", NtlmGuard(OK))
         yield running
 
 

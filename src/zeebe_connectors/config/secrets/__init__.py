@@ -1,8 +1,8 @@
-"""Secrets: placeholders in inputs go in, values come out; what was used is remembered for masking.
+"""Find the values of secrets, put them where placeholders stand, and mask them wherever they might come out.
 
 Placeholders are `{{secrets.NAME}}` anywhere in a text and `secrets.NAME` as a whole value. They resolve in one pass on
 parsed values, so that a value can neither break out of its text nor bring further placeholders, and only in the places
-that the connector's model names: what a process passes on as content is never searched.
+that are given: those that the deployed diagram names, or the connector's model where the diagram is not known.
 """
 
 from zeebe_connectors.config.secrets.mask import Mask
@@ -12,6 +12,20 @@ from zeebe_connectors.config.secrets.providers import (
     SecretProvider,
     installed_providers,
 )
-from zeebe_connectors.config.secrets.resolver import SecretResolver
+from zeebe_connectors.config.secrets.resolver import MARK, Left, Places, SecretResolver
+from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses, read_rules
 
-__all__ = ["DirectorySecrets", "EnvironmentSecrets", "Mask", "SecretProvider", "SecretResolver", "installed_providers"]
+__all__ = [
+    "MARK",
+    "DirectorySecrets",
+    "EnvironmentSecrets",
+    "JobSecrets",
+    "Left",
+    "Mask",
+    "Places",
+    "SecretProvider",
+    "SecretResolver",
+    "SecretUses",
+    "installed_providers",
+    "read_rules",
+]

@@ -1,17 +1,33 @@
-"""Masking: texts and JSON values go in, the same with every used secret replaced by `***` come out."""
+"""Mask secrets in texts and JSON values: every used value becomes `***`, also where it stands encoded.
+
+Values of secrets are found wherever they stand. What was merely typed into a form's secret field is found as a whole
+word, and only where it is long enough to be a secret: a password of one letter would otherwise blot out every text.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
+import html.entities
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 STARS = "***"
+MIN_SECRET = 4
+"""Characters below which a value is masked as a whole word only, and below which a typed value is not masked."""
 _MIN_ENCODED = 6  # below this, base64 pieces are too short to tell from ordinary text
+_MAX_BY_CHARACTER = 64
+"""Characters of a value up to which each character's encodings are looked for; longer ones as a whole only."""
+_RUN = r"(?:[A-Za-z0-9+/=_\s-]|\\+[rn]|\\/|%2[bBfF]|%3[dD])*"
+"""The rest of a text in base64."""
+_MAX_LEARNED = 200
+_FOLD = r"(?:\s|\\+[rn])*"
+_NAMED = {**html.entities.codepoint2name, ord("'"): "apos"}
 
 
 class Mask:
@@ -21,51 +37,135 @@ class Mask:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._values: dict[str, bool] = {}
+        self._learned: OrderedDict[str, None] = OrderedDict()
+        self._patterns: list[tuple[re.Pattern[str], bool]] | None = None
         for value in values:
             self.add(value)
 
     def add(self, value: str) -> None:
-        """Masks this value too, from now on. An empty value is ignored."""
-        if value and value not in self._values:
-            self._values.add(value)
-            self._pattern = None
+        """Masks the value of a secret from now on. An empty one is ignored."""
+        if value and self._values.get(value) is not True:
+            self._values[value] = True
+            self._patterns = None
+
+    def typed(self, value: str) -> None:
+        """Masks, from now on and as a whole word, what was typed into a secret field; short values are ignored."""
+        if len(value) >= MIN_SECRET and value not in self._values:
+            self._values[value] = False
+            self._patterns = None
+
+    def learn(self, value: str) -> None:
+        """Masks a value that was obtained by means of a secret; the latest two hundred are remembered."""
+        if len(value) < MIN_SECRET or value in self._values:
+            return
+        if value not in self._learned:
+            self._patterns = None
+        self._learned[value] = None
+        self._learned.move_to_end(value)
+        if len(self._learned) > _MAX_LEARNED:
+            self._learned.popitem(last=False)
 
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return bool(self._values or self._learned)
 
     def text(self, text: str) -> str:
         """The text with every occurrence replaced."""
-        if not self._values or not text:
-            return text
-        if self._pattern is None:
-            forms = {form for value in self._values for form in _forms(value)}
-            self._pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
-        return self._pattern.sub(STARS, text)
+        return self._masked(text, keys=False)
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every text and key masked."""
-        if not self._values:
+        """A JSON value with every text masked; in keys, the values of secrets and not what was typed."""
+        if not self:
             return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {self._masked(str(key), keys=True): self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
 
+    def _masked(self, text: str, *, keys: bool) -> str:
+        if not text or not self:
+            return text
+        if self._patterns is None:
+            found = {**dict.fromkeys(self._learned, True), **self._values}
+            ordered = sorted(found.items(), key=lambda item: len(item[0]), reverse=True)
+            self._patterns = [(pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
+        for pattern, resolved in self._patterns:
+            if resolved or not keys:
+                text = pattern.sub(STARS, text)
+        # A name of the process's own stays; what is no name and is the very value of a secret field is none.
+        return STARS if keys and text in self._values and not text.isidentifier() else text
 
-def _forms(value: str) -> set[str]:
-    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
-    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    forms |= {repr(value)[1:-1], repr(value.encode())[2:-1], html.escape(value), html.escape(value, quote=False)}
-    forms.add(quote(value, safe="%:/?[]@!$&'()*+,;="))  # as it stands in a URL that the modeler wrote around it
-    raw = value.encode()
+
+@lru_cache(maxsize=1024)
+def pattern_of(value: str, *, word: bool = False) -> re.Pattern[str]:
+    """What finds a value in a text, in every encoding in which it usually comes back.
+
+    Args:
+        value: Not empty.
+        word: As a whole word only; a value too short to be a secret is found so in any case.
+    """
+    if len(value) <= _MAX_BY_CHARACTER:
+        plain = "".join(map(_character, value))
+    else:
+        plain = "|".join(re.escape(form) for form in sorted(_whole_forms(value), key=len, reverse=True))
+    if word or len(value) < MIN_SECRET:
+        before = r"(?<!\w)" if value[0].isalnum() else ""
+        after = r"(?!\w)" if value[-1].isalnum() else ""
+        plain = f"{before}(?:{plain}){after}"
+    raw = value.encode("utf-8", "surrogatepass")
+    forms = [plain]
     if len(raw) >= _MIN_ENCODED:
-        forms.update(_base64_pieces(raw))
-        forms.add(raw.hex())
+        for piece in _base64_pieces(raw):
+            # Of a long value the beginning is looked for, and the whole rest goes with it.
+            rest = _FOLD + _RUN if len(piece) > _MAX_BY_CHARACTER else ""
+            forms.append(_FOLD.join(map(_base64_character, piece[:_MAX_BY_CHARACTER])) + rest)
+        forms.append("".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in raw.hex()))
+    return re.compile("|".join(forms))
+
+
+@lru_cache(maxsize=4096)
+def _character(character: str) -> str:
+    """What finds one character: as it is, or as URLs, quoted-printable, JSON, Python, HTML and XML write it."""
+    number, raw = ord(character), character.encode("utf-8", "surrogatepass")
+    forms = [re.escape(character)]
+    if not character.isalnum():
+        forms = [rf"\\{{0,8}}{forms[0]}" if character != "\\" else r"\\{1,8}"]
+    forms += [sign + sign.join(map(_hex, raw)) for sign in ("%", "=")]
+    forms += [rf"&#0*{number};", rf"&#[xX]0*{_digits(f'{number:x}')};"]
+    if number in _NAMED:
+        forms.append(f"&{_NAMED[number]};")
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    forms.append("".join(rf"\\{{1,8}}u{_digits(units[at : at + 4])}" for at in range(0, len(units), 4)))
+    forms.append("".join(rf"\\{{1,8}}x{_hex(byte)}" for byte in raw))
+    if number < 256 and len(raw) > 1:
+        forms += [rf"%{_hex(number)}", rf"\\{{1,8}}x{_hex(number)}"]
+    if character == " ":
+        forms.append(r"\+")
+    if character in "\n\r\t":
+        forms.append(rf"\\{{1,8}}{ {chr(10): 'n', chr(13): 'r', chr(9): 't'}[character] }")
+    return f"(?:{'|'.join(forms)})"
+
+
+def _hex(byte: int) -> str:
+    return _digits(f"{byte:02x}")
+
+
+def _digits(text: str) -> str:
+    """Hexadecimal digits in either case."""
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in text)
+
+
+def _whole_forms(value: str) -> set[str]:
+    """A long value, such as a key in PEM, encoded as a whole."""
+    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    forms = {value, *escaped, *quoted, *(form.replace("/", "\\/") for form in escaped)}
+    forms |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted}
+    forms |= {value.replace("\r\n", "\n"), value.replace("\n", "\r\n"), repr(value)[1:-1], repr(value.encode())[2:-1]}
+    forms |= {html.escape(value), html.escape(value, quote=False), value.strip()}
     return {form for form in forms if form}
 
 
@@ -76,4 +176,14 @@ def _base64_pieces(raw: bytes) -> Iterable[str]:
         start = (before * 8 + 5) // 6
         end = (before + len(raw)) * 8 // 6
         yield encoded[start:end]
-        yield encoded[start:end].replace("+", "-").replace("/", "_")
+
+
+def _base64_character(character: str) -> str:
+    """One character of base64, also of its URL-safe alphabet and percent-encoded."""
+    match character:
+        case "+":
+            return "(?:[+-]|%2[bB])"
+        case "/":
+            return r"(?:\\?/|_|%2[fF])"
+        case _:
+            return character

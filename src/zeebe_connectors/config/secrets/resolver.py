@@ -1,19 +1,58 @@
-"""Resolving: raw inputs and the places where placeholders may stand go in, inputs with values come out."""
+"""Replace the placeholders of secrets by their values, in the places that are given, and say which ones stay."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 from zeebe_connectors.config.secrets.mask import Mask
 from zeebe_connectors.config.secrets.providers import SecretProvider
+from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses
 from zeebe_connectors.sdk.errors import InputError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces
 
 # A name holds no braces, so that text full of openings is searched in linear time.
 _BRACES = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}")
 _BARE = re.compile(r"\s*secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)\s*")
+MARK = "secrets."
+"""Without this in a text there is no placeholder in it."""
+_MAX_LEFT = 20
+_SHOWN = 60
+
+
+class Places(Protocol):
+    """Where in raw input placeholders may resolve: one node of a tree by wire names."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether a placeholder must be the whole value here."""
+        ...
+
+    def at(self, name: str) -> Self | None:
+        """The place of a part; None where nothing resolves."""
+        ...
+
+    def item(self) -> Self | None:
+        """The place of a list's items."""
+        ...
+
+    def allows(self, name: str) -> bool:
+        """Whether this secret resolves in a text here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A placeholder that was not resolved.
+
+    Args:
+        field: Where it stands.
+        name: The secret's name.
+    """
+
+    field: str
+    name: str
 
 
 class SecretResolver:
@@ -22,14 +61,36 @@ class SecretResolver:
     Args:
         providers: Asked in order.
         log_mask: Learns every value that is ever used, for the log.
+        uses: The operator's rules for secrets.
     """
 
-    def __init__(self, providers: Sequence[SecretProvider], *, log_mask: Mask | None = None) -> None:
+    def __init__(
+        self, providers: Sequence[SecretProvider], *, log_mask: Mask | None = None, uses: SecretUses | None = None
+    ) -> None:
         self._providers = providers
         self._log_mask = log_mask
+        self.uses = uses or SecretUses()
+
+    def custody(self, mask: Mask, *, process: str = "", element: str = "") -> JobSecrets:
+        """What holds the secrets of one job or source.
+
+        Args:
+            mask: Learns their values.
+            process: BPMN process id.
+            element: Id of the element, or name of the source.
+        """
+        return JobSecrets(mask, self.uses, process=process, element=element, log_mask=self._log_mask)
 
     async def resolve(  # noqa: D417 - tenant and process are explained at SecretProvider
-        self, value: Any, places: SecretPlaces, *, mask: Mask, tenant: str = "", process: str = ""
+        self,
+        value: Any,
+        places: Places,
+        *,
+        mask: Mask,
+        tenant: str = "",
+        process: str = "",
+        custody: JobSecrets | None = None,
+        left: list[Left] | None = None,
     ) -> Any:
         """The value with the placeholders in the named places replaced; each used value is added to the mask.
 
@@ -37,23 +98,47 @@ class SecretResolver:
             value: JSON value as it came with the job.
             places: Where placeholders may stand.
             mask: Collects the values.
+            custody: Collects them too, by name; one of its own when left out.
+            left: Collects the placeholders that stay, up to twenty.
 
         Raises:
-            InputError: `SECRET_NOT_FOUND` when no provider knows a name.
+            InputError: `SECRET_NOT_FOUND` when no provider knows a name, `SECRET_PROCESS_FORBIDDEN`.
             TransientError: `SECRET_PROVIDER_FAILED` when one could not be asked.
         """
         names: dict[str, None] = {}
-        _walk(value, places, lambda text: _collect(text, names))
+        remaining: list[Left] = []
+
+        def collect(text: str, place: Places | None, path: str) -> str:
+            for name, is_whole in _placeholders(text):
+                if place is not None and place.allows(name) and (is_whole or not place.whole):
+                    names[name] = None
+                elif len(remaining) < _MAX_LEFT:
+                    remaining.append(Left(path[:_SHOWN], name[:_SHOWN]))
+            return text
+
+        _walk(value, places, "", collect)
+        if left is not None:
+            left += remaining
         if not names:
             return value
-        values = {name: await self._value(name, tenant, process) for name in names}
-        for found in values.values():
+        custody = custody or self.custody(mask, process=process)
+        values = {name: await self.value(name, tenant=tenant, process=process) for name in names}
+        for name, found in values.items():
             mask.add(found)
-            if self._log_mask is not None:
-                self._log_mask.add(found)
-        return _walk(value, places, lambda text: _replace(text, values))
+            custody.resolved(name, found)
 
-    async def _value(self, name: str, tenant: str, process: str) -> str:
+        def replace(text: str, place: Places | None, path: str) -> str:  # noqa: ARG001 - as `collect`
+            return text if place is None else _replaced(text, place, values)
+
+        return _walk(value, places, "", replace)
+
+    async def value(self, name: str, *, tenant: str = "", process: str = "") -> str:
+        """The value of one secret.
+
+        Raises:
+            InputError: As `resolve`.
+            TransientError: As `resolve`.
+        """
         for provider in self._providers:
             try:
                 found = await provider.get(name, tenant=tenant, process=process)
@@ -75,42 +160,51 @@ class SecretResolver:
         )
 
 
-def _collect(text: str, names: dict[str, None]) -> str:
-    bare = _BARE.fullmatch(text)
-    if bare:
-        names[bare[1]] = None
-    else:
-        for match in _BRACES.finditer(text):
-            names[match[1]] = None
-    return text
+def _placeholders(text: str) -> list[tuple[str, bool]]:
+    """The names in a text, and whether the placeholder is the whole text."""
+    if MARK not in text:
+        return []
+    if bare := _BARE.fullmatch(text):
+        return [(bare[1], True)]
+    found = _BRACES.findall(text)
+    return [(name, len(found) == 1 and _BRACES.fullmatch(text.strip()) is not None) for name in found]
 
 
-def _replace(text: str, values: Mapping[str, str]) -> str:
-    bare = _BARE.fullmatch(text)
-    if bare:
-        return values[bare[1]]
-    return _BRACES.sub(lambda match: values[match[1]], text)
+def _replaced(text: str, place: Places, values: Mapping[str, str]) -> str:
+    for name, is_whole in _placeholders(text):
+        if is_whole:
+            return values[name] if place.allows(name) and name in values else text
+    if place.whole:
+        return text
+
+    def one(match: re.Match[str]) -> str:
+        name = match[1]
+        return values[name] if name in values and place.allows(name) else match[0]
+
+    return _BRACES.sub(one, text)
 
 
-def _walk(value: Any, places: SecretPlaces, change: Any) -> Any:
-    """Applies `change` to every text in the named places; what is not touched stays the same object."""
+Change = Callable[[str, "Places | None", str], str]
+
+
+def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
+    """Applies `change` to every text; what is not touched stays the same object."""
     if isinstance(value, str):
-        return change(value) if places.everywhere and "secrets." in value else value
+        return change(value, place, path) if MARK in value else value
     if isinstance(value, dict):
-        if places.everywhere:
-            return {change(k) if "secrets." in k else k: _walk(v, places, change) for k, v in value.items()}
-        if not places.below:
-            return value
         mended = None
         for name, item in value.items():
-            place = places.below.get(name) or places.below.get("*")
-            if place is not None:
-                new = _walk(item, place, change)
-                if new is not item:
-                    mended = dict(value) if mended is None else mended
-                    mended[name] = new
+            below = place.at(name) if place is not None else None
+            new = _walk(item, below, f"{path}.{name}" if path else name, change)
+            key = change(name, place, path) if MARK in name and path else name
+            if new is not item or key != name:
+                mended = dict(value) if mended is None else mended
+                if key != name:
+                    del mended[name]
+                mended[key] = new
         return value if mended is None else mended
     if isinstance(value, list):
-        place = places if places.everywhere else places.below.get("*")
-        return value if place is None else [_walk(item, place, change) for item in value]
+        below = place.item() if place is not None else None
+        items = [_walk(item, below, f"{path}[{number}]", change) for number, item in enumerate(value, 1)]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value

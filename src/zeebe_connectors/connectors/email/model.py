@@ -62,10 +62,10 @@ class SmtpConfig(Model):
     """The server that sends."""
 
     smtp_host: Annotated[
-        str, Hint(label="SMTP host", secrets=True, placeholder="smtp.example.com", example="localhost")
+        str, Hint(label="SMTP host", secrets="whole", placeholder="smtp.example.com", example="localhost")
     ]
     """Host of the SMTP server."""
-    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", secrets=True)] = 587
+    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", secrets="whole")] = 587
     """587 for TLS, 465 for SSL, 25 for a relay."""
     smtp_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS is STARTTLS: required with a login, used where it is offered without one. `TLS` on port 465 means SSL."""
@@ -162,10 +162,10 @@ class ImapConfig(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Hint(label="IMAP host", secrets=True, placeholder="imap.example.com", example="localhost")
+        str, Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com", example="localhost")
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets=True)] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL are the same: from the start. `TLS` on port 143 means STARTTLS."""
@@ -311,9 +311,11 @@ ImapData = ListImapData | SearchImapData | ReadImapData | DeleteImapData | MoveI
 class Pop3Config(Model):
     """Where the mailbox is."""
 
-    pop3_host: Annotated[str, Hint(label="POP3 host", secrets=True, placeholder="pop.example.com", example="localhost")]
+    pop3_host: Annotated[
+        str, Hint(label="POP3 host", secrets="whole", placeholder="pop.example.com", example="localhost")
+    ]
     """Host of the POP3 server."""
-    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", secrets=True)] = 995
+    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL are the same: from the start. `TLS` on port 110 means STARTTLS (STLS)."""

@@ -37,7 +37,7 @@ class Operation(Model):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             placeholder="https://api.example.com/graphql",
             example="https://api.example.com/graphql",
         ),

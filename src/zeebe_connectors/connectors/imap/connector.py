@@ -52,10 +52,10 @@ class ImapServer(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Field(min_length=1), Hint(label="IMAP host", secrets=True, placeholder="imap.example.com")
+        str, Field(min_length=1), Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com")
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets=True)] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
         Literal["TLS", "SSL", "STARTTLS", "NONE"],

@@ -43,9 +43,9 @@ class Mailbox(Protection):
 
     authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
     """How to sign in."""
-    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets=True, placeholder="pop.example.com")]
+    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets="whole", placeholder="pop.example.com")]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server")] = 995
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],

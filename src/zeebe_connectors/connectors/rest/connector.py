@@ -41,7 +41,7 @@ class Request(Certified):
             group="endpoint",
             label="URL",
             feel="optional",
-            secrets=True,
+            secrets="whole",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",
         ),
@@ -147,7 +147,8 @@ async def request(given: Request, context: Context) -> Response:
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - The message begins with the reason phrase, and then names method, host and status.
     - `error.variables.reason` tells apart what has the code 408, 500 or SSL_HANDSHAKE_FAILED.
-    - Methods HEAD and OPTIONS, the schemes Digest and OAuth 1.0a, and the response format Automatic are additions.
+    - Methods HEAD and OPTIONS, the response format Automatic, keystores, and all schemes but the official six are
+      additions.
     """
     prepared = await _prepared(given, context)
     read = given.read_timeout_in_seconds

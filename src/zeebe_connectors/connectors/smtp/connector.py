@@ -62,7 +62,7 @@ class Mail(Model):
     host: Annotated[
         str,
         Field(min_length=1),
-        Hint("server", "Host", secrets=True, placeholder="smtp.example.com", example="localhost"),
+        Hint("server", "Host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
     ]
     """Name or address of the mail server."""
     security: Annotated[
@@ -73,7 +73,7 @@ class Mail(Model):
         ),
     ] = "starttls"
     """How the connection is protected. The certificate is always checked."""
-    port: Annotated[int | None, Field(ge=1, le=65535), Hint("server", secrets=True, placeholder="587")] = None
+    port: Annotated[int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", placeholder="587")] = None
     """Left empty: 587 with STARTTLS, 465 with TLS, 25 without."""
     authentication: Annotated[
         Authentication,

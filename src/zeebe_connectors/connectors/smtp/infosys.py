@@ -19,9 +19,9 @@ from zeebe_connectors.mail.smtp.model import Login, Security, Server
 class InfosysServer(Model):
     """Server and login."""
 
-    hostname: Annotated[str, Field(min_length=1), Hint(secrets=True, example="localhost")]
+    hostname: Annotated[str, Field(min_length=1), Hint(secrets="whole", example="localhost")]
     """Name or address of the mail server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(secrets=True, example="587")]
+    port: Annotated[int, Field(ge=1, le=65535), Hint(secrets="whole", example="587")]
     """Decides the protection too, unless `security` is given: 465 speaks TLS from the start, 587 demands STARTTLS, any
     other port uses STARTTLS where the server offers it."""
     username: Annotated[str | None, Hint(secrets=True)] = None

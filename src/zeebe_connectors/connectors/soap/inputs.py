@@ -233,7 +233,7 @@ class BodyOperation(Model):
         Field(min_length=1),
         Hint(
             label="WSDL",
-            secrets=True,
+            secrets="whole",
             placeholder="https://example.com/orders?wsdl",
             tooltip="Its address, or a path below a directory that the operator allows. It is kept for a while.",
         ),
@@ -287,7 +287,7 @@ class Request(Model):
         Hint(
             group="connection",
             label="Service URL",
-            secrets=True,
+            secrets="whole",
             placeholder="https://example.com/orders",
             tooltip="Required, unless the body is an operation of a WSDL: then the WSDL's is used when it is empty.",
             example="https://example.com/orders",

@@ -11,8 +11,9 @@ from zeebe_connectors.feel import temporal, values
 from zeebe_connectors.feel.builtins.declare import builtin
 from zeebe_connectors.feel.errors import Failure, FeelEvaluationError
 from zeebe_connectors.feel.limits import Run
+from zeebe_connectors.feel.precision import DECIMAL128, written
 from zeebe_connectors.feel.temporal import SECOND, Date, DateTime, DaysTime, Time, YearsMonths, narrow, widen
-from zeebe_connectors.feel.values import DECIMAL128, STRING, decimal, int32, kind, number_text
+from zeebe_connectors.feel.values import STRING, decimal, int32, kind, number_text
 
 TITLE = "Conversion functions"
 
@@ -177,7 +178,7 @@ _MAX_EXPONENT = 6_000
 
 def _parsed(text: str) -> Any:
     if _NUMBER.fullmatch(text):
-        number = Decimal(text)
+        number = written(text)
         exponent = number.as_tuple().exponent
         if isinstance(exponent, int) and abs(exponent) <= _MAX_EXPONENT:
             return values.plain_int(number)
@@ -259,6 +260,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
     "The value that a JSON text has.",
     ('from json("{\\"a\\": [1, true]}")', "{a: [1, true]}"),
     ('from json("invalid")', "null"),
+    since="8.9",
 )
 def _from_json(run: Run, text: Any) -> Any:
     if text is None:
@@ -280,6 +282,7 @@ def _from_json(run: Run, text: Any) -> Any:
     "The value as JSON text.",
     ("to json({a: 1, b: [true, null]})", '"{\\"a\\":1,\\"b\\":[true,null]}"'),
     ('to json(@"2025-01-01")', '"\\"2025-01-01\\""'),
+    since="8.9",
 )
 def _to_json(run: Run, value: Any) -> Any:
     parts: list[str] = []

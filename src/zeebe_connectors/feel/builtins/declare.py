@@ -46,6 +46,7 @@ class Builtin:
         module: where it is declared, which is its topic.
         examples: expressions and what each of them equals, as an expression.
         parameters: the parameters' names; the last one of a variadic function takes a list, or the rest of the values.
+        since: the first cluster that knows it, empty where all supported ones do.
         invoke: takes the run and a value for each parameter. It raises `Failure` where the call is null.
     """
 
@@ -57,6 +58,7 @@ class Builtin:
     variadic: bool
     invoke: Callable[..., Any]
     module: str
+    since: str = ""
 
 
 _by_name: dict[str, list[Builtin]] = {}
@@ -73,7 +75,7 @@ def all_builtins() -> list[Builtin]:
 
 
 def builtin(
-    signature: str, doc: str, *examples: tuple[str, str], aliases: Sequence[str] = ()
+    signature: str, doc: str, *examples: tuple[str, str], aliases: Sequence[str] = (), since: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a built-in function.
 
@@ -83,6 +85,7 @@ def builtin(
         doc: one sentence for the documentation.
         examples: pairs of an expression and what it equals.
         aliases: other names of all parameters, separated by commas, for calls with names.
+        since: the first cluster that knows the function, such as `8.8`; empty where all supported ones do.
 
     The Python function takes the values in order; one whose first parameter is called `run` gets the run before them.
     It raises `Failure` where the call is to be null.
@@ -97,7 +100,7 @@ def builtin(
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         invoke = _checked(function, types)
         for names in ([parameter for parameter, _ in parameters], *(alias.split(", ") for alias in aliases)):
-            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke, function.__module__)
+            made = Builtin(name, signature, doc, examples, tuple(names), variadic, invoke, function.__module__, since)
             _by_name.setdefault(name, []).append(made)
         return function
 

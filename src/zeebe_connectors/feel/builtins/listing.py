@@ -11,8 +11,8 @@ from zeebe_connectors.feel.builtins.declare import builtin
 from zeebe_connectors.feel.errors import AssertionFailedError, Failure, FeelEvaluationError
 from zeebe_connectors.feel.limits import Run
 from zeebe_connectors.feel.operations import comparable, key_of, same, show, smallest, whole
+from zeebe_connectors.feel.precision import DECIMAL128, context_of, like
 from zeebe_connectors.feel.values import (
-    DECIMAL128,
     LIST,
     NULL,
     NUMBER,
@@ -90,9 +90,9 @@ def _numbers(run: Run, items: Any) -> list[Any]:
 def _total(numbers: list[Any]) -> Any:
     if all(type(number) is int for number in numbers):
         return whole(sum(numbers))
-    total = Decimal(0)
-    for number in numbers:
-        total = DECIMAL128.add(total, decimal(number))
+    total = decimal(numbers[0]) if numbers else Decimal(0)
+    for number in numbers[1:]:
+        total = like(total, context_of(total).add(total, decimal(number)))
     return total
 
 
@@ -111,17 +111,21 @@ def _sum(run: Run, items: Any) -> Any:
     "product(list: list...): number", "The product of numbers; null for an empty list.", ("product([2, 3, 4])", "24")
 )
 def _product(run: Run, items: Any) -> Any:
-    result: Any = 1
-    for number in _numbers(run, items):
+    numbers = _numbers(run, items)
+    if not numbers:
+        return None
+    result = numbers[0]
+    for number in numbers[1:]:
         if type(number) is int and type(result) is int:
             result = whole(result * number)
         else:
-            result = DECIMAL128.multiply(decimal(result), decimal(number))
-    return result if items else None
+            result = like(result, context_of(result).multiply(decimal(result), decimal(number)))
+    return result
 
 
 def _mean_of(numbers: list[Any]) -> Any:
-    return plain_int(DECIMAL128.divide(decimal(_total(numbers)), Decimal(len(numbers))))
+    total = _total(numbers)
+    return plain_int(like(total, context_of(total).divide(decimal(total), Decimal(len(numbers)))))
 
 
 @builtin("mean(list: list...): number", "The arithmetic mean; null for an empty list.", ("mean([1, 2, 3])", "2"))
@@ -485,6 +489,7 @@ def _string_join_between(run: Run, items: Any, delimiter: Any, prefix: Any, suff
     "partition(list: list, size: number): list",
     "Lists of so many consecutive items; the last one may have less.",
     ("partition([1, 2, 3, 4, 5], 2)", "[[1, 2], [3, 4], [5]]"),
+    since="8.8",
 )
 def _partition(run: Run, items: Any, size: Any) -> Any:
     length = int32(size)

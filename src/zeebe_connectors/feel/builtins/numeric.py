@@ -19,8 +19,9 @@ from typing import Any
 from zeebe_connectors.feel import temporal
 from zeebe_connectors.feel.builtins.declare import builtin
 from zeebe_connectors.feel.errors import Failure, FeelEvaluationError, FeelLimitError
+from zeebe_connectors.feel.precision import context_of, like
 from zeebe_connectors.feel.temporal import DaysTime, YearsMonths
-from zeebe_connectors.feel.values import DECIMAL128, decimal, int32, plain_int, result_of_float
+from zeebe_connectors.feel.values import decimal, int32, plain_int, result_of_float
 
 TITLE = "Numeric functions"
 
@@ -48,7 +49,7 @@ def _round(number: Any, scale: Any, mode: str) -> Any:
     value = decimal(number)
     if value.adjusted() > _MAX_SCALE:
         raise FeelLimitError("characters", f"a number would have more than {_MAX_SCALE} digits")
-    return plain_int(value.quantize(Decimal((0, (1,), -digits)), rounding=mode, context=_WIDE))
+    return plain_int(like(number, value.quantize(Decimal((0, (1,), -digits)), rounding=mode, context=_WIDE)))
 
 
 @builtin(
@@ -169,7 +170,7 @@ def _abs(value: Any) -> Any:
         return YearsMonths(abs(wide.months))
     if isinstance(wide, DaysTime):
         return DaysTime(abs(wide.nanos))
-    return abs(value) if type(value) is int else decimal(value).copy_abs()
+    return abs(value) if type(value) is int else like(value, decimal(value).copy_abs())
 
 
 @builtin(
@@ -183,8 +184,9 @@ def _modulo(dividend: Any, divisor: Any) -> Any:
         return dividend % divisor
     try:
         number, by = decimal(dividend), decimal(divisor)
-        remainder = DECIMAL128.remainder(number, by)
-        return DECIMAL128.remainder(DECIMAL128.add(remainder, by), by)
+        context = context_of(dividend)
+        remainder = context.remainder(number, by)
+        return like(dividend, context.remainder(context.add(remainder, by), by))
     except DecimalException:
         raise FeelEvaluationError(f"modulo({dividend}, {divisor}) has no result") from None
 
@@ -231,7 +233,7 @@ def _even(number: Any) -> Any:
 def _rest_of_two(number: Any) -> Any:
     if type(number) is int:
         return number % 2
-    return DECIMAL128.remainder(decimal(number).copy_abs(), Decimal(2))
+    return context_of(number).remainder(decimal(number).copy_abs(), Decimal(2))
 
 
 @builtin(

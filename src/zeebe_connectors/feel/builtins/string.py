@@ -214,6 +214,7 @@ def _to_base64(text: Any) -> Any:
     "from base64(value: string): string",
     "The text whose UTF-8 bytes are given in Base64.",
     ('from base64("RkVFTA==")', '"FEEL"'),
+    since="8.10",
 )
 def _from_base64(text: Any) -> Any:
     try:
@@ -228,6 +229,7 @@ def _from_base64(text: Any) -> Any:
     "Whether the text is empty or has nothing but spaces.",
     ('is blank(" ")', "true"),
     ('is blank("a")', "false"),
+    since="8.8",
 )
 def _is_blank(text: Any) -> Any:
     return all(character in _JAVA_BLANK for character in text)

@@ -16,7 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
+from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
     MAX_WAIT,
@@ -34,7 +36,7 @@ from zeebe_connectors.runtime.expressions import (
 )
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
-from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
@@ -43,12 +45,10 @@ from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces, explain, read_input, settings_of
+from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
-SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
-"""Header that names further inputs, comma-separated, in which placeholders resolve; its text comes from the diagram."""
 _ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
@@ -101,7 +101,6 @@ class JobHandler:
         self._connector = connector
         self._services = services
         self._decided = decided(connector, services.settings)
-        self._places = SecretPlaces(everywhere=True) if services.secrets_everywhere else connector.secret_places
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -111,12 +110,18 @@ class JobHandler:
             extend: Gives the job more time at the engine; called for the header `jobTimeout`.
         """
         mask = Mask()
+        custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
+        with holding(custody):
+            return await self._handled(job, extend, custody)
+
+    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
+        mask = custody.mask
         backoff: float | None = None
         begun = _Begun()
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = await self._call(job, mask, begun)
+            response = await self._call(job, custody, begun)
             response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
@@ -125,6 +130,9 @@ class JobHandler:
             if begun.yes:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+        except HandBack as reason:
+            text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
+            return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
         try:
@@ -136,7 +144,7 @@ class JobHandler:
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _call(self, job: Job, mask: Mask, begun: _Begun) -> Any:
+    async def _call(self, job: Job, custody: JobSecrets, begun: _Begun) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -164,16 +172,13 @@ class JobHandler:
                     if data.get(name) in (None, ""):
                         data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
-                if "secrets." in job.variables:
-                    places = self._places_for(job)
-                    data = await services.secrets.resolve(
-                        data, places, mask=mask, tenant=job.tenant_id, process=job.bpmn_process_id
-                    )
+                if MARK in job.variables:
+                    data = await self._with_secrets(job, data, custody)
                 if FUNCTION_KEY in job.variables:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
-                given = read_input(self._connector.input, data, seen=mask.add)
+                given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 begun.yes = True
                 return await self._connector.call(given, context)
         except TimeoutError:
@@ -196,12 +201,33 @@ class JobHandler:
 
         return dataclasses.replace(outcome, told=told)
 
-    def _places_for(self, job: Job) -> SecretPlaces:
-        names = job.headers.get(SECRET_FIELDS, "")
-        if not names.strip() or self._places.everywhere:
-            return self._places
-        more = {name.strip(): SecretPlaces(everywhere=True) for name in names.split(",") if name.strip()}
-        return self._places.merged(SecretPlaces(below=more))
+    async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
+        """The inputs with the secrets that the modeler asked for."""
+        services = self._services
+        element = await self._element(job) if services.scope.by_diagram else None
+        left: list[Left] = []
+        resolved = await services.secrets.resolve(
+            data,
+            services.scope.places(self._connector, job, element),
+            mask=custody.mask,
+            tenant=job.tenant_id,
+            process=job.bpmn_process_id,
+            custody=custody,
+            left=left,
+        )
+        services.scope.report(job, left, element)
+        return resolved
+
+    async def _element(self, job: Job) -> Element | None:
+        """What the job's diagram says of its element; None when nobody knows the diagram."""
+        try:
+            return await self._services.diagrams.element(job)
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The diagram of this task's process cannot be read, and without it nothing is resolved: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
         """What a failure comes to: the error expression's verdict, else by the error's type."""

@@ -45,3 +45,19 @@ class Throw:
 
 
 Outcome = Complete | Fail | Throw
+
+
+class HandBack(Exception):  # noqa: N818 - no fault of the job
+    """The job cannot be carried out now through no fault of its own: it goes back with its retries untouched.
+
+    Raise it only before anything happened outside.
+
+    Args:
+        message: Why, and what to do if it lasts.
+        delay: Seconds before the engine offers the job again.
+    """
+
+    def __init__(self, message: str, delay: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.delay = delay

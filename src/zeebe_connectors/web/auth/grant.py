@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
 
 TokenEndpoint = Annotated[
-    str, Field(min_length=1), Hint(label="OAuth 2.0 token endpoint", placeholder="https://login.example.com/token")
+    str,
+    Field(min_length=1),
+    Hint(label="OAuth 2.0 token endpoint", secrets="whole", placeholder="https://login.example.com/token"),
 ]
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
@@ -166,8 +168,8 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     told = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
     if response.status >= 400:
         error = status_error(response, what="The token endpoint", detail=told or None)
-        if error.variables is not None and reason:
-            error.variables = {**error.variables, "reason": reason}
+        known = {name: value for name, value in (error.variables or {}).items() if name != "reason"}
+        error.variables = {**known, "reason": reason} if reason else known
         raise error
     value = _find(answer, "access_token")
     if isinstance(value, str) and value:

@@ -1,0 +1,545 @@
+"""Execute commands: the engine in process, without a network and without asyncio."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from zeebe_connectors.engine.agenda import Agenda
+from zeebe_connectors.engine.clock import Clock
+from zeebe_connectors.engine.definitions import Definition, Definitions, Deployment
+from zeebe_connectors.engine.flow import subscriptions
+from zeebe_connectors.engine.flow.calls import called_ended
+from zeebe_connectors.engine.flow.flow import Flow
+from zeebe_connectors.engine.flow.instances import ElementInstance, ProcessInstance, State
+from zeebe_connectors.engine.flow.subscriptions import Subscription
+from zeebe_connectors.engine.flow.variables import propagate, set_variables
+from zeebe_connectors.engine.happenings import Happening, HappeningKind, Observer
+from zeebe_connectors.engine.incidents import Incidents
+from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
+from zeebe_connectors.engine.keys import Keys
+from zeebe_connectors.engine.messages import Messages
+from zeebe_connectors.engine.model import Element
+from zeebe_connectors.engine.queries import Queries
+from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
+from zeebe_connectors.engine.signals import Signals
+from zeebe_connectors.engine.store import Changes, MemoryStore, Store
+
+MAX_FINISHED = 1_000
+_MAX_KEPT_WEIGHT = 16_384
+_TIMERS_AT_ONCE = 100
+LATEST = -1
+
+
+class Engine:
+    """A BPMN engine: deploy processes, start them, answer their jobs.
+
+    Every command changes the state at once, or raises `Rejection` and changes nothing. Without a host, a command also
+    runs the flow until everything waits, and writes what changed. With one (`Host`), the host does both.
+
+    Args:
+        store: Where the state is kept; what is in it is taken up. None: in memory.
+        clock: The engine's time; None: the machine's, which `advance` can move.
+    """
+
+    def __init__(self, store: Store | None = None, clock: Clock | None = None) -> None:
+        self.store: Store = store or MemoryStore()
+        self.clock = clock or Clock()
+        self.changes = Changes()
+        self.keys = Keys()
+        self.agenda = Agenda()
+        self.observers: list[Observer] = []
+        self.elements: dict[int, ElementInstance] = {}
+        self.instances: dict[int, ProcessInstance] = {}
+        self.finished: deque[ProcessInstance] = deque(maxlen=MAX_FINISHED)
+        self.timers: dict[int, Subscription] = {}
+        self.definitions = Definitions(self)
+        self.incidents = Incidents(self)
+        self.jobs = Jobs(self)
+        self.messages = Messages(self)
+        self.signals = Signals(self)
+        self.flow = Flow(self)
+        self.queries = Queries(self)
+        self.scheduler: Callable[[], None] | None = None
+        self._awaited: dict[int, Callable[[ProcessInstance], None]] = {}
+        self.store.load(self)
+        self._after()
+
+    # --- running
+
+    def _after(self) -> None:
+        """Go on after a command."""
+        if self.scheduler is not None:
+            self.scheduler()
+        else:
+            self.flow.run()
+            self.save()
+
+    def save(self) -> None:
+        """Write what changed since the last time, in one transaction."""
+        self.store.save(self)
+
+    def close(self) -> None:
+        """Write what changed, and close the store."""
+        self.save()
+        self.store.close()
+
+    def process_due(self) -> bool:
+        """Do what is due by now, up to a hundred things; tell whether more is due."""
+        for _ in range(_TIMERS_AT_ONCE):
+            found = self.agenda.pop(self.clock.now_ms())
+            if found is None:
+                return False
+            kind, key = found
+            match kind:
+                case "job":
+                    self.jobs.due(key)
+                case "message":
+                    self.messages.expire(key)
+                case "start":
+                    self.definitions.timer_due(key)
+                case _:
+                    self._timer_due(key)
+        return True
+
+    def _timer_due(self, key: int) -> None:
+        subscription = self.timers.get(key)
+        if subscription is None:
+            return
+        if self.observers:
+            self.tell(HappeningKind.TIMER_FIRED, key, subscription.holder, {"element": subscription.event.id})
+        subscriptions.fire_timer(self, subscription)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward; everything that becomes due on the way happens at its own time, in order."""
+        self.advance_to(self.clock.now_ms() + round(seconds * 1000))
+
+    def advance_to(self, time_ms: int) -> None:
+        """Move the clock forward to a time, in milliseconds since 1970."""
+        while (due := self.agenda.next_due()) is not None and due <= time_ms:
+            self.clock.move_to(due)
+            self.process_due()
+            self.flow.run()
+        self.clock.move_to(time_ms)
+        self.changes.clock = True
+        self._after()
+
+    # --- bookkeeping for the rooms
+
+    def touch(self, instance: ElementInstance) -> None:
+        """Remember that an element instance has to be written."""
+        self.changes.elements[instance.key] = instance
+
+    def forget(self, instance: ElementInstance) -> None:
+        """Remember that an element instance has to be deleted."""
+        if instance.stored:
+            self.changes.elements[instance.key] = None
+        else:
+            self.changes.elements.pop(instance.key, None)
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Call an observer with everything that happens; return the function that ends it."""
+        self.observers.append(observer)
+        return lambda: self.observers.remove(observer) if observer in self.observers else None
+
+    def tell(
+        self, kind: HappeningKind, key: int, instance: ElementInstance | None, data: dict[str, Any] | None = None
+    ) -> None:
+        """Tell the observers what happened at an element."""
+        if instance is None:
+            self.tell_of(kind, key, data=data)
+            return
+        process = instance.process
+        self.tell_of(
+            kind,
+            key,
+            instance_key=process.key,
+            bpmn_process_id=process.definition.bpmn_process_id,
+            element=instance.element,
+            data=data,
+        )
+
+    def tell_of(
+        self,
+        kind: HappeningKind,
+        key: int,
+        *,
+        instance_key: int = 0,
+        bpmn_process_id: str = "",
+        element: Element | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Tell the observers what happened."""
+        happening = Happening(
+            kind,
+            self.clock.now_ms(),
+            key,
+            instance_key,
+            bpmn_process_id,
+            element.id if element is not None else "",
+            (element.name or element.id) if element is not None else "",
+            element.type if element is not None else "",
+            data or {},
+        )
+        for observer in list(self.observers):
+            observer(happening)
+
+    # --- process instances
+
+    def start_process(
+        self,
+        definition: Definition,
+        variables: dict[str, Any],
+        *,
+        caller: ElementInstance | None = None,
+        begin: dict[str, Any] | None = None,
+        correlation_key: str = "",
+    ) -> ProcessInstance:
+        """Make an instance of a process; its first step is queued."""
+        process = ProcessInstance(self.keys.take(), definition, caller, self.clock.now_ms())
+        process.correlation_key = correlation_key
+        if correlation_key:
+            self.messages.lock(definition.bpmn_process_id, correlation_key, process.key)
+        root = process.root
+        root.payload = begin
+        self.instances[process.key] = process
+        self.elements[root.key] = root
+        self.touch(root)
+        set_variables(self, root, variables)
+        self.flow.do("activate", root)
+        return process
+
+    def process_ended(self, process: ProcessInstance, state: State) -> None:
+        """A process instance has ended: tell who waits for it, and start what waited for its end."""
+        self.instances.pop(process.key, None)
+        process.state = state
+        process.ended_ms = self.clock.now_ms()
+        caller = process.caller
+        if process.correlation_key:
+            self.messages.unlock(process.definition.bpmn_process_id, process.correlation_key)
+        waiting = self._awaited.pop(process.key, None)
+        if waiting is not None:
+            waiting(process)
+        if caller is not None and state is State.COMPLETED and caller.called is process:
+            called_ended(self.flow, caller, process.root.variables)
+        self._keep(process)
+
+    def _keep(self, process: ProcessInstance) -> None:
+        """Keep a finished instance for those who look, without its variables if they are large."""
+        root = process.root
+        if _weight(root.variables or {}) > _MAX_KEPT_WEIGHT:
+            root.variables = None
+        self.finished.append(process)
+
+    def on_end(self, key: int, callback: Callable[[ProcessInstance], None]) -> None:
+        """Call back once when an instance has ended."""
+        self._awaited[key] = callback
+
+    def no_longer_await(self, key: int) -> None:
+        """Forget a callback."""
+        self._awaited.pop(key, None)
+
+    # --- commands
+
+    def deploy(self, resources: Sequence[tuple[str, bytes]]) -> Deployment:
+        """Deploy resources, as (name, content): BPMN is run, forms and DMN are kept.
+
+        Raises:
+            Rejection: One is invalid, or holds what this engine cannot run; none is deployed then.
+        """
+        deployment = self.definitions.deploy(resources)
+        self._after()
+        return deployment
+
+    def create_instance(
+        self,
+        bpmn_process_id: str = "",
+        *,
+        version: int = LATEST,
+        definition_key: int = 0,
+        variables: Mapping[str, Any] | None = None,
+        start_at: Sequence[str] = (),
+        on_end: Callable[[ProcessInstance], None] | None = None,
+    ) -> ProcessInstance:
+        """Start a process.
+
+        Args:
+            bpmn_process_id: The process, with its `version`; or give the `definition_key`.
+            version: Its version; -1 for the latest.
+            definition_key: Key of the very version.
+            variables: The first variables.
+            start_at: Ids of elements to begin before, instead of the none start event.
+            on_end: Called once when the instance has ended.
+
+        Raises:
+            Rejection: There is no such process, it has no none start event, or cannot begin where it is told to.
+        """
+        definition = self._definition(bpmn_process_id, version, definition_key)
+        if start_at:
+            _check_start_elements(definition, start_at)
+        elif definition.model.none_start is None:
+            raise rejected(
+                "CREATE",
+                RejectionCode.INVALID_STATE,
+                f"Expected to create instance of process with none start event, but there is no such event in "
+                f"'{definition.bpmn_process_id}'",
+            )
+        begin = {"at": list(start_at)} if start_at else None
+        process = self.start_process(definition, dict(variables or {}), begin=begin)
+        if on_end is not None:
+            self.on_end(process.key, on_end)
+        self._after()
+        return process
+
+    def _definition(self, process_id: str, version: int, key: int) -> Definition:
+        if key > 0:
+            definition, what = self.definitions.by_key.get(key), f"definition key '{key}'"
+        elif not process_id:
+            raise rejected(
+                "CREATE",
+                RejectionCode.INVALID_ARGUMENT,
+                "Expected to create a process instance of a process ID or a process definition key, but none given",
+            )
+        elif version == LATEST:
+            definition, what = self.definitions.latest(process_id), f"process ID '{process_id}'"
+        else:
+            definition = self.definitions.version(process_id, version)
+            what = f"process ID '{process_id}' and version '{version}'"
+        if definition is None:
+            raise rejected(
+                "CREATE",
+                RejectionCode.NOT_FOUND,
+                f"Expected to find process definition with {what}, but none found",
+            )
+        return definition
+
+    def cancel_instance(self, key: int) -> None:
+        """End a process instance, with all that it called.
+
+        Raises:
+            Rejection: There is none, or another process called it.
+        """
+        process = self.instances.get(key)
+        if process is None:
+            raise rejected(
+                "CANCEL",
+                RejectionCode.NOT_FOUND,
+                f"Expected to cancel a process instance with key '{key}', but no such process was found",
+            )
+        if process.caller is not None:
+            top = process
+            while top.caller is not None:
+                top = top.caller.process
+            raise rejected(
+                "CANCEL",
+                RejectionCode.INVALID_STATE,
+                f"Expected to cancel a process instance with key '{key}', but it is created by a parent process "
+                f"instance. Cancel the root process instance '{top.key}' instead.",
+            )
+        self.flow.terminate(process.root)
+        self._after()
+
+    def set_variables(self, scope_key: int, variables: Mapping[str, Any], *, local: bool = False) -> int:
+        """Set variables of a process instance or element instance; return the command's key.
+
+        Args:
+            scope_key: The process instance or element instance.
+            variables: Names and values.
+            local: True: in this very scope; False: each in the nearest scope that has it, else in the process.
+
+        Raises:
+            Rejection: There is no such instance.
+        """
+        instance = self.elements.get(scope_key)
+        if instance is None:
+            raise rejected(
+                "UPDATE",
+                RejectionCode.NOT_FOUND,
+                f"Expected to update variables for element with key '{scope_key}', but no such element was found",
+            )
+        (set_variables if local else propagate)(self, instance, variables)
+        key = self.keys.take()
+        self._after()
+        return key
+
+    def activate_jobs(
+        self, kind: str, *, worker: str = "engine", timeout_ms: int = 60_000, max_jobs: int = 1,
+        fetch: Sequence[str] = (),
+    ) -> list[ActivatedJob]:  # fmt: skip
+        """Give a worker jobs of a type, if there are any now.
+
+        Raises:
+            Rejection: An argument is blank or less than 1.
+        """
+        found = self.jobs.activate(kind, worker, timeout_ms, max_jobs, fetch)
+        self._after()
+        return found
+
+    def complete_job(self, key: int, variables: Mapping[str, Any] | None = None) -> None:
+        """Complete a job with its result.
+
+        Raises:
+            Rejection: There is no such job, or it has failed.
+        """
+        self.jobs.complete(key, dict(variables or {}))
+        self._after()
+
+    def fail_job(
+        self, key: int, retries: int, message: str = "", *, backoff_ms: int = 0,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Fail a job: with retries it is tried again after the back-off, without it raises an incident.
+
+        Raises:
+            Rejection: There is no such job, or it has failed already.
+        """
+        self.jobs.fail(key, retries, message, backoff_ms, dict(variables or {}))
+        self._after()
+
+    def throw_error(self, key: int, code: str, message: str = "", variables: Mapping[str, Any] | None = None) -> None:
+        """Throw an error from a job.
+
+        Raises:
+            Rejection: There is no such job, or it has failed.
+        """
+        self.jobs.throw(key, code, message, dict(variables or {}))
+        self._after()
+
+    def update_job_retries(self, key: int, retries: int) -> None:
+        """Set how often a job may still be tried.
+
+        Raises:
+            Rejection: There is no such job, or the number is not positive.
+        """
+        self.jobs.update_retries(key, retries)
+        self._after()
+
+    def update_job_timeout(self, key: int, timeout_ms: int) -> None:
+        """Give a worker time until so many milliseconds from now.
+
+        Raises:
+            Rejection: There is no such job, or no worker has it.
+        """
+        self.jobs.update_timeout(key, timeout_ms)
+        self._after()
+
+    def publish_message(
+        self, name: str, correlation_key: str = "", *, variables: Mapping[str, Any] | None = None, ttl_ms: int = 0,
+        message_id: str = "",
+    ) -> int:  # fmt: skip
+        """Publish a message; return its key.
+
+        Raises:
+            Rejection: It has no name, or one with its id is in the buffer.
+        """
+        message, _ = self.messages.publish(name, correlation_key, dict(variables or {}), ttl_ms, message_id)
+        self._after()
+        return message.key
+
+    def correlate_message(
+        self, name: str, correlation_key: str = "", *, variables: Mapping[str, Any] | None = None
+    ) -> tuple[int, int]:
+        """Publish a message that must come to somebody now; return its key and the process instance's.
+
+        Raises:
+            Rejection: It has no name, or nobody waits for it.
+        """
+        message, instance_key = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
+        self._after()
+        if not instance_key:
+            raise rejected(
+                "CORRELATE",
+                RejectionCode.NOT_FOUND,
+                f"Expected to find subscription for message with name '{name}' and correlation key "
+                f"'{correlation_key}', but none was found.",
+            )
+        return message.key, instance_key
+
+    def broadcast_signal(self, name: str, variables: Mapping[str, Any] | None = None) -> int:
+        """Broadcast a signal; return the broadcast's key.
+
+        Raises:
+            Rejection: The name is blank.
+        """
+        key = self.signals.broadcast(name, dict(variables or {}))
+        self._after()
+        return key
+
+    def resolve_incident(self, key: int) -> None:
+        """Do the step of an incident again, or offer its job again.
+
+        Raises:
+            Rejection: There is no such incident, or its job has no retries.
+        """
+        self.incidents.resolve(key)
+        self._after()
+
+
+def _check_start_elements(definition: Definition, elements: Sequence[str]) -> None:
+    """Refuse to begin where no token can begin."""
+    for element_id in elements:
+        element = definition.model.index.get(element_id)
+        why = ""
+        if element is None or element is definition.model:
+            why = "no such element was found"
+        elif element.tag in {"startEvent", "boundaryEvent"} or element.event_triggered:
+            why = f"elements of type '{element.type}' cannot be started at"
+        elif any(flow.source.tag == "eventBasedGateway" for flow in element.incoming):
+            why = "it belongs to an event-based gateway; start at the gateway"
+        else:
+            parent = element.parent
+            while parent is not None:
+                if parent.loop is not None:
+                    why = f"it is inside the multi-instance sub-process '{parent.id}'"
+                parent = parent.parent
+        if why:
+            raise rejected(
+                "CREATE",
+                RejectionCode.INVALID_ARGUMENT,
+                f"Expected to create instance of process '{definition.bpmn_process_id}' with start instructions, but "
+                f"the element '{element_id}' cannot be used: {why}",
+            )
+
+
+def _weight(value: Any) -> int:
+    """Estimate how large a value is; what lies too deep to be worth a look counts as large."""
+    weight, waiting = 0, [value]
+    while waiting and weight <= _MAX_KEPT_WEIGHT:
+        item = waiting.pop()
+        if isinstance(item, str):
+            weight += len(item)
+        elif isinstance(item, dict):
+            weight += 16 * len(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            weight += 16 * len(item)
+            waiting.extend(item)
+    return weight
+
+
+def parse_variables(text: str | bytes) -> dict[str, Any]:
+    """Read a JSON document of variables; a blank one has none.
+
+    Raises:
+        Rejection: It is no JSON, or no object.
+    """
+    if not text:
+        return {}
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid(
+            "Expected the variables to be a JSON object with a name for each value, but the root is "
+            f"'{type(value).__name__}'"
+        )
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,49 @@
+"""Look for who catches an error: scope by scope upward, and through call activities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.model import Element, EventKind
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.flow.flow import Flow
+    from zeebe_connectors.engine.flow.instances import ElementInstance
+
+
+def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
+    """Let the nearest event that catches the error happen; False when there is none, and nothing has changed."""
+    current: ElementInstance | None = instance
+    while current is not None:
+        if current.index < 0:  # the boundary events of a multi-instance activity belong to its body
+            event = _catcher(current.element.boundaries, code)
+            if event is not None:
+                flow.boundary_triggered(current, event, payload)
+                return True
+        container = current.parent
+        if container is None:
+            current = current.process.caller
+            continue
+        if not container.interrupted and not container.is_body:
+            starts = (inner.starts[0] for inner in container.element.event_subprocesses)
+            event = _catcher(starts, code)
+            if event is not None and event.parent is not None:
+                flow.event_subprocess_triggered(container, event.parent, payload)
+                return True
+        current = container
+    return False
+
+
+def _catcher(events: Iterable[Element], code: str) -> Element | None:
+    """Return the event that catches the code: one of that very code before one that catches all."""
+    all_codes = None
+    for element in events:
+        event = element.event
+        if event is None or event.kind is not EventKind.ERROR:
+            continue
+        if event.name is None:
+            all_codes = element
+        elif event.name.text == code:
+            return element
+    return all_codes

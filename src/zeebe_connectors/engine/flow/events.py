@@ -1,0 +1,102 @@
+"""Run events: those that wait, those that throw, and those that a token only passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeebe_connectors.engine.flow import errors, subscriptions
+from zeebe_connectors.engine.flow.variables import Visible, text_value
+from zeebe_connectors.engine.incidents import UNHANDLED_ERROR, StepFailedError
+from zeebe_connectors.engine.model import Expression
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.flow.flow import Flow
+    from zeebe_connectors.engine.flow.instances import ElementInstance
+
+
+class PassThrough:
+    """Completes at once: none events, undefined and manual tasks, the target of a link."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Go on."""
+        flow.activated(instance)
+        flow.do("complete", instance)
+
+
+class CatchEvent:
+    """Waits for its own message, signal or time: catch events and receive tasks."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Wait."""
+        subscriptions.open_all(flow.engine, instance, [instance.element])
+        flow.activated(instance)
+
+
+class EventBasedGateway:
+    """Waits for the first of several events."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Wait."""
+        events = [outgoing.target for outgoing in instance.element.outgoing]
+        subscriptions.open_all(flow.engine, instance, events)
+        flow.activated(instance)
+
+
+class SignalThrowEvent:
+    """Broadcasts a signal with its local variables."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Broadcast, and go on."""
+        name = text_value(flow.engine, _name(instance), Visible(instance), "the signal name")
+        flow.activated(instance)
+        flow.do("complete", instance)
+        flow.engine.signals.broadcast(name, dict(instance.variables or {}))
+
+
+class ErrorEndEvent:
+    """Throws an error."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Throw; an error that nothing catches is an incident."""
+        code = text_value(flow.engine, _name(instance), Visible(instance), "the error code")
+        if not errors.throw(flow, instance, code, {}):
+            raise StepFailedError(
+                UNHANDLED_ERROR,
+                f"Expected to throw an error event with the code '{code}', but it was not caught. No error events are "
+                "available in the scope.",
+            )
+
+
+class TerminateEndEvent:
+    """Ends all else in its scope."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """End the others; the scope then completes."""
+        flow.activated(instance)
+        container = instance.parent
+        assert container is not None  # noqa: S101 - an event is inside a container
+        for other in list((container.children or {}).values()):
+            if other is not instance:
+                flow.terminate(other)
+        container.arrivals = None
+        flow.do("complete", instance)
+
+
+class LinkThrowEvent:
+    """Goes on at the catching link event of its name."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Jump."""
+        target, container = instance.element.link_target, instance.parent
+        assert target is not None  # noqa: S101 - the checks see to it
+        assert container is not None  # noqa: S101 - an event is inside a container
+        flow.activated(instance)
+        flow.enter(target, container)
+        flow.leave(instance, [])
+
+
+def _name(instance: ElementInstance) -> Expression:
+    event = instance.element.event
+    assert event is not None  # noqa: S101 - what makes it this event
+    assert event.name is not None  # noqa: S101 - the checks see to it
+    return event.name

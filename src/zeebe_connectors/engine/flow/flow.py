@@ -1,0 +1,263 @@
+"""Run the queue of steps, and lead every element instance through its life."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.flow import errors, gateways, multi_instance, subscriptions
+from zeebe_connectors.engine.flow.behaviours import BEHAVIOURS
+from zeebe_connectors.engine.flow.instances import ElementInstance, State, Visit
+from zeebe_connectors.engine.flow.variables import apply_inputs, apply_outputs
+from zeebe_connectors.engine.happenings import HappeningKind
+from zeebe_connectors.engine.incidents import StepFailedError
+from zeebe_connectors.engine.model import Element, SequenceFlow
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.core import Engine
+
+_STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
+_ENDED = {State.COMPLETED: HappeningKind.ELEMENT_COMPLETED, State.TERMINATED: HappeningKind.ELEMENT_TERMINATED}
+Step = Callable[[ElementInstance, Any], None]
+
+
+class Flow:
+    """The token flow of an engine.
+
+    A step is a name, an element instance and an argument that JSON can hold; so a queue that is not empty can be
+    stored, and a step that an incident stopped can be done again. No step calls another: it queues it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.queue: deque[tuple[str, ElementInstance, Any]] = deque()
+        self._running = False
+        self._steps: dict[str, Step] = {
+            "activate": self._activate,
+            "complete": self._complete,
+            "trigger": self._trigger,
+            "settle": self._settle,
+            "join": lambda container, _: gateways.join_inclusive(self, container),
+            "inner-completed": lambda inner, _: multi_instance.inner_completed(self, inner),
+        }
+
+    # --- the queue
+
+    def do(self, step: str, instance: ElementInstance, argument: Any = None) -> None:
+        """Queue a step."""
+        self.queue.append((step, instance, argument))
+
+    def run(self, seconds: float | None = None) -> bool:
+        """Do steps until none is left, or until the time is up; tell whether none is left."""
+        if self._running:
+            return True
+        self._running = True
+        queue, steps = self.queue, self._steps
+        deadline = time.monotonic() + seconds if seconds is not None else None
+        count = 0
+        try:
+            while queue:
+                name, instance, argument = queue.popleft()
+                try:
+                    steps[name](instance, argument)
+                except StepFailedError as error:
+                    instance.pending = (name, argument)
+                    self.engine.incidents.raise_for(instance, error.kind, str(error))
+                count += 1
+                if (
+                    deadline is not None
+                    and count % _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0
+                    and time.monotonic() > deadline
+                ):
+                    break
+        finally:
+            self._running = False
+        return not queue
+
+    # --- life of an element instance
+
+    def enter(self, element: Element, container: ElementInstance, payload: Any = None) -> ElementInstance:
+        """Make an instance of an element, to be activated."""
+        instance = self.create(element, container)
+        instance.payload = payload
+        self.do("activate", instance)
+        return instance
+
+    def enter_triggered(self, element: Element, container: ElementInstance, payload: dict[str, Any]) -> None:
+        """Make an instance of an event that has just happened; it completes with what the event gave."""
+        instance = self.create(element, container)
+        self.activated(instance)
+        self.do("complete", instance, payload)
+
+    def create(self, element: Element, container: ElementInstance, index: int = -1) -> ElementInstance:
+        """Make an instance of an element inside a container."""
+        engine = self.engine
+        instance = ElementInstance(engine.keys.take(), element, container, container.process, index)
+        if container.children is None:
+            container.children = {}
+        container.children[instance.key] = instance
+        engine.elements[instance.key] = instance
+        engine.touch(instance)
+        return instance
+
+    def activated(self, instance: ElementInstance) -> None:
+        """Make an instance active: its boundary events are open from now on.
+
+        Raises:
+            StepFailedError: A boundary event's name, key or time cannot be evaluated.
+        """
+        element = instance.element
+        if element.boundaries and instance.index < 0:
+            subscriptions.open_all(self.engine, instance, element.boundaries)
+        instance.state = State.ACTIVATED
+        engine = self.engine
+        engine.touch(instance)
+        if instance.visit is None:
+            instance.visit = Visit(instance, engine.clock.now_ms())
+            instance.process.path.append(instance.visit)
+        if engine.observers:
+            engine.tell(HappeningKind.ELEMENT_ACTIVATED, instance.key, instance)
+
+    def leave(self, instance: ElementInstance, flows: list[SequenceFlow]) -> None:
+        """End a completed instance, take the flows behind it, and see what that means for its container."""
+        container = instance.parent
+        assert container is not None  # noqa: S101 - a process is not left, it ends
+        self.finish(instance, State.COMPLETED)
+        for flow in flows:
+            gateways.take(self, flow, container)
+        self.look_at(container)
+
+    def look_at(self, container: ElementInstance) -> None:
+        """Queue what may follow from the end of an element inside a container."""
+        if container.arrivals:
+            self.do("join", container)
+        if not container.children:
+            self.do("settle", container)
+
+    def finish(self, instance: ElementInstance, state: State) -> None:
+        """End an instance for good: nothing waits for it, and it has no job and no incident."""
+        engine = self.engine
+        instance.state = state
+        if instance.subscriptions:
+            subscriptions.close_all(engine, instance)
+        if instance.job is not None:
+            engine.jobs.drop(instance.job)
+        if instance.incident:
+            engine.incidents.remove(instance)
+        if instance.parent is not None and instance.parent.children is not None:
+            instance.parent.children.pop(instance.key, None)
+        engine.elements.pop(instance.key, None)
+        engine.forget(instance)
+        if instance.visit is not None:
+            instance.visit.state = state
+            instance.visit.ended_ms = engine.clock.now_ms()
+        if engine.observers:
+            engine.tell(_ENDED[state], instance.key, instance)
+
+    def terminate(self, instance: ElementInstance) -> None:
+        """End an instance and all that is active inside it or called by it, the innermost first."""
+        found: list[ElementInstance] = []
+        waiting = [instance]
+        while waiting:
+            current = waiting.pop()
+            current.state = State.TERMINATING
+            found.append(current)
+            if current.children:
+                waiting.extend(current.children.values())
+            if current.called is not None:
+                waiting.append(current.called.root)
+        for current in reversed(found):
+            self.finish(current, State.TERMINATED)
+            if current.parent is None:
+                self.engine.process_ended(current.process, State.TERMINATED)
+
+    # --- the steps
+
+    def _activate(self, instance: ElementInstance, _: Any) -> None:
+        if instance.state is not State.ACTIVATING:
+            return
+        element = instance.element
+        try:
+            if instance.is_body:
+                multi_instance.activate_body(self, instance)
+                return
+            if element.inputs:
+                apply_inputs(self.engine, instance)
+            BEHAVIOURS[element.behaviour].activate(self, instance)
+        except StepFailedError:
+            subscriptions.close_all(self.engine, instance)
+            instance.state = State.ACTIVATING
+            raise
+
+    def _complete(self, instance: ElementInstance, payload: dict[str, Any] | None) -> None:
+        if instance.state not in {State.ACTIVATED, State.COMPLETING}:
+            return
+        instance.state = State.COMPLETING
+        self.engine.touch(instance)
+        if payload or instance.element.outputs:
+            apply_outputs(self.engine, instance, payload)
+        if instance.index >= 0:
+            self.do("inner-completed", instance)
+        elif instance.parent is None:
+            self.finish(instance, State.COMPLETED)
+            self.engine.process_ended(instance.process, State.COMPLETED)
+        else:
+            self.leave(instance, instance.element.outgoing)
+
+    def _settle(self, container: ElementInstance, _: Any) -> None:
+        """A container in which nothing is active any more completes."""
+        if container.state is State.ACTIVATED and not container.children and not container.arrivals:
+            if container.is_body:
+                return  # it completes when its instances are counted
+            container.state = State.COMPLETING
+            self.do("complete", container)
+
+    def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
+        """An event that an instance waits for has happened."""
+        event_id, payload = argument
+        event = holder.process.definition.model.index[event_id]
+        if holder.state not in {State.ACTIVATED, State.COMPLETING}:
+            return
+        if event.tag == "boundaryEvent":
+            self.boundary_triggered(holder, event, payload)
+        elif event.tag == "startEvent" and event.parent is not None:
+            self.event_subprocess_triggered(holder, event.parent, payload)
+        elif holder.element.behaviour == "event_based":
+            container = holder.parent
+            assert container is not None  # noqa: S101 - a gateway is inside a container
+            self.finish(holder, State.COMPLETED)
+            self.enter_triggered(event, container, payload)
+        else:
+            self.do("complete", holder, payload)
+
+    def boundary_triggered(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> None:
+        """A boundary event happens: an interrupting one ends its activity first."""
+        container = holder.parent
+        assert container is not None  # noqa: S101 - an activity is inside a container
+        if event.interrupting:
+            self.terminate(holder)
+        self.enter_triggered(event, container, payload)
+        if event.interrupting and container.arrivals:
+            self.do("join", container)
+
+    def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
+        """An event sub-process begins: an interrupting one ends all else in its scope first."""
+        if container.interrupted:
+            return
+        if element.starts[0].interrupting:
+            container.interrupted = True
+            self.engine.touch(container)
+            own = {start for inner in container.element.event_subprocesses for start in inner.starts}
+            for subscription in list(container.subscriptions or ()):
+                if subscription.event in own:
+                    subscriptions.close(self.engine, subscription)
+            for child in list((container.children or {}).values()):
+                self.terminate(child)
+            container.arrivals = None
+        self.enter(element, container, payload)
+
+    def throw_error(self, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
+        """Throw an error from an element; tell whether something catches it."""
+        return errors.throw(self, instance, code, payload)

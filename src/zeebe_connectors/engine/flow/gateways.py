@@ -1,0 +1,161 @@
+"""Take sequence flows, choose between them, and wait at gateways that join."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.flow.variables import Visible, evaluate, kind_of
+from zeebe_connectors.engine.incidents import CONDITION, EXTRACT_VALUE, StepFailedError
+from zeebe_connectors.engine.model import Element, Expression, SequenceFlow
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.core import Engine
+    from zeebe_connectors.engine.flow.flow import Flow
+    from zeebe_connectors.engine.flow.instances import ElementInstance
+
+
+def take(flow: Flow, taken: SequenceFlow, container: ElementInstance) -> None:
+    """Let a token go over a flow, into its target or to a gateway that waits for others."""
+    target = taken.target
+    joins = target.behaviour in {"parallel", "inclusive"} and len(target.incoming) > 1
+    if not joins:
+        flow.enter(target, container)
+        return
+    if container.arrivals is None:
+        container.arrivals = {}
+    arrived = container.arrivals.setdefault(target.id, {})
+    arrived[taken.id] = arrived.get(taken.id, 0) + 1
+    flow.engine.touch(container)
+    if target.behaviour == "inclusive":
+        flow.do("join", container)
+    elif len(arrived) == len(target.incoming):
+        _pass(flow, target, container)
+
+
+def _pass(flow: Flow, target: Element, container: ElementInstance) -> None:
+    """Use up one token of each flow that has one, and go on with one behind the gateway; surplus tokens stay."""
+    assert container.arrivals is not None  # noqa: S101 - for the types; the caller has looked
+    arrived = container.arrivals[target.id]
+    left = {flow_id: count - 1 for flow_id, count in arrived.items() if count > 1}
+    if left:
+        container.arrivals[target.id] = left
+    else:
+        del container.arrivals[target.id]
+    flow.engine.touch(container)
+    flow.enter(target, container)
+
+
+def join_inclusive(flow: Flow, container: ElementInstance) -> None:
+    """Pass each inclusive gateway for which no token can arrive over a flow that has none yet."""
+    for target_id, arrived in list((container.arrivals or {}).items()):
+        target = container.process.definition.model.index[target_id]
+        if target.behaviour != "inclusive":
+            continue
+        if len(arrived) == len(target.incoming) or not _can_still_arrive(target, arrived, container):
+            _pass(flow, target, container)
+    if not container.children:
+        flow.do("settle", container)
+
+
+def _can_still_arrive(target: Element, arrived: dict[str, int], container: ElementInstance) -> bool:
+    """Tell whether a path leads from anything active to the gateway over a flow without a token."""
+    model = container.process.definition.model
+    waiting = [child.element for child in (container.children or {}).values()]
+    waiting += [model.index[other] for other in container.arrivals or {} if other != target.id]
+    seen = set(waiting)
+    while waiting:
+        element = waiting.pop()
+        sources = [element, *element.boundaries]
+        if element.link_target is not None and element.link_target not in seen:
+            seen.add(element.link_target)
+            waiting.append(element.link_target)
+        for source in sources:
+            for outgoing in source.outgoing:
+                if outgoing.target is target:
+                    if outgoing.id not in arrived:
+                        return True
+                elif outgoing.target not in seen:
+                    seen.add(outgoing.target)
+                    waiting.append(outgoing.target)
+    return False
+
+
+def condition(engine: Engine, expression: Expression, variables: Visible) -> bool:
+    """Evaluate a condition.
+
+    Raises:
+        StepFailedError: It fails, or gives something else than true or false.
+    """
+    value: Any = evaluate(engine, expression, variables)
+    if value is not True and value is not False:
+        raise StepFailedError(
+            EXTRACT_VALUE,
+            f"Expected result of the expression '{expression.source}' to be 'BOOLEAN', but was '{kind_of(value)}'.",
+        )
+    return bool(value)
+
+
+class ExclusiveGateway:
+    """Takes the first flow whose condition holds, else the default flow."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Choose, and leave."""
+        flows = _only_flow(instance.element)
+        if flows is None:
+            flows = [self._choose(flow.engine, instance)]
+        flow.activated(instance)
+        flow.leave(instance, flows)
+
+    def _choose(self, engine: Engine, instance: ElementInstance) -> SequenceFlow:
+        element = instance.element
+        variables = Visible(instance)
+        for outgoing in element.outgoing:
+            if outgoing is element.default_flow or outgoing.condition is None:
+                continue
+            if condition(engine, outgoing.condition, variables):
+                return outgoing
+        return _default(element)
+
+
+class InclusiveGateway:
+    """Takes every flow whose condition holds; the default flow when none does."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Choose, and leave."""
+        element = instance.element
+        flows = _only_flow(element)
+        if flows is None:
+            variables = Visible(instance)
+            flows = [
+                outgoing
+                for outgoing in element.outgoing
+                if outgoing is not element.default_flow
+                and outgoing.condition is not None
+                and condition(flow.engine, outgoing.condition, variables)
+            ] or [_default(element)]
+        flow.activated(instance)
+        flow.leave(instance, flows)
+
+
+class ParallelGateway:
+    """Takes all flows; its tokens were counted on the way in."""
+
+    def activate(self, flow: Flow, instance: ElementInstance) -> None:
+        """Leave."""
+        flow.activated(instance)
+        flow.leave(instance, instance.element.outgoing)
+
+
+def _only_flow(element: Element) -> list[SequenceFlow] | None:
+    """Return the flows of a gateway that has nothing to choose; None when it has."""
+    outgoing = element.outgoing
+    return outgoing if not outgoing or (len(outgoing) == 1 and outgoing[0].condition is None) else None
+
+
+def _default(element: Element) -> SequenceFlow:
+    if element.default_flow is None:
+        raise StepFailedError(
+            CONDITION,
+            "Expected at least one condition to evaluate to true, or to have a default flow",
+        )
+    return element.default_flow

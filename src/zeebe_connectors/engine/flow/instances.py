@@ -1,0 +1,145 @@
+"""Hold what runs: process instances and their element instances."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.model import Element
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.definitions import Definition
+    from zeebe_connectors.engine.flow.subscriptions import Subscription
+    from zeebe_connectors.engine.jobs import Job
+
+_MAX_PATH = 10_000
+
+
+class State(IntEnum):
+    """Where an element instance is in its life."""
+
+    ACTIVATING = 0
+    ACTIVATED = 1
+    COMPLETING = 2
+    COMPLETED = 3
+    TERMINATING = 4
+    TERMINATED = 5
+
+
+class Visit:
+    """One element instance in the path of its process instance; what remains of it when it has ended."""
+
+    __slots__ = ("element", "ended_ms", "index", "key", "scope_key", "started_ms", "state")
+
+    def __init__(self, instance: ElementInstance, started_ms: int) -> None:
+        self.key = instance.key
+        self.element = instance.element
+        self.scope_key = instance.parent.key if instance.parent is not None else 0
+        self.index = instance.index
+        self.state = State.ACTIVATED
+        self.started_ms = started_ms
+        self.ended_ms = 0
+
+
+class Rounds:
+    """How far a multi-instance body is.
+
+    Attributes:
+        items: The collection; empty once all instances were made.
+        total: How many instances there are to be.
+        started: How many were started.
+        completed: How many were completed.
+    """
+
+    __slots__ = ("completed", "items", "started", "total")
+
+    def __init__(self, items: list[Any], total: int, started: int = 0, completed: int = 0) -> None:
+        self.items = items
+        self.total = total
+        self.started = started
+        self.completed = completed
+
+
+class ElementInstance:
+    """One activation of an element, and the scope of its local variables.
+
+    Attributes:
+        key: Its key; that of the process instance for the process itself.
+        index: Which instance of a multi-instance body it is, from 0; -1 for all others.
+        variables: Its local variables; None while it has none.
+        children: What is active inside, by key.
+        arrivals: How many tokens came over each flow to a gateway that waits for others, by gateway and flow.
+        subscriptions: The messages, signals and timers that it waits for.
+        pending: The step that an incident stopped.
+        payload: What a triggering event gave, until the element is activated.
+        interrupted: Whether an interrupting event sub-process has ended all else inside.
+        stored: Whether the store has a row of it.
+    """
+
+    __slots__ = (
+        "arrivals", "called", "children", "element", "incident", "index", "interrupted", "job", "key", "parent",
+        "payload", "pending", "process", "rounds", "state", "stored", "subscriptions", "variables", "visit",
+    )  # fmt: skip
+
+    def __init__(
+        self, key: int, element: Element, parent: ElementInstance | None, process: ProcessInstance, index: int = -1
+    ) -> None:
+        self.key = key
+        self.element = element
+        self.parent = parent
+        self.process = process
+        self.index = index
+        self.state = State.ACTIVATING
+        self.variables: dict[str, Any] | None = None
+        self.children: dict[int, ElementInstance] | None = None
+        self.arrivals: dict[str, dict[str, int]] | None = None
+        self.subscriptions: list[Subscription] | None = None
+        self.job: Job | None = None
+        self.rounds: Rounds | None = None
+        self.called: ProcessInstance | None = None
+        self.pending: tuple[str, Any] | None = None
+        self.payload: Any = None
+        self.incident = 0
+        self.interrupted = False
+        self.stored = False
+        self.visit: Visit | None = None
+
+    def set_local(self, name: str, value: Any) -> None:
+        """Set a variable in this scope."""
+        if self.variables is None:
+            self.variables = {}
+        self.variables[name] = value
+
+    @property
+    def is_body(self) -> bool:
+        """Whether it is the body of a multi-instance activity."""
+        return self.element.loop is not None and self.index < 0
+
+
+class ProcessInstance:
+    """One run of a process.
+
+    Attributes:
+        root: The element instance of the process itself.
+        caller: The call activity that waits for it; None when nothing called it.
+        correlation_key: The key of the message that started it, which starts no other meanwhile; empty for none.
+        depth: How many calls are above it.
+        path: What was activated, in order; the last 10,000.
+    """
+
+    __slots__ = (
+        "caller", "correlation_key", "definition", "depth", "ended_ms", "key", "path", "root", "started_ms", "state",
+    )  # fmt: skip
+
+    def __init__(self, key: int, definition: Definition, caller: ElementInstance | None, started_ms: int) -> None:
+        self.key = key
+        self.definition = definition
+        self.caller = caller
+        self.correlation_key = ""
+        self.depth: int = caller.process.depth + 1 if caller is not None else 0
+        self.started_ms = started_ms
+        self.ended_ms = 0
+        self.state = State.ACTIVATED
+        self.path: deque[Visit] = deque(maxlen=_MAX_PATH)
+        self.root = ElementInstance(key, definition.model, None, self)

@@ -1,0 +1,111 @@
+"""Run multi-instance activities: a body that makes an instance for every item, collects, and counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeebe_connectors.engine.flow.gateways import condition
+from zeebe_connectors.engine.flow.instances import Rounds, State
+from zeebe_connectors.engine.flow.variables import Visible, evaluate, kind_of, propagate, set_variables
+from zeebe_connectors.engine.incidents import EXTRACT_VALUE, StepFailedError
+from zeebe_connectors.engine.model import Loop
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.flow.flow import Flow
+    from zeebe_connectors.engine.flow.instances import ElementInstance
+
+
+def activate_body(flow: Flow, body: ElementInstance) -> None:
+    """Evaluate the collection, and make all instances, or the first of a sequence.
+
+    Raises:
+        StepFailedError: The collection is no list.
+    """
+    loop = _loop(body)
+    items = evaluate(flow.engine, loop.collection, Visible(body))
+    if not isinstance(items, list):
+        raise StepFailedError(
+            EXTRACT_VALUE,
+            f"Expected result of the expression '{loop.collection.source}' to be 'ARRAY', but was '{kind_of(items)}'.",
+        )
+    flow.activated(body)
+    body.rounds = Rounds(items, len(items))
+    if loop.output_collection is not None:
+        set_variables(flow.engine, body, {loop.output_collection: [None] * len(items)})
+    if not items:
+        _complete_body(flow, body)
+        return
+    for _ in items[:1] if loop.sequential else items:
+        _start_next(flow, body)
+    if body.rounds.started == body.rounds.total:
+        body.rounds.items = []
+
+
+def _start_next(flow: Flow, body: ElementInstance) -> None:
+    loop, rounds = _loop(body), body.rounds
+    assert rounds is not None  # noqa: S101 - an active body has them
+    index = rounds.started
+    rounds.started += 1
+    flow.engine.touch(body)
+    inner = flow.create(body.element, body, index)
+    inner.set_local("loopCounter", index + 1)
+    if loop.input_element is not None:
+        inner.set_local(loop.input_element, rounds.items[index])
+    output = loop.output_variable
+    if output is not None and output not in (inner.variables or {}):
+        inner.set_local(output, None)
+    flow.do("activate", inner)
+
+
+def inner_completed(flow: Flow, inner: ElementInstance) -> None:
+    """Collect an instance's output, and see whether the body goes on.
+
+    Raises:
+        StepFailedError: The output element or the completion condition cannot be evaluated.
+    """
+    body = inner.parent
+    if inner.state is not State.COMPLETING or body is None or body.rounds is None:
+        return
+    loop, rounds, engine = _loop(body), body.rounds, flow.engine
+    output = None
+    if loop.output_element is not None:
+        output = evaluate(engine, loop.output_element, Visible(inner))
+    enough = False
+    if loop.condition is not None:
+        counts = {
+            "numberOfInstances": rounds.total,
+            "numberOfActiveInstances": len(body.children or ()) - 1,
+            "numberOfCompletedInstances": rounds.completed + 1,
+            "numberOfTerminatedInstances": 0,
+        }
+        enough = condition(engine, loop.condition, Visible(inner, counts))
+    if loop.output_collection is not None:
+        collected = list((body.variables or {}).get(loop.output_collection) or [])
+        collected[inner.index] = output
+        set_variables(engine, body, {loop.output_collection: collected})
+    rounds.completed += 1
+    engine.touch(body)
+    flow.finish(inner, State.COMPLETED)
+    if enough:
+        for other in list((body.children or {}).values()):
+            flow.terminate(other)
+        _complete_body(flow, body)
+    elif rounds.completed == rounds.total:
+        _complete_body(flow, body)
+    elif loop.sequential:
+        _start_next(flow, body)
+
+
+def _complete_body(flow: Flow, body: ElementInstance) -> None:
+    """Take the collected outputs up, and leave; the mappings were those of the instances."""
+    output = _loop(body).output_collection
+    body.state = State.COMPLETING
+    if output is not None and body.parent is not None:
+        propagate(flow.engine, body.parent, {output: (body.variables or {}).get(output)})
+    flow.leave(body, body.element.outgoing)
+
+
+def _loop(body: ElementInstance) -> Loop:
+    loop = body.element.loop
+    assert loop is not None  # noqa: S101 - what makes it a body
+    return loop

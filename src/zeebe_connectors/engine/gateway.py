@@ -1,0 +1,469 @@
+"""Serve an engine over Zeebe's gateway protocol, for every client that speaks gRPC to a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import wraps
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+from pyzeebe.proto import gateway_pb2 as pb
+from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_to_server
+
+from zeebe_connectors.engine.core import Engine, parse_variables
+from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deployment, Stored
+from zeebe_connectors.engine.flow.instances import ProcessInstance, State
+from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
+from zeebe_connectors.engine.rejections import Rejection, RejectionCode, invalid
+
+log = logging.getLogger(__name__)
+TENANT = "<default>"
+GATEWAY_VERSION = "8.8.0"
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+_DEFAULT_LONG_POLL_SECONDS = 10.0
+_DEFAULT_RESULT_SECONDS = 15.0
+_MAX_SECONDS = 24 * 3600.0
+_STREAM_ROOM = 256
+_CODES = {
+    RejectionCode.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    RejectionCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    RejectionCode.INVALID_STATE: grpc.StatusCode.FAILED_PRECONDITION,
+    RejectionCode.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    RejectionCode.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+}
+_NOT_HERE = "is not implemented by the local engine; a cluster may do it"
+R = TypeVar("R")
+Handler = Callable[[Any, Any, Any], Awaitable[R]]
+
+
+def _answering(handler: Handler[R]) -> Handler[R]:
+    """Turn a rejection into its status, and anything unforeseen into INTERNAL without a stack trace."""
+
+    @wraps(handler)
+    async def answer(self: Any, request: Any, context: grpc.aio.ServicerContext) -> R:
+        try:
+            return await handler(self, request, context)
+        except Rejection as rejection:
+            await context.abort(_CODES[rejection.code], rejection.message)
+            raise
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("%s failed", handler.__name__)
+            await context.abort(grpc.StatusCode.INTERNAL, f"The engine failed at {handler.__name__}; see its log")
+            raise
+
+    return answer
+
+
+def _check_tenant(*tenants: str) -> None:
+    for tenant in tenants:
+        if tenant and tenant != TENANT:
+            raise invalid(
+                f"Expected to handle the request with tenant identifier '{tenant}', but multi-tenancy is disabled: "
+                f"leave it out, or use '{TENANT}'"
+            )
+
+
+def _process(definition: Definition) -> Any:
+    return pb.ProcessMetadata(
+        bpmnProcessId=definition.bpmn_process_id,
+        version=definition.version,
+        processDefinitionKey=definition.key,
+        resourceName=definition.resource.name,
+        tenantId=TENANT,
+    )
+
+
+def _stored(stored: Stored) -> Any:
+    match stored.kind:
+        case "form":
+            return pb.Deployment(
+                form=pb.FormMetadata(
+                    formId=stored.id, version=stored.version, formKey=stored.key,
+                    resourceName=stored.resource.name, tenantId=TENANT,
+                )
+            )  # fmt: skip
+        case "decision":
+            return pb.Deployment(
+                decision=pb.DecisionMetadata(
+                    dmnDecisionId=stored.id, dmnDecisionName=stored.name, version=stored.version,
+                    decisionKey=stored.key, dmnDecisionRequirementsId=stored.parent_id,
+                    decisionRequirementsKey=stored.parent_key, tenantId=TENANT,
+                )
+            )  # fmt: skip
+    return pb.Deployment(
+        decisionRequirements=pb.DecisionRequirementsMetadata(
+            dmnDecisionRequirementsId=stored.id, dmnDecisionRequirementsName=stored.name, version=stored.version,
+            decisionRequirementsKey=stored.key, resourceName=stored.resource.name, tenantId=TENANT,
+        )
+    )  # fmt: skip
+
+
+def _job(job: ActivatedJob) -> Any:
+    return pb.ActivatedJob(
+        key=job.key,
+        type=job.type,
+        processInstanceKey=job.process_instance_key,
+        bpmnProcessId=job.bpmn_process_id,
+        processDefinitionVersion=job.process_definition_version,
+        processDefinitionKey=job.process_definition_key,
+        elementId=job.element_id,
+        elementInstanceKey=job.element_instance_key,
+        customHeaders=job.headers,
+        worker=job.worker,
+        retries=job.retries,
+        deadline=job.deadline_ms,
+        variables=job.variables,
+        tenantId=TENANT,
+    )
+
+
+class Servicer(GatewayServicer):
+    """Answers the calls of the gateway protocol."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.port = 0
+
+    @property
+    def _engine(self) -> Engine:
+        return self._host.engine
+
+    # --- the cluster
+
+    @_answering
+    async def Topology(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Describe a cluster of one broker with one partition."""
+        partition = pb.Partition(partitionId=1, role=pb.Partition.LEADER, health=pb.Partition.HEALTHY)
+        broker = pb.BrokerInfo(
+            nodeId=0, host="127.0.0.1", port=self.port, partitions=[partition], version=GATEWAY_VERSION
+        )
+        return pb.TopologyResponse(
+            brokers=[broker], clusterSize=1, partitionsCount=1, replicationFactor=1, gatewayVersion=GATEWAY_VERSION
+        )
+
+    @_answering
+    async def DeployResource(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Deploy resources."""
+        _check_tenant(request.tenantId)
+        resources = [(resource.name, resource.content) for resource in request.resources]
+        deployment: Deployment = await self._host.do(lambda: self._engine.deploy(resources))
+        answers = [pb.Deployment(process=_process(definition)) for definition in deployment.processes]
+        answers += [_stored(stored) for stored in deployment.stored]
+        return pb.DeployResourceResponse(key=deployment.key, deployments=answers, tenantId=TENANT)
+
+    @_answering
+    async def DeployProcess(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Deploy processes, the way older clients do."""
+        resources = [
+            (file.name if file.name.lower().endswith(BPMN_SUFFIXES) else f"{file.name}.bpmn", file.definition)
+            for file in request.processes
+        ]
+        deployment: Deployment = await self._host.do(lambda: self._engine.deploy(resources))
+        return pb.DeployProcessResponse(
+            key=deployment.key, processes=[_process(definition) for definition in deployment.processes]
+        )
+
+    # --- process instances
+
+    def _create(self, request: Any, on_end: Callable[[ProcessInstance], None] | None = None) -> ProcessInstance:
+        _check_tenant(request.tenantId)
+        return self._engine.create_instance(
+            request.bpmnProcessId,
+            version=request.version,
+            definition_key=request.processDefinitionKey,
+            variables=parse_variables(request.variables),
+            start_at=[instruction.elementId for instruction in request.startInstructions],
+            on_end=on_end,
+        )
+
+    @_answering
+    async def CreateProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Start a process."""
+        process: ProcessInstance = await self._host.do(lambda: self._create(request))
+        definition = process.definition
+        return pb.CreateProcessInstanceResponse(
+            processDefinitionKey=definition.key, bpmnProcessId=definition.bpmn_process_id, version=definition.version,
+            processInstanceKey=process.key, tenantId=TENANT,
+        )  # fmt: skip
+
+    @_answering
+    async def CreateProcessInstanceWithResult(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
+        """Start a process, and answer with its variables when it has completed."""
+        ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def on_end(process: ProcessInstance) -> None:
+            if not ended.done():
+                ended.set_result(process.root.variables or {})
+
+        process: ProcessInstance = await self._host.do(lambda: self._create(request.request, on_end))
+        seconds = request.requestTimeout / 1000 if request.requestTimeout > 0 else _DEFAULT_RESULT_SECONDS
+        try:
+            async with asyncio.timeout(min(seconds, _MAX_SECONDS)):
+                variables = await ended
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"The process instance '{process.key}' did not complete within {seconds:.1f} s",
+            )
+        finally:
+            self._engine.no_longer_await(process.key)
+        await self._host.saved()
+        if process.state is not State.COMPLETED:
+            await context.abort(
+                grpc.StatusCode.INTERNAL, f"The process instance '{process.key}' was terminated before it completed"
+            )
+        if request.fetchVariables:
+            variables = {name: variables[name] for name in request.fetchVariables if name in variables}
+        definition = process.definition
+        return pb.CreateProcessInstanceWithResultResponse(
+            processDefinitionKey=definition.key, bpmnProcessId=definition.bpmn_process_id, version=definition.version,
+            processInstanceKey=process.key, variables=json.dumps(variables), tenantId=TENANT,
+        )  # fmt: skip
+
+    @_answering
+    async def CancelProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """End a process instance."""
+        await self._host.do(lambda: self._engine.cancel_instance(request.processInstanceKey))
+        return pb.CancelProcessInstanceResponse()
+
+    @_answering
+    async def SetVariables(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Set variables of a scope."""
+        variables = parse_variables(request.variables)
+        key: int = await self._host.do(
+            lambda: self._engine.set_variables(request.elementInstanceKey, variables, local=request.local)
+        )
+        return pb.SetVariablesResponse(key=key)
+
+    @_answering
+    async def ResolveIncident(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Do the step of an incident again."""
+        await self._host.do(lambda: self._engine.resolve_incident(request.incidentKey))
+        return pb.ResolveIncidentResponse()
+
+    # --- messages and signals
+
+    @_answering
+    async def PublishMessage(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Publish a message."""
+        _check_tenant(request.tenantId)
+        variables = parse_variables(request.variables)
+        key: int = await self._host.do(
+            lambda: self._engine.publish_message(
+                request.name, request.correlationKey, variables=variables, ttl_ms=request.timeToLive,
+                message_id=request.messageId,
+            )
+        )  # fmt: skip
+        return pb.PublishMessageResponse(key=key, tenantId=TENANT)
+
+    @_answering
+    async def BroadcastSignal(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Broadcast a signal."""
+        _check_tenant(request.tenantId)
+        variables = parse_variables(request.variables)
+        key: int = await self._host.do(lambda: self._engine.broadcast_signal(request.signalName, variables))
+        return pb.BroadcastSignalResponse(key=key, tenantId=TENANT)
+
+    # --- jobs
+
+    async def ActivateJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
+        """Give a worker jobs, now or as soon as there is one."""
+        try:
+            _check_tenant(*request.tenantIds)
+            check_worker(request.type, request.timeout, worker=request.worker, max_jobs=request.maxJobsToActivate)
+        except Rejection as rejection:
+            await context.abort(_CODES[rejection.code], rejection.message)
+        loop = asyncio.get_running_loop()
+        seconds = _DEFAULT_LONG_POLL_SECONDS if request.requestTimeout == 0 else request.requestTimeout / 1000
+        until = loop.time() + min(seconds, _MAX_SECONDS)
+        while True:
+            jobs = await self._activate(request)
+            if jobs:
+                try:
+                    yield pb.ActivateJobsResponse(jobs=[_job(job) for job in jobs])
+                except BaseException:
+                    self._give_back(jobs)
+                    raise
+                return
+            left = until - loop.time()
+            if left <= 0 or not await self._host.job_available(request.type, left):
+                return
+
+    async def _activate(self, request: Any) -> Sequence[ActivatedJob]:
+        engine = self._engine
+        if not engine.jobs.has_activatable(request.type):
+            return ()
+        jobs = engine.activate_jobs(
+            request.type, worker=request.worker, timeout_ms=request.timeout, max_jobs=request.maxJobsToActivate,
+            fetch=request.fetchVariable,
+        )  # fmt: skip
+        try:
+            await self._host.saved()
+        except asyncio.CancelledError:
+            self._give_back(jobs)
+            raise
+        return jobs
+
+    def _give_back(self, jobs: Sequence[ActivatedJob]) -> None:
+        """Offer jobs again that did not reach their worker."""
+        self._engine.jobs.give_back(jobs)
+        if self._engine.scheduler is not None:
+            self._engine.scheduler()
+
+    async def StreamActivatedJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
+        """Push jobs to a worker as they become activatable."""
+        try:
+            _check_tenant(*request.tenantIds)
+            check_worker(request.type, request.timeout)
+        except Rejection as rejection:
+            await context.abort(_CODES[rejection.code], rejection.message)
+        waiting: asyncio.Queue[ActivatedJob] = asyncio.Queue()
+        stream = Stream(
+            request.type, request.worker, request.timeout, request.fetchVariable,
+            lambda: waiting.qsize() < _STREAM_ROOM, waiting.put_nowait,
+        )  # fmt: skip
+        jobs = self._engine.jobs
+        jobs.open_stream(stream)
+        undelivered: list[ActivatedJob] = []
+        try:
+            while True:
+                job = await waiting.get()
+                undelivered.append(job)
+                await self._host.saved()
+                yield _job(job)
+                undelivered.clear()
+        finally:
+            while not waiting.empty():
+                undelivered.append(waiting.get_nowait())
+            jobs.close_stream(stream)
+            self._give_back(undelivered)
+
+    @_answering
+    async def CompleteJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Complete a job."""
+        variables = parse_variables(request.variables)
+        await self._host.do(lambda: self._engine.complete_job(request.jobKey, variables))
+        return pb.CompleteJobResponse()
+
+    @_answering
+    async def FailJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Fail a job."""
+        variables = parse_variables(request.variables)
+        await self._host.do(
+            lambda: self._engine.fail_job(
+                request.jobKey, request.retries, request.errorMessage, backoff_ms=request.retryBackOff,
+                variables=variables,
+            )
+        )  # fmt: skip
+        return pb.FailJobResponse()
+
+    @_answering
+    async def ThrowError(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Throw an error from a job."""
+        variables = parse_variables(request.variables)
+        await self._host.do(
+            lambda: self._engine.throw_error(request.jobKey, request.errorCode, request.errorMessage, variables)
+        )
+        return pb.ThrowErrorResponse()
+
+    @_answering
+    async def UpdateJobRetries(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Set a job's retries."""
+        await self._host.do(lambda: self._engine.update_job_retries(request.jobKey, request.retries))
+        return pb.UpdateJobRetriesResponse()
+
+    @_answering
+    async def UpdateJobTimeout(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Set a job's deadline."""
+        await self._host.do(lambda: self._engine.update_job_timeout(request.jobKey, request.timeout))
+        return pb.UpdateJobTimeoutResponse()
+
+    # --- what only a cluster does
+
+    @_answering
+    async def EvaluateDecision(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Refuse: decisions are kept, and not evaluated."""
+        raise Rejection(RejectionCode.UNIMPLEMENTED, f"EvaluateDecision {_NOT_HERE}")
+
+    @_answering
+    async def DeleteResource(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Refuse: what was deployed stays."""
+        raise Rejection(RejectionCode.UNIMPLEMENTED, f"DeleteResource {_NOT_HERE}")
+
+    @_answering
+    async def MigrateProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Refuse: an instance stays in its version."""
+        raise Rejection(RejectionCode.UNIMPLEMENTED, f"MigrateProcessInstance {_NOT_HERE}")
+
+    @_answering
+    async def ModifyProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+        """Refuse: a token moves along the flows only."""
+        raise Rejection(RejectionCode.UNIMPLEMENTED, f"ModifyProcessInstance {_NOT_HERE}")
+
+
+class Gateway:
+    """A gRPC server for an engine that a host runs.
+
+    Args:
+        host: The running host.
+        address: Where to listen, as `127.0.0.1:26500`; port 0 takes a free one.
+    """
+
+    def __init__(self, host: Host, address: str = "127.0.0.1:0") -> None:
+        self._servicer = Servicer(host)
+        self._wanted = address
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"{self._wanted.rpartition(':')[0]}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Begin to listen.
+
+        Raises:
+            OSError: The address is taken.
+        """
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+                ("grpc.http2.max_ping_strikes", 0),
+            ]
+        )
+        add_GatewayServicer_to_server(self._servicer, server)
+        try:
+            self.port = server.add_insecure_port(self._wanted)
+        except RuntimeError as error:
+            raise OSError(f"Cannot listen at {self._wanted}: {error}") from None
+        if not self.port:
+            raise OSError(f"Cannot listen at {self._wanted}: is the address taken?")
+        self._servicer.port = self.port
+        await server.start()
+        self._server = server
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            await self._server.stop(0)
+            self._server = None
+
+
+def serve(host: Host, address: str = "127.0.0.1:0") -> Gateway:
+    """Return a server to be used as an asynchronous context manager; see `Gateway`."""
+    return Gateway(host, address)

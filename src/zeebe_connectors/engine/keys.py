@@ -1,0 +1,32 @@
+"""Give out keys as a cluster does: ascending, with the partition in the upper bits, never one twice."""
+
+from __future__ import annotations
+
+PARTITION = 1
+FIRST_KEY = (PARTITION << 51) + 1
+_RESERVED_AT_ONCE = 256
+
+
+class Keys:
+    """The engine's counter of keys.
+
+    A key may be known outside only once the store holds that it is reserved; so the store writes `reserve()` in the
+    same transaction as the state in which the key is used, and a restart goes on behind what was reserved.
+    """
+
+    def __init__(self, next_key: int = FIRST_KEY) -> None:
+        self._next = next_key
+        self._reserved = next_key
+
+    def take(self) -> int:
+        """Return the next key."""
+        key = self._next
+        self._next = key + 1
+        return key
+
+    def reserve(self) -> int | None:
+        """Return the new end of the reserved keys when it has to be written; None while the last one suffices."""
+        if self._next <= self._reserved:
+            return None
+        self._reserved = self._next + _RESERVED_AT_ONCE
+        return self._reserved

@@ -1,0 +1,181 @@
+"""Publish messages, buffer them, and bring them to those who wait for them or start processes with them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.flow import subscriptions
+from zeebe_connectors.engine.happenings import HappeningKind
+from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.core import Engine
+    from zeebe_connectors.engine.definitions import Definition
+    from zeebe_connectors.engine.flow.subscriptions import Subscription
+
+
+class Message:
+    """A published message.
+
+    Attributes:
+        until_ms: When it leaves the buffer.
+        seen: Ids of the processes that it came to; it comes to each once.
+    """
+
+    __slots__ = ("correlation_key", "key", "message_id", "name", "seen", "until_ms", "variables")
+
+    def __init__(
+        self, key: int, name: str, correlation_key: str, message_id: str, until_ms: int, variables: dict[str, Any]
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.correlation_key = correlation_key
+        self.message_id = message_id
+        self.until_ms = until_ms
+        self.variables = variables
+        self.seen: set[str] = set()
+
+
+class Messages:
+    """The buffered messages and the open message subscriptions of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.buffer: dict[int, Message] = {}
+        self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
+        self._ids: set[tuple[str, str, str]] = set()
+        self._waiting: defaultdict[tuple[str, str], list[Subscription]] = defaultdict(list)
+        self._locks: dict[tuple[str, str], int] = {}
+
+    # --- subscriptions
+
+    def add(self, subscription: Subscription) -> None:
+        """Open a subscription."""
+        self._waiting[subscription.name, subscription.correlation_key].append(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Close a subscription."""
+        address = subscription.name, subscription.correlation_key
+        waiting = self._waiting.get(address)
+        if waiting is not None and subscription in waiting:
+            waiting.remove(subscription)
+            if not waiting:
+                del self._waiting[address]
+
+    def open_subscriptions(self) -> list[Subscription]:
+        """Return all open subscriptions."""
+        return [subscription for waiting in self._waiting.values() for subscription in waiting]
+
+    def correlate_buffered(self, subscription: Subscription) -> None:
+        """Give a new subscription the oldest buffered message for it, or all if it stays open."""
+        now = self._engine.clock.now_ms()
+        for message in list(self._by_address.get((subscription.name, subscription.correlation_key), {}).values()):
+            if message.until_ms > now and self._give(message, subscription) and not subscription.repeats:
+                return
+
+    def _give(self, message: Message, subscription: Subscription) -> bool:
+        process_id = subscription.holder.process.definition.bpmn_process_id
+        if process_id in message.seen:
+            return False
+        self._saw(message, process_id)
+        if self._engine.observers:
+            self._engine.tell(
+                HappeningKind.MESSAGE_CORRELATED, message.key, subscription.holder, {"name": message.name}
+            )
+        subscriptions.trigger(self._engine, subscription, dict(message.variables))
+        return True
+
+    def _saw(self, message: Message, process_id: str) -> None:
+        message.seen.add(process_id)
+        if message.key in self.buffer:
+            self._engine.changes.messages[message.key] = message
+
+    # --- publishing
+
+    def publish(
+        self, name: str, correlation_key: str, variables: dict[str, Any], ttl_ms: int, message_id: str
+    ) -> tuple[Message, int]:
+        """Bring a message to all who wait for it, and buffer it; return it, and an instance that it came to, or 0.
+
+        Raises:
+            Rejection: It has no name, or its id is that of a message in the buffer.
+        """
+        engine = self._engine
+        if not name:
+            raise invalid("Expected to publish a message with a name, but the name was blank")
+        identity = (name, correlation_key, message_id)
+        if message_id and identity in self._ids:
+            raise rejected(
+                "PUBLISH",
+                RejectionCode.ALREADY_EXISTS,
+                f"Expected to publish a new message with id '{message_id}', but a message with that id was already "
+                "published",
+            )
+        now = engine.clock.now_ms()
+        message = Message(engine.keys.take(), name, correlation_key, message_id, now + max(ttl_ms, 0), variables)
+        if ttl_ms > 0:
+            self._buffer(message)
+        if engine.observers:
+            engine.tell(HappeningKind.MESSAGE_PUBLISHED, message.key, None, {"name": name, "key": correlation_key})
+        reached = 0
+        for subscription in list(self._waiting.get((name, correlation_key), ())):
+            if self._give(message, subscription):
+                reached = reached or subscription.holder.process.key
+        for definition, event_id in engine.definitions.started_by_message(name):
+            reached = self._start(message, definition, event_id) or reached
+        return message, reached
+
+    def _buffer(self, message: Message) -> None:
+        self.restore(message)
+        self._engine.changes.messages[message.key] = message
+
+    def restore(self, message: Message) -> None:
+        """Put a message into the buffer."""
+        self.buffer[message.key] = message
+        self._by_address[message.name, message.correlation_key][message.key] = message
+        if message.message_id:
+            self._ids.add((message.name, message.correlation_key, message.message_id))
+        self._engine.agenda.add("message", message.key, message.until_ms)
+
+    def expire(self, key: int) -> None:
+        """Drop a message from the buffer: its time is over."""
+        message = self.buffer.pop(key, None)
+        if message is None:
+            return
+        address = message.name, message.correlation_key
+        self._by_address[address].pop(key, None)
+        if not self._by_address[address]:
+            del self._by_address[address]
+        self._ids.discard((*address, message.message_id))
+        self._engine.changes.messages[key] = None
+
+    # --- processes that messages start
+
+    def _start(self, message: Message, definition: Definition, event_id: str) -> int:
+        process_id, key = definition.bpmn_process_id, message.correlation_key
+        if process_id in message.seen or (key and (process_id, key) in self._locks):
+            return 0
+        self._saw(message, process_id)
+        begin = {"event": event_id, "variables": dict(message.variables)}
+        instance = self._engine.start_process(definition, {}, begin=begin, correlation_key=key)
+        return instance.key
+
+    def lock(self, process_id: str, correlation_key: str, instance_key: int) -> None:
+        """Keep messages of a key from starting further instances while one is active."""
+        self._locks[process_id, correlation_key] = instance_key
+
+    def unlock(self, process_id: str, correlation_key: str) -> None:
+        """An instance that a message started has ended: the next buffered message of its key starts the next."""
+        self._locks.pop((process_id, correlation_key), None)
+        now = self._engine.clock.now_ms()
+        definition = self._engine.definitions.latest(process_id)
+        if definition is None:
+            return
+        names, first = dict(definition.start_messages), self._engine.definitions.first_key(process_id)
+        for message in list(self.buffer.values()) if names else ():
+            event_id = names.get(message.name)
+            if event_id is None or message.correlation_key != correlation_key or message.until_ms <= now:
+                continue
+            if message.key > first and self._start(message, definition, event_id):
+                return

@@ -1,0 +1,198 @@
+"""Read the zeebe extension elements of one BPMN element."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from xml.etree.ElementTree import Element as Node
+
+from zeebe_connectors.engine.model.elements import CalledElement, JobDefinition, Loop, Mapping
+from zeebe_connectors.engine.model.expressions import Expression, ExpressionError
+from zeebe_connectors.engine.model.xml import BPMN, ZEEBE, extension, extensions, text_of
+
+Report = Callable[..., None]
+USER_TASK_JOB = "io.camunda.zeebe:userTask"
+DEFAULT_RETRIES = "3"
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_BINDINGS = ("latest", "deployment", "versionTag")
+
+
+def expression(text: str, report: Report) -> Expression:
+    """Compile a text; what cannot be parsed is reported, and stands for null."""
+    try:
+        return Expression(text)
+    except ExpressionError as error:
+        report(str(error))
+        return Expression("=null")
+
+
+def _required(node: Node, name: str, report: Report) -> str:
+    """Return an attribute that must be there and not be empty."""
+    value = node.get(name)
+    if value is None or not value.strip():
+        report(f"Attribute '{name}' must be present and not empty")
+        return ""
+    return value
+
+
+def mappings(node: Node, report: Report) -> tuple[list[Mapping], list[Mapping]]:
+    """Read the input and the output mappings."""
+    found: tuple[list[Mapping], list[Mapping]] = ([], [])
+    holders = extensions(node, "ioMapping")
+    if len(holders) > 1:
+        report("Must have at most one 'zeebe:ioMapping' extension element")
+    for holder in holders[:1]:
+        for which, name in enumerate(("input", "output")):
+            for mapping in holder.findall(ZEEBE + name):
+                source = mapping.get("source")
+                target = _required(mapping, "target", report)
+                if not target:
+                    continue
+                path = target.strip().removeprefix("=").strip()
+                if not _PATH.fullmatch(path):
+                    report(f"Expected the target '{target}' of an {name} mapping to be a name or a path of names")
+                    continue
+                compiled = expression(source, report) if source else None
+                found[which].append(Mapping(compiled, tuple(path.split("."))))
+    return found
+
+
+def headers(node: Node, report: Report) -> dict[str, str]:
+    """Read the task headers."""
+    found = {}
+    for holder in extensions(node, "taskHeaders"):
+        for header in holder.findall(ZEEBE + "header"):
+            key = header.get("key")
+            if not key:
+                report("Attribute 'key' of 'zeebe:header' must be present and not empty")
+                continue
+            found[key] = header.get("value") or ""
+    return found
+
+
+def job(node: Node, report: Report) -> JobDefinition | None:
+    """Read the task definition; None when there is none."""
+    found = extensions(node, "taskDefinition")
+    if not found:
+        return None
+    if len(found) > 1:
+        report("Must have exactly one 'zeebe:taskDefinition' extension element")
+    definition = found[0]
+    kind = _required(definition, "type", report)
+    retries = definition.get("retries") or DEFAULT_RETRIES
+    return JobDefinition(expression(kind or "invalid", report), expression(retries, report), headers(node, report))
+
+
+def user_task_job(node: Node, report: Report) -> JobDefinition:
+    """Make the job of a user task, whose assignment, form and schedule are headers."""
+    found = headers(node, report)
+    computed: dict[str, Expression] = {}
+    prefix = "io.camunda.zeebe:"
+    form = extension(node, "formDefinition")
+    if form is not None:
+        key = form.get("formKey") or form.get("formId") or form.get("externalReference")
+        if key:
+            found[prefix + "formKey"] = key
+    for holder, names in (
+        ("assignmentDefinition", ("assignee", "candidateGroups", "candidateUsers")),
+        ("taskSchedule", ("dueDate", "followUpDate")),
+    ):
+        definition = extension(node, holder)
+        if definition is None:
+            continue
+        for name in names:
+            text = definition.get(name)
+            if not text:
+                continue
+            value = expression(text, report)
+            if not value.is_static:
+                computed[prefix + name] = value
+            elif name.startswith("candidate"):
+                found[prefix + name] = json.dumps([part.strip() for part in text.split(",") if part.strip()])
+            else:
+                found[prefix + name] = text
+    return JobDefinition(Expression(USER_TASK_JOB), Expression(DEFAULT_RETRIES), found, computed)
+
+
+def script(node: Node, report: Report) -> tuple[Expression, str] | None:
+    """Read a FEEL script and the name of its result; None when there is none."""
+    definition = extension(node, "script")
+    if definition is None:
+        return None
+    text = _required(definition, "expression", report)
+    name = _required(definition, "resultVariable", report)
+    if text and not text.lstrip().startswith("="):
+        report("Attribute 'expression' of 'zeebe:script' must be an expression that begins with '='")
+    return expression(text or "=null", report), name or "result"
+
+
+def called_element(node: Node, report: Report) -> CalledElement | None:
+    """Read what a call activity calls; None, and a report, when it is missing."""
+    found = extensions(node, "calledElement")
+    if len(found) != 1:
+        report("Must have exactly one 'zeebe:calledElement' extension element")
+        return None
+    definition = found[0]
+    process_id = _required(definition, "processId", report)
+    binding = definition.get("bindingType") or "latest"
+    if binding not in _BINDINGS:
+        report(f"Attribute 'bindingType' must be one of: {', '.join(_BINDINGS)}")
+    tag = definition.get("versionTag")
+    if binding == "versionTag" and not (tag and tag.strip()):
+        report("Attribute 'versionTag' must be present and not empty if 'bindingType=versionTag'")
+    if binding != "versionTag" and tag and tag.strip():
+        report("Attribute 'versionTag' must only be used if 'bindingType=versionTag'")
+    return CalledElement(
+        expression(process_id or "invalid", report),
+        definition.get("propagateAllParentVariables") != "false",
+        definition.get("propagateAllChildVariables") != "false",
+        binding,
+        tag,
+    )
+
+
+def loop(node: Node, report: Report) -> Loop | None:
+    """Read the multi-instance marker; None when there is none."""
+    marker = node.find(f"{BPMN}multiInstanceLoopCharacteristics")
+    if marker is None:
+        return None
+    found = extensions(marker, "loopCharacteristics")
+    if len(found) != 1:
+        report("Must have exactly one 'zeebe:loopCharacteristics' extension element")
+        return None
+    definition = found[0]
+    collection = _required(definition, "inputCollection", report)
+    output_collection = definition.get("outputCollection") or None
+    output_element = definition.get("outputElement") or None
+    if (output_collection is None) != (output_element is None):
+        report("Must have either both or none of 'outputCollection' and 'outputElement'")
+        output_collection = output_element = None
+    condition = text_of(marker.find(f"{BPMN}completionCondition"))
+    return Loop(
+        expression(collection or "=[]", report),
+        marker.get("isSequential") == "true",
+        definition.get("inputElement") or None,
+        output_collection,
+        expression(output_element, report) if output_element else None,
+        expression(condition, report) if condition else None,
+    )
+
+
+def correlation_key(message: Node, report: Report) -> Expression | None:
+    """Read a message's correlation key; None when it has none."""
+    found = extensions(message, "subscription")
+    if not found:
+        return None
+    text = _required(found[0], "correlationKey", report)
+    return expression(text, report) if text else None
+
+
+def properties(node: Node) -> dict[str, str]:
+    """Read the zeebe properties, which inbound connectors live in."""
+    return {
+        name: item.get("value") or ""
+        for holder in extensions(node, "properties")
+        for item in holder.findall(ZEEBE + "property")
+        if (name := item.get("name"))
+    }

@@ -1,0 +1,151 @@
+"""Write element instances as rows of the store, and read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors.engine.flow.instances import ElementInstance, ProcessInstance, Rounds, State, Visit
+from zeebe_connectors.engine.flow.subscriptions import Subscription, attach
+from zeebe_connectors.engine.jobs import Job, JobState
+from zeebe_connectors.engine.model import EventKind
+from zeebe_connectors.engine.timers import Schedule
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.core import Engine
+
+
+def dump_element(instance: ElementInstance) -> dict[str, Any]:
+    """Return what has to be known of an element instance, in short."""
+    data: dict[str, Any] = {"e": instance.element.id, "s": int(instance.state)}
+    process = instance.process
+    if instance.parent is None:
+        data["d"] = process.definition.key
+        data["t"] = process.started_ms
+        if process.caller is not None:
+            data["c"] = process.caller.key
+        if process.correlation_key:
+            data["k"] = process.correlation_key
+    else:
+        data["p"] = instance.parent.key
+    optional = {
+        "i": instance.index if instance.index >= 0 else None,
+        "v": instance.variables or None,
+        "a": instance.arrivals or None,
+        "n": instance.pending,
+        "x": instance.payload,
+        "b": 1 if instance.interrupted else None,
+    }
+    data.update({name: value for name, value in optional.items() if value is not None})
+    if instance.subscriptions:
+        data["w"] = [_dump_subscription(subscription) for subscription in instance.subscriptions]
+    if instance.job is not None:
+        data["j"] = _dump_job(instance.job)
+    if instance.rounds is not None:
+        rounds = instance.rounds
+        data["r"] = [rounds.items, rounds.total, rounds.started, rounds.completed]
+    return data
+
+
+def _dump_subscription(subscription: Subscription) -> list[Any]:
+    schedule = subscription.schedule.dump() if subscription.schedule is not None else None
+    return [
+        subscription.event.id, str(subscription.kind), subscription.name, subscription.correlation_key,
+        subscription.timer_key, schedule, subscription.due_ms,
+    ]  # fmt: skip
+
+
+def _dump_job(job: Job) -> list[Any]:
+    definition = job.instance.element.job
+    headers = None if definition is not None and job.headers is definition.headers else job.headers
+    return [
+        job.key, job.type, job.retries, headers, int(job.state), job.deadline_ms, job.backing_off, job.worker,
+        job.error_message,
+    ]  # fmt: skip
+
+
+def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    """Put element instances back, each with its job and what it waits for.
+
+    A container's key, and a caller's, is lower than that of what is inside or called; so the order of the keys will do.
+    """
+    for key, data in rows:
+        instance = _load_root(engine, key, data) if "d" in data else _load_inner(engine, key, data)
+        if instance is None:
+            continue
+        engine.elements[key] = instance
+        _load_state(instance, data)
+        if "w" in data:
+            _load_subscriptions(engine, instance, data["w"])
+        if "j" in data:
+            _load_job(engine, instance, data["j"])
+
+
+def _load_root(engine: Engine, key: int, data: dict[str, Any]) -> ElementInstance:
+    caller = engine.elements.get(data.get("c", 0))
+    process = ProcessInstance(key, engine.definitions.by_key[data["d"]], caller, data["t"])
+    process.correlation_key = data.get("k", "")
+    engine.instances[key] = process
+    if caller is not None:
+        caller.called = process
+    if process.correlation_key:
+        engine.messages.lock(process.definition.bpmn_process_id, process.correlation_key, key)
+    return process.root
+
+
+def _load_inner(engine: Engine, key: int, data: dict[str, Any]) -> ElementInstance | None:
+    parent = engine.elements.get(data["p"])
+    if parent is None:
+        return None
+    element = parent.process.definition.model.index[data["e"]]
+    instance = ElementInstance(key, element, parent, parent.process, data.get("i", -1))
+    if parent.children is None:
+        parent.children = {}
+    parent.children[key] = instance
+    return instance
+
+
+def _load_state(instance: ElementInstance, data: dict[str, Any]) -> None:
+    instance.stored = True
+    instance.state = State(data["s"])
+    instance.variables = data.get("v")
+    instance.arrivals = data.get("a")
+    instance.payload = data.get("x")
+    instance.interrupted = "b" in data
+    if "r" in data:
+        instance.rounds = Rounds(*data["r"])
+    if "n" in data:
+        name, argument = data["n"]
+        instance.pending = (name, argument)
+    if instance.state is not State.ACTIVATING:
+        instance.visit = Visit(instance, instance.process.started_ms)
+        instance.process.path.append(instance.visit)
+
+
+def _load_subscriptions(engine: Engine, instance: ElementInstance, rows: list[list[Any]]) -> None:
+
+    index = instance.process.definition.model.index
+    for event_id, kind, name, correlation_key, timer_key, schedule, due in rows:
+        subscription = Subscription(instance, index[event_id], EventKind(kind))
+        subscription.name = name
+        subscription.correlation_key = correlation_key
+        subscription.timer_key = timer_key
+        subscription.due_ms = due
+        if schedule is not None:
+            subscription.schedule = Schedule.load(schedule)
+        attach(engine, subscription)
+
+
+def _load_job(engine: Engine, instance: ElementInstance, data: list[Any]) -> None:
+
+    key, kind, retries, headers, state, deadline, backing_off, worker, message = data
+    if headers is None:
+        headers = instance.element.job.headers if instance.element.job is not None else {}
+    job = Job(key, instance, kind, retries, headers)
+    job.state = JobState(state)
+    job.deadline_ms = deadline
+    job.backing_off = backing_off
+    job.worker = worker
+    job.error_message = message
+    instance.job = job
+    engine.jobs.restore(job)

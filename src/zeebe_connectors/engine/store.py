@@ -1,0 +1,298 @@
+"""Keep the engine's state: nowhere but in memory, or in a SQLite file that survives the process being killed.
+
+What SQLite holds is written before a command is answered, in write-ahead mode and without waiting for the disk on each
+commit: the death of the process loses nothing; the loss of power may lose the last moments, and leaves the file sound.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from zeebe_connectors.engine.definitions import Definition, Resource, StartTimer, Stored
+from zeebe_connectors.engine.flow.instances import ElementInstance
+from zeebe_connectors.engine.incidents import Incident
+from zeebe_connectors.engine.messages import Message
+from zeebe_connectors.engine.rows import dump_element, load_elements
+from zeebe_connectors.engine.timers import Schedule
+
+if TYPE_CHECKING:
+    from zeebe_connectors.engine.core import Engine
+
+V = TypeVar("V")
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource(key INTEGER PRIMARY KEY, deployment INTEGER, name TEXT, content BLOB);
+CREATE TABLE IF NOT EXISTS definition(key INTEGER PRIMARY KEY, id TEXT, version INTEGER, resource INTEGER);
+CREATE TABLE IF NOT EXISTS stored(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS start_timer(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS element(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS message(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS incident(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS step(position INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER);
+"""
+
+
+class StoreError(Exception):
+    """The state cannot be opened; the message says why and what to do."""
+
+
+class Changes:
+    """What changed since the last save; None stands for what is gone."""
+
+    def __init__(self) -> None:
+        self.elements: dict[int, ElementInstance | None] = {}
+        self.messages: dict[int, Message | None] = {}
+        self.incidents: dict[int, Incident | None] = {}
+        self.start_timers: dict[int, StartTimer | None] = {}
+        self.resources: list[Resource] = []
+        self.definitions: list[Definition] = []
+        self.stored: list[Stored] = []
+        self.clock = False
+
+    def clear(self) -> None:
+        """Forget them: they are saved."""
+        for changed in (self.elements, self.messages, self.incidents, self.start_timers):
+            changed.clear()
+        for added in (self.resources, self.definitions, self.stored):
+            added.clear()
+        self.clock = False
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.elements
+            or self.messages
+            or self.incidents
+            or self.start_timers
+            or self.resources
+            or self.definitions
+            or self.stored
+            or self.clock
+        )
+
+
+class Store(Protocol):
+    """Where an engine keeps its state."""
+
+    def load(self, engine: Engine) -> None:
+        """Put what is stored into a new engine."""
+
+    def save(self, engine: Engine) -> None:
+        """Write what changed."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class MemoryStore:
+    """Keeps nothing: the engine's state is in memory only."""
+
+    def load(self, engine: Engine) -> None:
+        """Do nothing: there is none."""
+
+    def save(self, engine: Engine) -> None:
+        """Forget what changed."""
+        engine.changes.clear()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class SqliteStore:
+    """Keeps the state in a SQLite file, which one engine at a time may have open.
+
+    Args:
+        path: The file; it is made when it is missing, and so is its directory.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open the file.
+
+        Raises:
+            StoreError: Another engine has it open, or it is none of ours.
+        """
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._queue_stored = False
+        try:
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in {0, _FORMAT}:
+                self._db.close()
+                raise StoreError(
+                    f"The state in {self.path} has the format {version}, this engine writes {_FORMAT}: use another "
+                    "file, or delete this one"
+                )
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"The state in {self.path} cannot be opened ({error}): does another engine use it?"
+            ) from None
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path} is no state of an engine ({error}): use another file") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # --- writing
+
+    def save(self, engine: Engine) -> None:
+        """Write what changed in one transaction, with the keys that were given out."""
+        changes, queue = engine.changes, engine.flow.queue
+        if not changes and not queue and not self._queue_stored:
+            self._reserve(engine)
+            return
+        db = self._db
+        db.execute("BEGIN")
+        try:
+            self._write(engine)
+            if queue or self._queue_stored:
+                db.execute("DELETE FROM step")
+                rows = [
+                    (position, _json([name, instance.key, argument]))
+                    for position, (name, instance, argument) in enumerate(queue)
+                    if instance.key in engine.elements
+                ]
+                db.executemany("INSERT INTO step VALUES(?,?)", rows)
+            self._reserve(engine)
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+        self._queue_stored = bool(queue)
+        changes.clear()
+
+    def _reserve(self, engine: Engine) -> None:
+        reserved = engine.keys.reserve()
+        if reserved is not None:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES('next_key', ?)", (reserved,))
+
+    def _write(self, engine: Engine) -> None:
+        changes, db = engine.changes, self._db
+        rows, gone = [], []
+        for key, instance in changes.elements.items():
+            if instance is None:
+                gone.append((key,))
+            else:
+                instance.stored = True
+                rows.append((key, _json(dump_element(instance))))
+        if rows:
+            db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
+        if gone:
+            db.executemany("DELETE FROM element WHERE key=?", gone)
+        self._write_table("message", changes.messages, _dump_message)
+        self._write_table("incident", changes.incidents, _dump_incident)
+        self._write_table("start_timer", changes.start_timers, _dump_start_timer)
+        if changes.resources or changes.definitions or changes.stored:
+            self._write_deployment(changes)
+        if changes.clock:
+            db.execute("INSERT OR REPLACE INTO meta VALUES('clock_offset', ?)", (engine.clock.offset_ms,))
+
+    def _write_table(self, table: str, changed: dict[int, V | None], dump: Callable[[V], list[Any]]) -> None:
+        for key, value in changed.items():
+            if value is None:
+                self._db.execute(f"DELETE FROM {table} WHERE key=?", (key,))  # noqa: S608 - one of three names
+            else:
+                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES(?,?)", (key, _json(dump(value))))
+
+    def _write_deployment(self, changes: Changes) -> None:
+        self._db.executemany(
+            "INSERT INTO resource VALUES(?,?,?,?)",
+            [(found.key, found.deployment_key, found.name, found.content) for found in changes.resources],
+        )
+        self._db.executemany(
+            "INSERT INTO definition VALUES(?,?,?,?)",
+            [(found.key, found.bpmn_process_id, found.version, found.resource.key) for found in changes.definitions],
+        )
+        self._db.executemany(
+            "INSERT INTO stored VALUES(?,?)", [(found.key, _json(_dump_stored(found))) for found in changes.stored]
+        )
+
+    # --- reading
+
+    def load(self, engine: Engine) -> None:
+        """Put what is stored into a new engine."""
+        meta = dict(self._db.execute("SELECT name, value FROM meta"))
+        if "next_key" in meta:
+            engine.keys = type(engine.keys)(meta["next_key"])
+        engine.clock.offset_ms = max(engine.clock.offset_ms, meta.get("clock_offset", 0))
+        self._load_definitions(engine)
+        for key, data in self._rows("message"):
+            engine.messages.restore(_load_message(key, data))
+        load_elements(engine, self._rows("element"))
+        for key, data in self._rows("incident"):
+            instance = engine.elements.get(data[0])
+            if instance is not None:
+                engine.incidents.restore(_load_incident(key, data, instance))
+        for _, (name, key, argument) in self._rows("step"):
+            instance = engine.elements.get(key)
+            if instance is not None:
+                engine.flow.do(name, instance, argument)
+                self._queue_stored = True
+        engine.changes.clear()
+
+    def _load_definitions(self, engine: Engine) -> None:
+        """Only the newest versions of processes are read now, the others when they are needed."""
+        definitions = engine.definitions
+        resources = {row[0]: Resource(*row) for row in self._db.execute("SELECT * FROM resource")}
+        newest: dict[str, Definition] = {}
+        for key, identifier, version, resource in self._db.execute("SELECT * FROM definition ORDER BY key"):
+            definition = Definition(key, identifier, version, resources[resource])
+            definitions.add(definition, open_starts=False)
+            newest[identifier] = definition
+        for definition in newest.values():
+            definitions.open_starts(definition)
+        for key, data in self._rows("stored"):
+            kind, identifier, name, version, resource, parent_id, parent_key = data
+            definitions.add_stored(
+                Stored(key, kind, identifier, name, version, resources[resource], parent_id, parent_key)
+            )
+        for key, data in self._rows("start_timer"):
+            definition_key, event_id, schedule = data
+            timer = StartTimer(key, definitions.by_key[definition_key], event_id, Schedule.load(schedule))
+            definitions.restore_timer(timer)
+
+    def _rows(self, table: str) -> Iterator[tuple[int, Any]]:
+        for key, data in self._db.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - one of our names
+            yield key, json.loads(data)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _dump_message(message: Message) -> list[Any]:
+    return [message.name, message.correlation_key, message.message_id, message.until_ms, message.variables,
+            sorted(message.seen)]  # fmt: skip
+
+
+def _load_message(key: int, data: list[Any]) -> Message:
+    message = Message(key, *data[:5])
+    message.seen = set(data[5])
+    return message
+
+
+def _dump_incident(incident: Incident) -> list[Any]:
+    return [incident.instance.key, incident.kind, incident.message, incident.job_key, incident.created_ms]
+
+
+def _load_incident(key: int, data: list[Any], instance: ElementInstance) -> Incident:
+    _, kind, message, job_key, created = data
+    return Incident(key, kind, message, instance, job_key, created)
+
+
+def _dump_stored(stored: Stored) -> list[Any]:
+    return [stored.kind, stored.id, stored.name, stored.version, stored.resource.key, stored.parent_id,
+            stored.parent_key]  # fmt: skip
+
+
+def _dump_start_timer(timer: StartTimer) -> list[Any]:
+    return [timer.definition.key, timer.event_id, timer.schedule.dump()]

@@ -1,0 +1,224 @@
+"""Read the times of timer events: dates, durations and cycles as ISO 8601 has them, and cron expressions."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from zeebe_connectors import feel
+from zeebe_connectors.engine.cron import Cron, CronError
+from zeebe_connectors.engine.model import TimerKind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MS = 253_370_764_800_000  # the end of the year 9998: what the calendar here can hold
+_NUMBER = r"([+-]?\d+)"
+_DURATION = re.compile(
+    rf"([+-])?P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:([+-]?\d+(?:[.,]\d{{1,9}})?)S)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::?\d\d)?)?(?:\[([^\]]+)\]|@(.+))?",
+    re.ASCII | re.IGNORECASE,
+)
+_REPETITIONS = re.compile(r"R(\d*)", re.ASCII)
+
+
+class ScheduleError(Exception):
+    """A timer's text cannot be read; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A duration in months and milliseconds; months are those of the calendar."""
+
+    months: int
+    milliseconds: int
+
+    def after(self, time_ms: int) -> int:
+        """Return the time that is this much later; never before the first that the calendar holds."""
+        if self.months:
+            time_ms = _add_months(time_ms, self.months)
+        return min(time_ms + self.milliseconds, _MAX_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a timer fires.
+
+    Attributes:
+        first_due: When it fires first, or next, in milliseconds since 1970.
+        left: How often it still fires, this time included; -1 for ever.
+        interval: What lies between two times.
+        cron: The expression that gives the next time, where the cycle is one.
+    """
+
+    first_due: int
+    left: int = 1
+    interval: Interval | None = None
+    cron: str | None = None
+
+    def following(self, due_ms: int, now_ms: int) -> Schedule | None:
+        """Return the schedule from the next time on, after it fired at `due_ms`; None when it does not fire again."""
+        if self.left == 1:
+            return None
+        left = self.left if self.left < 0 else self.left - 1
+        if self.cron is not None:
+            following = Cron(self.cron).after(max(due_ms, now_ms))
+            return None if following is None else replace(self, first_due=following, left=left)
+        if self.interval is None:
+            return None
+        return replace(self, first_due=max(self.interval.after(due_ms), due_ms + 1), left=left)
+
+    def dump(self) -> list[Any]:
+        """Return what the store writes."""
+        interval = [self.interval.months, self.interval.milliseconds] if self.interval else None
+        return [self.first_due, self.left, interval, self.cron]
+
+    @classmethod
+    def load(cls, data: list[Any]) -> Schedule:
+        """Read what the store wrote."""
+        first_due, left, interval, cron = data
+        return cls(first_due, left, Interval(*interval) if interval else None, cron)
+
+
+def read_schedule(kind: TimerKind, value: Any, now_ms: int) -> Schedule:
+    """Read a timer's value: a text, or a temporal value of FEEL.
+
+    Raises:
+        ScheduleError: It is not what this kind of timer needs.
+    """
+    if kind is TimerKind.DATE:
+        return Schedule(_date(value))
+    if kind is TimerKind.DURATION:
+        return Schedule(interval_of(value).after(now_ms))
+    return _cycle(value, now_ms)
+
+
+def interval_of(value: Any) -> Interval:
+    """Read a duration.
+
+    Raises:
+        ScheduleError: It is none.
+    """
+    if isinstance(value, feel.YearsMonths):
+        return Interval(value.months, 0)
+    if isinstance(value, feel.DaysTime):
+        return Interval(0, -(-value.nanos // 1_000_000))
+    if isinstance(value, timedelta):
+        return Interval(0, round(value.total_seconds() * 1000))
+    if not isinstance(value, str):
+        raise ScheduleError(f"Invalid duration: expected an ISO 8601 duration such as 'PT15S', but was {_shown(value)}")
+    text = value.strip()
+    match = _DURATION.fullmatch(text)
+    if match is None or text[-1:].upper() in {"P", "T"}:
+        raise ScheduleError(f"Invalid duration format '{value}': expected an ISO 8601 duration such as 'PT15S'")
+    sign = -1 if match[1] == "-" else 1
+    years, months, weeks, days, hours, minutes = (int(part or 0) for part in match.groups()[1:7])
+    seconds = float((match[8] or "0").replace(",", "."))
+    whole = (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60_000
+    limit = 10**15
+    return Interval(
+        sign * min(years * 12 + months, 12 * 8000), sign * max(-limit, min(limit, whole + round(seconds * 1000)))
+    )
+
+
+def _date(value: Any) -> int:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return round((moment - _EPOCH) / timedelta(milliseconds=1))
+    if isinstance(value, feel.DateTime):
+        value = str(value)
+        if _DATE.fullmatch(value) is not None and _DATE.fullmatch(value).group(2, 3, 4) == (None, None, None):  # type: ignore[union-attr]
+            value += "Z"  # a local time is one of the engine's zone
+    if not isinstance(value, str):
+        raise ScheduleError(
+            f"Invalid date-time: expected an ISO 8601 date and time such as '2030-01-01T12:00:00Z', but was "
+            f"{_shown(value)}"
+        )
+    match = _DATE.fullmatch(value.strip())
+    error = ScheduleError(
+        f"Invalid date-time format '{value}': expected an ISO 8601 date and time with 'Z', an offset or a zone, such "
+        "as '2030-01-01T12:00:00Z'"
+    )
+    if match is None:
+        raise error
+    local, offset, *zones = match.groups()
+    zone = next((name for name in zones if name), None)
+    if offset is None and zone is None:
+        raise error
+    try:
+        head, _, fraction = local.partition(".")
+        moment = datetime.fromisoformat(head.upper() + (offset or "").upper())
+        milliseconds = -(-int((fraction + "000000000")[:9]) // 1_000_000) if fraction else 0
+        if offset is None:
+            moment = moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
+        elif zone is not None:
+            ZoneInfo(zone)
+    except (ValueError, OSError, LookupError):
+        raise error from None
+    return int((moment - _EPOCH) // timedelta(milliseconds=1)) + milliseconds
+
+
+def _cycle(value: Any, now_ms: int) -> Schedule:
+    if not isinstance(value, str):
+        raise ScheduleError(f"Invalid cycle: expected a text such as 'R3/PT10S', but was {_shown(value)}")
+    text = value.strip()
+    if not text.startswith("R"):
+        try:
+            due = Cron(text).after(now_ms)
+        except CronError as error:
+            raise ScheduleError(
+                f"Invalid cycle format '{value}': expected a repetition such as 'R3/PT10S', or a cron expression: "
+                f"{error}"
+            ) from None
+        if due is None:
+            raise ScheduleError(f"Invalid cycle format '{value}': the cron expression has no time in the future")
+        return Schedule(due, -1, cron=text)
+    parts = text.split("/")
+    repetitions = _REPETITIONS.fullmatch(parts[0])
+    if repetitions is None or len(parts) not in {2, 3}:
+        raise ScheduleError(
+            f"Invalid cycle format '{value}': expected a repetition such as 'R3/PT10S' or 'R3/START/PT10S'"
+        )
+    left = int(repetitions[1]) if repetitions[1] else -1
+    interval = interval_of(parts[-1])
+    if left == 0:
+        return Schedule(_MAX_MS, 1, interval)  # it never fires
+    if len(parts) == 2 or not parts[1]:
+        return Schedule(interval.after(now_ms), left, interval)
+    return Schedule(_first_of_cycle(_date(parts[1]), interval, now_ms), left, interval)
+
+
+def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
+    """Return the first time of a cycle that is not past; each is a whole number of intervals from the start."""
+    step = interval.after(start_ms) - start_ms
+    if start_ms >= now_ms or step <= 0:
+        return start_ms
+    rounds = (now_ms - start_ms) // step
+    if not interval.months:
+        due = start_ms + rounds * step
+        return due if due >= now_ms else due + step
+    due = start_ms
+    while due < now_ms:
+        rounds = max(1, (now_ms - due) // (step + 4 * 86_400_000))
+        due = Interval(interval.months * rounds, interval.milliseconds * rounds).after(due)
+    return due
+
+
+def _add_months(time_ms: int, months: int) -> int:
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    count = moment.year * 12 + moment.month - 1 + months
+    year, month = divmod(count, 12)
+    if not 1 <= year <= 9998:
+        return _MAX_MS if year > 9998 else 0
+    day = min(moment.day, monthrange(year, month + 1)[1])
+    return int((moment.replace(year=year, month=month + 1, day=day) - _EPOCH) // timedelta(milliseconds=1))
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else f"'{feel.to_json(value)}'"

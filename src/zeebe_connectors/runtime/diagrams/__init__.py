@@ -1,0 +1,23 @@
+"""Tell what deployed diagrams say: which secrets, documents and functions stand in an element, and version tags.
+
+The one room that reads deployed diagrams, for the secrets' filter, for the discovery of inbound elements and for what
+chooses by version tag. They come from the cluster's REST API, from what this runtime deployed itself, or from a folder.
+"""
+
+from zeebe_connectors.runtime.diagrams.cluster import ClusterApi, ClusterError
+from zeebe_connectors.runtime.diagrams.known import Diagrams, DiagramUnavailable
+from zeebe_connectors.runtime.diagrams.reading import Diagram, DiagramError, Element, Place, ProcessText
+from zeebe_connectors.runtime.diagrams.records import DeployedHere
+
+__all__ = [
+    "ClusterApi",
+    "ClusterError",
+    "DeployedHere",
+    "Diagram",
+    "DiagramError",
+    "DiagramUnavailable",
+    "Diagrams",
+    "Element",
+    "Place",
+    "ProcessText",
+]

@@ -1,0 +1,150 @@
+"""Ask the Orchestration Cluster's REST API (8.8 and later) what is deployed, and say what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from multidict import CIMultiDict
+
+from zeebe_connectors.net.custody import clipped
+from zeebe_connectors.runtime.diagrams.reading import MAX_DIAGRAM
+from zeebe_connectors.sdk.errors import ConnectorError
+from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+
+RIGHT = "READ_PROCESS_DEFINITION on the resource PROCESS_DEFINITION"
+"""What a client of the cluster needs to read processes and their diagrams."""
+RIGHT_TO_STATISTICS = f"{RIGHT}, and READ_PROCESS_INSTANCE,"
+FIRST_VERSION = (8, 8)
+"""Of the cluster, whose REST API gives diagrams."""
+_NAME = "the cluster's REST address"
+_SHOWN = 500
+
+
+class ClusterError(ConnectorError):
+    """The cluster's REST API refused, or did not answer.
+
+    Args:
+        status: The HTTP status; 0 when there was no answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__("CLUSTER_REFUSED", message)
+        self.status = status
+
+
+class ClusterApi:
+    """The REST API of one cluster.
+
+    Args:
+        address: Base URL of the cluster, such as `https://cluster.example.com`; with or without `/v2`.
+        kept: The runtime's clients.
+        scheme: How to identify oneself.
+    """
+
+    def __init__(self, address: str, kept: Kept, *, scheme: Scheme | None = None) -> None:
+        self._address = address.rstrip("/").removesuffix("/v2") + "/v2"
+        self._kept = kept
+        self._scheme = scheme or NoAuth()
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT, limit: int = MAX_DIAGRAM
+    ) -> HttpResponse:
+        """Sends one request; gives a response below 400.
+
+        Args:
+            method: In capitals.
+            path: Below `/v2`.
+            body: Sent as JSON; None sends none.
+            seconds: How long it may take.
+            right: What the cluster must allow us, for the message of a refusal.
+            limit: Bytes of the response.
+
+        Raises:
+            ClusterError: There was no answer, or a refusal; the message repeats the cluster's own reason.
+        """
+        headers = CIMultiDict({"Accept": "application/json, text/xml"})
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        request = HttpRequest(method, encoded_url(self._address + path, name=_NAME), headers, data)
+        try:
+            call = Call(self._kept, time.monotonic() + seconds)
+            response = await Exchange(call, limit=limit).call(request, self._scheme)
+        except ClusterError:
+            raise
+        except ConnectorError as error:
+            raise ClusterError(0, f"the cluster's REST API cannot be asked: {error.message}") from None
+        if response.status >= 400:
+            raise _refusal(response, right)
+        return response
+
+    async def object(
+        self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT
+    ) -> dict[str, Any]:
+        """As `ask`, for an answer that is a JSON object."""
+        response = await self.ask(method, path, body, seconds=seconds, right=right)
+        try:
+            answer = json.loads(response.body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ClusterError(
+                response.status,
+                f"{response.origin} answered {response.status} with something that is no JSON object; is it {_NAME}?",
+            )
+        return answer
+
+    async def diagram(self, key: str, *, seconds: float) -> bytes:
+        """The BPMN file of one process definition.
+
+        Raises:
+            ClusterError: It cannot be had; status 404 when the cluster does not know the definition.
+        """
+        response = await self.ask("GET", f"/process-definitions/{quote(key, safe='')}/xml", seconds=seconds)
+        if response.status == 204 or not response.body.strip():
+            raise ClusterError(
+                response.status, f"{response.origin} has no diagram of the process definition {key} ({response.status})"
+            )
+        return response.body
+
+    async def version(self, *, seconds: float) -> tuple[int, ...]:
+        """The cluster's version, such as `(8, 8, 3)`; empty when it does not tell."""
+        answer = await self.object("GET", "/topology", seconds=seconds)
+        numbers = str(answer.get("gatewayVersion") or "").partition("-")[0].split(".")
+        return tuple(int(number) for number in numbers) if all(number.isdecimal() for number in numbers) else ()
+
+
+def _refusal(response: HttpResponse, right: str) -> ClusterError:
+    """What a status means, with the cluster's own words."""
+    said = _detail(response)
+    answered = f"{response.origin} answered {response.status}" + (f" ({said})" if said else "")
+    match response.status:
+        case 401:
+            remedy = "it does not accept this runtime's login; check CAMUNDA_CLIENT_AUTH_METHOD and its credentials"
+        case 403:
+            remedy = f"this runtime's login lacks a right: grant it {right} in the cluster's Identity"
+        case 404:
+            remedy = "it does not know what was asked for; check the REST address, and that the cluster is 8.8 or later"
+        case 501:
+            remedy = "this cluster does not offer it"
+        case _:
+            remedy = "it is asked again later"
+    return ClusterError(response.status, f"{answered}: {remedy}")
+
+
+def _detail(response: HttpResponse) -> str:
+    """The reason in an RFC 9457 problem, or nothing."""
+    try:
+        problem = json.loads(response.body)
+    except ValueError:
+        return ""
+    if not isinstance(problem, Mapping):
+        return ""
+    said = problem.get("detail") or problem.get("title") or problem.get("message")
+    return " ".join(clipped(str(said), _SHOWN).split()) if said else ""

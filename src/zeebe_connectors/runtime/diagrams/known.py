@@ -1,0 +1,234 @@
+"""Find the diagram of a job's process: asked for once, kept within a bound, and never guessed.
+
+The order is what this process deployed itself, the cluster's REST API, and where that is not to be had (no address, or
+a cluster before 8.8) what was deployed from this machine earlier and the folder of diagrams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeebe_connectors.runtime.diagrams.cluster import FIRST_VERSION, ClusterApi, ClusterError
+from zeebe_connectors.runtime.diagrams.reading import (
+    MAX_DIAGRAM,
+    Diagram,
+    DiagramError,
+    Element,
+    Place,
+    ProcessText,
+    read,
+)
+from zeebe_connectors.runtime.diagrams.records import DeployedHere
+from zeebe_connectors.sdk.context import Job
+
+MAX_DIAGRAMS = 1000
+"""Diagrams that are kept, unless the operator says another number."""
+SECONDS = 10.0
+"""How long asking the cluster for one diagram may take."""
+_FIRST_PAUSE, _MAX_PAUSE = 1.0, 60.0
+_UNKNOWN_FOR = 30.0
+"""Seconds after which files are looked through again for a diagram that was not among them."""
+_OLD_FOR = 600.0
+"""Seconds after which a cluster that was too old is asked for its version again; it may have been updated."""
+_PARSED_IN_PLACE = 64 * 1024
+"""Bytes beyond which a diagram is read in a thread."""
+_VERSIONED = re.compile(r"[.@_-]v?(\d+)$", re.IGNORECASE)
+_log = logging.getLogger("zeebe_connectors.diagrams")
+
+
+class DiagramUnavailable(Exception):  # noqa: N818 - a state that passes, not a fault of the job
+    """The diagram exists and cannot be read now.
+
+    Args:
+        message: Why, and what to do.
+        delay: Seconds after which asking again makes sense.
+    """
+
+    def __init__(self, message: str, delay: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.delay = delay
+
+
+@dataclass(slots=True)
+class _Failure:
+    """Why a diagram could not be read last time, and until when that answer stands."""
+
+    message: str
+    pause: float
+    until: float
+
+
+class Diagrams:
+    """The diagrams of deployed processes.
+
+    Args:
+        cluster: The cluster's REST API; None when its address is not set.
+        here: What was deployed from here.
+        folder: A folder of diagrams. A file counts for a version that its name gives (`order.v3.bpmn`, `order@3.bpmn`).
+        max_kept: How many are kept; 0 asks anew each time.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterApi | None = None,
+        *,
+        here: DeployedHere | None = None,
+        folder: Path | None = None,
+        max_kept: int = MAX_DIAGRAMS,
+    ) -> None:
+        self.here = here or DeployedHere()
+        self._cluster = cluster
+        self._folder = folder
+        self._max_kept = max_kept
+        self._kept: OrderedDict[int, Diagram] = OrderedDict()
+        self._unknown: OrderedDict[int, float] = OrderedDict()
+        self._fetching: dict[int, asyncio.Task[Diagram | None]] = {}
+        self._failures: OrderedDict[int, _Failure] = OrderedDict()
+        self._too_old_until = 0.0
+
+    async def element(self, job: Job) -> Element | None:
+        """The element of a job; None when nobody knows its diagram.
+
+        An element that its diagram does not have grants nothing.
+
+        Raises:
+            DiagramUnavailable: The cluster is to be asked and does not answer.
+        """
+        process = await self.process(job.process_definition_key, job.bpmn_process_id, job.process_definition_version)
+        if process is None:
+            return None
+        return process.elements.get(job.element_id) or Element(Place())
+
+    async def version_tag(self, key: int, *, process: str = "", version: int = -1) -> str | None:
+        """The version tag of a process definition; None when it has none, or nobody knows its diagram.
+
+        Args:
+            key: Key of the process definition.
+            process: BPMN process id, where the file holds several.
+            version: Of the process definition, for a folder of diagrams.
+
+        Raises:
+            DiagramUnavailable: As `element`.
+        """
+        found = await self.process(key, process, version)
+        return found.version_tag if found is not None else None
+
+    async def process(self, key: int, process: str, version: int) -> ProcessText | None:
+        """One process of a definition's diagram; None when nobody knows it.
+
+        Raises:
+            DiagramUnavailable: As `element`.
+        """
+        diagram = await self._diagram(key, process, version)
+        if diagram is None:
+            return None
+        if not process and len(diagram.processes) == 1:
+            return next(iter(diagram.processes.values()))
+        found = diagram.processes.get(process)
+        return found if found is not None else ProcessText(process, None, {})
+
+    async def _diagram(self, key: int, process: str, version: int) -> Diagram | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if time.monotonic() < self._unknown.get(key, 0.0):
+            return None
+        failure = self._failures.get(key)
+        if failure is not None and time.monotonic() < failure.until:
+            raise DiagramUnavailable(failure.message, failure.pause)
+        task = self._fetching.get(key)
+        if task is None:
+            task = asyncio.create_task(self._find(key, process, version), name=f"diagram {key}")
+            self._fetching[key] = task
+            task.add_done_callback(lambda _: self._fetching.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _find(self, key: int, process: str, version: int) -> Diagram | None:
+        """Asks those who may know, and keeps what they say."""
+        try:
+            if (own := self.here.own(key)) is not None:
+                found: Diagram | None = await _read(own)
+            elif self._cluster is not None and time.monotonic() >= self._too_old_until:
+                found = await self._from_cluster(self._cluster, key, process, version)
+            else:
+                found = await self._from_here(key, process, version)
+        except (ClusterError, DiagramError) as error:
+            raise self._failed(key, str(error)) from None
+        self._failures.pop(key, None)
+        self._unknown.pop(key, None)
+        if found is None:
+            self._unknown[key] = time.monotonic() + _UNKNOWN_FOR
+        elif self._max_kept:
+            self._kept[key] = found
+        _bound(self._unknown, MAX_DIAGRAMS)
+        _bound(self._kept, self._max_kept)
+        return found
+
+    async def _from_cluster(self, cluster: ClusterApi, key: int, process: str, version: int) -> Diagram | None:
+        try:
+            return await _read(await cluster.diagram(str(key), seconds=SECONDS))
+        except ClusterError as error:
+            if error.status not in {404, 405, 501}:
+                raise
+            # A cluster before 8.8 has no such endpoint. One that has may not have exported the definition yet.
+            told = await cluster.version(seconds=SECONDS)
+            if not told or told[:2] >= FIRST_VERSION:
+                raise
+            _log.warning(
+                "The cluster is %s, whose REST API gives no diagrams (8.8 and later do): placeholders of secrets "
+                "resolve by place only",
+                ".".join(map(str, told)),
+            )
+            self._too_old_until = time.monotonic() + _OLD_FOR
+        return await self._from_here(key, process, version)
+
+    async def _from_here(self, key: int, process: str, version: int) -> Diagram | None:
+        xml = await asyncio.to_thread(self._files, key, process, version)
+        try:
+            return None if xml is None else await _read(xml)
+        except DiagramError:
+            return None
+
+    def _files(self, key: int, process: str, version: int) -> bytes | None:
+        """What the disk knows of a definition."""
+        found = self.here.find(key, process, version)
+        if found is not None or self._folder is None or version < 1:
+            return found
+        for path in sorted(self._folder.rglob("*.bpmn")):
+            named = _VERSIONED.search(path.stem)
+            if named is None or int(named[1]) != version or path.stat().st_size > MAX_DIAGRAM:
+                continue
+            xml = path.read_bytes()
+            try:
+                if process in read(xml).processes:
+                    return xml
+            except DiagramError:
+                continue
+        return None
+
+    def _failed(self, key: int, message: str) -> DiagramUnavailable:
+        """Takes note of a failure, so that those who come next do not all ask again."""
+        before = self._failures.pop(key, None)
+        pause = min(_MAX_PAUSE, before.pause * 2 if before else _FIRST_PAUSE)
+        self._failures[key] = _Failure(message, pause, time.monotonic() + pause)
+        _bound(self._failures, MAX_DIAGRAMS)
+        if before is None:
+            _log.warning("The diagram of the process definition %d cannot be read: %s", key, message)
+        return DiagramUnavailable(message, pause)
+
+
+async def _read(xml: bytes) -> Diagram:
+    return read(xml) if len(xml) <= _PARSED_IN_PLACE else await asyncio.to_thread(read, xml)
+
+
+def _bound(kept: OrderedDict[int, Any], size: int) -> None:
+    while len(kept) > size:
+        kept.popitem(last=False)

@@ -1,0 +1,169 @@
+"""Read what one BPMN file says: its processes, their version tags, and what each element's own texts hold literally.
+
+Only marks are kept of a text (which secrets it names, whether it holds a document or a function), so that a thousand
+diagrams stay small in memory.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zeebe_connectors.sdk.document import TYPE_KEY
+
+BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
+MAX_DIAGRAM = 16 * 1024 * 1024
+"""Bytes of one BPMN file."""
+FUNCTION_KEY = "camunda.function.type"
+_SECRETS = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}|secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)")
+
+
+class DiagramError(ValueError):
+    """A BPMN file cannot be read; the message gives the reason and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the source of one input mapping holds literally.
+
+    Args:
+        secrets: Names of the secrets for which it holds a placeholder.
+        documents: It holds a document reference.
+        functions: It holds a function object.
+    """
+
+    secrets: frozenset[str] = frozenset()
+    documents: bool = False
+    functions: bool = False
+
+
+_NONE = Marks()
+
+
+@dataclass(slots=True)
+class Place:
+    """One input target, or a part of it, and what the modeler wrote for it: a tree by the names of the target.
+
+    Args:
+        marks: What the mapping to this very target holds.
+        below: Parts that have mappings of their own, which replace what the mapping above brought.
+    """
+
+    marks: Marks = _NONE
+    below: dict[str, Place] = field(default_factory=dict)
+    whole = False
+
+    def at(self, name: str) -> Place:
+        """The place of a part: its own, or this one's for what has no mapping of its own."""
+        return self.below.get(name) or (Place(self.marks) if self.below else self)
+
+    def item(self) -> Place:
+        """The place of a list's items."""
+        return Place(self.marks) if self.below else self
+
+    def allows(self, name: str) -> bool:
+        """Whether the modeler wrote the placeholder of this secret here."""
+        return name in self.marks.secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a process.
+
+    Args:
+        place: Its inputs, from the top.
+    """
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessText:
+    """One process of a diagram.
+
+    Args:
+        id: BPMN process id.
+        version_tag: What the modeler called this version; None without one.
+        elements: Those with an id; an element without inputs grants nothing.
+    """
+
+    id: str
+    version_tag: str | None
+    elements: Mapping[str, Element]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """One BPMN file, its processes by id."""
+
+    processes: Mapping[str, ProcessText]
+
+
+def parsed(xml: bytes) -> ET.Element:
+    """The root of a BPMN file.
+
+    Raises:
+        DiagramError: It is too large, has a document type definition, or is no XML.
+    """
+    if len(xml) > MAX_DIAGRAM:
+        raise DiagramError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise DiagramError("the diagram has a document type definition, which BPMN does not need; remove it")
+    if not xml.strip():
+        raise DiagramError("it is empty, so it is not XML")
+    try:
+        return ET.fromstring(xml)  # noqa: S314 - entities were refused above
+    except ET.ParseError as error:
+        raise DiagramError(f"it is not XML: {error}") from None
+
+
+def read(xml: bytes) -> Diagram:
+    """What a BPMN file says.
+
+    Raises:
+        DiagramError: It is no BPMN file.
+    """
+    root = parsed(xml)
+    processes = {}
+    for process in root.iter(f"{BPMN}process"):
+        name = process.get("id", "")
+        elements = {id_: Element(_place(node)) for node in process.iter() if (id_ := node.get("id"))}
+        processes[name] = ProcessText(name, version_tag_of(process), elements)
+    if not processes:
+        raise DiagramError("it holds no process; is it a BPMN file?")
+    return Diagram(processes)
+
+
+def version_tag_of(process: ET.Element) -> str | None:
+    """The process's version tag, as the Modeler writes it."""
+    tag = process.find(f"{BPMN}extensionElements/{ZEEBE}versionTag")
+    return (tag.get("value") or None) if tag is not None else None
+
+
+_NOTHING = Place()
+
+
+def _place(node: ET.Element) -> Place:
+    """The inputs of one element; later mappings replace earlier ones, as the engine carries them out."""
+    inputs = node.findall(f"{BPMN}extensionElements/{ZEEBE}ioMapping/{ZEEBE}input")
+    if not inputs:
+        return _NOTHING
+    top = Place()
+    for mapping in inputs:
+        *path, last = mapping.get("target", "").split(".")
+        where = top
+        for part in path:
+            where = where.below.setdefault(part, Place(where.marks))
+        where.below[last] = Place(marks_of(mapping.get("source", "")))
+    return top
+
+
+def marks_of(text: str) -> Marks:
+    """What a text holds literally."""
+    if "secrets." not in text and "camunda." not in text:
+        return _NONE
+    names = frozenset(braced or bare for braced, bare in _SECRETS.findall(text))
+    return Marks(names, TYPE_KEY in text, FUNCTION_KEY in text)

@@ -1,0 +1,92 @@
+"""Remember the diagrams that this runtime, or the command `deploy` on this machine, deployed itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zeebe_connectors.runtime.gateway import Deployed
+
+MAX_RECORDS = 1000
+"""Diagrams that are remembered in the folder; the oldest make room."""
+_log = logging.getLogger("zeebe_connectors.diagrams")
+
+
+class DeployedHere:
+    """BPMN files by key of the process definition.
+
+    In memory they count for this process; in the folder also for later ones, then only where process and version are
+    those of the job, since a fresh engine gives the same keys again.
+
+    Args:
+        folder: Where they are kept; None keeps them in memory only.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._own: OrderedDict[int, bytes] = OrderedDict()
+
+    def remember(self, resources: Mapping[str, bytes], deployed: Sequence[Deployed]) -> None:
+        """Takes note of a deployment.
+
+        Args:
+            resources: What was sent, by file name.
+            deployed: What the engine answered.
+        """
+        for one in deployed:
+            xml = resources.get(one.resource_name)
+            if xml is None:
+                continue
+            self._own[one.process_definition_key] = xml
+            while len(self._own) > MAX_RECORDS:
+                self._own.popitem(last=False)
+            if self._folder is not None:
+                try:
+                    _store(self._folder, one, xml)
+                except OSError as error:
+                    _log.warning(
+                        "%s cannot be written (%s), so the diagrams deployed here are known until the end of this "
+                        "process only",
+                        self._folder,
+                        error.strerror,
+                    )
+
+    def own(self, key: int) -> bytes | None:
+        """The diagram of a definition that this very process deployed."""
+        return self._own.get(key)
+
+    def find(self, key: int, process: str, version: int) -> bytes | None:
+        """The diagram of a definition that was deployed from this machine."""
+        if self._folder is None:
+            return None
+        try:
+            about = json.loads((self._folder / f"{key}.json").read_bytes())
+            xml = (self._folder / f"{key}.bpmn").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return xml if isinstance(about, dict) and about.get(process) == version else None
+
+
+def _store(folder: Path, one: Deployed, xml: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(folder / f"{one.process_definition_key}.bpmn", xml)
+    _write(folder / f"{one.process_definition_key}.json", json.dumps({one.bpmn_process_id: one.version}).encode())
+    files = sorted(folder.glob("*.bpmn"), key=lambda path: path.stat().st_mtime)
+    for path in files[:-MAX_RECORDS]:
+        for ending in (".bpmn", ".json"):
+            with contextlib.suppress(OSError):
+                path.with_suffix(ending).unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a file, for its owner only, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    Path(temporary).replace(path)

@@ -1,0 +1,100 @@
+"""Decide where in a job's inputs secrets resolve, and say which placeholders stay as they are."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+from zeebe_connectors.config.secrets import Left, Places
+from zeebe_connectors.config.settings import Scope
+from zeebe_connectors.runtime.diagrams import Element
+from zeebe_connectors.sdk.connector import Description
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.fields import SecretPlaces
+
+SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
+"""Header that names further inputs, comma-separated, where placeholders resolve as long as the diagram is not known."""
+EVERYWHERE = SecretPlaces(everywhere=True)
+_MAX_SAID = 10_000
+_log = logging.getLogger("zeebe_connectors.secrets")
+
+
+class SecretScope:
+    """What the operator decided about placeholders.
+
+    Args:
+        mode: `diagram`: those that the modeler wrote into the element's own input mappings, and by place where the
+            diagram is not known. `fields`: by place. `secrets-only`: inputs of type `Secret` alone. `everywhere`.
+        unresolved: What a placeholder that stays comes to: a warning for each element, or an incident.
+    """
+
+    def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:
+        self.mode = mode
+        self._unresolved = unresolved
+        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    @property
+    def by_diagram(self) -> bool:
+        """Whether the diagram is to be read."""
+        return self.mode == "diagram"
+
+    def places(self, connector: Description, job: Job, element: Element | None) -> Places:
+        """Where placeholders resolve in a job's inputs.
+
+        Args:
+            connector: Whose inputs.
+            job: Its headers name further inputs.
+            element: What its diagram says; None when that is not known.
+        """
+        if self.mode == "everywhere":
+            return EVERYWHERE
+        if self.by_diagram and element is not None:
+            return element.place
+        places = connector.secret_inputs if self.mode == "secrets-only" else connector.secret_places
+        names = job.headers.get(SECRET_FIELDS, "")
+        if not names.strip():
+            return places
+        more = {name.strip(): EVERYWHERE for name in names.split(",") if name.strip()}
+        return places.merged(SecretPlaces(below=more))
+
+    def report(self, job: Job, left: Sequence[Left], element: Element | None) -> None:
+        """Says that placeholders stay as they are: once for each element, or as an incident.
+
+        Raises:
+            InputError: `SECRET_NOT_RESOLVED`, where the operator wants an incident.
+        """
+        if not left:
+            return
+        shown = ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in left))
+        text = f"Placeholders of secrets are not resolved and stay as text: {shown}. {self._remedy(element)}"
+        if self._unresolved == "incident":
+            raise InputError(text, code="SECRET_NOT_RESOLVED")
+        key = (job.bpmn_process_id, job.element_id)
+        if key in self._said:
+            return
+        self._said[key] = None
+        if len(self._said) > _MAX_SAID:
+            self._said.popitem(last=False)
+        _log.warning("%s/%s: %s", *key, text)
+
+    def _remedy(self, element: Element | None) -> str:
+        if self.by_diagram and element is not None:
+            return (
+                "The task's own input mapping for that input does not hold them, so they may have come from outside. "
+                "If they are meant, write {{secrets.NAME}} into that mapping itself"
+            )
+        if self.mode == "secrets-only":
+            return "Only inputs made for secrets resolve them (ZEEBE_CONNECTORS_SECRETS_SCOPE is secrets-only)"
+        remedy = f"If they are meant, name the input in the task's header {SECRET_FIELDS} (a URL, host or port may "
+        remedy += "only be a placeholder as a whole)"
+        if self.by_diagram:
+            remedy += ", or set CAMUNDA_CLIENT_REST_ADDRESS, so that the diagram decides"
+        return remedy
+
+
+def _printable(text: str) -> str:
+    """Text from outside, as it may stand in one line of a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,35 @@
+"""The engine could be published alone: it knows FEEL and nothing else of this project."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import zeebe_connectors.engine
+
+ROOM = Path(zeebe_connectors.engine.__file__).parent
+OWN = ("zeebe_connectors.engine", "zeebe_connectors.feel")
+
+
+def imported(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def test_the_engine_knows_feel_only() -> None:
+    for path in ROOM.rglob("*.py"):
+        for name in imported(path):
+            if name.startswith("zeebe_connectors"):
+                assert name.startswith(OWN), f"{path.name} imports {name}"
+
+
+def test_only_the_gateway_speaks_grpc() -> None:
+    speaking = {
+        path.name for path in ROOM.rglob("*.py") for name in imported(path) if name.split(".")[0] in {"grpc", "pyzeebe"}
+    }
+    assert speaking == {"gateway.py"}

@@ -1,0 +1,103 @@
+"""An expression that parses but is null says what its author probably meant; one with a value says nothing."""
+
+import pytest
+
+from zeebe_connectors import feel
+from zeebe_connectors.feel.versions import unknown_to
+
+VARIABLES = {"items": [1, 2], "orders": [{"id": 1}], "name": "x", "order": {"length": 3}, "n": 5}
+# expression -> a part of the advice
+NULLS = [
+    ("items[0]", "counted from 1"),
+    ("orders[0].id", "counted from 1"),
+    ("items[0.0]", "counted from 1"),
+    ('date("31.12.2024")', 'date("2024-12-31")'),
+    ('date("2024-1-5")', 'date("2024-12-31")'),
+    ('time("5pm")', 'time("17:00:00")'),
+    ('date and time("2024-12-31 10:00")', "T17:00:00"),
+    ('duration("1h")', '"PT1H"'),
+    ('duration("5m")', '"PT5M"'),
+    ('@"tomorrow"', '@"2024-12-31"'),
+    ("items.length", "count(items)"),
+    ("name.length", "string length(name)"),
+    ("orders.size", "count(orders)"),
+    ("items.first", "items[1]"),
+    ("length(name)", "string length(name)"),
+    ("len(items)", "count(items)"),
+    ("isDefined(a)", "is defined()"),
+    ("stringLength(name)", "string length()"),
+    ("upper_case(name)", "upper case()"),
+    ("toUpperCase(name)", "upper case(name)"),
+    ("Sum(items)", "sum()"),
+    ("bpmError(name)", "bpmnError()"),
+    ("jobErorr(name)", "jobError()"),
+    ("substrin(name, 1)", "substring()"),
+    ("TRUE", "write true"),
+    ("NOT(n = 5)", "not()"),
+    ("today", "today()"),
+    ("{'a': 1}.a", "straight double quotes"),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), NULLS, ids=[text for text, _ in NULLS])
+def test_a_null_says_what_was_probably_meant(text: str, part: str) -> None:
+    """The advice comes after the cluster's own warnings, with a kind of its own."""
+    value, warnings = feel.compile(text).run(VARIABLES)
+    assert value is None or all(item is None for item in value)
+    given = [warning.message for warning in warnings if warning.kind == "ADVICE"]
+    assert any(part in sentence for sentence in given), given
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("name.toUpperCase()", "upper case(name)"),
+        ("name.length()", "string length(name)"),
+        ("items.size()", "count(items)"),
+        ('name.contains("x")', "contains(name, part)"),
+    ],
+)
+def test_a_method_of_another_language_ends_with_its_function(text: str, part: str) -> None:
+    with pytest.raises(feel.FeelEvaluationError) as raised:
+        feel.evaluate(text, VARIABLES)
+    assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["order.length", "items[1]", 'date("2024-12-31")', "count(items)", "{length: 1}.length", "if n = 5 then 1 else 0"],
+)
+def test_what_has_a_value_gets_no_advice(text: str) -> None:
+    value, warnings = feel.compile(text).run(VARIABLES)
+    assert value is not None
+    assert warnings == []
+
+
+@pytest.mark.parametrize("key", ["\u2018a\u2019", "\u201ca\u201d", "'a'"])
+def test_quotes_that_became_part_of_a_key_are_named(key: str) -> None:
+    """Also where nothing is null: nobody wants such a key."""
+    value, warnings = feel.compile("{" + key + ": 1}").run()
+    assert value == {key: 1}
+    assert [warning.kind for warning in warnings] == ["ADVICE"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cluster", "known"),
+    [
+        ("to json(a)", "8.8", False),
+        ("to json(a)", "8.9", True),
+        ("from json(a)", "8.6", False),
+        ("partition(a, 2)", "8.7", False),
+        ("partition(a, 2)", "8.8", True),
+        ("[1][is blank(a)]", "8.7", False),
+        ("from base64(a)", "8.9", False),
+        ("from base64(a)", "8.10", True),
+        ('date and time("2024-01-01T10:00:00+01:00[Europe/Berlin]")', "8.8", False),
+        ('date and time("2024-01-01T10:00:00+01:00[Europe/Berlin]")', "8.9", True),
+        ('date and time("2024-01-01T10:00:00@Europe/Berlin")', "8.6", True),
+        ("sum(a) + string length(b)", "8.5", True),
+    ],
+)
+def test_what_an_older_cluster_does_not_know_is_listed(text: str, cluster: str, *, known: bool) -> None:
+    """By the FEEL engines that clusters bundle: 1.18.5 in 8.6 and 8.7, 1.19.5 in 8.8, 1.21.0 in 8.9, 1.22.0 in 8.10."""
+    assert (unknown_to(feel.compile(text).tree, cluster) == []) is known
