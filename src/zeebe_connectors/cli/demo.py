@@ -154,7 +154,9 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     stack.push_async_callback(runtime.drain)
     process, watching = await gateway.deploy({"demo.bpmn": diagram, "imap.bpmn": mailbox})
     for one in (process, watching):
-        console.print(f"   The diagram {one.resource_name} is deployed: process {one.bpmn_process_id}, version {one.version}")
+        console.print(
+            f"   The diagram {one.resource_name} is deployed: process {one.bpmn_process_id}, version {one.version}"
+        )
 
     console.print("\n[bold]2. One process instance[/bold]")
     variables = {

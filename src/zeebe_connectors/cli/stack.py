@@ -12,6 +12,8 @@ GRPC_PORT = 26500
 """Where a gateway listens unless told otherwise; what clients connect to by default."""
 REST_PORT = 8088
 """Where the REST API listens unless told otherwise; 8080 is the runtime's own."""
+STATE_FILE = "engine.sqlite"
+"""The engine's state in its directory."""
 
 
 def engine_directory() -> Path:
@@ -28,7 +30,11 @@ def engine_process(directory: Path, *, grpc: int = GRPC_PORT, rest: int = REST_P
     """Return the engine of a directory, not yet started; a port 0 chooses a free one."""
     ports = {"grpc": grpc, "rest": rest}
     return ServerProcess(
-        "engine", "zeebe_connectors.engine", ports, directory, options=["--directory", str(directory.absolute())]
+        "engine",
+        "zeebe_connectors.engine",
+        ports,
+        directory,
+        options=["--state", str(directory.absolute() / STATE_FILE)],
     )
 
 

@@ -65,19 +65,8 @@ class Steps:
                     changed.update(happening.data.get("variables", {}))
             case HappeningKind.ELEMENT_COMPLETED | HappeningKind.ELEMENT_TERMINATED:
                 self._ended(happening)
-            case HappeningKind.JOB_FAILED:
-                left = happening.data.get("retries", 0)
-                if left:
-                    tries = "1 try" if left == 1 else f"{left} tries"
-                    self._line(happening, f"failed, {tries} left: {happening.data.get('message', '')}")
-            case HappeningKind.JOB_ERROR:
-                self._line(happening, f"threw the error {happening.data.get('error_code', '')}")
-            case HappeningKind.INCIDENT_CREATED:
-                kind = str(happening.data.get("type", ""))
-                what = f"INCIDENT {kind}: {happening.data.get('message', '')}"
-                self._line(happening, f"{what} -> {remedy(kind, happening.key)}")
-            case HappeningKind.INCIDENT_RESOLVED:
-                self._line(happening, f"incident {happening.key} resolved")
+            case _ if words := _words(happening):
+                self._line(happening, words)
 
     def _ended(self, happening: Happening) -> None:
         began = self._began.pop(happening.key, happening.time_ms)
@@ -96,3 +85,19 @@ class Steps:
     def _value(self, value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
+
+
+def _words(happening: Happening) -> str:
+    """Say what went wrong at an element, or right again; nothing for all else."""
+    data = happening.data
+    match happening.kind:
+        case HappeningKind.JOB_FAILED if left := data.get("retries", 0):
+            return f"failed, {left} {'try' if left == 1 else 'tries'} left: {data.get('message', '')}"
+        case HappeningKind.JOB_ERROR:
+            return f"threw the error {data.get('error_code', '')}"
+        case HappeningKind.INCIDENT_CREATED:
+            kind = str(data.get("type", ""))
+            return f"INCIDENT {kind}: {data.get('message', '')} -> {remedy(kind, happening.key)}"
+        case HappeningKind.INCIDENT_RESOLVED:
+            return f"incident {happening.key} resolved"
+    return ""
