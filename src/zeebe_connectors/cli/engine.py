@@ -19,11 +19,18 @@ from zeebe_connectors.cli.stack import (
     GRPC_PORT,
     REST_PORT,
     engine_directory,
-    engine_process,
     mail_directory,
     mail_process,
 )
-from zeebe_connectors.testing.process import LOOPBACK, ServerError, State, resident_memory, running, stop_detached
+from zeebe_connectors.testing.process import (
+    LOOPBACK,
+    EngineProcess,
+    ServerError,
+    State,
+    resident_memory,
+    running,
+    stop_detached,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The local engine and mail server: for development and tests.")
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,7 +54,7 @@ def start(
         if running(where) is None:
             if clean:
                 shutil.rmtree(where, ignore_errors=True)
-            asyncio.run(engine_process(where, grpc=port, rest=rest_port).start(detached=True))
+            asyncio.run(EngineProcess(where, grpc=port, rest=rest_port).start(detached=True))
         if mail and running(mail_directory()) is None:
             asyncio.run(mail_process().start(detached=True))
         _print(where)

@@ -12,8 +12,6 @@ GRPC_PORT = 26500
 """Where a gateway listens unless told otherwise; what clients connect to by default."""
 REST_PORT = 8088
 """Where the REST API listens unless told otherwise; 8080 is the runtime's own."""
-STATE_FILE = "engine.sqlite"
-"""The engine's state in its directory."""
 
 
 def engine_directory() -> Path:
@@ -24,18 +22,6 @@ def engine_directory() -> Path:
 def mail_directory() -> Path:
     """Where `zeebe-connectors engine start --mail` keeps the state of its mail server."""
     return cache_directory() / "mail"
-
-
-def engine_process(directory: Path, *, grpc: int = GRPC_PORT, rest: int = REST_PORT) -> ServerProcess:
-    """Return the engine of a directory, not yet started; a port 0 chooses a free one."""
-    ports = {"grpc": grpc, "rest": rest}
-    return ServerProcess(
-        "engine",
-        "zeebe_connectors.engine",
-        ports,
-        directory,
-        options=["--state", str(directory.absolute() / STATE_FILE)],
-    )
 
 
 def mail_process() -> ServerProcess:

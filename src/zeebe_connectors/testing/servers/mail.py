@@ -83,7 +83,13 @@ class MailServer:
         self._ports = ports or MailPorts()
         self.host = host
         self.mailboxes = Mailboxes(dict(users) if users is not None else None)
-        self.smtp = SmtpServer(tls=tls, users=dict(users) if users is not None else None, deliver=self._deliver)
+        self.smtp = SmtpServer(
+            tls=tls,
+            users=dict(users) if users is not None else None,
+            anyone=users is None,
+            mechanisms=("PLAIN", "LOGIN"),
+            deliver=self._deliver,
+        )
         self.imap = ImapServer(tls=tls, mailboxes=self.mailboxes)
         self.imap.separator = "."
         self.pop3 = Pop3Server(tls=tls, mailboxes=self.mailboxes)
