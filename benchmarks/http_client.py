@@ -21,10 +21,10 @@ import yarl
 from zeebe_connectors import Context
 from zeebe_connectors.connectors.rest.connector import Request, request
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 IN_FLIGHT, REQUESTS, ROUNDS = 64, 4000, 5
 HEADERS = {"X-Request": "bench", "Authorization": "Bearer token"}
@@ -65,7 +65,7 @@ async def cpu_per_request(call: Callable[[], Awaitable[object]]) -> float:
 
 async def measure(url: str) -> dict[str, list[float]]:
     """All kinds of calls, in turns."""
-    kept, documents, files = Kept(), LocalDocuments(Path("unused")), AllowedFiles()
+    clients, documents, files = ClientCache(), LocalDocuments(Path("unused")), AllowedFiles()
     log = logging.LoggerAdapter(logging.getLogger("bench"), {})
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     on_aiohttp = httpx.AsyncClient(transport=OnAiohttp(session), trust_env=False)
@@ -86,7 +86,7 @@ async def measure(url: str) -> dict[str, list[float]]:
 
     async def connector() -> None:
         given = read_input(Request, inputs)
-        await request(given, Context(Job(1, "rest"), kept, documents, files, log, time.monotonic() + 30))
+        await request(given, Context(Job(1, "rest"), clients, documents, files, log, time.monotonic() + 30))
 
     def through(client: httpx.AsyncClient) -> Callable[[], Awaitable[None]]:
         async def call() -> None:
@@ -108,7 +108,7 @@ async def measure(url: str) -> dict[str, list[float]]:
     for client in (on_aiohttp, nowhere, stock):
         await client.aclose()
     await session.close()
-    await kept.aclose()
+    await clients.aclose()
     return found
 
 

@@ -62,7 +62,7 @@ async def compare(url: str | None, seconds: float) -> None:
         async def mail(each: str) -> None:
             await memory.recall("bench", [each])
             await memory.remember("bench", each, RECEIPT)
-            memory.let_go("bench", each)
+            memory.discard_later("bench", each)
 
         async def event(each: str) -> None:
             await ledger.intend("bench", each, owner="bench", alias=None, element="e", title="t")

@@ -31,10 +31,10 @@ from zeebe_connectors import Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.ledger import SqliteStore, StoredMemory
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 TEXT = "\n".join(f"Line {number}: thank you for your order of today." for number in range(18))  # about 1 KB
@@ -128,7 +128,7 @@ async def bare(port: int, sessions: int, *, build: bool):
 
 @contextlib.asynccontextmanager
 async def ours(port: int, files: Path | None = None, *, with_memory: bool = True):
-    kept = Kept()
+    clients = ClientCache()
     log = logging.LoggerAdapter(logging.getLogger("bench"), {})
     with tempfile.TemporaryDirectory(dir=".") as directory:  # not in memory, as /tmp may be
         documents = LocalDocuments(Path(directory))
@@ -145,17 +145,17 @@ async def ours(port: int, files: Path | None = None, *, with_memory: bool = True
         async def one(_: int) -> None:
             key = next(numbers)
             job = Job(key, "smtp", process_instance_key=key, element_instance_key=key)
-            context = Context(job, kept, documents, allowed, log, time.monotonic() + 60, memory)
+            context = Context(job, clients, documents, allowed, log, time.monotonic() + 60, memory)
             await send(read_input(Mail, json.loads(variables)), context)
-            for place, each in context.done_with:
-                memory.let_go(place, each)
+            for place, each in context.discard_on_success:
+                memory.discard_later(place, each)
 
         yield one
         if isinstance(memory, StoredMemory):
             await memory.aclose()
         await store.aclose()
         await documents.aclose()
-        await kept.aclose()
+        await clients.aclose()
 
 
 async def measured(one: Send, mails: int, at_once: int) -> tuple[float, float]:

@@ -29,9 +29,9 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 IN_FLIGHT, CALLS, ROUNDS = 16, 800, 5
 WSDL = Path(__file__).parent.parent / "tests/connectors/soap/wsdl/dotnet-asmx.wsdl"
@@ -141,9 +141,9 @@ async def cpu_per_call(one: Callable[[], Awaitable[object]]) -> float:
 
 async def measure(url: str, folder: Path) -> dict[str, list[float]]:
     """All kinds of calls, in turns."""
-    kept = Kept()
+    clients = ClientCache()
     services = Services(
-        secrets=SecretResolver([]), kept=kept, documents=LocalDocuments(folder), files=AllowedFiles([folder])
+        secrets=SecretResolver([]), clients=clients, documents=LocalDocuments(folder), files=AllowedFiles([folder])
     )
     handler = JobHandler(call, services)
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -185,7 +185,7 @@ async def measure(url: str, folder: Path) -> dict[str, list[float]]:
             found[name].append(await cpu_per_call(one))
     await client.aclose()
     await session.close()
-    await kept.aclose()
+    await clients.aclose()
     return found
 
 

@@ -1,6 +1,8 @@
-"""Zeebe Connectors: the connector runtime for Camunda 8 in Python. These names are all that a connector imports."""
+"""Zeebe Connectors: the connector runtime for Camunda 8 in Python. These names are all that a connector imports.
 
-from __future__ import annotations
+They are imported when they are used first: a program that needs one room only, as the local engine, starts without
+the rest.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.sdk.event import Event
     from zeebe_connectors.sdk.fields import Hint, Model, Secret, When
 
-# Imported when they are asked for: rooms that know nothing of connectors, such as the local engine, start without them.
-_MODULES = {
+_HOMES = {
     "connector": ("Group", "Inbound", "Outbound", "inbound", "outbound"),
     "context": ("Context", "InboundContext"),
     "document": ("Document",),
@@ -24,7 +25,7 @@ _MODULES = {
     "event": ("Event",),
     "fields": ("Hint", "Model", "Secret", "When"),
 }
-_HOMES = {name: f"zeebe_connectors.sdk.{module}" for module, names in _MODULES.items() for name in names}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ConnectorError",
@@ -49,8 +50,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    """Import one of the names above."""
+    home = _HOME.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(f"zeebe_connectors.sdk.{home}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -329,7 +329,9 @@ def test_the_runtimes_own_codes_are_documented():
     """Every code that a job can get from the runtime stands in its table."""
     rooms = [ROOT / "src/zeebe_connectors" / room for room in ("runtime", "config", "sdk")]
     text = "".join(file.read_text(encoding="utf-8") for room in rooms for file in room.rglob("*.py"))
-    codes = set(re.findall(r'"((?:JOB|LEDGER|SECRET|DOCUMENT|FUNCTION|FILE|EXPRESSION|RESULT|INVALID)_[A-Z_]+)"', text))
+    codes = set(
+        re.findall(r'"((?:JOB|LEDGER|PROVIDER|SECRET|DOCUMENT|FUNCTION|FILE|EXPRESSION|RESULT|INVALID)_[A-Z_]+)"', text)
+    )
     codes -= {"INVALID_ARGUMENT"}  # the engine's own word
     page = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
     assert codes == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))

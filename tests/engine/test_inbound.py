@@ -18,10 +18,10 @@ from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 pytestmark = pytest.mark.engine
@@ -104,13 +104,13 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
     xml = waiting_process(process, mail.imap_port, mailbox)
     (tmp_path / "diagrams" / "a.bpmn").write_bytes(xml)
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
-    ledger, kept = SqliteLedger(tmp_path / "ledger.sqlite"), Kept()
-    shared = Inbounds(
+    ledger, clients = SqliteLedger(tmp_path / "ledger.sqlite"), ClientCache()
+    shared = InboundServices(
         registry=Registry.installed(["imap"]),
         gateway=gateway,
         ledger=ledger,
         secrets=SecretResolver([]),
-        kept=kept,
+        clients=clients,
         documents=LocalDocuments(tmp_path / "documents"),
         files=AllowedFiles(),
     )
@@ -149,7 +149,7 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
         await sources.drain()
         await gateway.aclose()
         await ledger.aclose()
-        await kept.aclose()
+        await clients.aclose()
 
 
 @contextlib.asynccontextmanager

@@ -37,12 +37,14 @@ class Node:
     def __init__(self, tag, name, *, ext=(), inner="", flow=None, nodes=(), **attrs):
         self.tag, self.id, self.ext, self.inner, self.attrs = tag, name, [part for part in ext if part], inner, attrs
         self.box = Box(flow, nodes) if flow is not None else None
+        self.turns: list[str] = []
 
     def xml(self) -> str:
         extensions = f"<bpmn:extensionElements>{''.join(self.ext)}</bpmn:extensionElements>" if self.ext else ""
         inside = self.box.xml() if self.box else ""
         head = f"<bpmn:{self.tag} id={quoteattr(self.id)}{attributes(self.attrs)}>"
-        return f"{head}{extensions}{self.inner}{inside}</bpmn:{self.tag}>"
+        turns = "".join(sorted(self.turns))  # incoming before outgoing, as the schema has it
+        return f"{head}{extensions}{turns}{self.inner}{inside}</bpmn:{self.tag}>"
 
 
 class Box:
@@ -60,6 +62,8 @@ class Box:
                     self.nodes[name] = Node(next(tag for prefix, tag in KINDS.items() if name.startswith(prefix)), name)
                 if last:
                     flow_id = f"f{len(self.flows)}_{last}_{name}"
+                    self.nodes[last].turns.append(f"<bpmn:outgoing>{flow_id}</bpmn:outgoing>")
+                    self.nodes[name].turns.append(f"<bpmn:incoming>{flow_id}</bpmn:incoming>")
                     if condition == "default":
                         self.nodes[last].attrs["default"] = flow_id
                     self.flows.append((flow_id, last, name, "" if condition == "default" else condition))
@@ -81,10 +85,10 @@ def document(*parts: str) -> bytes:
 
 
 def process(
-    name: str, flow: str = "start > end", *nodes: Node, roots: str = "", executable: bool = True, ext=(), more: str = ""
+    name: str, flow: str = "start > end", *nodes: Node, roots: str = "", executable: bool = True, ext=()
 ) -> bytes:
     body = Node("process", name, ext=ext, flow=flow, nodes=nodes, isExecutable=str(executable).lower())
-    return document(body.xml(), more, roots)
+    return document(body.xml(), roots)
 
 
 def io(inputs: Pairs = (), outputs: Pairs = ()) -> str:

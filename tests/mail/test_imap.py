@@ -22,7 +22,7 @@ from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Refused, search_text
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.net.egress import RULES, HostRules
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
 from zeebe_connectors.web import NetworkRules
 
@@ -53,7 +53,7 @@ async def test_four_thousand_lines_in_one_read_are_taken_without_recursion(serve
     for number in range(4000):
         server.folders["INBOX"].add(message(str(number)))
     session = await connect(server)
-    found = await session.fetch(range(1, 4001), "-")
+    found = await session.fetch(range(1, 4001), None)
     assert [one.uid for one in found] == list(range(1, 4001))
     await session.logout()
 
@@ -528,14 +528,14 @@ async def test_addresses_are_those_that_the_operator_allows(server):
     login = PasswordLogin(username=USER, password="secret")
     for allowed in (True, False):
         rules = NetworkRules(hosts=HostRules(enabled=True, loopback=allowed))
-        kept = Kept(given={RULES: rules})
+        clients = ClientCache(preset={RULES: rules})
         if allowed:
-            session = await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+            session = await ImapSession.open("localhost", server.port, "none", login=login, clients=clients)
             await session.logout()
         else:
             connections = server.connections
             with pytest.raises(InputError) as caught:
-                await ImapSession.open("localhost", server.port, "none", login=login, kept=kept)
+                await ImapSession.open("localhost", server.port, "none", login=login, clients=clients)
             assert caught.value.code == "HOST_FORBIDDEN"
             assert server.connections == connections
 
@@ -543,7 +543,7 @@ async def test_addresses_are_those_that_the_operator_allows(server):
 async def test_what_is_no_host_name_is_told():
     with pytest.raises(PermanentError) as caught:
         await ImapSession.connect("a..b", 993, "none")
-    assert caught.value.code == "IMAP_UNREACHABLE"
+    assert caught.value.code == "IMAP_NAME_NOT_RESOLVED"
 
 
 async def test_a_dot_that_the_server_does_not_take_in_a_name_is_its_separator(server):

@@ -9,7 +9,7 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.runtime.services import services_of
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.web import HttpClient, NetworkRules
 
 
@@ -27,23 +27,23 @@ async def test_rules_from_the_env_file(tmp_path):
         "CAMUNDA_CONNECTOR_HTTP_BLOCK_PORT_internal=9600\n"
         "CONNECTOR_HTTPS_PROXY_HOST=proxy\nCONNECTOR_HTTPS_PROXY_PORT=3128\n",
     )
-    kept = services_of(Settings.read(env), env).kept
-    rules = (await HttpClient.kept(kept)).rules
+    clients = services_of(Settings.read(env), env).clients
+    rules = (await HttpClient.shared(clients)).rules
     assert rules.hosts.enabled
     assert rules.hosts.allows(ipaddress.ip_address("10.1.1.1"))
     assert rules.blocked_ports == (("internal", 9600),)
     assert rules.proxy_for("https", "example.com").url == "http://proxy:3128"
     assert rules.proxy_for("http", "example.com") is None
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def test_rules_are_not_pushed_out(tmp_path):
     """However many clients there are, the rules stay."""
-    kept = Kept(max_clients=2, given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    clients = ClientCache(max_clients=2, preset={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     for number in range(5):
-        await kept.get(number, object)
-    assert (await kept.get(RULES, NetworkRules)).hosts.enabled
-    await kept.aclose()
+        await clients.get(number, object)
+    assert (await clients.get(RULES, NetworkRules)).hosts.enabled
+    await clients.aclose()
 
 
 @pytest.mark.parametrize(

@@ -420,7 +420,7 @@ async def test_cluster_store_by_setting(tmp_path, server):
     document = await needed.documents.create(b"x")
     assert document.reference["storeId"] == "in-memory"
     assert (await needed.documents.read(document, seconds=5)).data == b"x"
-    await needed.kept.aclose()
+    await needed.clients.aclose()
 
 
 @pytest.mark.parametrize(

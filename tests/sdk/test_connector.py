@@ -142,12 +142,12 @@ def test_a_missing_library_is_told_with_the_extra_that_brings_it(tmp_path, monke
 def test_a_look_is_an_async_generator_too() -> None:
     """What a test by hand would show comes one after the other, as when the source is watched."""
 
-    async def look(given: Greeting, context: Any, hours: float) -> list[Event]:
+    async def preview(given: Greeting, context: Any, hours: float) -> list[Event]:
         return []
 
-    with pytest.raises(DefinitionError, match=r"look=.*look must be an async generator"):
+    with pytest.raises(DefinitionError, match=r"preview=.*preview must be an async generator"):
 
-        @inbound("greet-in", title="Greet", type="test:greet-in:1", look=look)  # type: ignore[arg-type]
+        @inbound("greet-in", title="Greet", type="test:greet-in:1", preview=preview)  # type: ignore[arg-type]
         async def watch(given: Greeting, context: Any) -> AsyncIterator[Event]:
             """Watches."""
             yield Event("1", {})

@@ -131,3 +131,45 @@ def test_variables_to_fetch_are_the_wire_names() -> None:
     """The engine sends what the model names and no more."""
     assert wire_names(Order) == ["method", "url", "authentication", "readTimeout", "follow", "tags", "body"]
     assert wire_names(Order | Basic)[-3:] == ["type", "username", "password"]
+
+
+class Recipients(Model):
+    to: str | list[str] | None = None
+    people: list[int] = []
+    anything: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["b@example.com", None], ["b@example.com"]),
+        (["", "b@example.com", "  ", None], ["b@example.com"]),
+        ([None, ""], None),
+        ([], []),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_nulls_and_empty_texts_in_a_list_count_as_left_out(given: Any, expected: Any) -> None:
+    assert read_input(Recipients, {"to": given}).to == expected
+
+
+def test_a_list_of_anything_keeps_its_nulls() -> None:
+    """As parameters of a statement need them."""
+    assert read_input(Recipients, {"anything": [1, None, ""]}).anything == [1, None, ""]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"to": ["a", None, {"x": 1}]}, "Invalid input: to.3: must be text"),
+        ({"to": {"x": 1}}, "Invalid input: to: must be text"),
+        ({"people": [1, "x"]}, "Invalid input: people.2: must be a whole number"),
+        ({"people": [None, "x"]}, "Invalid input: people.2: must be a whole number"),
+    ],
+)
+def test_a_position_is_that_of_the_given_list_counted_from_1(given: Any, message: str) -> None:
+    """And a field that takes a text or a list does not fail as both."""
+    with pytest.raises(InputError) as raised:
+        read_input(Recipients, given)
+    assert raised.value.message == message

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from zeebe_connectors import Secret
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web import ClientTls, Exchange, HttpClient, HttpRequest
 
@@ -14,8 +14,8 @@ from zeebe_connectors.web import ClientTls, Exchange, HttpClient, HttpRequest
 class Call:
     """A piece of work with ten seconds."""
 
-    def __init__(self, kept):
-        self.kept, self.deadline = kept, time.monotonic() + 10
+    def __init__(self, cache):
+        self.clients, self.deadline = cache, time.monotonic() + 10
 
     def seconds_left(self):
         return max(0.0, self.deadline - time.monotonic())
@@ -30,20 +30,20 @@ async def server():
 
 async def test_one_client_for_the_same_settings():
     """Jobs with the same TLS settings share a client, those with others have their own."""
-    kept = Kept()
+    cache = ClientCache()
     one = ClientTls(client_certificate="a", client_private_key=Secret("b"))
     same = ClientTls(client_certificate="a", client_private_key=Secret("b"))
     other = ClientTls(client_certificate="a", client_private_key=Secret("c"))
-    clients = [await HttpClient.kept(kept, tls) for tls in (one, same, other, ClientTls(), ClientTls())]
+    clients = [await HttpClient.shared(cache, tls) for tls in (one, same, other, ClientTls(), ClientTls())]
     assert clients[0] is clients[1]
     assert clients[3] is clients[4]
     assert len({id(client) for client in clients}) == 3
-    await kept.aclose()
+    await cache.aclose()
 
 
 async def test_client_pushed_out_while_in_use(server):
     """A client that others push out of the kept ones lets its running request end first."""
-    kept = Kept(max_clients=3)
+    cache = ClientCache(max_clients=3)
     arrived, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(seen):
@@ -52,37 +52,37 @@ async def test_client_pushed_out_while_in_use(server):
         return Reply(200, b"late but whole")
 
     server.answer("/slow", slow)
-    running = asyncio.create_task(Exchange(Call(kept)).call(HttpRequest("GET", server.url("/slow"))))
+    running = asyncio.create_task(Exchange(Call(cache)).call(HttpRequest("GET", server.url("/slow"))))
     await arrived.wait()
     for number in range(5):
-        await kept.get(f"other {number}", object)
+        await cache.get(f"other {number}", object)
     await asyncio.sleep(0.05)
     answered.set()
     assert (await running).body == b"late but whole"
-    await kept.aclose()
+    await cache.aclose()
 
 
 async def test_requests_in_parallel(server):
     """A hundred requests at once have their own answers, and leave connections for later ones."""
     server.answer("*", lambda seen: Reply(200, seen.target.encode()))
-    call = Call(Kept())
+    call = Call(ClientCache())
     requests = [HttpRequest("GET", server.url(f"/{number}")) for number in range(100)]
     responses = await asyncio.gather(*(Exchange(call).call(request) for request in requests))
     assert [response.body for response in responses] == [f"/{number}".encode() for number in range(100)]
     before = server.connections
     await Exchange(call).call(requests[0])
     assert server.connections == before
-    await call.kept.aclose()
+    await call.clients.aclose()
 
 
 async def test_connection_that_the_server_closed(server):
     """A kept connection that the server closed meanwhile is replaced without a failure."""
     server.answer("*", Reply(200, b"", [("Connection", "close")]))
-    call = Call(Kept())
+    call = Call(ClientCache())
     for _ in range(3):
         assert (await Exchange(call).call(HttpRequest("POST", server.url("/"), body=b"x"))).status == 200
     assert server.connections == 3
-    await call.kept.aclose()
+    await call.clients.aclose()
 
 
 async def test_cancelled_request(server):
@@ -94,23 +94,23 @@ async def test_cancelled_request(server):
         await reader.read()
 
     server.script("/hang", hang)
-    call = Call(Kept())
+    call = Call(ClientCache())
     running = asyncio.create_task(Exchange(call).call(HttpRequest("GET", server.url("/hang"))))
     await arrived.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await Exchange(call).call(HttpRequest("GET", server.url("/")))).body == b"fine"
-    await call.kept.aclose()
+    await call.clients.aclose()
 
 
 async def test_a_large_body_goes_out_in_pieces(server):
     """It arrives whole, again when the request is repeated, and other work goes on while it is sent."""
     body = bytes(range(256)) * 20_000
-    kept = Kept()
+    cache = ClientCache()
     request = HttpRequest("POST", server.url("/"), body=body)
     for _ in range(2):
-        await Exchange(Call(kept)).call(request)
+        await Exchange(Call(cache)).call(request)
         assert server.last.body == body
         assert server.last.header("Content-Length") == str(len(body))
-    await kept.aclose()
+    await cache.aclose()

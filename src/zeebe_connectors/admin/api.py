@@ -24,7 +24,7 @@ from aiohttp.typedefs import Handler
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
-from zeebe_connectors.runtime.inbound.preview import connector_of, look
+from zeebe_connectors.runtime.inbound.preview import connector_of, preview
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
@@ -184,7 +184,7 @@ class Api:
         sources = self._runtime.sources
         if sources is None:
             return web.json_response({"sources": [], "problems": []})
-        testable = {item.type for item in self._runtime.registry.inbound.values() if item.look is not None}
+        testable = {item.type for item in self._runtime.registry.inbound.values() if item.preview is not None}
         health = sources.health()
         shown = [
             {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
@@ -203,7 +203,7 @@ class Api:
         connector = connector_of(watch.source, self._runtime.registry)
 
         async def work() -> Any:
-            found = await look(
+            found = await preview(
                 watch.source,
                 connector,
                 self._runtime.services,
@@ -234,8 +234,8 @@ class Api:
             from zeebe_connectors.templates.element_template import templates_of  # noqa: PLC0415 - few runtimes need it
 
             base = (await asyncio.to_thread(templates_of, connector))[connector.name]
-            told = self._read(importer, given)
-            found = await importer.templates(told, self._context(connector), base, max_templates=MAX_TEMPLATES)
+            request = self._read(importer, given)
+            found = await importer.templates(request, self._context(connector), base, max_templates=MAX_TEMPLATES)
             return {"templates": [asdict(item) for item in found.made], "skipped": found.skipped}
 
         return await self._limited(work)
@@ -259,7 +259,7 @@ class Api:
         services = self._runtime.services
         log = logging.LoggerAdapter(logging.getLogger(connector.module), {"job": "api"})
         deadline = time.monotonic() + self._seconds
-        return Context(Job(0, connector.type), services.kept, services.documents, services.files, log, deadline)
+        return Context(Job(0, connector.type), services.clients, services.documents, services.files, log, deadline)
 
 
 _PLAIN = {
@@ -274,8 +274,8 @@ def _json(value: Any) -> str:
 
 
 def _error(status: int, code: str, message: str | None) -> web.Response:
-    told = {"code": code, "message": message or "The call was refused"}
-    answer = web.json_response(told, status=status)
+    body = {"code": code, "message": message or "The call was refused"}
+    answer = web.json_response(body, status=status)
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -97,7 +97,7 @@ class PrometheusMetrics:
         counts.in_flight.dec()
 
     def unanswered(self, job: Job) -> None:
-        """A job's outcome could not be told."""
+        """A job's outcome could not be sent."""
         counts = self._counts(job)
         counts.invocations("unanswered").inc()
         counts.in_flight.dec()

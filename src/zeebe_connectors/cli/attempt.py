@@ -21,7 +21,7 @@ from zeebe_connectors.sdk.context import Job
 
 
 async def attempt(connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings) -> int:
-    """Carries out one job with the configured secrets and prints what would be told to the engine, secrets masked."""
+    """Carries out one job with the configured secrets and prints what would be sent to the engine, secrets masked."""
     mask = Mask()
     log.configure(mask)
     whole = isinstance(given.get("variables"), dict)
@@ -36,7 +36,7 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
     try:
         outcome = await JobHandler(connector, needed)(job)
     finally:
-        await needed.kept.aclose()
+        await needed.clients.aclose()
     taken = (time.monotonic() - now) * 1000
     match outcome:
         case Complete(variables=result):

@@ -11,7 +11,7 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
-from zeebe_connectors.runtime.outbound.jobs import decided
+from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -24,7 +24,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     running = [c for c in registry.outbound.values() if settings.outbound.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
     for connector in running:
-        decided(connector, environment)
+        operator_defaults(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
     watched = _sources(settings, registry)

@@ -70,7 +70,7 @@ class OrderServer:
         return web.json_response({"id": order, "customer": CUSTOMER, "total": 42.5, "items": ["Bread", "Roses"]})
 
 
-class Told:
+class PrintedJobs:
     """Prints what becomes of each job, in the place of metrics."""
 
     def __init__(self, console: Console) -> None:
@@ -93,15 +93,15 @@ class Told:
         self._console.print(f"   Task {job.element_id}: {what}, {seconds * 1000:.0f} ms", markup=False)
 
     async def until(self, count: int) -> None:
-        """Waits a moment until this many jobs are told: an instance may end before its last job's line is printed."""
+        """Waits until this many jobs are answered: an instance may end before its last job is printed."""
         for _ in range(100):
             if self._count >= count:
                 return
             await asyncio.sleep(0.01)
 
     def unanswered(self, job: Job) -> None:
-        """The engine could not be told."""
-        self._console.print(f"   Task {job.element_id}: its outcome could not be told to the engine", markup=False)
+        """The outcome could not be sent to the engine."""
+        self._console.print(f"   Task {job.element_id}: its outcome could not be sent to the engine", markup=False)
 
 
 async def show() -> int:
@@ -148,8 +148,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     settings = Settings.read(environment)
     gateway = ZeebeGateway(settings.cluster)
     registry = Registry.installed(["rest", "smtp", "imap"])
-    told = Told(console)
-    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=told)
+    jobs = PrintedJobs(console)
+    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=jobs)
     runtime.start()
     stack.push_async_callback(runtime.drain)
     process, watching = await gateway.deploy({"demo.bpmn": diagram, "imap.bpmn": mailbox})
@@ -170,7 +170,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     began = time.monotonic()
     key, text = await gateway.run_process(process.bpmn_process_id, payload=json.dumps(variables), seconds=30)
     result: dict[str, Any] = json.loads(text)
-    await told.until(3)
+    await jobs.until(3)
     console.print(f"   Instance {key} ended after {(time.monotonic() - began) * 1000:.0f} ms")
     for line in orders.seen:
         console.print(f"   The web service saw: {line}")
@@ -187,7 +187,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
         console.print(f"   | {line}", markup=False)
 
     console.print("\n[bold]4. A mail that starts a process[/bold]")
-    answer = await _write_to_the_mailbox(console, told, mail)
+    answer = await _write_to_the_mailbox(console, jobs, mail)
     files = {part.get_filename(): part.get_content() for part in answer.iter_attachments()}
     console.print(
         f"   {CUSTOMER} got the answer {answer['Subject']!r} with {', '.join(map(str, files)) or 'no file'}",
@@ -218,7 +218,7 @@ def _examples(mail: MailServer) -> tuple[bytes, bytes]:
     return (folder / "demo.bpmn").read_bytes(), text.encode()
 
 
-async def _write_to_the_mailbox(console: Console, told: Told, mail: MailServer) -> EmailMessage:
+async def _write_to_the_mailbox(console: Console, jobs: PrintedJobs, mail: MailServer) -> EmailMessage:
     """Sends the watched mailbox a mail, and gives the process's answer."""
     console.print(f"   The start event of imap.bpmn watches {MAILBOX} over IMAP")
     asked = EmailMessage()
@@ -229,7 +229,7 @@ async def _write_to_the_mailbox(console: Console, told: Told, mail: MailServer) 
     await asyncio.to_thread(_send, mail.smtp_port, asked)
     console.print(f"   {CUSTOMER} sends {asked['Subject']!r} with {NOTE[0]}", markup=False)
     answer = (await mail.expect(CUSTOMER, 2))[-1]
-    await told.until(4)
+    await jobs.until(4)
     console.print(f"   The answer came after {time.monotonic() - began:.1f} s")
     return answer
 

@@ -137,7 +137,7 @@ def forget(
 ) -> None:
     """Remove all that is known of an event: it is new when it is seen again, and may start a second process."""
     if not yes:
-        _store(config)  # what is not there is told before anybody is asked
+        _store(config)  # a missing ledger is reported before anybody is asked
         typer.confirm("If the event is still there, it is handed over again. Forget it?", abort=True)
     if not _use(config, lambda ledger: ledger.forget(source, event)):
         _fail(f"the source {source!r} has no event {event!r}")
@@ -186,7 +186,7 @@ def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
-    return {name: value for name, value in asdict(entry).items() if name != "age"}  # told to the runtime only
+    return {name: value for name, value in asdict(entry).items() if name != "age"}  # for the runtime only
 
 
 def _time(seconds: float) -> str:

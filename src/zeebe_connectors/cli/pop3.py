@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from zeebe_connectors.cli.look import commands
+from zeebe_connectors.cli.preview import commands
 
 app = commands("pop3", "POP3 mailboxes")

@@ -19,7 +19,7 @@ from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.outbound.jobs import decided
+from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -171,7 +171,7 @@ def call(
 
     async def carry_out() -> Any:
         async with _context(located, config) as (context, needed):
-            known = {**decided(connector, needed.settings), **given}
+            known = {**operator_defaults(connector, needed.settings), **given}
             known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
             return await connector(read_input(Request, known), context)
 
@@ -249,7 +249,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
     try:
         context = Context(
             Job(1, "io.camunda:soap:1"),
-            needed.kept,
+            needed.clients,
             needed.documents,
             AllowedFiles([*settings.files, *folders]),
             log,
@@ -257,7 +257,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
         )
         yield context, needed
     finally:
-        await needed.kept.aclose()
+        await needed.clients.aclose()
 
 
 def _list(found: dict[str, Any]) -> None:

@@ -296,7 +296,7 @@ class _Reader:
         return f"{host}:{port or (443 if secure else 26500)}", secure
 
     def _secure(self, address: str, *, wants_tls: bool) -> bool:
-        """Whether an address without a scheme is TLS: as told, else by the certificates, else by the port."""
+        """Whether an address without a scheme uses TLS: by the setting, else by the certificates, else by the port."""
         for name in NAMES["insecure"]:
             if self._environment.text(name):
                 self._used["insecure"] = name

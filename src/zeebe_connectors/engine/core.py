@@ -29,6 +29,7 @@ from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
 MAX_FINISHED = 1_000
 _MAX_KEPT_WEIGHT = 16_384
+_MAX_KEPT_VARIABLES = 256
 _TIMERS_AT_ONCE = 100
 LATEST = -1
 
@@ -53,7 +54,7 @@ class Engine:
         self.observers: list[Observer] = []
         self.elements: dict[int, ElementInstance] = {}
         self.instances: dict[int, ProcessInstance] = {}
-        self.finished: deque[ProcessInstance] = deque(maxlen=MAX_FINISHED)
+        self.finished: deque[ProcessInstance] = deque()
         self.timers: dict[int, Subscription] = {}
         self.definitions = Definitions(self)
         self.incidents = Incidents(self)
@@ -229,8 +230,10 @@ class Engine:
     def _keep(self, process: ProcessInstance) -> None:
         """Keep a finished instance for those who look, without its variables if they are large."""
         root = process.root
-        if _weight(root.variables or {}) > _MAX_KEPT_WEIGHT:
+        if root.variables and _is_large(root.variables):
             root.variables = None
+        if len(self.finished) == MAX_FINISHED:
+            self.finished.popleft().dissolve()
         self.finished.append(process)
 
     def on_end(self, key: int, callback: Callable[[ProcessInstance], None]) -> None:
@@ -503,20 +506,22 @@ def _check_start_elements(definition: Definition, elements: Sequence[str]) -> No
             )
 
 
-def _weight(value: Any) -> int:
-    """Estimate how large a value is; what lies too deep to be worth a look counts as large."""
-    weight, waiting = 0, [value]
-    while waiting and weight <= _MAX_KEPT_WEIGHT:
-        item = waiting.pop()
-        if isinstance(item, str):
-            weight += len(item)
-        elif isinstance(item, dict):
-            weight += 16 * len(item)
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            weight += 16 * len(item)
-            waiting.extend(item)
-    return weight
+def _is_large(variables: Mapping[str, Any]) -> bool:
+    """Tell whether variables are too many, or a text or list among them too long, to be kept."""
+    if len(variables) > _MAX_KEPT_VARIABLES:
+        return True
+    left = _MAX_KEPT_WEIGHT
+    waiting = list(variables.values())
+    for value in waiting:  # it grows while it is walked
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, dict | list):
+            left -= 32 * len(value)
+            if left > 0:
+                waiting.extend(value.values() if isinstance(value, dict) else value)
+        if left < 0:
+            return True
+    return False
 
 
 def parse_variables(text: str | bytes) -> dict[str, Any]:

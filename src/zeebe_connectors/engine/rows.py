@@ -119,7 +119,7 @@ def _load_state(instance: ElementInstance, data: dict[str, Any]) -> None:
         instance.pending = (name, argument)
     if instance.state is not State.ACTIVATING:
         instance.visit = Visit(instance, instance.process.started_ms)
-        instance.process.path.append(instance.visit)
+        instance.process.visited(instance.visit)
 
 
 def _load_subscriptions(engine: Engine, instance: ElementInstance, rows: list[list[Any]]) -> None:

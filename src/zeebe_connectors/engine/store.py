@@ -6,6 +6,7 @@ commit: the death of the process loses nothing; the loss of power may lose the l
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -227,7 +228,13 @@ class SqliteStore:
         self._load_definitions(engine)
         for key, data in self._rows("message"):
             engine.messages.restore(_load_message(key, data))
-        load_elements(engine, self._rows("element"))
+        collecting = gc.isenabled()
+        gc.disable()  # much is made and nothing thrown away: looking for garbage would double the time
+        try:
+            load_elements(engine, self._rows("element"))
+        finally:
+            if collecting:
+                gc.enable()
         for key, data in self._rows("incident"):
             instance = engine.elements.get(data[0])
             if instance is not None:

@@ -28,11 +28,12 @@ from zeebe_connectors.mail.imap_syntax import (
     wire_folder,
     with_literals,
 )
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.net.tls import trust
+from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
 """When the server got it, what its Date header says, how large it is."""
 TIMEOUT = 30.0
@@ -54,7 +55,14 @@ class ImapSession:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        login: Login,
+        clients: ClientCache,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connects and signs in; a token that the server refuses is fetched anew once.
 
@@ -63,22 +71,22 @@ class ImapSession:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached, and the operator's rules are.
+            clients: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, kept))
+        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, clients))
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
-            token = await access_token(login, kept)
+            token = await access_token(login, clients)
             try:
                 await session.login_with_token(login.username, token)
             except PermanentError:
-                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
         except BaseException:
             await session.logout()
             raise
@@ -110,7 +118,7 @@ class ImapSession:
         """
         loop = asyncio.get_running_loop()
         protocol = Protocol(loop)
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connected(
@@ -132,7 +140,7 @@ class ImapSession:
                     await session._start_tls(context)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             abort(protocol)
-            raise connect_error("IMAP", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("IMAP", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -336,16 +344,16 @@ class ImapSession:
         order = f"({'REVERSE ' if descending else ''}{key})"
         return numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
-    async def fetch(self, uids: Sequence[int], body: str = "") -> list[Fetched]:
+    async def fetch(self, uids: Sequence[int], body: str | None = "") -> list[Fetched]:
         """Reads messages without marking them as read; those that are gone are left out.
 
         Args:
             uids: At most a few hundred.
-            body: Section to read, such as `HEADER` or `` for all; nothing is read when it is `None`-like (`-`).
+            body: Section of each message to read, such as `HEADER`; empty for all of it, None for nothing.
         """
         if not uids:
             return []
-        section = "" if body == "-" else f" BODY.PEEK[{body}]"
+        section = "" if body is None else f" BODY.PEEK[{body}]"
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE{section})"
         responses = await self._command("FETCH", ",".join(map(str, uids)), items, prefix="UID")
         wanted = set(uids)

@@ -199,7 +199,7 @@ def abort(protocol: Protocol) -> None:
 def _acknowledge(transport: Any) -> None:
     """Acknowledges what came at once: many servers send an answer in pieces, each only after the last was acknowledged.
 
-    The kernel would wait for 40 ms, with each command, and must be told again each time.
+    The kernel would wait for 40 ms, with each command, and has to be asked again each time.
     """
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is not None:

@@ -13,14 +13,15 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, access_token, system_trust
+from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.net.tls import trust
+from zeebe_connectors.sdk.client_cache import ClientCache
 
-Security = Literal["tls", "starttls", "none"]
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
@@ -59,7 +60,14 @@ class Pop3Session:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, security: Security, *, login: Login, kept: Kept, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        login: Login,
+        clients: ClientCache,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connects and signs in; a token that the server refuses is fetched anew once, for a new connection.
 
@@ -68,25 +76,25 @@ class Pop3Session:
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            kept: Where access tokens are cached, and the operator's rules are.
+            clients: Where access tokens are cached, and the operator's rules are.
             tls: As for `connect`.
 
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        resolver = await checked_resolver(port, kept)
+        resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
-            token = await access_token(login, kept)
+            token = await access_token(login, clients)
             try:
                 await session.login_with_token(login.username, token)
             except PermanentError:
                 session.close()
                 session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
-                await session.login_with_token(login.username, await access_token(login, kept, refused=token))
+                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
         except BaseException:
             session.close()
             raise
@@ -116,7 +124,7 @@ class Pop3Session:
             PermanentError: `POP3_TLS_FAILED` when the certificate is not trusted or STLS is not offered, or
                 `HOST_FORBIDDEN`.
         """
-        context = tls or (None if security == "none" else await asyncio.to_thread(system_trust))
+        context = tls or (None if security == "none" else await asyncio.to_thread(trust))
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -141,7 +149,7 @@ class Pop3Session:
                 writer.transport.abort()
             if isinstance(error, Refused):
                 error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
-            raise connect_error("POP3", f"{host}:{port}", error, patience=TIMEOUT) from None
+            raise connect_error("POP3", host, port, error, patience=TIMEOUT) from None
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
@@ -152,7 +160,7 @@ class Pop3Session:
         await self.command("STLS")
         if self._buffer:
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
-        await self._writer.start_tls(context or system_trust(), server_hostname=self._host)
+        await self._writer.start_tls(context or trust(), server_hostname=self._host)
         await self._ask_capabilities()
 
     async def _ask_capabilities(self) -> None:

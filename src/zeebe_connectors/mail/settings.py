@@ -1,23 +1,12 @@
-"""A mail account's settings go in; whom to trust, and an access token out of the shared cache, come out."""
+"""Describes how to reach and sign in to mail servers: the logins and the encryption that connectors share."""
 
 from __future__ import annotations
 
-import ssl
-import time
-from collections.abc import Awaitable, Callable
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
-from zeebe_connectors.sdk.kept import Kept
-
-if TYPE_CHECKING:
-    from zeebe_connectors.web import Exchange
-
-_TIME = 30.0
 
 
 def _not_empty(secret: Secret) -> Secret:
@@ -83,94 +72,20 @@ class RefreshTokenLogin(_OAuthLogin):
 Login = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin, Field(discriminator="type")]
 
 
-def trust(authorities: str, *, field: str) -> ssl.SSLContext | None:
-    """Whom to trust: the authorities in PEM, or None for the system's when none are given.
-
-    Raises:
-        InputError: It is no certificate.
-    """
-    if not authorities:
-        return None
-    try:
-        return ssl.create_default_context(cadata=authorities)
-    except (ssl.SSLError, ValueError):
-        raise InputError(f"{field}: is not a certificate in PEM") from None
+Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
+"""What the official connectors' forms call the ways to encrypt."""
+Security = Literal["tls", "starttls", "none"]
+"""TLS from the start, TLS required after STARTTLS, or none."""
 
 
-@cache
-def system_trust() -> ssl.SSLContext:
-    """One context for all sessions: each holds all authorities, a hundred mailboxes would hold them a hundred times."""
-    return ssl.create_default_context()
-
-
-class _Caller:
-    """The time and the clients of one token request."""
-
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-        self._end = time.monotonic() + _TIME
-
-    @property
-    def kept(self) -> Kept:
-        return self._kept
-
-    def seconds_left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-
-async def access_token(login: ClientCredentialsLogin | RefreshTokenLogin, kept: Kept, *, refused: str = "") -> str:
-    """The account's access token, fetched when there is none that is still valid.
+def security_of(encryption: Encryption, *, port: int, clear_port: int) -> Security:
+    """The security that a form's choice means, for IMAP and POP3 alike.
 
     Args:
-        login: The account.
-        kept: Where the tokens of this runtime are cached.
-        refused: A token that the mail server refused; it is not given again.
-
-    Raises:
-        ConnectorError: `MAIL_TOKEN_FAILED`; permanent when the token endpoint refuses the credentials.
+        encryption: The choice. `TLS` means STARTTLS on the port where sessions begin in clear; `SSL` never does.
+        port: The server's port.
+        clear_port: The protocol's port for sessions that begin in clear, 143 or 110.
     """
-    from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, encoded_url  # noqa: PLC0415 - only who needs it
-    from zeebe_connectors.web.auth.oauth2 import ClientCredentials, RefreshToken  # noqa: PLC0415
-
-    common: dict[str, Any] = {
-        "oauth_token_endpoint": login.oauth_token_endpoint,
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "scopes": login.scopes,
-    }
-    scheme: ClientCredentials | RefreshToken
-    if isinstance(login, RefreshTokenLogin):
-        scheme = RefreshToken.model_validate(
-            {"type": "oauth-refresh-token", "refresh_token": login.refresh_token, **common}
-        )
-    else:
-        scheme = ClientCredentials.model_validate(
-            {"type": "oauth-client-credentials-flow", "client_authentication": "credentialsBody", **common}
-        )
-    exchange: Exchange = Exchange(_Caller(kept))
-    try:
-        request = HttpRequest("GET", encoded_url(login.oauth_token_endpoint, name="authentication.oauthTokenEndpoint"))
-        if refused:
-            sent = request.copy()
-            sent.headers["Authorization"] = f"Bearer {refused}"
-            answer = HttpResponse(401, "", [], b"", request.url)
-            signed = await scheme.challenged(request, sent, answer, exchange) or request
-        else:
-            signed = await scheme.authorize(request, exchange)
-    except ConnectorError as error:
-        wrong = isinstance(error, PermanentError) or error.code in {"400", "401", "403"}
-        kind = PermanentError if wrong else TransientError
-        raise kind("MAIL_TOKEN_FAILED", f"authentication: no access token could be got. {error.message}") from None
-    return signed.headers["Authorization"].removeprefix("Bearer ")
-
-
-def token_source(login: ClientCredentialsLogin | RefreshTokenLogin, kept: Kept) -> Callable[[bool], Awaitable[str]]:
-    """What gives the account's access token; called with true when the last one that it gave was refused."""
-    last = ""
-
-    async def token(renew: bool) -> str:  # noqa: FBT001 - the shape that the SMTP session asks for
-        nonlocal last
-        last = await access_token(login, kept, refused=last if renew else "")
-        return last
-
-    return token
+    if encryption == "NONE":
+        return "none"
+    return "starttls" if encryption == "STARTTLS" or (encryption == "TLS" and port == clear_port) else "tls"

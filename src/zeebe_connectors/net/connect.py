@@ -1,4 +1,4 @@
-"""The operator's rules and a host go in; a connection to an address that is allowed comes out, or why there is none."""
+"""Connects to servers of any protocol: only to addresses that the operator allows, with one map of what can fail."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
-from zeebe_connectors.sdk.kept import Kept
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
 """Gives the addresses of a host, if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
 ConnectionT = TypeVar("ConnectionT")
 
 
-async def checked_resolver(port: int, kept: Kept) -> Resolver | None:
+async def checked_resolver(port: int, clients: ClientCache) -> Resolver | None:
     """What resolves names where the operator restricts hosts; None where all are allowed."""
-    rules = await kept.get(RULES, NetworkRules.from_environment)
+    rules = await clients.get(RULES, NetworkRules.from_environment)
     if not rules.hosts.enabled:
         return None
 
@@ -52,27 +52,72 @@ async def connected(
     return await connect(addresses[-1])
 
 
-def connect_error(protocol: str, where: str, error: BaseException, *, patience: float) -> BaseException:
-    """What a failure to connect means: `<PROTOCOL>_TLS_FAILED`, `<PROTOCOL>_UNREACHABLE`, or else the error itself.
+def connect_error(
+    protocol: str, host: str, port: int, error: BaseException, *, patience: float, stage: str = "connecting"
+) -> BaseException:
+    """What a failure to connect means, the same for every protocol; other errors are given back as they are.
+
+    The codes are `<PROTOCOL>_NAME_NOT_RESOLVED`, `_TLS_FAILED`, `_TIMEOUT` and `_UNREACHABLE`. A name that does not
+    exist and a failure of TLS are permanent, as no further try helps; the others are transient.
 
     Args:
         protocol: Begins the error's code.
-        where: Host and port.
+        host: Name or address of the server.
+        port: Its port.
         error: What was raised.
-        patience: Seconds that the server had.
+        patience: Seconds that the server had to answer.
+        stage: What was under way.
     """
-    tls_failed, unreachable = f"{protocol}_TLS_FAILED", f"{protocol}_UNREACHABLE"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PermanentError(tls_failed, f"the certificate of {where} is not trusted: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        return PermanentError(
-            tls_failed,
-            f"{where} does not speak TLS there ({error.reason}); choose the port and the encryption that fit",
+    where = f"{host}:{port}"
+    if isinstance(error, socket.gaierror):
+        kind = TransientError if error.errno == socket.EAI_AGAIN else PermanentError
+        return kind(
+            f"{protocol}_NAME_NOT_RESOLVED",
+            f"host: the name {host} cannot be resolved: {reason_of(error)}. Check its spelling and the runtime's DNS",
         )
     if isinstance(error, UnicodeError):
-        return PermanentError(unreachable, "the host is not a host name; check its spelling")
+        return PermanentError(f"{protocol}_NAME_NOT_RESOLVED", "host: is not a host name. Check its spelling")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentError(
+            f"{protocol}_TLS_FAILED",
+            f"security: the certificate of {where} is not trusted: {error.verify_message}. Use the name that stands in "
+            "it as host, or give the authority that issued it as trustedCertificate",
+        )
+    if isinstance(error, ssl.SSLError):
+        return PermanentError(
+            f"{protocol}_TLS_FAILED",
+            f"security: TLS with {where} failed: {error.reason or reason_of(error)}. If this port begins in clear, "
+            "choose STARTTLS",
+        )
     if isinstance(error, TimeoutError):
-        return TransientError(unreachable, f"{where} does not answer within {patience:g} s")
+        return TransientError(
+            f"{protocol}_TIMEOUT",
+            f"timeout: {where} does not answer within {patience:g} s ({stage}). Check host, port and encryption, and "
+            "that the server runs",
+        )
     if isinstance(error, OSError):
-        return TransientError(unreachable, f"{where} cannot be reached: {error}")
+        return TransientError(
+            f"{protocol}_UNREACHABLE",
+            f"host: {where} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that "
+            "the server runs",
+        )
     return error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in the system's words where it has them."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__
+
+
+def connect_errors(protocol: str) -> dict[str, str]:
+    """The codes that `connect_error` gives for a protocol, with their meaning for the connector's page."""
+    return {
+        f"{protocol}_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried "
+        "again only when the name server said that the failure is temporary.",
+        f"{protocol}_TLS_FAILED": "The certificate is not trusted, or the encryption does not fit the port. Choose "
+        "what fits, or trust the certificate's authority. An incident.",
+        f"{protocol}_TIMEOUT": "The server did not answer in time. Check host, port and encryption. Tried again.",
+        f"{protocol}_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and "
+        "firewalls. Tried again.",
+    }

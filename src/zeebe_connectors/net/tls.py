@@ -1,4 +1,4 @@
-"""TLS settings of one job (PEM texts) go in, a context for the connection pool comes out."""
+"""TLS settings for every protocol: whom to trust, and the client certificate to show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -63,14 +64,7 @@ class ClientTls(Model):
             InputError: `TLS_MATERIAL_INVALID` when a text is not PEM, key and certificate do not fit together or the
                 password is wrong.
         """
-        try:
-            context = ssl.create_default_context(cadata=self.trusted_certificate.strip() or None)
-        except (ssl.SSLError, ValueError):
-            raise InputError(
-                f"{name}.trustedCertificate: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END "
-                "CERTIFICATE with its line breaks",
-                code="TLS_MATERIAL_INVALID",
-            ) from None
+        context = _trusting(self.trusted_certificate, field=f"{name}.trustedCertificate", code="TLS_MATERIAL_INVALID")
         context.set_alpn_protocols(["http/1.1"])
         if self.client_certificate or self.client_private_key:
             self._load(context, name)
@@ -94,6 +88,35 @@ class ClientTls(Model):
                 "texts with their line breaks, that they belong together, and the key's password",
                 code="TLS_MATERIAL_INVALID",
             ) from None
+
+
+def _trusting(authorities: str, *, field: str, code: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authorities.strip() or None)
+    except (ssl.SSLError, ValueError):
+        raise InputError(
+            f"{field}: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END CERTIFICATE with its "
+            "line breaks",
+            code=code,
+        ) from None
+
+
+@lru_cache(maxsize=32)
+def trust(authorities: str = "", *, field: str = "trustedCertificate", code: str = "INVALID_INPUT") -> ssl.SSLContext:
+    """A context that trusts these authorities, or the system's when none are given.
+
+    Contexts are shared: each holds all its authorities, and a hundred mailboxes would hold them a hundred times. It
+    reads files, so call it in a thread.
+
+    Args:
+        authorities: Certificates in PEM.
+        field: Name of the input field, for the message.
+        code: Code of the error.
+
+    Raises:
+        InputError: The text is not a certificate in PEM.
+    """
+    return _trusting(authorities, field=field, code=code)
 
 
 @contextmanager

@@ -23,8 +23,3 @@ class Backoff:
     def reset(self) -> None:
         """Forgets failed attempts after a success."""
         self.attempts = 0
-
-    @property
-    def worth_a_line(self) -> bool:
-        """Whether to log this failure: the 1st, 2nd, 4th, 8th of a row, so that an outage does not fill the log."""
-        return self.attempts & (self.attempts - 1) == 0

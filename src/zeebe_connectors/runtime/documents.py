@@ -31,9 +31,10 @@ from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
+from zeebe_connectors.sdk.budget import decode_quick_json
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
@@ -63,7 +64,7 @@ class LocalDocuments:
         directory: Where they are kept; made when the first one is created.
         max_bytes: Bytes of one document.
         keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
-        kept: Clients for documents on the web; the runtime's, so that it closes them.
+        clients: Clients for documents on the web; the runtime's, so that it closes them.
         max_streamed: Bytes of one document that comes and goes piece by piece.
     """
 
@@ -73,14 +74,14 @@ class LocalDocuments:
         *,
         max_bytes: int = MAX_BYTES,
         keep: float | None = None,
-        kept: Kept | None = None,
+        clients: ClientCache | None = None,
         max_streamed: int = MAX_STREAMED,
     ) -> None:
         self.directory = directory
         self._max_bytes = max_bytes
         self._max_streamed = max_streamed
         self._keep = keep
-        self._kept = kept or Kept()
+        self._kept = clients or ClientCache()
         self._next_sweep = 0.0
 
     async def read(self, document: Document, *, seconds: float) -> Content:
@@ -344,7 +345,7 @@ class ClusterDocuments(LocalDocuments):
         scheme: How this runtime proves itself to the cluster.
         max_bytes: Bytes of one document.
         keep: Seconds that the cluster is asked to keep a document; None leaves it to the cluster.
-        kept: As for `LocalDocuments`.
+        clients: As for `LocalDocuments`.
         seconds: How long creating one may take.
     """
 
@@ -356,10 +357,10 @@ class ClusterDocuments(LocalDocuments):
         scheme: Scheme | None = None,
         max_bytes: int = MAX_BYTES,
         keep: float | None = None,
-        kept: Kept | None = None,
+        clients: ClientCache | None = None,
         seconds: float = 60.0,
     ) -> None:
-        super().__init__(directory, max_bytes=max_bytes, keep=keep, kept=kept)
+        super().__init__(directory, max_bytes=max_bytes, keep=keep, clients=clients)
         self._address = encoded_url(address.rstrip("/") + "/v2/documents", name="the cluster's REST address")
         self._scheme = scheme or NoAuth()
         self._seconds = seconds
@@ -451,7 +452,7 @@ class ClusterDocuments(LocalDocuments):
         return response
 
 
-def documents_of(settings: Settings, environment: Environment, kept: Kept) -> LocalDocuments:
+def documents_of(settings: Settings, environment: Environment, clients: ClientCache) -> LocalDocuments:
     """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
 
     `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is how many bytes a file from a server may have that becomes a document.
@@ -461,7 +462,7 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
     Args:
         settings: Directory, and how to reach the cluster.
         environment: For the two settings.
-        kept: The runtime's clients.
+        clients: The runtime's clients.
 
     Raises:
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
@@ -470,7 +471,7 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
     max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, minimum=1, maximum=2**50))
     chosen = environment.text(STORE_SETTING, "local").casefold()
     if chosen == "local":
-        return LocalDocuments(settings.documents, keep=keep, kept=kept, max_streamed=max_streamed)
+        return LocalDocuments(settings.documents, keep=keep, clients=clients, max_streamed=max_streamed)
     if chosen != "cluster":
         raise SettingsError(f"{STORE_SETTING}: must be 'local' or 'cluster'")
     cluster = settings.cluster
@@ -479,7 +480,7 @@ def documents_of(settings: Settings, environment: Environment, kept: Kept) -> Lo
             f"{STORE_SETTING} is 'cluster' and the cluster's REST address is not set: set CAMUNDA_CLIENT_REST_ADDRESS"
         )
     return ClusterDocuments(
-        cluster.rest_address, settings.documents, scheme=cluster_scheme(cluster), keep=keep, kept=kept
+        cluster.rest_address, settings.documents, scheme=cluster_scheme(cluster), keep=keep, clients=clients
     )
 
 
@@ -530,7 +531,7 @@ def _too_large(what: str, max_bytes: int) -> PermanentError:
 
 def _object(response: HttpResponse) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
         if isinstance(answer, dict):
             return answer
     raise TransientError("DOCUMENT_UNREACHABLE", "The cluster's document store did not answer with a JSON object")

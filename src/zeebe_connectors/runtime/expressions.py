@@ -6,10 +6,12 @@ import base64
 import binascii
 import contextlib
 import json
+import math
 import mimetypes
 import random
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +31,8 @@ MAX_WAIT = 36_500 * 86_400.0
 """Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
 MAX_RETRIES = 2**31 - 1
 """The largest number of retries that the protocol knows."""
+_LONG = 2**63
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
 _PENDING = "zeebe.connectors.pending.document"
@@ -102,7 +106,10 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     try:
         text = json.dumps(variables, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
-        raise InputError(f"{what} holds a number that JSON does not know (NaN or infinity); map it to text") from None
+        raise _unsendable_number(variables, what) from None
+    if _LONG_NUMBER.search(text):
+        with contextlib.suppress(StopIteration):
+            raise _unsendable_number(variables, what)
     text = sendable(text)
     if len(text) * 4 > MAX_PAYLOAD and (size := len(text.encode())) > MAX_PAYLOAD:
         raise InputError(
@@ -111,6 +118,50 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
             code="RESULT_TOO_LARGE",
         )
     return text
+
+
+def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
+    """The error that names the first number which a process variable cannot hold.
+
+    Raises:
+        StopIteration: There is none.
+    """
+    path, value = next(_unsendable_numbers(variables))
+    if isinstance(value, int):
+        reason = "is a whole number beyond 64 bits, which no process variable holds"
+    else:
+        reason = f"is {'not a number (NaN)' if value != value else 'an infinity'}, which JSON does not know"  # noqa: PLR0124 - NaN alone differs from itself
+    return InputError(f"{what}: {path} {reason}; leave it out in the result expression, or map it to text: string(…)")
+
+
+def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:
+    """Each number that cannot be sent with its path, positions counted from 1; without recursion."""
+    left: list[tuple[str, Any]] = [("", value)]
+    while left:
+        path, item = left.pop()
+        if isinstance(item, Mapping):
+            left += [(f"{path}.{name}" if path else str(name), each) for name, each in reversed(list(item.items()))]
+        elif isinstance(item, list | tuple):
+            left += [(f"{path}[{number}]", each) for number, each in reversed(list(enumerate(item, 1)))]
+        elif (isinstance(item, float) and not math.isfinite(item)) or (
+            isinstance(item, int) and not isinstance(item, bool) and not -_LONG <= item < _LONG
+        ):
+            yield path, item
+
+
+def check_expressions(headers: Mapping[str, str]) -> None:
+    """Parses a task's result and error expressions, so that one that is not FEEL is found before anything happens.
+
+    Raises:
+        InputError: `EXPRESSION_INVALID`; the message names the header and the place.
+    """
+    for name in (RESULT_EXPRESSION, ERROR_EXPRESSION):
+        expression = source(headers, name)
+        if expression:
+            try:
+                feel.compile(expression)
+            except feel.FeelError as error:
+                raise InputError(f"{name}: {error}", code="EXPRESSION_INVALID") from None
 
 
 async def result_variables(
@@ -174,7 +225,7 @@ Verdict = BpmnError | JobError | IgnoreError
 def error_context(error: ConnectorError) -> dict[str, Any]:
     """What an error expression sees as `error`, neither masked nor cut.
 
-    Variables that JSON does not know are left out: the failure itself has to be told all the same.
+    Variables that JSON does not know are left out: the failure itself must be reported all the same.
     """
     kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
     if isinstance(error, TransientError) and error.delay is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.diagrams.cluster import ClusterApi
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import Secret
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import NoAuth, Scheme
 from zeebe_connectors.web.auth import Basic, ClientCredentials
 
@@ -27,8 +27,8 @@ def cluster_scheme(cluster: ClusterSettings) -> Scheme:
     return NoAuth()
 
 
-def cluster_api(cluster: ClusterSettings, kept: Kept) -> ClusterApi | None:
+def cluster_api(cluster: ClusterSettings, clients: ClientCache) -> ClusterApi | None:
     """The REST API of the configured cluster; None when its address is not set."""
     if not cluster.rest_address:
         return None
-    return ClusterApi(cluster.rest_address, kept, scheme=cluster_scheme(cluster))
+    return ClusterApi(cluster.rest_address, clients, scheme=cluster_scheme(cluster))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from zeebe_connectors.config.secrets import Left, Places
@@ -18,8 +19,26 @@ from zeebe_connectors.sdk.fields import SecretPlaces
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, where placeholders resolve as long as the diagram is not known."""
 EVERYWHERE = SecretPlaces(everywhere=True)
+_NAME = re.compile(r"[^\W\d][\w-]*")
 _MAX_SAID = 10_000
 _log = logging.getLogger("zeebe_connectors.secrets")
+
+
+def check_secret_fields(headers: Mapping[str, str]) -> None:
+    """Checks a task's header `secretFields` before anything happens.
+
+    Raises:
+        InputError: It is no list of names.
+    """
+    text = headers.get(SECRET_FIELDS)
+    if text is None or not text.strip():
+        return
+    for name in map(str.strip, text.split(",")):
+        if name and not _NAME.fullmatch(name):
+            raise InputError(
+                f"The task's header {SECRET_FIELDS} must be names of inputs with commas between them, such as "
+                f"body, headers; {_printable(name)} is no name"
+            )
 
 
 class SecretScope:

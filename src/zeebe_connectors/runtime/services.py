@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.providers import providers_file
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.ledger import Store, owner_name
 from zeebe_connectors.runtime.login import cluster_api
+from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
 from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -25,7 +28,7 @@ class Services:
     """What handling a job needs besides the job: shared by all connectors of one runtime."""
 
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     scope: SecretScope = field(default_factory=SecretScope)
@@ -35,10 +38,17 @@ class Services:
     memory: Memory = field(default_factory=ShortMemory)
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
+    providers: Providers | None = None
+    """The named remote systems."""
 
 
 def services_of(
-    settings: Settings, environment: Environment, *, log_mask: Mask | None = None, memory: Memory | None = None
+    settings: Settings,
+    environment: Environment,
+    *,
+    log_mask: Mask | None = None,
+    memory: Memory | None = None,
+    store: Store | None = None,
 ) -> Services:
     """What handling jobs needs, as the operator configured it.
 
@@ -47,28 +57,48 @@ def services_of(
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
         memory: What must not be forgotten; without one, it is until the process ends.
+        store: The ledger's database, where providers may be kept too; without one, only the file's count.
 
     Raises:
-        SettingsError: A proxy or a rule for the network is wrong; the message names the setting.
+        SettingsError: A proxy or a rule for the network is wrong, or `providers.yaml` is; the message names the
+            setting, or file and line.
     """
     try:
-        kept = Kept(given={RULES: NetworkRules.from_environment(environment)})
+        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
+    secrets = SecretResolver(
+        installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
+    )
     return Services(
-        secrets=SecretResolver(
-            installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
-        ),
-        kept=kept,
-        documents=documents_of(settings, environment, kept),
+        secrets=secrets,
+        providers=_providers(environment, secrets, clients, store),
+        clients=clients,
+        documents=documents_of(settings, environment, clients),
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, kept),
+            cluster_api(settings.cluster, clients),
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
         memory=memory or ShortMemory(),
         settings=environment,
+    )
+
+
+def _providers(
+    environment: Environment, secrets: SecretResolver, clients: ClientCache, store: Store | None
+) -> Providers:
+    sealer = Sealer.of(environment)
+    directory = Directory(providers_file(environment), None if store is None else ProviderStore(store, sealer))
+    directory.load()
+    return Providers(
+        directory,
+        secrets,
+        clients,
+        environment=environment.text(ENVIRONMENT_SETTING),
+        store=store,
+        owner=owner_name(),
     )

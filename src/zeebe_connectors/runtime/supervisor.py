@@ -1,4 +1,4 @@
-"""The runtime: settings, connectors and a gateway go in; workers and sources run until told to stop, then drain."""
+"""Runs the connectors of an installation: starts workers and sources, reports their health, drains them at the end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
-from zeebe_connectors.runtime.inbound.sources import NO_METRICS, Inbounds, SourceMetrics, Sources
+from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
 from zeebe_connectors.runtime.services import services_of
@@ -58,7 +59,13 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory)
+        self._cluster_outage = Outage(
+            _log,
+            f"The cluster at {settings.cluster.address} does not answer",
+            "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
+            "fetched again once it is back",
+        )
+        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -75,19 +82,20 @@ class Runtime:
         if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
-        shared = Inbounds(
+        shared = InboundServices(
             registry=Registry(inbound.values()),
             gateway=self.gateway,
             ledger=self.ledger,
             secrets=self.services.secrets,
-            kept=self.services.kept,
+            clients=self.services.clients,
             documents=self.services.documents,
             files=self.services.files,
+            providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
         )
         elements = read_sources(settings.sources) if settings.sources else []
-        deployed = deployed_processes(settings.cluster, self.services.kept) if settings.polling else None
+        deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
         return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
     def _type(self, connector: Outbound) -> str:
@@ -102,12 +110,21 @@ class Runtime:
             variables=connector.variables,
             tenants=self.settings.cluster.tenants,
         )
-        handler = JobHandler(connector, self.services)
-        return Worker(self.gateway, activation, handler, slots=worker.slots, stream=worker.stream, metrics=metrics)
+        return Worker(
+            self.gateway,
+            activation,
+            JobHandler(connector, self.services, slots=worker.slots),
+            slots=worker.slots,
+            stream=worker.stream,
+            metrics=metrics,
+            cluster_outage=self._cluster_outage,
+        )
 
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        if self.services.providers is not None:
+            self.services.providers.directory.start()
         for worker in self.workers:
             worker.start()
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
@@ -127,11 +144,15 @@ class Runtime:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
-            _closed(self.memory.aclose, self.store.aclose),
-            _closed(self.services.kept.aclose),
+            _closed(self._close_providers, self.memory.aclose, self.store.aclose),
+            _closed(self.services.clients.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
+
+    async def _close_providers(self) -> None:
+        if self.services.providers is not None:
+            await self.services.providers.aclose()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts, works until `stop` is set, drains."""
@@ -146,9 +167,9 @@ class Runtime:
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
     def is_alive(self, *, silent_after: float = 60.0) -> bool:
-        """Whether a restart would not help: every worker polls, or is told by the gateway why it cannot.
+        """Whether a restart would not help: every worker polls, or knows from the gateway why it cannot.
 
-        A cluster that is away is no reason to be killed: outcomes that wait to be told would be lost.
+        A cluster that is away is no reason to be killed: outcomes that wait to be sent would be lost.
 
         Args:
             silent_after: Seconds after which a worker that has neither an answer nor an error is stuck.

@@ -1,4 +1,4 @@
-"""A function and its model go into `@outbound` or `@inbound`, a described connector comes out; mistakes are told."""
+"""Describes connectors: `@outbound` and `@inbound` turn a function and its models into one, and report mistakes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.event import Event
 from zeebe_connectors.sdk.fields import Model, SecretPlaces, leaf_types, wire_names
 from zeebe_connectors.sdk.importer import Importer
+from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -52,6 +53,8 @@ class Description:
     template: bool
     icon: Path | None
     module: str
+    protocols: Sequence[str] = field(default=(), kw_only=True)
+    """The protocols of the providers that it takes; empty when it takes none."""
 
     @cached_property
     def models(self) -> list[ModelType]:
@@ -61,7 +64,12 @@ class Description:
     @cached_property
     def variables(self) -> list[str]:
         """The top-level variables to fetch with a job."""
-        return wire_names(self.input)
+        return [*wire_names(self.input), VALUES] if self.protocols else wire_names(self.input)
+
+    @cached_property
+    def provider_places(self) -> list[ProviderPlace]:
+        """The inputs that a provider fills."""
+        return provider_places(self.input)
 
     @cached_property
     def secret_places(self) -> SecretPlaces:
@@ -97,11 +105,11 @@ class Inbound(Description):
     """A described async generator that watches one place and yields events."""
 
     watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
-    look: Look | None = field(repr=False, default=None)
+    preview: PreviewFunction | None = field(repr=False, default=None)
     """Shows what it would hand over, for a test by hand; None when it cannot."""
 
 
-Look = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
+PreviewFunction = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
 """`(settings, context, hours)` -> the events of the last hours, old ones too; touches nothing outside."""
 
 CallT = TypeVar("CallT", bound=Callable[..., Any])
@@ -122,6 +130,7 @@ def outbound(
     icon: str = "icon.svg",
     result_expression: str | None = None,
     importer: Importer | None = None,
+    protocols: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -139,6 +148,8 @@ def outbound(
         icon: SVG file beside the module.
         result_expression: What the form's result expression starts with.
         importer: Makes templates of descriptions of services.
+        protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
+            the provider fills.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -171,6 +182,7 @@ def outbound(
             also=tuple(also),
             result_expression=result_expression,
             importer=importer,
+            protocols=tuple(protocols),
         )
 
     return describe
@@ -188,7 +200,8 @@ def inbound(
     template_id: str | None = None,
     template_version: int = 1,
     icon: str = "icon.svg",
-    look: Look | None = None,
+    preview: PreviewFunction | None = None,
+    protocols: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -203,8 +216,9 @@ def inbound(
         template_id: Stable id of the templates; derived from the name when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
-        look: An async generator `(settings, context, hours)` of the events of the last hours, handed over or not, which
-            marks, moves and stores nothing: for a test by hand. The newest come first.
+        preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
+            whether they were handed over or not. It marks, moves and stores nothing.
+        protocols: The protocols of the providers that it takes, as for `outbound`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -216,9 +230,9 @@ def inbound(
             raise DefinitionError(
                 f"{where}: {_called(function)} must be an async generator: `async def` with `yield Event(...)`"
             )
-        if look is not None and not inspect.isasyncgenfunction(look):
+        if preview is not None and not inspect.isasyncgenfunction(preview):
             raise DefinitionError(
-                f"{where}: look={_called(look)} must be an async generator: `async def` with `yield Event(...)`"
+                f"{where}: preview={_called(preview)} must be an async generator: `async def` with `yield Event(...)`"
             )
         model, _ = _signature(function, where, first="the source's settings")
         _check(where, name, type, model, groups)
@@ -239,7 +253,8 @@ def inbound(
             icon=_icon(function, icon),
             module=function.__module__,
             watch=function,
-            look=look,
+            preview=preview,
+            protocols=tuple(protocols),
         )
 
     return describe

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -41,7 +42,7 @@ class Context:
     """Handed to each call of a connector."""
 
     job: Job
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
@@ -49,8 +50,8 @@ class Context:
     """When the call must be over, in seconds of `time.monotonic()`; before the job's, so that an answer fits in."""
     memory: Memory = field(default_factory=ShortMemory)
     """For effects that must not be repeated although the runtime dies."""
-    done_with: list[tuple[str, str]] = field(default_factory=list)
-    """Places and ids that the memory may let go once the engine has the job's result: it is not tried again then."""
+    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
+    """Places and ids that the memory may discard once the engine has the job's result, since no try follows then."""
 
     def seconds_left(self) -> float:
         """Seconds until the call must be over; never below zero. Give it to every network call."""
@@ -82,7 +83,7 @@ class InboundContext:
 
     source: str
     """Name of the source: the same over restarts and new versions of the diagram."""
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
@@ -90,3 +91,5 @@ class InboundContext:
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
     """Says how the source is; see `Report`."""
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Around each look at the other side: waits until the provider's rules allow it; without a provider, at once."""

@@ -36,7 +36,7 @@ class Event:
         more: Further data that costs something to make (attachments stored as documents); asked for only when an
             element wants the event.
         original: The bytes from which the event was made; kept when the event goes to quarantine.
-        set_aside: Takes the event out of the way after it went to quarantine; may be called again.
+        on_quarantine: Called after the event went to quarantine, to take it out of the way; may be called again.
         title: A few words for the operator, such as a mail's subject; never for matching.
         unreadable: Why its data cannot be had, in words for the operator. Such an event goes to quarantine whatever the
             conditions in the diagram say, which do not see what they ask about.
@@ -48,6 +48,6 @@ class Event:
     alias: str | None = None
     more: Callable[[], Awaitable[Mapping[str, Any]]] = _no_more
     original: Callable[[], Awaitable[bytes | None]] = _no_original
-    set_aside: Callable[[], Awaitable[None]] = _nothing
+    on_quarantine: Callable[[], Awaitable[None]] = _nothing
     title: str = ""
     unreadable: str = ""

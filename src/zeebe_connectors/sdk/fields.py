@@ -61,6 +61,9 @@ class Hint:
         language: Editor language of a text field, such as `json`.
         example: Value shown on the page and used to try the template; must be valid.
         setting: Name of a setting by which the operator decides for all tasks that do not give this (top-level) input.
+        provider: Dotted place in a provider's environment from which the input is filled when the task names one:
+            `url`, `host`, `port`, `security`, `protocol`, `authentication` or a part of it, `tls` or a part of it. What
+            stands under `options.` is a default; everything else is the provider's alone.
     """
 
     group: str | None = None
@@ -77,6 +80,7 @@ class Hint:
     language: str | None = None
     example: Any = None
     setting: str = ""
+    provider: str = ""
 
 
 class Secret:
@@ -195,6 +199,8 @@ class _Mend:
     is_flag: bool
     is_list: bool
     choices: Mapping[str, Any]
+    drops_empty: bool = False
+    """Whether a list's items that are null or empty text count as left out."""
     tag: str | None = None
     """The field that tells which member of a union is meant; then `choices` are its values."""
 
@@ -209,14 +215,31 @@ class _Mend:
             if self.choices and self.tag is None:
                 return self.choices.get(value.strip().casefold(), value)
         if self.tag is not None and isinstance(value, dict):
-            told = value.get(self.tag)
-            if isinstance(told, str):
-                return {**value, self.tag: self.choices.get(told.strip().casefold(), told)}
-            if told is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+            value_of_tag = value.get(self.tag)
+            if isinstance(value_of_tag, str):
+                return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
+            if value_of_tag is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
                 return _ABSENT
-        if self.is_list and not isinstance(value, (list, tuple, set, frozenset)):
+        return self._listed(value) if self.is_list else value
+
+    def _listed(self, value: Any) -> Any:
+        """A list, without the items that count as left out; one value alone becomes a list of it."""
+        if not isinstance(value, (list, tuple, set, frozenset)):
             return [value]
+        if self.drops_empty and isinstance(value, list) and any(map(_is_empty, value)):
+            return [item for item in value if not _is_empty(item)] or (_ABSENT if self.optional else [])
         return value
+
+
+def _is_empty(item: Any) -> bool:
+    return item is None or (isinstance(item, str) and not item.strip())
+
+
+def _drops_empty(kind: Any) -> bool:
+    """Whether a type is a list whose items cannot be null."""
+    if (get_origin(kind) or kind) is not list:
+        return False
+    return not any(item in {Any, type(None)} for argument in get_args(kind) for item in leaf_types(argument))
 
 
 @cache
@@ -226,13 +249,14 @@ def _mending(model: type[Model]) -> list[tuple[tuple[str, ...], _Mend]]:
     for name, info in model.model_fields.items():
         kinds = leaf_types(info.annotation)
         tag = info.discriminator if isinstance(info.discriminator, str) else None
-        told = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
+        tagged = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
         mend = _Mend(
             optional=not info.is_required(),
             accepts_none=type(None) in kinds or info.annotation is Any,
             is_flag=bool in kinds,
             is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
-            choices={str(value).casefold(): value for kind in told for value in literals(kind)},
+            drops_empty=any(map(_drops_empty, kinds)),
+            choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
         )
         plan.append((tuple(dict.fromkeys((info.alias or name, name))), mend))
@@ -287,21 +311,28 @@ def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[s
     try:
         return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data, context=seen))
     except ValidationError as error:
-        raise InputError(explain(error, kind)) from None
+        raise InputError(explain(error, kind, data)) from None
 
 
-def explain(error: ValidationError, kind: Any = None) -> str:
-    """The text for people of a validation error: field, reason and remedy, without any value.
+def explain(error: ValidationError, kind: Any = None, data: Any = None) -> str:
+    """Says for people what is wrong with inputs: field, reason and remedy, without any value.
 
     Args:
         error: What pydantic raised.
         kind: The model that was validated; tells the tags of unions from the names of fields.
+        data: What was validated; tells the position that a list's item has there, counted from 1.
     """
-    lines = []
+    reasons: dict[str, list[str]] = {}
     for item in error.errors(include_url=False, include_context=True, include_input=False):
-        path = ".".join(_field_path(item["loc"], kind)) or "the inputs"
-        lines.append(f"{path}: {_reason(item)}")
-    lines = list(dict.fromkeys(lines))
+        path = ".".join(_as_given(_field_path(item["loc"], kind), data)) or "the inputs"
+        reason = _reason(item)
+        if reason not in reasons.setdefault(path, []):
+            reasons[path].append(reason)
+    # A list that may also be one text fails as both; what is wrong with an item says it better.
+    shown = {
+        path: found for path, found in reasons.items() if not any(other.startswith(f"{path}.") for other in reasons)
+    }
+    lines = [f"{path}: {_either(found)}" for path, found in shown.items()]
     if len(lines) == 1:
         return f"Invalid input: {lines[0]}"
     return "Invalid input:\n" + "\n".join(f" - {line}" for line in lines)
@@ -319,6 +350,7 @@ _REASONS = {
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "string_type": "must be text",
+    "is_instance_of": "must be text",
     "list_type": "must be a list",
     "dict_type": "must be a context (key-value pairs), for example ={name: value}",
     "model_attributes_type": "must be a context (key-value pairs)",
@@ -345,12 +377,37 @@ def _reason(item: Any) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _either(reasons: list[str]) -> str:
+    """One reason of the several that the members of a union gave."""
+    if len(reasons) == 1 or not all(reason.startswith("must be ") for reason in reasons):
+        return "; ".join(reasons)
+    *first, last = (reason.removeprefix("must be ") for reason in reasons)
+    return f"must be {', '.join(first)} or {last}"
+
+
+def _as_given(path: list[str | int], data: Any) -> list[str]:
+    """A field's path with the positions that its items have in the list that was given, counted from 1."""
+    found = []
+    for part in path:
+        if isinstance(part, str):
+            found.append(part)
+            data = data.get(part) if isinstance(data, Mapping) else None
+        elif isinstance(data, list):
+            kept = [index for index, item in enumerate(data) if not _is_empty(item)]
+            index = part if len(kept) == len(data) or part >= len(kept) else kept[part]
+            found.append(str(index + 1))
+            data = data[index] if index < len(data) else None
+        elif data is None:
+            found.append(str(part + 1))
+    return found
+
+
 _TYPE_TAGS = {"str", "int", "float", "bool", "none"}
 
 
-def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str]:
+def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str | int]:
     """Pydantic's location without the tags of union members, which the modeler does not know."""
-    path = []
+    path: list[str | int] = []
     kinds = leaf_types(kind)
     for part in location:
         models = [item for item in kinds if isinstance(item, type) and issubclass(item, BaseModel)]
@@ -359,7 +416,7 @@ def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str]:
             tags = {value for model in models for info in model.model_fields.values() for value in _tags(info)}
             if part in tags or (isinstance(part, str) and (part in _TYPE_TAGS or part[:1].isupper() or "[" in part)):
                 continue
-        path.append(str(part))
+        path.append(part)
         inner = [info.annotation for info in fields] or [arg for item in kinds for arg in get_args(item)]
         kinds = [leaf for annotation in inner for leaf in leaf_types(annotation)]
     return path

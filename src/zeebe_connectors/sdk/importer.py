@@ -55,7 +55,7 @@ class Importer:
     """What an outbound connector can do with descriptions of services, for commands and the operator's page.
 
     Args:
-        input: Model of what it is told: which description, which operations.
+        input: Model of its inputs: which description, which operations.
         inspect: Reads a description; gives what there is to choose from, as JSON.
         templates: Makes the templates.
     """

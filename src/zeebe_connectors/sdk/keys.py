@@ -79,7 +79,7 @@ def from_pem(certificate: str, key: str, password: str | None, *, where: str, co
             "BEGIN to END with its line breaks",
             code=code,
         ) from None
-    return _identity(loaded, chain, _Told(where, code))
+    return _identity(loaded, chain, _Invalid(where, code))
 
 
 def from_keystore(
@@ -99,17 +99,17 @@ def from_keystore(
         InputError: With the given code: wrong password, no such alias (the message lists those there are), or no
             keystore.
     """
-    told = _Told(where, code)
-    if not _is_jks(data, told):
-        identity, name = _from_pkcs12(data, password, told)
+    invalid = _Invalid(where, code)
+    if not _is_jks(data, invalid):
+        identity, name = _from_pkcs12(data, password, invalid)
         if alias and name and alias.lower() != name.lower():
-            raise told(f"holds no key of the given alias; it holds: {name}")
+            raise invalid(f"holds no key of the given alias; it holds: {name}")
         return identity
-    keys = _jks_keys(data, password, told)
+    keys = _jks_keys(data, password, invalid)
     wanted = alias.lower() if alias else next(iter(keys), "") if len(keys) == 1 else ""
     if wanted not in keys:
-        raise told(f"holds no key of the given alias; it holds: {', '.join(keys) or 'none'}")
-    return _opened(*keys[wanted], key_password or password, told)
+        raise invalid(f"holds no key of the given alias; it holds: {', '.join(keys) or 'none'}")
+    return _opened(*keys[wanted], key_password or password, invalid)
 
 
 def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> list[Identity]:
@@ -124,17 +124,17 @@ def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> l
     Raises:
         InputError: With the given code: wrong password, no key, or no keystore.
     """
-    told = _Told(where, code)
-    if not _is_jks(data, told):
-        return [_from_pkcs12(data, password, told)[0]]
-    keys = _jks_keys(data, password, told)
+    invalid = _Invalid(where, code)
+    if not _is_jks(data, invalid):
+        return [_from_pkcs12(data, password, invalid)[0]]
+    keys = _jks_keys(data, password, invalid)
     if not keys:
-        raise told("holds no private key with its certificate")
-    return [_opened(protected, chain, password, told) for protected, chain in keys.values()]
+        raise invalid("holds no private key with its certificate")
+    return [_opened(protected, chain, password, invalid) for protected, chain in keys.values()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Invalid:
     """Makes the errors of one input field."""
 
     where: str
@@ -144,33 +144,33 @@ class _Told:
         return InputError(f"{self.where}: {reason}", code=self.code)
 
 
-def _is_jks(data: bytes, told: _Told) -> bool:
+def _is_jks(data: bytes, invalid: _Invalid) -> bool:
     if data[:4] == b"\xce\xce\xce\xce":
-        raise told(
+        raise invalid(
             "is a keystore of the old type JCEKS; convert it with: keytool -importkeystore -deststoretype PKCS12"
         )
     return data[:4] == struct.pack(">I", _JKS)
 
 
-def _from_pkcs12(data: bytes, password: str, told: _Told) -> tuple[Identity, str]:
+def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> tuple[Identity, str]:
     """The key and its name."""
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise told("is neither a PKCS#12 file nor a Java keystore, or its password is wrong") from None
+        raise invalid("is neither a PKCS#12 file nor a Java keystore, or its password is wrong") from None
     if found.key is None or found.cert is None:
-        raise told("holds no private key with its certificate")
+        raise invalid("holds no private key with its certificate")
     chain = [found.cert.certificate, *(item.certificate for item in found.additional_certs)]
-    return _identity(found.key, chain, told), (found.cert.friendly_name or b"").decode("utf-8", "replace")
+    return _identity(found.key, chain, invalid), (found.cert.friendly_name or b"").decode("utf-8", "replace")
 
 
-def _identity(key: object, chain: list[x509.Certificate], told: _Told) -> Identity:
+def _identity(key: object, chain: list[x509.Certificate], invalid: _Invalid) -> Identity:
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-        raise told("the private key must be RSA or EC")
+        raise invalid("the private key must be RSA or EC")
     public = key.public_key()
     own = next((item for item in chain if item.public_key() == public), None)
     if own is None:
-        raise told("private key and certificate do not belong together")
+        raise invalid("private key and certificate do not belong together")
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return Identity(pem, (own, *(item for item in chain if item != own)))
 
@@ -196,12 +196,12 @@ class _JksReader:
         return self.data[self.at - length : self.at]
 
 
-def _jks_keys(data: bytes, password: str, told: _Told) -> dict[str, tuple[bytes, list[bytes]]]:
+def _jks_keys(data: bytes, password: str, invalid: _Invalid) -> dict[str, tuple[bytes, list[bytes]]]:
     """The protected keys and their chains, by alias."""
     secret = password.encode("utf-16-be")
     body, digest = data[:-20], data[-20:]
     if hashlib.sha1(secret + b"Mighty Aphrodite" + body).digest() != digest:  # noqa: S324 - the format's own checksum
-        raise told("the keystore's password is wrong, or the file is damaged")
+        raise invalid("the keystore's password is wrong, or the file is damaged")
     keys: dict[str, tuple[bytes, list[bytes]]] = {}
     reader = _JksReader(body, at=4)
     try:
@@ -215,19 +215,19 @@ def _jks_keys(data: bytes, password: str, told: _Told) -> dict[str, tuple[bytes,
             else:
                 _jks_certificate(reader, version)
     except (struct.error, IndexError):
-        raise told("the keystore is damaged") from None
+        raise invalid("the keystore is damaged") from None
     return keys
 
 
-def _opened(protected: bytes, chain: list[bytes], password: str, told: _Told) -> Identity:
+def _opened(protected: bytes, chain: list[bytes], password: str, invalid: _Invalid) -> Identity:
     try:
         plain = _unprotected(protected, password)
         if plain is None:
-            raise told("the password of the key is wrong")
+            raise invalid("the password of the key is wrong")
         key, certificates = load_der_private_key(plain, None), [x509.load_der_x509_certificate(item) for item in chain]
     except (ValueError, IndexError, UnsupportedAlgorithm):
-        raise told("the keystore holds something that is no X.509 key") from None
-    return _identity(key, certificates, told)
+        raise invalid("the keystore holds something that is no X.509 key") from None
+    return _identity(key, certificates, invalid)
 
 
 def _jks_certificate(reader: _JksReader, version: int) -> bytes:

@@ -39,8 +39,8 @@ class Memory(Protocol):
         """
         ...
 
-    def let_go(self, place: str, id: str) -> None:  # noqa: A002
-        """Forgets one id some time soon, without a wait and without a promise: nobody will ask for it again."""
+    def discard_later(self, place: str, id: str) -> None:  # noqa: A002
+        """Discards one id soon, without waiting: for what nobody will ask for again. A crash may lose it."""
         ...
 
 
@@ -60,8 +60,8 @@ class ShortMemory:
 
     async def forget(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.forget`."""
-        self.let_go(place, id)
+        self.discard_later(place, id)
 
-    def let_go(self, place: str, id: str) -> None:  # noqa: A002
-        """See `Memory.let_go`."""
+    def discard_later(self, place: str, id: str) -> None:  # noqa: A002
+        """See `Memory.discard_later`."""
         self._texts.pop((place, id), None)

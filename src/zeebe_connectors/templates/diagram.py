@@ -90,11 +90,11 @@ def diagram_of(template: Template, values: Values, *, process: str, name: str, d
         documentation: Text for people in the process's documentation.
     """
     task = task_of(template, values, id_="task", name=name, flows=("to-task", "to-end"))
-    told = f"    <bpmn:documentation>{escape(documentation)}</bpmn:documentation>\n" if documentation else ""
+    documented = f"    <bpmn:documentation>{escape(documentation)}</bpmn:documentation>\n" if documentation else ""
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 {opening(process)}
   <bpmn:process id={_attribute(process)} name={_attribute(name)} isExecutable="true">
-{told}    <bpmn:startEvent id="start">
+{documented}    <bpmn:startEvent id="start">
       <bpmn:outgoing>to-task</bpmn:outgoing>
     </bpmn:startEvent>
     <bpmn:sequenceFlow id="to-task" sourceRef="start" targetRef="task" />

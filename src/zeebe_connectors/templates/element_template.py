@@ -205,6 +205,8 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
     hidden = control == "Hidden"
     placeholder = item.placeholder if control == "String" else None
     feel = item.feel
+    if item.header:
+        feel = None
     if inbound:  # read by this runtime and not evaluated by the engine: plain text, unless it must be an expression
         feel = "required" if item.feel == "required" else None
     lines = item.several_lines and control == "String"
@@ -212,12 +214,12 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
         id=item.id,
         label=item.label,
         description=None if hidden else description or None,
-        optional=True if not item.required and not hidden else None,
+        optional=True if not item.required and not hidden and (inbound or not item.header) else None,
         value=_start(item, inbound=inbound),
         constraints=None if hidden else _constraints(item, control) or None,
         feel=None if hidden else feel,
         group=item.group,
-        binding={"type": binding, "name": item.path},
+        binding=_bound("zeebe:taskHeader" if item.header and not inbound else binding, item.path),
         condition=_condition(item.conditions),
         tooltip=None if hidden else tooltip or None,
         placeholder=placeholder.removeprefix("=") if placeholder and feel == "required" else placeholder,

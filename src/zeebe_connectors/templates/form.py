@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group
 from zeebe_connectors.sdk.fields import Hint, Model, Secret, When, hint_of, leaf_types
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, is_hidden
 from zeebe_connectors.templates.kinds import (
     Feel,
     Kind,
@@ -88,6 +89,8 @@ class Field:
     example: Any = None
     min_length: int | None = None
     max_length: int | None = None
+    header: bool = False
+    """Not an input but a task header: text of the diagram, which no process variable can be mistaken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,65 @@ class _Place:
 
 DEFAULT_GROUP = Group("input", "Input")
 OPERATION_GROUP = Group("operation", "Operation")
+CONNECTION_GROUP = Group(
+    "provider", "Connection", "A provider is a remote system that the operator named, with its address and its rules."
+)
+_HERE = Condition(CONNECTION, ("here",))
+_BY_PROVIDER = Condition(CONNECTION, (PROVIDER,))
+_CONNECTION = (
+    Field(
+        id=CONNECTION,
+        path=CONNECTION,
+        label="Host and credentials",
+        kind="choice",
+        type_name="one of `here`, `provider`",
+        group=CONNECTION_GROUP.id,
+        required=False,
+        description="Where to connect to, and how to sign in.",
+        default="here",
+        start="here",
+        choices=(Choice("here", "In this form"), Choice(PROVIDER, "From a provider of the operator")),
+        header=True,
+    ),
+    Field(
+        id=PROVIDER,
+        path=PROVIDER,
+        label="Provider",
+        kind="text",
+        type_name="text",
+        group=CONNECTION_GROUP.id,
+        required=True,
+        description="Name of the provider, as the operator gave it.",
+        conditions=(_BY_PROVIDER,),
+        placeholder="erp",
+        header=True,
+    ),
+    Field(
+        id=ENVIRONMENT,
+        path=ENVIRONMENT,
+        label="Environment",
+        kind="text",
+        type_name="text",
+        group=CONNECTION_GROUP.id,
+        required=False,
+        description="Left empty: the one that is in force. Only some providers let a task choose.",
+        conditions=(_BY_PROVIDER,),
+        header=True,
+    ),
+    Field(
+        id=VALUES,
+        path=VALUES,
+        label="Values for its address",
+        kind="context",
+        type_name="context",
+        group=CONNECTION_GROUP.id,
+        required=False,
+        description="What fills the placeholders of the provider's address and of the path below.",
+        feel="required",
+        conditions=(_BY_PROVIDER,),
+        placeholder='={region: "eu"}',
+    ),
+)
 
 
 def form_of(connector: Description) -> Form:
@@ -150,6 +212,10 @@ class _Layout:
     by_name: dict[str, list[Field]] = field(default_factory=dict)
 
     def form(self) -> Form:
+        if self.connector.protocols:
+            for item in _CONNECTION:
+                self.fields.append(item)
+                self.by_name[item.id] = [item]
         discriminator = _discriminator(self.connector.input, None)
         if discriminator is None:
             self._walk(self.connector.models[0], _Place())
@@ -174,7 +240,7 @@ class _Layout:
         used = dict.fromkeys(item.group for item in shown)
         groups = list(self.connector.groups)
         declared = {group.id for group in groups}
-        for known in (DEFAULT_GROUP, OPERATION_GROUP):
+        for known in (DEFAULT_GROUP, OPERATION_GROUP, CONNECTION_GROUP):
             if known.id in used and known.id not in declared:
                 groups.insert(0, known)
                 declared.add(known.id)
@@ -210,6 +276,8 @@ class _Layout:
     def _field(self, name: str, info: FieldInfo, place: _Place) -> None:
         hint = hint_of(info)
         conditions = place.conditions if hint.when is None else self._when(hint.when, place)
+        if self.connector.protocols and is_hidden(hint.provider):
+            conditions = (*conditions, _HERE)
         inside = place.inside(info, name, hint, conditions)
         kinds = [kind for kind in leaf_types(info.annotation) if kind is not type(None)]
         models = [kind for kind in kinds if is_model(kind)]
@@ -233,6 +301,9 @@ class _Layout:
                 _simple(name, info, hint, inside, kinds, required=info.is_required() and not place.optional), inside
             )
 
+        if self.connector.protocols and hint.provider == "url" and not inside.hidden:
+            self.fields.append(_path_of(self.fields[-1]))
+
     def _add(self, item: Field, place: _Place) -> None:
         """Adds a field, or widens the condition of one that is the same for another member of the union."""
         for position, other in enumerate(self.fields):
@@ -242,9 +313,9 @@ class _Layout:
                 names = self.by_name.setdefault(place.names, [])
                 names[:] = [merged if known is other else known for known in names]
                 return
-        if any(other.path == item.path for other in self.fields):
-            told = "_".join(str(value) for condition in item.conditions[-1:] for value in condition.values)
-            item = replace(item, id=f"{item.path}:{told}")
+        if any(other.path == item.path and other.id == item.id for other in self.fields):
+            suffix = "_".join(str(value) for condition in item.conditions[-1:] for value in condition.values)
+            item = replace(item, id=f"{item.path}:{suffix}")
         self.fields.append(item)
         self.by_name.setdefault(place.names, []).append(item)
 
@@ -296,28 +367,28 @@ class _Layout:
         """Adds the dropdown that tells the member, then each member's fields under the condition of being chosen."""
         top = not place.path
         choices: list[Choice] = []
-        told: list[tuple[type[BaseModel], tuple[str, ...]]] = []
-        told_hint = Hint()
+        members: list[tuple[type[BaseModel], tuple[str, ...]]] = []
+        tag_hint = Hint()
         for model in models:
             info = model.model_fields[discriminator]
             own = hint_of(info)
-            told_hint = told_hint if told_hint != Hint() else own
+            tag_hint = tag_hint if tag_hint != Hint() else own
             values = tuple(str(value) for value in get_args(info.annotation))
-            told.append((model, values))
+            members.append((model, values))
             if not own.hidden:
                 labels = {**(hint.choices if hint else {}), **own.choices}
                 choices += [Choice(value, labels.get(value) or _member_label(model, value, values)) for value in values]
             description = description or (info.description or "")
         first = models[0].model_fields[discriminator]
         path = _joined(place.path, first.alias or discriminator)
-        start = (hint.form_default if hint else None) or told_hint.form_default or default
+        start = (hint.form_default if hint else None) or tag_hint.form_default or default
         selector = Field(
             id=path,
             path=path,
-            label=told_hint.label or label,
+            label=tag_hint.label or label,
             kind="choice" if len(choices) > 1 else "fixed",
             type_name="one of " + ", ".join(f"`{choice.value}`" for choice in choices),
-            group=told_hint.group or place.group or DEFAULT_GROUP.id,
+            group=tag_hint.group or place.group or DEFAULT_GROUP.id,
             required=default is None and not place.optional,
             description=description,
             default=default,
@@ -325,11 +396,11 @@ class _Layout:
             choices=tuple(choices),
             conditions=place.conditions,
             hidden=place.hidden,
-            tooltip=told_hint.tooltip or (hint.tooltip if hint else None),
+            tooltip=tag_hint.tooltip or (hint.tooltip if hint else None),
         )
         self._add(selector, replace(place, names=_joined(place.names, discriminator)))
         offered = {choice.value for choice in choices}
-        for model, values in told:
+        for model, values in members:
             if len(choices) > 1 and not offered.isdisjoint(values):
                 conditions = (*place.conditions, Condition(path, values))
             else:
@@ -347,6 +418,22 @@ class _Layout:
             self.by_name = {
                 name: [_without_always(item, path, offered) for item in items] for name, items in self.by_name.items()
             }
+
+
+def _path_of(address: Field) -> Field:
+    """The same input once more, as a path below the provider's address."""
+    return replace(
+        address,
+        id=f"{address.path}:path",
+        label="Path",
+        required=False,
+        description="Appended to the provider's address; `${name}` is filled from the values above, encoded.",
+        tooltip=None,
+        conditions=tuple(_BY_PROVIDER if condition == _HERE else condition for condition in address.conditions),
+        secrets=False,
+        placeholder="orders/${orderId}",
+        example=None,
+    )
 
 
 def _ticked(item: Field, unticked: set[str]) -> Field:

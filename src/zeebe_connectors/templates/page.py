@@ -155,6 +155,14 @@ def _output(connector: Outbound) -> str:
     return "\n\n".join(parts)
 
 
+_WHAT_IS_SEEN = (
+    "An error expression is asked on success, too. It then sees the variables that result variable and result "
+    "expression made, and the same under `response`; only where the task has neither does `response` hold the "
+    "whole result. What it is to decide on must therefore be mapped: with a result variable `r`, a test of "
+    "`response.body.status` is null and the job completes; write `r.body.status`, or map `{body: response.body}`."
+)
+
+
 def _expressions(connector: Outbound) -> str:
     fields = [name.strip("`") for name, _, _ in _fields_of(connector.output)]
     result = connector.result_expression or (f"{{{fields[0]}: response.{fields[0]}}}" if fields else "{all: response}")
@@ -173,6 +181,7 @@ def _expressions(connector: Outbound) -> str:
         f"```feel\n={result.removeprefix('=')}\n```",
         "Error expression: a BPMN error that a boundary event catches, else a minute's wait before the next try:",
         f"```feel\n{error}\n```",
+        _WHAT_IS_SEEN,
     ))  # fmt: skip
 
 
@@ -203,8 +212,8 @@ def example_input(form: Form) -> dict[str, Any]:
         if not all(chosen.get(condition.field) in condition.values for condition in item.conditions):
             continue
         value = item.example if item.example is not None else item.start if item.kind in {"choice", "fixed"} else None
-        told = value if value is not None else item.default
-        chosen[item.id] = told
+        shown = value if value is not None else item.default
+        chosen[item.id] = shown
         if item.example is None and not item.required and not (item.kind == "choice" and item.default != item.start):
             continue
         if value is None and item.required:

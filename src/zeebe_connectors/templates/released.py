@@ -65,8 +65,10 @@ def not_recorded(templates: Iterable[Mapping[str, Any]], root: Path) -> list[str
         return []
     known = _read(root)
     missing = [one["id"] for one in templates if str(one["version"]) not in known.get(one["id"], {})]
-    told = f"{CHANGELOG} names the release {__version__}; run `{COMMAND}` to record its templates: {', '.join(missing)}"
-    return [told] if missing else []
+    problem = (
+        f"{CHANGELOG} names the release {__version__}; run `{COMMAND}` to record its templates: {', '.join(missing)}"
+    )
+    return [problem] if missing else []
 
 
 def record(templates: Iterable[Mapping[str, Any]], root: Path) -> list[str]:

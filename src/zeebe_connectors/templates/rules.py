@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zeebe_connectors.templates.element_template import SCHEMA, Template
+from zeebe_connectors.templates.form import CONNECTION_GROUP
 
 _TARGETS = ("name", "key", "property")
 
@@ -41,7 +42,7 @@ def _references(template: Template) -> Iterator[str]:
     used = {item["group"] for item in template["properties"] if "group" in item}
     yield from (f"the group {name} is not declared" for name in sorted(used - set(groups)))
     yield from (f"the group {name} has no property" for name in groups if name not in used)
-    if "operation" in groups[1:]:
+    if "operation" in groups[1:] and groups[:2] != [CONNECTION_GROUP.id, "operation"]:
         yield "the group operation must come first"
     for item in template["properties"]:
         if "group" not in item and item["type"] != "Hidden":
@@ -106,10 +107,10 @@ def _bindings(template: Template) -> Iterator[str]:
 
 
 def _versions(template: Template) -> Iterator[str]:
-    told = {item["binding"].get("key"): item.get("value") for item in template["properties"]}
-    if "elementTemplateVersion" in told and told["elementTemplateVersion"] != str(template["version"]):
+    bound = {item["binding"].get("key"): item.get("value") for item in template["properties"]}
+    if "elementTemplateVersion" in bound and bound["elementTemplateVersion"] != str(template["version"]):
         yield "the header elementTemplateVersion differs from the version"
-    if "elementTemplateId" in told and told["elementTemplateId"] != template["id"]:
+    if "elementTemplateId" in bound and bound["elementTemplateId"] != template["id"]:
         yield "the header elementTemplateId differs from the id"
 
 

@@ -14,12 +14,13 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
@@ -36,10 +37,14 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     seconds: float = 30.0,
     files: Sequence[Path] = (),
     documents: Documents | None = None,
-    kept: Kept | None = None,
+    clients: ClientCache | None = None,
     memory: Memory | None = None,
     key: int = 1,
     settings: Mapping[str, str] | None = None,
+    providers: Mapping[str, Any] | None = None,
+    environment: str = "",
+    process: str = "test",
+    tenant: str = "<default>",
 ) -> Outcome:
     """Runs one job as the runtime would, from raw variables to the outcome.
 
@@ -52,10 +57,14 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         seconds: Time that the job has.
         files: Directories that the operator allows.
         documents: A document store; a temporary one when left out.
-        kept: Clients to share between calls; when left out they are closed at the end.
+        clients: Clients to share between calls; when left out they are closed at the end.
         memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
         settings: The operator's settings by name, for inputs that they decide.
+        providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
+        environment: The providers' environment in force.
+        process: The task's BPMN process id.
+        tenant: The task's tenant id.
     """
     told = {
         RESULT_VARIABLE: result_variable,
@@ -71,16 +80,20 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         deadline=time.monotonic() + seconds,
         process_instance_key=key,
         element_instance_key=key,
-        bpmn_process_id="test",
+        bpmn_process_id=process,
+        tenant_id=tenant,
         element_id="task",
     )
     provider = EnvironmentSecrets({f"SECRET_{name}": value for name, value in (secrets or {}).items()})
-    clients = kept or Kept()
+    cache = clients or ClientCache()
+    resolver = SecretResolver([provider])
+    known = Directory(described=providers or {})
     with tempfile.TemporaryDirectory(prefix="zeebe-connectors-") as directory:
         services = Services(
-            secrets=SecretResolver([provider]),
-            kept=clients,
-            documents=documents or LocalDocuments(Path(directory), kept=clients),
+            secrets=resolver,
+            providers=Providers(known, resolver, cache, environment=environment),
+            clients=cache,
+            documents=documents or LocalDocuments(Path(directory), clients=cache),
             files=AllowedFiles(files),
             memory=memory or ShortMemory(),
             settings=settings or {},
@@ -88,5 +101,5 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         try:
             return await JobHandler(connector, services)(job)
         finally:
-            if kept is None:
-                await clients.aclose()
+            if clients is None:
+                await cache.aclose()

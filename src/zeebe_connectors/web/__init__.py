@@ -1,4 +1,4 @@
-"""Shared HTTP: a request, an authentication scheme and limits go in, a whole response or one told failure comes out.
+"""HTTP for connectors: requests, authentication schemes, limits, and one error for each kind of failure.
 
 Connectors that speak HTTP build on these names; none of them imports an HTTP library before the first request.
 """

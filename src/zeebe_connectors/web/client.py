@@ -1,4 +1,4 @@
-"""One request with its scheme and limits goes in; the whole response, after redirects, comes out or one told failure.
+"""Sends HTTP requests for connectors: signs them, follows redirects, bounds the response and maps every failure.
 
 Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
 """
@@ -23,8 +23,9 @@ from multidict import CIMultiDict
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
+from zeebe_connectors.sdk.budget import json_is_quick
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
@@ -36,12 +37,16 @@ MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
+_HEADERS_LIMIT = 256 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
+_PIECE = 32 * 1024
+_TURN = 256 * 1024
+_LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -66,10 +71,10 @@ class HttpClient:
         self._idle.set()
 
     @classmethod
-    async def kept(cls, kept: Kept, tls: ClientTls = _NO_TLS) -> HttpClient:
+    async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
-        rules = await kept.get(RULES, NetworkRules.from_environment)
-        return await kept.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        rules = await clients.get(RULES, NetworkRules.from_environment)
+        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -126,12 +131,12 @@ class HttpClient:
                 await self.rules.check_name(parts.hostname or "")
             options = {"proxy": proxy.url}
             if proxy.user:
-                # A tunnel tells them to the proxy alone; a plain request goes to the proxy itself.
-                told = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = told
+                # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
+                proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+                options["proxy_headers"] = proxy_login
                 if parts.scheme == "http":
                     request = request.copy()
-                    request.headers.update(told)
+                    request.headers.update(proxy_login)
         if parts.username is not None:
             request = _with_user(request, parts)
         session = self._session or self._open()
@@ -187,8 +192,14 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     chunks = []
-    async for chunk in response.content.iter_any():
+    turn = _TURN
+    # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
+    # there already, or unpacks quickly, would be read without a pause.
+    while chunk := await response.content.read(_PIECE):
         size += len(chunk)
+        if size > turn:
+            turn = size + _TURN
+            await asyncio.sleep(0)
         if size > limit:
             raise PermanentError(
                 "RESPONSE_TOO_LARGE",
@@ -197,10 +208,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
                 variables={"reason": "too-large", "limit": limit},
             )
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) < 2:
+        return b"".join(chunks)
+    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
 
 
 def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
+        raise PermanentError(
+            "RESPONSE_TOO_LARGE",
+            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
+            "service has to send less",
+            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
+        )
     pairs = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
     if response.headers.get("Content-Encoding", "").lower() in _DECODED:
         return [(name, value) for name, value in pairs if name.lower() not in _DESCRIBES_ENCODED]
@@ -218,7 +238,7 @@ class Caller(Protocol):
     """Whose time and clients an exchange uses; a job's `Context` is one."""
 
     @property
-    def kept(self) -> Kept:
+    def clients(self) -> ClientCache:
         """Clients that stay open."""
         ...
 
@@ -232,11 +252,11 @@ class Call:
     """A caller that is no job: the runtime's own look at a service.
 
     Args:
-        kept: Clients that stay open.
+        clients: Clients that stay open.
         deadline: When everything must be over, in seconds of `time.monotonic()`.
     """
 
-    kept: Kept
+    clients: ClientCache
     deadline: float
 
     def seconds_left(self) -> float:
@@ -276,7 +296,7 @@ class Exchange:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Exchange]:
         """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
-        rules = (await HttpClient.kept(self.context.kept, self.tls)).rules
+        rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
         alone = copy(self)
         alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
         try:
@@ -290,7 +310,7 @@ class Exchange:
         Raises:
             ConnectorError: As `HttpClient.send`; `408` when the job's time is over before it began.
         """
-        client = self._own or await HttpClient.kept(self.context.kept, self.tls)
+        client = self._own or await HttpClient.shared(self.context.clients, self.tls)
         total = self.context.seconds_left()
         if total <= 0:
             raise ConnectorError(
@@ -332,7 +352,12 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        return without_echo(response, request, sent)
+        response = without_echo(response, request, sent)
+        if response.status >= 400 and not json_is_quick(response.body):
+            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+
+            await read_large_json(response)
+        return response
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
@@ -348,10 +373,10 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     """
     if response.status < 400:
         return response
-    for told in _credentials(request, signed):
-        if len(told) >= _MIN_MASKED:
-            response.body = response.body.replace(told.encode(), b"***")
-            response.headers = [(known, text.replace(told, "***")) for known, text in response.headers]
+    for shown in _credentials(request, signed):
+        if len(shown) >= _MIN_MASKED:
+            response.body = response.body.replace(shown.encode(), b"***")
+            response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
     return response
 
 

@@ -30,11 +30,13 @@ class Authenticated(Model):
     """An input whose first section is how the service knows who calls."""
 
     authentication_configuration: Annotated[
-        AuthenticationConfiguration | None, Hint(group="authentication", hidden=True, secrets=True)
+        AuthenticationConfiguration | None,
+        Hint(group="authentication", hidden=True, secrets=True, provider="authenticationConfiguration"),
     ] = None
     """A stored configuration that the Modeler's chooser inserts."""
     authentication: Annotated[
-        Authentication, Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES)
+        Authentication,
+        Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES, provider="authentication"),
     ] = NoAuth()
     """How the service knows who calls."""
 
@@ -48,9 +50,9 @@ class Authenticated(Model):
 class Certified(Authenticated):
     """Such an input that may show a certificate of its own, and trust others than the system does."""
 
-    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True)] = ClientTls()
+    client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True, provider="tls")] = ClientTls()
     """Certificates, for services that ask for one or have one of their own authority."""
-    client_keystore: Annotated[Keystore | None, Hint(group="tls", secrets=True)] = None
+    client_keystore: Annotated[Keystore | None, Hint(group="tls", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
 
     @field_validator("client_keystore", mode="before")

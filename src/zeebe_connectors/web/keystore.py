@@ -99,7 +99,7 @@ async def identity_of(source: Keystore, context: Context, *, where: str, code: s
         )
 
     mark = hashlib.sha256(data).hexdigest()
-    return await context.kept.get(("web.keystore", mark, password, source.alias, own, where, code), read)
+    return await context.clients.get(("web.keystore", mark, password, source.alias, own, where, code), read)
 
 
 async def _bytes(source: Keystore, context: Context, where: str, code: str) -> bytes:

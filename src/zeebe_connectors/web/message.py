@@ -70,6 +70,8 @@ class HttpResponse:
     headers: list[tuple[str, str]] = field(repr=False)
     body: bytes = field(repr=False)
     url: str = field(repr=False)
+    large_json: Any = field(default=None, repr=False)
+    """The value of a large JSON body that was read off the event loop already; None otherwise."""
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by its name in small letters."""

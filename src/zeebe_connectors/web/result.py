@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
+from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, read_json
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
@@ -17,6 +18,7 @@ from zeebe_connectors.web.message import HttpResponse
 
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
+_MAX_DATE = 100
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _BOM = b"\xef\xbb\xbf"
 
@@ -81,9 +83,9 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
     document: dict[str, Any] | None = None
     match wanted.choice:
         case "AUTO":
-            body = lenient_body(response.body)
+            body = await lenient_body(response)
         case "JSON":
-            body = _json(response)
+            body = await _json(response)
         case "TEXT":
             body = _text(response, wanted.encoding)
         case "DOCUMENT":
@@ -115,14 +117,63 @@ def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     return values
 
 
-def lenient_body(data: bytes) -> Any:
-    """A JSON object or list as such, blank as null, anything else as text, whatever the content type says."""
-    data = data.removeprefix(_BOM)
-    if data[:64].lstrip()[:1] in {b"{", b"["}:
-        with suppress(ValueError, RecursionError):
-            return _STRICT.decode(data.decode())
+async def lenient_body(response: HttpResponse) -> Any:
+    """A JSON object or list as such, blank as null, anything else as text, whatever the content type says.
+
+    Raises:
+        PermanentError: `RESPONSE_TOO_LARGE` when it is larger, or has more values, than can be read into a variable.
+    """
+    data = response.body.removeprefix(_BOM)
+    if len(data) > JSON_BYTES:
+        raise _too_large(response, f"it has {len(data):,} bytes, {JSON_BYTES:,} are allowed")
+    if _looks_like_json(data):
+        try:
+            return await read_json(data, _STRICT.decode)
+        except OverBudgetError as error:
+            if error.limit != "levels":  # what is nested so deep is no data of anybody's; as text it harms nobody
+                raise _too_large(response, str(error)) from None
+        except ValueError:
+            pass
+    return _as_text(data)
+
+
+def _looks_like_json(data: bytes) -> bool:
+    return data[:64].lstrip()[:1] in {b"{", b"["}
+
+
+def _as_text(data: bytes) -> str | None:
     text = data.decode("utf-8", "replace")
     return text if text.strip() else None
+
+
+async def read_large_json(response: HttpResponse) -> None:
+    """Read a large JSON body off the event loop, for the error that will be made of it."""
+    data = response.body.removeprefix(_BOM)
+    if len(data) <= INLINE_LIMIT and _looks_like_json(data):
+        with suppress(ValueError):
+            response.large_json = await read_json(data, _STRICT.decode)
+
+
+def _known_body(response: HttpResponse) -> Any:
+    """The body of a refusal as far as it is known, or can be read at once; a large one that is no JSON is text."""
+    if len(response.body) > INLINE_LIMIT:
+        return None
+    if response.large_json is not None:
+        return response.large_json
+    data = response.body.removeprefix(_BOM)
+    if _looks_like_json(data):
+        with suppress(ValueError):
+            return decode_quick_json(data, _STRICT.decode)
+    return _as_text(data)
+
+
+def _too_large(response: HttpResponse, why: str) -> PermanentError:
+    return PermanentError(
+        "RESPONSE_TOO_LARGE",
+        f"The response of {response.origin} is too large for a variable: {why}. Ask for less, or choose the response "
+        "format (documentReturnFormat) Document",
+        variables={"reason": "too-large", "limit": JSON_BYTES},
+    )
 
 
 def _check_size(response: HttpResponse) -> None:
@@ -135,13 +186,15 @@ def _check_size(response: HttpResponse) -> None:
         )
 
 
-def _json(response: HttpResponse) -> Any:
+async def _json(response: HttpResponse) -> Any:
     _check_size(response)
-    if not response.body.strip():
+    if not response.body[:64].strip() and not response.body.strip():
         return None  # a 204 has no body, which is no error
     try:
-        return _STRICT.decode(response.body.removeprefix(_BOM).decode())
-    except (ValueError, RecursionError) as error:
+        return await read_json(response.body.removeprefix(_BOM), _STRICT.decode)
+    except OverBudgetError as error:
+        raise _too_large(response, str(error)) from None
+    except ValueError as error:
         why = f"{error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "it is not valid"
         raise ConnectorError(
             "RESPONSE_NOT_JSON",
@@ -188,8 +241,7 @@ def status_error(
 
 
 def _detail(response: HttpResponse) -> dict[str, Any]:
-    body = lenient_body(response.body) if len(response.body) <= INLINE_LIMIT else None
-    return {"headers": header_values(response.headers), "body": body}
+    return {"headers": header_values(response.headers), "body": _known_body(response)}
 
 
 def retry_after(response: HttpResponse, now: float | None = None) -> float | None:
@@ -200,14 +252,14 @@ def retry_after(response: HttpResponse, now: float | None = None) -> float | Non
         now: Seconds since the epoch; the clock's when left out.
     """
     said = (response.header("retry-after") or "").strip()
-    if not said:
+    if not said or len(said) > _MAX_DATE:
         return None
     seconds = _number(said)
     if seconds is None:
         end = _timestamp(said)
         if end is None:
             return None
-        start = _timestamp(response.header("date") or "")
+        start = _timestamp((response.header("date") or "")[:_MAX_DATE])
         seconds = end - (start if start is not None else time.time() if now is None else now)
     return min(max(seconds, 0.0), _MAX_DELAY)
 

@@ -5,7 +5,7 @@ import pytest
 from zeebe_connectors.connectors.email.connector import run as connector
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.ledger import StoredMemory, store_of
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
@@ -17,8 +17,8 @@ class Email:
     """Runs tasks; `memory` is what the runtime remembers between two tries of a job."""
 
     def __init__(self, directory, memory):
-        self.kept = Kept()
-        self.documents = LocalDocuments(directory, kept=self.kept)
+        self.clients = ClientCache()
+        self.documents = LocalDocuments(directory, clients=self.clients)
         self.memory = memory
 
     @staticmethod
@@ -40,7 +40,7 @@ class Email:
         }
 
     async def outcome(self, task, **options):
-        told = {"kept": self.kept, "documents": self.documents, "memory": self.memory, **options}
+        told = {"clients": self.clients, "documents": self.documents, "memory": self.memory, **options}
         return await run(connector, task, result_variable="result", **told)
 
     async def __call__(self, *arguments, key=1, **options):
@@ -61,7 +61,7 @@ async def email(tmp_path):
     store = store_of(None, tmp_path)
     made = Email(tmp_path / "documents", StoredMemory(store))
     yield made
-    await made.kept.aclose()
+    await made.clients.aclose()
     await store.aclose()
 
 

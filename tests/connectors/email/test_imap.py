@@ -335,14 +335,14 @@ async def test_a_deletion_whose_answer_was_lost_takes_no_second_mail_with_its_id
     assert server.folders["INBOX"].messages == [], "another job has the other"
 
 
-async def test_what_was_begun_is_let_go_when_the_engine_has_the_result(email, server):
+async def test_what_was_begun_is_discarded_when_the_engine_has_the_result(email, server):
     """Until then it stays: the answer may be lost on its way to the engine."""
     server.deliver(message(message_id="m@x"))
     task = email.task("imap", server.port, "deleteEmailImap", {"messageId": "<m@x>"})
     for _ in range(2):  # the second finds that the first began
         outcome = await email.outcome(task)
         assert len(await email.memory.entries(place="email")) == 1
-    outcome.told()
+    outcome.on_acknowledged()
     await email.memory.aclose()
     assert await email.memory.entries(place="email") == []
 
@@ -527,8 +527,8 @@ async def test_the_job_has_the_last_word_on_time_and_the_connection_is_closed(em
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
-    outcome = await email.outcome(email.task("imap", server.port, "listEmailsImap", host="localhost"), kept=kept)
+    clients = type(email.clients)(preset={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    outcome = await email.outcome(email.task("imap", server.port, "listEmailsImap", host="localhost"), clients=clients)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries, server.connections) == ("HOST_FORBIDDEN", 0, 0)
 

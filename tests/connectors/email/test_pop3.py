@@ -258,8 +258,8 @@ async def test_the_job_has_the_last_word_on_time_and_the_connection_is_closed(em
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
-    outcome = await email.outcome(email.task("pop3", server.port, "listEmailsPop3", host="localhost"), kept=kept)
+    clients = type(email.clients)(preset={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    outcome = await email.outcome(email.task("pop3", server.port, "listEmailsPop3", host="localhost"), clients=clients)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries, server.commands) == ("HOST_FORBIDDEN", 0, [])
 

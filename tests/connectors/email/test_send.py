@@ -234,10 +234,10 @@ async def test_an_access_token_signs_in_and_is_renewed_when_it_is_refused(email,
 
 
 async def test_the_operator_forbids_the_host(email, server):
-    email.kept = type(email.kept)(given={RULES: NetworkRules(hosts=HostRules(enabled=True))})
+    email.clients = type(email.clients)(preset={RULES: NetworkRules(hosts=HostRules(enabled=True))})
     outcome = await fails(email, "HOST_FORBIDDEN", server, host="localhost")
     assert (outcome.retries, server.sessions) == (0, 0)
-    await email.kept.aclose()
+    await email.clients.aclose()
 
 
 async def test_a_refused_recipient_is_told_and_nobody_gets_the_mail(email, server):

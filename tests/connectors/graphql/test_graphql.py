@@ -9,10 +9,10 @@ import pytest
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
 
@@ -25,17 +25,17 @@ async def server():
 
 @pytest.fixture
 async def graphql(server, tmp_path):
-    kept = Kept()
+    clients = ClientCache()
 
     async def call(**inputs):
         operation = {"url": server.url("/graphql"), "query": "{ order { total } }"} | inputs.pop("graphql", {})
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
         documents = LocalDocuments(tmp_path)
-        context = Context(Job(1, "graphql"), kept, documents, AllowedFiles(), log, deadline=time.monotonic() + 10)
+        context = Context(Job(1, "graphql"), clients, documents, AllowedFiles(), log, deadline=time.monotonic() + 10)
         return await run(read_input(Request, {"graphql": operation, **inputs}), context)
 
     yield call
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def test_get(graphql, server):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.connectors.watching import running
 
-from zeebe_connectors.connectors.imap.connector import Mailbox, look
+from zeebe_connectors.connectors.imap.connector import Mailbox, preview
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.testing.servers import ImapServer, message
 
@@ -66,7 +66,7 @@ async def test_a_look_tells_what_could_not_be_read(mailbox):
     await mailbox.end(sources)
     mailbox.server.deliver((STORED / "ec-aes256.eml").read_bytes())
     mailbox.server.deliver((STORED / "rsa-aes256.eml").read_bytes())
-    newest, oldest = [event async for event in look(given, context, 24 * 365 * 10)]
+    newest, oldest = [event async for event in preview(given, context, 24 * 365 * 10)]
     assert newest.unreadable == ""
     assert newest.data["text"].strip() == "a secret text"
     assert oldest.unreadable

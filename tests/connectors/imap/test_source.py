@@ -17,17 +17,17 @@ from tests.connectors.watching import running
 from zeebe_connectors import Document
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.imap import connector as connector_module
-from zeebe_connectors.connectors.imap.connector import Mailbox, look, watch
+from zeebe_connectors.connectors.imap.connector import Mailbox, preview, watch
 from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import element
-from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources, Watch
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources, Watch
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
@@ -66,12 +66,12 @@ class World:
 
     async def runtime(self, *, gateway: FakeGateway | None = None, **changes: Any) -> Sources:
         waiting = element(self.properties(**changes), process="p", id="mail", kind="message-start", message="m")
-        shared = Inbounds(
+        shared = InboundServices(
             registry=Registry([watch]),
             gateway=gateway or self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.db"),
             secrets=SecretResolver([]),
-            kept=Kept(),
+            clients=ClientCache(),
             documents=LocalDocuments(self.directory / "documents"),
             files=AllowedFiles(),
         )
@@ -83,7 +83,7 @@ class World:
     async def end(self, sources: Sources) -> None:
         await sources.drain(grace=5)
         await sources._shared.ledger.aclose()
-        await sources._shared.kept.aclose()
+        await sources._shared.clients.aclose()
         self.running.remove(sources)
 
     def subjects(self) -> list[str]:
@@ -643,7 +643,7 @@ async def test_a_look_lists_what_fits_and_changes_nothing(world):
         | {"data": {**watching.source.input()["data"], "pollingConfigDiscriminator": "allPollingConfig"}},
     )
     before = [set(m.flags) for m in world.server.folders["INBOX"].messages]
-    found = [event async for event in look(given, context, 24)]
+    found = [event async for event in preview(given, context, 24)]
     known = await SqliteLedger(world.directory / "ledger.db").settled("p#mail", {e.id: e.alias for e in found})
     assert [(event.title, event.id in known) for event in found] == [("fresh", False), ("done before", True)]
     assert [m.flags for m in world.server.folders["INBOX"].messages] == before

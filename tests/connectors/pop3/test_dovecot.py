@@ -42,7 +42,7 @@ class DovecotWorld(World):
 
     async def end(self, sources: Sources) -> None:
         await super().end(sources)
-        await sources._shared.kept.aclose()
+        await sources._shared.clients.aclose()
 
     def deliver(self, *subjects: str) -> None:
         for subject in subjects:

@@ -16,7 +16,7 @@ from zeebe_connectors import Document
 from zeebe_connectors.connectors.pop3.fetch import fetch
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.ledger import StoredMemory, store_of
-from zeebe_connectors.sdk.kept import Kept
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import Pop3Server, message
@@ -32,7 +32,7 @@ class World:
     def __init__(self, server: Pop3Server, directory: Path, memory: Any) -> None:
         self.server = server
         self.memory = memory
-        self.kept: Kept | None = None
+        self.clients: ClientCache | None = None
         self.documents: Any = LocalDocuments(directory / "documents")
         self.allowed = directory / "allowed"
         self.allowed.mkdir()
@@ -52,7 +52,7 @@ class World:
             result_variable="got",
             secrets={"PASSWORD": "secret"},
             memory=self.memory,
-            kept=self.kept,
+            clients=self.clients,
             documents=self.documents,
             files=[self.allowed],
             key=key,
@@ -273,9 +273,9 @@ async def test_tasks_of_one_runtime_wait_for_one_another(world):
 
     world.server.answers = {"PASS": enter, "QUIT": leave}
     world.server.mails = mails(*map(str, range(5)))
-    world.kept = Kept()
+    world.clients = ClientCache()
     received = await asyncio.gather(*(world.subject(key=key, remove=True) for key in range(1, 6)))
-    await world.kept.aclose()
+    await world.clients.aclose()
     assert sorted(received) == list(map(str, range(5)))
     assert not world.server.mails
 

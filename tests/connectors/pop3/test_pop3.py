@@ -17,10 +17,10 @@ from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound.elements import element
-from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import Pop3Server, message
 
@@ -157,12 +157,12 @@ class World:
             **changes,
         }
         (self.directory / "allowed").mkdir(exist_ok=True)
-        shared = Inbounds(
+        shared = InboundServices(
             registry=Registry([watch]),
             gateway=self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.sqlite"),
             secrets=SecretResolver([]),
-            kept=Kept(),
+            clients=ClientCache(),
             documents=LocalDocuments(self.directory / "documents"),
             files=AllowedFiles([self.directory / "allowed"]),
         )

@@ -8,18 +8,18 @@ import pytest
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.rest.connector import Request, request
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import HttpServer
 
 
 class Rest:
     """Calls the connector with raw inputs, as they stand in a job's variables."""
 
-    def __init__(self, kept, documents):
-        self.kept, self.documents, self.files = kept, documents, AllowedFiles()
+    def __init__(self, clients, documents):
+        self.clients, self.documents, self.files = clients, documents, AllowedFiles()
 
     def allow(self, folder):
         """Lets the connector read below a folder."""
@@ -27,7 +27,9 @@ class Rest:
 
     def context(self, seconds=10.0):
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        return Context(Job(1, "rest"), self.kept, self.documents, self.files, log, deadline=time.monotonic() + seconds)
+        return Context(
+            Job(1, "rest"), self.clients, self.documents, self.files, log, deadline=time.monotonic() + seconds
+        )
 
     async def __call__(self, url, *, seconds=10.0, **inputs):
         return await request(read_input(Request, {"url": url, **inputs}), self.context(seconds))
@@ -46,11 +48,11 @@ async def server():
 
 @pytest.fixture
 async def rest(tmp_path):
-    kept = Kept()
+    clients = ClientCache()
     documents = LocalDocuments(tmp_path / "documents")
-    yield Rest(kept, documents)
+    yield Rest(clients, documents)
     await documents.aclose()
-    await kept.aclose()
+    await clients.aclose()
 
 
 @pytest.fixture(autouse=True)

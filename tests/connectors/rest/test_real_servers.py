@@ -182,7 +182,7 @@ async def test_squid(rest, server, folder, monkeypatch):
         assert server.last.target == "/x?y=%2F"
         assert server.last.header("Via")
         assert not server.last.all("Proxy-Authorization")
-        await rest.kept.aclose()
+        await rest.clients.aclose()
         monkeypatch.setenv("CONNECTOR_HTTP_PROXY_PASSWORD", "wrong")
         assert (await rest.error(server.url("/x"))).code == "407"
 

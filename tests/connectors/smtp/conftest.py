@@ -10,23 +10,23 @@ from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.connectors.smtp.infosys import InfosysMail
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import SmtpServer
 
 
 class Smtp:
     """Calls the connectors with raw inputs, as they stand in a job's variables."""
 
-    def __init__(self, kept, documents, files):
-        self.kept, self.documents, self.files = kept, documents, files
+    def __init__(self, clients, documents, files):
+        self.clients, self.documents, self.files = clients, documents, files
 
     def context(self, *, key=1, seconds=10.0):
         job = Job(key, "smtp", process_instance_key=key, element_instance_key=key + 1, bpmn_process_id="order")
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        return Context(job, self.kept, self.documents, self.files, log, deadline=time.monotonic() + seconds)
+        return Context(job, self.clients, self.documents, self.files, log, deadline=time.monotonic() + seconds)
 
     async def __call__(self, server, *, key=1, seconds=10.0, **inputs):
         given = {
@@ -77,8 +77,8 @@ def files(tmp_path):
 
 @pytest.fixture
 async def smtp(tmp_path, files):
-    kept = Kept()
+    clients = ClientCache()
     documents = LocalDocuments(tmp_path / "documents")
-    yield Smtp(kept, documents, AllowedFiles([files]))
+    yield Smtp(clients, documents, AllowedFiles([files]))
     await documents.aclose()
-    await kept.aclose()
+    await clients.aclose()

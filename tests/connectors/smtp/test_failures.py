@@ -281,7 +281,7 @@ async def test_the_operator_can_restrict_hosts(smtp, server, monkeypatch):
     error = await smtp.error("localhost", "HOST_FORBIDDEN", port=server.port)
     assert isinstance(error, InputError)
     assert server.sessions == 0
-    await smtp.kept.aclose()
+    await smtp.clients.aclose()
     monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_UNSAFEALLOWLOOPBACK", "true")
     await smtp("localhost", port=server.port)
     assert len(server.mails) == 1

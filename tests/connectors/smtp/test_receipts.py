@@ -18,8 +18,8 @@ from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
 from zeebe_connectors.runtime.outbound.worker import Worker
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import run
 
@@ -162,13 +162,13 @@ async def test_a_job_that_is_stopped_while_it_remembers_is_remembered(server, me
 @pytest.fixture
 async def worker(memory, tmp_path):
     """The connector at work for an engine in memory."""
-    gateway, kept = FakeGateway(), Kept()
-    services = Services(SecretResolver([]), kept, LocalDocuments(tmp_path), AllowedFiles(), memory=memory)
+    gateway, clients = FakeGateway(), ClientCache()
+    services = Services(SecretResolver([]), clients, LocalDocuments(tmp_path), AllowedFiles(), memory=memory)
     running = Worker(gateway, Activation(send.type, "test", 30), JobHandler(send, services))
     running.start()
     yield gateway
     await running.drain(1)
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def left(memory):
@@ -177,7 +177,7 @@ async def left(memory):
     return await memory.entries(place="smtp")
 
 
-async def test_the_receipt_is_let_go_when_the_engine_has_the_result(server, memory, worker):
+async def test_the_receipt_is_discarded_when_the_engine_has_the_result(server, memory, worker):
     """An engine that is set up anew uses the same keys again, and its mails must be sent."""
     worker.put(send.type, mail(server))
     await worker.until("completed", 1)
@@ -207,7 +207,7 @@ async def test_an_expression_that_fails_after_the_mail_sends_no_second_one(serve
     assert len(await left(memory)) == 1
 
 
-async def test_the_receipt_is_let_go_when_the_task_ends_with_a_bpmn_error(server, memory, worker):
+async def test_the_receipt_is_discarded_when_the_task_ends_with_a_bpmn_error(server, memory, worker):
     broken = {"resultExpression": '={a: assert(null, false, "no")}', "errorExpression": '=bpmnError("MAIL", "x")'}
     for headers in ({"errorExpression": '=bpmnError("MAIL", "x")'}, broken):
         worker.put(send.type, mail(server), headers)

@@ -14,23 +14,23 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 
 class Soap:
     """Calls the connector with raw inputs, as they stand in a job's variables."""
 
-    def __init__(self, kept, documents, files):
-        self.kept, self.documents, self.files = kept, documents, files
+    def __init__(self, clients, documents, files):
+        self.clients, self.documents, self.files = clients, documents, files
 
     def context(self, seconds=20.0, variables="{}"):
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
         return Context(
             Job(1, "soap", variables),
-            self.kept,
+            self.clients,
             self.documents,
             AllowedFiles([self.files]),
             log,
@@ -72,12 +72,12 @@ async def server():
 
 @pytest.fixture
 async def soap(tmp_path):
-    kept = Kept()
+    clients = ClientCache()
     documents = LocalDocuments(tmp_path / "documents")
     (tmp_path / "files").mkdir()
-    yield Soap(kept, documents, tmp_path / "files")
+    yield Soap(clients, documents, tmp_path / "files")
     await documents.aclose()
-    await kept.aclose()
+    await clients.aclose()
 
 
 @pytest.fixture(autouse=True)

@@ -32,10 +32,10 @@ from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, _without_
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import Reply
 
 FOLDER = Path(__file__).parent / "wsdl"
@@ -247,13 +247,13 @@ def say(line: str) -> None:
 async def main() -> int:
     """Prints a table; the number of those that do not do what they should is the exit status."""
     logging.getLogger("zeep").setLevel(logging.ERROR)
-    kept, bad = Kept(), 0
+    clients, bad = ClientCache(), 0
     with tempfile.TemporaryDirectory() as folder:
         store = LocalDocuments(Path(folder))
         log = logging.LoggerAdapter(logging.getLogger("corpus"), {})
 
         def context_of() -> Context:
-            return Context(Job(1, "soap"), kept, store, AllowedFiles([FOLDER]), log, deadline=time.monotonic() + 60)
+            return Context(Job(1, "soap"), clients, store, AllowedFiles([FOLDER]), log, deadline=time.monotonic() + 60)
 
         trial = Trial(context_of)
         operations = 0
@@ -278,7 +278,7 @@ async def main() -> int:
                 bad += 1
                 say(f"{'ACCEPTED':8} {path.name}")
         await store.aclose()
-        await kept.aclose()
+        await clients.aclose()
     say(f"{len(usable())} import, {operations} operations called, {len(refused())} refused with a reason, {bad} wrong")
     return bad
 

@@ -297,7 +297,7 @@ async def test_kept_within_bounds(soap, server):
     data = (FOLDER / "dotnet-asmx.wsdl").read_bytes()
     server.answer("*", lambda seen: Reply(200, data, [("Content-Type", "text/xml")]) if "wsdl" in seen.path else GOOD)
     most = 3 * WsdlCache(memory=0).estimate(len(data))
-    cache = await soap.kept.get("soap.wsdl", lambda: WsdlCache(memory=most))
+    cache = await soap.clients.get("soap.wsdl", lambda: WsdlCache(memory=most))
 
     async def reads(name):
         before = len(server.seen)

@@ -12,8 +12,8 @@ from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, DiagramE
 from zeebe_connectors.runtime.diagrams import known as known_module
 from zeebe_connectors.runtime.diagrams.reading import read
 from zeebe_connectors.runtime.gateway import Deployed
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import Reply
 
 KEY = 2251799813685251
@@ -30,15 +30,15 @@ def job(key: int = KEY, *, element: str = "task", process: str = "order", versio
     )
 
 
-def asking(server: ClusterServer, kept: Kept, **more) -> Diagrams:
-    return Diagrams(ClusterApi(server.url("").rstrip("/"), kept), **more)
+def asking(server: ClusterServer, clients: ClientCache, **more) -> Diagrams:
+    return Diagrams(ClusterApi(server.url("").rstrip("/"), clients), **more)
 
 
 @pytest.fixture
-async def kept():
-    kept = Kept()
-    yield kept
-    await kept.aclose()
+async def clients():
+    clients = ClientCache()
+    yield clients
+    await clients.aclose()
 
 
 def allowed(place, *path: str) -> set[str]:
@@ -88,39 +88,39 @@ def test_what_is_no_diagram_is_refused(xml):
         read(xml)
 
 
-async def test_one_question_serves_all_who_ask(kept):
+async def test_one_question_serves_all_who_ask(clients):
     """And what was learned is kept."""
     async with ClusterServer() as server:
         server.diagrams[KEY] = bpmn({"a": "{{secrets.X}}"}, tag="v7")
-        diagrams = asking(server, kept)
+        diagrams = asking(server, clients)
         found = await asyncio.gather(*(diagrams.element(job()) for _ in range(20)))
         assert all(allowed(element.place, "a") == {"X"} for element in found)
         assert await diagrams.version_tag(KEY) == "v7"
         assert server.asked == [f"/v2/process-definitions/{KEY}/xml"]
 
 
-async def test_the_diagrams_kept_have_a_bound(kept):
+async def test_the_diagrams_kept_have_a_bound(clients):
     """Those unused for longest make room; with none kept, each is asked for anew."""
     async with ClusterServer() as server:
         server.diagrams.update({key: bpmn({"a": "b"}) for key in (1, 2, 3)})
-        diagrams = asking(server, kept, max_kept=2)
+        diagrams = asking(server, clients, max_kept=2)
         for key in (1, 2, 1, 3, 1, 2):
             await diagrams.element(job(key))
         assert [path.split("/")[3] for path in server.asked] == ["1", "2", "3", "2"]
-        none = asking(server, kept, max_kept=0)
+        none = asking(server, clients, max_kept=0)
         server.seen.clear()
         for _ in range(3):
             await none.element(job(1))
         assert len(server.seen) == 3
 
 
-async def test_two_processes_of_a_file_have_elements_of_their_own(kept):
+async def test_two_processes_of_a_file_have_elements_of_their_own(clients):
     """Also where an element's id is the same in both."""
     other = bpmn({"a": "{{secrets.Y}}"}, process="other", tag="o").decode()
     more = other[other.index("<process") : other.index("</definitions>")]
     async with ClusterServer() as server:
         server.diagrams[KEY] = bpmn({"a": "{{secrets.X}}"}, more=more)
-        diagrams = asking(server, kept)
+        diagrams = asking(server, clients)
         assert allowed((await diagrams.element(job())).place, "a") == {"X"}
         assert allowed((await diagrams.element(job(process="other"))).place, "a") == {"Y"}
         assert await diagrams.version_tag(KEY, process="other") == "o"
@@ -141,11 +141,11 @@ async def test_two_processes_of_a_file_have_elements_of_their_own(kept):
         (Reply.json({"detail": "no definition"}, 404), "no definition"),
     ],
 )
-async def test_a_cluster_that_does_not_answer_is_no_unknown_diagram(kept, refusal, said):
+async def test_a_cluster_that_does_not_answer_is_no_unknown_diagram(clients, refusal, said):
     """The reason is said, and for a moment nobody asks again."""
     async with ClusterServer() as server:
         server.refusal = refusal
-        diagrams = asking(server, kept)
+        diagrams = asking(server, clients)
         for _ in range(3):
             with pytest.raises(DiagramUnavailable, match=said) as raised:
                 await diagrams.element(job())
@@ -153,19 +153,19 @@ async def test_a_cluster_that_does_not_answer_is_no_unknown_diagram(kept, refusa
         assert server.asked.count(f"/v2/process-definitions/{KEY}/xml") == 1
 
 
-async def test_a_cluster_that_is_away_is_no_unknown_diagram(kept):
+async def test_a_cluster_that_is_away_is_no_unknown_diagram(clients):
     """Nothing listens there."""
     async with ClusterServer() as server:
         address = server.url("").rstrip("/")
     with pytest.raises(DiagramUnavailable, match="cannot be asked"):
-        await Diagrams(ClusterApi(address, kept)).element(job())
+        await Diagrams(ClusterApi(address, clients)).element(job())
 
 
-async def test_after_a_pause_it_is_asked_again(kept, monkeypatch):
+async def test_after_a_pause_it_is_asked_again(clients, monkeypatch):
     """A definition that was just deployed is exported a moment later; the pause grows with each failure."""
     monkeypatch.setattr(known_module, "_FIRST_PAUSE", 0.01)
     async with ClusterServer() as server:
-        diagrams = asking(server, kept)
+        diagrams = asking(server, clients)
         with pytest.raises(DiagramUnavailable):
             await diagrams.element(job())
         server.diagrams[KEY] = bpmn({"a": "{{secrets.X}}"})
@@ -174,29 +174,29 @@ async def test_after_a_pause_it_is_asked_again(kept, monkeypatch):
 
 
 @pytest.mark.parametrize("version", ["8.7.12", "8.6.0-alpha1"])
-async def test_a_cluster_before_8_8_leaves_the_diagram_unknown(kept, version):
+async def test_a_cluster_before_8_8_leaves_the_diagram_unknown(clients, version):
     """It has no such endpoint; it is not asked for each job."""
     async with ClusterServer(version) as server:
-        diagrams = asking(server, kept)
+        diagrams = asking(server, clients)
         assert await diagrams.element(job()) is None
         assert await diagrams.element(job(5)) is None
         assert server.asked == [f"/v2/process-definitions/{KEY}/xml", "/v2/topology"]
 
 
-async def test_what_is_no_cluster_is_not_an_old_one(kept):
+async def test_what_is_no_cluster_is_not_an_old_one(clients):
     """A wrong REST address never widens where secrets resolve."""
     async with ClusterServer() as server:
         server.answer("/v2/topology", Reply(404))
         with pytest.raises(DiagramUnavailable):
-            await asking(server, kept).element(job())
+            await asking(server, clients).element(job())
 
 
-async def test_what_this_process_deployed_needs_no_question(kept):
+async def test_what_this_process_deployed_needs_no_question(clients):
     """Its key came with the engine's answer."""
     here = DeployedHere()
     here.remember({"o.bpmn": bpmn({"a": "{{secrets.X}}"})}, [Deployed("order", 1, KEY, "o.bpmn")])
     async with ClusterServer() as server:
-        found = await asking(server, kept, here=here).element(job())
+        found = await asking(server, clients, here=here).element(job())
         assert allowed(found.place, "a") == {"X"}
         assert server.asked == []
 

@@ -68,7 +68,7 @@ class World:
         async def nothing() -> dict[str, Any]:
             return {}
 
-        return Event(id_, data, done, original=original, set_aside=aside, more=more or nothing, title="a title")
+        return Event(id_, data, done, original=original, on_quarantine=aside, more=more or nothing, title="a title")
 
     async def entry(self, id_: str = "box/1/1"):
         return await self.ledger.find("s", id_)

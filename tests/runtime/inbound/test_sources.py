@@ -18,10 +18,10 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import Element, Found
-from zeebe_connectors.runtime.inbound.sources import Inbounds, Sources
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 QUEUES: dict[str, asyncio.Queue[object]] = {}
@@ -60,18 +60,18 @@ class Named:
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
     monkeypatch.setattr(sources_module, "_MIN_PAUSE", 0.05)
-    monkeypatch.setattr(sources_module, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(sources_module, "REFRESH_INTERVAL", 0.05)
     QUEUES.clear()
 
 
 @pytest.fixture
 async def shared(tmp_path):
-    shared = Inbounds(
+    shared = InboundServices(
         registry=Registry([watch]),
         gateway=FakeGateway(),
         ledger=SqliteLedger(tmp_path / "ledger.db"),
         secrets=SecretResolver([Named()]),
-        kept=Kept(),
+        clients=ClientCache(),
         documents=LocalDocuments(tmp_path / "documents"),
         files=AllowedFiles(),
         lease=3.0,
@@ -81,7 +81,7 @@ async def shared(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def running(shared: Inbounds, *elements: Element, **options: object):
+async def running(shared: InboundServices, *elements: Element, **options: object):
     sources = Sources(shared, elements=elements, **options)
     sources.start()
     try:

@@ -79,32 +79,32 @@ async def test_whoever_is_cancelled_is_written_all_the_same(memory):
     assert await memory.recall("p", ["a"]) == {"a": "text"}
 
 
-async def test_what_is_let_go_is_gone_soon_and_with_the_next_write(stores):
+async def test_what_is_discarded_is_gone_soon_and_with_the_next_write(stores):
     memory = StoredMemory(stores.ledger().store)
     other = StoredMemory(stores.ledger().store)
     for each in "abc":
         await memory.remember("p", each, each)
-    memory.let_go("p", "a")
+    memory.discard_later("p", "a")
     await memory.remember("p", "d", "d")
     assert set(await other.recall("p", "abcd")) == {"b", "c", "d"}
-    memory.let_go("p", "b")
+    memory.discard_later("p", "b")
     async with asyncio.timeout(20):
         while "b" in await other.recall("p", ["b"]):  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.1)
-    memory.let_go("p", "c")
+    memory.discard_later("p", "c")
     await memory.aclose()
     assert set(await other.recall("p", "abcd")) == {"d"}
 
 
-async def test_what_is_remembered_anew_is_not_let_go(memory):
+async def test_what_is_remembered_anew_is_not_discarded(memory):
     await memory.remember("p", "a", "a")
-    memory.let_go("p", "a")
+    memory.discard_later("p", "a")
     await memory.remember("p", "a", "a")
     await memory.aclose()
     assert await memory.recall("p", ["a"]) == {"a": "a"}
 
 
-async def test_what_is_let_go_before_it_is_written_is_not_left_behind(stores):
+async def test_what_is_discarded_before_it_is_written_is_not_left_behind(stores):
     """A mail that did not wait for a slow ledger, and whose job was answered before the receipt was written."""
     store = stores.ledger().store
     memory = StoredMemory(store)
@@ -119,7 +119,7 @@ async def test_what_is_let_go_before_it_is_written_is_not_left_behind(stores):
     await asyncio.sleep(0)
     late = asyncio.ensure_future(memory.remember("p", "late", "text"))  # in the next group
     await asyncio.sleep(0)
-    memory.let_go("p", "late")
+    memory.discard_later("p", "late")
     go.set()
     await asyncio.gather(*waiting, late)
     await memory.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import logging
 import time
@@ -27,10 +28,11 @@ from zeebe_connectors import (
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing import Complete, Fail, Throw, run
 
 RESPONSE = {"status": 200, "body": {"id": 7, "name": "Ann", "tags": ["a", "b"]}, "list": [1, 2]}
@@ -119,12 +121,93 @@ async def test_a_result_that_is_no_object_is_an_incident(expression: str) -> Non
     assert "must return a JSON object" in outcome.message
 
 
-async def test_a_result_expression_that_cannot_be_evaluated_uses_up_one_retry() -> None:
-    """As in the official runtime; the message names header and place."""
-    outcome = await run(answering(RESPONSE), {}, result_expression="={x: }")
+@pytest.mark.parametrize(
+    ("headers", "code", "name"),
+    [
+        ({"resultExpression": "={x: }"}, "EXPRESSION_INVALID", "resultExpression"),
+        ({"resultExpression": "=If response.status = 200 then 1 else 2"}, "EXPRESSION_INVALID", "resultExpression"),
+        ({"errorExpression": '=if error.code == "404" then null'}, "EXPRESSION_INVALID", "errorExpression"),
+        ({"errorExpression": "=" + "(" * 200 + "1" + ")" * 200}, "EXPRESSION_INVALID", "errorExpression"),
+        ({"secretFields": "body; headers"}, "INVALID_INPUT", "secretFields"),
+        ({"secretFields": '=["body"]'}, "INVALID_INPUT", "secretFields"),
+        ({"retryBackoff": "a while"}, "INVALID_INPUT", "retryBackoff"),
+        ({"jobTimeout": "soon"}, "INVALID_INPUT", "jobTimeout"),
+        ({"jobTimeout": "PT0S"}, "INVALID_INPUT", "jobTimeout"),
+    ],
+)
+async def test_a_header_that_cannot_be_read_is_an_incident_and_nothing_happens(
+    headers: dict[str, str], code: str, name: str
+) -> None:
+    """Else a request is sent, or a mail, that nobody takes the result of: once for each retry."""
+    called: list[Any] = []
+    outcome = await run(connector(lambda given, context: called.append(given)), {}, headers=headers)
     assert isinstance(outcome, Fail)
-    assert (outcome.retries, outcome.code) == (2, "EXPRESSION_INVALID")
+    assert (outcome.retries, outcome.code) == (0, code)
+    assert name in outcome.message
+    assert called == []
+
+
+async def test_a_result_expression_that_cannot_be_evaluated_uses_up_one_retry() -> None:
+    """As in the official runtime: another answer may suit it."""
+    outcome = await run(answering(RESPONSE), {}, result_expression="={x: assert(response.y, response.y != null)}")
+    assert isinstance(outcome, Fail)
+    assert (outcome.retries, outcome.code) == (2, "EXPRESSION_FAILED")
     assert "resultExpression" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("result", "path"),
+    [
+        ({"a": {"b": [1, 2**63]}}, "r.a.b[2]"),
+        ({"id": -(2**63) - 1}, "r.id"),
+        ([float("nan")], "r[1]"),
+        ({"x": float("inf"), "y": 1}, "r.x"),
+    ],
+)
+async def test_a_number_that_no_variable_holds_is_named_before_it_is_sent(result: Any, path: str) -> None:
+    """The engine would refuse the command without saying which number it was, for as long as the job lasts."""
+    outcome = await run(answering(result), {}, result_variable="r")
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 0
+    assert f"The output: {path} is " in outcome.message
+
+
+async def test_the_largest_numbers_of_64_bits_are_sent() -> None:
+    numbers = [2**63 - 1, -(2**63), 1.5e300, "99999999999999999999"]
+    outcome = await run(answering(numbers), {}, result_variable="r")
+    assert isinstance(outcome, Complete)
+    assert outcome.variables == {"r": numbers}
+
+
+async def test_an_error_expression_that_cannot_see_the_response_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It sees what the result was mapped to, as in the official runtime; `response.body` is then null."""
+    expression = '=if response.body.status = "FAILED" then bpmnError("FAILED") else null'
+    with caplog.at_level(logging.WARNING, logger="zeebe_connectors.jobs"):
+        outcome = await run(
+            answering({"body": {"status": "FAILED"}}), {}, result_variable="r", error_expression=expression
+        )
+        assert isinstance(outcome, Complete)
+    assert len(caplog.records) == 1
+    assert "response.body" in caplog.text
+    caplog.clear()
+    assert isinstance(await run(answering({"body": {"status": "FAILED"}}), {}, error_expression=expression), Throw)
+    mapped = "={body: response.body}"
+    outcome = await run(
+        answering({"body": {"status": "FAILED"}}), {}, result_expression=mapped, error_expression=expression
+    )
+    assert isinstance(outcome, Throw)
+    assert caplog.records == []
+
+
+async def test_one_element_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    unmapped = UnmappedResponses()
+    job = Job(1, "t", headers={"errorExpression": "=response.body"}, bpmn_process_id="p", element_id="a")
+    for _ in range(3):
+        unmapped.warn(job, {"r": 1})
+    unmapped.warn(dataclasses.replace(job, element_id="b"), {"r": 1})
+    assert len(caplog.records) == 2
 
 
 async def test_typed_results_become_json() -> None:
@@ -343,9 +426,9 @@ class BrokenProvider:
 
 
 def handler(connector: Any, provider: Any, directory: Path) -> JobHandler:
-    kept = Kept()
-    documents = LocalDocuments(directory, kept=kept)
-    return JobHandler(connector, Services(SecretResolver([provider]), kept, documents, AllowedFiles()))
+    clients = ClientCache()
+    documents = LocalDocuments(directory, clients=clients)
+    return JobHandler(connector, Services(SecretResolver([provider]), clients, documents, AllowedFiles()))
 
 
 def job(seconds: float = 30.0, **more: Any) -> Job:

@@ -20,9 +20,9 @@ from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.testing.servers import Reply
 
 KEY = 42
@@ -76,11 +76,11 @@ async def handled(
     here = DeployedHere()
     if inputs is not None:
         here.remember({"o.bpmn": bpmn(inputs)}, [Deployed("order", 1, KEY, "o.bpmn")])
-    kept = Kept()
+    clients = ClientCache()
     services = Services(
         secrets=SecretResolver([EnvironmentSecrets(SECRETS)]),
-        kept=kept,
-        documents=LocalDocuments(Path("nowhere"), kept=kept),
+        clients=clients,
+        documents=LocalDocuments(Path("nowhere"), clients=clients),
         files=AllowedFiles(()),
         diagrams=diagrams or Diagrams(here=here),
         scope=scope or SecretScope(),
@@ -202,10 +202,10 @@ async def test_the_operator_chooses_what_decides(mode, resolved):
 @pytest.mark.parametrize("status", [403, 500, 404])
 async def test_a_cluster_that_does_not_answer_gets_the_job_back_untouched(status):
     """No wider mode; and jobs without placeholders do not notice."""
-    kept = Kept()
+    clients = ClientCache()
     async with ClusterServer() as server:
         server.refusal = Reply.json({"detail": "not for you"}, status)
-        diagrams = Diagrams(ClusterApi(server.url("").rstrip("/"), kept))
+        diagrams = Diagrams(ClusterApi(server.url("").rstrip("/"), clients))
         outcome = await handled({"login": {"token": "{{secrets.DB}}"}}, diagrams=diagrams)
         assert isinstance(outcome, Fail)
         assert outcome.retries == 3
@@ -214,17 +214,17 @@ async def test_a_cluster_that_does_not_answer_gets_the_job_back_untouched(status
         assert ("READ_PROCESS_DEFINITION" in outcome.message) == (status == 403)
         assert isinstance(await handled({"body": "x"}, diagrams=diagrams), Complete)
         assert len(server.seen) <= 2
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def test_a_job_without_placeholders_asks_for_no_diagram():
     """The fast path: no question, no walk."""
-    kept = Kept()
+    clients = ClientCache()
     async with ClusterServer() as server:
-        diagrams = Diagrams(ClusterApi(server.url("").rstrip("/"), kept))
+        diagrams = Diagrams(ClusterApi(server.url("").rstrip("/"), clients))
         assert isinstance(await handled({"body": {"a": ["b"] * 10}}, diagrams=diagrams), Complete)
         assert server.seen == []
-    await kept.aclose()
+    await clients.aclose()
 
 
 async def test_a_placeholder_that_stays_is_said_once_for_each_element(caplog):

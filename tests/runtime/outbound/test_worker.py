@@ -12,6 +12,7 @@ import pytest
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
 from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Worker
 
@@ -339,6 +340,25 @@ async def test_a_busy_engine_is_not_worth_a_warning(gateway, start, caplog):
     gateway.put(TYPE)
     await gateway.until("completed", 3)
     assert "UNAVAILABLE" in caplog.text
+
+
+async def test_a_cluster_that_is_away_is_one_line_and_one_when_it_is_back(gateway, start, caplog):
+    """However many connectors poll it, by poll and stream."""
+    caplog.set_level(logging.INFO)
+    outage = Outage(logging.getLogger("test"), "The cluster does not answer")
+    gateway.refuse("activate", "UNAVAILABLE", times=12)
+    gateway.refuse("stream", "UNAVAILABLE", times=6)
+    for _ in range(3):
+        start(Handler(), cluster_outage=outage)
+    await eventually(lambda: outage.lasts)
+    await eventually(lambda: not outage.lasts)
+    gateway.put(TYPE)
+    await gateway.until("completed", 1)
+    lines = [record.getMessage() for record in caplog.records if record.name == "test"]
+    assert "UNAVAILABLE" in lines[0]
+    assert " back after " in lines[1]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) <= 2  # the stream may have been back before the last poll
 
 
 # Answering jobs

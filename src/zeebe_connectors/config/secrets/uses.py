@@ -166,6 +166,13 @@ class JobSecrets:
             if self._log_mask is not None:
                 self._log_mask.add(value)
 
+    def held(self, value: str) -> None:
+        """Masks a value that a provider of the operator's holds itself."""
+        if value:
+            self.mask.add(value)
+            if self._log_mask is not None:
+                self._log_mask.add(value)
+
     def masked(self, text: str) -> str:
         """See `Custody.masked`."""
         return self.mask.text(text)

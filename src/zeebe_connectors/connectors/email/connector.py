@@ -15,6 +15,7 @@ from zeebe_connectors.connectors.email.model import (
     Task,
 )
 from zeebe_connectors.mail.smtp.errors import ERRORS as SMTP_ERRORS
+from zeebe_connectors.net.connect import connect_errors
 
 ERRORS = {
     "EMAIL_NOT_FOUND": "No mail with this Message-ID is in the folder. Take the id from a list or search of the same "
@@ -22,15 +23,13 @@ ERRORS = {
     "EMAIL_TOO_MANY": "More than 5,000 mails would be listed. Give a smaller maxToBeRead, or narrower criteria.",
     "MAIL_TOO_LARGE": "The mail is larger than maxMailSize allows. Raise it, or leave the mail.",
     "EMAIL_IMAP_NOT_INSTALLED": "IMAP needs the extra `imap`: `pip install 'zeebe-connectors[imap]'`.",
-    "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
-    "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    **connect_errors("IMAP"),
     "IMAP_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
     "IMAP_IN_USE": "The server has too many sessions of this account, or is busy. Tried again after half a minute.",
     "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
     "IMAP_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
     "IMAP_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
-    "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between. Tried again.",
-    "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    **connect_errors("POP3"),
     "POP3_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
     "POP3_IN_USE": "Another session has the mailbox. Tried again after half a minute.",
     "POP3_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
@@ -51,6 +50,7 @@ ERRORS = {
         Group("mailbox", "Mailbox"),
     ],
     errors=ERRORS,
+    protocols=("smtp", "smtps", "imap", "imaps", "pop", "pops"),
     keywords=["email", "mail", "e-mail", "inbox", "mailbox", "smtp", "imap", "pop3", "send", "read", "search"],
 )
 async def run(

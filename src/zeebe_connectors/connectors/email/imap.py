@@ -46,7 +46,7 @@ from zeebe_connectors.connectors.email.model import (
 )
 from zeebe_connectors.mail.imap import ImapSession, SortKey
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
-from zeebe_connectors.mail.settings import trust
+from zeebe_connectors.net.tls import trust
 
 BATCH = 100
 SESSIONS = 5
@@ -80,11 +80,11 @@ async def carry_out(task: ImapTask, context: Context) -> Result:
 @asynccontextmanager
 async def _opened(task: ImapTask, context: Context) -> AsyncIterator[ImapSession]:
     config = task.data.imap_config
-    tls = trust(config.trusted_certificate, field="data.imapConfig.trustedCertificate")
+    tls = await asyncio.to_thread(trust, config.trusted_certificate, field="data.imapConfig.trustedCertificate")
     account = ("imap", config.imap_host, config.imap_port, task.login.username)
     async with await turns(account, SESSIONS, context):
         session = await ImapSession.open(
-            config.imap_host, config.imap_port, config.security, login=task.login, kept=context.kept, tls=tls
+            config.imap_host, config.imap_port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session
@@ -119,7 +119,7 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
     keys: list[Fetched] = []
     sent: dict[int, Head] = {}
     for batch in _batches(uids):
-        fetched = await session.fetch(batch, "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else "-")
+        fetched = await session.fetch(batch, "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else None)
         keys += fetched
         if action.sort_field == "SENT_DATE":
             read = await heads_of((one.body, one.size) for one in fetched)

@@ -139,7 +139,7 @@ def check_size(size: int, limit: int, *, field: str) -> None:
 
 async def turns(account: Hashable, limit: int, context: Context) -> asyncio.Semaphore:
     """What lets so many jobs at a time on one account."""
-    return await context.kept.get(("email", account), lambda: asyncio.Semaphore(limit))
+    return await context.clients.get(("email", account), lambda: asyncio.Semaphore(limit))
 
 
 async def texts(raw: bytes) -> list[str]:
@@ -158,5 +158,5 @@ async def read_result(raw: bytes, context: Context, *, size: int, received: date
     data = mail.data()
     if not any(name.lower() == "subject" for name, _ in mail.headers):
         data["subject"] = None
-    told = {**data, **await stored(mail, context.documents), "size": size, "errors": [], "warnings": mail.defects}
-    return ReadMail.model_validate(told)
+    fields = {**data, **await stored(mail, context.documents), "size": size, "errors": [], "warnings": mail.defects}
+    return ReadMail.model_validate(fields)

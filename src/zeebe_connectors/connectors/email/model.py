@@ -7,15 +7,23 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field, field_validator
 
 from zeebe_connectors import Document, Hint, Model, When
-from zeebe_connectors.mail.settings import LOGINS, ClientCredentialsLogin, Login, PasswordLogin, RefreshTokenLogin
+from zeebe_connectors.mail.settings import (
+    LOGINS,
+    ClientCredentialsLogin,
+    Encryption,
+    Login,
+    PasswordLogin,
+    RefreshTokenLogin,
+    Security,
+    security_of,
+)
 from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
 
 MAX_MAIL_SIZE = 50 * 1024 * 1024
-Security = Literal["tls", "starttls", "none"]
-Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
 
 _ENCRYPTION = Hint(
     label="Encryption",
+    provider="security",
     choices={
         "TLS": "TLS",
         "SSL": "SSL (TLS from the start)",
@@ -23,7 +31,13 @@ _ENCRYPTION = Hint(
         "NONE": "None (trusted network)",
     },
 )
-_CERTIFICATE = Hint(label="Trusted certificate", text=True, secrets=True, placeholder="-----BEGIN CERTIFICATE-----")
+_CERTIFICATE = Hint(
+    label="Trusted certificate",
+    text=True,
+    secrets=True,
+    provider="tls.trustedCertificate",
+    placeholder="-----BEGIN CERTIFICATE-----",
+)
 _MESSAGE_ID = Hint(label="Message ID", placeholder="=mail.messageId")
 
 
@@ -39,6 +53,7 @@ Authentication = Annotated[
 _AUTHENTICATION = Hint(
     "authentication",
     "Type",
+    provider="authentication",
     form_default="simple",
     choices={
         "simple": LOGINS["simple"],
@@ -62,10 +77,11 @@ class SmtpConfig(Model):
     """The server that sends."""
 
     smtp_host: Annotated[
-        str, Hint(label="SMTP host", secrets="whole", placeholder="smtp.example.com", example="localhost")
+        str,
+        Hint(label="SMTP host", provider="host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
     ]
     """Host of the SMTP server."""
-    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", secrets="whole")] = 587
+    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", provider="port", secrets="whole")] = 587
     """587 for TLS, 465 for SSL, 25 for a relay."""
     smtp_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS is STARTTLS: required with a login, used where it is offered without one. `TLS` on port 465 means SSL."""
@@ -75,7 +91,7 @@ class SmtpConfig(Model):
     _host = field_validator("smtp_host")(_trimmed)
 
     def security(self, *, login: bool) -> SmtpSecurity:
-        """What the client is told.
+        """The security that the session is opened with.
 
         Args:
             login: Whether somebody signs in, so that a password travels.
@@ -162,13 +178,14 @@ class ImapConfig(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com", example="localhost")
+        str,
+        Hint(label="IMAP host", provider="host", secrets="whole", placeholder="imap.example.com", example="localhost"),
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", provider="port", secrets="whole")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
-    """TLS and SSL are the same: from the start. `TLS` on port 143 means STARTTLS."""
+    """TLS and SSL encrypt from the start. `TLS` on port 143 means STARTTLS."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -176,14 +193,8 @@ class ImapConfig(Model):
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
-        return _security(self.imap_cryptographic_protocol, begins_in_clear=self.imap_port == 143)
-
-
-def _security(encryption: Encryption, *, begins_in_clear: bool) -> Security:
-    if encryption == "NONE":
-        return "none"
-    return "starttls" if encryption == "STARTTLS" or (encryption == "TLS" and begins_in_clear) else "tls"
+        """The security that the session is opened with."""
+        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
 
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
@@ -312,13 +323,14 @@ class Pop3Config(Model):
     """Where the mailbox is."""
 
     pop3_host: Annotated[
-        str, Hint(label="POP3 host", secrets="whole", placeholder="pop.example.com", example="localhost")
+        str,
+        Hint(label="POP3 host", provider="host", secrets="whole", placeholder="pop.example.com", example="localhost"),
     ]
     """Host of the POP3 server."""
-    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", secrets="whole")] = 995
+    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", provider="port", secrets="whole")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
-    """TLS and SSL are the same: from the start. `TLS` on port 110 means STARTTLS (STLS)."""
+    """TLS and SSL encrypt from the start. `TLS` on port 110 means STARTTLS (STLS)."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -326,8 +338,8 @@ class Pop3Config(Model):
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
-        return _security(self.pop3_cryptographic_protocol, begins_in_clear=self.pop3_port == 110)
+        """The security that the session is opened with."""
+        return security_of(self.pop3_cryptographic_protocol, port=self.pop3_port, clear_port=110)
 
 
 class ListPop3(Model):
@@ -414,7 +426,7 @@ Pop3Data = ListPop3Data | SearchPop3Data | ReadPop3Data | DeletePop3Data
 class SmtpTask(Model):
     """SMTP: send."""
 
-    protocol: Annotated[Literal["smtp"], Hint(label="Protocol")]
+    protocol: Annotated[Literal["smtp"], Hint(label="Protocol", provider="protocol")]
     """What the mail server speaks."""
     authentication: Annotated[Authentication, _AUTHENTICATION]
     """How to sign in."""
@@ -447,7 +459,7 @@ class MailboxTask(Model):
 class ImapTask(MailboxTask):
     """IMAP: list, search, read, delete, move."""
 
-    protocol: Literal["imap"]
+    protocol: Annotated[Literal["imap"], Hint(provider="protocol")]
     data: Annotated[ImapData, Field(discriminator="imap_action_discriminator")]
     """What to do."""
 
@@ -455,7 +467,7 @@ class ImapTask(MailboxTask):
 class Pop3Task(MailboxTask):
     """POP3: list, search, read, delete."""
 
-    protocol: Literal["pop3"]
+    protocol: Annotated[Literal["pop3"], Hint(provider="protocol")]
     data: Annotated[Pop3Data, Field(discriminator="pop3_action_discriminator")]
     """What to do."""
 

@@ -40,7 +40,7 @@ from zeebe_connectors.connectors.email.model import (
     SearchPop3Data,
 )
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
-from zeebe_connectors.mail.settings import trust
+from zeebe_connectors.net.tls import trust
 
 BATCH = 100
 _FIELD = "data.pop3Action"
@@ -69,11 +69,11 @@ async def carry_out(task: Pop3Task, context: Context) -> Result:
 async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session]:
     """A session; what it reads and lists needs no word of the server at its end, a deletion does."""
     config = task.data.pop3_config
-    tls = trust(config.trusted_certificate, field="data.pop3Config.trustedCertificate")
+    tls = await asyncio.to_thread(trust, config.trusted_certificate, field="data.pop3Config.trustedCertificate")
     account = ("pop3", config.pop3_host, config.pop3_port, task.login.username)
     async with await turns(account, 1, context):  # a POP3 server locks the mailbox for one
         session = await Pop3Session.open(
-            config.pop3_host, config.pop3_port, config.security, login=task.login, kept=context.kept, tls=tls
+            config.pop3_host, config.pop3_port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session

@@ -7,11 +7,12 @@ from typing import Any
 
 from zeebe_connectors import Context, Document, InputError
 from zeebe_connectors.connectors.email.model import Authentication, NoAuth, SendEmail, SentMail, SmtpTask
-from zeebe_connectors.mail.settings import PasswordLogin, token_source
+from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.mail.smtp import attachments
 from zeebe_connectors.mail.smtp.compose import Message, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.model import Login, Server
+from zeebe_connectors.mail.tokens import token_source
 
 _FIELD = "data.smtpAction"
 
@@ -50,7 +51,7 @@ async def send(task: SmtpTask, context: Context) -> SentMail:
     )
     token = None
     if not isinstance(task.authentication, NoAuth | PasswordLogin):
-        token = token_source(task.authentication, context.kept)
+        token = token_source(task.authentication, context.clients)
     bcc = addresses(mail.bcc, field=f"{_FIELD}.bcc")
     delivered = await deliver(message, bcc, Delivery(server, token=token), context)
     return SentMail(

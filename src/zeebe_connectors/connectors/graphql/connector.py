@@ -38,6 +38,7 @@ class Operation(Model):
             label="URL",
             feel="optional",
             secrets="whole",
+            provider="url",
             placeholder="https://api.example.com/graphql",
             example="https://api.example.com/graphql",
         ),
@@ -46,7 +47,8 @@ class Operation(Model):
     method: Annotated[Literal["get", "post"], Hint(group="endpoint", label="Method")] = "get"
     """How the query is sent; mutations need post."""
     headers: Annotated[
-        dict[str, Any] | None, Hint(group="endpoint", label="Headers", feel="required", secrets=True)
+        dict[str, Any] | None,
+        Hint(group="endpoint", label="Headers", feel="required", secrets=True, provider="headers"),
     ] = None
     """Headers to send."""
     query: Annotated[
@@ -103,6 +105,7 @@ class Request(Certified):
         ),
     },
     keywords=["graphql", "query", "mutation", "api"],
+    protocols=("http", "https"),
     result_expression="={data: response.body.data}",
 )
 async def run(given: Request, context: Context) -> Response:
@@ -122,7 +125,7 @@ async def run(given: Request, context: Context) -> Response:
     response = await exchange.call(await _prepared(operation, context), given.scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
-    _refuse_errors(response)
+    await _refuse_errors(response)
     wanted = given.document_return_format
     if wanted.choice == "AUTO" and operation.store_response:
         wanted = _DOCUMENT
@@ -148,9 +151,9 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     return prepared
 
 
-def _refuse_errors(response: HttpResponse) -> None:
+async def _refuse_errors(response: HttpResponse) -> None:
     """Raises what the service calls an error, with the first message."""
-    body = lenient_body(response.body)
+    body = await lenient_body(response)
     errors = body.get("errors") if isinstance(body, dict) else None
     if not isinstance(errors, list) or not errors:
         return

@@ -17,14 +17,16 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
-from zeebe_connectors.mail.imap import ImapSession, Security
+from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
 from zeebe_connectors.mail.reading.text import header_text
-from zeebe_connectors.mail.settings import LOGINS, Login, trust
+from zeebe_connectors.mail.settings import LOGINS, Encryption, Login, Security, security_of
+from zeebe_connectors.net.connect import connect_errors
+from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -52,30 +54,32 @@ class ImapServer(Model):
     """Where the mailbox is."""
 
     imap_host: Annotated[
-        str, Field(min_length=1), Hint(label="IMAP host", secrets="whole", placeholder="imap.example.com")
+        str,
+        Field(min_length=1),
+        Hint(label="IMAP host", secrets="whole", provider="host", placeholder="imap.example.com"),
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole")] = 993
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole", provider="port")] = 993
     """993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
-        Literal["TLS", "SSL", "STARTTLS", "NONE"],
+        Encryption,
         Hint(
             label="Encryption",
+            provider="security",
             choices={"TLS": "TLS", "SSL": "SSL (the same as TLS)", "STARTTLS": "STARTTLS", "NONE": "None"},
         ),
     ] = "TLS"
     """TLS from the start, or required after STARTTLS. `TLS` on port 143 means STARTTLS."""
-    trusted_certificate: Annotated[str, Hint(label="Trusted certificate", text=True, secrets=True)] = ""
+    trusted_certificate: Annotated[
+        str,
+        Hint(label="Trusted certificate", text=True, secrets=True, provider="tls.trustedCertificate"),
+    ] = ""
     """Authorities in PEM to trust instead of the system's."""
 
     @property
     def security(self) -> Security:
-        """What the client is told."""
-        if self.imap_cryptographic_protocol == "NONE":
-            return "none"
-        if self.imap_cryptographic_protocol == "STARTTLS" or self.imap_port == 143:
-            return "starttls"
-        return "tls"
+        """The security that the session is opened with."""
+        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
 
 
 class Handling(Model):
@@ -98,11 +102,11 @@ class Watching(Protection):
 
     imap_config: ImapServer
     """The server."""
-    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True)] = "INBOX"
+    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
     """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
-    push: Annotated[bool, Hint(label="Be told at once")] = True
+    push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
     """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
     polling_config_discriminator: Annotated[
         Literal["unseenPollingConfig", "allPollingConfig"],
@@ -180,13 +184,16 @@ class Watching(Protection):
 class Mailbox(Model):
     """A mailbox to watch."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
+    authentication: Annotated[
+        Login,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS),
+    ]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]
     """What to watch."""
 
 
-async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+async def preview(given: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
     """The mails of the last hours that fit, the newest first; changes nothing.
 
     Their attachments are named, not stored; no mail is marked, moved or handed over.
@@ -221,8 +228,7 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
     ],
     errors={
         "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-        "IMAP_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
-        "IMAP_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+        **connect_errors("IMAP"),
         "IMAP_AUTH_FAILED": "User name, password or token is refused.",
         "IMAP_IN_USE": "The server has too many sessions of this account, or is busy; it is tried again.",
         "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
@@ -233,8 +239,9 @@ async def look(given: Mailbox, context: InboundContext, hours: float) -> AsyncIt
         **SMIME_ERRORS,
         "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
     },
+    protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
-    look=look,
+    preview=preview,
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
@@ -249,7 +256,7 @@ async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]
     [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
     what becomes of encrypted and signed mails.
     """
-    await keyring_of(given, context)  # what is wrong with it is told at the start, not with the first mail
+    await keyring_of(given, context)  # what is wrong with it is reported at the start, not with the first mail
     watcher = Watcher(given, context)
     try:
         async with aclosing(watcher.events()) as events:
@@ -456,7 +463,7 @@ class Watcher:
                 raise
             self._refused.pop(head.uid, None)
 
-        async def set_aside() -> None:
+        async def on_quarantine() -> None:
             touched.append(True)
             if watching.quarantine_folder:
                 await session.move(head.uid, await self._target(session, watching.quarantine_folder))
@@ -479,7 +486,7 @@ class Watcher:
             alias=alias(head),
             more=more,
             original=original,
-            set_aside=set_aside,
+            on_quarantine=on_quarantine,
             title=mail.subject,
             unreadable="" if too_large or not mail.failure else mail.failure.message,
         )
@@ -523,9 +530,14 @@ async def open_mailbox(given: Mailbox, context: InboundContext) -> ImapSession:
         ConnectorError: As the session's `open`.
     """
     server = given.data.imap_config
-    tls = trust(server.trusted_certificate, field="data.imapConfig.trustedCertificate")
+    tls = await asyncio.to_thread(trust, server.trusted_certificate, field="data.imapConfig.trustedCertificate")
     return await ImapSession.open(
-        server.imap_host, server.imap_port, server.security, login=given.authentication, kept=context.kept, tls=tls
+        server.imap_host,
+        server.imap_port,
+        server.security,
+        login=given.authentication,
+        clients=context.clients,
+        tls=tls,
     )
 
 

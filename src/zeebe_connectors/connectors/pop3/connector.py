@@ -48,7 +48,7 @@ class Pop3Mailbox(Mailbox):
         return max(1.0, parse_duration(self.check_every))
 
 
-async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+async def preview(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
     """The mails of the last hours, by their own dates, the newest first; changes nothing.
 
     They are read with TOP, because many servers mark a mail as read after RETR.
@@ -56,7 +56,7 @@ async def look(given: Pop3Mailbox, context: InboundContext, hours: float) -> Asy
     given.check(context.files)
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     since = datetime.now(UTC) - timedelta(hours=hours)
-    session = await open_mailbox(given, context.kept)
+    session = await open_mailbox(given, context.clients)
     try:
         old = 0
         sizes = await session.sizes()
@@ -100,8 +100,9 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
         Group("smime", "S/MIME", open=False),
     ],
     errors=ERRORS,
+    protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3"],
-    look=look,
+    preview=preview,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
@@ -117,7 +118,7 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     watcher = _Watcher(given, keyring, context)
     while True:
-        session = await open_mailbox(given, context.kept)
+        session = await open_mailbox(given, context.clients)
         try:
             async with aclosing(watcher.round(session)) as events:
                 async for event in events:
@@ -190,7 +191,7 @@ class _Watcher:
             if given.remove:
                 await self._delete(session, number)
 
-        async def set_aside() -> None:
+        async def on_quarantine() -> None:
             touched.append(True)
 
         async def more() -> dict[str, Any]:
@@ -209,7 +210,7 @@ class _Watcher:
             done,
             more=more,
             original=original,
-            set_aside=set_aside,
+            on_quarantine=on_quarantine,
             title=mail.subject,
             unreadable="" if too_large or not mail.failure else mail.failure.message,
         )

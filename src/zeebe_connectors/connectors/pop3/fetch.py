@@ -81,6 +81,7 @@ class Received(Model):
         **ERRORS,
         "DOCUMENT_NOT_FOUND": "What an earlier try was given is no longer kept, and its mails are removed.",
     },
+    protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3", "receive"],
 )
 async def fetch(given: Request, context: Context) -> Received:
@@ -97,9 +98,9 @@ async def fetch(given: Request, context: Context) -> Received:
     """
     given.check(context.files)
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
-    one_by_one = await context.kept.get(("pop3-fetch", given.account), asyncio.Lock)
+    one_by_one = await context.clients.get(("pop3-fetch", given.account), asyncio.Lock)
     async with one_by_one:
-        session = await open_mailbox(given, context.kept)
+        session = await open_mailbox(given, context.clients)
         try:
             answer = await _Fetch(given, context, keyring, session).answer()
             await session.quit()
@@ -124,8 +125,8 @@ class _Fetch:
         """The mails and how many remain; those that are to be removed are marked so for the session's end."""
         numbers = {uid: number for number, uid in (await self.session.ids()).items()}
         key = self.context.key
-        told = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
-        answer = await self._read(told) if told else await self._made(numbers)
+        earlier = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
+        answer = await self._read(earlier) if earlier else await self._made(numbers)
         if self.given.remove:
             for mail in answer["mails"]:
                 if mail["uid"] in numbers and not mail["failure"]:

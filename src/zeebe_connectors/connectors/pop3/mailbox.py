@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from typing import Annotated, Literal
@@ -14,17 +15,18 @@ from zeebe_connectors.mail import Mail
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS, Login, trust
+from zeebe_connectors.mail.settings import LOGINS, Login
+from zeebe_connectors.net.connect import connect_errors
+from zeebe_connectors.net.tls import trust
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 _MAX_NAME = 200  # bytes of a file's name, of the 255 that file systems take
 
 ERRORS = {
     "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-    "POP3_UNREACHABLE": "Host and port do not answer. Check them, and the network between.",
-    "POP3_TLS_FAILED": "Encryption fails: choose what fits the port, or trust the certificate's authority.",
+    **connect_errors("POP3"),
     "POP3_AUTH_FAILED": "User name, password or token is refused.",
     "POP3_IN_USE": "Another session has the mailbox; it is tried again.",
     "POP3_NO_IDS": "The server has no unique ids, without which mails would be processed twice.",
@@ -41,24 +43,32 @@ ERRORS = {
 class Mailbox(Protection):
     """A mailbox to read."""
 
-    authentication: Annotated[Login, Hint(group="authentication", form_default="simple", choices=LOGINS)]
+    authentication: Annotated[
+        Login, Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS)
+    ]
     """How to sign in."""
-    host: Annotated[str, Field(min_length=1), Hint(group="server", secrets="whole", placeholder="pop.example.com")]
+    host: Annotated[
+        str, Field(min_length=1), Hint(group="server", secrets="whole", provider="host", placeholder="pop.example.com")
+    ]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole")] = 995
+    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole", provider="port")] = 995
     """995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],
-        Hint(group="server", choices={"tls": "TLS", "starttls": "STARTTLS (STLS)", "none": "None"}),
+        Hint(
+            group="server", provider="security", choices={"tls": "TLS", "starttls": "STARTTLS (STLS)", "none": "None"}
+        ),
     ] = "tls"
     """TLS from the start, required after STLS, or none."""
-    trusted_certificate: Annotated[str, Hint(group="server", text=True, secrets=True)] = ""
+    trusted_certificate: Annotated[
+        str, Hint(group="server", text=True, secrets=True, provider="tls.trustedCertificate")
+    ] = ""
     """Authorities in PEM to trust instead of the system's."""
     active: Annotated[bool, Hint(group="mails")] = True
     """Whether the mailbox is read at all; an inactive one is an error that says so (`POP3_INACTIVE`)."""
     remove: Annotated[bool, Hint(group="mails", label="Remove from server")] = False
     """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
-    save_to: Annotated[str, Hint(group="mails", label="Save to directory")] = ""
+    save_to: Annotated[str, Hint(group="mails", label="Save to directory", provider="options.saveTo")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
     max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
     """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""
@@ -88,15 +98,15 @@ class Mailbox(Protection):
         )
 
 
-async def open_mailbox(given: Mailbox, kept: Kept) -> Pop3Session:
+async def open_mailbox(given: Mailbox, clients: ClientCache) -> Pop3Session:
     """Connects and signs in.
 
     Raises:
         ConnectorError: As the session's `open`.
     """
-    tls = trust(given.trusted_certificate, field="trustedCertificate")
+    tls = await asyncio.to_thread(trust, given.trusted_certificate)
     return await Pop3Session.open(
-        given.host, given.port, given.security, login=given.authentication, kept=kept, tls=tls
+        given.host, given.port, given.security, login=given.authentication, clients=clients, tls=tls
     )
 
 

@@ -42,6 +42,7 @@ class Request(Certified):
             label="URL",
             feel="optional",
             secrets="whole",
+            provider="url",
             placeholder="https://api.example.com/orders",
             example="https://api.example.com/orders",
         ),
@@ -54,6 +55,7 @@ class Request(Certified):
             label="Headers",
             feel="required",
             secrets=True,
+            provider="headers",
             placeholder='={"X-Request-Id": orderId}',
             tooltip="A context of header names and values. A list sends the header several times.",
         ),
@@ -124,6 +126,7 @@ class Request(Certified):
     ],
     errors=ERRORS,
     keywords=["http", "https", "rest", "api", "webhook", "request", "json"],
+    protocols=("http", "https"),
     result_expression="={status: response.status, body: response.body}",
 )
 async def request(given: Request, context: Context) -> Response:

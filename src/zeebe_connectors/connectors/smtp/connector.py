@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
-from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret, token_source
+from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin, RequiredSecret
 from zeebe_connectors.mail.smtp import attachments
 from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
+from zeebe_connectors.mail.tokens import token_source
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -62,18 +63,21 @@ class Mail(Model):
     host: Annotated[
         str,
         Field(min_length=1),
-        Hint("server", "Host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
+        Hint("server", "Host", provider="host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
     ]
     """Name or address of the mail server."""
     security: Annotated[
         Literal["starttls", "tls", "none"],
         Hint(
             "server",
+            provider="security",
             choices={"starttls": "STARTTLS (required)", "tls": "TLS from the start", "none": "None (trusted network)"},
         ),
     ] = "starttls"
     """How the connection is protected. The certificate is always checked."""
-    port: Annotated[int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", placeholder="587")] = None
+    port: Annotated[
+        int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", provider="port", placeholder="587")
+    ] = None
     """Left empty: 587 with STARTTLS, 465 with TLS, 25 without."""
     authentication: Annotated[
         Authentication,
@@ -82,6 +86,7 @@ class Mail(Model):
             "authentication",
             "Type",
             form_default="auto",
+            provider="authentication",
             choices={
                 "none": "None",
                 "auto": "Username and password",
@@ -212,7 +217,14 @@ class Mail(Model):
     client_name: Annotated[str | None, Hint("delivery", "Client name (EHLO)", placeholder="app.example.com")] = None
     """How the runtime introduces itself; its address when left empty."""
     trusted_certificate: Annotated[
-        str, Hint("delivery", text=True, secrets=True, placeholder="-----BEGIN CERTIFICATE-----")
+        str,
+        Hint(
+            "delivery",
+            text=True,
+            secrets=True,
+            provider="tls.trustedCertificate",
+            placeholder="-----BEGIN CERTIFICATE-----",
+        ),
     ] = ""
     """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
 
@@ -255,6 +267,7 @@ SUCCESS = "Mail sent successfully"
     groups=GROUPS,
     errors=ERRORS,
     keywords=["email", "mail", "e-mail", "smtp", "send", "notification", "outlook", "attachment"],
+    protocols=("smtp", "smtps"),
     result_expression="={mailSent: response.result}",
 )
 async def send(mail: Mail, context: Context) -> Sent:
@@ -338,7 +351,7 @@ def _tokens(authentication: Authentication, context: Context) -> TokenSource | N
     if isinstance(authentication, NoLogin | PasswordLogin):
         return None
     if not isinstance(authentication, TokenLogin):
-        return token_source(authentication, context.kept)
+        return token_source(authentication, context.clients)
 
     async def token(renew: bool) -> str:  # noqa: ARG001, FBT001 - the source's shape; there is no other token
         return authentication.token.reveal()
@@ -383,11 +396,11 @@ def _due(mail: Mail) -> datetime | None:
     return end_of_day(mail.follow_up_date, field="followUpDate")
 
 
-def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
+def end_of_day(text: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
     """When a follow-up is due: the end of the day in the runtime's time zone, so that today is not past.
 
     Args:
-        told: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
+        text: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
         field: Name of the input, for the message.
         now: The present, with its zone; for tests.
 
@@ -395,7 +408,7 @@ def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = Non
         InputError: It is neither, or it is past.
     """
     now = now or datetime.now().astimezone()
-    word = told.strip().casefold()
+    word = text.strip().casefold()
     days = {"today": 0, "tomorrow": 1}
     try:
         if word in days:
@@ -403,7 +416,7 @@ def end_of_day(told: str, *, field: str = "followUp", now: datetime | None = Non
         elif len(word) == 10:
             due = _end(date.fromisoformat(word))
         else:
-            due = datetime.fromisoformat(told.strip().partition("[")[0]).astimezone()
+            due = datetime.fromisoformat(text.strip().partition("[")[0]).astimezone()
     except ValueError:
         raise InputError(f"{field}: must be today, tomorrow, or a date such as 2026-12-24") from None
     if due < now:

@@ -19,16 +19,16 @@ from zeebe_connectors.mail.smtp.model import Login, Security, Server
 class InfosysServer(Model):
     """Server and login."""
 
-    hostname: Annotated[str, Field(min_length=1), Hint(secrets="whole", example="localhost")]
+    hostname: Annotated[str, Field(min_length=1), Hint(secrets="whole", provider="host", example="localhost")]
     """Name or address of the mail server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(secrets="whole", example="587")]
+    port: Annotated[int, Field(ge=1, le=65535), Hint(secrets="whole", provider="port", example="587")]
     """Decides the protection too, unless `security` is given: 465 speaks TLS from the start, 587 demands STARTTLS, any
     other port uses STARTTLS where the server offers it."""
-    username: Annotated[str | None, Hint(secrets=True)] = None
+    username: Annotated[str | None, Hint(secrets=True, provider="authentication.username")] = None
     """Left empty, no login takes place (a relay that needs none)."""
-    password: Secret | None = None
+    password: Annotated[Secret | None, Hint(provider="authentication.password")] = None
     """The password."""
-    security: Annotated[Literal["none", "starttls", "tls"] | None, Hint(hidden=True)] = None
+    security: Annotated[Literal["tls", "starttls", "none"] | None, Hint(hidden=True, provider="security")] = None
     """Not in Infosys' template: demands this protection, whatever the port."""
 
 
@@ -92,6 +92,7 @@ class InfosysResult(Model):
     title="Mail: send (Infosys SMTP template)",
     type="com.infosys.camundaconnectors.email:smtp:1",
     errors=ERRORS,
+    protocols=("smtp", "smtps"),
     template=False,
 )
 async def send(mail: InfosysMail, context: Context) -> InfosysResult:

@@ -14,7 +14,7 @@ from zeebe_connectors.web import encoded_url
 from zeebe_connectors.web.codes import ERRORS as ERRORS_OF_HTTP
 
 for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
-    if find_spec(_library) is None:  # they are imported when first needed, but whoever lacks one is told at the start
+    if find_spec(_library) is None:  # they are imported when first needed, but a missing one is reported at the start
         raise ModuleNotFoundError(f"No module named {_library!r}", name=_library)
 
 ERRORS = {
@@ -99,6 +99,7 @@ async def _templates(
     ],
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],
+    protocols=("http", "https"),
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
 )

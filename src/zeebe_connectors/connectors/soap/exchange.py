@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
@@ -25,6 +25,7 @@ from zeebe_connectors.connectors.soap.inputs import (
 from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.reply import Reply
+from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, header_fields, status_error
 from zeebe_connectors.web.keystore import Keystore, identity_of, tls_of
 
@@ -123,7 +124,7 @@ async def _received(given: Request, response: HttpResponse, context: Context) ->
         if response.status >= 300:
             raise status_error(response, method="POST")
         return None
-    large = len(response.body) > LARGE
+    large = not is_quick(response.body)
     try:
         received = await off_loop(replies.read, response.body, content_type, large=large)
     except ConnectorError:
@@ -167,12 +168,19 @@ async def as_json(received: Reply, response: HttpResponse, context: Context) -> 
     """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
-        result = await off_loop(replies.json_of, received.root, included, large=len(response.body) > LARGE)
+        result = await off_loop(_json_and_done, received.root, included, large=not is_quick(response.body))
     except RecursionError:
         raise PermanentError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
         ) from None
     return result | {"attachments": others} if others else result
+
+
+def _json_and_done(root: etree._Element, included: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply's JSON; its tree is given up here, since that of a large one takes a while too."""
+    result = replies.json_of(root, included)
+    root.clear()
+    return result
 
 
 async def documents_of(received: Reply, context: Context) -> tuple[dict[str, Any], list[Any]]:
@@ -252,4 +260,4 @@ async def _identity(source: SingleCertificate | Keystore, context: Context, *, w
     def read() -> Identity:
         return from_pem(certificate, key.reveal(), secret.reveal() if secret else None, where=where, code=_INVALID)
 
-    return await context.kept.get(("soap.identity", certificate, key, secret), read)
+    return await context.clients.get(("soap.identity", certificate, key, secret), read)

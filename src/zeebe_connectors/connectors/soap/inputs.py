@@ -288,6 +288,7 @@ class Request(Model):
             group="connection",
             label="Service URL",
             secrets="whole",
+            provider="url",
             placeholder="https://example.com/orders",
             tooltip="Required, unless the body is an operation of a WSDL: then the WSDL's is used when it is empty.",
             example="https://example.com/orders",
@@ -299,12 +300,14 @@ class Request(Model):
         Field(discriminator="authentication"),
         Hint(
             group="authentication",
+            provider="wsSecurity",
             choices={"none": "None", "usernameToken": "Username token", "signature": "X.509 signature"},
         ),
     ] = NoSecurity()
     """WS-Security: what the envelope's security header holds."""
     http_authentication: Annotated[
-        Authentication, Hint(group="http", label="HTTP authentication", secrets=True, choices=SCHEMES)
+        Authentication,
+        Hint(group="http", label="HTTP authentication", secrets=True, provider="authentication", choices=SCHEMES),
     ] = NoAuth()
     """Credentials of the HTTP request, besides those in the envelope."""
     http_headers: Annotated[
@@ -314,13 +317,14 @@ class Request(Model):
             label="HTTP headers",
             feel="required",
             secrets=True,
+            provider="headers",
             placeholder='={"X-Api-Key": "{{secrets.KEY}}"}',
         ),
     ] = Field(default={})
     """Further HTTP headers."""
-    client_tls: Annotated[ClientTls, Hint(group="http", secrets=True)] = ClientTls()
+    client_tls: Annotated[ClientTls, Hint(group="http", secrets=True, provider="tls")] = ClientTls()
     """Client certificate as PEM, and whom to trust."""
-    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True)] = None
+    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
     soap_version: Annotated[SoapVersion, Hint(group="soap-message")] = SoapVersion()
     """Version and action."""

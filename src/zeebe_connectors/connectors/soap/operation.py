@@ -16,6 +16,7 @@ from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.reader import Reader
 from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex
+from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
@@ -46,7 +47,7 @@ async def call_operation(given: Request, wanted: BodyOperation, context: Context
     )
     if reply is None:
         return {"output": None}
-    return await _result(operation.output, reply, context, large=len(response.body) > LARGE)
+    return await _result(operation.output, reply, context, large=not is_quick(response.body))
 
 
 def request_envelope(

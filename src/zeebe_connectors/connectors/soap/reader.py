@@ -46,11 +46,11 @@ class Reader:
         if isinstance(kind, Anything):
             return self._anything(element)
         result: dict[str, Any] = {}
-        told = (element.get(TYPE) or "").rpartition(":")[2]
-        if told in kind.derived:
+        type_name = (element.get(TYPE) or "").rpartition(":")[2]
+        if type_name in kind.derived:
             if len(kind.derived) > 1:
-                result["@type"] = told
-            kind = kind.derived[told]
+                result["@type"] = type_name
+            kind = kind.derived[type_name]
         if kind.items is not None:
             return [self.value(kind.items, child) for child in element]
         for name, text in element.attrib.items():
@@ -81,9 +81,9 @@ class Reader:
                 result[local] = value
 
     def _anything(self, element: etree._Element) -> Any:
-        told = element.get(TYPE)
+        type_name = element.get(TYPE)
         if not len(element):
-            base = told.rpartition(":")[2] if told else "string"
+            base = type_name.rpartition(":")[2] if type_name else "string"
             return self._scalar(Simple(base), element.text or "")
         return next(iter(json_of(element, {}).values()))
 
@@ -99,16 +99,16 @@ def _repeated(kind: Complex) -> set[str]:
     """Names whose JSON is a list: the element repeats, or the group that it is in."""
     found: set[str] = set()
 
-    def look(group: Group, *, several: bool) -> None:
+    def visit(group: Group, *, several: bool) -> None:
         several = several or group.max_occurs is None or group.max_occurs > 1
         for item in group.items:
             if isinstance(item, Field) and (several or item.repeated):
                 found.add(item.name)
             elif isinstance(item, Group):
-                look(item, several=several)
+                visit(item, several=several)
 
     if kind.content is not None:
-        look(kind.content, several=False)
+        visit(kind.content, several=False)
     return found
 
 

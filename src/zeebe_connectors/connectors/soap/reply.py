@@ -21,6 +21,8 @@ from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, pa
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _MAX_PARTS = 1000
+_MAX_WORK = 5_000_000
+_MAX_DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Attachment:
         id: Its Content-ID without brackets.
         data: The bytes.
         content_type: Media type.
-        name: File name, if it was told.
+        name: File name, if the reply gives one.
     """
 
     id: str
@@ -51,7 +53,7 @@ class Fault:
     detail: Any
 
     def variables(self) -> dict[str, Any]:
-        """As JSON, what was not told left out."""
+        """As JSON, without what the reply does not give."""
         known = {"code": self.code, "subcode": self.subcode, "reason": self.reason, "role": self.role}
         return {name: value for name, value in (known | {"detail": self.detail}).items() if value is not None}
 
@@ -127,13 +129,14 @@ def json_of(element: etree._Element, includes: Mapping[str, Any]) -> dict[str, A
         element: The element.
         includes: What stands for a part that the reply refers to (`xop:Include`), by Content-ID.
     """
-    return {etree.QName(element).localname: _value(element, {}, includes)}
+    return {etree.QName(element).localname: _value(element, {}, includes, _Work())}
 
 
 def _value(  # noqa: C901 - flat, because it runs once per element
-    element: etree._Element, around: Mapping[str | None, str], includes: Mapping[str, Any]
+    element: etree._Element, around: Mapping[str | None, str], includes: Mapping[str, Any], work: _Work
 ) -> Any:
     declared = element.nsmap
+    work.add(1 + len(declared))
     text = element.text
     if not len(element):
         blank = text is None or not text.strip()
@@ -143,6 +146,7 @@ def _value(  # noqa: C901 - flat, because it runs once per element
         if not blank:
             own["$content"] = text
         return own
+    work.enter()
     result: dict[str, Any] = {}
     texts = [text] if text is not None and text.strip() else []
     for child in element:
@@ -150,7 +154,7 @@ def _value(  # noqa: C901 - flat, because it runs once per element
         if tag == _INCLUDE and (found := includes.get(_content_id(child))) is not None:
             return found
         name = tag[tag.index("}") + 1 :] if tag[0] == "{" else tag
-        value = _value(child, declared, includes)
+        value = _value(child, declared, includes, work)
         if name in result:
             known = result[name]
             if isinstance(known, _Repeated):
@@ -161,11 +165,32 @@ def _value(  # noqa: C901 - flat, because it runs once per element
             result[name] = value
         if (tail := child.tail) is not None and tail.strip():
             texts.append(tail)
+    work.depth -= 1
     for name, value in element.attrib.items():
         result[_local(name)] = value
     if texts:
         result["$content"] = "".join(texts)
     return result
+
+
+@dataclass(slots=True)
+class _Work:
+    """What reading a reply has taken: its elements with the namespaces that each of them sees, and where it is."""
+
+    done: int = 0
+    depth: int = 0
+
+    def add(self, steps: int) -> None:
+        """Count an element."""
+        self.done += steps
+        if self.done > _MAX_WORK:
+            raise _invalid(f"its elements and the namespaces that each of them sees are more than {_MAX_WORK:,}")
+
+    def enter(self) -> None:
+        """Go into an element."""
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise _invalid(f"its elements are nested too deeply; at most {_MAX_DEPTH} levels are allowed")
 
 
 class _Repeated(list[Any]):
@@ -236,15 +261,15 @@ def _bare(name: str) -> str:
 
 def _parts(data: bytes, content_type: str) -> tuple[bytes, dict[str, Attachment]]:
     """Takes a `multipart/related` body apart: its root part, and the others by Content-ID."""
-    told = _headers(f"Content-Type: {content_type}")
-    boundary = told.get_param("boundary")
+    header = _headers(f"Content-Type: {content_type}")
+    boundary = header.get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise _invalid("it is multipart, but its Content-Type names no boundary")
     pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MAX_PARTS)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
         raise _invalid("it is multipart, but its parts end too early")
     parts = [_part(piece, number) for number, piece in enumerate(pieces[1:-1])]
-    start = told.get_param("start")
+    start = header.get_param("start")
     wanted = start.strip("<>") if isinstance(start, str) else parts[0].id
     root = next((part for part in parts if part.id == wanted), parts[0])
     return root.data, {part.id: part for part in parts if part is not root}

@@ -10,7 +10,7 @@ _DEEPEST = 6
 _NO_DEEPER = 40
 _MAX_VALUES, _MAX_ITEMS = 3000, 20
 _UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
-"""What must be told apart within a document: no sample fits twice."""
+"""What must differ within a document: no sample fits twice."""
 _SAMPLES: dict[str, Any] = {
     "boolean": True,
     "decimal": 12.5,

@@ -106,9 +106,9 @@ def add_username(
     secret.text = base64.b64encode(
         hashlib.sha1(nonce + created.encode() + password.encode()).digest()  # noqa: S324 - the profile's hash
     ).decode()
-    told = etree.SubElement(token, f"{{{WSSE}}}Nonce")
-    told.set("EncodingType", BASE64)
-    told.text = base64.b64encode(nonce).decode()
+    token_nonce = etree.SubElement(token, f"{{{WSSE}}}Nonce")
+    token_nonce.set("EncodingType", BASE64)
+    token_nonce.text = base64.b64encode(nonce).decode()
     etree.SubElement(token, f"{{{WSU}}}Created").text = created
 
 

@@ -74,14 +74,14 @@ class _Counting:
 
     def _references(self, item: etree._Element) -> Iterator[_Key]:
         if item.tag in {_GROUP, _ATTRIBUTES}:
-            told = item.get("ref")
+            reference = item.get("ref")
             kind = item.tag
         elif item.tag in _DERIVED:
-            told, kind = item.get("base"), _TYPE
+            reference, kind = item.get("base"), _TYPE
         else:
             return
-        if told:
-            prefix, _, local = told.rpartition(":")
+        if reference:
+            prefix, _, local = reference.rpartition(":")
             space = item.nsmap.get(prefix or None) or ""
             yield kind, f"{{{space}}}{local}"
 

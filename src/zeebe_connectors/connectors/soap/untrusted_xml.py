@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import _BOM, _SKIPPED, _SPACE
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_TAGS = 250_000
+"""Opening and closing ones; each element takes about a hundred bytes of memory."""
+MAX_NAMESPACES = 50_000
+"""Declarations in the whole document."""
+MAX_ATTRIBUTES = 1_000
+"""Of one element: the library takes the square of it to read them."""
+_QUICK_BYTES = 64 * 1024
+_QUICK_TAGS = 2_000
+_LONG_TAG = re.compile(rb"<[^\s<>!?/](?:[^\"'<>]++|\"[^\"]*+\"|'[^']*+')*+")
+_QUOTED = re.compile(rb"=\s*+(?:\"[^\"]*+\"|'[^']*+')")
 
 
 class UntrustedXmlError(ValueError):
@@ -20,8 +34,9 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
         base: Where it came from, to resolve relative references against.
 
     Raises:
-        UntrustedXmlError: The text says what is wrong, with line and column.
+        UntrustedXmlError: The text says what is wrong, with line and column, or which limit was reached.
     """
+    count(data)
     if _begins_with_document_type(data):
         raise UntrustedXmlError("it holds a document type (DOCTYPE), which is forbidden")
     parser = etree.XMLParser(
@@ -36,6 +51,33 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
     if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
         raise UntrustedXmlError("it holds a document type (DOCTYPE), which is forbidden")
     return root
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether a document is so small, in every respect, that the event loop may read it and walk over it."""
+    return len(data) <= _QUICK_BYTES and data.count(b"<") <= _QUICK_TAGS and data.count(b"=") <= _QUICK_TAGS
+
+
+def count(data: bytes) -> None:
+    """Count what a document holds before it is built: a few passes over the bytes, none of them longer than they are.
+
+    Raises:
+        UntrustedXmlError: It has too many bytes, tags, namespaces, or attributes of one element.
+    """
+    if len(data) <= _QUICK_TAGS:
+        return
+    wide = data.count(b"\0") > len(data) // 4  # two bytes a character: only those of ASCII matter here
+    text = data.replace(b"\0", b"") if wide else data
+    for what, found, allowed in (
+        ("bytes", len(text), MAX_BYTES),
+        ("tags", text.count(b"<"), MAX_TAGS),
+        ("namespaces", text.count(b"xmlns"), MAX_NAMESPACES),
+    ):
+        if found > allowed:
+            raise UntrustedXmlError(f"it has more than {allowed:,} {what}, which is the limit")
+    for tag in _LONG_TAG.finditer(text) if text.count(b"=") > MAX_ATTRIBUTES else ():
+        if tag.group().count(b"=") > MAX_ATTRIBUTES and len(_QUOTED.findall(tag.group())) > MAX_ATTRIBUTES:
+            raise UntrustedXmlError(f"an element has more than {MAX_ATTRIBUTES:,} attributes, which is the limit")
 
 
 def _begins_with_document_type(data: bytes) -> bool:

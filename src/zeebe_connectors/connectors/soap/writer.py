@@ -256,9 +256,9 @@ class Writer:
             if isinstance(items, (Simple, Complex)) and items.tag
             else f"{{{XSD}}}{getattr(items, 'base', 'anyType')}"
         )
-        told = etree.QName(name)
+        array_type = etree.QName(name)
         element.set(TYPE, etree.QName(kind.tag or f"{{{ENCODING}}}Array"))
-        element.set(f"{{{ENCODING}}}arrayType", told)
+        element.set(f"{{{ENCODING}}}arrayType", array_type)
         element.set(f"{{{ENCODING}}}arrayType", f"{element.get(f'{{{ENCODING}}}arrayType')}[{len(value)}]")
         for number, one in enumerate(value):
             self.value(items, one, etree.SubElement(element, "item"), f"{path}[{number + 1}]")

@@ -122,7 +122,7 @@ def load(documents: WsdlDocuments) -> Wsdl:
     skipped = _without_other_bindings(documents)
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is told as a reason for skipping
+    warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is given as the reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
         return replace(_Compiler(documents, document).wsdl(skipped), size=size)
@@ -286,15 +286,15 @@ class _Compiler:
         found = []
         for root in self._roots:
             for part in root.iter(f"{{{WSDL}}}part"):
-                told = part.get("element") or part.get("type") or ""
-                prefix, _, local = told.rpartition(":")
+                name = part.get("element") or part.get("type") or ""
+                prefix, _, local = name.rpartition(":")
                 tag = f"{{{part.nsmap.get(prefix or None) or ''}}}{local}"
-                look = self._document.types.get_element if part.get("element") else self._document.types.get_type
+                find = self._document.types.get_element if part.get("element") else self._document.types.get_type
                 try:
-                    look(tag)
+                    find(tag)
                 except zeep.exceptions.Error:
                     owner = part.getparent().get("name")
-                    found.append(f"message {owner} refers to {told}, which no schema defines; is an import missing?")
+                    found.append(f"message {owner} refers to {name}, which no schema defines; is an import missing?")
         return found
 
     def _operation(self, service: str, port: Any, found: Any) -> Operation:

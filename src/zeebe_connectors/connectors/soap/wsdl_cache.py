@@ -75,7 +75,7 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
     Raises:
         ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
     """
-    cache = await context.kept.get("soap.wsdl", WsdlCache)
+    cache = await context.clients.get("soap.wsdl", WsdlCache)
     key = (wanted.wsdl, tuple(wanted.external), given.http_authentication, given.client_tls, given.client_keystore)
     while (known := cache.get(key, wanted.wsdl_age)) is not None:
         try:

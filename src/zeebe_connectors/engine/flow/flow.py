@@ -116,7 +116,7 @@ class Flow:
         engine.touch(instance)
         if instance.visit is None:
             instance.visit = Visit(instance, engine.clock.now_ms())
-            instance.process.path.append(instance.visit)
+            instance.process.visited(instance.visit)
         if engine.observers:
             engine.tell(HappeningKind.ELEMENT_ACTIVATED, instance.key, instance)
 

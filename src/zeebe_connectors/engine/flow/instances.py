@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -141,5 +140,15 @@ class ProcessInstance:
         self.started_ms = started_ms
         self.ended_ms = 0
         self.state = State.ACTIVATED
-        self.path: deque[Visit] = deque(maxlen=_MAX_PATH)
+        self.path: list[Visit] = []
         self.root = ElementInstance(key, definition.model, None, self)
+
+    def visited(self, visit: Visit) -> None:
+        """Add to the path; of a very long one the first half is forgotten."""
+        if len(self.path) >= _MAX_PATH:
+            del self.path[: _MAX_PATH // 2]
+        self.path.append(visit)
+
+    def dissolve(self) -> None:
+        """Let go of one another, root and instance, so that their memory is free at once; nobody looks any more."""
+        del self.root.process

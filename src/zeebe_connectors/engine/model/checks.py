@@ -23,7 +23,8 @@ def check_process(process: Process, report: Report) -> None:
             _container(element, report)
         _flows(element, report)
         check = _CHECKS.get(element.tag)
-        if check is not None:
+        reported = element.event is not None and element.event.kind is EventKind.UNSUPPORTED
+        if check is not None and not reported:
             check(element, report)
         _same_events(element.id, element.boundaries, report)
 
@@ -54,6 +55,8 @@ def _event_subprocess(element: Element, report: Report) -> None:
         report(element.id, "Must have exactly one start event")
         return
     start = element.starts[0]
+    if start.event is not None and start.event.kind is EventKind.UNSUPPORTED:
+        return
     if start.event is None or start.event.kind not in ATTACHED:
         report(start.id, "Start events in event sub-processes must be one of: message, timer, signal, error")
         return
@@ -73,8 +76,6 @@ def _flows(element: Element, report: Report) -> None:
 
 
 def _start_event(element: Element, report: Report) -> None:
-    if element.incoming:
-        report(element.id, "Start events must not have incoming sequence flows")
     parent = element.parent
     event = element.event
     if parent is None or parent.tag != "process" or event is None:
@@ -132,8 +133,6 @@ def _boundary_event(element: Element, report: Report) -> None:
     event = element.event
     if element.incoming:
         report(element.id, "Boundary events must not have incoming sequence flows")
-    if not element.outgoing:
-        report(element.id, "Boundary events must have at least one outgoing sequence flow")
     if event is None or event.kind not in ATTACHED:
         report(element.id, "Boundary events must be one of: message, timer, signal, error")
         return
@@ -181,8 +180,8 @@ def _same_events(owner: str, elements: Iterable[Element], report: Report) -> Non
         if name is None and event.kind is not EventKind.ERROR:
             continue
         if (event.kind, name) in seen:
-            what = f"'{name}'" if name is not None else "every code"
-            report(owner, f"Multiple events that catch the {event.kind} {what} are not allowed in one scope")
+            what = f"the {event.kind} '{name}'" if name is not None else "every error"
+            report(owner, f"Multiple events that catch {what} are not allowed in one scope")
         seen.add((event.kind, name))
 
 

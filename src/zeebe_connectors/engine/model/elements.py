@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     ERROR = "error"
     LINK = "link"
     TERMINATE = "terminate"
+    UNSUPPORTED = "unsupported"
 
 
 class TimerKind(StrEnum):

@@ -13,7 +13,7 @@ from zeebe_connectors.engine.model.xml import bpmn_children, text_of
 
 CATCHING = frozenset({"startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"})
 UNSUPPORTED = frozenset({
-    "cancelEventDefinition", "compensateEventDefinition", "conditionalEventDefinition", "escalationEventDefinition",
+    "compensateEventDefinition", "conditionalEventDefinition", "escalationEventDefinition",
 })  # fmt: skip
 
 
@@ -45,11 +45,12 @@ class EventReader:
         for tag, definition in found:
             if tag in UNSUPPORTED:
                 report(f"Event definitions of type '{tag}' are not supported", unsupported=True)
-                return Event(EventKind.TERMINATE)
+                return Event(EventKind.UNSUPPORTED)
             read = self._readers.get(tag)
             if read is not None:
                 return read(definition, element, report)
             report(f"Event definitions of type '{tag}' are not supported")
+            return Event(EventKind.UNSUPPORTED)
         return None
 
     def _message(self, node: Node, element: Element, report: Callable[..., None]) -> Event:

@@ -50,10 +50,11 @@ IGNORED = frozenset({
     "supportedInterfaceRef", "textAnnotation", "script", "potentialOwner", "performer", "humanPerformer", "rendering",
     "resourceRole",
 })  # fmt: skip
-KNOWN_TO_BPMN = frozenset({
-    "adHocSubProcess", "callChoreography", "choreographyTask", "complexGateway", "implicitThrowEvent",
-    "subChoreography", "transaction",
-})  # fmt: skip
+# A cluster runs these.
+ONLY_IN_A_CLUSTER = frozenset({"adHocSubProcess"})
+# Nobody does.
+UNKNOWN = frozenset({"callChoreography", "choreographyTask", "complexGateway", "implicitThrowEvent", "subChoreography",
+                     "transaction"})  # fmt: skip
 ACTIVITIES = frozenset({
     "serviceTask", "sendTask", "businessRuleTask", "userTask", "scriptTask", "task", "manualTask", "receiveTask",
     "callActivity", "subProcess",
@@ -126,9 +127,7 @@ class _Reader:
         process = Process(self._id(node, "process"), "process", "process", name=node.get("name"))
         tag = extension(node, "versionTag")
         if tag is not None:
-            process.version_tag = tag.get("value")
-            if not (process.version_tag or "").strip():
-                self._report(process.id, "Attribute 'value' of 'zeebe:versionTag' must be present and not empty")
+            process.version_tag = tag.get("value") or None
         self._listeners(node, process.id)
         self._contents(node, process)
         process.index = {element.id: element for element in process.walk()}
@@ -145,8 +144,12 @@ class _Reader:
                 element = self._element(tag, child, container)
                 container.elements[element.id] = element
                 nodes.append((element, child))
-            elif tag in KNOWN_TO_BPMN:
-                self._report(self._id(child, tag), f"Elements of type '{tag}' are not supported", unsupported=True)
+            elif tag in ONLY_IN_A_CLUSTER or tag in UNKNOWN:
+                element = Element(self._id(child, tag), tag, "pass", container)
+                container.elements[element.id] = element  # so that its flows are not reported, too
+                self._report(
+                    element.id, f"Elements of type '{tag}' are not supported", unsupported=tag in ONLY_IN_A_CLUSTER
+                )
             elif tag not in IGNORED and not tag.endswith("EventDefinition"):
                 self._report(child.get("id") or tag, f"Elements of type '{tag}' are not supported")
         self._connect(flows, container)
@@ -203,7 +206,9 @@ class _Reader:
 
     def _job(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         element.job = extensions.job(node, report)
-        if element.job is None:
+        if extension(node, "publishMessage") is not None:
+            report("'zeebe:publishMessage' is not supported", unsupported=True)
+        elif element.job is None:
             report("Must have exactly one 'zeebe:taskDefinition' extension element")
 
     def _business_rule(self, element: Element, node: Node, report: Callable[..., None]) -> None:

@@ -1,6 +1,6 @@
-"""The bytes of one mail go in, a `Mail` comes out: addresses, bodies, calendar, attachments, and what was broken.
+"""Reads mails: `parse_mail` turns the bytes of one into a `Mail`, whatever they are, without raising.
 
-`Mail.data` gives the official inbound email's keys with ours beside them. Whatever the bytes are, nothing raises.
+`Mail.data` gives the official inbound email's keys with ours beside them.
 """
 
 from __future__ import annotations
@@ -8,158 +8,24 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from html import unescape
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from zeebe_connectors.mail.reading.headers import Address, addresses, date, message_ids
-from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.reading.text import decode, header_text
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
-from zeebe_connectors.sdk.errors import PermanentError
+from zeebe_connectors.sdk.names import file_name
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
+from zeebe_connectors.mail.reading.html_text import MAX_BODY, html_text
+from zeebe_connectors.mail.reading.model import Mail, Part, Signature
 
-MAX_BODY = 512 * 1024
-"""Characters of a body that become a variable; the engine takes a message of 4 MB at most, all variables included."""
 MAX_HEADERS = 64 * 1024
 """Characters of all headers together that become a variable."""
 _LARGE = 8 * 1024  # bytes of a mail that is read in a thread: made for it, so many cost 40 ms
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An attachment or an inline part.
-
-    Args:
-        name: File name, without any path; made up when the mail names none.
-        content_type: Media type without parameters.
-        data: The content.
-        content_id: What the HTML body calls it (`cid:`), without brackets.
-        inline: Whether it is shown within the body.
-    """
-
-    name: str
-    content_type: str
-    data: bytes = field(repr=False)
-    content_id: str | None = None
-    inline: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What is known of a mail's S/MIME signature.
-
-    Args:
-        status: `valid`: it holds for all of the content (never for subject, recipients and date), and its certificate
-            is trusted and the sender's. `untrusted`: it holds, but its certificate is not trusted or somebody else's.
-            `partial`: it covers only a part of the mail, or the content as it was encrypted, which the signer need not
-            know. `invalid`: it does not hold. `unsupported`: it cannot be checked.
-        signer: Whose certificate it is.
-        signer_email: Its mail address, the sender's if it is among several.
-        matches_sender: Whether the sender's address is one of the certificate's.
-        issuer: Who issued the certificate.
-        signed_at: When it was signed, by the signer's word.
-        reason: Why it is not valid.
-    """
-
-    status: Literal["valid", "untrusted", "partial", "unsupported", "invalid"]
-    signer: str | None = None
-    signer_email: str | None = None
-    matches_sender: bool = False
-    issuer: str | None = None
-    signed_at: datetime | None = None
-    reason: str | None = None
-
-    def data(self) -> dict[str, Any]:
-        """What expressions see."""
-        return {
-            "status": self.status,
-            "signer": self.signer,
-            "signerEmail": self.signer_email,
-            "matchesSender": self.matches_sender,
-            "issuer": self.issuer,
-            "signedAt": _iso(self.signed_at),
-            "reason": self.reason,
-        }
-
-
-@dataclass(slots=True)
-class Mail:
-    """What a mail says."""
-
-    size: int
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    message_id: str | None = None
-    subject: str = ""
-    sender: Address | None = None
-    to: list[Address] = field(default_factory=list)
-    cc: list[Address] = field(default_factory=list)
-    reply_to: list[Address] = field(default_factory=list)
-    date: datetime | None = None
-    received: datetime | None = None
-    in_reply_to: str | None = None
-    references: list[str] = field(default_factory=list)
-    plain: str | None = None
-    html: str | None = None
-    text: str = ""
-    """The plain body, or the HTML body's text when there is none."""
-    calendar: str | None = None
-    parts: list[Part] = field(default_factory=list)
-    defects: list[str] = field(default_factory=list)
-    encrypted: bool = False
-    signature: Signature | None = None
-    failure: PermanentError | None = None
-    """Why its content cannot be had though a key is set (`MAIL_NOT_DECRYPTED`, `MAIL_TOO_LARGE`)."""
-
-    @property
-    def attachments(self) -> list[Part]:
-        """The parts that stand for themselves."""
-        return [part for part in self.parts if not part.inline]
-
-    @property
-    def inline(self) -> list[Part]:
-        """The parts that the body shows."""
-        return [part for part in self.parts if part.inline]
-
-    def data(self) -> dict[str, Any]:
-        """What expressions see, without the parts, which get their place when they are stored."""
-        return {
-            "messageId": self.message_id,
-            "subject": self.subject,
-            "fromAddress": self.sender.address if self.sender else None,
-            "fromName": self.sender.name if self.sender else None,
-            "to": [_person(person) for person in self.to],
-            "cc": [_person(person) for person in self.cc],
-            "replyTo": [_person(person) for person in self.reply_to],
-            "date": _iso(self.date),
-            "receivedDateTime": _iso(self.received),
-            "inReplyTo": self.in_reply_to,
-            "references": self.references,
-            "headers": [{"key": name, "value": value} for name, value in self.headers],
-            "size": self.size,
-            "plainTextBody": self.plain,
-            "htmlBody": self.html,
-            "text": self.text,
-            "calendar": self.calendar,
-            "attachments": [],
-            "inlineParts": [],
-            "encrypted": self.encrypted,
-            "signature": self.signature.data() if self.signature else None,
-            "errors": list(self.defects),
-        }
-
-
-def _person(address: Address) -> dict[str, str]:
-    return {"name": address.name, "address": address.address}
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def read_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring | None = None) -> Mail:
@@ -208,8 +74,8 @@ def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defec
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "cryptography":
             raise
-        told = "it is not checked: install zeebe-connectors with its extra smime"
-        mail.signature = Signature("unsupported", reason=told) if is_clear_signed(root) else None
+        reason = "it is not checked: install zeebe-connectors with its extra smime"
+        mail.signature = Signature("unsupported", reason=reason) if is_clear_signed(root) else None
         defects.note(
             "the mail is signed or encrypted (S/MIME); install zeebe-connectors with its extra smime to open it"
         )
@@ -295,6 +161,8 @@ class _Reader:
         if kind == "application/ms-tnef" or data.startswith(SIGNATURE):
             tnef = parse_tnef(data)
             if tnef is not None:
+                if tnef.cut:
+                    self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:
                     self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
                 self.tnef = (tnef.text, tnef.html)
@@ -308,14 +176,16 @@ class _Reader:
         self._add(name, kind, data, content_id=content_id, inline=inline)
 
     def _add(self, name: str, kind: str, data: bytes, *, content_id: str | None = None, inline: bool = False) -> None:
-        if not name:
-            name = self._made_up(kind, data)
+        if len(self.mail.parts) >= MAX_PARTS:
+            self.defects.note(f"only the first {MAX_PARTS} attachments are kept")
+            return
+        name = file_name(name) or self._made_up(kind, data)
         self.mail.parts.append(Part(name, kind or "application/octet-stream", data, content_id, inline))
 
     def _made_up(self, kind: str, data: bytes) -> str:
         if kind == "message/rfc822":
             subject = header_text(parse_entities(data[:65536], Defects()).first("Subject") or b"")
-            return f"{_plain_name(subject)[:100] or 'message'}.eml"
+            return f"{file_name(subject)[:100] or 'message'}.eml"
         if kind == "message/delivery-status":
             return "delivery-status.txt"
         fallback = ".txt" if kind.startswith("text/") else ".bin"
@@ -334,19 +204,7 @@ def _joined(texts: list[str]) -> str | None:
 
 
 def _name(entity: Entity) -> str:
-    return _plain_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
-
-
-def _plain_name(name: str) -> str:
-    """A file name that is safe to show and to save: no path, no control or direction characters, at most 200 long."""
-    name = re.sub(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", name)
-    name = re.split(r"[/\\]", name)[-1].strip()
-    if name in {".", ".."}:
-        return ""
-    if len(name) > 200:
-        stem, dot, ending = name.rpartition(".")
-        name = f"{stem[: 199 - len(ending)]}.{ending}" if dot and len(ending) < 20 else name[:200]
-    return name
+    return file_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
 
 
 def _type_of(name: str) -> str:
@@ -360,106 +218,3 @@ def _charset_in_html(entity: Entity) -> str | None:
         rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", entity.content()[:2048], re.IGNORECASE
     )
     return match[1].decode("ascii") if match else None
-
-
-_LINES = {
-    "p",
-    "div",
-    "br",
-    "tr",
-    "li",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "ul",
-    "ol",
-    "blockquote",
-    "pre",
-    "hr",
-}
-_HIDDEN = {"script", "style", "head", "title"}
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
-_STOP = re.compile(r"[>\"']")
-_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("script", "style")}
-
-
-def html_text(html: str) -> str:
-    """The text that a reader of the HTML sees: tags gone, blocks on lines of their own.
-
-    Written here because the standard library's parser takes minutes for some half a megabyte of unclosed tags.
-    """
-    pieces: list[str] = []
-    hidden = 0
-    for tag, closes, text in _markup(html[:MAX_BODY]):
-        if not tag:
-            if not hidden:
-                pieces.append(re.sub(r"\s+", " ", _with_characters(text)))
-        elif tag in _HIDDEN:
-            hidden = max(0, hidden - 1) if closes else hidden + 1
-        elif tag == "body":
-            hidden = 0  # the head's end may be left out
-        elif tag in _LINES:
-            pieces.append("\n")
-        elif tag in {"td", "th"} and not closes:
-            pieces.append(" ")
-    lines = (line.strip() for line in "".join(pieces).split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
-    """Tags by name and whether they close, and the text between them, which has no name; reads each sign about once."""
-    at = 0
-    while (start := html.find("<", at)) >= 0:
-        if start > at:
-            yield "", False, html[at:start]
-        tag = _TAG.match(html, start)
-        if tag is not None:
-            end = _end_of_tag(html, tag.end())
-            if end < 0:
-                break
-            name, closes = tag[2].lower(), bool(tag[1])
-            yield name, closes, ""
-            if not closes and html[end - 2] == "/":
-                yield name, True, ""
-            elif not closes and name in _ENDS:
-                closing = _ENDS[name].search(html, end)
-                end = closing.start() if closing else len(html)
-        elif html.startswith(("<!", "<?", "</"), start):
-            end = _end_of_other(html, start)
-            if end < 0:
-                return
-        else:
-            yield "", False, "<"
-            end = start + 1
-        at = end
-    yield "", False, html[max(at, start) :]
-
-
-def _end_of_tag(html: str, at: int) -> int:
-    """Where a tag ends, with what is quoted in it passed over; below zero when it does not."""
-    while (stop := _STOP.search(html, at)) is not None:
-        if stop[0] == ">":
-            return stop.end()
-        close = html.find(stop[0], stop.end())
-        if close < 0:
-            return html.find(">", stop.end()) + 1 or -1
-        at = close + 1
-    return -1
-
-
-def _end_of_other(html: str, start: int) -> int:
-    """Where a comment or declaration ends; below zero when it does not."""
-    close, at = ("-->", start + 2) if html.startswith("<!--", start) else (">", start)
-    end = html.find(close, at)
-    return end if end < 0 else end + len(close)
-
-
-def _with_characters(text: str) -> str:
-    try:
-        return unescape(text)
-    except ValueError:  # a number of thousands of digits
-        return text

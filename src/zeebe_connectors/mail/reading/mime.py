@@ -7,6 +7,7 @@ size), raises on some broken headers and has no bound on depth or number of part
 from __future__ import annotations
 
 import binascii
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,24 +18,40 @@ from zeebe_connectors.mail.reading.text import unbase64
 MAX_PARTS = 1000
 MAX_DEPTH = 40
 MAX_HEADER_BYTES = 1024 * 1024
+MAX_LINES = 1_000_000
+"""Lines that may be a delimiter and are looked at closer, in all multiparts of a mail together."""
 
+_MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
-_BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*\r?\n")
-_GUESSED_BOUNDARY = re.compile(rb"(?:\A|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=[!-9;-~]+:)")
+_BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
+# Each line is looked at once, and no further than a boundary and a header's name may be long.
+_GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
 
 
 @dataclass(slots=True)
 class Entity:
-    """One entity of MIME: the mail itself, or a part of it."""
+    """One entity of MIME: the mail itself, or a part of it. It holds places in the mail's bytes, not copies of them."""
 
     headers: list[tuple[str, bytes]]
     """Names as written, and values with their folding undone."""
-    body: bytes = field(repr=False)
-    """As it came, still in its transfer encoding."""
     parts: list[Entity]
     type: Parameters
     disposition: Parameters
-    source: bytes = field(repr=False)
+    raw: bytes = field(repr=False)
+    start: int
+    """Where in `raw` it starts."""
+    body_start: int
+    end: int
+
+    @property
+    def body(self) -> bytes:
+        """As it came, still in its transfer encoding."""
+        return self.raw[self.body_start : self.end]
+
+    @property
+    def source(self) -> bytes:
+        """Headers and body as they came."""
+        return self.raw[self.start : self.end]
 
     def first(self, name: str) -> bytes | None:
         """The raw value of the first header of this name."""
@@ -63,122 +80,142 @@ class Defects(list[str]):
 
 
 def parse_entities(raw: bytes, defects: Defects) -> Entity:
-    """Reads a mail's tree; what is beyond the bounds on depth and number of parts stays unread."""
+    """Reads a mail's tree; what is beyond the bounds on depth, parts, lines and decoded bytes stays unread."""
     if b"\n" not in raw and b"\r" in raw:
         raw = raw.replace(b"\r", b"\n")
     raw = raw.lstrip(b"\r\n")
     if raw.startswith((b"From ", b">From ")):  # as a mailbox file separates mails
         raw = raw.partition(b"\n")[2]
-    return _entity(raw, defects, depth=0, count=[0], default=b"text/plain")
+    return _Tree(defects, len(raw)).entity(raw, 0, len(raw), depth=0, default=b"text/plain")
 
 
-def _entity(raw: bytes, defects: Defects, *, depth: int, count: list[int], default: bytes) -> Entity:
-    count[0] += 1
-    headers, body = _split(raw, defects)
-    entity = Entity(headers, body, [], parameters(default), parameters(b""), raw)
-    given = entity.first("Content-Type")
-    if given is not None and given.strip():
-        entity.type = parameters(given)
-        if "/" not in entity.type.value:
-            defects.note(f"unreadable Content-Type; read as {default.decode()}")
-            entity.type = Parameters(default.decode(), entity.type.of)
-    entity.disposition = parameters(entity.first("Content-Disposition") or b"")
-    if entity.type.value.startswith("multipart/"):
-        _read_parts(entity, defects, depth=depth, count=count)
-    return entity
+class _Tree:
+    """Reads entities inside entities, and keeps the account of them."""
 
+    def __init__(self, defects: Defects, size: int) -> None:
+        self.defects = defects
+        self.parts = 0
+        self.lines = MAX_LINES
+        self.decoded = 2 * size
 
-def _read_parts(entity: Entity, defects: Defects, *, depth: int, count: list[int]) -> None:
-    if depth >= MAX_DEPTH:
-        defects.note(f"parts nested more than {MAX_DEPTH} deep are kept as they are")
-        return
-    body = entity.body
-    if (entity.first("Content-Transfer-Encoding") or b"").strip().lower() in {b"base64", b"quoted-printable"}:
-        defects.note("a multipart with a transfer encoding, which is not allowed; decoded")
-        body = entity.content()
-    boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
-    pieces = list(_pieces(body, boundary, defects)) if boundary else []
-    if not pieces and (guess := _GUESSED_BOUNDARY.search(body)):
-        defects.note("the boundary of a multipart is missing or wrong; guessed")
-        pieces = list(_pieces(body, guess[1], defects))
-    if not pieces:
-        defects.note("a multipart without parts; read as text")
-        entity.type = Parameters("text/plain", entity.type.of)
-        return
-    default = b"message/rfc822" if entity.type.value == "multipart/digest" else b"text/plain"
-    for piece in pieces:
-        if count[0] >= MAX_PARTS:
-            defects.note(f"only the first {MAX_PARTS} parts are read")
+    def entity(self, raw: bytes, start: int, end: int, *, depth: int, default: bytes) -> Entity:
+        """The entity between two places."""
+        self.parts += 1
+        headers, body_start = _split(raw, start, end, self.defects)
+        entity = Entity(headers, [], parameters(default), parameters(b""), raw, start, body_start, end)
+        given = entity.first("Content-Type")
+        if given is not None and given.strip():
+            entity.type = parameters(given)
+            if "/" not in entity.type.value:
+                self.defects.note(f"unreadable Content-Type; read as {default.decode()}")
+                entity.type = Parameters(default.decode(), entity.type.of)
+        entity.disposition = parameters(entity.first("Content-Disposition") or b"")
+        if entity.type.value.startswith("multipart/"):
+            self._read_parts(entity, depth)
+        return entity
+
+    def _read_parts(self, entity: Entity, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            self.defects.note(f"parts nested more than {MAX_DEPTH} deep are kept as they are")
             return
-        entity.parts.append(_entity(piece, defects, depth=depth + 1, count=count, default=default))
+        raw, start, end = entity.raw, entity.body_start, entity.end
+        if (entity.first("Content-Transfer-Encoding") or b"").strip().lower() in {b"base64", b"quoted-printable"}:
+            if end - start > self.decoded:
+                self.defects.note("multiparts with a transfer encoding inside one another are kept as they are")
+                return
+            self.decoded -= end - start
+            self.defects.note("a multipart with a transfer encoding, which is not allowed; decoded")
+            raw = entity.content()
+            start, end = 0, len(raw)
+        boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
+        pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
+        if not pieces and (guess := _GUESSED_BOUNDARY.search(raw, start, end)):
+            self.defects.note("the boundary of a multipart is missing or wrong; guessed")
+            pieces = list(self._pieces(raw, start, end, guess[1].rstrip(b" \t")))
+        if not pieces:
+            self.defects.note("a multipart without parts; read as text")
+            entity.type = Parameters("text/plain", entity.type.of)
+            return
+        default = b"message/rfc822" if entity.type.value == "multipart/digest" else b"text/plain"
+        for first, last in pieces:
+            if self.parts >= MAX_PARTS:
+                self.defects.note(f"only the first {MAX_PARTS} parts are read")
+                return
+            entity.parts.append(self.entity(raw, first, last, depth=depth + 1, default=default))
 
-
-def _pieces(body: bytes, boundary: bytes, defects: Defects) -> Iterator[bytes]:
-    """The bytes between a boundary's delimiter lines; a missing last line ends with the body."""
-    marker = b"--" + boundary
-    start: int | None = None
-    at = 0
-    while (at := body.find(marker, at)) >= 0:
-        if at and body[at - 1 : at] != b"\n":
-            at += len(marker)
-            continue
-        line_end = body.find(b"\n", at)
-        line_end = len(body) if line_end < 0 else line_end + 1
-        rest = body[at + len(marker) : line_end].strip()
-        if rest not in {b"", b"--"}:  # a longer boundary that begins with this one
-            at += len(marker)
-            continue
+    def _pieces(self, raw: bytes, begin: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
+        """The places between a boundary's delimiter lines; a missing last line ends with the body."""
+        marker = b"\n--" + boundary
+        start: int | None = None
+        found = 0
+        at = begin if raw.startswith(marker[1:], begin, end) else _next(raw, marker, begin, end)
+        while at >= 0:
+            self.lines -= 1
+            if self.lines < 0:
+                self.defects.note(f"more than {MAX_LINES:,} lines look like a boundary; the rest is not read")
+                return
+            line_end = raw.find(b"\n", at, end)
+            line_end = end if line_end < 0 else line_end + 1
+            rest = raw[at + len(marker) - 1 : min(line_end, at + len(marker) + _MAX_DELIMITER)].strip()
+            if rest in {b"", b"--"}:  # else a longer boundary that begins with this one
+                if start is not None:
+                    yield start, _without_line_end(raw, start, at)
+                    found += 1
+                start = line_end
+                if rest == b"--" or found > MAX_PARTS:
+                    return
+            at = _next(raw, marker, max(line_end - 1, at), end)
         if start is not None:
-            yield _without_line_end(body, start, at)
-        start = line_end
-        if rest == b"--":
-            return
-        at = line_end
-    if start is not None:
-        defects.note("a multipart's closing line is missing; the mail may be cut off")
-        if start < len(body):
-            yield body[start:]
+            self.defects.note("a multipart's closing line is missing; the mail may be cut off")
+            if start < end:
+                yield start, end
 
 
-def _without_line_end(body: bytes, start: int, end: int) -> bytes:
-    """A part's bytes without the line end that belongs to the delimiter after it."""
-    if end > start and body[end - 1 : end] == b"\n":
+def _next(raw: bytes, marker: bytes, begin: int, end: int) -> int:
+    """Where the next line starts that begins with a marker, whose first byte is the line end before; -1 for none."""
+    at = raw.find(marker, begin, end)
+    return at if at < 0 else at + 1
+
+
+def _without_line_end(raw: bytes, start: int, end: int) -> int:
+    """Where a part ends, without the line end that belongs to the delimiter after it."""
+    if end > start and raw[end - 1 : end] == b"\n":
         end -= 1
-        if end > start and body[end - 1 : end] == b"\r":
+        if end > start and raw[end - 1 : end] == b"\r":
             end -= 1
-    return body[start:end]
+    return end
 
 
-def _split(raw: bytes, defects: Defects) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Header fields and body; without a field at the start all is body."""
+def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tuple[str, bytes]], int]:
+    """Header fields, and where the body starts; without a field at the start all is body."""
     lines: list[tuple[str, list[bytes]]] = []  # each field's name, and the lines of its value
-    at = 0
-    while at < len(raw):
-        line_end = raw.find(b"\n", at)
-        line_end = len(raw) if line_end < 0 else line_end + 1
+    at = start
+    while at < end:
+        line_end = raw.find(b"\n", at, end)
+        line_end = end if line_end < 0 else line_end + 1
+        if at - start > MAX_HEADER_BYTES or (lines and line_end - at > MAX_HEADER_BYTES):
+            defects.note(f"headers beyond {MAX_HEADER_BYTES} bytes are not read")
+            blank = _BLANK_LINE.search(raw, max(at - 1, start), end)
+            return _unfolded(lines), blank.end() if blank else end
         line = raw[at:line_end]
         if not line.strip():
-            return _unfolded(lines), raw[line_end:]
-        if at > MAX_HEADER_BYTES:
-            defects.note(f"headers beyond {MAX_HEADER_BYTES} bytes are not read")
-            blank = _BLANK_LINE.search(raw, at)
-            return _unfolded(lines), raw[blank.end() :] if blank else b""
+            return _unfolded(lines), line_end
         if line[:1] in b" \t" and lines:
             lines[-1][1].append(line.strip())
         elif match := _FIELD.match(line):
             lines.append((match[1].decode("ascii"), [line[match.end() :].strip()]))
         elif not lines:
             defects.note("no header at the start; read as text")
-            return [], raw[at:]
+            return [], at
         else:
             # A stray line: headers go on when a field or the blank line follows, else the body has begun.
-            following = raw[line_end : line_end + 300]
+            following = raw[line_end : min(line_end + 300, end)]
             if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
                 defects.note("the blank line after the headers is missing")
-                return _unfolded(lines), raw[at:]
+                return _unfolded(lines), at
             defects.note("a line among the headers is none")
         at = line_end
-    return _unfolded(lines), b""
+    return _unfolded(lines), end
 
 
 def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:
@@ -187,7 +224,8 @@ def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:
 
 def _unuuencode(data: bytes) -> bytes:
     found, inside = [], False
-    for line in data.splitlines():
+    for ended in io.BytesIO(data):  # not all lines at once: there may be millions
+        line = ended.rstrip(b"\r\n")
         if not inside:
             inside = line.startswith(b"begin ")
         elif line.strip() in {b"end", b"`"}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zeebe_connectors.mail.reading.message import Mail
+from zeebe_connectors.mail.reading.model import Mail
 from zeebe_connectors.sdk.document import Documents
 
 

@@ -118,18 +118,18 @@ def decode_words(text: str) -> str:
         return text.strip()
     text = _BETWEEN_WORDS.sub(r"\1", text)
     pieces: list[str] = []
-    held, held_charset, end = b"", "", 0
+    held, held_charset, end = bytearray(), "", 0
     for match in _WORD.finditer(text):
         charset = match[1].partition("*")[0].lower()
         if held and (match.start() != end or charset != held_charset):
-            pieces.append(decode(held, held_charset))
-            held = b""
+            pieces.append(decode(bytes(held), held_charset))
+            held = bytearray()
         pieces.append(text[end : match.start()])
         encoded = match[3].encode("utf-8", "replace")
         held += unbase64(encoded) if match[2] in "bB" else _unquote(encoded)
         held_charset, end = charset, match.end()
     if held:
-        pieces.append(decode(held, held_charset))
+        pieces.append(decode(bytes(held), held_charset))
     pieces.append(text[end:])
     return re.sub(r"[\r\n]+[ \t]*", " ", "".join(pieces)).strip()
 

@@ -16,6 +16,23 @@ _FIXED = {0x2: 4, 0x3: 4, 0x4: 4, 0x5: 8, 0x6: 8, 0x7: 8, 0xA: 4, 0xB: 4, 0x14: 
 _LONG_NAME, _MIME_TYPE, _CONTENT, _TEXT, _HTML = 0x3707, 0x370E, 0x3701, 0x1000, 0x1013
 
 
+MAX_ATTACHMENTS = 1000
+MAX_ATTRIBUTES = 100_000
+
+
+@dataclass(slots=True)
+class _Room:
+    """What one winmail.dat may still take."""
+
+    attributes: int = MAX_ATTRIBUTES
+    values: int = MAX_ATTRIBUTES
+
+    def take(self) -> bool:
+        """Whether there is room for one more value."""
+        self.values -= 1
+        return self.values >= 0
+
+
 @dataclass(slots=True)
 class Attached:
     """One attachment."""
@@ -32,6 +49,8 @@ class Tnef:
     attachments: list[Attached]
     text: str | None = None
     html: str | None = None
+    cut: str = ""
+    """Which limit ended the reading, if one did."""
 
 
 def parse_tnef(data: bytes) -> Tnef | None:
@@ -40,7 +59,15 @@ def parse_tnef(data: bytes) -> Tnef | None:
         return None
     found = Tnef([])
     charset = "cp1252"
+    room = _Room()
     for kind, value in _attributes(data):
+        room.attributes -= 1
+        if room.attributes < 0 or room.values < 0 or len(found.attachments) > MAX_ATTACHMENTS:
+            del found.attachments[MAX_ATTACHMENTS:]
+            found.cut = (
+                f"at most {MAX_ATTACHMENTS} attachments and {MAX_ATTRIBUTES:,} attributes and values are allowed"
+            )
+            break
         if kind == _CODEPAGE and len(value) >= 4:
             charset = f"cp{struct.unpack_from('<I', value)[0]}"
         elif kind == _RENDERING:
@@ -48,27 +75,27 @@ def parse_tnef(data: bytes) -> Tnef | None:
         elif kind == _BODY:
             found.text = decode(value.rstrip(b"\0"), charset)
         elif kind == _MESSAGE:
-            _read_message(found, value, charset)
+            _read_message(found, value, charset, room)
         elif found.attachments:
-            _read_attachment(found.attachments[-1], kind, value, charset)
+            _read_attachment(found.attachments[-1], kind, value, charset, room)
     return found
 
 
-def _read_message(found: Tnef, value: bytes, charset: str) -> None:
-    for tag, type_, content in _properties(value):
+def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
+    for tag, type_, content in _properties(value, room):
         if tag == _TEXT:
             found.text = _string(type_, content, charset)
         elif tag == _HTML:
             found.html = _string(type_, content, charset)
 
 
-def _read_attachment(current: Attached, kind: int, value: bytes, charset: str) -> None:
+def _read_attachment(current: Attached, kind: int, value: bytes, charset: str, room: _Room) -> None:
     if kind == _TITLE:
         current.name = current.name or decode(value.split(b"\0")[0], charset)
     elif kind == _DATA:
         current.data = value
     elif kind == _PROPERTIES:
-        for tag, type_, content in _properties(value):
+        for tag, type_, content in _properties(value, room):
             if tag == _LONG_NAME:
                 current.name = _string(type_, content, charset)
             elif tag == _MIME_TYPE:
@@ -88,7 +115,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += length + 2  # checksum
 
 
-def _properties(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def _properties(data: bytes, room: _Room) -> Iterator[tuple[int, int, bytes]]:
     """Tag, type and the first value of each MAPI property; ends at the first thing that is not whole."""
     try:
         (count,) = struct.unpack_from("<I", data)
@@ -113,7 +140,7 @@ def _properties(data: bytes) -> Iterator[tuple[int, int, bytes]]:
                 if length is None:
                     (length,) = struct.unpack_from("<I", data, at)
                     at += 4
-                if at + length > len(data):
+                if at + length > len(data) or not room.take():
                     return
                 first = data[at : at + length] if first is None else first
                 at += length + (-length % 4)

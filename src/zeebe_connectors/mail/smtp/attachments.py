@@ -163,9 +163,9 @@ def listed(value: Any) -> list[Any]:
     if isinstance(value, list):
         if len(value) == 1 and isinstance(value[0], str) and value[0].lstrip().startswith("["):
             try:
-                told = json.loads(value[0])
+                parsed = json.loads(value[0])
             except ValueError:
                 return value
-            return told if isinstance(told, list) else value
+            return parsed if isinstance(parsed, list) else value
         return [item for item in value if item not in (None, "")]
     return [value]

@@ -82,7 +82,7 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     async def opened() -> Sessions:
         return await _sessions(delivery.server, context)
 
-    sessions: Sessions = await context.kept.get(("smtp", delivery.server), opened)
+    sessions: Sessions = await context.clients.get(("smtp", delivery.server), opened)
     receipt = await sessions.send(
         envelope, pieces, seconds=context.seconds_left(), patience=delivery.timeout, token=delivery.token
     )
@@ -109,17 +109,17 @@ class _Receipts:
             async with asyncio.timeout(patience):
                 found = await self._context.memory.recall(_PLACE, [self._id])
         except (ConnectorError, TimeoutError) as error:
-            self._warn("It cannot be told whether this mail was sent before, so it is sent", error, patience)
+            self._warn("Whether this mail was sent before cannot be checked, so it is sent", error, patience)
             return None
         if self._id not in found:
             return None
-        self._context.done_with.append((_PLACE, self._id))
+        self._context.discard_on_success.append((_PLACE, self._id))
         self._context.log.info("job %s: its mail was sent before; the receipt is the result", self._context.job.key)
         return _read(found[self._id])
 
     async def remember(self, delivered: Delivered) -> None:
         """Keeps it until the engine has the job's result."""
-        self._context.done_with.append((_PLACE, self._id))
+        self._context.discard_on_success.append((_PLACE, self._id))
         # A job that ran out of time here would be tried again, and the mail sent again.
         patience = min(_MEMORY_PATIENCE, self._context.seconds_left())
         try:
@@ -145,7 +145,7 @@ def _read(text: str) -> Delivered:
 
 async def _sessions(server: Server, context: Context) -> Sessions:
     """The sessions with one server; where the operator restricts hosts, only to addresses that are allowed."""
-    return Sessions(server, resolver=await checked_resolver(server.port, context.kept))
+    return Sessions(server, resolver=await checked_resolver(server.port, context.clients))
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:
@@ -156,9 +156,9 @@ def stable_message_id(message: Message, recipients: Sequence[str], context: Cont
     """
     key = context.key if context.job.element_instance_key else secrets.token_hex(8)
     digest = hashlib.blake2b(digest_size=12, key=key.encode()[:64])
-    told = [context.job.bpmn_process_id, message.sender.address, *recipients, message.subject]
-    told += [message.text or "", message.html or "", *(part.name for part in message.attachments)]
-    for text in told:
+    parts = [context.job.bpmn_process_id, message.sender.address, *recipients, message.subject]
+    parts += [message.text or "", message.html or "", *(part.name for part in message.attachments)]
+    for text in parts:
         digest.update(text[:65536].encode("utf-8", "replace") + b"\0")
     domain = message.sender.address.rpartition("@")[2]
     return f"<{key}.{digest.hexdigest()}@{domain.strip('[]').replace(':', '-')}>"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.smtp.model import Refusal, Reply, Server
+from zeebe_connectors.net.connect import connect_error, connect_errors, reason_of
 
 
 class LostError(Exception):
@@ -20,12 +18,6 @@ class LostError(Exception):
 
 class NotSmtpError(ConnectionError):
     """What came is no answer of a mail server."""
-
-
-def reason_of(error: BaseException) -> str:
-    """What an error says, in the system's words where it has them."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
 
 
 def is_size(reply: Reply) -> bool:
@@ -56,15 +48,15 @@ def service_refused(server: Server, reply: Reply) -> ConnectorError:
 
 def recipients_refused(server: Server, accepted: list[str], refused: list[Refusal]) -> ConnectorError:
     """The error for a mail that went to nobody because recipients were refused."""
-    told = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
+    listed = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
     if len(refused) > 5:
-        told += f"; and {len(refused) - 5} more"
+        listed += f"; and {len(refused) - 5} more"
     scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
     temporary = any(r.temporary for r in refused) if not accepted else all(r.temporary for r in refused)
     kind = TransientError if temporary else PermanentError
     return kind(
         "SMTP_RECIPIENT_REFUSED",
-        f"to, cc, bcc: {scope} by {server}: {told}. Correct the addresses, or let the mail go to the others",
+        f"to, cc, bcc: {scope} by {server}: {listed}. Correct the addresses, or let the mail go to the others",
         variables={
             "refused": [{"address": r.address, "code": r.code, "reason": r.reason} for r in refused],
             "accepted": accepted,
@@ -90,7 +82,7 @@ def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",
         f"{server} got the whole mail, and then {why}; it may or may not deliver it. It is sent again with the same "
-        "Message-ID, by which a duplicate can be told",
+        "Message-ID, by which a duplicate can be recognized",
     )
 
 
@@ -103,53 +95,22 @@ def not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
     )
 
 
-def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> ConnectorError:
+def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> BaseException:
     """The error for a session that could not be opened."""
-    if isinstance(error, socket.gaierror):
-        temporary = error.errno == socket.EAI_AGAIN
-        kind = TransientError if temporary else PermanentError
-        return kind(
-            "SMTP_NAME_NOT_RESOLVED",
-            f"host: the name {server.host} cannot be resolved: {reason_of(error)}. Check its spelling and the "
-            "runtime's DNS",
-        )
-    if isinstance(error, UnicodeError):
-        return PermanentError("SMTP_NAME_NOT_RESOLVED", "host: is not a host name. Check its spelling")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PermanentError(
-            "SMTP_TLS_FAILED",
-            f"security: the certificate of {server} is not trusted: {error.verify_message}. Use the name that stands "
-            "in it as host, or give the authority that issued it as trustedCertificate",
-        )
-    if isinstance(error, ssl.SSLError):
-        return PermanentError(
-            "SMTP_TLS_FAILED",
-            f"security: TLS with {server} failed: {error.reason or reason_of(error)}. If this port begins in clear, "
-            "choose STARTTLS",
-        )
     if isinstance(error, TimeoutError):
         return timed_out(server, stage, patience)
     if isinstance(error, NotSmtpError):
         return not_smtp(server, stage, error)
-    return TransientError(
-        "SMTP_UNREACHABLE",
-        f"host: {server} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that the "
-        "server runs",
-    )
+    return connect_error("SMTP", server.host, server.port, error, patience=patience, stage=stage)
 
 
 ERRORS = {
-    "SMTP_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried again only "
-    "when the name server said that the failure is temporary.",
+    **connect_errors("SMTP"),
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-    "SMTP_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and firewalls. "
-    "Tried again.",
     "SMTP_PROTOCOL": "What answers there is no mail server: it speaks something else, or its answer is endless. Check "
     "host and port.",
     "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
     "again.",
-    "SMTP_TLS_FAILED": "No TLS as demanded: the certificate is not trusted or is for another name, or the server does "
-    "not offer it. Check security, host and port, or give the trusted certificate.",
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
     "or token. Tried again after a 4xx answer.",

@@ -63,7 +63,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sends to whom, as the server is told; domains as A-labels."""
+    """Sender and recipients as the server gets them; domains as A-labels."""
 
     sender: str
     recipients: Sequence[str]

@@ -13,7 +13,6 @@ import hmac
 import ipaddress
 import ssl
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.mail.smtp.errors import (
@@ -24,7 +23,6 @@ from zeebe_connectors.mail.smtp.errors import (
     not_smtp,
     opening_failed,
     outcome_unknown,
-    reason_of,
     recipients_refused,
     reply_variables,
     service_refused,
@@ -32,7 +30,8 @@ from zeebe_connectors.mail.smtp.errors import (
 )
 from zeebe_connectors.mail.smtp.model import Envelope, Login, Receipt, Refusal, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
-from zeebe_connectors.net.connect import Resolver, connected
+from zeebe_connectors.net.connect import Resolver, connected, reason_of
+from zeebe_connectors.net.tls import trust
 
 _PIECE = 64 * 1024
 _BREATHE = 4
@@ -102,7 +101,11 @@ class Session:
 
     async def _open(self, clock: Clock, token: TokenSource | None, resolver: Resolver | None) -> None:
         server = self._server
-        context = None if server.security == "none" else await asyncio.to_thread(_tls_context, server.trusted)
+        context = (
+            None
+            if server.security == "none"
+            else await asyncio.to_thread(trust, server.trusted, code="SMTP_TLS_FAILED")
+        )
         tls = context if server.security == "tls" else None
         await connected(lambda address: self._connect(address, tls), server.host, resolver)
         wire = self._wire
@@ -216,12 +219,12 @@ class Session:
         for method in order:
             if _MECHANISMS[method] in offered:
                 return method
-        told = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
+        offer = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
         remedy = "choose one of these as authentication" if offered else "choose security STARTTLS or TLS, or no login"
         raise PermanentError(
             "SMTP_AUTH_FAILED",
             f"authentication: {self._server} does not offer {' or '.join(_MECHANISMS[method] for method in order)}; "
-            f"{told}; {remedy}",
+            f"{offer}; {remedy}",
         )
 
     async def _sign_in_with_token(self, login: Login, clock: Clock, source: TokenSource | None) -> None:
@@ -437,18 +440,6 @@ class Session:
             "SMTP_MESSAGE_REFUSED",
             f"{self._server} refused the mail: {reply}. The answer tells why: content, policy or quota",
         )
-
-
-@lru_cache(maxsize=32)
-def _tls_context(trusted: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cadata=trusted.strip() or None)
-    except (ssl.SSLError, ValueError):
-        raise PermanentError(
-            "SMTP_TLS_FAILED",
-            "trustedCertificate: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END CERTIFICATE "
-            "with its line breaks",
-        ) from None
 
 
 def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:

@@ -12,8 +12,8 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.net.custody import clipped
 from zeebe_connectors.runtime.diagrams.reading import MAX_DIAGRAM
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 
 RIGHT = "READ_PROCESS_DEFINITION on the resource PROCESS_DEFINITION"
@@ -42,13 +42,13 @@ class ClusterApi:
 
     Args:
         address: Base URL of the cluster, such as `https://cluster.example.com`; with or without `/v2`.
-        kept: The runtime's clients.
+        clients: The runtime's clients.
         scheme: How to identify oneself.
     """
 
-    def __init__(self, address: str, kept: Kept, *, scheme: Scheme | None = None) -> None:
+    def __init__(self, address: str, clients: ClientCache, *, scheme: Scheme | None = None) -> None:
         self._address = address.rstrip("/").removesuffix("/v2") + "/v2"
-        self._kept = kept
+        self._clients = clients
         self._scheme = scheme or NoAuth()
 
     async def ask(
@@ -74,7 +74,7 @@ class ClusterApi:
             data = json.dumps(body).encode()
         request = HttpRequest(method, encoded_url(self._address + path, name=_NAME), headers, data)
         try:
-            call = Call(self._kept, time.monotonic() + seconds)
+            call = Call(self._clients, time.monotonic() + seconds)
             response = await Exchange(call, limit=limit).call(request, self._scheme)
         except ClusterError:
             raise

@@ -229,6 +229,6 @@ async def _read(xml: bytes) -> Diagram:
     return read(xml) if len(xml) <= _PARSED_IN_PLACE else await asyncio.to_thread(read, xml)
 
 
-def _bound(kept: OrderedDict[int, Any], size: int) -> None:
-    while len(kept) > size:
-        kept.popitem(last=False)
+def _bound(cached: OrderedDict[int, Any], size: int) -> None:
+    while len(cached) > size:
+        cached.popitem(last=False)

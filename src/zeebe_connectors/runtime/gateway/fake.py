@@ -2,7 +2,7 @@
 
 It keeps the rules of the real engine that a worker can notice: a job belongs to whoever activated it until its
 deadline and is offered again afterwards, a failed job with retries left is offered again after its back-off, an answer
-to a job that is gone is `NOT_FOUND`. It can be told to misbehave: see `FakeGateway.refuse`, `slow`, `stop` and
+to a job that is gone is `NOT_FOUND`. It can be made to misbehave: see `FakeGateway.refuse`, `slow`, `stop` and
 `break_streams`. Everything runs on one event loop, without sockets.
 """
 

@@ -168,7 +168,7 @@ class ZeebeGateway:
         return int(answer.processInstanceKey), str(answer.variables)
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
-        """See `Gateway.deploy`; decisions and forms are deployed too, but only processes are told."""
+        """See `Gateway.deploy`; decisions and forms are deployed too, but only processes are returned."""
         request = pb.DeployResourceRequest(
             resources=[pb.Resource(name=name, content=content) for name, content in resources.items()], tenantId=tenant
         )

@@ -18,14 +18,14 @@ from multidict import CIMultiDict
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.inbound.elements import MAX_DIAGRAM, DiscoveryError, Found, read_diagram
 from zeebe_connectors.runtime.login import cluster_scheme
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 
 PAGE = 200
 """Process definitions asked for at once."""
 MAX_DEFINITIONS = 5000
-"""Process definitions that are looked at in one search; more is a problem that is told."""
+"""Process definitions that one search reads; more are reported as a problem."""
 MAX_KEPT = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
 _SECONDS = 30.0
@@ -36,13 +36,13 @@ class DeployedProcesses:
 
     Args:
         address: Base URL of the cluster, such as `https://cluster.example.com`; with or without `/v2`.
-        kept: The runtime's clients.
+        clients: The runtime's clients.
         scheme: How to identify oneself.
     """
 
-    def __init__(self, address: str, kept: Kept, *, scheme: Scheme | None = None) -> None:
+    def __init__(self, address: str, clients: ClientCache, *, scheme: Scheme | None = None) -> None:
         self._address = address.rstrip("/").removesuffix("/v2") + "/v2/process-definitions"
-        self._kept = kept
+        self._clients = clients
         self._scheme = scheme or NoAuth()
         self._diagrams: OrderedDict[str, Found] = OrderedDict()
         self._has_statistics = True
@@ -54,7 +54,7 @@ class DeployedProcesses:
             ConnectorError: The cluster does not answer, or refuses.
         """
         found = Found()
-        call = Call(self._kept, time.monotonic() + _SECONDS)
+        call = Call(self._clients, time.monotonic() + _SECONDS)
         latest: set[str] = set()
         async for item in self._search("search", {"isLatestVersion": True}, call, found):
             key = str(item.get("processDefinitionKey"))
@@ -102,7 +102,7 @@ class DeployedProcesses:
                 return
 
     async def _diagram(self, key: str, call: Call, *, version: int, tenant: str) -> Found:
-        """The elements of one definition, which never change; what cannot be read is told and stops no other."""
+        """The elements of one definition, which never change; what cannot be read is reported and stops no other."""
         known = self._diagrams.get(key)
         if known is None:
             response = await self._ask("GET", f"/{quote(key, safe='')}/xml", call)
@@ -134,11 +134,11 @@ class DeployedProcesses:
         return response
 
 
-def deployed_processes(cluster: ClusterSettings, kept: Kept) -> DeployedProcesses | None:
+def deployed_processes(cluster: ClusterSettings, clients: ClientCache) -> DeployedProcesses | None:
     """What reads the processes of the configured cluster; None when its REST address is not set."""
     if not cluster.rest_address:
         return None
-    return DeployedProcesses(cluster.rest_address, kept, scheme=cluster_scheme(cluster))
+    return DeployedProcesses(cluster.rest_address, clients, scheme=cluster_scheme(cluster))
 
 
 def _tenant(item: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ class EventHandler:
         documents: For `createDocument` in result expressions.
         owner: Who holds the source's lease.
         time_to_live: Seconds for which the engine keeps a message whose element does not say.
-        report: Is told when the engine does not answer, and None when it does again.
+        report: Called with the reason while the engine does not answer, and with None once it does again.
         clock: Seconds since 1970.
 
     Raises:
@@ -142,7 +142,7 @@ class EventHandler:
             await self._acknowledge(event, "ignored" if known.state == "ignored" else "done")
             return "known"
         if known.state == "quarantined":
-            await event.set_aside()
+            await event.on_quarantine()
             return "quarantined"
         return None
 
@@ -173,7 +173,7 @@ class EventHandler:
             self._source, event.id, alias=event.alias, reason=reason, title=event.title, original=original
         )
         _log.warning("%s: an event went to quarantine (%s): %s", self._source, event.id, reason)
-        await event.set_aside()
+        await event.on_quarantine()
         return "quarantined"
 
     # What is sent
@@ -219,7 +219,7 @@ class EventHandler:
         ttl = self._ttl if element.time_to_live is None else element.time_to_live
         started = self._clock() - (before.age if before else 0.0)
         in_doubt = before is not None
-        told = False
+        reported = False
         pause = 0.5
         while True:
             if in_doubt and element.kind == "start":
@@ -247,12 +247,12 @@ class EventHandler:
             except GatewayError as error:
                 self._last_contact = float("-inf")
                 self._report(f"the engine does not take events: {error}")
-                told = True
+                reported = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _MAX_PAUSE)
             else:
                 self._last_contact = time.monotonic()
-                if told:
+                if reported:
                     self._report(None)
                 return key
 
@@ -299,7 +299,7 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Eleme
     return matching[0] if matching else None
 
 
-async def preview(
+async def dry_run(
     elements: Sequence[Element], data: Mapping[str, Any], documents: Documents
 ) -> tuple[str, dict[str, Any]]:
     """What would become of an event with this data: a verdict in words, and the variables; nothing is sent."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import Source
-from zeebe_connectors.runtime.inbound.events import preview
+from zeebe_connectors.runtime.inbound.events import dry_run
 from zeebe_connectors.runtime.inbound.sources import source_input
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
@@ -46,8 +46,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What a look found, the newest first.
+class Preview:
+    """What a preview of a source shows, the newest first.
 
     Args:
         rows: The events.
@@ -59,7 +59,7 @@ class Looked:
 
 
 def connector_of(source: Source, registry: Registry) -> Inbound:
-    """The connector that can look at a source.
+    """The connector that can preview a source.
 
     Raises:
         InputError: There is none.
@@ -67,17 +67,17 @@ def connector_of(source: Source, registry: Registry) -> Inbound:
     connector = registry.inbound_of(source.type)
     if connector is None:
         raise InputError(f"{source.name}: no usable connector has the type {source.type}; see `zeebe-connectors list`")
-    if connector.look is None:
+    if connector.preview is None:
         raise InputError(f"{source.name}: the connector {connector.name} has no test; its sources only run")
     return connector
 
 
 async def nothing_settled(_: Mapping[str, str | None]) -> Mapping[str, str]:
-    """For a look without a ledger."""
+    """For a preview without a ledger."""
     return {}
 
 
-async def look(
+async def preview(
     source: Source,
     connector: Inbound,
     services: Services,
@@ -85,8 +85,8 @@ async def look(
     hours: float,
     settled: Settled = nothing_settled,
     mask: Mask | None = None,
-) -> Looked:
-    """Looks at a source.
+) -> Preview:
+    """Shows the events of the last hours of a source, and what would become of each; it changes nothing.
 
     Args:
         source: The source.
@@ -100,30 +100,33 @@ async def look(
         ConnectorError: The source cannot be reached, or its settings are wrong.
         DiscoveryError: Its properties contradict each other.
     """
-    given = await source_input(source, connector, services.secrets, mask=mask)
+    given, use = await source_input(source, connector, services.secrets, providers=services.providers, mask=mask)
     context = InboundContext(
         source=source.name,
-        kept=services.kept,
+        clients=services.clients if use is None else use.clients,
         documents=services.documents,
         files=services.files,
         log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": source.name}),
         settled=settled,
         report=lambda *_: None,
+        turn=nullcontext if use is None else use.source_turn,
     )
     rows: list[Row] = []
     size = 0
-    events = cast("Any", connector.look)(given, context, hours)
+    events = cast("Any", connector.preview)(given, context, hours)
     async with aclosing(events):
         async for event in events:
             if len(rows) >= MAX_EVENTS or size > MAX_BYTES:
-                return Looked(rows, more=True)
+                return Preview(rows, more=True)
             if event.unreadable:
                 verdict, variables = f"would go to quarantine: {event.unreadable}", dict[str, Any]()
             else:
-                verdict, variables = await preview(source.elements, event.data, services.documents)
+                verdict, variables = await dry_run(source.elements, event.data, services.documents)
             size += len(json.dumps(variables))
             state = (await settled({event.id: event.alias})).get(event.id)
             sender, received = event.data.get("fromAddress"), event.data.get("receivedDateTime")
-            known, kept = state is not None, state == "quarantined"
-            rows.append(Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=kept))
-    return Looked(rows, more=False)
+            known, quarantined = state is not None, state == "quarantined"
+            rows.append(
+                Row(event.id, event.title, sender, received, known, verdict, variables, quarantined=quarantined)
+            )
+    return Preview(rows, more=False)

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -33,18 +34,20 @@ from zeebe_connectors.runtime.inbound.elements import (
 )
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.outage import Outage
+from zeebe_connectors.runtime.providers import Providers, Use, asking
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
 """Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
-LOOK_EVERY = 5.0
+REFRESH_INTERVAL = 5.0
 """Seconds between two looks at the folder of diagrams."""
 SILENCE = 900.0
 """Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
@@ -93,14 +96,14 @@ _TRIGGERS: Mapping[Handled, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inbounds:
+class InboundServices:
     """What watching sources needs: shared by all sources of one runtime."""
 
     registry: Registry
     gateway: Gateway
     ledger: Ledger
     secrets: SecretResolver
-    kept: Kept
+    clients: ClientCache
     documents: Documents
     files: AllowedFiles
     owner: str = field(default_factory=owner_name)
@@ -108,16 +111,28 @@ class Inbounds:
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
+    providers: Providers | None = None
 
 
-async def source_input(source: Source, connector: Inbound, secrets: SecretResolver, *, mask: Mask | None = None) -> Any:
-    """The connector's validated input: FEEL where a field is written as `=…`, then secrets, then the model.
+async def source_input(
+    source: Source,
+    connector: Inbound,
+    secrets: SecretResolver,
+    *,
+    providers: Providers | None = None,
+    mask: Mask | None = None,
+) -> tuple[Any, Use | None]:
+    """The connector's validated input: FEEL where a field is written as `=…`, then secrets, provider, then the model.
 
     Args:
         source: Whose settings.
         connector: Whose model.
         secrets: Where placeholders resolve.
+        providers: The named remote systems.
         mask: Learns the secrets that are used.
+
+    Returns:
+        The input, and the provider if the element names one.
 
     Raises:
         ConnectorError: Something in it is wrong; the message names the field.
@@ -129,7 +144,18 @@ async def source_input(source: Source, connector: Inbound, secrets: SecretResolv
     resolved = await secrets.resolve(
         raw, connector.secret_places, mask=mask, tenant=element.tenant, process=element.process
     )
-    return read_input(connector.input, resolved, seen=mask.add)
+    use: Use | None = None
+    texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
+    if (wanted := asking(texts, process=element.process, tenant=element.tenant)) is not None:
+        if providers is None:
+            raise PermanentError(
+                "PROVIDER_UNKNOWN",
+                "provider: this runtime has no providers; the operator describes them in providers.yaml",
+            )
+        resolved = dict(resolved)
+        custody = secrets.custody(mask, process=element.process, element=source.name)
+        use = await providers.use(wanted, connector, resolved, custody)
+    return read_input(connector.input, resolved, seen=mask.add), use
 
 
 def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
@@ -149,7 +175,7 @@ def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
 class Watch:
     """Watches one source: leases it, runs its connector, hands over its events, begins again after every failure."""
 
-    def __init__(self, source: Source, shared: Inbounds) -> None:
+    def __init__(self, source: Source, shared: InboundServices) -> None:
         self.source = source
         self._shared = shared
         self._task: asyncio.Task[None] | None = None
@@ -162,6 +188,7 @@ class Watch:
         self.last_event: float | None = None
         self._heard_by = 0.0
         self._active = False
+        self._use: Use | None = None
         self._mask = Mask()
         """The secrets that it uses: how it is stands on a page that asks for no token."""
         self.counts: Counter[str] = Counter()
@@ -265,6 +292,8 @@ class Watch:
                 if not await shared.ledger.hold(name, shared.owner, shared.lease):
                     self._set("STANDBY", "another runtime took this source over")
                     return
+                if self._use is not None and not self._use.is_current():
+                    raise ConnectorError("PROVIDER_CHANGED", "its provider was changed; it is begun again with it")
                 if time.monotonic() > self._heard_by:
                     raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
         except NotHolder:
@@ -279,7 +308,8 @@ class Watch:
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
         connector = self._connector()
-        given = await source_input(source, connector, shared.secrets, mask=self._mask)
+        given, use = await source_input(source, connector, shared.secrets, providers=shared.providers, mask=self._mask)
+        self._use = use
         handler = EventHandler(
             source.name,
             source.elements,
@@ -290,7 +320,7 @@ class Watch:
             time_to_live=shared.time_to_live,
             report=self.report,
         )
-        async with contextlib.aclosing(_generator(connector, given, self.context())) as events:
+        async with contextlib.aclosing(_generator(connector, given, self.context(use))) as events:
             async for event in events:
                 self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True
@@ -303,8 +333,12 @@ class Watch:
                     return
         raise ConnectorError("SOURCE_ENDED", "the connector stopped watching; it is started again")
 
-    def context(self) -> InboundContext:
-        """What the connector is handed."""
+    def context(self, use: Use | None = None) -> InboundContext:
+        """What the connector is handed.
+
+        Args:
+            use: The source's provider, if it has one.
+        """
         shared, name = self._shared, self.source.name
 
         async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
@@ -312,12 +346,13 @@ class Watch:
 
         return InboundContext(
             source=name,
-            kept=shared.kept,
+            clients=shared.clients if use is None else use.clients,
             documents=shared.documents,
             files=shared.files,
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
             settled=settled,
             report=self.report,
+            turn=nullcontext if use is None else use.source_turn,
         )
 
     def _connector(self) -> Inbound:
@@ -360,7 +395,7 @@ class Sources:
 
     def __init__(
         self,
-        shared: Inbounds,
+        shared: InboundServices,
         *,
         elements: Sequence[Element] = (),
         folder: Path | None = None,
@@ -414,21 +449,24 @@ class Sources:
 
     async def _reconcile(self) -> None:
         swept = time.monotonic()
+        outage = Outage(_log, "The sources cannot be brought up to date")
         while True:
             try:
-                await self._look()
+                await self._refresh()
                 await self._adjust()
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
                     await self._shared.ledger.sweep()
-            except Exception:  # noqa: BLE001 - tried again
-                _log.exception("The sources could not be brought up to date; tried again in %.0f s", LOOK_EVERY)
+            except Exception as error:  # noqa: BLE001 - tried again
+                outage.failed(f"{type(error).__name__}", error=error)
+            else:
+                outage.over()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(REFRESH_INTERVAL):
                     await self._changed.wait()
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         if self._folder is not None:
             found = await asyncio.to_thread(read_folder, self._folder)
             self._origins["folder"], self._problems["folder"] = found.elements, found.problems

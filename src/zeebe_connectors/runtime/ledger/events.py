@@ -185,7 +185,7 @@ class StoredLedger:
         """See `Ledger.entries`."""
         values = {name: value for name, value in (("source", source), ("state", state)) if value is not None}
         where = " AND ".join(f"e.{name} = :{name}" for name in values) or "1 = 1"
-        query = f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT :most"  # noqa: S608 - fixed names
+        query = f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT :limit"  # noqa: S608 - fixed names
         return await self.store.read(lambda do: [_entry(row) for row in do.rows(query, {**values, "limit": limit})])
 
     async def original(self, source: str, event: str) -> bytes | None:

@@ -48,7 +48,7 @@ class StoredMemory:
         self._store = store
         self._recalls = _Grouped(self._recall)
         self._writes = _Grouped(self._remember)
-        self._let_go: dict[Key, None] = {}
+        self._discarded: dict[Key, None] = {}
         self._seen: dict[Key, float] = {}
         """What was asked for again after long, and when; nobody waits until this is written."""
         self._timer: asyncio.TimerHandle | None = None
@@ -59,8 +59,8 @@ class StoredMemory:
         wanted = list(dict.fromkeys(ids))
         if len(wanted) == 1:  # the usual case
             key = _key(place, wanted[0])
-            looked = self._store.look(lambda do: _found(do, [key]))
-            answers = [await self._recalls.ask(key) if looked is None else self._noted(*looked).get(key)]
+            found_now = self._store.read_now(lambda do: _found(do, [key]))
+            answers = [await self._recalls.ask(key) if found_now is None else self._noted(*found_now).get(key)]
         else:
             answers = await asyncio.gather(*(self._recalls.ask(_key(place, each)) for each in wanted))
         return {each: text for each, text in zip(wanted, answers, strict=True) if text is not None}
@@ -68,16 +68,16 @@ class StoredMemory:
     async def remember(self, place: str, id: str, text: str) -> str:  # noqa: A002 - the word for it
         """See `Memory.remember`."""
         key = _key(place, id)
-        self._let_go.pop(key, None)
+        self._discarded.pop(key, None)
         return await self._writes.ask((*key, plain(text)))
 
     async def forget(self, place: str, id: str) -> None:  # noqa: A002
         """See `Memory.forget`."""
         await _usable(self._store.write(lambda do: _delete(do, [_key(place, id)])))
 
-    def let_go(self, place: str, id: str) -> None:  # noqa: A002
-        """See `Memory.let_go`."""
-        self._let_go[_key(place, id)] = None
+    def discard_later(self, place: str, id: str) -> None:  # noqa: A002
+        """See `Memory.discard_later`."""
+        self._discarded[_key(place, id)] = None
         self._write_soon()
 
     def _noted(self, found: dict[Key, str], stale: dict[Key, float]) -> dict[Key, str]:
@@ -99,13 +99,13 @@ class StoredMemory:
     def _write_alone(self) -> None:
         """Writes what can wait although nothing is remembered that it could go along with."""
         self._timer = None
-        if (self._let_go or self._seen) and not self._writes.begin():
+        if (self._discarded or self._seen) and not self._writes.begin():
             self._write_soon()
 
     async def entries(self, *, place: str | None = None, limit: int = 100) -> Sequence[Remembered]:
         """What is remembered, the last seen first."""
         where = "1 = 1" if place is None else "place = :place"
-        query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :most"  # noqa: S608 - fixed names
+        query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :limit"  # noqa: S608 - fixed names
         values = {"limit": limit} | ({} if place is None else {"place": place})
         return await self._store.read(lambda do: [Remembered(*row) for row in do.rows(query, values)])
 
@@ -114,7 +114,7 @@ class StoredMemory:
         self._no_timer()
         await self._writes.idle()
         await self._recalls.idle()
-        if self._let_go or self._seen:
+        if self._discarded or self._seen:
             self._writes.begin()
         await self._writes.idle()
         self._no_timer()
@@ -125,7 +125,7 @@ class StoredMemory:
 
     async def _remember(self, texts: Sequence[tuple[str, str, str]]) -> Sequence[str]:
         self._no_timer()
-        gone, self._let_go = list(self._let_go), {}
+        gone, self._discarded = list(self._discarded), {}
         seen, self._seen = self._seen, {}
         is_due = self._swept is None or time.monotonic() - self._swept > _SWEEP_EVERY
 
@@ -192,7 +192,7 @@ class _Grouped(Generic[AskT, AnswerT]):
             group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
             try:
                 answers = await _usable(self._answer([question for question, _ in group]))
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to those who wait
                 for _, future in group:
                     if not future.done():
                         future.set_exception(error)

@@ -131,15 +131,15 @@ class PostgresqlStore:
     async def read(self, work: Work[ResultT]) -> ResultT:
         """See `Store.read`."""
 
-        def look() -> ResultT:
+        def read_now() -> ResultT:
             self._make()
             with self._reading.connect() as connection:
                 return work(_Transaction(connection, self._clock))
 
-        return await self._run(look)
+        return await self._run(read_now)
 
-    def look(self, work: Work[ResultT]) -> ResultT | None:  # noqa: ARG002 - there is always a network between
-        """See `Store.look`."""
+    def read_now(self, work: Work[ResultT]) -> ResultT | None:  # noqa: ARG002 - there is always a network between
+        """See `Store.read_now`."""
         return None
 
     async def _run(self, use: Callable[[], ResultT]) -> ResultT:
@@ -179,7 +179,7 @@ class PostgresqlStore:
         with self._engine.begin() as connection:
             # Otherwise two replicas that start together make the same table, and one fails.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
-            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.memory_seen"})
+            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.limit_permits"})
             if last.scalar() is None:
                 connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
                 for statement in SCHEMA:

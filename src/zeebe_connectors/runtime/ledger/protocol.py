@@ -43,7 +43,7 @@ class Entry:
     title: str = ""
     has_original: bool = False
     age: float = 0.0
-    """Seconds since `started` by the ledger's clock, which is not that of each replica; told by `Ledger.intend`."""
+    """Seconds since `started` by the ledger's clock, which is not that of each replica; set by `Ledger.intend`."""
 
 
 class Ledger(Protocol):

@@ -19,7 +19,7 @@ from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another
-_VERSION = 2
+_VERSION = 3
 _WORDS = {"by_key": " WITHOUT ROWID", "alias": "(source, alias)", "bytes": "BLOB"}
 
 
@@ -91,7 +91,7 @@ class SqliteStore:
     async def read(self, work: Work[ResultT]) -> ResultT:
         """See `Store.read`."""
 
-        def look(connection: sqlite3.Connection) -> ResultT:
+        def read_now(connection: sqlite3.Connection) -> ResultT:
             if self._near is None:
                 near = self._open()
                 near.execute("PRAGMA busy_timeout = 0")
@@ -99,10 +99,10 @@ class SqliteStore:
                 self._near = near
             return work(_Transaction(connection, self._clock))
 
-        return await self._run(self._reader, look)
+        return await self._run(self._reader, read_now)
 
-    def look(self, work: Work[ResultT]) -> ResultT | None:
-        """See `Store.look`; from the second reading work on, for the first one opens the file."""
+    def read_now(self, work: Work[ResultT]) -> ResultT | None:
+        """See `Store.read_now`; from the second reading work on, for the first one opens the file."""
         if self._near is None:
             return None
         try:
@@ -125,7 +125,7 @@ class SqliteStore:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(side.thread, run))
 
     def _open(self) -> sqlite3.Connection:
-        with contextlib.suppress(OSError):  # what stands in the way is told by connect()
+        with contextlib.suppress(OSError):  # connect() reports what stands in the way
             self.file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.file, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:

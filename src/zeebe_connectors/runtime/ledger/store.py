@@ -61,7 +61,7 @@ class Store(Protocol):
         """
         ...
 
-    def look(self, work: Work[ResultT]) -> ResultT | None:
+    def read_now(self, work: Work[ResultT]) -> ResultT | None:
         """Does a small piece of reading work in the caller's thread, where it waits for no lock and no network.
 
         A thread costs a lone caller ten times as much as such a look. None where it cannot be done so: then `read`.
@@ -90,6 +90,20 @@ SCHEMA = (
     place TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, seen DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (place, id)){by_key}""",
     "CREATE INDEX IF NOT EXISTS memory_seen ON memory (seen)",
+    """CREATE TABLE IF NOT EXISTS providers (
+    name TEXT PRIMARY KEY, document TEXT NOT NULL, version BIGINT NOT NULL, changed DOUBLE PRECISION NOT NULL,
+    who TEXT NOT NULL){by_key}""",
+    """CREATE TABLE IF NOT EXISTS provider_values (
+    provider TEXT NOT NULL, environment TEXT NOT NULL, field TEXT NOT NULL, sealed TEXT NOT NULL, origin TEXT NOT NULL,
+    changed DOUBLE PRECISION NOT NULL, PRIMARY KEY (provider, environment, field)){by_key}""",
+    """CREATE TABLE IF NOT EXISTS provider_history (
+    provider TEXT NOT NULL, version BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL, who TEXT NOT NULL,
+    what TEXT NOT NULL, PRIMARY KEY (provider, version, at)){by_key}""",
+    """CREATE TABLE IF NOT EXISTS limit_slots (
+    name TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL){by_key}""",
+    """CREATE TABLE IF NOT EXISTS limit_permits (
+    name TEXT NOT NULL, owner TEXT NOT NULL, held INTEGER NOT NULL, wanted INTEGER NOT NULL,
+    until DOUBLE PRECISION NOT NULL, PRIMARY KEY (name, owner)){by_key}""",
 )
 """Statements that make the tables; what differs stands in braces."""
 

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zeebe_connectors.sdk.budget import OverBudgetError, read_json
+from zeebe_connectors.sdk.budget import OverBudgetError, decode_quick_json, read_json
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
-from zeebe_connectors.sdk.kept import Kept
 
 FUNCTION_KEY = "camunda.function.type"
 MAX_CALLS = 10
@@ -62,7 +62,7 @@ class _Resolution:
     deadline: float
     github: str
     calls: int = 0
-    kept: Kept = field(default_factory=Kept)
+    clients: ClientCache = field(default_factory=ClientCache)
 
     def seconds_left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
@@ -172,11 +172,11 @@ async def _github_token(call: _Resolution, key: Any, app: Any, installation: Any
     try:
         response = await Exchange(call).call(HttpRequest("POST", url, headers))
     finally:
-        await call.kept.aclose()
+        await call.clients.aclose()
     if response.status >= 400:
         raise status_error(response, what="GitHub", detail="no installation token")
     try:
-        return str(json.loads(response.body)["token"])
+        return str(decode_quick_json(response.body)["token"])
     except (ValueError, KeyError, TypeError):
         raise ConnectorError("FUNCTION_FAILED", "GitHub's answer holds no installation token") from None
 

@@ -9,7 +9,8 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
+from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
 from zeebe_connectors.runtime.expressions import (
@@ -26,6 +28,7 @@ from zeebe_connectors.runtime.expressions import (
     IgnoreError,
     JobError,
     Verdict,
+    check_expressions,
     encode,
     error_context,
     error_verdict,
@@ -35,9 +38,13 @@ from zeebe_connectors.runtime.expressions import (
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.providers import Use, asking
+from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
@@ -46,6 +53,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
+from zeebe_connectors.sdk.provided import PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -54,13 +62,14 @@ _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
 _MAX_CAUSES = 5
+_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 _MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
 Extend = Callable[[float], Awaitable[Job]]
 
 
-def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
+def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
     """The inputs that the operator decides for tasks that do not give them.
 
     Args:
@@ -81,11 +90,12 @@ def decided(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Begun:
-    """Whether the connector was called: from then on, a cancelled job may have had its effect."""
+class _Progress:
+    """How far a job came."""
 
-    yes: bool = False
-    done_with: list[tuple[str, str]] = field(default_factory=list)
+    started: bool = False
+    """The connector was called: from then on, a cancelled job may have had its effect."""
+    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """What the memory may let go when the engine has the result."""
 
 
@@ -95,12 +105,15 @@ class JobHandler:
     Args:
         connector: What carries them out.
         services: What it needs.
+        slots: Jobs of the connector in work at once; a part of them may wait for providers.
     """
 
-    def __init__(self, connector: Outbound, services: Services) -> None:
+    def __init__(self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS) -> None:
         self._connector = connector
+        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
-        self._decided = decided(connector, services.settings)
+        self._operator_defaults = operator_defaults(connector, services.settings)
+        self._unmapped = UnmappedResponses()
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """The outcome of one job. Nothing is raised but cancellation.
@@ -117,34 +130,40 @@ class JobHandler:
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
         mask = custody.mask
         backoff: float | None = None
-        begun = _Begun()
+        progress = _Progress()
+        try:
+            check_expressions(job.headers)
+            check_secret_fields(job.headers)
+        except InputError as error:
+            return _incident(error, mask)
         try:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
-            response = await self._call(job, custody, begun)
+            response = await self._call(job, custody, progress)
             response = await for_size_of(response, functools.partial(plain, response))
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
-                return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
-            if begun.yes:
+                return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
+            if progress.started:
                 raise
             return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
         except HandBack as reason:
             text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
             return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
-            return self._with_let_go(await self._failed(job, _known(error, mask), backoff, mask), begun)
+            return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
         try:
             seen = variables or response
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
             if verdict is None:
-                return self._with_let_go(Complete(variables, payload), begun)
-            return self._with_let_go(await _decided_off(verdict, mask), begun)
+                self._unmapped.warn(job, variables)
+                return self._with_discards(Complete(variables, payload), progress)
+            return self._with_discards(await _decided_off(verdict, mask), progress)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _call(self, job: Job, custody: JobSecrets, begun: _Begun) -> Any:
+    async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -156,19 +175,19 @@ class JobHandler:
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
-            services.kept,
+            services.clients,
             services.documents,
             services.files,
             log,
             own,
             services.memory,
-            begun.done_with,
+            progress.discard_on_success,
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
-                for name, value in self._decided.items():
+                for name, value in self._operator_defaults.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
                 # A look at the text spares most jobs two walks over their inputs.
@@ -178,9 +197,15 @@ class JobHandler:
                     data = await resolve_intrinsics(data, services.documents, deadline=own)
                 if TYPE_KEY in job.variables:
                     data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
+                use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
-                begun.yes = True
-                return await self._connector.call(given, context)
+                if use is None:
+                    progress.started = True
+                    return await self._connector.call(given, context)
+                context.clients = use.clients
+                async with self._turn(use, job, own):
+                    progress.started = True
+                    return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -190,16 +215,58 @@ class JobHandler:
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
 
-    def _with_let_go(self, outcome: Outcome, begun: _Begun) -> Outcome:
+    @asynccontextmanager
+    async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
+        """Around the call: when the provider's usage rules allow it; else the job goes back."""
+        try:
+            async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
+                yield
+        except Busy as busy:
+            raise HandBack(
+                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
+                busy.delay,
+            ) from None
+
+    async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+        """Fills what the task's provider decides; gives what the call needs of it."""
+        services = self._services
+        wanted = asking(
+            job.headers,
+            process=job.bpmn_process_id,
+            tenant=job.tenant_id,
+            version_tag=lambda: self._version_tag(job),
+        )
+        if wanted is None:
+            return None
+        if services.providers is None:
+            raise PermanentError(
+                "PROVIDER_UNKNOWN",
+                "provider: this runtime has no providers; the operator describes them in providers.yaml",
+            )
+        return await services.providers.use(wanted, self._connector, data, custody)
+
+    async def _version_tag(self, job: Job) -> str | None:
+        try:
+            return await self._services.diagrams.version_tag(
+                job.process_definition_key, process=job.bpmn_process_id, version=job.process_definition_version
+            )
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The provider's environment goes by the process's version tag, and its diagram cannot be read: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
+
+    def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
         """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
-        if isinstance(outcome, Fail) or not begun.done_with:
+        if isinstance(outcome, Fail) or not progress.discard_on_success:
             return outcome
 
-        def told() -> None:
-            for place, each in begun.done_with:
-                self._services.memory.let_go(place, each)
+        def discard() -> None:
+            for place, each in progress.discard_on_success:
+                self._services.memory.discard_later(place, each)
 
-        return dataclasses.replace(outcome, told=told)
+        return dataclasses.replace(outcome, on_acknowledged=discard)
 
     async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
         """The inputs with the secrets that the modeler asked for."""
@@ -345,10 +412,10 @@ def _places(error: BaseException) -> list[str]:
 
 
 async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
-    return await for_size_of(verdict.variables, lambda: _decided(verdict, mask))
+    return await for_size_of(verdict.variables, lambda: _outcome_of(verdict, mask))
 
 
-def _decided(verdict: Verdict, mask: Mask) -> Outcome:
+def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
     """A verdict of the error expression as an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):

@@ -14,8 +14,8 @@ class Complete:
     variables: dict[str, Any] = field(default_factory=dict)
     payload: str = "{}"
     """The variables as JSON text, ready to send."""
-    told: Callable[[], None] | None = field(default=None, compare=False, repr=False)
-    """To be called once the engine has it."""
+    on_acknowledged: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """Called once the engine has acknowledged it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Throw:
     message: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     payload: str = "{}"
-    told: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    on_acknowledged: Callable[[], None] | None = field(default=None, compare=False, repr=False)
     """As for `Complete`."""
 
 

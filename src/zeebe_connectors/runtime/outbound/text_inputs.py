@@ -68,13 +68,13 @@ class _Reading:
         values = [
             leaf for kind in kinds if get_origin(kind) in {dict, Mapping} for leaf in leaf_types(get_args(kind)[1])
         ]
-        told: dict[str, list[Any]] = {}
+        types: dict[str, list[Any]] = {}
         for model in _meant(given, kinds):
             for name, info in model.model_fields.items():
                 for wire in {info.alias or name, name}:
-                    told.setdefault(wire, []).extend(leaf_types(info.annotation))
+                    types.setdefault(wire, []).extend(leaf_types(info.annotation))
         return {
-            name: await self.value(item, told.get(name, values), f"{path}.{name}" if path else name)
+            name: await self.value(item, types.get(name, values), f"{path}.{name}" if path else name)
             for name, item in given.items()
         }
 
@@ -99,8 +99,8 @@ def _meant(given: Mapping[str, Any], kinds: Sequence[Any]) -> list[type[BaseMode
 
 def _fits(given: Mapping[str, Any], model: type[BaseModel]) -> bool:
     for name, info in model.model_fields.items():
-        told = given.get(info.alias or name, given.get(name))
+        value = given.get(info.alias or name, given.get(name))
         words = {str(word).casefold() for leaf in leaf_types(info.annotation) for word in literals(leaf)}
-        if words and isinstance(told, str) and told.strip().casefold() not in words:
+        if words and isinstance(value, str) and value.strip().casefold() not in words:
             return False
     return True

@@ -34,7 +34,7 @@ class Unsent:
         while self._kept and (len(self._kept) > self._max_count or self._room < 0):
             oldest = next(iter(self._kept))
             self._forget(oldest)
-            logger.warning("job %d: too many outcomes wait to be told, this one is given up", oldest)
+            logger.warning("job %d: too many outcomes wait to be sent; this one is dropped", oldest)
 
     def pop(self, job: Job) -> Outcome | None:
         """The outcome that is kept for a job which is offered again, if it still answers it."""

@@ -11,7 +11,7 @@ How it keeps its promises:
   worth their round trip, and after 20 ms with fewer.
 * **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
   success begins anew.
-* **An answer is told until the job's deadline.** What could not be told by then is kept, and answers the job when the
+* **An outcome is sent until the job's deadline.** What could not be sent by then is kept, and answers the job when the
   engine offers it again, so that its effect happens once.
 * **Drain.** The stream and the poll end first; jobs that wait in the connection are handed back, their retries
   untouched. What runs may end within the grace period. What is then still running is
@@ -33,6 +33,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
+from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.slots import Slots
 from zeebe_connectors.runtime.outbound.unsent import Unsent
@@ -67,7 +68,7 @@ class Metrics(Protocol):
         ...
 
     def unanswered(self, job: Job) -> None:
-        """A job's outcome could not be told before its deadline, or the engine refused it, or there is none."""
+        """A job's outcome could not be sent before its deadline, or the engine refused it, or there is none."""
         ...
 
 
@@ -94,7 +95,7 @@ class Liveness:
         last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
-        unsent: Outcomes kept because the engine could not be told in time.
+        unsent: Outcomes that could not be sent in time and wait for their jobs.
     """
 
     type: str
@@ -117,14 +118,14 @@ class _Taken:
         self.worker = worker
         self.job = job
         self.outcome = outcome
-        """What to tell instead of handling the job."""
+        """What to send instead of handling the job."""
         self.deadline = job.deadline
         self.expired = False
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def arm(self) -> None:
-        """Sets the timer that cancels the handler shortly before the deadline, so that the failure can be told."""
+        """Sets the timer that cancels the handler shortly before the deadline, so that a failure can still be sent."""
         if self.timer is not None:
             self.timer.cancel()
         left = self.deadline - time.monotonic()
@@ -161,6 +162,7 @@ class Worker:
         stream: Also let the engine push jobs.
         wait: Seconds that an idle poll waits for a job.
         metrics: Counts what happens.
+        cluster_outage: Reports that the cluster is away; all workers of a runtime share one.
     """
 
     def __init__(
@@ -173,6 +175,7 @@ class Worker:
         stream: bool = True,
         wait: float = 10.0,
         metrics: Metrics | None = None,
+        cluster_outage: Outage | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"slots is {slots}, but a worker needs at least one to do anything")
@@ -192,6 +195,9 @@ class Worker:
         self._streaming = stream
         self._stream_since: float | None = None
         self._poll_errors = Backoff()
+        self._cluster_outage = cluster_outage or Outage(logger, "The cluster does not answer")
+        self._own_outage = Outage(logger, f"{activation.type}: jobs cannot be fetched")
+        self._stream_outage = Outage(logger, f"{activation.type}: jobs are fetched without a stream, which broke")
         self._last_error: str | None = None
         self._last_contact: float | None = None
         self._poller: asyncio.Task[None] | None = None
@@ -251,9 +257,9 @@ class Worker:
             await asyncio.wait([self._poller], timeout=min(0.25, grace))
             await _cancelled(self._poller)
         await self._ended(ends - time.monotonic())
-        self._cancel_running(told=False)
+        self._cancel_running(sending=False)
         await self._ended(1.5)
-        self._cancel_running(told=True)
+        self._cancel_running(sending=True)
         await self._ended(0.5)
         for key in self._running:
             logger.error("job %d: its handler does not give way to its cancellation", key)
@@ -261,10 +267,10 @@ class Worker:
         self._stopped.set()
         return sorted({*self._left, *self._running})
 
-    def _cancel_running(self, *, told: bool) -> None:
-        """Cancels handlers; with `told`, also the telling of outcomes that are known."""
+    def _cancel_running(self, *, sending: bool) -> None:
+        """Cancels handlers; with `sending`, also those that are sending a known outcome."""
         for taken in self._running.values():
-            if taken.task is not None and (told or taken.outcome is None):
+            if taken.task is not None and (sending or taken.outcome is None):
                 taken.task.cancel()
 
     async def _ended(self, seconds: float) -> None:
@@ -293,6 +299,7 @@ class Worker:
                 raise
             self._free.give(reserved)
             self._seen()
+            self._own_outage.over()
             self._poll_errors.reset()
             self._last_error = None
             if self._batch < self.slots and self._batch_until < time.monotonic():
@@ -344,17 +351,9 @@ class Worker:
         busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
         busy = busy and self._poll_errors.attempts < 16
         pause = self._poll_errors.next(max_pause=0.25 if busy else None)
-        self._last_error = _told(error)
-        if self._poll_errors.worth_a_line:
-            logger.log(
-                logging.DEBUG if busy else logging.WARNING,
-                "%s: poll %d failed (%s), again in %.1f s",
-                self.activation.type,
-                self._poll_errors.attempts,
-                self._last_error,
-                pause,
-                exc_info=None if expected else error,
-            )
+        self._last_error = _reason_of(error)
+        if not busy:
+            self._outage_of(error).failed(self._last_error, error=None if expected else error)
         await asyncio.sleep(pause)
 
     def _limit_batch(self, max_jobs: int) -> None:
@@ -366,19 +365,15 @@ class Worker:
         backoff = Backoff(max_pause=30.0)
         while self._state == "working":
             opened = time.monotonic()
-            reason: str | None = None
             try:
                 await self._read_stream(backoff)
             except Exception as error:  # noqa: BLE001 - as for the poll: nothing may end the stream for good
-                reason = _told(error)
+                self._stream_outage_of(error).failed(_reason_of(error))
             finally:
                 self._stream_since = None
             if time.monotonic() - opened > 10.0:
                 backoff.reset()
-            pause = backoff.next()
-            if reason and backoff.worth_a_line:
-                logger.warning("%s: stream broke (%s), again in %.1f s", self.activation.type, reason, pause)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(backoff.next())
 
     async def _read_stream(self, backoff: Backoff) -> None:
         async with contextlib.aclosing(self.gateway.stream(self.activation)) as jobs:
@@ -392,6 +387,7 @@ class Worker:
                         return
                     backoff.reset()
                     self._seen()
+                    self._stream_outage.over()
                     # The poll may have taken the last slot meanwhile; this one job waits for the next.
                     await self._free.at_least(1)
                     self._begin(held)
@@ -411,6 +407,14 @@ class Worker:
 
     def _seen(self) -> None:
         self._last_contact = time.monotonic()
+        self._cluster_outage.over()
+
+    def _outage_of(self, error: Exception) -> Outage:
+        """What a failed poll says: that the cluster is away, which all workers share, or something of this worker."""
+        return self._cluster_outage if _is_away(error) else self._own_outage
+
+    def _stream_outage_of(self, error: Exception) -> Outage:
+        return self._cluster_outage if _is_away(error) else self._stream_outage
 
     # Answering jobs
 
@@ -442,9 +446,9 @@ class Worker:
             seconds = time.perf_counter() - started
             # From here the outcome is known, and a cancellation loses it.
             taken.outcome = outcome
-            sent = await self._tell(taken, outcome)
+            sent = await self._deliver(taken, outcome)
         except asyncio.CancelledError:
-            known = "done but not told" if taken.outcome else "cancelled, its effect in doubt"
+            known = "done but not sent" if taken.outcome else "cancelled, its effect in doubt"
             logger.warning("job %d %s %s: %s; left to its deadline", job.key, job.type, job.element_id, known)
             self._left.add(job.key)
             self._metrics.unanswered(job)
@@ -452,8 +456,8 @@ class Worker:
             if sent is None:
                 self._metrics.unanswered(job)
             else:
-                if not isinstance(sent, Fail) and sent.told is not None:
-                    sent.told()
+                if not isinstance(sent, Fail) and sent.on_acknowledged is not None:
+                    sent.on_acknowledged()
                 self._metrics.answered(job, sent, seconds)
                 logger.info(
                     "job %d %s %s: %s, %.0f ms", job.key, job.type, job.element_id, _described(sent), seconds * 1000
@@ -493,11 +497,11 @@ class Worker:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
             message = f"The connector runtime met an unexpected {type(error).__name__}."
-            return Fail(f"{message} Its log tells more about job {job.key}.", retries=max(0, job.retries - 1))
+            return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
         finally:
             taken.disarm()
 
-    async def _tell(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
+    async def _deliver(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
         """Sends an outcome until the engine has it or the deadline passes; gives what was sent in the end."""
         backoff = Backoff()
         key = taken.job.key
@@ -513,23 +517,23 @@ class Worker:
                     if instead is None:
                         logger.warning("job %d: the engine does not take the answer (%s)", key, error)
                         return None
-                    logger.warning("job %d: the engine refused the answer (%s), telling that instead", key, error)
+                    logger.warning("job %d: the engine refused the outcome (%s); sending that instead", key, error)
                     outcome = instead
                     continue
                 pause = backoff.next()
                 if time.monotonic() + pause >= taken.deadline:
                     self._unsent.keep(taken.job, outcome)
-                    logger.warning("job %d: not told in time (%s); kept until it is offered again", key, error)
-                    return None
-                if backoff.worth_a_line:
-                    logger.log(
-                        logging.WARNING if backoff.attempts >= 16 else logging.DEBUG,
-                        "job %d: answer %d did not arrive (%s), again in %.1f s",
+                    logger.warning(
+                        "job %d: its outcome could not be sent in time (%s); kept until the job is offered again",
                         key,
-                        backoff.attempts,
                         error,
-                        pause,
                     )
+                    return None
+                if _is_away(error):
+                    self._cluster_outage.failed(str(error))
+                logger.debug(
+                    "job %d: answer %d did not arrive (%s), again in %.1f s", key, backoff.attempts, error, pause
+                )
                 await asyncio.sleep(pause)
             else:
                 return outcome
@@ -562,7 +566,7 @@ class Worker:
 
 
 def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
-    """What to tell an engine that refuses an outcome for good; None when nothing would be taken."""
+    """What to send to an engine that refuses an outcome for good; None when nothing would be taken."""
     if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
         return None
     if isinstance(outcome, Fail):
@@ -573,7 +577,12 @@ def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
     return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)
 
 
-def _told(error: Exception) -> str:
+def _is_away(error: Exception) -> bool:
+    """Whether the cluster cannot be reached, as opposed to refusing something."""
+    return isinstance(error, GatewayError) and error.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+
+
+def _reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, GatewayError) else type(error).__name__
 
 

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
 _STRENGTH = ["SHA-512-256", "SHA-512", "SHA-256", "SHA", "MD5"]
-_PARAMETER = re.compile(r'([A-Za-z][A-Za-z0-9\-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+# A name begins where none goes on and is never given back, so that reading takes as long as the text is.
+_PARAMETER = re.compile(
+    r'(?<![A-Za-z0-9\-])([A-Za-z][A-Za-z0-9\-]{0,40}+)\s{0,8}+=\s{0,8}+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))'
+)
+_SCHEME = re.compile(r"(?i)(?:^|,\s{0,8}+)(?=(?:digest|basic|bearer|negotiate|ntlm)\b)")
+_MAX_CHALLENGE = 4096
+_MAX_CHALLENGES = 10
 
 
 @dataclass(slots=True)
@@ -59,7 +65,7 @@ class Digest(Scheme):
 
     async def _conversation(self, request: HttpRequest, exchange: Exchange) -> _Conversation:
         key = ("web.digest", request.origin, self.username, self.password)
-        return await exchange.context.kept.get(key, _Conversation)
+        return await exchange.context.clients.get(key, _Conversation)
 
     def _answered(self, request: HttpRequest, conversation: _Conversation) -> HttpRequest:
         conversation.count += 1
@@ -77,10 +83,11 @@ class Digest(Scheme):
 def _strongest(response: HttpResponse) -> dict[str, str] | None:
     """The parameters of the strongest challenge that can be answered."""
     offers: dict[str, dict[str, str]] = {}
-    for name, value in response.headers:
-        if name.lower() != "www-authenticate":
+    asked = [value for name, value in response.headers if name.lower() == "www-authenticate"]
+    for value in asked[:_MAX_CHALLENGES]:
+        if len(value) > _MAX_CHALLENGE:
             continue
-        for part in re.split(r"(?i)(?:^|,\s*)(?=(?:digest|basic|bearer|negotiate|ntlm)\b)", value):
+        for part in _SCHEME.split(value)[:_MAX_CHALLENGES]:
             if part[:7].lower() != "digest ":
                 continue
             found = {key.lower(): _unquoted(quoted, plain) for key, quoted, plain in _PARAMETER.findall(part[7:])}

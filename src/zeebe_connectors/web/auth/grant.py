@@ -7,7 +7,6 @@ that the endpoint's own words reach the person whether it answers with JSON, wit
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -16,6 +15,7 @@ from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 from multidict import CIMultiDict
 from pydantic import Field
 
+from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Hint
 from zeebe_connectors.web.auth.basic import basic_credentials
@@ -66,7 +66,7 @@ class Grant(Scheme):
             exchange.fetched.add(self)
             return await self.fetch(exchange, last)
 
-        cache = await exchange.context.kept.get("web.tokens", TokenCache)
+        cache = await exchange.context.clients.get("web.tokens", TokenCache)
         return await cache.get((self, exchange.tls.key()), fetch, refused=refused, forbidden=forbidden)
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
@@ -161,7 +161,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
     try:
-        answer = json.loads(response.body)
+        answer = decode_quick_json(response.body)
     except (ValueError, RecursionError):
         answer = None
     reason, words = _refusal(answer)
@@ -202,7 +202,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
     """What a page says, when it came in the place of JSON."""
     if answer is not None or not response.body.strip():
         return ""
-    text = response.body[:20_000].decode("utf-8", "replace")
+    text = response.body[:4_000].decode("utf-8", "replace")
     if "<" not in text[:1000]:
         return _short(text)
     title = _TITLE.search(text)

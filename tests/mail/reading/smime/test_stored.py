@@ -13,9 +13,9 @@ import pytest
 from zeebe_connectors import InputError
 from zeebe_connectors.mail import parse_mail
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 STORED = Path(__file__).parent / "stored"
 MAILS = {path.stem: path.read_bytes() for path in sorted(STORED.glob("*.eml"))}
@@ -26,7 +26,7 @@ class Asking:
     """What a connector's context has for this."""
 
     def __init__(self, folder: Path = STORED) -> None:
-        self.kept = Kept()
+        self.clients = ClientCache()
         self.files = AllowedFiles([folder])
 
 

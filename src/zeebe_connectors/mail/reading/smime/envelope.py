@@ -64,7 +64,7 @@ _ZLIB = "1.2.840.113549.1.9.16.3.8"
 DAMAGED = "it is damaged, or was made for another key of the same name"
 
 
-class NotDecrypted(Exception):  # noqa: N818 - a verdict, told to people by who asked
+class NotDecrypted(Exception):  # noqa: N818 - a verdict; callers put it into words
     """Why a message cannot be decrypted."""
 
 
@@ -287,11 +287,11 @@ class _Recipient:
         if not size or digest is None:
             raise Damaged("an unknown key agreement")
         public = ec.EllipticCurvePublicKey.from_encoded_point(private.curve, self.originator)
-        told = wrapping.whole
+        info = wrapping.whole
         if self.shared is not None:
-            told += _der(0xA0, _der(OCTETS, self.shared))
-        told += _der(0xA2, _der(OCTETS, (size * 8).to_bytes(4, "big")))
-        key = X963KDF(digest(), size, _der(SEQUENCE, told)).derive(private.exchange(ec.ECDH(), public))
+            info += _der(0xA0, _der(OCTETS, self.shared))
+        info += _der(0xA2, _der(OCTETS, (size * 8).to_bytes(4, "big")))
+        key = X963KDF(digest(), size, _der(SEQUENCE, info)).derive(private.exchange(ec.ECDH(), public))
         return (
             _triple_des_unwrap(key, self.sealed)
             if size == 24 and wrapping.id == _TRIPLE_DES_WRAP
@@ -338,8 +338,8 @@ def _agreeing(parts: Parts, keys: Sequence[Key]) -> Iterator[_Recipient]:
                     raise Damaged("its sender's key is not in it")
                 public = originator.parts()
                 public.take(SEQUENCE)
-                told = shared.parts().take(OCTETS).octets() if shared else None
-                yield _Recipient(key, algorithm, sealed, public.take().bits(), told)
+                shared_info = shared.parts().take(OCTETS).octets() if shared else None
+                yield _Recipient(key, algorithm, sealed, public.take().bits(), shared_info)
 
 
 def _padding(algorithm: _Algorithm) -> padding.AsymmetricPadding:

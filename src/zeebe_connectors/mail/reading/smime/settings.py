@@ -8,10 +8,10 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Annotated, Protocol
 
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.sdk.fields import Hint, Model, Secret
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
@@ -59,7 +59,7 @@ class Asking(Protocol):
     """What is needed of a connector's context."""
 
     @property
-    def kept(self) -> Kept:
+    def clients(self) -> ClientCache:
         """Clients, and what else stays open."""
         ...
 
@@ -89,7 +89,7 @@ async def open_keyring(given: Protection, context: Asking, *, max_bytes: int, pr
         return await asyncio.to_thread(_opened, given, data, max_bytes, prefix)
 
     mark = Secret(base64.b64encode(data).decode())
-    return await context.kept.get(("smime", mark, given.smime_password, given.smime_trusted, max_bytes), opened)
+    return await context.clients.get(("smime", mark, given.smime_password, given.smime_trusted, max_bytes), opened)
 
 
 def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:

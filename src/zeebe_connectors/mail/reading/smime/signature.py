@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from zeebe_connectors.mail.reading.message import Signature
+from zeebe_connectors.mail.reading.model import Signature
 from zeebe_connectors.mail.reading.smime.asn1 import OCTETS, OID, SEQUENCE, SET, Damaged, Value, der_length
 from zeebe_connectors.mail.reading.smime.envelope import DATA, DIGESTS
 

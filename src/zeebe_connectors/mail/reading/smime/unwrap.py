@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from zeebe_connectors.mail.reading.headers import Parameters
-from zeebe_connectors.mail.reading.message import Signature
 from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
+from zeebe_connectors.mail.reading.model import Signature
 from zeebe_connectors.mail.reading.smime import SIGNATURES, is_clear_signed, is_message
 from zeebe_connectors.mail.reading.smime.asn1 import Damaged, Value, read
 from zeebe_connectors.mail.reading.smime.envelope import (
@@ -205,16 +205,16 @@ class _Walk:
             self.found.signature = signature
         elif self.found.signature is None:
             if signature.status in {"valid", "untrusted"}:
-                told = "only a part of the mail is signed" + (f"; {signature.reason}" if signature.reason else "")
-                signature = replace(signature, status="partial", reason=told)
+                reason = "only a part of the mail is signed" + (f"; {signature.reason}" if signature.reason else "")
+                signature = replace(signature, status="partial", reason=reason)
             self.found.signature = signature
 
     def _note_outside(self) -> None:
         """A signature around an encrypted content says nothing of the content: anybody can sign what he caught."""
         signature = self.found.signature
         if signature and signature.status in {"valid", "untrusted"}:
-            told = "what is signed is the encrypted content, which the signer need not know"
-            self.found.signature = replace(signature, status="partial", reason=told)
+            reason = "what is signed is the encrypted content, which the signer need not know"
+            self.found.signature = replace(signature, status="partial", reason=reason)
 
     def _fail(self, code: str, text: str) -> None:
         self.defects.note(text)
@@ -224,13 +224,13 @@ class _Walk:
         """Makes the texts beside an encrypted part attachments, so that none is read as one with it."""
         if self.beside:
             self.defects.note("only a part of the mail is encrypted; the text beside it is an attachment")
-            self._set_aside(self.found.root)
+            self._keep_outside(self.found.root)
 
-    def _set_aside(self, entity: Entity) -> None:
+    def _keep_outside(self, entity: Entity) -> None:
         if any(entity is inner for inner in self.beside):
             return
         for part in entity.parts:
-            self._set_aside(part)
+            self._keep_outside(part)
         if not entity.parts and entity.type.value in {"text/plain", "text/html"}:
             entity.disposition = Parameters("attachment", entity.disposition.of)
 
@@ -246,7 +246,7 @@ def _careful(check: Callable[[], Signature]) -> Signature:
 
 
 def _binary(entity: Entity) -> bytes:
-    """A part's bytes, also when they are PEM or their encoding is not told."""
+    """A part's bytes, also when they are PEM or their encoding is not declared."""
     data = entity.content()
     text = data.lstrip()
     if text.startswith(b"-----BEGIN"):

@@ -23,7 +23,7 @@ from zeebe_connectors.runtime.inbound.elements import (
     read_folder,
     read_sources,
 )
-from zeebe_connectors.runtime.inbound.preview import Looked, look, nothing_settled
+from zeebe_connectors.runtime.inbound.preview import Preview, nothing_settled, preview
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedger, store_of
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Inbound
@@ -58,7 +58,7 @@ def commands(name: str, title: str) -> typer.Typer:
         try:
             connector = _connector(name)
             chosen = _chosen(connector, settings, source, diagram)
-            found = asyncio.run(_look(chosen, connector, environment, settings, hours))
+            found = asyncio.run(_preview(chosen, connector, environment, settings, hours))
         except (DiscoveryError, ConnectorError, LedgerError) as error:
             sys.stderr.write(f"zeebe-connectors: {error}\n")
             raise typer.Exit(1) from None
@@ -113,9 +113,9 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
     raise DiscoveryError(f"{what}; name one with --source. Known are: {known}")
 
 
-async def _look(
+async def _preview(
     source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float
-) -> Looked:
+) -> Preview:
     needed = services_of(settings, environment)
     store = store_of(settings.ledger, settings.data)
     ledger = StoredLedger(store)
@@ -125,7 +125,7 @@ async def _look(
 
     try:
         known = nothing_settled if isinstance(store, SqliteStore) and not store.file.exists() else settled
-        return await look(source, connector, needed, hours=hours, settled=known)
+        return await preview(source, connector, needed, hours=hours, settled=known)
     finally:
-        await needed.kept.aclose()
+        await needed.clients.aclose()
         await ledger.aclose()

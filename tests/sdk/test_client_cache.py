@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from zeebe_connectors import InputError
+from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.kept import Kept
 
 
 class Client:
@@ -35,32 +35,32 @@ async def slowly() -> Client:
 
 async def test_callers_that_come_together_share_one_client() -> None:
     """The second waits for what the first opens."""
-    kept = Kept()
-    first, second = await asyncio.gather(kept.get("a", slowly), kept.get("a", slowly))
+    cache = ClientCache()
+    first, second = await asyncio.gather(cache.get("a", slowly), cache.get("a", slowly))
     assert first is second
-    assert (await kept.get("a", slowly)) is first
-    assert (await kept.get("b", Client)) is not first
+    assert (await cache.get("a", slowly)) is first
+    assert (await cache.get("b", Client)) is not first
     assert Client.opened == 2
 
 
 async def test_a_failure_to_open_is_told_to_all_and_not_kept() -> None:
     """The next call tries anew."""
-    kept = Kept()
+    cache = ClientCache()
 
     async def broken() -> Client:
         await asyncio.sleep(0.01)
         raise OSError("away")
 
-    results = await asyncio.gather(*(kept.get("a", broken) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(*(cache.get("a", broken) for _ in range(3)), return_exceptions=True)
     assert all(isinstance(result, OSError) for result in results)
-    assert isinstance(await kept.get("a", slowly), Client)
+    assert isinstance(await cache.get("a", slowly), Client)
 
 
 async def test_a_cancelled_opener_takes_the_client_from_nobody() -> None:
     """Whoever waits beside it gets the one that it began to open."""
-    kept = Kept()
-    opener = asyncio.ensure_future(kept.get("a", slowly))
-    waiter = asyncio.ensure_future(kept.get("a", slowly))
+    cache = ClientCache()
+    opener = asyncio.ensure_future(cache.get("a", slowly))
+    waiter = asyncio.ensure_future(cache.get("a", slowly))
     await asyncio.sleep(0)
     opener.cancel()
     results = await asyncio.gather(opener, waiter, return_exceptions=True)
@@ -71,38 +71,38 @@ async def test_a_cancelled_opener_takes_the_client_from_nobody() -> None:
 
 async def test_the_longest_unused_is_closed_beyond_the_bound() -> None:
     """And all at the end."""
-    kept = Kept(max_clients=2)
-    clients = [await kept.get(name, Client) for name in ("a", "b")]
-    await kept.get("a", Client)
-    newest = await kept.get("c", Client)
+    cache = ClientCache(max_clients=2)
+    clients = [await cache.get(name, Client) for name in ("a", "b")]
+    await cache.get("a", Client)
+    newest = await cache.get("c", Client)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert [client.closed for client in clients] == [False, True]
-    await kept.aclose()
+    await cache.aclose()
     assert clients[0].closed
     assert newest.closed
 
 
 async def test_a_client_that_never_opens_does_not_hold_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for it is told."""
-    monkeypatch.setattr("zeebe_connectors.sdk.kept.CLOSING", 0.05)
-    kept = Kept()
-    waiter = asyncio.ensure_future(kept.get("a", lambda: asyncio.sleep(3600)))
+    monkeypatch.setattr("zeebe_connectors.sdk.client_cache.CLOSING", 0.05)
+    cache = ClientCache()
+    waiter = asyncio.ensure_future(cache.get("a", lambda: asyncio.sleep(3600)))
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
-        await kept.aclose()
+        await cache.aclose()
         with pytest.raises(asyncio.CancelledError):
             await waiter
 
 
 async def test_a_discarded_client_is_closed_and_opened_anew() -> None:
     """For connections that turned out to be broken."""
-    kept = Kept()
-    first = await kept.get("a", Client)
-    kept.discard("a")
-    kept.discard("never there")
-    assert (await kept.get("a", Client)) is not first
-    await kept.aclose()
+    cache = ClientCache()
+    first = await cache.get("a", Client)
+    cache.discard("a")
+    cache.discard("never there")
+    assert (await cache.get("a", Client)) is not first
+    await cache.aclose()
     assert first.closed
 
 

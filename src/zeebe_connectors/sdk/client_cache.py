@@ -14,19 +14,19 @@ CLOSING = 10.0
 """Seconds that one client gets to close, or to open first when it is closed meanwhile."""
 
 
-class Kept:
+class ClientCache:
     """Keeps clients (HTTP, SMTP, SQL pools) by their settings; closes them at the end, or when too many are kept.
 
     A key holds everything that makes two clients differ. Put a `Secret` into it, never its value.
 
     Args:
         max_clients: How many clients are kept; beyond it the one unused for longest is closed.
-        given: What is there from the start and stays, by key: rules that the operator set for all clients.
+        preset: What is there from the start and stays, by key: rules that the operator set for all clients.
     """
 
-    def __init__(self, max_clients: int = 256, *, given: Mapping[Hashable, Any] | None = None) -> None:
+    def __init__(self, max_clients: int = 256, *, preset: Mapping[Hashable, Any] | None = None) -> None:
         self._max_clients = max_clients
-        self._given = dict(given or {})
+        self._preset = dict(preset or {})
         self._clients: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -35,8 +35,8 @@ class Kept:
 
         A failure to open is raised to every waiter and not kept.
         """
-        if key in self._given:
-            return cast("ClientT", self._given[key])
+        if key in self._preset:
+            return cast("ClientT", self._preset[key])
         known = self._clients.get(key)
         if known is None:
             # A task of its own: a caller that is cancelled must not take the others' client away.
@@ -60,6 +60,15 @@ class Kept:
         if (known := self._clients.pop(key, None)) is not None:
             self._close_later(known)
 
+    def scoped(self, scope: Hashable, *, preset: Mapping[Hashable, Any] | None = None) -> ClientCache:
+        """A view of the same clients in which keys are of their own: what is opened there is shared with nobody else.
+
+        Args:
+            scope: Names the view; two views with the same one share their clients.
+            preset: As for the class, in the place of what is preset here.
+        """
+        return _View(self, scope, {**self._preset, **(preset or {})})
+
     def _close_later(self, holder: asyncio.Future[Any]) -> None:
         task = asyncio.ensure_future(_close(holder))
         self._closing.add(task)
@@ -70,6 +79,26 @@ class Kept:
         holders = list(self._clients.values())
         self._clients.clear()
         await asyncio.gather(*(_close(holder) for holder in holders), *self._closing)
+
+
+class _View(ClientCache):
+    """One scope of another's clients; closing it closes nothing, for the other will."""
+
+    def __init__(self, all_clients: ClientCache, scope: Hashable, preset: Mapping[Hashable, Any]) -> None:
+        super().__init__(preset=preset)
+        self._all = all_clients
+        self._scope = scope
+
+    async def get(self, key: Hashable, open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:
+        if key in self._preset:
+            return cast("ClientT", self._preset[key])
+        return await self._all.get((self._scope, key), open_client)
+
+    def discard(self, key: Hashable) -> None:
+        self._all.discard((self._scope, key))
+
+    def scoped(self, scope: Hashable, *, preset: Mapping[Hashable, Any] | None = None) -> ClientCache:
+        return _View(self._all, (self._scope, scope), {**self._preset, **(preset or {})})
 
 
 async def _opened(open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:

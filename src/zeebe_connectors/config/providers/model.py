@@ -1,0 +1,323 @@
+"""Describes a provider: a remote system named once, with its environments, rules and operations, for all connectors."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from zeebe_connectors.config.providers.addresses import (
+    PLACEHOLDER,
+    AddressError,
+    Kind,
+    check_base,
+    check_host,
+    check_host_pattern,
+    check_path,
+    placeholders,
+)
+from zeebe_connectors.sdk.errors import InputError
+
+Protocol = Literal[
+    "http", "https", "smtp", "smtps", "imap", "imaps", "pop", "pops", "ftp", "ftps", "ftpes", "sftp", "database",
+    "coap", "coaps",
+]  # fmt: skip
+"""What the remote system speaks; SOAP is over http or https."""
+PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+OVER_HTTP = frozenset({"http", "https"})
+SECURITY: Mapping[str, str] = {
+    "https": "tls", "smtps": "tls", "imaps": "tls", "pops": "tls", "ftps": "tls", "ftpes": "starttls", "coaps": "tls",
+    "http": "none", "sftp": "tls", "coap": "none", "ftp": "none", "smtp": "starttls",
+    "imap": "starttls", "pop": "starttls",
+}  # fmt: skip
+"""What a protocol's name says about encryption; an environment may say something else."""
+PORTS: Mapping[str, int] = {
+    "smtp": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop": 110, "pops": 995, "ftp": 21, "ftps": 990, "ftpes": 21,
+    "sftp": 22, "coap": 5683, "coaps": 5684,
+}  # fmt: skip
+"""What is taken where an environment names no port."""
+DEFAULT_PER_SECOND = 5.0
+"""Requests a second of a provider with rules and no number."""
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops", "soap": "https"}
+
+
+class ProviderError(InputError):
+    """A provider is described wrongly; the message names the field, the reason and the remedy, and no value."""
+
+    def __init__(self, message: str, *, path: Sequence[str | int] = ()) -> None:
+        super().__init__(message, code="PROVIDER_INVALID")
+        self.path = tuple(path)
+        """Where in the document the fault is."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+    )
+
+    def __repr_args__(self) -> Any:
+        """Prints no value: an address may hold credentials."""
+        return ()
+
+
+class Variable(_Strict):
+    """A placeholder of an address or a path, which the task fills."""
+
+    kind: Kind | None = None
+    """What may be filled in. Left out: one host label in the host, one segment in the path, one value in the query."""
+    description: str = ""
+    """For the modeler."""
+    default: str | None = None
+    """Used when the task gives nothing."""
+    choices: list[str] = Field(default=[])
+    """The only values that are taken."""
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> Self:
+        if self.default is not None and self.choices and self.default not in self.choices:
+            raise ValueError("default: must be one of the choices")
+        return self
+
+
+class Proxy(_Strict):
+    """The forward proxy through which an environment is reached."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^@/\s]+/?$")]
+    """Such as http://proxy.example.com:3128, without user and password."""
+    username: str = ""
+    """For a proxy that asks for one."""
+    password: Any = None
+    """Secured."""
+
+
+class Environment(_Strict):
+    """One environment of a provider: where it is there, and how to sign in."""
+
+    url: str | None = None
+    """Base address, such as https://erp.example.com/api/; with placeholders `${name}` where the task fills in."""
+    host: str | None = None
+    """Name or address, for a protocol that has no URL."""
+    port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Left out: the protocol's own."""
+    security: Literal["tls", "starttls", "none"] | None = None
+    """Left out: what the protocol's name says."""
+    authentication: dict[str, Any] = Field(default={})
+    """How to sign in: `type`, and the fields of that type under the names that the connectors' forms give them."""
+    ws_security: dict[str, Any] = Field(default={})
+    """For SOAP: what the envelope's security header holds, under the names of the SOAP form; `authentication` tells its
+    kind."""
+    tls: dict[str, Any] = Field(default={})
+    """Client certificate and whom to trust, under the names of the REST form: `clientCertificate`, `clientPrivateKey`,
+    `privateKeyPassword`, `trustedCertificate`."""
+    proxy: Proxy | None = None
+    """Left out: the runtime's own settings."""
+    options: dict[str, Any] = Field(default={})
+    """What tasks need not give: `database`, `folder`, … by the names of the connectors' inputs."""
+
+
+class Rules(_Strict):
+    """How often the provider may be asked, by all tasks, sources and replicas together."""
+
+    enabled: bool = True
+    """Whether the rules hold."""
+    min_delay_ms: Annotated[int, Field(ge=0, le=5000)] = 0
+    """Milliseconds between the starts of two requests, at least."""
+    max_per_second: Annotated[float, Field(gt=0, le=10_000)] = DEFAULT_PER_SECOND
+    """Requests that begin in any second, at most."""
+    max_concurrent: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    """Requests under way at once, at most."""
+    share_of: Annotated[int, Field(ge=1, le=1000)] = 1
+    """For replicas that share no database: how many of them share the rules; each takes its part."""
+
+
+class Operation(_Strict):
+    """One thing to do with a provider, with an element template of its own."""
+
+    name: str = ""
+    """As the Modeler lists it; left out, the key."""
+    description: str = ""
+    """One line for the modeler."""
+    method: str | None = None
+    """HTTP method, such as POST; for another connector the value of its `operation`."""
+    path: str = ""
+    """Appended to the base address; `${name}` is filled by the task."""
+    inputs: dict[str, Variable] = Field(default={})
+    """What is known of the path's placeholders; one that is not listed is one path segment."""
+    defaults: dict[str, Any] = Field(default={})
+    """What the template's other inputs begin with, by their wire names."""
+    connector: str | None = None
+    """Name of the connector; left out: `rest` for http and https, else the one that takes the protocol."""
+
+
+class Provider(_Strict):
+    """A named remote system."""
+
+    protocol: Protocol
+    """What it speaks."""
+    tags: list[str] = Field(default=[])
+    """Words under which it is found."""
+    description: str = ""
+    """What it is, in a line."""
+    documentation: Annotated[str | None, Field(pattern=r"^https?://\S+$")] = None
+    """Link to more."""
+    active: bool = True
+    """An inactive provider is used by nobody."""
+    environments: Annotated[dict[str, Environment], Field(min_length=1)]
+    """By name: `test`, `acceptance`, `live`, or any other."""
+    environment_by: list[Literal["versionTag", "task"]] = Field(default=[])
+    """Who may choose an environment besides the runtime's own setting: the process's version tag, or the task."""
+    variables: dict[str, Variable] = Field(default={})
+    """What is known of the address's placeholders."""
+    dynamic_hosts: list[str] = Field(default=[])
+    """Hosts that a whole address from the task may name, such as *.example.com; empty allows no such address."""
+    processes: list[str] = Field(default=[])
+    """BPMN process ids that may use it, `*` as a wildcard; empty allows all."""
+    tenants: list[str] = Field(default=[])
+    """Tenants that may use it; empty allows all."""
+    rules: Rules | None = None
+    """How often it may be asked; left out, as often as tasks want."""
+    operations: dict[str, Operation] = Field(default={})
+    """What modelers pick, each with an element template of its own."""
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _older(cls, value: Any) -> Any:
+        return _OLDER.get(value.casefold(), value.casefold()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _addresses(self) -> Self:
+        for host in self.dynamic_hosts:
+            check_host_pattern(host)
+        for name, environment in self.environments.items():
+            if not NAME.fullmatch(name):
+                raise ValueError(f"environments: {name[:64]!r} is no name; use letters, digits, dots and dashes")
+            try:
+                self._check_address(environment)
+            except AddressError as error:
+                raise ValueError(f"environments.{name}.{error}") from None
+        for key, operation in self.operations.items():
+            try:
+                check_path(operation.path)
+            except AddressError as error:
+                raise ValueError(f"operations.{key}.{error}") from None
+        used = {
+            name
+            for environment in self.environments.values()
+            for name in placeholders(environment.url or environment.host or "")
+        }
+        for name in self.variables:
+            if name not in used:
+                raise ValueError(
+                    f"variables.{name}: no address has a placeholder ${{{name}}}; remove it, or correct it"
+                )
+        return self
+
+    def _check_address(self, environment: Environment) -> None:
+        if environment.url and environment.host:
+            raise AddressError("url: give either url or host, not both")
+        if self.protocol in OVER_HTTP:
+            if not environment.url:
+                raise AddressError("url: is required; the base address, such as https://host/path/")
+            if environment.port or environment.security:
+                raise AddressError("port: stands in the url; write it there")
+            check_base(environment.url, self.protocol, self.variables, dynamic=bool(self.dynamic_hosts))
+        else:
+            if not (environment.host or environment.url):
+                raise AddressError("host: is required; name or address of the server")
+            if environment.url:
+                check_base(environment.url, None, self.variables, dynamic=False)
+            else:
+                check_host(environment.host or "", self.variables)
+
+
+def provider_of(document: Any, *, name: str = "") -> Provider:
+    """Reads a provider's document; secured values may be texts, references or `Secret`s.
+
+    Args:
+        document: As it stands in `providers.yaml` under the provider's name.
+        name: The provider's, for messages.
+
+    Raises:
+        ProviderError: Names the field and, for an unknown one, what is probably meant.
+    """
+    if name and not NAME.fullmatch(name):
+        raise ProviderError(
+            f"providers: {name[:64]!r} is no name; use letters, digits, dots, dashes and underscores", path=[]
+        )
+    try:
+        return Provider.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        # A key that is spelt wrongly is missing too; its own line helps more.
+        first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
+        location = [part for part in first["loc"] if part != "[key]"]
+        reason = _reason(first, location)
+        # A check over several fields names its place in the text.
+        path = location or reason.partition(": ")[0].split(".")
+        where = ".".join(map(str, [*([name] if name else []), *location]))
+        raise ProviderError(f"{where}: {reason}", path=path) from None
+
+
+def _reason(first: Any, location: Sequence[str | int]) -> str:
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        if near:
+            return f"is unknown; did you mean {near[0]}?"
+        return f"is unknown; known here: {', '.join(known)}"
+    if kind == "missing":
+        return "is required; fill it in"
+    if kind in {"value_error", "assertion_error"}:
+        return str((first.get("ctx") or {}).get("error", first["msg"]))
+    if kind == "literal_error":
+        return f"must be one of {first['ctx']['expected']}"
+    text: str = first["msg"]
+    return text[:1].lower() + text[1:]
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    """The keys that may stand at a place of the document."""
+    here: Any = Provider
+    for part in location:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            fields = here.model_fields.items()
+            here = next((info.annotation for name, info in fields if part in {name, info.alias}), None)
+        elif get_origin(here) is dict:  # a free name
+            here = get_args(here)[1]
+        here = (
+            next((item for item in get_args(here) if _is_model(item)), here) if get_origin(here) is not dict else here
+        )
+    return [info.alias or name for name, info in here.model_fields.items()] if _is_model(here) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+__all__ = [
+    "DEFAULT_PER_SECOND",
+    "OVER_HTTP",
+    "PLACEHOLDER",
+    "PROTOCOLS",
+    "SECURITY",
+    "Environment",
+    "Operation",
+    "Protocol",
+    "Provider",
+    "ProviderError",
+    "Proxy",
+    "Rules",
+    "Variable",
+    "provider_of",
+]

@@ -1,0 +1,29 @@
+"""Makes the JSON schema of `providers.yaml`, with which editors complete and check it while it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeebe_connectors.config.providers.model import Provider
+
+
+def schema() -> dict[str, Any]:
+    """The schema, draft 2020-12, made from the model that also reads the file."""
+    provider = Provider.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions = provider.pop("$defs", {})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Providers of Zeebe Connectors",
+        "type": "object",
+        "properties": {
+            "providers": {
+                "type": "object",
+                "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_.-]{0,63}$"},
+                "additionalProperties": {"$ref": "#/$defs/Provider"},
+            },
+            "$schema": {"type": "string"},
+        },
+        "patternProperties": {"^x-": {}},
+        "additionalProperties": False,
+        "$defs": {**definitions, "Provider": provider},
+    }

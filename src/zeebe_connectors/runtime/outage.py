@@ -1,0 +1,70 @@
+"""Logs a failure that lasts: one line when it begins, one a minute while it lasts, and one when it is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+REMINDER = 60.0
+"""Seconds between two lines about a failure that lasts."""
+
+
+class Outage:
+    """One thing that may be away, such as the cluster, as everybody who uses it finds out.
+
+    Args:
+        log: Where the lines go.
+        name: What is away, at the beginning of each line.
+        advice: What to check; it ends the first line.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self, log: logging.Logger, name: str, advice: str = "", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._name = name
+        self._advice = advice
+        self._clock = clock
+        self._since: float | None = None
+        self._last_line = 0.0
+        self._reason = ""
+        self._failures = 0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is away now."""
+        return self._since is not None
+
+    def failed(self, reason: str, *, error: BaseException | None = None) -> None:
+        """Counts a failure. The first is logged, the others once a minute; an unexpected error also when it changes.
+
+        Args:
+            reason: Why, in the words of what failed.
+            error: An unexpected error, whose trace is logged with the line.
+        """
+        now = self._clock()
+        self._failures += 1
+        if self._since is None:
+            self._since = now
+            self._log.warning(
+                "%s: %s%s", self._name, reason, f". {self._advice}" if self._advice else "", exc_info=error
+            )
+        elif now - self._last_line >= REMINDER:
+            self._log.warning(
+                "%s: still, after %.0f s and %d failures: %s", self._name, now - self._since, self._failures, reason
+            )
+        elif reason != self._reason and error is not None:
+            self._log.warning("%s: %s", self._name, reason, exc_info=error)
+        else:
+            return
+        self._last_line = now
+        self._reason = reason
+
+    def over(self) -> None:
+        """Takes note of a success; the first one after failures is logged."""
+        if self._since is None:
+            return
+        self._log.info("%s: back after %.0f s and %d failures", self._name, self._clock() - self._since, self._failures)
+        self._since, self._failures, self._reason = None, 0, ""

@@ -1,0 +1,68 @@
+"""Warn when an error expression asks the result for what the mapped variables do not hold, once for each element.
+
+Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only where
+there are neither. An expression on `response.body` is then silently null, here as in the official runtime.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from zeebe_connectors import feel
+from zeebe_connectors.feel import tree
+from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, source
+from zeebe_connectors.sdk.context import Job
+
+_MAX_WARNED = 10_000
+_CACHED_EXPRESSIONS = 512
+_RESPONSE = "response"
+_log = logging.getLogger("zeebe_connectors.jobs")
+
+
+class UnmappedResponses:
+    """Which elements were warned of already; one for each connector of a runtime."""
+
+    def __init__(self) -> None:
+        self._warned: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def warn(self, job: Job, variables: Mapping[str, Any]) -> None:
+        """Writes one line for an element whose error expression cannot see what it asks for.
+
+        Args:
+            job: Its headers hold the expression.
+            variables: What the job's result was mapped to; empty where the expression sees the whole result.
+        """
+        expression = source(job.headers, ERROR_EXPRESSION)
+        if not variables or _RESPONSE not in expression:
+            return
+        missing = [name for name in _asked(expression) if name not in variables]
+        key = (job.bpmn_process_id, job.element_id)
+        if not missing or key in self._warned:
+            return
+        self._warned[key] = None
+        if len(self._warned) > _MAX_WARNED:
+            self._warned.popitem(last=False)
+        _log.warning(
+            "%s of element %s in process %s asks for response.%s, but sees only the mapped variables (%s): it is null. "
+            "Map it in the result expression too, or leave out result variable and result expression",
+            ERROR_EXPRESSION,
+            job.element_id,
+            job.bpmn_process_id,
+            missing[0],
+            ", ".join(variables),
+        )
+
+
+@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+def _asked(expression: str) -> tuple[str, ...]:
+    """The entries of `response` that an expression reads."""
+    try:
+        nodes = tree.walk(feel.compile(expression).tree)
+        names = [node.names for node in nodes if isinstance(node, tree.Ref)]
+    except feel.FeelError:
+        return ()
+    return tuple(dict.fromkeys(name[1] for name in names if len(name) > 1 and name[0] == _RESPONSE))

@@ -1,0 +1,33 @@
+"""Runs providers: the directory of all that are in force, the store, and what a job or source gets of one."""
+
+from zeebe_connectors.runtime.providers.directory import Directory, Known
+from zeebe_connectors.runtime.providers.provided import ENVIRONMENT_SETTING, Asking, Providers, Use, asking
+from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
+from zeebe_connectors.runtime.providers.store import (
+    Change,
+    Editor,
+    Entry,
+    NotAllowedError,
+    ProviderConflictError,
+    ProviderStore,
+    ProviderUnknownError,
+)
+
+__all__ = [
+    "ENVIRONMENT_SETTING",
+    "KEY_SETTING",
+    "Asking",
+    "Change",
+    "Directory",
+    "Editor",
+    "Entry",
+    "Known",
+    "NotAllowedError",
+    "ProviderConflictError",
+    "ProviderStore",
+    "ProviderUnknownError",
+    "Providers",
+    "Sealer",
+    "Use",
+    "asking",
+]

@@ -1,0 +1,266 @@
+"""Fills a task's or source's inputs from a provider, before they are validated: address, credentials, TLS, defaults.
+
+Process data fills the placeholders that the provider's address has, and a path below it; never host or credentials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from zeebe_connectors.config.providers import AddressError, Provider
+from zeebe_connectors.config.providers.addresses import PLACEHOLDER, filled_host, filled_path, filled_url, joined
+from zeebe_connectors.config.providers.model import OVER_HTTP, PORTS, SECURITY
+from zeebe_connectors.config.providers.secured import at
+from zeebe_connectors.sdk.errors import InputError, PermanentError
+from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
+
+_HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
+"""What says where a request goes and who sends it."""
+_PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """A value that is the same for every task."""
+
+    place: ProviderPlace
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a provider's environment does with the inputs of one connector; made once, used for each job.
+
+    Args:
+        protocols: What the task must have chosen, if it chose.
+        constants: What is filled in as it is.
+        conflicts: What the task must leave empty.
+        url: Where an address is joined with the task's path, and the base.
+        secured: Texts that no output may hold.
+    """
+
+    provider: Provider
+    protocols: tuple[tuple[ProviderPlace, str], ...]
+    constants: tuple[_Constant, ...]
+    conflicts: tuple[ProviderPlace, ...]
+    urls: tuple[ProviderPlace, ...]
+    base: str
+    hosts: tuple[tuple[ProviderPlace, str], ...]
+    is_fixed: bool
+    """Whether the base has no placeholders."""
+
+    def fill(self, data: dict[str, Any]) -> None:
+        """Fills the inputs of one task; `data` is changed.
+
+        Raises:
+            PermanentError: `PROVIDER_CONFLICT` when the task gives what is the provider's.
+            InputError: A placeholder's value or the path does not fit.
+        """
+        for place, word in self.protocols:
+            chosen = _value(data, place.path)
+            if chosen in (None, ""):
+                _set(data, place.path, word)
+            elif str(chosen).strip().casefold() != word:
+                raise PermanentError(
+                    "PROVIDER_MISMATCH",
+                    f"{'.'.join(place.path)}: the provider speaks {self.provider.protocol}; choose {word}, or another "
+                    "provider",
+                )
+        for place in self.conflicts:
+            if _applies(place, data):
+                _refuse(place, _value(data, place.path))
+        values = data.get(VALUES)
+        if values is not None and not isinstance(values, Mapping):
+            raise InputError(f"{VALUES}: must be a context (key-value pairs), for example ={{name: value}}")
+        try:
+            self._fill_addresses(data, values or {})
+        except AddressError as error:
+            raise InputError(str(error)) from None
+        for constant in self.constants:
+            place = constant.place
+            if _applies(place, data) and (place.is_locked or _value(data, place.path) in (None, "", [], {})):
+                _set(data, place.path, constant.value)
+
+    def _fill_addresses(self, data: dict[str, Any], values: Mapping[str, Any]) -> None:
+        for place in self.urls:
+            if _applies(place, data):
+                _set(data, place.path, self._address(place, _value(data, place.path), values))
+        for place, template in self.hosts:
+            if _applies(place, data):
+                _set(data, place.path, filled_host(template, self.provider.variables, values))
+
+    def _address(self, place: ProviderPlace, path: Any, values: Mapping[str, Any]) -> str:
+        provider = self.provider
+        if path is not None and not isinstance(path, str):
+            raise AddressError(f"{'.'.join(place.path)}: must be text, a path below the provider's address")
+        base = self.base
+        if not self.is_fixed:
+            base = filled_url(base, provider.variables, values, hosts=provider.dynamic_hosts)
+        text = path or ""
+        if "${" in text and PLACEHOLDER.search(text):
+            inputs = next((item.inputs for item in provider.operations.values() if item.path == text), {})
+            text = filled_path(text, inputs, values)
+        return joined(base, text, hosts=provider.dynamic_hosts, name=".".join(place.path))
+
+
+def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mapping[str, Any]) -> Plan:
+    """What an environment, its secrets resolved, does with a connector's inputs.
+
+    Args:
+        places: Of the connector.
+        provider: The provider.
+        environment: Its document: section -> values as text.
+
+    Raises:
+        PermanentError: `PROVIDER_MISMATCH` when the connector has no word for what the provider says.
+    """
+    address = _address_of(provider, environment)
+    base = str(environment.get("url") or "")
+    return Plan(
+        provider=provider,
+        protocols=tuple(_protocols(places, address)),
+        constants=tuple(_constants(places, environment, address)),
+        conflicts=tuple(place for place in places if _is_refused(place.source)),
+        urls=tuple(place for place in places if place.source == "url"),
+        base=base,
+        hosts=tuple((place, str(address["host"])) for place in places if place.source == "host"),
+        is_fixed=not PLACEHOLDER.search(base),
+    )
+
+
+def _is_refused(source: str) -> bool:
+    """Whether a task that fills this in beside a provider is refused; port and encryption have defaults in forms."""
+    return source in {"host", "headers"} or source.startswith(("authentication", "tls", "wsSecurity"))
+
+
+def _protocols(places: list[ProviderPlace], address: Mapping[str, Any]) -> Iterator[tuple[ProviderPlace, str]]:
+    for place in places:
+        if place.source == "protocol":
+            protocol = str(address["protocol"])
+            yield place, word_for(protocol, place.words) or _mismatch(place, protocol)
+
+
+def _constants(
+    places: list[ProviderPlace], environment: Mapping[str, Any], address: Mapping[str, Any]
+) -> Iterator[_Constant]:
+    for place in places:
+        match place.source:
+            case "url" | "host" | "headers" | "protocol":
+                continue
+            case "security":
+                value = address["security"]
+                if place.words and value is not None:
+                    value = word_for(str(value), place.words) or _mismatch(place, str(value))
+            case "authentication" | "wsSecurity":
+                value = _authentication(place, environment.get(place.source) or {})
+            case "port":
+                value = address["port"]
+            case source:
+                value = at(environment, source)
+                if value is None and source.startswith("options."):
+                    value = address.get(source.removeprefix("options."))
+        if value is not None:
+            yield _Constant(place, value)
+
+
+def _address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Host, port, encryption and what else an environment's address says."""
+    protocol = provider.protocol
+    found: dict[str, Any] = {
+        "host": environment.get("host"),
+        "port": environment.get("port") or PORTS.get(protocol),
+        "security": environment.get("security") or SECURITY.get(protocol),
+        "protocol": protocol.removesuffix("s") if protocol in {"smtps", "imaps", "pops"} else protocol,
+    }
+    url = environment.get("url")
+    if url and protocol not in OVER_HTTP:
+        parts = urlsplit(PLACEHOLDER.sub(lambda match: f"zcph-{match[1]}-", str(url)))
+        host = re.sub(r"zcph-([A-Za-z0-9_]+?)-", lambda match: f"${{{match[1]}}}", parts.hostname or "")
+        found["host"] = host
+        found["port"] = parts.port or found["port"]
+        found["scheme"] = parts.scheme
+        if parts.path.strip("/"):
+            found["database"] = found["path"] = parts.path.strip("/")
+    return found
+
+
+def _authentication(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
+    if not place.words:
+        return dict(given) or None
+    kind = str(given.get("type") or given.get(place.tag) or ("basic" if given.get("username") else "none"))
+    word = word_for(kind, place.words)
+    if word is None:
+        if same(kind, "none"):  # nothing to sign in with, and the input says that by being empty
+            return None
+        return _mismatch(place, kind)
+    return {
+        **{name: value for name, value in given.items() if name not in {"type", place.tag}},
+        place.tag or "type": word,
+    }
+
+
+def _mismatch(place: ProviderPlace, value: str) -> Any:
+    raise PermanentError(
+        "PROVIDER_MISMATCH",
+        f"{'.'.join(place.path)}: the provider says {value!r}, which this connector does not take; it takes "
+        f"{', '.join(place.words)}. Use another connector or another provider",
+    )
+
+
+def _applies(place: ProviderPlace, data: Mapping[str, Any]) -> bool:
+    for path, words in place.when:
+        value = _value(data, path)
+        if isinstance(value, str) and value.strip().casefold() not in {word.casefold() for word in words}:
+            return False
+        if value is None and len(path) > 1:
+            return False
+    return True
+
+
+def _refuse(place: ProviderPlace, value: Any) -> None:
+    """Raises when the task gives what is the provider's."""
+    if place.source == "headers":
+        names = [name for name in value or () if str(name).strip().casefold() in _HEADERS]
+        if not names:
+            return
+    elif isinstance(value, Mapping):
+        kind = value.get(place.tag or "type")
+        filled = [
+            item
+            for name, item in value.items()
+            if name != (place.tag or "type") and item not in (None, "", [], {}) and not isinstance(item, bool)
+        ]
+        if not filled or (isinstance(kind, str) and kind in _PUBLIC_TYPES):
+            return
+    elif value in (None, "", [], {}):
+        return
+    raise PermanentError(
+        "PROVIDER_CONFLICT",
+        f"{'.'.join(place.path)}: is filled in, and the task names a provider, which brings its own; empty the field, "
+        "or take the provider away",
+    )
+
+
+def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = data
+    for name in path:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(name)
+    return found
+
+
+def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Sets a value; what is above it is made, and copied, for it may be shared."""
+    *above, last = path
+    place = data
+    for name in above:
+        inner = place.get(name)
+        inner = dict(inner) if isinstance(inner, Mapping) else {}
+        place[name] = inner
+        place = inner
+    place[last] = value

@@ -1,0 +1,386 @@
+"""Gives a job or source its provider: checks who may use it, chooses its environment, fills inputs, keeps its rules."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from zeebe_connectors.config.providers import Provider
+from zeebe_connectors.config.providers.secured import refers, revealed, secured_fields
+from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
+from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy
+from zeebe_connectors.runtime.ledger import Store
+from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
+from zeebe_connectors.runtime.providers.directory import Directory, Known
+from zeebe_connectors.runtime.providers.filling import Plan, plan_of
+from zeebe_connectors.runtime.secret_scope import EVERYWHERE
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.connector import Description
+from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
+
+ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
+_SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a rotated one is soon used
+_MAX_PLANS = 2048
+_SLOWING = frozenset({"429", "503"})
+_SOURCE_PATIENCE = 3600.0
+_PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
+
+VersionTag = Callable[[], Awaitable[str | None]]
+
+
+async def no_version_tag() -> str | None:
+    """For whoever has no process."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for a provider.
+
+    Args:
+        name: The provider's.
+        environment: What the task wants; empty for what is in force.
+        process: BPMN process id.
+        tenant: Tenant id.
+        version_tag: Of the process's deployed version.
+    """
+
+    name: str
+    environment: str = ""
+    process: str = ""
+    tenant: str = ""
+    version_tag: VersionTag = no_version_tag
+
+
+def asking(texts: Mapping[str, str], **who: Any) -> Asking | None:
+    """What a task's headers, or a source's properties, ask for; None without a provider."""
+    name = (texts.get(PROVIDER) or "").strip()
+    if not name or (texts.get(CONNECTION) or "").strip() == "here":
+        return None
+    return Asking(name, (texts.get(ENVIRONMENT) or "").strip(), **who)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A provider's environment for one connector, its secrets resolved."""
+
+    plan: Plan
+    held: tuple[str, ...]
+    """Secured values that the provider holds itself."""
+    named: tuple[tuple[str, str], ...]
+    """Name and value of the secrets that it names."""
+    clients: ClientCache
+    key: str
+    expires: float
+
+
+class Use:
+    """A provider in the hands of one job or source.
+
+    Args:
+        key: Provider and environment.
+        clients: Clients that only users of this provider share.
+        limit: Its rules.
+        is_current: Whether the provider is still as it was.
+    """
+
+    def __init__(self, key: str, clients: ClientCache, limit: Limit, is_current: Callable[[], bool]) -> None:
+        self.key = key
+        self.clients = clients
+        self.is_current = is_current
+        self._limit = limit
+
+    @asynccontextmanager
+    async def turn(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> AsyncIterator[None]:
+        """Around one request: waits until the rules allow it, and takes note when the provider asks to be left alone.
+
+        Args:
+            process: On whose behalf.
+            deadline: Until when it may wait, in seconds of `time.monotonic()`.
+            waiting: How many of the connector's jobs may wait.
+
+        Raises:
+            Busy: It would take longer, or too many wait already.
+        """
+        await self._limit.enter(process, deadline=deadline, waiting=waiting)
+        try:
+            yield
+        except ConnectorError as error:
+            delay = error.delay if isinstance(error, TransientError) else None
+            if error.code in _SLOWING or delay is not None:
+                self._limit.hold(_PAUSE if delay is None else delay)
+            raise
+        finally:
+            self._limit.leave()
+
+    @asynccontextmanager
+    async def source_turn(self) -> AsyncIterator[None]:
+        """For a source, which waits as long as it takes."""
+        try:
+            async with self.turn("", deadline=time.monotonic() + _SOURCE_PATIENCE):
+                yield
+        except Busy as busy:
+            raise TransientError(
+                "PROVIDER_BUSY", "the provider's usage rules allow no look yet", delay=busy.delay
+            ) from None
+
+
+class Providers:
+    """The providers of one runtime.
+
+    Args:
+        directory: What there is.
+        secrets: Where references resolve.
+        clients: Clients that stay open.
+        environment: Name of the environment in force; empty where each provider has only one.
+        store: The database whose users share usage rules; None for this runtime alone.
+        owner: This runtime, among those.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        secrets: SecretResolver,
+        clients: ClientCache,
+        *,
+        environment: str = "",
+        store: Store | None = None,
+        owner: str = "",
+    ) -> None:
+        self.directory = directory
+        self.environment = environment
+        self._secrets = secrets
+        self._clients = clients
+        self._store = store
+        self._owner = owner
+        self._prepared: dict[tuple[Any, ...], _Prepared] = {}
+        self._referring: dict[tuple[Any, ...], bool] = {}
+        self._limits: dict[str, Limit] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def use(self, wanted: Asking, connector: Description, data: dict[str, Any], custody: JobSecrets) -> Use:
+        """Fills the inputs and gives the rules.
+
+        Args:
+            wanted: Who asks for what.
+            connector: Whose inputs.
+            data: The inputs by wire name, which are changed.
+            custody: Learns every secured value.
+
+        Raises:
+            PermanentError: `PROVIDER_UNKNOWN`, `PROVIDER_INACTIVE`, `PROVIDER_FORBIDDEN`, `PROVIDER_MISMATCH`,
+                `PROVIDER_ENVIRONMENT_UNKNOWN` or `PROVIDER_CONFLICT`.
+            InputError: A value of a placeholder or the path does not fit; `SECRET_NOT_FOUND`.
+        """
+        known = self.directory.get(wanted.name)
+        self._check(known, wanted, connector)
+        environment = await self._environment(known, wanted)
+        prepared = await self._prepare(known, environment, wanted, connector)
+        for value in prepared.held:
+            custody.held(value)
+        for name, value in prepared.named:
+            custody.resolved(name, value)
+        prepared.plan.fill(data)
+        return Use(
+            prepared.key, prepared.clients, self.limit(known, environment), lambda: self._is_current(known, wanted)
+        )
+
+    def _is_current(self, known: Known, wanted: Asking) -> bool:
+        now = self.directory.all().get(wanted.name)
+        return now is not None and now.revision == known.revision
+
+    def limit(self, known: Known, environment: str) -> Limit:
+        """The rules of a provider in an environment, as they are now."""
+        key = f"{known.name}/{environment}"
+        limit = self._limits.get(key)
+        rules = known.provider.rules
+        if limit is None or limit.revision != known.revision:
+            before = limit
+            if before is not None and before.given == rules:
+                before.revision = known.revision
+                return before
+            limit = self._limits[key] = Limit(key, rules, store=self._store, owner=self._owner)
+            limit.revision, limit.given = known.revision, rules
+            if before is not None:
+                limit.held_until = before.held_until
+                closing = asyncio.ensure_future(before.aclose())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+        return limit
+
+    def limits(self) -> Mapping[str, Limit]:
+        """What has been limited so far, by provider and environment."""
+        return self._limits
+
+    async def resolved(self, known: Known, environment: str, *, process: str = "", tenant: str = "") -> dict[str, Any]:
+        """An environment's document as text, its secrets resolved.
+
+        Raises:
+            InputError: `SECRET_NOT_FOUND`.
+        """
+        document = environment_document(known.provider, environment)
+        mask = Mask()
+        resolved = await self._secrets.resolve(document, EVERYWHERE, mask=mask, tenant=tenant, process=process)
+        return dict(revealed(resolved))
+
+    async def aclose(self) -> None:
+        """Gives back what was taken of shared budgets."""
+        await self.directory.aclose()
+        await asyncio.gather(*(limit.aclose() for limit in self._limits.values()), *self._closing)
+
+    def _check(self, known: Known, wanted: Asking, connector: Description) -> None:
+        name, provider = known.name, known.provider
+        if not connector.protocols:
+            raise PermanentError(
+                "PROVIDER_MISMATCH",
+                f"provider: the connector {connector.name} takes no provider; take the header {PROVIDER} away",
+            )
+        if not provider.active:
+            raise PermanentError(
+                "PROVIDER_INACTIVE", f"provider: {name} is switched off; ask the operator, or use another"
+            )
+        if provider.protocol not in connector.protocols:
+            raise PermanentError(
+                "PROVIDER_MISMATCH",
+                f"provider: {name} speaks {provider.protocol}, and the connector {connector.name} takes "
+                f"{', '.join(connector.protocols)}; use another provider or another connector",
+            )
+        if provider.processes and not any(fnmatchcase(wanted.process, pattern) for pattern in provider.processes):
+            raise PermanentError(
+                "PROVIDER_FORBIDDEN",
+                f"provider: the process {wanted.process or '(none)'} is not among those that may use {name}; the "
+                "operator can add it to the provider's processes",
+            )
+        if provider.tenants and wanted.tenant not in provider.tenants:
+            raise PermanentError(
+                "PROVIDER_FORBIDDEN",
+                f"provider: the tenant is not among those that may use {name}; the operator can add it to the "
+                "provider's tenants",
+            )
+
+    async def _environment(self, known: Known, wanted: Asking) -> str:
+        """The environment that counts: the task's or the version's where the provider allows it, else the runtime's."""
+        name, provider = known.name, known.provider
+        if wanted.environment:
+            if "task" not in provider.environment_by:
+                if wanted.environment == self.environment:
+                    return self._there(known, wanted.environment)
+                raise PermanentError(
+                    "PROVIDER_ENVIRONMENT_FORBIDDEN",
+                    f"environment: {name} lets no task choose its environment; take the header away, or let the "
+                    "operator add task to environmentBy",
+                )
+            return self._there(known, wanted.environment)
+        if "versionTag" in provider.environment_by:
+            tag = await wanted.version_tag()
+            if tag and tag in provider.environments:
+                return tag
+        if self.environment:
+            return self._there(known, self.environment)
+        if len(provider.environments) == 1:
+            return next(iter(provider.environments))
+        raise PermanentError(
+            "PROVIDER_ENVIRONMENT_UNKNOWN",
+            f"provider: {name} has the environments {', '.join(provider.environments)}, and none is in force; the "
+            f"operator sets {ENVIRONMENT_SETTING}",
+        )
+
+    @staticmethod
+    def _there(known: Known, environment: str) -> str:
+        if environment in known.provider.environments:
+            return environment
+        raise PermanentError(
+            "PROVIDER_ENVIRONMENT_UNKNOWN",
+            f"environment: {known.name} has no environment {environment[:64]!r}; it has "
+            f"{', '.join(known.provider.environments)}",
+        )
+
+    async def _prepare(self, known: Known, environment: str, wanted: Asking, connector: Description) -> _Prepared:
+        key: tuple[Any, ...] = (connector.name, known.name, environment, known.revision)
+        if self._referring.get(key, False):  # a secret may differ by tenant and process
+            key = (*key, wanted.tenant, wanted.process)
+        prepared = self._prepared.get(key)
+        if prepared is not None and time.monotonic() < prepared.expires:
+            return prepared
+        document = environment_document(known.provider, environment)
+        if len(self._prepared) >= _MAX_PLANS:
+            self._prepared.clear()
+            self._referring.clear()
+        refers_ = _refers(document)
+        if len(key) == 4:
+            self._referring[key] = refers_
+            key = (*key, wanted.tenant, wanted.process) if refers_ else key
+        used = _Names()
+        resolved = await self._secrets.resolve(
+            document, EVERYWHERE, mask=used.mask, tenant=wanted.tenant, process=wanted.process, custody=used
+        )
+        texts = revealed(resolved)
+        held = {value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)}
+        prepared = self._prepared[key] = _Prepared(
+            plan_of(connector.provider_places, known.provider, texts),
+            tuple(sorted(held)),
+            tuple(used.values.items()),
+            await self._scoped(known.name, environment, texts.get("proxy")),
+            f"{known.name}/{environment}",
+            time.monotonic() + _SECRETS_AGE if refers_ else float("inf"),
+        )
+        return prepared
+
+    async def _scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
+        """Clients of this provider's own: neither its connections nor its tokens are anybody else's."""
+        if not proxy:
+            return self._clients.scoped(("provider", name, environment))
+        rules = await self._clients.get(RULES, NetworkRules.from_environment)
+        password = str(proxy.get("password") or "")
+        through = Proxy(str(proxy["url"]).rstrip("/"), str(proxy.get("username") or ""), password)
+        own = replace(rules, proxies={"http": through, "https": through}, direct=())
+        scope = ("provider", name, environment, through.url, through.user, Secret(password).fingerprint())
+        return self._clients.scoped(scope, preset={RULES: own})
+
+
+class _Names(JobSecrets):
+    """Learns which secrets a provider names, and their values."""
+
+    def __init__(self) -> None:
+        super().__init__(Mask())
+        self.values: dict[str, str] = {}
+
+    def resolved(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
+def environment_document(provider: Provider, environment: str) -> dict[str, Any]:
+    """An environment as plain data; secured values are `Secret`s."""
+    found = provider.environments[environment]
+    document = {
+        "url": found.url,
+        "host": found.host,
+        "port": found.port,
+        "security": found.security,
+        "authentication": found.authentication,
+        "wsSecurity": found.ws_security,
+        "tls": found.tls,
+        "options": found.options,
+    }
+    if found.proxy is not None:
+        document["proxy"] = {
+            "url": found.proxy.url,
+            "username": found.proxy.username,
+            "password": found.proxy.password,
+        }
+    return document
+
+
+def _refers(value: Any) -> bool:
+    if isinstance(value, str):
+        return "secrets." in value and refers(value)
+    if isinstance(value, Mapping):
+        return any(_refers(item) for item in value.values())
+    return isinstance(value, list) and any(_refers(item) for item in value)

@@ -1,0 +1,446 @@
+"""Keeps the providers that are made through API, command or page, in tables of their own in the ledger's database."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
+from zeebe_connectors.config.providers.secured import refers
+from zeebe_connectors.runtime.ledger import Store
+from zeebe_connectors.runtime.ledger.store import Transaction
+from zeebe_connectors.runtime.providers.editing import (
+    Instructions,
+    Place,
+    described_change,
+    origin_of,
+    taken_apart,
+    with_values,
+)
+from zeebe_connectors.runtime.providers.sealing import Sealer, SealError
+from zeebe_connectors.sdk.errors import PermanentError
+from zeebe_connectors.sdk.fields import Secret
+
+_MAX_HISTORY = 200
+"""Changes of a provider that are remembered."""
+_MAX_DOCUMENT = 256 * 1024
+
+
+class ProviderConflictError(PermanentError):
+    """The provider is there already, or was changed meanwhile.
+
+    Args:
+        message: What to do.
+        current: As it is now; None when there is none any more.
+    """
+
+    def __init__(self, message: str, current: Entry | None) -> None:
+        super().__init__("PROVIDER_CHANGED", message)
+        self.current = current
+
+
+class ProviderUnknownError(PermanentError):
+    """There is no such provider in the store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("PROVIDER_UNKNOWN", f"there is no provider {name[:64]!r} in the database")
+
+
+class NotAllowedError(PermanentError):
+    """The editor may not do this."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PROVIDER_FORBIDDEN", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Who makes a change.
+
+    Args:
+        name: For the history.
+        secrets: Whether secured values may be set.
+    """
+
+    name: str
+    secrets: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredValue:
+    """What may be known of a secured value.
+
+    Args:
+        changed: When it was set, in seconds since 1970.
+        reference: The text that names a secret; empty for a value.
+    """
+
+    changed: float
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A provider as it is kept, without secured values.
+
+    Args:
+        dropped: Places whose values the last change took away, because they would have gone elsewhere.
+    """
+
+    name: str
+    document: Mapping[str, Any]
+    version: int
+    changed: float
+    who: str
+    secured: Mapping[Place, SecuredValue] = field(default_factory=dict)
+    dropped: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the history."""
+
+    version: int
+    at: float
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    sealed: str
+    origin: str
+    changed: float
+
+
+class ProviderStore:
+    """The providers of one database, SQLite's or PostgreSQL's.
+
+    Args:
+        store: The database.
+        sealer: Encrypts secured values.
+    """
+
+    def __init__(self, store: Store, sealer: Sealer) -> None:
+        self._store = store
+        self._sealer = sealer
+        self.problems: dict[str, str] = {}
+        """Why a provider cannot be used, by its name."""
+
+    async def version(self) -> tuple[float, ...]:
+        """Changes with every change of any provider."""
+        query = "SELECT COUNT(*), COALESCE(SUM(version), 0), COALESCE(MAX(changed), 0) FROM providers"
+        rows = await self._store.read(lambda do: do.rows(query, {}))
+        return tuple(float(value) for value in rows[0])
+
+    async def providers(self) -> dict[str, Provider]:
+        """Every provider with its secured values, for use; one that cannot be opened is left out, see `problems`."""
+        kept = await self._store.read(
+            lambda do: [
+                (str(name), json.loads(text), _values(do, str(name)))
+                for name, text in do.rows("SELECT name, document FROM providers", {})
+            ]
+        )
+        found: dict[str, Provider] = {}
+        problems: dict[str, str] = {}
+        for name, document, values in kept:
+            try:
+                opened = {
+                    place: self._opened(row, name, place, origin_of(document, place[0]))
+                    for place, row in values.items()
+                }
+                found[name] = provider_of(with_values(document, opened), name=name)
+            except SealError as error:
+                problems[name] = f"a secured value cannot be opened: {error}"
+            except ProviderError as error:
+                problems[name] = error.message
+        self.problems = problems
+        return found
+
+    async def entries(self) -> list[Entry]:
+        """Every provider without secured values."""
+        return await self._store.read(
+            lambda do: [
+                _entry(do, row)
+                for row in do.rows("SELECT name, document, version, changed, who FROM providers ORDER BY name", {})
+            ]
+        )
+
+    async def find(self, name: str) -> Entry | None:
+        """One provider without secured values."""
+        return await self._store.read(lambda do: _find(do, name))
+
+    async def history(self, name: str) -> list[Change]:
+        """Who changed what and when, the newest first; without values."""
+        query = (
+            "SELECT version, at, who, what FROM provider_history WHERE provider = :name ORDER BY at DESC, version DESC"
+        )
+        rows = await self._store.read(lambda do: do.rows(query, {"name": name}))
+        return [Change(int(version), float(at), str(who), str(what)) for version, at, who, what in rows]
+
+    async def create(self, name: str, document: Mapping[str, Any], editor: Editor) -> Entry:
+        """Makes a provider.
+
+        Raises:
+            ProviderConflictError: There is one of that name.
+            ProviderError: The document is wrong.
+            NotAllowedError: The editor may not set secured values.
+        """
+        return await self._write(name, document, editor, version=0)
+
+    async def change(self, name: str, document: Mapping[str, Any], editor: Editor, *, version: int) -> Entry:
+        """Replaces a provider's document; secured values that are absent stay, unless they would go elsewhere.
+
+        Args:
+            name: Which.
+            document: All of it.
+            editor: Who.
+            version: That was read; another one now is a conflict.
+
+        Raises:
+            ProviderUnknownError: There is none.
+            ProviderConflictError: It was changed meanwhile.
+            ProviderError: The document is wrong.
+            NotAllowedError: The editor may not set secured values.
+        """
+        return await self._write(name, document, editor, version=version)
+
+    async def copy(self, name: str, editor: Editor, *, from_: str, to: str, version: int, secured: bool) -> Entry:
+        """Copies one environment onto another.
+
+        Args:
+            name: Which provider.
+            editor: Who.
+            from_: The environment that is copied.
+            to: The environment that is written.
+            version: That was read.
+            secured: Whether secured values are copied too; else those of the other environment stay where they may.
+
+        Raises:
+            ProviderUnknownError: There is no such provider or environment.
+            ProviderConflictError: It was changed meanwhile.
+            NotAllowedError: The editor may not set secured values.
+        """
+        entry = await self.find(name)
+        if entry is None:
+            raise ProviderUnknownError(name)
+        document = copy.deepcopy(dict(entry.document))
+        environments = document.get("environments") or {}
+        if from_ not in environments:
+            raise PermanentError(
+                "PROVIDER_ENVIRONMENT_UNKNOWN",
+                f"from: {name} has no environment {from_[:64]!r}; it has {', '.join(environments)}",
+            )
+        environments[to] = copy.deepcopy(environments[from_])
+        if secured:
+            if not editor.secrets:
+                raise NotAllowedError("you may not copy secured values; copy without them")
+            values = await self._store.read(lambda do: _values(do, name))
+            for place, row in values.items():
+                if place[0] == from_:
+                    opened = self._opened_or_refused(row, name, place, origin_of(entry.document, from_))
+                    put_value = opened.reveal() if isinstance(opened, Secret) else opened
+                    document = with_values(document, {(to, place[1]): {"value": put_value}})
+        return await self._write(name, document, editor, version=version)
+
+    async def delete(self, name: str, editor: Editor, *, version: int) -> None:
+        """Removes a provider with its values; its history stays.
+
+        Raises:
+            ProviderUnknownError: There is none.
+            ProviderConflictError: It was changed meanwhile.
+        """
+
+        def work(do: Transaction) -> None:
+            entry = _find(do, name, locked=True)
+            if entry is None:
+                raise ProviderUnknownError(name)
+            if entry.version != version:
+                raise ProviderConflictError(_CHANGED, entry)
+            do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
+            do.change("DELETE FROM providers WHERE name = :name", {"name": name})
+            _remember(do, name, entry.version + 1, editor, "deleted")
+
+        await self._store.write(work)
+
+    async def rotate(self, editor: Editor) -> int:
+        """Seals every value with the first key; gives how many were sealed with another.
+
+        Raises:
+            PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key; nothing is changed.
+        """
+
+        def work(do: Transaction) -> int:
+            count = 0
+            for row in do.rows("SELECT name, document, version, changed, who FROM providers", {}):
+                entry = _entry(do, row)
+                touched = 0
+                for place, value in _values(do, entry.name).items():
+                    if refers(value.sealed) or self._sealer.is_current(value.sealed):
+                        continue
+                    origin = origin_of(entry.document, place[0])
+                    opened = self._opened_or_refused(value, entry.name, place, origin)
+                    _put(do, entry.name, place, self._sealed(opened.reveal(), entry.name, place, origin), origin,
+                         value.changed)  # fmt: skip
+                    touched += 1
+                if touched:
+                    _remember(do, entry.name, entry.version, editor, f"sealed {touched} values with another key")
+                count += touched
+            return count
+
+        return await self._store.write(work)
+
+    async def _write(self, name: str, document: Mapping[str, Any], editor: Editor, *, version: int) -> Entry:
+        said = taken_apart(document)
+        if (said.given or said.removed) and not editor.secrets:
+            raise NotAllowedError("you may not set secured values; leave them out, and they stay as they are")
+        text = json.dumps(said.document, ensure_ascii=False)
+        if len(text) > _MAX_DOCUMENT:
+            raise ProviderError(f"the provider is larger than {_MAX_DOCUMENT:,} characters")
+
+        def work(do: Transaction) -> Entry:
+            before = _find(do, name, locked=True)
+            _check_version(name, before, version)
+            rows = _values(do, name) if before is not None else {}
+            kept, dropped = _kept(rows, said)
+            # What stays and what is new must make a whole; neither is read here.
+            stand_in = {place: Secret("x") for place in (*kept, *said.given)}
+            provider_of(with_values(said.document, stand_in), name=name)
+            self._replace_values(do, name, said, kept)
+            after = (before.version if before is not None else _last_version(do, name)) + 1
+            do.change(
+                "INSERT INTO providers (name, document, version, changed, who) "
+                "VALUES (:name, :document, :version, :now, :who) ON CONFLICT (name) DO UPDATE SET "
+                "document = excluded.document, version = excluded.version, changed = excluded.changed, "
+                "who = excluded.who",
+                {"name": name, "document": text, "version": after, "now": do.now(), "who": editor.name},
+            )
+            what = described_change(before.document if before is not None else None, said.document)
+            what += "".join(f"; set {_said(place)}" for place in said.given)
+            what += "".join(f"; removed {_said(place)}" for place in sorted(said.removed))
+            what += "".join(f"; dropped {_said(place)}, since its address changed" for place in dropped)
+            _remember(do, name, after, editor, what)
+            entry = _find(do, name)
+            assert entry is not None  # noqa: S101 - it was just written
+            return replace(entry, dropped=tuple(dropped))
+
+        return await self._store.write(work)
+
+    def _replace_values(self, do: Transaction, name: str, said: Instructions, kept: Mapping[Place, _Row]) -> None:
+        do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
+        for place, row in kept.items():
+            _put(do, name, place, row.sealed, row.origin, row.changed)
+        for place, value in said.given.items():
+            origin = origin_of(said.document, place[0])
+            _put(do, name, place, self._sealed(value, name, place, origin), origin, do.now())
+
+    def _sealed(self, value: str, name: str, place: Place, origin: str) -> str:
+        if refers(value):
+            return value
+        try:
+            return self._sealer.seal(value, name, *place, origin)
+        except SealError as error:
+            raise ProviderError(f"environments.{_said(place)}: {error}") from None
+
+    def _opened(self, row: _Row, name: str, place: Place, origin: str) -> Secret | str:
+        """The value; sealed for an address that the document no longer has, it cannot be opened."""
+        return row.sealed if refers(row.sealed) else Secret(self._sealer.open(row.sealed, name, *place, origin))
+
+    def _opened_or_refused(self, row: _Row, name: str, place: Place, origin: str) -> Any:
+        try:
+            return self._opened(row, name, place, origin)
+        except SealError as error:
+            raise PermanentError("PROVIDER_KEY_MISSING", f"{name}: environments.{_said(place)}: {error}") from None
+
+
+_CHANGED = "it was changed meanwhile; read it again and change that"
+
+
+def _check_version(name: str, before: Entry | None, version: int) -> None:
+    if version == 0 and before is not None:
+        raise ProviderConflictError(f"there is a provider {name} already; change it, or take another name", before)
+    if version != 0 and before is None:
+        raise ProviderUnknownError(name)
+    if before is not None and before.version != version:
+        raise ProviderConflictError(_CHANGED, before)
+
+
+def _kept(rows: Mapping[Place, _Row], said: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
+    """Which values stay, and which are dropped because they would go elsewhere, or with weaker protection."""
+    kept: dict[Place, _Row] = {}
+    dropped: list[Place] = []
+    for place, row in rows.items():
+        gone = place[0] not in (said.document.get("environments") or {})
+        if gone or place in said.removed or place in said.given:
+            continue
+        if row.origin == origin_of(said.document, place[0]):
+            kept[place] = row
+        else:
+            dropped.append(place)
+    return kept, dropped
+
+
+def _said(place: Place) -> str:
+    return ".".join(place)
+
+
+def _values(do: Transaction, name: str) -> dict[Place, _Row]:
+    query = "SELECT environment, field, sealed, origin, changed FROM provider_values WHERE provider = :name"
+    return {
+        (str(environment), str(path)): _Row(str(sealed), str(origin), float(changed))
+        for environment, path, sealed, origin, changed in do.rows(query, {"name": name})
+    }
+
+
+def _put(do: Transaction, name: str, place: Place, sealed: str, origin: str, changed: float) -> None:
+    do.change(
+        "INSERT INTO provider_values (provider, environment, field, sealed, origin, changed) "
+        "VALUES (:name, :environment, :field, :sealed, :origin, :changed) "
+        "ON CONFLICT (provider, environment, field) DO UPDATE SET sealed = excluded.sealed, origin = excluded.origin, "
+        "changed = excluded.changed",
+        {
+            "name": name,
+            "environment": place[0],
+            "field": place[1],
+            "sealed": sealed,
+            "origin": origin,
+            "changed": changed,
+        },
+    )
+
+
+def _find(do: Transaction, name: str, *, locked: bool = False) -> Entry | None:
+    query = "SELECT name, document, version, changed, who FROM providers WHERE name = :name"
+    rows = do.rows_locked(query, {"name": name}) if locked else do.rows(query, {"name": name})
+    return _entry(do, rows[0]) if rows else None
+
+
+def _entry(do: Transaction, row: Any) -> Entry:
+    name, document, version, changed, who = row
+    secured = {
+        place: SecuredValue(value.changed, value.sealed if refers(value.sealed) else "")
+        for place, value in _values(do, str(name)).items()
+    }
+    return Entry(str(name), json.loads(document), int(version), float(changed), str(who), secured)
+
+
+def _last_version(do: Transaction, name: str) -> int:
+    rows = do.rows("SELECT COALESCE(MAX(version), 0) FROM provider_history WHERE provider = :name", {"name": name})
+    return int(rows[0][0])
+
+
+def _remember(do: Transaction, name: str, version: int, editor: Editor, what: str) -> None:
+    do.change(
+        "INSERT INTO provider_history (provider, version, at, who, what) VALUES (:name, :version, :at, :who, :what) "
+        "ON CONFLICT (provider, version, at) DO NOTHING",
+        {"name": name, "version": version, "at": do.now(), "who": editor.name, "what": what[:2000]},
+    )
+    rows = do.rows("SELECT at FROM provider_history WHERE provider = :name ORDER BY at DESC", {"name": name})
+    if len(rows) > _MAX_HISTORY:
+        do.change(
+            "DELETE FROM provider_history WHERE provider = :name AND at < :at",
+            {"name": name, "at": rows[_MAX_HISTORY - 1][0]},
+        )

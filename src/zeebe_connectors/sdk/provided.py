@@ -1,0 +1,145 @@
+"""Reads off a connector's model which inputs a provider fills, for the pipeline and for the form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from zeebe_connectors.sdk.fields import hint_of, leaf_types, literals
+
+CONNECTION = "connection"
+"""Header or property that says whether the form's own inputs count (`here`) or a provider's."""
+PROVIDER = "provider"
+"""Header or property that names the provider. It is no variable: a process may have one of that name."""
+ENVIRONMENT = "environment"
+"""Header or property that names the environment, where the provider lets tasks choose."""
+VALUES = "providerValues"
+"""Input with the values of the provider's placeholders."""
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "none": ("none", "noAuth", "NONE"),
+    "basic": ("basic", "simple", "auto", "login", "password"),
+    "oauth-client-credentials-flow": ("oauth-client-credentials-flow", "clientCredentials"),
+    "oauth-refresh-token": ("oauth-refresh-token", "refreshToken"),
+    "token": ("token", "bearer"),
+    "tls": ("tls", "SSL", "TLS"),
+    "starttls": ("starttls", "STARTTLS", "explicit"),
+    "pop": ("pop3", "pop"),
+}
+"""What providers call something, and what connectors' inputs may call it, in the order in which it is looked for."""
+_SAME = {word: common for common, words in WORDS.items() for word in words}
+
+
+def word_for(value: str, accepted: tuple[str, ...]) -> str | None:
+    """The input's own word for what a provider says; None when it has none.
+
+    Args:
+        value: As in the provider.
+        accepted: The values of the input's `Literal`.
+    """
+    if value in accepted:
+        return value
+    return next((word for word in WORDS.get(_SAME.get(value, value), ()) if word in accepted), None)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two words say the same."""
+    return _SAME.get(one, one) == _SAME.get(other, other)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPlace:
+    """One input that a provider fills.
+
+    Args:
+        path: Its wire names, from the top.
+        source: The dotted place in the provider's environment.
+        words: What the input accepts, where it is a choice; for a whole authentication its types.
+        tag: Wire name of the field that tells an authentication's type.
+        when: Which other inputs must have one of these values for it to be there.
+    """
+
+    path: tuple[str, ...]
+    source: str
+    words: tuple[str, ...] = ()
+    tag: str = ""
+    when: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the task must leave it to the provider; what is not locked is a default."""
+        return is_locked(self.source)
+
+
+def is_locked(source: str) -> bool:
+    """Whether an input of this hint is the provider's alone."""
+    return bool(source) and not source.startswith("options.")
+
+
+def is_hidden(source: str) -> bool:
+    """Whether the form hides an input of this hint once a provider is chosen."""
+    return is_locked(source) and source not in {"headers", "protocol"}
+
+
+def provider_places(kind: Any) -> list[ProviderPlace]:
+    """The inputs of a model, or of each member of a union, that a provider fills."""
+    return list(dict.fromkeys(_places(kind, (), (), _tag_of(kind, None))))
+
+
+def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Iterator[ProviderPlace]:
+    models = [leaf for leaf in leaf_types(kind) if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
+    for model in models:
+        here = when
+        if tag and len(models) > 1 and tag in model.model_fields:
+            info = model.model_fields[tag]
+            told = tuple(str(value) for leaf in leaf_types(info.annotation) for value in literals(leaf))
+            here = (*when, ((*path, info.alias or tag), told))
+        for name, info in model.model_fields.items():
+            where = (*path, info.alias or name)
+            source = hint_of(info).provider
+            if source:
+                words = _words(info)
+                if source == "protocol":  # it tells the members apart: one place for all of them
+                    words = tuple(dict.fromkeys(word for other in models for word in _words(other.model_fields[name])))
+                    yield ProviderPlace(where, source, words, when=when)
+                else:
+                    tag_name = _tag_of(info.annotation, info)
+                    yield ProviderPlace(where, source, words, _wire(info, tag_name), here)
+            else:
+                yield from _places(info.annotation, where, here, _tag_of(info.annotation, info))
+
+
+def _words(info: FieldInfo) -> tuple[str, ...]:
+    kinds = leaf_types(info.annotation)
+    tag = _tag_of(info.annotation, info)
+    if tag:
+        members = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        kinds = [leaf for member in members for leaf in leaf_types(member.model_fields[tag].annotation)]
+    return tuple(str(value) for kind in kinds for value in literals(kind))
+
+
+def _wire(info: FieldInfo, tag: str | None) -> str:
+    if not tag:
+        return ""
+    member = next(
+        kind for kind in leaf_types(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
+    )
+    return member.model_fields[tag].alias or tag
+
+
+def _tag_of(annotation: Any, info: FieldInfo | None) -> str | None:
+    """Python name of the field that tells a union's members apart."""
+    if info is not None and isinstance(info.discriminator, str):
+        return info.discriminator
+    if get_origin(annotation) is Annotated:
+        for item in get_args(annotation)[1:]:
+            if isinstance(item, FieldInfo) and isinstance(item.discriminator, str):
+                return item.discriminator
+    for argument in get_args(annotation):
+        if get_origin(argument) is Annotated and (found := _tag_of(argument, None)):
+            return found
+    return None

@@ -1,0 +1,125 @@
+"""Whatever a task gives, an address stays on the provider's hosts and below its base."""
+
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeebe_connectors.config.providers import AddressError, Variable
+from zeebe_connectors.config.providers.addresses import filled_host, filled_path, filled_url, joined
+
+BASE = "https://erp.example.com/api/"
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "expected"),
+    [
+        (BASE, "orders", "https://erp.example.com/api/orders"),
+        (BASE, "/orders", "https://erp.example.com/api/orders"),
+        (BASE, "//orders".lstrip("/"), "https://erp.example.com/api/orders"),
+        (BASE.rstrip("/"), "orders/7?x=1&y=a/b", "https://erp.example.com/api/orders/7?x=1&y=a/b"),
+        (BASE.rstrip("/"), "/orders/", "https://erp.example.com/api/orders/"),
+        (BASE, "", BASE),
+        (BASE.rstrip("/"), "", BASE.rstrip("/")),
+        (BASE, "?page=2", "https://erp.example.com/api/?page=2"),
+        ("https://erp.example.com", "orders", "https://erp.example.com/orders"),
+        (BASE, "https://erp.example.com/api/orders", "https://erp.example.com/api/orders"),
+        (BASE, "a..b/c.", "https://erp.example.com/api/a..b/c."),
+    ],
+)
+def test_base_and_path_join_whatever_the_slashes(base, path, expected):
+    assert joined(base, path) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../admin", "orders/../../admin", "/..", "..", "./orders", "%2e%2e/admin", "%2E./admin", "..%2fadmin",
+        "orders/%252e%252e/admin", "..\\admin", "orders\\..\\x", "..;/admin", "..;x=1/admin", "orders/\r\nHost: evil",
+        "https://evil.example.org/", "//evil.example.org/", "http:evil", "file:///etc/passwd",
+        "https://erp.example.com.evil.org/api/", "https://erp.example.com/api/../admin", "https://erp.example.com/other",
+        "%0d%0aHost:evil", "x%00y",
+    ],
+)  # fmt: skip
+def test_no_path_leaves_the_base(path):
+    """Also not when a server, or a proxy before it, decodes twice."""
+    with pytest.raises(AddressError) as caught:
+        joined(BASE, path)
+    assert "evil" not in str(caught.value)
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_path_holds_it_stays_below_the_base(path):
+    try:
+        url = joined(BASE, path)
+    except AddressError:
+        return
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.hostname, parts.port) == ("https", "erp.example.com", None)
+    assert parts.path.startswith("/api/")
+    assert ".." not in unquote(parts.path).split("/")
+
+
+@given(st.text(max_size=40))
+def test_whatever_fills_a_placeholder_is_one_label_or_one_segment(text):
+    template = "https://${region}.example.com/${area}/x/"
+    try:
+        url = filled_url(template, {}, {"region": "eu", "area": text})
+    except AddressError:
+        pass
+    else:
+        assert url.count("/") == template.count("/")
+        assert urlsplit(url).hostname == "eu.example.com"
+        assert unquote(urlsplit(url).path.split("/")[1]) == text
+    try:
+        url = filled_url(template, {}, {"region": text, "area": "a"})
+    except AddressError:
+        return
+    host = urlsplit(url).hostname
+    assert host.endswith(".example.com")
+    assert host.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    "value", ["evil.org/", "a.b", "evil.org#", "x@evil", "-x", "", None, "a:80", "a%2eb", "ünï", "${x}", True, ["a"]]
+)
+def test_a_host_takes_one_label_only(value):
+    with pytest.raises(AddressError):
+        filled_url("https://${region}.example.com/", {}, {"region": value})
+    with pytest.raises(AddressError):
+        filled_host("${region}.example.com", {}, {"region": value})
+
+
+def test_what_the_operator_declares_is_kept():
+    """Choices, defaults, and paths of several segments."""
+    variables = {"region": Variable(choices=["eu", "us"], default="eu"), "area": Variable(kind="path")}
+    url = "https://${region}.example.com/${area}/"
+    assert filled_url(url, variables, {"area": "a/b c"}) == "https://eu.example.com/a/b%20c/"
+    with pytest.raises(AddressError, match="must be one of eu, us"):
+        filled_url(url, variables, {"region": "jp", "area": "a"})
+    with pytest.raises(AddressError, match="one segment of a path"):
+        filled_url(url, variables, {"area": "a/../b"})
+
+
+def test_a_whole_address_leads_to_allowed_hosts_only():
+    hosts = ["*.example.com"]
+    assert filled_url("${url}", {}, {"url": "https://a.example.com/x"}, hosts=hosts) == "https://a.example.com/x"
+    assert joined(BASE, "https://b.example.com/y", hosts=hosts) == "https://b.example.com/y"
+    for wrong in (
+        "https://evil.org/",
+        "https://u@a.example.com/",
+        "ftp://a.example.com/",
+        "https://a.example.com\\@x/",
+    ):
+        with pytest.raises(AddressError):
+            filled_url("${url}", {}, {"url": wrong}, hosts=hosts)
+    with pytest.raises(AddressError, match="must begin with https"):
+        joined(BASE, "http://b.example.com/y", hosts=hosts)
+
+
+def test_an_operations_path_is_filled_encoded():
+    path = filled_path("/orders/${id}/lines?state=${state}", {}, {"id": "a/b", "state": "x&y=1"})
+    assert path == "/orders/a%2Fb/lines?state=x%26y%3D1"
+    with pytest.raises(AddressError, match="is required"):
+        filled_path("/orders/${id}", {}, {})

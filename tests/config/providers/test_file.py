@@ -1,0 +1,107 @@
+"""`providers.yaml`: what is wrong in it is told with line and remedy, and its schema agrees with what reads it."""
+
+import json
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from zeebe_connectors.config.providers import ProvidersFileError
+from zeebe_connectors.config.providers.file import read_text
+from zeebe_connectors.config.providers.schema import schema
+
+GOOD = """\
+x-common: &common
+  authentication: {type: basic, username: caller, password: "{{secrets.ERP}}"}
+providers:
+  erp:
+    protocol: https
+    tags: [orders, finance]
+    description: The ERP
+    documentation: https://erp.example.com/docs
+    variables:
+      region: {choices: [eu, us], default: eu}
+    rules: {minDelayMs: 250, maxPerSecond: 10, maxConcurrent: 4}
+    operations:
+      createOrder: {name: Create order, method: POST, path: "/orders/${customer}"}
+    environments:
+      test:
+        <<: *common
+        url: https://test-${region}.example.com/api/
+      live:
+        <<: *common
+        url: https://${region}.example.com/api/
+        proxy: {url: "http://proxy.example.com:3128", username: p, password: canary-proxy}
+  mail:
+    protocol: smtp
+    environments:
+      test: {host: localhost, port: 1025, security: none}
+      live: {host: smtp.example.com, authentication: {type: basic, username: m, password: canary-mail}}
+  old:
+    protocol: rdcp://
+    environments: {live: {url: "rdcp://db.example.com:5432/orders"}}
+"""
+
+
+def test_a_file_is_read_with_its_lines():
+    found = read_text(GOOD)
+    assert dict(found.lines) == {"erp": 4, "mail": 22, "old": 27}
+    erp = found.providers["erp"]
+    assert erp.environments["live"].authentication["password"] == "{{secrets.ERP}}"
+    assert erp.rules.max_per_second == 10
+    assert found.providers["old"].protocol == "database"
+    assert "canary" not in repr(found)
+
+
+def test_a_provider_with_rules_and_no_number_gets_five_a_second():
+    text = "providers: {x: {protocol: http, environments: {t: {url: 'http://x.example.com/'}}, rules: {}}}"
+    assert read_text(text).providers["x"].rules.max_per_second == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "says"),
+    [
+        ("    protocol: https", "    protokol: https", 5, "did you mean protocol?"),
+        ("minDelayMs", "minDelay", 11, "did you mean minDelayMs?"),
+        ("minDelayMs: 250", "minDelayMs: 5001", 11, "less than or equal to 5000"),
+        ("        url: https://${region}", "        urll: https://${region}", 20, "did you mean url?"),
+        ("providers:\n", "provider:\n", 3, "did you mean providers?"),
+        ("port: 1025", "port: 70000", 25, "less than or equal to 65535"),
+        ("  mail:", "  erp:", 22, "stands twice"),
+        ("protocol: smtp", "protocol: smpt", 23, "must be one of"),
+        ("https://test-", "http://test-", 17, "must begin with https://"),
+        ("tags: [orders", "tags: [orders, [", 6, "is no YAML"),
+        ("choices: [eu, us]", "chioces: [eu, us]", 10, "did you mean choices?"),
+        ("region: {", "regoin: {", 10, "no address has a placeholder"),
+        ('path: "/orders', 'path: "/../orders', 13, "leaves the provider's address"),
+        ("https://test-${region}.example.com/api/", "https://u:p@x.example.com/", 17, "under authentication"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line(before, after, line, says):
+    """And what a value is never stands in the message."""
+    assert before in GOOD
+    with pytest.raises(ProvidersFileError) as caught:
+        read_text(GOOD.replace(before, after, 1), "providers.yaml")
+    text = str(caught.value)
+    assert text.startswith(f"providers.yaml:{line}: "), text
+    assert says in text
+    assert "canary" not in text
+
+
+def test_anchors_that_unfold_beyond_measure_are_refused():
+    bomb = "x-a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"x-{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
+    )
+    with pytest.raises(ProvidersFileError, match="fewer anchors"):
+        read_text(bomb)
+
+
+def test_the_schema_agrees_with_the_reader():
+    validator = Draft202012Validator(schema())
+    validator.check_schema(schema())
+    good = yaml.safe_load(GOOD.replace("rdcp://\n", "database\n"))
+    assert list(validator.iter_errors(good)) == []
+    for before, after in (("protocol: https", "protokol: https"), ("minDelayMs", "minDelay"), ("smtp\n", "smpt\n")):
+        bad = yaml.safe_load(GOOD.replace("rdcp://\n", "database\n").replace(before, after, 1))
+        assert list(validator.iter_errors(bad)), after
+    assert json.dumps(schema())

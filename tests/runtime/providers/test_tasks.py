@@ -1,0 +1,274 @@
+"""A task that names a provider gets address and credentials from it; nothing that it brings itself overrides them."""
+
+import json
+import os
+
+import pytest
+
+from zeebe_connectors.connectors.email.connector import run as email
+from zeebe_connectors.connectors.graphql.connector import run as graphql
+from zeebe_connectors.connectors.pop3.fetch import fetch
+from zeebe_connectors.connectors.rest.connector import request as rest
+from zeebe_connectors.connectors.smtp.connector import send as smtp
+from zeebe_connectors.connectors.smtp.infosys import send as infosys
+from zeebe_connectors.connectors.soap.connector import call as soap
+from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.testing.servers import HttpServer, Pop3Server, Reply, SmtpServer
+
+CANARY = "canary-4711"
+
+
+@pytest.fixture(autouse=True)
+def _plain_network(monkeypatch):
+    for name in os.environ:
+        if name.startswith(("CONNECTOR_HTTP", "CAMUNDA_CONNECTOR_")):
+            monkeypatch.delenv(name)
+
+
+def erp(url, **more):
+    login = {"type": "basic", "username": "caller", "password": "{{secrets.ERP}}"}
+    return {"protocol": "http", "environments": {"test": {"url": url, "authentication": login}}, **more}
+
+
+async def call(connector, variables, providers, *, headers=None, **more):
+    named = {"provider": "erp", "connection": "provider"} if headers is None else headers
+    more.setdefault("secrets", {"ERP": CANARY})
+    return await run(connector, variables, headers=named, providers=providers, result_variable="r", **more)
+
+
+async def test_base_path_and_credentials_come_from_the_provider(server):
+    outcome = await call(rest, {"url": "/orders?x=1"}, {"erp": erp(server.url("/api/"))})
+    assert isinstance(outcome, Complete), outcome
+    assert server.last.target == "/api/orders?x=1"
+    assert server.last.header("authorization") == "Basic Y2FsbGVyOmNhbmFyeS00NzEx"
+
+
+async def test_without_a_path_the_base_itself_is_called(server):
+    """As with an operation that is the address itself."""
+    variables = {"graphql": {"query": "{ a }", "method": "post"}}
+    assert isinstance(await call(graphql, variables, {"erp": erp(server.url("/g"))}), Complete)
+    assert server.last.target == "/g"
+
+
+@pytest.mark.parametrize(
+    ("variables", "field"),
+    [
+        ({"authentication": {"type": "basic", "username": "u", "password": "p"}}, "authentication"),
+        ({"authentication": {"type": "bearer", "token": "t"}}, "authentication"),
+        ({"authenticationConfiguration": {"authentication": {"type": "bearer", "token": "t"}}}, "authenticationConf"),
+        ({"clientTls": {"trustedCertificate": "x"}}, "clientTls"),
+        ({"headers": {"Authorization": "Bearer x"}}, "headers"),
+        ({"headers": {" HOST": "evil"}}, "headers"),
+    ],
+)
+async def test_what_is_the_providers_may_not_be_filled_in(server, variables, field):
+    """An incident, not a silent choice of one of both."""
+    outcome = await call(rest, {"url": "/x", **variables}, {"erp": erp(server.url("/"))})
+    assert isinstance(outcome, Fail), outcome
+    assert (outcome.code, outcome.retries) == ("PROVIDER_CONFLICT", 0)
+    assert outcome.message.startswith(field)
+    assert server.seen == []
+
+
+async def test_defaults_of_official_templates_are_no_conflict(server):
+    """Their forms always send a type, a method and empty fields."""
+    variables = {
+        "url": "/x",
+        "method": "GET",
+        "authentication": {"type": "noAuth"},
+        "connectionTimeoutInSeconds": "20",
+        "headers": {"X-A": "1"},
+    }
+    assert isinstance(await call(rest, variables, {"erp": erp(server.url("/"))}), Complete)
+
+
+async def test_with_connection_here_a_provider_that_was_left_over_does_not_count(server):
+    outcome = await call(rest, {"url": server.url("/y")}, {}, headers={"provider": "gone", "connection": "here"})
+    assert isinstance(outcome, Complete), outcome
+
+
+@pytest.mark.parametrize("path", ["../x", "%2e%2e/x", "https://evil.example.org/", "//evil.example.org"])
+async def test_a_path_cannot_leave_the_base(server, path):
+    outcome = await call(rest, {"url": path}, {"erp": erp(server.url("/api/"))})
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("INVALID_INPUT", 0)
+    assert server.seen == []
+
+
+async def test_process_data_fills_declared_placeholders_only(server):
+    provider = erp(server.url("/${area}/"), variables={"area": {"choices": ["eu", "us"]}})
+    values = {"area": "eu", "id": "a/b c", "password": "x", "host": "evil"}
+    variables = {"url": "orders/${id}", "providerValues": values}
+    assert isinstance(await call(rest, variables, {"erp": provider}), Complete)
+    assert server.last.target == "/eu/orders/a%2Fb%20c"
+    outcome = await call(rest, {**variables, "providerValues": {**values, "id": "a/../b"}}, {"erp": provider})
+    assert isinstance(outcome, Fail)
+    outcome = await call(rest, {**variables, "providerValues": {"area": "../x", "id": 1}}, {"erp": provider})
+    assert isinstance(outcome, Fail)
+    assert "providerValues.area: must be one of eu, us" in outcome.message
+
+
+async def test_a_process_variable_named_provider_chooses_nothing(server):
+    outcome = await call(rest, {"url": server.url("/z"), "provider": "erp", "environment": "live"}, {"erp": erp("http://x.example.com/")},
+                         headers={})  # fmt: skip
+    assert isinstance(outcome, Complete)
+    assert server.last.header("authorization") is None
+
+
+async def test_credentials_do_not_follow_a_redirect_elsewhere(server):
+    async with HttpServer() as other:
+        other.answer("*", Reply.json({}))
+        server.answer("/go", Reply(302, b"", [("Location", other.url("/there"))]))
+        provider = {"erp": erp(server.url("/"))}
+        assert isinstance(await call(rest, {"url": "/go", "followRedirects": True}, provider), Complete)
+        assert other.last.path == "/there"
+        assert other.last.header("authorization") is None
+
+
+ENVIRONMENTS = {"test": {"url": "http://test.example.com/"}, "live": {"url": "http://live.example.com/"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "headers", "environment", "expected"),
+    [
+        ({}, {}, "test", "test"),
+        ({}, {"environment": "live"}, "test", "PROVIDER_ENVIRONMENT_FORBIDDEN"),
+        ({"environmentBy": ["task"]}, {"environment": "live"}, "test", "live"),
+        ({"environmentBy": ["task"]}, {"environment": "acceptance"}, "test", "PROVIDER_ENVIRONMENT_UNKNOWN"),
+        ({}, {}, "", "PROVIDER_ENVIRONMENT_UNKNOWN"),
+        ({}, {}, "acceptance", "PROVIDER_ENVIRONMENT_UNKNOWN"),
+    ],
+)
+async def test_which_environment_counts(server, more, headers, environment, expected):
+    described = {name: {"url": server.url(f"/{name}/")} for name in ENVIRONMENTS}
+    provider = {"protocol": "http", "environments": described, **more}
+    outcome = await call(rest, {"url": "x"}, {"erp": provider}, headers={"provider": "erp", **headers},
+                         environment=environment)  # fmt: skip
+    if expected.startswith("PROVIDER"):
+        assert isinstance(outcome, Fail)
+        assert (outcome.code, outcome.retries) == (expected, 0)
+    else:
+        assert isinstance(outcome, Complete), outcome
+        assert server.last.target == f"/{expected}/x"
+
+
+@pytest.mark.parametrize(
+    ("more", "who", "code"),
+    [
+        ({"active": False}, {}, "PROVIDER_INACTIVE"),
+        ({"processes": ["order-*"]}, {"process": "invoice"}, "PROVIDER_FORBIDDEN"),
+        ({"processes": ["order-*"]}, {"process": "order-intake"}, None),
+        ({"tenants": ["a"]}, {"tenant": "b"}, "PROVIDER_FORBIDDEN"),
+        ({"tenants": ["a"]}, {"tenant": "a"}, None),
+    ],
+)
+async def test_who_may_use_a_provider(server, more, who, code):
+    outcome = await call(rest, {"url": "x"}, {"erp": erp(server.url("/"), **more)}, **who)
+    if code is None:
+        assert isinstance(outcome, Complete), outcome
+    else:
+        assert isinstance(outcome, Fail)
+        assert (outcome.code, outcome.retries) == (code, 0)
+        assert server.seen == []
+
+
+async def test_an_unknown_provider_is_an_incident_that_names_the_nearest(server):
+    outcome = await call(rest, {"url": "x"}, {"erp": erp(server.url("/"))}, headers={"provider": "erpp"})
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("PROVIDER_UNKNOWN", 0)
+    assert "did you mean erp?" in outcome.message
+
+
+async def test_a_provider_of_another_protocol_is_refused(server):
+    outcome = await call(smtp, {"from": "a@b.example", "to": "c@d.example", "text": "x"}, {"erp": erp(server.url("/"))})
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("PROVIDER_MISMATCH", 0)
+
+
+async def test_a_secured_value_is_in_no_failure(server):
+    """Neither one that the provider holds itself, nor one that it names."""
+    provider = erp(server.url("/"))
+    provider["environments"]["test"]["authentication"] = {"type": "bearer", "token": "literal-" + CANARY}
+    server.answer("/x", lambda seen: Reply(400, (seen.header("authorization") or "").encode() * 2, reason="Bad"))
+    outcome = await call(rest, {"url": "/x"}, {"erp": provider})
+    assert isinstance(outcome, Fail)
+    assert CANARY not in json.dumps([outcome.message, outcome.variables])
+    assert "***" in json.dumps(outcome.variables)
+
+
+async def test_soap_takes_address_and_both_kinds_of_credentials(server):
+    envelope = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><ok/></e:Body></e:Envelope>'
+    server.answer("*", Reply(200, envelope, [("Content-Type", "text/xml")]))
+    provider = erp(server.url("/ws"))
+    provider["environments"]["test"]["wsSecurity"] = {
+        "authentication": "usernameToken",
+        "username": "w",
+        "password": "{{secrets.ERP}}",
+    }
+    outcome = await call(soap, {"body": {"type": "json", "json": {"a": 1}}}, {"erp": provider})
+    assert isinstance(outcome, Complete), outcome
+    assert server.last.path == "/ws"
+    assert server.last.header("authorization").startswith("Basic ")
+    assert b"UsernameToken" in server.last.body
+    elsewhere = {"body": {"type": "json", "json": {"a": 1}}, "serviceUrl": "http://evil.example.org/"}
+    refused = await call(soap, elsewhere, {"erp": provider})
+    assert isinstance(refused, Fail)
+
+
+MAIL = {"from": "a@example.com", "to": "b@example.com", "subject": "s", "text": "hello"}
+
+
+async def test_the_same_mail_server_serves_every_connector_that_sends():
+    """SMTP, the official email task and the Infosys one, each with words of its own for the same."""
+    async with SmtpServer(users={"mailer": "pass-word-1"}) as mails:
+        login = {"type": "basic", "username": "mailer", "password": "{{secrets.ERP}}"}
+        provider = {
+            "protocol": "smtp",
+            "environments": {
+                "test": {"host": "127.0.0.1", "port": mails.port, "security": "none", "authentication": login}
+            },
+        }
+        official = {
+            "protocol": "smtp",
+            "authentication": {"type": "noAuth"},
+            "data": {
+                "smtpActionDiscriminator": "sendEmailSmtp",
+                "smtpConfig": {"smtpPort": "587", "smtpCryptographicProtocol": "TLS"},
+                "smtpAction": {"from": "a@example.com", "to": "b@example.com", "subject": "s", "body": "x"},
+            },
+        }
+        older = {
+            "smtpEmailMailBoxName": "a@example.com",
+            "smtpEmailToRecipients": "b@example.com",
+            "smtpEmailSubject": "s",
+            "smtpEmailContentType": "text",
+            "smtpEmailContent": "x",
+        }
+        secrets = {"ERP": "pass-word-1"}
+        for connector, variables in ((smtp, MAIL), (email, official), (infosys, older)):
+            outcome = await call(connector, variables, {"erp": provider}, secrets=secrets)
+            assert isinstance(outcome, Complete), outcome
+        assert [mail.user for mail in mails.mails] == ["mailer"] * 3
+        wrong = {**official, "data": {**official["data"], "smtpConfig": {"smtpHost": "evil.example.org"}}}
+        outcome = await call(email, wrong, {"erp": provider}, secrets=secrets)
+        assert isinstance(outcome, Fail)
+        assert outcome.code == "PROVIDER_CONFLICT"
+
+
+async def test_a_mailbox_over_pop3():
+    async with Pop3Server() as mails:
+        mails.mails = {"1": b"Subject: hello\r\n\r\ntext\r\n"}
+        login = {"type": "basic", "username": "alice@example.test", "password": "secret"}
+        provider = {
+            "protocol": "pop",
+            "environments": {
+                "test": {"host": "localhost", "port": mails.port, "security": "none", "authentication": login}
+            },
+        }
+        outcome = await call(fetch, {"operation": "MAIL_RECEIVE"}, {"erp": provider})
+        assert isinstance(outcome, Complete), outcome
+        assert outcome.variables["r"]["mail"]["subject"] == "hello"
+        mismatch = {"protocol": "imap", "authentication": {"type": "simple"}, "data": {}}
+        outcome = await call(email, mismatch, {"erp": provider})
+        assert isinstance(outcome, Fail)
+        assert outcome.code == "PROVIDER_MISMATCH"
