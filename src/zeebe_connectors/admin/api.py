@@ -77,6 +77,7 @@ class Api:
         self._running = 0
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/sources", self._sources)
+        self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/sources/{name}/test", self._test)
         self.app.router.add_post("/{connector}/inspect", self._inspect)
         self.app.router.add_post("/{connector}/import", self._import)
@@ -190,6 +191,11 @@ class Api:
             {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
         ]
         return web.json_response({"sources": shown, "problems": health["problems"]})
+
+    async def _secrets(self, _: web.Request) -> web.Response:
+        """Which secret went where, and how often; never a value."""
+        counted = [{**asdict(use), "count": count} for use, count in self._runtime.services.secrets.uses.counts()]
+        return web.json_response({"uses": counted})
 
     async def _test(self, request: web.Request) -> web.Response:
         given = read_input(Test, await self._given(request))

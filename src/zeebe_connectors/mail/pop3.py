@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -212,7 +213,7 @@ class Pop3Session:
                 answer = b"-ERR " + base64.b64decode(answer[2:])
             await self._within(self._exchange_line, "")
         if not answer.startswith(b"+OK"):
-            raise self._login_failed(answer[:300].decode("utf-8", "replace"))
+            raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
     def _login_failed(self, text: str) -> ConnectorError:
         if "[IN-USE]" in text.upper() or "[SYS/TEMP]" in text.upper() or "[LOGIN-DELAY]" in text.upper():
@@ -357,7 +358,7 @@ class Pop3Session:
     async def _answer(self, command: str) -> str:
         line = await self._line()
         if not line.startswith(b"+OK"):
-            raise Refused(command, line[:300].decode("utf-8", "replace").removeprefix("-ERR").strip())
+            raise Refused(command, custody.clipped(line.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
         return line[3:].decode("utf-8", "replace").strip()
 
     async def _line(self) -> bytes:

@@ -10,13 +10,16 @@ from zeebe_connectors.config.providers import providers_file
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
-from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
+from zeebe_connectors.runtime.cluster import GatewayCluster
+from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Store, owner_name
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -35,11 +38,22 @@ class Services:
     """Where placeholders resolve in a job's inputs."""
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
+    api: ClusterApi | None = None
+    """The cluster's REST API, where its address is set."""
+    own: ClientCache = field(default_factory=ClientCache)
+    """Clients for the cluster itself, whose address the operator chose: no rule for tasks holds for them."""
     memory: Memory = field(default_factory=ShortMemory)
+    cluster: Cluster = field(default_factory=NoCluster)
+    """The engine, as far as connectors may use it."""
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
     """The named remote systems."""
+
+    async def aclose(self) -> None:
+        """Closes all clients."""
+        await self.clients.aclose()
+        await self.own.aclose()
 
 
 def services_of(
@@ -48,6 +62,7 @@ def services_of(
     *,
     log_mask: Mask | None = None,
     memory: Memory | None = None,
+    gateway: Gateway | None = None,
     store: Store | None = None,
 ) -> Services:
     """What handling jobs needs, as the operator configured it.
@@ -57,6 +72,7 @@ def services_of(
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
         memory: What must not be forgotten; without one, it is until the process ends.
+        gateway: The engine that connectors may use; none where they are only tried.
         store: The ledger's database, where providers may be kept too; without one, only the file's count.
 
     Raises:
@@ -64,9 +80,12 @@ def services_of(
             setting, or file and line.
     """
     try:
-        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
+        rules = NetworkRules.from_environment(environment)
     except InputError as error:
         raise SettingsError(error.message) from None
+    clients = ClientCache(preset={RULES: rules})
+    own = ClientCache(preset={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
+    api = cluster_api(settings.cluster, own)
     secrets = SecretResolver(
         installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
     )
@@ -78,12 +97,15 @@ def services_of(
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, clients),
+            api,
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
+        api=api,
+        own=own,
         memory=memory or ShortMemory(),
+        cluster=GatewayCluster(gateway, api, settings.processes) if gateway is not None else NoCluster(),
         settings=environment,
     )
 
