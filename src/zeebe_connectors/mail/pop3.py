@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
@@ -66,7 +66,7 @@ class Pop3Session:
         port: int,
         security: Security,
         *,
-        login: Login,
+        login: PopLogin,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
@@ -86,6 +86,8 @@ class Pop3Session:
         resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
+            if isinstance(login, NoLogin):
+                return session
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
