@@ -219,7 +219,7 @@ class Servicer(GatewayServicer):
         await self._host.saved()
         if process.state is not State.COMPLETED:
             await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION,
+                grpc.StatusCode.ABORTED,
                 f"The process instance '{process.key}' was terminated before it completed",
             )
         if request.fetchVariables:
