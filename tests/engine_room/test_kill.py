@@ -1,4 +1,4 @@
-"""The engine as a program of its own: killing it under load loses and doubles nothing; and how fast and small it is."""
+"""The engine as a program of its own: killed under load it loses and doubles nothing; it is fast and small."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ async def test_killed_under_load_it_loses_nothing_and_does_nothing_twice(tmp_pat
 async def test_it_is_fast_and_small(tmp_path) -> None:
     """Start to first job, memory after ten thousand instances, processor time of each, ten thousand that wait.
 
-    Times are those of the processor, as other work on the machine counts in the clock's; a shared one doubles them.
+    Times are those of the processor, as other work on the machine counts in the clock's. On a machine that is shared
+    they are longer all the same; so they are compared with a call that does nothing, and takes 0.15 ms on a quiet one.
     """
     state = tmp_path / "engine.db"
     mapped = {"inputs": [("=order.id", "id"), ('="x" + order.id', "text")], "outputs": [("=result", "out")]}
@@ -169,6 +170,13 @@ async def test_it_is_fast_and_small(tmp_path) -> None:
             await create(stub, **order)
             (first,) = await jobs(stub, "w", 1)
             started = program.cpu
+
+            async def asking(count) -> None:
+                for _ in range(count):
+                    await stub.Topology(pb.TopologyRequest())
+
+            await asyncio.gather(*(asking(100) for _ in range(25)))
+            slow = max(1.0, (program.cpu - started) / 2.5 / 0.15)
             await complete(stub, first, result=1)
             await deploy(stub, process("wait", "start > t > end", task("t", "nobody", **mapped)))
 
@@ -182,8 +190,9 @@ async def test_it_is_fast_and_small(tmp_path) -> None:
                 for _ in range(count):
                     await create(stub, name, **order)
 
+            idle = program.cpu
             await asyncio.gather(working(10_000), *(creating("p", 400) for _ in range(25)))
-            each, after = (program.cpu - started) / 10, program.memory
+            each, after = (program.cpu - idle) / 10, program.memory
             await asyncio.gather(*(creating("wait", 500) for _ in range(20)))
             waiting = program.memory - after
         program.kill()
@@ -193,13 +202,15 @@ async def test_it_is_fast_and_small(tmp_path) -> None:
         restored = program.cpu
     finally:
         program.kill()
-    measured = f"{started:.2f} s, {each:.2f} ms, {after:.0f} MiB, {waiting:.0f} MiB more, {restored:.2f} s"
+    measured = (
+        f"{started:.2f} s, {each:.2f} ms, {after:.0f} MiB, {waiting:.0f} MiB more, {restored:.2f} s (x {slow:.1f})"
+    )
     sys.stdout.write(f"start, each of 10,000, memory, 10,000 waiting, restored: {measured}\n")
-    assert started < 2 * 1.0, measured
-    assert each < 2 * 0.6, measured
+    assert started < 1.0 * slow, measured
+    assert each < 0.6 * slow, measured
     assert after < 80, measured
     assert waiting < 60, measured
-    assert restored - started < 2 * 1.0, measured
+    assert restored - started < 1.0 * slow, measured
 
 
 def test_what_it_says_when_it_cannot_start(tmp_path) -> None:
