@@ -258,7 +258,7 @@ class JobHandler:
             ) from None
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
-        """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
+        """The outcome; once the engine has it, what the memory no longer needs is discarded."""
         if isinstance(outcome, Fail) or not progress.discard_on_success:
             return outcome
 
