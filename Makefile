@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev test test-servers check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ test: install format lint types stale ## Run every check: format, lint, types, g
 	$(BIN)/python -m pytest
 
 check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests; tests run on all cores
+
+test-servers: install ## Run the tests against servers that Debian packages bring: it names the packages that are missing
+	@for package in mariadb-server:mariadbd vsftpd:vsftpd openssh-server:sshd libcoap3-bin:coap-server-gnutls; do \
+	  PATH=$$PATH:/usr/sbin command -v $${package#*:} >/dev/null || echo "missing: apt-get install $${package%:*}"; done
+	SERVERS=all $(BIN)/python -m pytest -m servers
 
 format: install
 	$(BIN)/ruff format --check .

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import re
 import smtplib
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ class World:
     gateway: ZeebeGateway
     http: HttpServer
     smtp: SmtpServer
+    files: Path
+    """A directory that the operator allows."""
 
     async def run(self, diagram: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         """Deploys a diagram, runs one instance to its end, and gives its variables."""
@@ -91,7 +95,7 @@ def _runtime(zeebe, directory: Path, **settings: str) -> Runtime:
 
 @pytest.fixture
 async def world(zeebe, tmp_path):
-    runtime = _runtime(zeebe, tmp_path)
+    runtime = _runtime(zeebe, tmp_path, ZEEBE_CONNECTORS_FILES=str(tmp_path))
     async with HttpServer() as http, SmtpServer() as smtp:
         for number in ("4711", "4712"):
             http.answer(f"/shop/{number}", _order)
@@ -104,7 +108,7 @@ async def world(zeebe, tmp_path):
         )
         runtime.start()
         try:
-            yield World(runtime.gateway, http, smtp)
+            yield World(runtime.gateway, http, smtp, tmp_path)
         finally:
             await runtime.drain()
 
@@ -157,7 +161,16 @@ async def _graphql(world: World, diagram: bytes) -> None:
     assert result["order"] == {"id": "9", "total": 42.5}
 
 
-EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "soap": _soap_example}
+async def _sql(world: World, diagram: bytes) -> None:
+    file = world.files / "orders.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, total TEXT)")
+    for total in ("42.50", "43.00"):
+        given = {"databaseFile": str(file), "orderId": "A-7", "total": total}
+        assert (await world.run(diagram, given))["order"] == {"id": "A-7", "total": total}
+
+
+EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "soap": _soap_example, "sql": _sql}
 
 
 WATCHING = {"imap", "pop3"}

@@ -75,9 +75,21 @@ DEAD_PORT = {
         "authentication": {"authentication": "usernameToken", "username": "ann", "password": "{{secrets.CANARY}}"},
         "body": {"type": "json", "json": {"a": 1}},
     },
+    "sql": lambda port: {
+        "operation": "query",
+        "database": "postgresql",
+        "host": "127.0.0.1",
+        "port": port,
+        "name": "orders",
+        "authentication": {"type": "password", "username": "ann", "password": "{{secrets.CANARY}}"},
+        "statement": "SELECT 1",
+    },
 }
 """Inputs for a server that is not there, with a secret in them. The test shows that the job is tried again."""
-NOTHING_TO_REACH: dict[str, str] = {}
+NOTHING_TO_REACH: dict[str, str] = {
+    "process": "it asks the engine that its job came from, which is away in tests/connectors/process",
+    "process-message": "as process",
+}
 """Connectors that reach no server, with how they work instead."""
 
 REGISTRY = Registry.installed()

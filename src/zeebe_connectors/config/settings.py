@@ -93,6 +93,8 @@ class Settings:
     """Diagrams of deployed processes that are kept; 0 reads them for each job that needs one."""
     files: tuple[Path, ...] = ()
     """Directories whose files tasks may use."""
+    processes: tuple[str, ...] = ()
+    """BPMN ids of the processes that tasks may start; `*` stands for any text."""
     documents: Path = Path("var/documents")
     """Where documents are kept."""
     diagrams: Path | None = None
@@ -153,6 +155,7 @@ class Settings:
             secrets_unresolved="incident" if unresolved == "incident" else "warn",
             diagrams_kept=_diagrams_kept(environment),
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
+            processes=tuple(environment.names("ZEEBE_CONNECTORS_PROCESSES")),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
             diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
             sources=_path(environment, "ZEEBE_CONNECTORS_SOURCES"),

@@ -10,13 +10,16 @@ from zeebe_connectors.config.providers import providers_file
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Store, owner_name
 from zeebe_connectors.runtime.login import cluster_api
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -36,6 +39,8 @@ class Services:
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
     memory: Memory = field(default_factory=ShortMemory)
+    cluster: Cluster = field(default_factory=NoCluster)
+    """The engine, as far as connectors may use it."""
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
@@ -48,6 +53,7 @@ def services_of(
     *,
     log_mask: Mask | None = None,
     memory: Memory | None = None,
+    gateway: Gateway | None = None,
     store: Store | None = None,
 ) -> Services:
     """What handling jobs needs, as the operator configured it.
@@ -57,6 +63,7 @@ def services_of(
         environment: Where secrets are looked up.
         log_mask: Learns every secret that is used.
         memory: What must not be forgotten; without one, it is until the process ends.
+        gateway: The engine that connectors may use; none where they are only tried.
         store: The ledger's database, where providers may be kept too; without one, only the file's count.
 
     Raises:
@@ -67,6 +74,7 @@ def services_of(
         clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
     except InputError as error:
         raise SettingsError(error.message) from None
+    api = cluster_api(settings.cluster, clients)
     secrets = SecretResolver(
         installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
     )
@@ -78,12 +86,13 @@ def services_of(
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(
-            cluster_api(settings.cluster, clients),
+            api,
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
         memory=memory or ShortMemory(),
+        cluster=GatewayCluster(gateway, api, settings.processes) if gateway is not None else NoCluster(),
         settings=environment,
     )
 

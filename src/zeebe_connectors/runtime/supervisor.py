@@ -65,7 +65,9 @@ class Runtime:
             "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
             "fetched again once it is back",
         )
-        self.services = services_of(settings, environment, log_mask=log_mask, memory=self.memory, store=self.store)
+        self.services = services_of(
+            settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
+        )
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()

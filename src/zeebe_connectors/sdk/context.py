@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
@@ -52,6 +53,8 @@ class Context:
     """For effects that must not be repeated although the runtime dies."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """Places and ids that the memory may discard once the engine has the job's result, since no try follows then."""
+    cluster: Cluster = field(default_factory=NoCluster)
+    """The cluster that the job came from: for connectors that start processes and send messages in it."""
 
     def seconds_left(self) -> float:
         """Seconds until the call must be over; never below zero. Give it to every network call."""

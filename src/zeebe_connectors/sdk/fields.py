@@ -216,9 +216,13 @@ class _Mend:
                 return self.choices.get(value.strip().casefold(), value)
         if self.tag is not None and isinstance(value, dict):
             value_of_tag = value.get(self.tag)
-            if isinstance(value_of_tag, str):
+            if isinstance(value_of_tag, str) and value_of_tag.strip():
                 return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
-            if value_of_tag is None and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+            if (
+                _is_empty(value_of_tag)
+                and self.optional
+                and not any(item not in {None, ""} for item in _scalars(value))
+            ):
                 return _ABSENT
         return self._listed(value) if self.is_list else value
 

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
+from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
+from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
 from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.cluster import NoCluster
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.document import Documents
@@ -41,6 +44,8 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     memory: Memory | None = None,
     key: int = 1,
     settings: Mapping[str, str] | None = None,
+    gateway: Gateway | None = None,
+    processes: Sequence[str] = ("*",),
     providers: Mapping[str, Any] | None = None,
     environment: str = "",
     process: str = "test",
@@ -61,6 +66,8 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         memory: What earlier calls remembered; empty when left out.
         key: Key of the job, of its element and of its process instance.
         settings: The operator's settings by name, for inputs that they decide.
+        gateway: The engine in which the connector starts processes and sends messages, such as a `FakeGateway`.
+        processes: What the operator lets tasks start.
         providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
         environment: The providers' environment in force.
         process: The task's BPMN process id.
@@ -97,6 +104,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
             files=AllowedFiles(files),
             memory=memory or ShortMemory(),
             settings=settings or {},
+            cluster=GatewayCluster(gateway, None, processes) if gateway is not None else NoCluster(),
         )
         try:
             return await JobHandler(connector, services)(job)

@@ -126,6 +126,30 @@ class Gateway(Protocol):
         """Starts a process instance (by BPMN process id; -1 is the latest version); gives its key."""
         ...
 
+    async def run_process(
+        self,
+        process: str,
+        *,
+        version: int = -1,
+        payload: str = "{}",
+        seconds: float = 60.0,
+        fetch: Sequence[str] = (),
+        tenant: str = "",
+    ) -> tuple[int, str]:
+        """Starts a process instance and waits for its end; gives its key and its variables as JSON text.
+
+        `DEADLINE_EXCEEDED` is raised when it did not end within `seconds`; an incident is among the reasons.
+
+        Args:
+            process: BPMN process id.
+            version: -1 is the latest.
+            payload: Variables as JSON text.
+            seconds: How long to wait.
+            fetch: Names of the variables to get; empty gets all.
+            tenant: Tenant id.
+        """
+        ...
+
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
         """Deploys resources by file name."""
         ...

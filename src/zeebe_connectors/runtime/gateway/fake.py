@@ -82,6 +82,8 @@ class FakeGateway:
         """Published messages by their key."""
         self.instances: dict[int, Command] = {}
         """Created process instances by their key."""
+        self.results: dict[str, dict[str, Any] | None] = {}
+        """What processes end with, by their id; None for one that never ends."""
         self.deployed: dict[str, bytes] = {}
         self.most_active = 0
         """The largest number of jobs that were activated at the same time."""
@@ -287,6 +289,33 @@ class FakeGateway:
         self.instances[key] = command
         self._leave(fault)
         return key
+
+    async def run_process(
+        self,
+        process: str,
+        *,
+        version: int = -1,
+        payload: str = "{}",
+        seconds: float = 60.0,
+        fetch: Sequence[str] = (),
+        tenant: str = "",
+    ) -> tuple[int, str]:
+        """See `Gateway.run_process`; it ends with what `results` says of it, else with what it began with.
+
+        A process whose result is None never ends.
+        """
+        variables = _parse(payload)
+        self._record("run_process", process=process, version=version, variables=variables, tenant=tenant)
+        command = self.commands[-1]
+        fault = await self._enter("run_process")
+        key = self._key()
+        self.instances[key] = command
+        self._leave(fault)
+        result = self.results.get(process, variables)
+        if result is None:
+            await asyncio.sleep(seconds)
+            raise GatewayError("DEADLINE_EXCEEDED", "the process instance did not end within the time")
+        return key, json.dumps({name: value for name, value in result.items() if not fetch or name in fetch})
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
         """See `Gateway.deploy`; each resource counts as one process named like its file."""

@@ -150,6 +150,21 @@ class _Servicer(GatewayServicer):
         key = await self._answer(context, call)
         return pb.CreateProcessInstanceResponse(processInstanceKey=key, bpmnProcessId=request.bpmnProcessId)
 
+    async def CreateProcessInstanceWithResult(self, request: Any, context: Any) -> Any:  # noqa: N802
+        begun = request.request
+        call = self._gateway.run_process(
+            begun.bpmnProcessId,
+            version=begun.version,
+            payload=begun.variables or "{}",
+            seconds=request.requestTimeout / 1000,
+            fetch=tuple(request.fetchVariables),
+            tenant=begun.tenantId,
+        )
+        key, variables = await self._answer(context, call)
+        return pb.CreateProcessInstanceWithResultResponse(
+            processInstanceKey=key, bpmnProcessId=begun.bpmnProcessId, variables=variables
+        )
+
     async def DeployResource(self, request: Any, context: Any) -> Any:  # noqa: N802
         resources = {resource.name: resource.content for resource in request.resources}
         deployed = await self._answer(context, self._gateway.deploy(resources, tenant=request.tenantId))

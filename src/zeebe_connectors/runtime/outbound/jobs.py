@@ -182,6 +182,7 @@ class JobHandler:
             own,
             services.memory,
             progress.discard_on_success,
+            services.cluster,
         )
         try:
             async with asyncio.timeout(deadline - now) as limit:

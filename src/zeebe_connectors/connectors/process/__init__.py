@@ -1,0 +1,1 @@
+"""Processes of the cluster as connectors: start one, send a message to one."""

@@ -1,0 +1,165 @@
+"""Sends a message to processes of the cluster as a task; takes what the official template for messages sends."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from pydantic import BeforeValidator, Field
+
+from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
+from zeebe_connectors.sdk.durations import parse_duration
+
+_SENT = "process.sent"
+_TIME_TO_LIVE = 3600.0
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds of an ISO 8601 duration; a number stays one."""
+    if isinstance(value, str) and value.strip():
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; write it like PT1H") from None
+    return value
+
+
+class Publish(Model):
+    """Publish: the message waits for who wants it."""
+
+    type: Annotated[Literal["publish"], Hint(label="How")] = "publish"
+    """Whether the message may wait for who wants it, or must come to somebody now."""
+    time_to_live: Annotated[
+        float | None,
+        BeforeValidator(_seconds),
+        Field(ge=0),
+        Hint(label="Time to live", placeholder="PT1H", tooltip="ISO 8601, such as PT10M. Left empty: an hour."),
+    ] = None
+    """How long the message waits for who wants it; an hour when left out, as ISO 8601 duration."""
+    message_id: Annotated[
+        str, Hint(label="Message ID", tooltip="A second message with this ID is refused while the first one lives.")
+    ] = ""
+    """Id of the message; left out, it is the task's own, so that a task tried again sends no second one."""
+
+
+class Correlate(Model):
+    """Correlate: the message comes to who waits now, or the task fails."""
+
+    type: Annotated[Literal["correlate"], Hint(label="How")]
+    """Whether the message may wait for who wants it, or must come to somebody now."""
+
+
+class Send(Model):
+    """A message."""
+
+    message_name: Annotated[
+        str,
+        Field(min_length=1),
+        Hint(group="operation", label="Message name", feel="optional", example="order-paid"),
+    ]
+    """Name of the message."""
+    correlation_key: Annotated[
+        str, Hint(group="operation", label="Correlation key", tooltip="Left empty: for the start of a process.")
+    ] = ""
+    """Whom the message is for; left out for a message that starts a process."""
+    variables: Annotated[
+        dict[str, Any], Hint(group="operation", label="Payload", feel="required", placeholder="={amount: amount}")
+    ] = Field(default={})
+    """What the message carries."""
+    correlation_type: Annotated[
+        Publish | Correlate,
+        Field(discriminator="type"),
+        Hint(
+            group="operation", choices={"publish": "Publish: it may wait", "correlate": "Correlate: now or not at all"}
+        ),
+    ] = Publish()
+    """Whether the message may wait for who wants it, or must come to somebody now."""
+    tenant_id: Annotated[str, Hint(group="operation", label="Tenant ID", tooltip="Left empty: this task's.")] = ""
+    """Whose message; the tenant of this task when left out."""
+    request_timeout: Annotated[
+        float | None,
+        BeforeValidator(_seconds),
+        Field(gt=0),
+        Hint(group="operation", label="Request timeout", placeholder="PT10S"),
+    ] = None
+    """How long to wait for the cluster when correlating; as long as the job may take when left out, as ISO 8601."""
+
+
+class Sent(TypedDict):
+    """A message that was sent."""
+
+    messageKey: Annotated[
+        int | None, Field(description="Key of the message; null when an earlier try of this task had sent it already.")
+    ]
+    tenantId: Annotated[str, Field(description="Whose message it is.")]
+    processInstanceKey: NotRequired[
+        Annotated[int, Field(description="Key of the process instance that it came to, when correlated.")]
+    ]
+
+
+ERRORS = {
+    "MESSAGE_EXISTS": "A message with the given id was published already and lives. Give another one another id.",
+    "MESSAGE_NOT_CORRELATED": "Nobody waits for the message now. It is tried again, as who waits may come later.",
+    "CLUSTER_REFUSED": "The cluster does not take the message; the message of the error says why. An incident.",
+    "CLUSTER_UNREACHABLE": "The cluster did not answer, or has too much to do. It is tried again.",
+    "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
+}
+
+
+@outbound(
+    "process-message",
+    title="Process: send a message",
+    type="io.camunda:sendMessage:1",
+    groups=[Group("operation", "Message")],
+    errors=ERRORS,
+    keywords=["message", "publish", "correlate", "event", "process"],
+    result_expression="={messageKey: response.messageKey}",
+)
+async def send(given: Send, context: Context) -> Sent:
+    """Send a message to processes of the cluster that wait for it, or start one with it.
+
+    It is this runtime that calls the cluster, with its own credentials. The official templates for messages (throw
+    event, end event, send task) run on this connector unchanged. Publishing works with every version of the cluster;
+    correlating asks the cluster's REST API (8.6 and later), whose address the operator sets with `ZEEBE_REST_ADDRESS`.
+
+    A task that is tried again sends no second message: without a message ID of its own, the message has the task's.
+    """
+    default = context.job.tenant_id
+    tenant = given.tenant_id.strip() or ("" if default == "<default>" else default)
+    known = (await context.memory.recall(_SENT, [context.key])).get(context.key)
+    if known is None:
+        sent = await _sent(given, context, tenant)
+        known = await context.memory.remember(_SENT, context.key, json.dumps(sent))
+    context.discard_on_success.append((_SENT, context.key))
+    result: Sent = json.loads(known)
+    return result
+
+
+async def _sent(given: Send, context: Context, tenant: str) -> Sent:
+    name, key, how = given.message_name, given.correlation_key, given.correlation_type
+    owner = tenant or context.job.tenant_id
+    if isinstance(how, Correlate):
+        seconds = min(given.request_timeout or context.seconds_left(), context.seconds_left())
+        came = await context.cluster.correlate_message(
+            name, correlation_key=key, variables=given.variables, seconds=seconds, tenant=tenant
+        )
+        return {
+            "messageKey": came.message_key,
+            "tenantId": owner,
+            "processInstanceKey": came.process_instance_key,
+        }
+    own = how.message_id.strip()
+    try:
+        number = await context.cluster.publish_message(
+            name,
+            correlation_key=key,
+            message_id=own or f"task-{context.key}",
+            time_to_live=_TIME_TO_LIVE if how.time_to_live is None else how.time_to_live,
+            variables=given.variables,
+            tenant=tenant,
+        )
+    except ConnectorError as error:
+        if error.code != "MESSAGE_EXISTS" or own:
+            raise
+        return {"messageKey": None, "tenantId": owner}  # an earlier try sent it, and its answer was lost
+    return {"messageKey": number, "tenantId": owner}

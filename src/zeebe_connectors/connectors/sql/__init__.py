@@ -1,0 +1,1 @@
+"""The connector `sql`: queries and changes in databases."""

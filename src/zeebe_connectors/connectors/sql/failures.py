@@ -1,0 +1,216 @@
+"""Say what went wrong in a database: its SQLSTATE or number becomes a code, words, and whether to try again."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
+
+ERRORS = {
+    "SQL_UNIQUE_VIOLATION": "A row with the same key is there already. `error.variables.constraint` names the "
+    "constraint where the database does. An incident, unless an error expression takes it as done.",
+    "SQL_FOREIGN_KEY_VIOLATION": "The row refers to one that does not exist, or is still referred to. An incident.",
+    "SQL_NOT_NULL_VIOLATION": "A column that must have a value got none. An incident.",
+    "SQL_CHECK_VIOLATION": "A value breaks a rule (CHECK or exclusion) of the table. An incident.",
+    "SQL_DATA_INVALID": "A value does not fit its column or its use: too long, out of range, not a date, a division "
+    "by zero. An incident.",
+    "SQL_DEADLOCK": "Two transactions waited for each other and this one was given up. Tried again.",
+    "SQL_SERIALIZATION_FAILURE": "Another transaction changed the same rows. Tried again.",
+    "SQL_LOCK_TIMEOUT": "A row or the database is locked by somebody else for too long. Tried again.",
+    "SQL_TIMEOUT": "The statement took longer than `timeout`; the server has stopped it, and what it did is undone.",
+    "SQL_SYNTAX": "The database does not understand the statement. An incident.",
+    "SQL_UNKNOWN_OBJECT": "A table, column, function or database does not exist. An incident.",
+    "SQL_FORBIDDEN": "The login may not do this, or the session is read-only. An incident.",
+    "SQL_AUTH_FAILED": "The database refuses the login. Check username and password. An incident.",
+    "SQL_UNREACHABLE": "Nothing answers at the host and port, or the database is starting or full. Tried again.",
+    "SQL_TLS_FAILED": "The server offers no TLS, or its certificate is not trusted. An incident.",
+    "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; what was not in a transaction may have "
+    "been carried out.",
+    "SQL_TOO_MANY_ROWS": "The result is larger than `maxRows` or `maxBytes`. Ask for less, or choose a document.",
+    "SQL_UNEXPECTED_ROWS": "A statement changed another number of rows than its `expect`; all is undone. An incident.",
+    "SQL_STATEMENT_INVALID": "The statement cannot be read: several in one, or a quote that does not end. An incident.",
+    "SQL_PARAMETERS_INVALID": "The parameters do not fit the statement. An incident.",
+    "SQL_URL_INVALID": "The URL is none that is understood. An incident.",
+    "SQL_UNSUPPORTED": "This database, or the driver that is installed, cannot do that. An incident.",
+    "SQL_ERROR": "Any other refusal of the database; `error.variables.sqlState` or `number` tells more.",
+}
+
+_PERMANENT, _TRANSIENT, _ORDINARY = PermanentError, TransientError, ConnectorError
+Meaning = tuple[str, type[ConnectorError], str]
+_UNIQUE: Meaning = ("SQL_UNIQUE_VIOLATION", _PERMANENT, "a row with this key is there already")
+_FOREIGN: Meaning = (
+    "SQL_FOREIGN_KEY_VIOLATION",
+    _PERMANENT,
+    "a row that it refers to, or that refers to it, forbids it",
+)
+_NOT_NULL: Meaning = ("SQL_NOT_NULL_VIOLATION", _PERMANENT, "a column that needs a value got none")
+_CHECK: Meaning = ("SQL_CHECK_VIOLATION", _PERMANENT, "a value breaks a rule of the table")
+_DATA: Meaning = ("SQL_DATA_INVALID", _PERMANENT, "a value does not fit its column or its use")
+_DEADLOCK: Meaning = ("SQL_DEADLOCK", _TRANSIENT, "two transactions waited for each other; all is undone")
+_SERIAL: Meaning = ("SQL_SERIALIZATION_FAILURE", _TRANSIENT, "another transaction changed the same rows; all is undone")
+_LOCK: Meaning = ("SQL_LOCK_TIMEOUT", _TRANSIENT, "somebody else holds a lock for too long")
+_TIMEOUT: Meaning = (
+    "SQL_TIMEOUT", _ORDINARY, "the statement took longer than timeout; raise it, or make the statement quicker",
+)  # fmt: skip
+_SYNTAX: Meaning = ("SQL_SYNTAX", _PERMANENT, "the database does not understand the statement; correct it")
+_UNKNOWN: Meaning = ("SQL_UNKNOWN_OBJECT", _PERMANENT, "something that the statement names does not exist")
+_FORBIDDEN: Meaning = ("SQL_FORBIDDEN", _PERMANENT, "it is not allowed: the login lacks the right, or only reads")
+_AUTH: Meaning = ("SQL_AUTH_FAILED", _PERMANENT, "the login is refused; check authentication.username and password")
+_AWAY: Meaning = ("SQL_UNREACHABLE", _TRANSIENT, "the database takes no connection now")
+_LOST: Meaning = (
+    "SQL_CONNECTION_LOST", _TRANSIENT,
+    "the connection broke; a change outside a transaction may have been carried out",
+)  # fmt: skip
+_TLS: Meaning = (
+    "SQL_TLS_FAILED", _PERMANENT,
+    "TLS failed; check security and trustedCertificate, and whether the server has a certificate for this host",
+)  # fmt: skip
+_UNSUPPORTED: Meaning = ("SQL_UNSUPPORTED", _PERMANENT, "the database does not support it")
+
+_STATES: dict[str, Meaning] = {
+    "23505": _UNIQUE, "23503": _FOREIGN, "23001": _FOREIGN, "23502": _NOT_NULL, "23514": _CHECK, "23P01": _CHECK,
+    "23": _CHECK, "22": _DATA, "21": _DATA, "40P01": _DEADLOCK, "40001": _SERIAL, "40": _SERIAL, "55P03": _LOCK,
+    "57014": _TIMEOUT, "42501": _FORBIDDEN, "25006": _FORBIDDEN, "42601": _SYNTAX, "42P01": _UNKNOWN,
+    "42703": _UNKNOWN, "42883": _UNKNOWN, "42704": _UNKNOWN, "3F000": _UNKNOWN, "3D000": _UNKNOWN, "42804": _DATA,
+    "42": _SYNTAX, "28": _AUTH, "08": _LOST, "57P01": _LOST, "57P02": _LOST, "57P03": _AWAY, "53": _AWAY,
+    "0A": _UNSUPPORTED,
+}  # fmt: skip
+"""SQLSTATE, or its class of two characters, -> what it means."""
+
+_MYSQL: dict[int, Meaning] = {
+    1062: _UNIQUE, 1586: _UNIQUE, 1451: _FOREIGN, 1452: _FOREIGN, 1216: _FOREIGN, 1217: _FOREIGN, 1048: _NOT_NULL,
+    1364: _NOT_NULL, 3819: _CHECK, 4025: _CHECK, 1213: _DEADLOCK, 1205: _LOCK, 3572: _LOCK, 1969: _TIMEOUT,
+    3024: _TIMEOUT, 1317: _TIMEOUT, 1028: _TIMEOUT, 1064: _SYNTAX, 1149: _SYNTAX, 1146: _UNKNOWN, 1054: _UNKNOWN,
+    1305: _UNKNOWN, 1049: _UNKNOWN, 1051: _UNKNOWN, 1109: _UNKNOWN, 1044: _FORBIDDEN, 1045: _AUTH, 1698: _AUTH,
+    1142: _FORBIDDEN, 1143: _FORBIDDEN, 1227: _FORBIDDEN, 1370: _FORBIDDEN, 1792: _FORBIDDEN, 1290: _FORBIDDEN,
+    1836: _FORBIDDEN, 1040: _AWAY, 1203: _AWAY, 1226: _AWAY, 2002: _AWAY, 2003: _AWAY, 2005: _AWAY, 2006: _LOST,
+    2013: _LOST, 2055: _LOST, 1053: _LOST, 1927: _LOST, 2026: _TLS, 3159: _TLS, 1020: _SERIAL, 1264: _DATA,
+    1265: _DATA, 1292: _DATA, 1366: _DATA, 1406: _DATA, 1365: _DATA, 1367: _DATA, 1411: _DATA, 1690: _DATA,
+    1242: _DATA, 1136: _SYNTAX, 1235: _UNSUPPORTED,
+}  # fmt: skip
+_SQLITE: dict[str, Meaning] = {
+    "SQLITE_CONSTRAINT_UNIQUE": _UNIQUE, "SQLITE_CONSTRAINT_PRIMARYKEY": _UNIQUE, "SQLITE_CONSTRAINT_ROWID": _UNIQUE,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": _FOREIGN, "SQLITE_CONSTRAINT_NOTNULL": _NOT_NULL, "SQLITE_CONSTRAINT": _CHECK,
+    "SQLITE_BUSY": _LOCK, "SQLITE_LOCKED": _LOCK, "SQLITE_INTERRUPT": _TIMEOUT, "SQLITE_READONLY": _FORBIDDEN,
+    "SQLITE_AUTH": _FORBIDDEN, "SQLITE_PERM": _FORBIDDEN, "SQLITE_MISMATCH": _DATA, "SQLITE_TOOBIG": _DATA,
+    "SQLITE_CANTOPEN": _AWAY, "SQLITE_FULL": _AWAY, "SQLITE_IOERR": _AWAY, "SQLITE_NOTADB": _UNKNOWN,
+    "SQLITE_CORRUPT": _UNKNOWN,
+}  # fmt: skip
+_ORACLE: dict[int, Meaning] = {
+    1: _UNIQUE, 2291: _FOREIGN, 2292: _FOREIGN, 1400: _NOT_NULL, 1407: _NOT_NULL, 2290: _CHECK, 60: _DEADLOCK,
+    8177: _SERIAL, 54: _LOCK, 30006: _LOCK, 1013: _TIMEOUT, 900: _SYNTAX, 942: _UNKNOWN, 904: _UNKNOWN, 1017: _AUTH,
+    1031: _FORBIDDEN, 12541: _AWAY, 12514: _AWAY, 3113: _LOST, 3114: _LOST, 1722: _DATA, 12899: _DATA, 1438: _DATA,
+}  # fmt: skip
+_NAMED = re.compile(r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'")
+
+
+def failure(error: BaseException, *, where: str) -> ConnectorError:
+    """What an exception of a driver or of SQLAlchemy means. Its text is not repeated where it may hold data.
+
+    Args:
+        error: What was raised.
+        where: Host and port, or the file, for the message.
+    """
+    if isinstance(error, ConnectorError):
+        return error
+    for one in _chain(error):
+        meaning, variables = _meaning(one)
+        if meaning is not None:
+            code, kind, words = meaning
+            named = variables.get("constraint") or variables.get("column") or variables.get("table")
+            detail = f" ({named})" if named else ""
+            hint = _hint(one) if code in {"SQL_SYNTAX", "SQL_UNKNOWN_OBJECT", "SQL_UNSUPPORTED"} else ""
+            return kind(code, f"{where}: {words}{detail}{hint}", variables=variables)
+    return _unknown(error, where)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it wraps, each once, the innermost of a driver included."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, getattr(one, "orig", None)]
+
+
+def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
+    number = error.args[0] if error.args else None
+    module = type(error).__module__
+    if "asyncmy" in module and isinstance(number, int):
+        text = str(error.args[1]) if len(error.args) > 1 else ""
+        if number == 2003 and ("ssl" in text.casefold() or "certificate" in text.casefold()):
+            return _TLS, {"number": number}
+        match = _NAMED.search(text)
+        named = {"constraint": next(filter(None, match.groups()))} if match else {}
+        return _MYSQL.get(number) or _other(), {"number": number, **named}
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str) and len(state) == 5:
+        variables = {"sqlState": state, **_diagnosis(error)}
+        return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
+    name = getattr(error, "sqlite_errorname", None)
+    if isinstance(name, str):
+        found = next((_SQLITE[key] for key in (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
+                      if key in _SQLITE), None)  # fmt: skip
+        return found or _sqlite_words(str(error)), {"sqliteError": name}
+    if isinstance(error, ssl.SSLError):
+        return _TLS, {}
+    code = getattr(number, "code", None)
+    if module.startswith("oracledb") and isinstance(code, int):
+        return _ORACLE.get(code) or _other(), {"number": code}
+    if module.startswith("pyodbc") and isinstance(number, str) and len(number) == 5:
+        return _STATES.get(number) or _STATES.get(number[:2]) or _other(), {"sqlState": number}
+    return None, {}
+
+
+def _other() -> Meaning:
+    return ("SQL_ERROR", _ORDINARY, "the database refuses the statement")
+
+
+def _sqlite_words(text: str) -> Meaning:
+    lowered = text.casefold()
+    if "no such" in lowered:
+        return _UNKNOWN
+    return _SYNTAX if "syntax" in lowered or "incomplete" in lowered else _other()
+
+
+def _diagnosis(error: BaseException) -> dict[str, Any]:
+    """What PostgreSQL names apart from its text: constraint, table, column. None of them is data."""
+    diagnosis = getattr(error, "diag", None)
+    names = {"constraint": "constraint_name", "table": "table_name", "column": "column_name"}
+    found = {name: getattr(diagnosis, attribute, None) for name, attribute in names.items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def _hint(error: BaseException) -> str:
+    """The database's first line about a statement that it does not understand: it repeats the statement's own words."""
+    diagnosis = getattr(error, "diag", None)
+    text = getattr(diagnosis, "message_primary", None) or (error.args[-1] if error.args else "")
+    return f": {str(text).splitlines()[0][:300]}" if text else ""
+
+
+def _unknown(error: BaseException, where: str) -> ConnectorError:
+    """An exception without a number: most are of a connection that does not come about."""
+    text = " ".join(str(one) for one in _chain(error)).casefold()
+    if any(word in text for word in ("certificate", "ssl", "tls")) and "closed" not in text:
+        code, kind, words = _TLS
+        return kind(code, f"{where}: {words}")
+    if "password" in text or "authentication" in text:
+        code, kind, words = _AUTH
+        return kind(code, f"{where}: {words}")
+    if isinstance(error, TimeoutError) or any(isinstance(one, TimeoutError) for one in _chain(error)):
+        return TransientError("SQL_UNREACHABLE", f"{where}: does not answer in time; check host, port and firewall")
+    lost = any(word in text for word in ("closed", "lost", "consuming input", "broken", "reset by peer"))
+    refused = any(word in text for word in ("refused", "resolve", "name or service", "unreachable", "connect"))
+    if refused and not lost:
+        return TransientError("SQL_UNREACHABLE", f"{where}: cannot be reached; check host and port")
+    if lost or isinstance(error, OSError):
+        code, kind, words = _LOST
+        return kind(code, f"{where}: {words}")
+    return ConnectorError("SQL_ERROR", f"{where}: the driver failed ({type(error).__name__})")

@@ -1,0 +1,188 @@
+"""Collect a statement's rows up to what a process variable may hold, or write them to a document as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zeebe_connectors import ConnectorError, Context, Document, PermanentError
+from zeebe_connectors.connectors.sql.running import Rows
+from zeebe_connectors.connectors.sql.values import Convert
+
+TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a result may be, and what happens beyond.
+
+    Args:
+        rows: So many at most.
+        size: Bytes of JSON at most.
+        beyond: `fail`, `cut`, or the document that takes all rows: `csv` or `json`.
+        name: File name of a document.
+    """
+
+    rows: int
+    size: int
+    beyond: str
+    name: str
+
+
+@dataclass(slots=True)
+class Collected:
+    """Rows as contexts, or the document that has them."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    more: bool = False
+    document: Document | None = None
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes the rows of one statement.
+
+    Args:
+        context: For documents.
+        convert: One value to JSON.
+        failed: What an exception of the driver means.
+        bytes_as_documents: Whether binary columns become documents; else base64.
+    """
+
+    context: Context
+    convert: Convert
+    failed: Callable[[BaseException], ConnectorError]
+    bytes_as_documents: bool = False
+
+    async def collect(self, rows: Rows, limits: Limits) -> Collected:
+        """Rows up to the limits; what becomes of more is the limits' choice.
+
+        Raises:
+            PermanentError: `SQL_TOO_MANY_ROWS`.
+        """
+        found = Collected()
+        size = 0
+        async for batch in rows.batches:
+            for position, row in enumerate(batch):
+                item = self._context(rows, row)
+                size += len(json.dumps(item, ensure_ascii=False, default=_reference_size).encode())
+                if found.count >= limits.rows or size > limits.size:
+                    if limits.beyond in TYPES:
+                        rest = self._rest(rows, found.rows, batch[position:])
+                        document, count = await self._write(rest, rows, limits.beyond, limits.name)
+                        return Collected(count=count, document=document)
+                    if limits.beyond == "fail":
+                        raise _too_many(limits)
+                    found.more = True
+                    return await self._with_documents(found)
+                found.rows.append(item)
+                found.count += 1
+        return await self._with_documents(found)
+
+    async def document(self, rows: Rows, kind: str, name: str) -> Collected:
+        """All rows as a document, never all in memory."""
+        document, count = await self._write(self._rest(rows, [], []), rows, kind, name)
+        return Collected(count=count, document=document)
+
+    def _context(self, rows: Rows, row: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(rows.columns, self._values(rows, row), strict=False))
+
+    def _values(self, rows: Rows, row: Sequence[Any]) -> list[Any]:
+        values = [
+            value if self.bytes_as_documents and isinstance(value, bytes) else self.convert(value) for value in row
+        ]
+        for position, change in rows.special.items():
+            values[position] = change(row[position])
+        return values
+
+    async def _with_documents(self, found: Collected) -> Collected:
+        if self.bytes_as_documents:
+            for row in found.rows:
+                for name, value in row.items():
+                    if isinstance(value, bytes):
+                        document = await self.context.documents.create(value, name=f"{name}.bin")
+                        row[name] = dict(document.reference)
+        return found
+
+    async def _rest(
+        self, rows: Rows, before: Sequence[dict[str, Any]], batch: Sequence[Sequence[Any]]
+    ) -> AsyncIterator[list[list[Any]]]:
+        """All rows as lists of values: those collected already, the rest of a batch, then the batches to come."""
+        if before:
+            yield [list(row.values()) for row in before]
+        if batch:
+            yield [self._values(rows, row) for row in batch]
+        async for following in rows.batches:
+            yield [self._values(rows, row) for row in following]
+
+    async def _write(
+        self, batches: AsyncIterator[list[list[Any]]], rows: Rows, kind: str, name: str
+    ) -> tuple[Document, int]:
+        count = 0
+
+        async def counted() -> AsyncIterator[list[list[Any]]]:
+            nonlocal count
+            try:
+                async for batch in batches:
+                    count += len(batch)
+                    yield batch
+            except Exception as error:  # noqa: BLE001 - of any driver
+                raise self.failed(error) from None
+
+        pieces = _csv(counted(), rows) if kind == "csv" else _json(counted(), rows)
+        document = await self.context.documents.store(pieces, name=name or f"result.{kind}", content_type=TYPES[kind])
+        return document, count
+
+
+async def _csv(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIterator[bytes]:
+    """RFC 4180: a heading, then a line for each row; what is no text stands as JSON."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    headed = False
+    async for batch in batches:
+        if not headed:
+            writer.writerow(rows.columns)
+            headed = True
+        writer.writerows([_cell(value) for value in row] for row in batch)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+    if not headed and rows.columns:
+        writer.writerow(rows.columns)
+        yield text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIterator[bytes]:
+    """A list of contexts, one on each line."""
+    first = True
+    async for batch in batches:
+        lines = [json.dumps(dict(zip(rows.columns, row, strict=False)), ensure_ascii=False) for row in batch]
+        yield (("[\n" if first else ",\n") + ",\n".join(lines)).encode()
+        first = False
+    yield b"[]\n" if first else b"\n]\n"
+
+
+def _reference_size(value: object) -> str:
+    """Bytes that become a document take as much room as a reference to it."""
+    return "x" * 400 if isinstance(value, bytes) else ""
+
+
+def _too_many(limits: Limits) -> PermanentError:
+    return PermanentError(
+        "SQL_TOO_MANY_ROWS",
+        f"the result has more than {limits.rows} rows or {limits.size} bytes. Ask for less (LIMIT), raise maxRows, or "
+        "choose a document in result or beyond",
+    )

@@ -1,0 +1,203 @@
+"""Run statements on a connection: rows in batches, changes with their counts, many values at once, procedures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zeebe_connectors import InputError
+from zeebe_connectors.connectors.sql.database import Session
+from zeebe_connectors.connectors.sql.statements import Bound, bind, parameter
+from zeebe_connectors.connectors.sql.values import special_columns, unique
+
+BATCH = 500
+"""Rows that are fetched from the server at once."""
+_ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
+_CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
+PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
+
+    batches: AsyncIterator[list[Sequence[Any]]]
+    columns: list[str] = field(default_factory=list)
+    special: Mapping[int, Any] = field(default_factory=dict)
+    affected: int | None = None
+    key: int | None = None
+    """What the database numbered the new row with, where it says so apart from rows."""
+
+    def described(self, description: Sequence[Any] | None, dialect: str) -> None:
+        """Takes note of the columns."""
+        if description and not self.columns:
+            self.columns = unique([str(column[0]) for column in description])
+            self.special = special_columns(description, dialect)
+
+
+def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
+    """The statement with its values, in the driver's style."""
+    dialect = session.dialect
+    style = PARAMSTYLES.get(dialect, "qmark")
+    return bind(statement, parameters, dialect=dialect, paramstyle=style, own=own, field=field)
+
+
+def run(bound: Bound, session: Session) -> Rows:
+    """Starts a statement; it runs when its rows are asked for."""
+    rows = Rows(_nothing())
+    if session.dialect == "postgresql":
+        streams = bool(_ROWS.match(bound.text)) and not _CHANGES.search(bound.text)
+        rows.batches = _streamed(bound, session, rows) if streams else _executed(bound, session, rows)
+    else:
+        rows.batches = _through_sqlalchemy(bound, session, rows)
+    return rows
+
+
+async def _nothing() -> AsyncIterator[list[Sequence[Any]]]:
+    return
+    yield  # the type of an empty generator
+
+
+async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+    """A query's rows as they come: never all in memory, however many there are."""
+    driver = await session.driver()
+    async with driver.cursor() as cursor:
+        batch: list[Sequence[Any]] = []
+        stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
+        try:
+            async for row in stream:
+                batch.append(row)
+                if len(batch) >= BATCH:
+                    rows.described(cursor.description, "postgresql")
+                    yield batch
+                    batch = []
+        except Exception as error:
+            if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
+                raise
+        finally:
+            await stream.aclose()
+        rows.described(cursor.description, "postgresql")
+        if batch:
+            yield batch
+
+
+async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+    driver = await session.driver()
+    async with driver.cursor() as cursor:
+        await cursor.execute(bound.text, bound.values or None)
+        rows.affected = max(0, cursor.rowcount)
+        if cursor.description is not None:
+            rows.described(cursor.description, "postgresql")
+            while batch := await cursor.fetchmany(BATCH):
+                yield batch
+
+
+async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+    connection = session.connection
+    streams = bool(_ROWS.match(bound.text)) and session.dialect == "mysql"
+    values = bound.values or None
+
+    def start(sync: Any) -> Any:
+        # For this statement only: what is in the connection's options stays there.
+        options = {"stream_results": True} if streams else {}
+        return sync.exec_driver_sql(bound.text, values, execution_options=options)
+
+    result = await connection.run_sync(start)
+    finished = False
+    try:
+        if result.returns_rows:
+            rows.described(result.cursor.description, session.dialect)
+            while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
+                yield batch
+        rows.affected = max(0, result.rowcount) if not result.returns_rows or not streams else None
+        rows.key = _key(result, bound.text)
+        finished = True
+    finally:
+        if finished or not streams:
+            await connection.run_sync(lambda _: result.close())
+        else:
+            # Reading on to the end of what nobody wants could take for ever.
+            await session.database.stop(session)
+
+
+def _key(result: Any, text: str) -> int | None:
+    if not re.match(r"\s*(?:INSERT|REPLACE)\b", text, re.IGNORECASE):
+        return None
+    key = getattr(result, "lastrowid", None)
+    return key if isinstance(key, int) and key > 0 else None
+
+
+async def run_many(bounds: Sequence[Bound], session: Session) -> int:
+    """Runs one statement for many sets of values; gives how many rows it changed in all.
+
+    Sets whose lists have other lengths make other texts; each text is run for its own sets, in their order.
+    """
+    affected = 0
+    start = 0
+    while start < len(bounds):
+        text = bounds[start].text
+        end = start
+        while end < len(bounds) and bounds[end].text == text:
+            end += 1
+        sets = [bound.values for bound in bounds[start:end]]
+        if session.dialect == "postgresql":
+            driver = await session.driver()
+            async with driver.cursor() as cursor:
+                await cursor.executemany(text, sets)
+                affected += max(0, cursor.rowcount)
+        else:
+            result = await session.connection.exec_driver_sql(text, sets)
+            affected += max(0, result.rowcount)
+        start = end
+    return affected
+
+
+def procedure_call(name: str, arguments: Sequence[Any], session: Session) -> tuple[Bound, list[str]]:
+    """The call of a stored procedure, and the names of its output arguments (MySQL's, which come by a query after it).
+
+    Args:
+        name: Of the procedure, with its schema if need be.
+        arguments: In order; `{out: "name"}` stands for what the procedure gives back.
+        session: Where it is called.
+
+    Raises:
+        InputError: The name is none, or the database has no procedures.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError("procedure: must be a name such as close_order or sales.close_order")
+    if session.dialect == "sqlite":
+        raise InputError("operation: SQLite has no procedures; use execute or transaction", code="SQL_UNSUPPORTED")
+    quote = session.database.engine.dialect.identifier_preparer.quote
+    # A name in lower case is left as it is: quoting would make it another one where the database folds names.
+    called = ".".join(part if part == part.lower() and part.isidentifier() else quote(part) for part in name.split("."))
+    outs: list[str] = []
+    places: list[str] = []
+    values: list[Any] = []
+    style = PARAMSTYLES.get(session.dialect, "qmark")
+    for number, argument in enumerate(arguments):
+        out = argument.get("out") if isinstance(argument, Mapping) and set(argument) == {"out"} else None
+        if out is not None and session.dialect == "mysql":
+            outs.append(str(out))
+            places.append(f"@zeebe_out_{len(outs)}")
+            continue
+        mark = {"format": "%s", "named": f":p{len(values)}"}.get(style, "?")
+        places.append(mark)
+        values.append(None if out is not None else parameter(argument, session.dialect, f"parameters[{number + 1}]"))
+    if session.dialect == "mssql":
+        text = f"EXEC {called} {', '.join(places)}".rstrip()
+    elif session.dialect == "oracle":
+        text = f"BEGIN {called}({', '.join(places)}); END;"
+    else:
+        text = f"CALL {called}({', '.join(places)})"
+    bound: Sequence[Any] | Mapping[str, Any] = tuple(values)
+    if style == "named":
+        bound = {f"p{number}": value for number, value in enumerate(values)}
+    return Bound(text, bound), outs
+
+
+def outputs_query(outs: Sequence[str]) -> Bound:
+    """Asks for the output arguments of the procedure that was just called."""
+    return Bound("SELECT " + ", ".join(f"@zeebe_out_{number}" for number in range(1, len(outs) + 1)), ())

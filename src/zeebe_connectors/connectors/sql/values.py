@@ -1,0 +1,107 @@
+"""Turn what drivers give into what process variables hold: exact decimals, ISO dates, JSON, bytes as base64."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+Convert = Callable[[Any], Any]
+_PLAIN = {str, int, bool, type(None)}
+_MYSQL_JSON, _MYSQL_BIT = 245, 16
+
+
+def converter(*, decimals_as_numbers: bool) -> Convert:
+    """What turns one value of any database into JSON.
+
+    Args:
+        decimals_as_numbers: As JSON numbers, which may lose digits; else as text with every digit.
+    """
+
+    def convert(value: Any) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        made = _SIMPLE.get(kind)
+        if made is not None:
+            return made(value)
+        if kind is Decimal:
+            return _decimal(value, as_number=decimals_as_numbers)
+        if isinstance(value, Mapping):
+            return {str(name): convert(item) for name, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+            return [convert(item) for item in items]
+        return str(value)
+
+    return convert
+
+
+def _decimal(value: Decimal, *, as_number: bool) -> Any:
+    if as_number and value.is_finite():
+        return int(value) if value == value.to_integral_value() else float(value)
+    return format(value, "f") if value.is_finite() else str(value)
+
+
+def _float(value: float) -> Any:
+    return value if math.isfinite(value) else str(value)
+
+
+def duration(value: timedelta) -> str:
+    """A length of time in ISO 8601, such as `P1DT2H3M4.5S`."""
+    micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
+    seconds, micros = divmod(micros, 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    hours, seconds = divmod(seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    fraction = f"{seconds}.{micros:06d}".rstrip("0") if micros else str(seconds)
+    clock = "".join(f"{amount}{unit}" for amount, unit in ((hours, "H"), (minutes, "M")) if amount)
+    clock += f"{fraction}S" if seconds or micros else ""
+    day = f"{days}D" if days else ""
+    return f"{sign}P{day}{'T' + clock if clock else ''}" if day or clock else "PT0S"
+
+
+def _bytes(value: bytes | bytearray | memoryview) -> str:
+    return b64encode(value).decode()
+
+
+_SIMPLE: dict[type, Convert] = {
+    float: _float,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+    timedelta: duration,
+    uuid.UUID: str,
+}
+
+
+def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:
+    """Columns whose values the driver gives in another form than they mean: MySQL's JSON and BIT, by position."""
+    found: dict[int, Convert] = {}
+    if dialect == "mysql" and description:
+        for position, column in enumerate(description):
+            if column[1] == _MYSQL_JSON:
+                found[position] = lambda text: json.loads(text) if isinstance(text, str | bytes) else text
+            elif column[1] == _MYSQL_BIT:
+                found[position] = lambda data: int.from_bytes(data) if isinstance(data, bytes) else data
+    return found
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Column names, each once: the second `id` is `id_2`."""
+    seen: dict[str, int] = {}
+    out: list[str] = []
+    for name in names:
+        count = seen[name] = seen.get(name, 0) + 1
+        candidate = name if count == 1 else f"{name}_{count}"
+        out.append(candidate if candidate not in out else f"{candidate}_{len(out) + 1}")
+    return out

@@ -1,0 +1,510 @@
+"""What the connector does in each database: values, rows, counts, documents, transactions, errors, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import logging
+import time
+
+import pytest
+
+from connectors.sql.conftest import Place
+from servers import mariadb
+from zeebe_connectors.connectors.sql.connector import test as check
+from zeebe_connectors.connectors.sql.connector import work
+from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.testing import Complete, Fail
+
+TABLE = {
+    "postgresql": "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT UNIQUE, "
+    "amount NUMERIC(20, 4), at TIMESTAMPTZ, day DATE, ref UUID, info JSONB, numbers INT[], data BYTEA)",
+    "mariadb": "CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(200) UNIQUE, "
+    "amount DECIMAL(20, 4), at DATETIME(6), day DATE, ref UUID, info JSON, numbers JSON, data BLOB)",
+    "sqlite": "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL CHECK (name <> ''), amount TEXT, "
+    "at TEXT, day TEXT, ref TEXT, info TEXT, numbers TEXT, data BLOB)",
+}
+INSERT = (
+    "INSERT INTO t (name, amount, at, day, ref, info, numbers) "
+    "VALUES (:name, :amount, :at, :day, :ref, :info, :numbers)"
+)
+ROW = {
+    "name": "Ann",
+    "amount": "1234567890123456.7890",
+    "at": "2026-01-02T03:04:05",
+    "day": "2026-02-03",
+    "ref": "6f9619ff-8b86-d011-b42d-00cf4fc964ff",
+    "info": {"tags": ["a", "b"], "n": 1},
+    "numbers": [1, 2, 3],
+}
+NASTY = [
+    "O'Brien",
+    "'; DROP TABLE t; --",
+    '"; DROP TABLE t; --',
+    "' OR '1'='1",
+    "\\'; DROP TABLE t; -- ",
+    "\\",
+    "%s %(a)s %%",
+    ":name :p0 ? $1 {0} ${x}",
+    "{{secrets.X}}",
+    "/* */ -- #",
+    "é ß 漢 \U0001f600 \u2028",
+    "1); DELETE FROM t; SELECT (1",
+    "\u00bf' OR 1=1 -- ",
+    "line\r\nbreak\ttab",
+    "x' UNION SELECT 1 --",
+    "$$; DROP TABLE t; $$",
+    "E'\\''",
+    "`; DROP TABLE t; `",
+]
+
+
+@pytest.fixture
+async def filled(db):
+    await db.do("execute", TABLE[db.kind])
+    await db.do("execute", INSERT, ROW)
+    return db
+
+
+async def test_values_keep_their_types(filled):
+    """Exact decimals, ISO dates, UUIDs, JSON and arrays, as each database has them."""
+    row = (await filled.do("query", "SELECT * FROM t WHERE name = :name", {"name": "Ann"}))["rows"][0]
+    assert row["id"] == 1
+    assert row["amount"] == "1234567890123456.7890"
+    assert row["at"].startswith("2026-01-02T03:04:05")
+    assert (row["day"], row["ref"]) == ("2026-02-03", ROW["ref"])
+    as_text = filled.kind != "postgresql"
+    assert (json.loads(row["info"]) if as_text else row["info"]) == ROW["info"]
+    assert (json.loads(row["numbers"]) if as_text else row["numbers"]) == [1, 2, 3]
+    assert row["data"] is None
+
+
+@pytest.mark.parametrize("where", ["named", "positional", "list", "batch", "json"])
+async def test_no_value_becomes_sql(filled, where):
+    """Whatever a value holds arrives as that value, in every input that takes one; the statement stays what it was."""
+    for text in NASTY:
+        await filled.do("execute", "DELETE FROM t")
+        match where:
+            case "named":
+                await filled.do("execute", "INSERT INTO t (name) VALUES (:n)", {"n": text})
+                found = await filled.do("query", "SELECT name FROM t WHERE name = :n", {"n": text})
+            case "positional":
+                await filled.do("execute", "INSERT INTO t (name) VALUES (?)", [text])
+                found = await filled.do("query", "SELECT name FROM t WHERE name = ?", [text])
+            case "list":
+                await filled.do("execute", "INSERT INTO t (name) VALUES (:n)", {"n": text})
+                found = await filled.do("query", "SELECT name FROM t WHERE name IN (:n)", {"n": ["x", text]})
+            case "batch":
+                done = await filled.do("batch", "INSERT INTO t (name) VALUES (:n)", parameterSets=[{"n": text}])
+                assert done["affected"] == 1
+                found = await filled.do("query", "SELECT name FROM t")
+            case "json":
+                await filled.do("execute", "INSERT INTO t (name, info) VALUES ('j', :i)", {"i": {text: [text]}})
+                info = (await filled.do("query", "SELECT info FROM t"))["rows"][0]["info"]
+                assert (json.loads(info) if isinstance(info, str) else info) == {text: [text]}
+                continue
+        assert found["rows"] == [{"name": text}], text
+
+
+@pytest.mark.parametrize("place", ["name", "host", "url", "procedure", "fileName", "username"])
+async def test_other_inputs_change_no_statement(filled, place):
+    """Names of databases, hosts, procedures and files reach the driver as such or are refused."""
+    for text in NASTY:
+        if place == "procedure":
+            fail = await filled.fails("procedure", procedure=text, parameters=[])
+            assert fail.retries == 0
+        elif place == "fileName":
+            done = await filled.do("query", "SELECT name FROM t", result="csv", fileName=text)
+            assert done["document"]["metadata"]["fileName"] == text
+        elif filled.kind != "sqlite" or place in {"url", "name"}:
+            before = filled.inputs
+            wrong = {"url": f"jdbc:postgresql://127.0.0.1:1/{text}"} if place == "url" else {place: text}
+            if place == "username":
+                wrong = {"authentication": {"type": "password", "username": text, "password": "x"}}
+            if place == "host" and "url" in before:
+                wrong["url"] = None
+            filled.inputs = {**before, **wrong}
+            outcome = await filled.job("query", "SELECT 1 AS one", timeout=2)
+            filled.inputs = before
+            # A new SQLite file may well have such a name; there the statement is what it was.
+            assert isinstance(outcome, Fail) or outcome.variables["done"]["rows"] == [{"one": 1}]
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t"))["rows"] == [{"n": 1}]
+
+
+async def test_lists_for_in(filled):
+    for number in range(3):
+        await filled.do("execute", "INSERT INTO t (name) VALUES (:n)", {"n": f"n{number}"})
+    ask = "SELECT name FROM t WHERE {} ORDER BY name"
+
+    async def names(condition, **values):
+        return [row["name"] for row in (await filled.do("query", ask.format(condition), values))["rows"]]
+
+    assert await names("name IN :l", l=["n0", "n2"]) == ["n0", "n2"]
+    assert await names("name IN (:l) AND id > :i", l=["n0", "n1"], i=0) == ["n0", "n1"]
+    assert await names("name IN :l", l=[]) == []
+    assert await names("id in (:l)", l=[]) == []
+    assert len(await names("name NOT IN (:l) AND id NOT IN :k", l=[], k=[])) == 4
+    fail = await filled.fails("query", "SELECT 1 FROM t WHERE id IN :l", {"l": list(range(10_001))})
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+
+
+async def test_counts_and_generated_keys(filled):
+    done = await filled.do("execute", "INSERT INTO t (name) VALUES ('b') RETURNING id")
+    assert (done["affected"], done["generatedKeys"], done["rows"]) == (1, [2], [{"id": 2}])
+    if filled.kind != "postgresql":
+        done = await filled.do("execute", "INSERT INTO t (name) VALUES ('c')")
+        assert (done["affected"], done["generatedKeys"]) == (1, [3])
+    done = await filled.do("execute", "UPDATE t SET amount = :a WHERE id > 0", {"a": "1.5"})
+    assert done["affected"] == (2 if filled.kind == "postgresql" else 3)
+    sets = [{"n": f"n{number}"} for number in range(500)]
+    assert (await filled.do("batch", "INSERT INTO t (name) VALUES (:n)", parameterSets=sets))["affected"] == 500
+
+
+async def test_a_batch_is_all_or_nothing(filled):
+    fail = await filled.fails(
+        "batch", "INSERT INTO t (name) VALUES (:n)", parameterSets=[{"n": "x"}, {"n": "y"}, {"n": "Ann"}]
+    )
+    assert fail.code == "SQL_UNIQUE_VIOLATION"
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t"))["rows"] == [{"n": 1}]
+
+
+async def test_a_transaction_is_all_or_nothing(filled):
+    statements = [
+        {"statement": "INSERT INTO t (name) VALUES (:n)", "parameters": {"n": "tx"}},
+        {"statement": "UPDATE t SET amount = '1' WHERE name = ?", "parameters": ["nobody"], "expect": 1},
+    ]
+    fail = await filled.fails("transaction", statements=statements)
+    assert (fail.code, fail.retries) == ("SQL_UNEXPECTED_ROWS", 0)
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t WHERE name = 'tx'"))["rows"] == [{"n": 0}]
+    statements[1]["parameters"] = ["tx"]
+    done = await filled.do("transaction", statements=statements)
+    assert [one["affected"] for one in done["results"]] == [1, 1]
+    assert done["affected"] == 2
+
+
+async def test_the_guard_table_keeps_a_redelivered_job_from_doing_it_twice(filled):
+    """The pattern of the page: job and statement are a key in the same transaction."""
+    await filled.do(
+        "execute",
+        "CREATE TABLE done_by_process (cluster VARCHAR(50), job BIGINT, statement VARCHAR(50), "
+        "PRIMARY KEY (cluster, job, statement))",
+    )
+    await filled.do("execute", "CREATE TABLE account (id INT, balance INT)")
+    await filled.do("execute", "INSERT INTO account VALUES (1, 100)")
+    statements = [
+        {"statement": "INSERT INTO done_by_process VALUES ('live', :_jobKey, 'book')"},
+        {"statement": "UPDATE account SET balance = balance - :n WHERE id = 1", "parameters": {"n": 30}, "expect": 1},
+    ]
+    await filled.do("transaction", statements=statements)
+    assert (await filled.fails("transaction", statements=statements)).code == "SQL_UNIQUE_VIOLATION"
+    assert (await filled.do("query", "SELECT balance FROM account"))["rows"] == [{"balance": 70}]
+
+
+async def test_more_rows_than_fit(filled):
+    sets = [{"n": f"n{number:04}"} for number in range(2999)]
+    await filled.do("batch", "INSERT INTO t (name) VALUES (:n)", parameterSets=sets)
+    ask = "SELECT id, name, amount FROM t ORDER BY id"
+    fail = await filled.fails("query", ask)
+    assert (fail.code, fail.retries) == ("SQL_TOO_MANY_ROWS", 0)
+    assert "maxRows" in fail.message
+    cut = await filled.do("query", ask, maxRows=2, beyond="cut")
+    assert ([row["id"] for row in cut["rows"]], cut["more"], cut["rowCount"]) == ([1, 2], True, 2)
+    by_size = await filled.do("query", ask, maxRows=3000, maxBytes=500, beyond="cut")
+    assert by_size["more"]
+    assert len(json.dumps(by_size["rows"])) < 700
+    done = await filled.do("query", ask, beyond="csv", fileName="t.csv")
+    assert (done["rows"], done["rowCount"]) == ([], 3000)
+    lines = list(csv.reader(io.StringIO(await filled.text(done["document"]))))
+    assert lines[:2] == [["id", "name", "amount"], ["1", "Ann", "1234567890123456.7890"]]
+    assert len(lines) == 3001
+    done = await filled.do("query", ask, result="json")
+    rows = json.loads(await filled.text(done["document"]))
+    assert (len(rows), rows[0]["amount"]) == (3000, "1234567890123456.7890")
+    assert await filled.do("query", "SELECT 1 AS one"), "and the connection is still good"
+
+
+async def test_an_empty_result_as_a_document(filled):
+    done = await filled.do("query", "SELECT id FROM t WHERE id < 0", result="json")
+    assert json.loads(await filled.text(done["document"])) == []
+
+
+async def test_two_columns_of_one_name(filled):
+    assert (await filled.do("query", "SELECT 1 AS a, 2 AS a"))["rows"] == [{"a": 1, "a_2": 2}]
+
+
+async def test_bytes(filled):
+    put = {"postgresql": "decode('00ff10', 'hex')", "mariadb": "x'00ff10'", "sqlite": "x'00ff10'"}[filled.kind]
+    await filled.do("execute", f"UPDATE t SET data = {put}")
+    assert (await filled.do("query", "SELECT data FROM t"))["rows"] == [{"data": "AP8Q"}]
+    row = (await filled.do("query", "SELECT data FROM t", binary="document"))["rows"][0]
+    assert row["data"]["metadata"]["size"] == 3
+
+
+async def test_decimals_as_numbers(filled):
+    row = (await filled.do("query", "SELECT CAST('12.50' AS DECIMAL(8, 2)) AS a FROM t", decimals="number"))["rows"][0]
+    assert row["a"] == 12.5
+
+
+async def test_strings_casts_and_comments_are_left_alone(filled):
+    text = "'it''s :not ? 100%'"
+    ask = f'SELECT {text} AS a /* :nor ? this */, name AS ":x" FROM t -- :nor ? this\nWHERE name = :n'
+    if filled.kind == "mariadb":
+        ask = ask.replace('":x"', "`:x`")
+    found = await filled.do("query", ask, {"n": "Ann"})
+    assert found["rows"] == [{"a": "it's :not ? 100%", ":x": "Ann"}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "retries"),
+    [
+        ("INSERT INTO t (name) VALUES ('Ann')", "SQL_UNIQUE_VIOLATION", 0),
+        ("SELECT missing_column FROM t", "SQL_UNKNOWN_OBJECT", 0),
+        ("SELECT * FROM nowhere", "SQL_UNKNOWN_OBJECT", 0),
+        ("SELEC 1", "SQL_SYNTAX", 0),
+        ("SELECT 1; DROP TABLE t", "SQL_STATEMENT_INVALID", 0),
+        ("SELECT 'open", "SQL_STATEMENT_INVALID", 0),
+        ("SELECT :a", "SQL_PARAMETERS_INVALID", 0),
+    ],
+)
+async def test_errors_have_codes(filled, statement, code, retries):
+    fail = await filled.fails("execute" if "INSERT" in statement else "query", statement)
+    assert (fail.code, fail.retries) == (code, retries)
+
+
+async def test_an_error_repeats_no_value(filled):
+    fail = await filled.fails("execute", "INSERT INTO t (name) VALUES (:n)", {"n": "Ann"})
+    assert "Ann" not in fail.message
+    fail = await filled.fails("query", "SELECT :extra AS a", {"extra": 1, "password": "s3cret"})
+    assert "password" in fail.message
+    assert "s3cret" not in fail.message
+
+
+async def test_constraints(filled):
+    await filled.do("execute", "CREATE TABLE p (id INT PRIMARY KEY)")
+    await filled.do(
+        "execute",
+        "CREATE TABLE c (id INT NOT NULL, p INT, n INT CHECK (n > 0), CONSTRAINT fk FOREIGN KEY (p) REFERENCES p (id))",
+    )
+    assert (await filled.fails("execute", "INSERT INTO c (p) VALUES (NULL)")).code == "SQL_NOT_NULL_VIOLATION"
+    assert (await filled.fails("execute", "INSERT INTO c VALUES (1, NULL, 0)")).code == "SQL_CHECK_VIOLATION"
+    if filled.kind != "sqlite":  # which checks references only when a connection asks for it
+        assert (await filled.fails("execute", "INSERT INTO c VALUES (1, 7, 1)")).code == "SQL_FOREIGN_KEY_VIOLATION"
+        assert (await filled.fails("execute", "INSERT INTO p VALUES ('x')")).code == "SQL_DATA_INVALID"
+
+
+async def test_read_only(filled):
+    fail = await filled.fails("execute", "DELETE FROM t", readOnly=True)
+    assert (fail.code, fail.retries) == ("SQL_FORBIDDEN", 0)
+    assert (await filled.do("query", "SELECT name FROM t", readOnly=True))["rows"] == [{"name": "Ann"}]
+    assert (await filled.do("execute", "DELETE FROM t"))["affected"] == 1, "the connection may write again"
+
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep(30)",
+    "mariadb": "SELECT sleep(30)",
+    "sqlite": "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+}
+
+
+async def test_a_statement_that_takes_too_long_is_stopped_on_the_server(filled):
+    started = time.monotonic()
+    fail = await filled.fails("query", SLOW[filled.kind], timeout=0.5)
+    assert fail.code == "SQL_TIMEOUT"
+    assert time.monotonic() - started < 3
+    await asyncio.sleep(0.3)
+    running = {
+        "postgresql": "SELECT count(*) AS n FROM pg_stat_activity WHERE state='active' AND query LIKE 'SELECT pg_s%'",
+        "mariadb": "SELECT count(*) AS n FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'",
+        "sqlite": "SELECT 0 AS n",
+    }
+    assert (await filled.do("query", running[filled.kind]))["rows"] == [{"n": 0}]
+
+
+async def test_a_cancelled_job_stops_its_statement(filled):
+    if filled.kind == "sqlite":
+        pytest.skip("a statement of SQLite ends by its timeout")
+    task = asyncio.create_task(filled.job("query", SLOW[filled.kind]))
+    await asyncio.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    running = {
+        "postgresql": "SELECT count(*) AS n FROM pg_stat_activity WHERE state='active' AND query LIKE 'SELECT pg_s%'",
+        "mariadb": "SELECT count(*) AS n FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'",
+    }
+    assert (await filled.do("query", running[filled.kind]))["rows"] == [{"n": 0}]
+
+
+async def test_more_jobs_than_connections_wait(filled):
+    jobs = [filled.job("query", "SELECT name FROM t", poolSize=2) for _ in range(20)]
+    assert all(isinstance(outcome, Complete) for outcome in await asyncio.gather(*jobs))
+
+
+async def test_a_dead_connection_is_replaced_before_it_is_used(filled):
+    if filled.kind == "sqlite":
+        pytest.skip("has no connections that die")
+    await filled.do("query", "SELECT 1 AS one")
+    await asyncio.sleep(0.15)
+    kill = {
+        "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+        "application_name = 'zeebe-connectors' AND datname = current_database()",
+        "mariadb": None,
+    }[filled.kind]
+    if kill:
+        await filled.do("query", kill, poolSize=4)  # another pool
+    else:
+        rows = await filled.do("query", "SELECT id FROM information_schema.processlist WHERE user = 'test'", poolSize=4)
+        own = (await filled.do("query", "SELECT connection_id() AS id", poolSize=4))["rows"][0]["id"]
+        for row in rows["rows"]:
+            if row["id"] != own:
+                await filled.do("execute", f"KILL {row['id']}", poolSize=4)
+    assert (await filled.do("query", "SELECT 2 AS two"))["rows"] == [{"two": 2}]
+
+
+async def test_wrong_password_and_dead_port(filled):
+    if filled.kind == "sqlite":
+        pytest.skip("has neither")
+    before = filled.inputs
+    filled.inputs = {**before, "authentication": {"type": "password", "username": "test", "password": "canary-1"}}
+    fail = await filled.fails("query", "SELECT 1 AS one")
+    assert (fail.code, fail.retries) == ("SQL_AUTH_FAILED", 0)
+    assert "canary" not in fail.message
+    filled.inputs = {**before, "url": None, "host": "127.0.0.1", "port": 1}
+    fail = await filled.fails("query", "SELECT 1 AS one")
+    assert (fail.code, fail.retries) == ("SQL_UNREACHABLE", 2)
+    filled.inputs = {**before, "url": None, "host": "127.0.0.1", "port": 1, "name": "x", "security": "tls"}
+    assert (await filled.fails("query", "SELECT 1 AS one")).code == "SQL_UNREACHABLE"
+
+
+async def test_a_server_without_tls_gets_no_password(filled):
+    if filled.kind == "sqlite":
+        pytest.skip("has no network")
+    filled.inputs = {**filled.inputs, "security": "tls"}
+    if "url" in filled.inputs:
+        filled.inputs["url"] = filled.inputs["url"].replace("useSSL=false", "useSSL=true")
+    fail = await filled.fails("query", "SELECT 1 AS one")
+    assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)
+
+
+async def test_forbidden_host(pg, monkeypatch):
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    fail = await pg.fails("query", "SELECT 1 AS one")
+    assert (fail.code, fail.retries) == ("HOST_FORBIDDEN", 0)
+
+
+async def test_allowed_address(pg, monkeypatch):
+    """The connection goes to the address that was checked."""
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ALLOWRANGES", "127.0.0.0/8,::1")
+    pg.inputs = {**pg.inputs, "host": "localhost"}
+    assert (await pg.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
+
+
+async def test_connection_can_be_tried(db):
+    """What `test` does changes nothing and says what answers."""
+    given = read_input(work.input, {**db.inputs, "operation": "query", "statement": "DROP TABLE t"})
+    log = logging.LoggerAdapter(logging.getLogger())
+    files = AllowedFiles([db.directory])
+    context = Context(Job(1, "sql"), db.clients, db.documents, files, log, time.monotonic() + 20)
+    await db.do("execute", TABLE[db.kind])
+    assert "answers" in await check(given, context)
+    await db.do("query", "SELECT * FROM t")
+
+
+@pytest.mark.servers
+async def test_tls_of_mariadb(authority, trusted, tmp_path):
+    """The certificate is checked, for the host's name, and only the given authority is trusted."""
+    leaf = authority.issue_cert("localhost")
+    (tmp_path / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    (tmp_path / "key.pem").write_bytes(leaf.private_key_pem.bytes())
+    if reason := mariadb.why_not():
+        pytest.skip(reason)
+    with mariadb.MariaDb(tls=(tmp_path / "cert.pem", tmp_path / "key.pem")) as server:
+        place = Place(
+            "mariadb",
+            {
+                "database": "mariadb", "host": "localhost", "port": server.port, "name": "test",
+                "authentication": {"type": "password", "username": "test", "password": mariadb.PASSWORD},
+                "trustedCertificate": trusted,
+            },
+            tmp_path,
+        )  # fmt: skip
+        assert (await place.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
+        place.inputs = {**place.inputs, "host": "127.0.0.1"}
+        fail = await place.fails("query", "SELECT 1 AS one")
+        assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)
+        place.inputs = {**place.inputs, "host": "localhost", "trustedCertificate": ""}
+        assert (await place.fails("query", "SELECT 1 AS one")).code == "SQL_TLS_FAILED"
+        await place.clients.aclose()
+
+
+async def test_deadlock_is_tried_again(pg):
+    await pg.do("execute", "CREATE TABLE d (id INT PRIMARY KEY, n INT)")
+    await pg.do("execute", "INSERT INTO d VALUES (1, 0), (2, 0)")
+
+    def crossing(first, second):
+        change = "UPDATE d SET n = n + 1 WHERE id = :i"
+        return pg.job(
+            "transaction",
+            statements=[
+                {"statement": change, "parameters": {"i": first}},
+                {"statement": "SELECT pg_sleep(0.5)"},
+                {"statement": change, "parameters": {"i": second}},
+            ],
+        )
+
+    outcomes = await asyncio.gather(crossing(1, 2), crossing(2, 1))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Fail)]
+    assert [(fail.code, fail.retries) for fail in failed] == [("SQL_DEADLOCK", 2)]
+
+
+async def test_procedures(pg):
+    await pg.do(
+        "execute",
+        "CREATE PROCEDURE double_it(IN n INT, INOUT twice INT) LANGUAGE plpgsql AS $$ BEGIN twice := n * 2; END; $$",
+    )
+    done = await pg.do("procedure", procedure="double_it", parameters=[21, {"out": "twice"}])
+    assert done["out"] == {"twice": 42}
+
+
+@pytest.mark.servers
+async def test_procedures_of_mariadb(maria, request, tmp_path):
+    from connectors.sql.conftest import _place  # noqa: PLC0415 - the fixture is parametrised
+
+    place = _place("mariadb", request, tmp_path)
+    await place.do("execute", "CREATE PROCEDURE double_it(IN n INT, OUT twice INT) BEGIN SET twice = n * 2; END")
+    done = await place.do("procedure", procedure="double_it", parameters=[21, {"out": "twice"}])
+    assert done["out"] == {"twice": 42}
+    await place.clients.aclose()
+
+
+async def test_sqlite_opens_no_other_file(lite, tmp_path):
+    for statement in (f"ATTACH DATABASE '{tmp_path}/x' AS x", f"VACUUM INTO '{tmp_path}/x'"):
+        assert (await lite.fails("execute", statement)).code == "SQL_FORBIDDEN"
+    lite.inputs = {"database": "sqlite", "name": "/etc/passwd"}
+    assert (await lite.fails("query", "SELECT 1")).code == "FILE_FORBIDDEN"
+
+
+async def test_postgresql_values_of_every_kind(pg):
+    ask = """SELECT 'NaN'::float8 AS a, 'Infinity'::numeric AS b, interval '1 day 2:03:04.5' AS c, time '03:04' AS d,
+      ARRAY[[1,2],[3,4]] AS e, ARRAY['a',NULL] AS f, int4range(1,5) AS g, '10.0.0.0/8'::cidr AS h, true AS i,
+      timestamp '2026-01-02 03:04:05.000006' AS j, 9007199254740993::bigint AS k, '{"a": 1.10}'::json AS l, NULL AS m,
+      ARRAY[1.10, 2.20]::numeric[] AS n, 'x'::"char" AS o"""
+    row = (await pg.do("query", ask))["rows"][0]
+    assert row["a"] == "nan"
+    assert (row["b"], row["c"], row["d"]) == ("Infinity", "P1DT2H3M4.5S", "03:04:00")
+    assert (row["e"], row["f"], row["g"], row["h"]) == ([[1, 2], [3, 4]], ["a", None], "[1, 5)", "10.0.0.0/8")
+    assert (row["i"], row["j"], row["k"]) == (True, "2026-01-02T03:04:05.000006", 9007199254740993)
+    assert (row["l"], row["m"], row["n"]) == ({"a": 1.1}, None, ["1.10", "2.20"])
+
+
+async def test_postgresql_takes_what_json_has_for_its_types(pg):
+    await pg.do("execute", "CREATE TABLE v (a INT, b NUMERIC, c BOOL, d TIMESTAMPTZ, e TEXT[], f JSONB, g FLOAT8)")
+    values = {"a": 5, "b": 1.25, "c": True, "d": "2026-01-02T03:04:05Z", "e": ["x", "y'"], "f": {"k": [1]}, "g": 0.1}
+    await pg.do("execute", "INSERT INTO v VALUES (:a, :b, :c, :d, :e, :f, :g)", values)
+    row = (await pg.do("query", "SELECT * FROM v WHERE a = ANY(:list) AND f ? 'k'", {"list": [5, 6]}))["rows"][0]
+    assert row == {**values, "b": "1.25", "d": "2026-01-02T03:04:05+00:00"}
