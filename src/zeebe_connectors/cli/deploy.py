@@ -1,4 +1,4 @@
-"""`zeebe-connectors deploy`: files go in, the engine's answer for each comes out."""
+"""Deploys diagrams, decisions and forms: `zeebe-connectors deploy`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors dev`: a folder goes in; the local stack runs and its diagrams are deployed as they change."""
+"""Runs the local stack and deploys a folder's diagrams as they change: `zeebe-connectors dev`."""
 
 from __future__ import annotations
 

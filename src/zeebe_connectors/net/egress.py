@@ -1,4 +1,4 @@
-"""What the operator allows on the network: environment variables go in; proxies, blocked targets and limits come out.
+"""Holds what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
 
 The names are those of the official runtime, so that its settings keep working.
 """

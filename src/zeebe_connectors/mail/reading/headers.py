@@ -1,4 +1,4 @@
-"""Raw header values go in; parameters, addresses and dates come out, or nothing where there is nothing to read."""
+"""Reads header values: parameters, addresses, dates; nothing raises."""
 
 from __future__ import annotations
 

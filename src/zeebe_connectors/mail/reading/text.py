@@ -1,4 +1,4 @@
-"""Bytes with a (possibly wrong) character set go in, text that JSON can carry comes out."""
+"""Decodes text, also under a wrong character set, to what JSON can carry."""
 
 from __future__ import annotations
 

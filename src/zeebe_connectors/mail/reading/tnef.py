@@ -1,4 +1,4 @@
-"""The bytes of a winmail.dat (TNEF, MS-OXTNEF) go in, the attachments and the text inside come out; never raises."""
+"""Reads winmail.dat (TNEF, MS-OXTNEF): its attachments and texts; never raises."""
 
 from __future__ import annotations
 

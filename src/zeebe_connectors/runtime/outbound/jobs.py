@@ -1,4 +1,4 @@
-"""One job in, one outcome out: the single place that decides how a job is answered, and that always answers."""
+"""Handles jobs: the single place that decides how a job is answered, and that always answers."""
 
 from __future__ import annotations
 
