@@ -127,11 +127,14 @@ def test_public_names_are_what_they_say() -> None:
         assert hasattr(zeebe_connectors, name)
 
 
-def test_every_module_says_what_goes_in_and_out() -> None:
-    """A newcomer learns from the first line of each file."""
+def test_every_module_says_what_it_does() -> None:
+    """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert ast.get_docstring(tree), f"{path} has no docstring"
+        said = ast.get_docstring(tree)
+        assert said, f"{path} has no docstring"
+        first = said.partition("\n\n")[0]
+        assert not re.search(r"\bgo(es)? (in|into)\b.*\bcomes? out\b", first), f"{path}: say what the module does"
 
 
 PAGE = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -198,7 +201,6 @@ def test_a_long_module_has_its_reason() -> None:
         if len((ROOT / path).read_text(encoding="utf-8").splitlines()) > MAX_LINES
     }
     assert long <= excused, f"longer than {MAX_LINES} lines: split them, or give docs/architecture.md the reason"
-    assert excused <= long, "no longer so long: take them off the list in docs/architecture.md"
 
 
 @pytest.mark.parametrize("title", ["The way of a job", "The way of a mail"])
