@@ -728,6 +728,56 @@ mail("tnef-is-none", winmail(b"not tnef"), attachments=[["winmail.dat", "applica
 mail("body-too-large", TOP + "\n" + "0123456789abcdef" * 40_000, errors=1, subject="s")
 
 
+# --- What mailers write instead of addresses and dates ------------------------------------------------------------
+def addressed(name: str, written: str, *people: str, **expected: Any) -> None:
+    mail(name, f"From: Ann <ann@example.test>\nTo: {written}\nSubject: s\n\nHello\n", to=list(people), **expected)
+
+
+addressed("to-with-spaces-between", "a@x.test b@y.test", "a@x.test", "b@y.test")
+addressed("to-without-comma", "Boss <boss@x.test> Eve <eve@y.test>", "boss@x.test", "eve@y.test")
+addressed("to-quoted-local-part", '"quoted local"@x.test', '"quoted local"@x.test')
+addressed("to-with-route", "<@relay.test:a@x.test>, <@r1.test,@r2.test:b@x.test>", "a@x.test", "b@x.test")
+addressed("to-comment-inside", "<a(c)@x.test>", "a@x.test")
+addressed("to-local-user", "root", "root")
+addressed("to-names-only", "MAILER DAEMON")
+mail(
+    "from-without-address",
+    "From: MAILER DAEMON <>\nTo: bob@example.test\nSubject: s\n\nHello\n",
+    fromAddress=None,
+    fromName="MAILER DAEMON",
+)
+
+
+def dated(name: str, written: str, moment: str | None) -> None:
+    mail(name, TOP + f"Date: {written}\n\nHello\n", date=moment)
+
+
+dated("date-offset-with-colon", "Tue, 3 Nov 2026 10:00:00 +02:00", "2026-11-03T08:00:00Z")
+dated("date-offset-behind-gmt", "Tue, 3 Nov 2026 10:00:00 GMT+0200", "2026-11-03T08:00:00Z")
+dated("date-iso", "2026-11-03T10:00:00+02:00", "2026-11-03T08:00:00Z")
+dated("date-zone-by-name", "Tue, 3 Nov 2026 10:00:00 CET", "2026-11-03T09:00:00Z")
+dated("date-zone-unknown", "Tue, 3 Nov 2026 10:00:00 XYZ", None)
+dated("date-hours-of-twelve", "Tue, 3 Nov 2026 10:00 PM +0100", None)
+dated("date-offset-impossible", "Tue, 3 Nov 2026 10:00:00 +9900", None)
+
+
+# --- Japanese as vendors write it, and labels -----------------------------------------------------------------------
+def encoded(name: str, charset: str, data: bytes, text: str) -> None:
+    mail(name, crlf(BTOP + f"Content-Type: text/plain; charset={charset}\n\n".encode()) + data, plainTextBody=text)
+
+
+encoded("charset-iso2022jp-circled-one", "iso-2022-jp", b"\x1b$B-!F|K\\\x1b(B", "①日本")
+encoded("charset-iso2022jp-half-width", "iso-2022-jp", b"\x1b(I12E\x1b(B x", "ｱｲﾅ x")
+encoded("charset-iso2022jp-broken", "iso-2022-jp", b"\x1b$BF|K\xff\x1b(B!", "日\ufffd!")
+encoded("charset-euc-jp-circled-one", "euc-jp", b"\xad\xa1\xc6\xfc\xcb\xdc", "①日本")
+encoded("charset-x-euc-jp", "x-euc-jp", "日本".encode("euc_jp"), "日本")
+encoded("charset-win-1251", "win-1251", "Привет".encode("cp1251"), "Привет")
+encoded("charset-koi8r", "koi8r", "Привет".encode("koi8-r"), "Привет")
+encoded("charset-windows-949", "windows-949", "한글".encode("cp949"), "한글")
+encoded("charset-big-5", "big-5", "中文".encode("big5"), "中文")
+encoded("charset-hz", "hz-gb-2312", "中文".encode("hz"), "中文")
+
+
 def main() -> None:
     """Writes the files."""
     for old in FOLDER.glob("*.eml"):

@@ -36,7 +36,7 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
     try:
         outcome = await JobHandler(connector, needed)(job)
     finally:
-        await needed.clients.aclose()
+        await needed.aclose()
     taken = (time.monotonic() - now) * 1000
     match outcome:
         case Complete(variables=result):

@@ -257,7 +257,7 @@ async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Con
         )
         yield context, needed
     finally:
-        await needed.clients.aclose()
+        await needed.aclose()
 
 
 def _list(found: dict[str, Any]) -> None:

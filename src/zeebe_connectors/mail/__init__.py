@@ -1,6 +1,6 @@
 """Mail for connectors: sessions with mail servers, and reading mails that arrived."""
 
-from zeebe_connectors.mail.reading.headers import Address
+from zeebe_connectors.mail.reading.addresses import Address
 from zeebe_connectors.mail.reading.message import parse_mail, read_mail
 from zeebe_connectors.mail.reading.model import Mail, Part
 

@@ -30,6 +30,7 @@ from zeebe_connectors.mail.imap_syntax import (
 )
 from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -210,7 +211,7 @@ class ImapSession:
                 protocol.challenges = [encoded]
                 await self._command("AUTHENTICATE", mechanism)
         except Refused as error:
-            reason = protocol.refusal[:200].decode("utf-8", "replace")
+            reason = custody.clipped(protocol.refusal.decode("utf-8", "replace"), 200)
             raise self._login_failed(f"{error.text} {reason}".strip()) from None
         finally:
             protocol.challenges = []
@@ -510,4 +511,4 @@ class ImapSession:
     @staticmethod
     def _result(command: str, result: Any) -> None:
         if result.result != "OK":
-            raise Refused(command, bytes(result.lines[-1])[:300].decode("utf-8", "replace"))
+            raise Refused(command, custody.clipped(bytes(result.lines[-1]).decode("utf-8", "replace"), 300))

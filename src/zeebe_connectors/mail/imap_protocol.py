@@ -25,6 +25,7 @@ from typing import Any
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import TransientError
+from zeebe_connectors.net import custody
 
 MAX_LITERAL = 256 * 1024 * 1024
 MAX_LINE = 16 * 1024 * 1024
@@ -127,7 +128,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.state = aioimaplib.AUTH if line[2:4].upper() == b"PR" else aioimaplib.NONAUTH
             self.greeting.set_result(line)
         else:
-            text = line[:200].decode("utf-8", "replace")
+            text = custody.clipped(line.decode("utf-8", "replace"), 200)
             self.greeting.set_exception(ConnectionLost(f"the server turned the connection away: {text}"))
 
     def _untagged(self, response: list[bytes]) -> None:
@@ -137,7 +138,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if line[:3].upper() == b"BYE" and (
             self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
         ):
-            self.fail(f"the server ended the session: {line[:200].decode('utf-8', 'replace')}")
+            self.fail(f"the server ended the session: {custody.clipped(line.decode('utf-8', 'replace'), 200)}")
             self.transport.close()
         elif self.pending_sync_command is not None or self.pending_async_commands:
             self.untagged.append(response)

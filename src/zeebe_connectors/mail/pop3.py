@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, Security
 from zeebe_connectors.mail.tokens import access_token
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -65,7 +66,7 @@ class Pop3Session:
         port: int,
         security: Security,
         *,
-        login: Login,
+        login: PopLogin,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
@@ -85,6 +86,8 @@ class Pop3Session:
         resolver = await checked_resolver(port, clients)
         session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
+            if isinstance(login, NoLogin):
+                return session
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
@@ -212,7 +215,7 @@ class Pop3Session:
                 answer = b"-ERR " + base64.b64decode(answer[2:])
             await self._within(self._exchange_line, "")
         if not answer.startswith(b"+OK"):
-            raise self._login_failed(answer[:300].decode("utf-8", "replace"))
+            raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
     def _login_failed(self, text: str) -> ConnectorError:
         if "[IN-USE]" in text.upper() or "[SYS/TEMP]" in text.upper() or "[LOGIN-DELAY]" in text.upper():
@@ -357,7 +360,7 @@ class Pop3Session:
     async def _answer(self, command: str) -> str:
         line = await self._line()
         if not line.startswith(b"+OK"):
-            raise Refused(command, line[:300].decode("utf-8", "replace").removeprefix("-ERR").strip())
+            raise Refused(command, custody.clipped(line.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
         return line[3:].decode("utf-8", "replace").strip()
 
     async def _line(self) -> bytes:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
@@ -18,15 +19,20 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]
 ConnectionT = TypeVar("ConnectionT")
 
 
-async def checked_resolver(port: int, clients: ClientCache) -> Resolver | None:
-    """What resolves names where the operator restricts hosts; None where all are allowed."""
+async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
+    """What resolves names for a connection to this port, and refuses what the operator does not allow.
+
+    Args:
+        port: Where the connection goes.
+        clients: The runtime's clients, which hold its rules.
+    """
     rules = await clients.get(RULES, NetworkRules.from_environment)
-    if not rules.hosts.enabled:
-        return None
 
     async def allowed(host: str) -> list[str]:
+        rules.check_host(host, port)
+        custody.sending(host)
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(item[4][0]) for item in found]
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         rules.check_addresses((ipaddress.ip_address(one.partition("%")[0]) for one in addresses), name="host")
         return addresses  # and to these the connection goes, so that a second look-up cannot change them
 

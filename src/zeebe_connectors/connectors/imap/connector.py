@@ -375,7 +375,8 @@ class Watcher:
         return selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
-        found = await session.search(*criteria(self.given.data))
+        async with self.context.turn():
+            found = await session.search(*criteria(self.given.data))
         now = asyncio.get_running_loop().time()
         if now - self._seen.asked > LOOK_AGAIN:
             self._seen.settled.clear()

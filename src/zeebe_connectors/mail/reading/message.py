@@ -11,7 +11,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.mail.reading.headers import Address, addresses, date, message_ids
+from zeebe_connectors.mail.reading.addresses import Address, addresses
+from zeebe_connectors.mail.reading.dates import date
+from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.reading.text import decode, header_text
@@ -108,8 +110,11 @@ def _read_headers(mail: Mail, root: Entity, defects: Defects) -> None:
         return [address for key, raw in root.headers if key.lower() == name for address in addresses(raw)]
 
     mail.subject = header_text(root.first("Subject") or b"")[:2000]
-    mail.sender = next(iter(people("from") or people("sender") or people("return-path")), None)
-    mail.to, mail.cc, mail.reply_to = people("to"), people("cc"), people("reply-to")
+    senders = [*people("from"), *people("sender"), *people("return-path")]
+    mail.sender = next((each for each in senders if each.address), next(iter(senders), None))
+    mail.to, mail.cc, mail.reply_to = (
+        [each for each in people(name) if each.address] for name in ("to", "cc", "reply-to")
+    )
     mail.date = date(root.first("Date") or b"")
     mail.received = date((root.first("Received") or b"").rpartition(b";")[2])
     mail.message_id = header_text(root.first("Message-ID") or b"")[:1000] or None

@@ -6,43 +6,8 @@ import binascii
 import codecs
 import re
 
-_ALIASES = {
-    # What mailers write, and what they mean (the WHATWG encoding standard's reading where it has one).
-    "ansi_x3.4-1968": "cp1252",
-    "ansi_x3.110-1983": "cp1252",
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "iso-8859-1": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso_8859-1": "cp1252",
-    "latin1": "cp1252",
-    "latin-1": "cp1252",
-    "iso-8859-9": "cp1254",
-    "iso-8859-11": "cp874",
-    "tis-620": "cp874",
-    "iso-8859-8-i": "iso-8859-8",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "x-gbk": "gb18030",
-    "cn-gb": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "ksc5601": "cp949",
-    "euc-kr": "cp949",
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "windows-31j": "cp932",
-    "big5": "big5hkscs",
-    "utf8mb4": "utf-8",
-    "utf": "utf-8",
-    "unicode": "utf-16",
-    "unicode-1-1-utf-7": "utf-7",
-    "x-mac-roman": "mac-roman",
-    "macintosh": "mac-roman",
-}
-_NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape code or do not decode text
-    "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
-}  # fmt: skip
+from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese, is_stateful
+
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _NOT_BASE64 = bytes(
@@ -56,27 +21,28 @@ def decode(data: bytes, charset: str | None) -> str:
     for mark, codec in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if data.startswith(mark):
             return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
-    known = _codec(charset)
+    known = codec_of(charset)
+    if known is not None and is_stateful(known):
+        return clean(_stateful(data, known))
     # Plain ASCII and Latin declarations are often untrue: UTF-8 that decodes as such is never anything else.
     for candidate in ("utf-8", known) if known == "cp1252" else (known, "utf-8"):
         if candidate is not None:
             try:
                 return clean(data.decode(candidate))
             except (UnicodeError, LookupError, ValueError):
-                continue
+                if candidate == "euc-jp":
+                    return clean(decode_japanese(data, candidate))
     return clean(data.decode(known or "cp1252", "replace"))
 
 
-def _codec(charset: str | None) -> str | None:
-    name = (charset or "us-ascii").strip(" \t\"'").lower()
-    name = _ALIASES.get(name, name)
-    try:
-        info = codecs.lookup(name)
-    except (LookupError, ValueError):
-        return None
-    if not getattr(info, "_is_text_encoding", True) or info.name.replace("_", "-") in _NOT_CHARACTER_SETS:
-        return None
-    return name
+def _stateful(data: bytes, codec: str) -> str:
+    """Decodes 7-bit text with shifts. Its bytes are UTF-8 as well, but what they then say is nonsense."""
+    for candidate in ("iso2022_jp_2", "iso2022_jp_ext") if codec == "iso2022-jp" else (codec,):
+        try:
+            return data.decode(candidate)
+        except (UnicodeError, ValueError):
+            continue
+    return decode_japanese(data, codec) if codec == "iso2022-jp" else data.decode(codec, "replace")
 
 
 def clean(text: str) -> str:
