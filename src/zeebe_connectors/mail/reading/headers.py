@@ -1,4 +1,4 @@
-"""Read what header values hold: parameters and message ids."""
+"""Reads header values: parameters, addresses, dates; nothing raises."""
 
 from __future__ import annotations
 

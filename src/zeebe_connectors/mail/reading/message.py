@@ -82,7 +82,8 @@ def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defec
             "the mail is signed or encrypted (S/MIME); install zeebe-connectors with its extra smime to open it"
         )
         return root
-    found = unwrap(root, keyring or Keyring(), defects, sender=mail.sender.address if mail.sender else "")
+    sender = mail.sender.address if mail.sender else ""
+    found = unwrap(root, keyring or Keyring(), defects, sender=sender, received=mail.received)
     mail.encrypted, mail.signature, mail.failure = found.encrypted, found.signature, found.failure
     if found.subject:
         mail.subject = header_text(found.subject)[:2000]

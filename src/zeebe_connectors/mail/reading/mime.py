@@ -1,4 +1,4 @@
-"""The bytes of a mail go in, a tree of entities comes out, each with headers and a body, however broken the bytes are.
+"""Parses a mail into a tree of entities, however broken its bytes are.
 
 The standard library's parser is not used: it builds a string per line (a 50 MB mail costs seconds and several times its
 size), raises on some broken headers and has no bound on depth or number of parts.

@@ -1,4 +1,4 @@
-"""Decode bytes whose character set may be declared wrongly into text that JSON can carry."""
+"""Decodes text, also under a wrong character set, to what JSON can carry."""
 
 from __future__ import annotations
 
