@@ -210,10 +210,8 @@ async def _json(response: HttpResponse) -> Any:
 
 def _text(response: HttpResponse, encoding: str) -> str:
     _check_size(response)
-    if (encoding or "UTF-8").strip().lower() in {
-        "utf-8",
-        "utf8",
-    }:  # what the form starts with: the service knows better
+    # UTF-8 is what the form starts with, so that the service's own word counts more.
+    if (encoding or "UTF-8").strip().lower() in {"utf-8", "utf8"}:
         return _utf8(response).decode("utf-8", "replace")
     if codec(encoding) is None:
         raise InputError(
