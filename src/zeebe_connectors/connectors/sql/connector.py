@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zeebe_connectors import (
     Context,
@@ -20,12 +20,13 @@ from zeebe_connectors import (
     When,
     outbound,
 )
-from zeebe_connectors.connectors.sql.address import PORTS, Address, Kind, check_host, read_url
+from zeebe_connectors.connectors.sql.address import PORTS, Address, Kind, check_host, make_of, read_url
 from zeebe_connectors.connectors.sql.database import Access, Database, Session
 from zeebe_connectors.connectors.sql.failures import ERRORS, failure
 from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
 from zeebe_connectors.connectors.sql.running import Rows, outputs_query, prepared, procedure_call, run, run_many
 from zeebe_connectors.connectors.sql.values import converter
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
 
 if find_spec("sqlalchemy") is None:  # it is imported when a database is used; that it is missing shows at the start
@@ -98,9 +99,11 @@ class Work(Model):
     """What is done."""
     database: Annotated[
         Kind,
+        BeforeValidator(make_of),
         Hint(
             "database",
             "Make",
+            provider="options.scheme",
             choices={
                 "postgresql": "PostgreSQL",
                 "mysql": "MySQL",
@@ -115,23 +118,36 @@ class Work(Model):
     """Which make of database. A URL that names another one wins."""
     url: Annotated[
         str | None,
-        Hint("database", "URL", secrets=True, placeholder="jdbc:postgresql://db.example.com:5432/orders"),
+        Hint("database", "URL", secrets="whole", placeholder="jdbc:postgresql://db.example.com:5432/orders"),
     ] = None
     """Instead of host, port and name. JDBC's form is understood, and `rdcp:`; other options in it are ignored."""
     host: Annotated[
         str | None,
-        Hint("database", secrets=True, when=When("database", _SERVERS), placeholder="db.example.com"),
+        Hint(
+            "database",
+            secrets="whole",
+            provider="host",
+            when=When("database", _SERVERS),
+            placeholder="db.example.com",
+        ),
     ] = None
     """Name or address of the server."""
     port: Annotated[
         int | None,
         Field(ge=1, le=65535),
-        Hint("database", secrets=True, when=When("database", _SERVERS), placeholder="5432"),
+        Hint("database", secrets="whole", provider="port", when=When("database", _SERVERS), placeholder="5432"),
     ] = None
     """Left empty: the usual one of the make."""
     name: Annotated[
         str | None,
-        Hint("database", "Database", secrets=True, placeholder="orders", example="/var/lib/connectors/orders.sqlite"),
+        Hint(
+            "database",
+            "Database",
+            secrets=True,
+            provider="options.database",
+            placeholder="orders",
+            example="/var/lib/connectors/orders.sqlite",
+        ),
     ] = None
     """Name of the database, Oracle's service, or the path of SQLite's file below a directory that the operator allows
     (`ZEEBE_CONNECTORS_FILES`)."""
@@ -139,6 +155,7 @@ class Work(Model):
         Literal["tls", "none"],
         Hint(
             "database",
+            provider="security",
             choices={"tls": "TLS (required)", "none": "None (trusted network)"},
             when=When("database", _SERVERS),
         ),
@@ -150,6 +167,7 @@ class Work(Model):
         Hint(
             "authentication",
             "Type",
+            provider="authentication",
             form_default="password",
             choices={"none": "None", "password": "Username and password"},
         ),
@@ -256,6 +274,7 @@ class Work(Model):
             "transaction",
             text=True,
             secrets=True,
+            provider="tls.trustedCertificate",
             placeholder="-----BEGIN CERTIFICATE-----",
             when=When("database", _SERVERS),
         ),
@@ -327,6 +346,7 @@ async def test(given: Work, context: Context) -> str:
     groups=GROUPS,
     errors=ERRORS,
     keywords=["sql", "database", "jdbc", "postgresql", "mysql", "mariadb", "sqlite", "oracle", "query", "table"],
+    protocols=("database",),
     result_expression="={rows: response.rows}",
 )
 async def work(given: Work, context: Context) -> Done:
@@ -518,6 +538,9 @@ async def _database(given: Work, context: Context) -> Database:
         file=file,
     )
 
+    if file is None:
+        custody.sending(address.host)
+
     async def opened() -> Database:
         resolver = None if file else await checked_resolver(address.port, context.clients)
         return Database(access, resolver)
@@ -530,6 +553,8 @@ def _fields(address: Address) -> dict[str, Any]:
 
 
 def _address(given: Work) -> Address:
+    if given.url and given.host:  # a provider fills in the host; its login goes nowhere else
+        raise InputError("url, host: give one of them; with a provider, neither")
     if given.url:
         return read_url(given.url, kind=given.database)
     if given.database == "sqlite":
