@@ -470,3 +470,17 @@ async def test_a_ledger_that_cannot_be_used_is_told(start, tmp_path):
         status, told = await running("/api/sources/orders/test", {"hours": 1})
     assert (status, told["code"]) == (502, "LEDGER_UNUSABLE")
     assert "ZEEBE_CONNECTORS_DATA" in told["message"]
+
+
+async def test_where_secrets_went_is_counted(mailboxes):
+    """By name, process, element and host; for those with the token."""
+    running, _, _ = mailboxes
+    async with asyncio.timeout(10):
+        while len((await running("/api/secrets"))[1]["uses"]) < 2:  # noqa: ASYNC110 - another room's progress
+            await asyncio.sleep(0.05)
+    status, answer = await running("/api/secrets")
+    assert status == 200
+    uses = [{name: value for name, value in use.items() if name != "count"} for use in answer["uses"]]
+    assert {"secret": "MAIL", "process": "", "element": "orders", "host": "127.0.0.1"} in uses
+    assert {"secret": "MAIL", "process": "start", "element": "start#old box#1", "host": "127.0.0.1"} in uses
+    assert (await running("/api/secrets", headers={}))[0] == 401

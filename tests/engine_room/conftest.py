@@ -10,6 +10,7 @@ import pytest
 from zeebe_connectors.engine import Clock, Engine, Rejection, RejectionCode
 
 NOON = 1_780_000_000_000
+AGES = 10**11  # a worker's time that no test outlasts
 
 
 class Bench:
@@ -33,7 +34,7 @@ class Bench:
         return self.engine.create_instance(process, variables=variables).key
 
     def jobs(self, kind, n=100, **more):
-        return self.engine.activate_jobs(kind, max_jobs=n, **more)
+        return self.engine.activate_jobs(kind, max_jobs=n, **{"timeout_ms": AGES, **more})
 
     def job(self, kind):
         (job,) = self.jobs(kind, 1)

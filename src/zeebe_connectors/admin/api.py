@@ -1,4 +1,4 @@
-"""The operator's API: JSON with the operator's token goes in; what sources would hand over, or templates, come out.
+"""Serves the operator's API: previews sources and makes templates from a WSDL, for whoever has the token.
 
 The calls make the runtime read addresses and sign in to mailboxes, so there are none without a token, none from other
 sites' pages, and few at once. Each ends in time, obeys the operator's network rules and changes nothing.
@@ -21,11 +21,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from zeebe_connectors.admin.providers import ProvidersApi
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.runtime.inbound.preview import connector_of, preview
 from zeebe_connectors.runtime.ledger import LedgerError
+from zeebe_connectors.runtime.providers import Editor
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
@@ -77,7 +79,10 @@ class Api:
         self._running = 0
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/sources", self._sources)
+        self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/sources/{name}/test", self._test)
+        # Who has the token may do everything, secured values included.
+        ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
         self.app.router.add_post("/{connector}/inspect", self._inspect)
         self.app.router.add_post("/{connector}/import", self._import)
 
@@ -126,7 +131,7 @@ class Api:
         given = token.strip().encode(errors="surrogateescape")
         if scheme.casefold() != "bearer" or not hmac.compare_digest(given, known):
             raise _Refused(401, "UNAUTHORIZED", f"Send the header Authorization: Bearer with {ADMIN_TOKEN_SETTING}")
-        if request.method == "POST" and request.content_type != "application/json":
+        if request.method in {"POST", "PUT"} and request.content_type != "application/json":
             raise _Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
 
     def _check_origin(self, request: web.Request) -> None:
@@ -190,6 +195,11 @@ class Api:
             {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
         ]
         return web.json_response({"sources": shown, "problems": health["problems"]})
+
+    async def _secrets(self, _: web.Request) -> web.Response:
+        """Which secret went where, and how often; never a value."""
+        counted = [{**asdict(use), "count": count} for use, count in self._runtime.services.secrets.uses.counts()]
+        return web.json_response({"uses": counted})
 
     async def _test(self, request: web.Request) -> web.Response:
         given = read_input(Test, await self._given(request))
@@ -263,8 +273,8 @@ class Api:
 
 
 _PLAIN = {
-    404: "There is no such call; there is GET /api/sources, POST /api/sources/NAME/test, POST /api/soap/inspect and "
-    "POST /api/soap/import",
+    404: "There is no such call; there is GET /api/sources, POST /api/sources/NAME/test, GET /api/providers, "
+    "POST /api/soap/inspect and POST /api/soap/import",
     405: "The call wants another method",
 }
 

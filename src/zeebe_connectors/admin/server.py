@@ -9,6 +9,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.provider_metrics import ProviderMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
 _CLOSING = 1.0  # seconds that a call of the API gets to end: the runtime below it has stopped already
@@ -32,6 +33,8 @@ class AdminServer:
         self._metrics = metrics
         self._host = host
         self.port = port
+        if runtime.services.providers is not None:
+            metrics.registry.register(ProviderMetrics(runtime.services.providers))
         app = web.Application()
         for path in ("/health", "/actuator/health", "/actuator/health/readiness"):
             app.router.add_get(path, self._health)

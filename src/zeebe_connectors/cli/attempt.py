@@ -1,4 +1,4 @@
-"""`zeebe-connectors try`: one connector and its inputs go in, the outcome as JSON comes out; no engine is needed."""
+"""Runs one connector by hand, without an engine, and prints its outcome: `zeebe-connectors try`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def attempt(connector: Outbound, given: dict[str, Any], environment: Envir
     try:
         outcome = await JobHandler(connector, needed)(job)
     finally:
-        await needed.clients.aclose()
+        await needed.aclose()
     taken = (time.monotonic() - now) * 1000
     match outcome:
         case Complete(variables=result):

@@ -35,6 +35,7 @@ PARTS = {
     "imap": "zeebe_connectors.cli.imap",
     "ledger": "zeebe_connectors.cli.ledger",
     "pop3": "zeebe_connectors.cli.pop3",
+    "providers": "zeebe_connectors.cli.providers",
     "soap": "zeebe_connectors.cli.soap",
     "template": "zeebe_connectors.cli.template",
 }

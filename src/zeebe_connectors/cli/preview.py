@@ -1,4 +1,4 @@
-"""`… test`: a mail source goes in; the mails that it would hand over, with their variables, come out."""
+"""Shows the mails that a source would hand over, with their variables: `zeebe-connectors imap test`, `pop3 test`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 
 from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.inbound.elements import (
     DiscoveryError,
@@ -55,12 +56,13 @@ def commands(name: str, title: str) -> typer.Typer:
         """List the mails that a source would hand over, with variables, and whether each was; changes nothing."""
         environment = Environment.load(file=config)
         settings = Settings.read(environment)
+        mask = Mask()
         try:
             connector = _connector(name)
             chosen = _chosen(connector, settings, source, diagram)
-            found = asyncio.run(_preview(chosen, connector, environment, settings, hours))
+            found = asyncio.run(_preview(chosen, connector, environment, settings, hours, mask))
         except (DiscoveryError, ConnectorError, LedgerError) as error:
-            sys.stderr.write(f"zeebe-connectors: {error}\n")
+            sys.stderr.write(mask.text(f"zeebe-connectors: {error}\n"))
             raise typer.Exit(1) from None
         if as_json:
             typer.echo(json.dumps([asdict(row) for row in found.rows], indent=2, ensure_ascii=False))
@@ -114,7 +116,7 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
 
 
 async def _preview(
-    source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float
+    source: Source, connector: Inbound, environment: Environment, settings: Settings, hours: float, mask: Mask
 ) -> Preview:
     needed = services_of(settings, environment)
     store = store_of(settings.ledger, settings.data)
@@ -125,7 +127,7 @@ async def _preview(
 
     try:
         known = nothing_settled if isinstance(store, SqliteStore) and not store.file.exists() else settled
-        return await preview(source, connector, needed, hours=hours, settled=known)
+        return await preview(source, connector, needed, hours=hours, settled=known, mask=mask)
     finally:
-        await needed.clients.aclose()
+        await needed.aclose()
         await ledger.aclose()

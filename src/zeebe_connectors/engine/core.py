@@ -487,7 +487,7 @@ def _check_start_elements(definition: Definition, elements: Sequence[str]) -> No
         why = ""
         if element is None or element is definition.model:
             why = "no such element was found"
-        elif element.tag in {"startEvent", "boundaryEvent"} or element.event_triggered:
+        elif element.tag in {"startEvent", "boundaryEvent"}:
             why = f"elements of type '{element.type}' cannot be started at"
         elif any(flow.source.tag == "eventBasedGateway" for flow in element.incoming):
             why = "it belongs to an event-based gateway; start at the gateway"
@@ -530,7 +530,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
     Raises:
         Rejection: It is no JSON, or no object.
     """
-    if not text:
+    if not text or not text.strip():
         return {}
     try:
         value = json.loads(text, parse_constant=_no_constant)

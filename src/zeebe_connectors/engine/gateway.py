@@ -19,7 +19,7 @@ from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deplo
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
-from zeebe_connectors.engine.rejections import Rejection, RejectionCode, invalid
+from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 
 log = logging.getLogger(__name__)
 TENANT = "<default>"
@@ -61,12 +61,14 @@ def _answering(handler: Handler[R]) -> Handler[R]:
     return answer
 
 
-def _check_tenant(*tenants: str) -> None:
+def _check_tenant(*tenants: str, code: RejectionCode = RejectionCode.INVALID_ARGUMENT) -> None:
+    """Refuse a tenant: there is one, as in a cluster without multi-tenancy."""
     for tenant in tenants:
         if tenant and tenant != TENANT:
-            raise invalid(
+            raise Rejection(
+                code,
                 f"Expected to handle the request with tenant identifier '{tenant}', but multi-tenancy is disabled: "
-                f"leave it out, or use '{TENANT}'"
+                f"leave it out, or use '{TENANT}'",
             )
 
 
@@ -217,7 +219,8 @@ class Servicer(GatewayServicer):
         await self._host.saved()
         if process.state is not State.COMPLETED:
             await context.abort(
-                grpc.StatusCode.INTERNAL, f"The process instance '{process.key}' was terminated before it completed"
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"The process instance '{process.key}' was terminated before it completed",
             )
         if request.fetchVariables:
             variables = {name: variables[name] for name in request.fetchVariables if name in variables}
@@ -253,7 +256,7 @@ class Servicer(GatewayServicer):
     @_answering
     async def PublishMessage(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Publish a message."""
-        _check_tenant(request.tenantId)
+        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as the protocol's page has it
         variables = parse_variables(request.variables)
         key: int = await self._host.do(
             lambda: self._engine.publish_message(
@@ -266,7 +269,7 @@ class Servicer(GatewayServicer):
     @_answering
     async def BroadcastSignal(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Broadcast a signal."""
-        _check_tenant(request.tenantId)
+        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as the protocol's page has it
         variables = parse_variables(request.variables)
         key: int = await self._host.do(lambda: self._engine.broadcast_signal(request.signalName, variables))
         return pb.BroadcastSignalResponse(key=key, tenantId=TENANT)

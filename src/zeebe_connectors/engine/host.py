@@ -88,6 +88,10 @@ class Host:
                 await future
         except TimeoutError:
             return False
+        except asyncio.CancelledError:
+            if future.done() and self.engine.jobs.has_activatable(kind):
+                self._job_activatable(kind)  # it was this worker's turn: let the next have it
+            raise
         finally:
             if future in waiting:
                 waiting.remove(future)

@@ -45,21 +45,21 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        self._waiting: defaultdict[tuple[str, str], list[Subscription]] = defaultdict(list)
+        self._waiting: defaultdict[tuple[str, str], dict[Subscription, None]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
     # --- subscriptions
 
     def add(self, subscription: Subscription) -> None:
         """Open a subscription."""
-        self._waiting[subscription.name, subscription.correlation_key].append(subscription)
+        self._waiting[subscription.name, subscription.correlation_key][subscription] = None
 
     def remove(self, subscription: Subscription) -> None:
         """Close a subscription."""
         address = subscription.name, subscription.correlation_key
         waiting = self._waiting.get(address)
-        if waiting is not None and subscription in waiting:
-            waiting.remove(subscription)
+        if waiting is not None:
+            waiting.pop(subscription, None)
             if not waiting:
                 del self._waiting[address]
 
@@ -168,14 +168,13 @@ class Messages:
     def unlock(self, process_id: str, correlation_key: str) -> None:
         """An instance that a message started has ended: the next buffered message of its key starts the next."""
         self._locks.pop((process_id, correlation_key), None)
-        now = self._engine.clock.now_ms()
         definition = self._engine.definitions.latest(process_id)
-        if definition is None:
+        if definition is None or not definition.start_messages or not self.buffer:
             return
+        now = self._engine.clock.now_ms()
         names, first = dict(definition.start_messages), self._engine.definitions.first_key(process_id)
-        for message in list(self.buffer.values()) if names else ():
-            event_id = names.get(message.name)
-            if event_id is None or message.correlation_key != correlation_key or message.until_ms <= now:
-                continue
-            if message.key > first and self._start(message, definition, event_id):
-                return
+        buffered = [message for name in names for message in self._by_address.get((name, correlation_key), {}).values()]
+        for message in sorted(buffered, key=lambda message: message.key):
+            if message.until_ms > now and message.key > first:  # noqa: SIM102 - looking, then acting
+                if self._start(message, definition, names[message.name]):
+                    return

@@ -161,14 +161,19 @@ class Queries:
     def instances(self, *, running: bool | None = None) -> list[InstanceView]:
         """Return process instances by key: those that run, and the last thousand that ended."""
         found = [process for process in self._processes() if running is None or (process.ended_ms == 0) == running]
-        return [self._instance(process) for process in sorted(found, key=lambda process: process.key)]
+        stopped = self._stopped()
+        return [self._instance(process, stopped) for process in sorted(found, key=lambda process: process.key)]
+
+    def _stopped(self) -> set[int]:
+        """Return the keys of the process instances that have an incident."""
+        return {incident.instance.process.key for incident in self._engine.incidents.by_key.values()}
 
     def instance(self, key: int) -> InstanceView | None:
         """Return one process instance."""
         process = self._process(key)
-        return self._instance(process) if process is not None else None
+        return self._instance(process, self._stopped()) if process is not None else None
 
-    def _instance(self, process: ProcessInstance) -> InstanceView:
+    def _instance(self, process: ProcessInstance, stopped: set[int]) -> InstanceView:
         definition, caller = process.definition, process.caller
         return InstanceView(
             key=process.key,
@@ -182,7 +187,7 @@ class Queries:
             ended_ms=process.ended_ms,
             parent_instance_key=caller.process.key if caller is not None else 0,
             parent_element_instance_key=caller.key if caller is not None else 0,
-            has_incident=any(found.instance.process is process for found in self._engine.incidents.by_key.values()),
+            has_incident=process.key in stopped,
             path=tuple(visit.element.id for visit in process.path if visit.element.parent is not None),
         )
 

@@ -19,17 +19,17 @@ class Signals:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._waiting: defaultdict[str, dict[Subscription, None]] = defaultdict(dict)
 
     def add(self, subscription: Subscription) -> None:
         """Open a subscription."""
-        self._waiting[subscription.name].append(subscription)
+        self._waiting[subscription.name][subscription] = None
 
     def remove(self, subscription: Subscription) -> None:
         """Close a subscription."""
         waiting = self._waiting.get(subscription.name)
-        if waiting is not None and subscription in waiting:
-            waiting.remove(subscription)
+        if waiting is not None:
+            waiting.pop(subscription, None)
             if not waiting:
                 del self._waiting[subscription.name]
 

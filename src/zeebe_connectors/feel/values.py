@@ -339,9 +339,9 @@ def _json(value: Any, room: _Room) -> Any:
                 "characters", "the result has more text than a result may have; map only what is needed"
             )
         return value
-    if value is None or kind_ is int or kind_ is bool:
+    if value is None or kind_ is bool or (kind_ is int and -_LONG <= value < _LONG):
         return value
-    if kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
+    if kind_ is int or kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
         return json_number(value)
     if isinstance(value, Mapping):
         _take(room, len(value))

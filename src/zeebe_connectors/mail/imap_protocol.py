@@ -25,6 +25,7 @@ from typing import Any
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import TransientError
+from zeebe_connectors.net import custody
 
 MAX_LITERAL = 256 * 1024 * 1024
 MAX_LINE = 16 * 1024 * 1024
@@ -60,6 +61,24 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._scanned = 0
         self._fragments: list[bytes] = []
         self._missing: int | None = None
+        self._plain_ends = False
+        self.injected = False
+        """Whether something came after the answer to STARTTLS and before TLS began."""
+
+    def before_tls(self) -> None:
+        """Notes that the next tagged answer is the last thing that may come unencrypted."""
+        self._plain_ends = True
+
+    def begin_tls(self) -> None:
+        """Forgets everything that came unencrypted: it may be anybody's (RFC 3501, 6.2.1)."""
+        self._plain_ends = False
+        self._buffer.clear()
+        self._fragments, self._missing, self._scanned = [], None, 0
+        self.untagged.clear()
+        self.pushed.clear()
+        self.exists = 0
+        self.capabilities: set[str] = set()
+        self.state = aioimaplib.NONAUTH
 
     def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
         """Sends a line; nothing of it goes to a log."""
@@ -71,10 +90,16 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             timeout, latest, patience = self.limit
             timeout.reschedule(min(self.loop.time() + patience, latest))
         _acknowledge(self.transport)
+        if self._plain_ends and self.pending_sync_command is None:
+            self.injected = True
+            return
         self._buffer += data
         try:
             while (response := self._next()) is not None:
                 self._dispatch(response)
+                if self._plain_ends and self.pending_sync_command is None:
+                    self.injected = bool(self._buffer)
+                    return
         except (aioimaplib.AioImapException, ValueError, KeyError) as error:
             self.fail(f"the server breaks the protocol: {error}")
             self.transport.abort()
@@ -127,7 +152,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.state = aioimaplib.AUTH if line[2:4].upper() == b"PR" else aioimaplib.NONAUTH
             self.greeting.set_result(line)
         else:
-            text = line[:200].decode("utf-8", "replace")
+            text = custody.clipped(line.decode("utf-8", "replace"), 200)
             self.greeting.set_exception(ConnectionLost(f"the server turned the connection away: {text}"))
 
     def _untagged(self, response: list[bytes]) -> None:
@@ -137,7 +162,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if line[:3].upper() == b"BYE" and (
             self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
         ):
-            self.fail(f"the server ended the session: {line[:200].decode('utf-8', 'replace')}")
+            self.fail(f"the server ended the session: {custody.clipped(line.decode('utf-8', 'replace'), 200)}")
             self.transport.close()
         elif self.pending_sync_command is not None or self.pending_async_commands:
             self.untagged.append(response)

@@ -69,7 +69,21 @@ class RefreshTokenLogin(_OAuthLogin):
     """The application's secret, where it has one."""
 
 
+class NoLogin(Model):
+    """None."""
+
+    type: Literal["none"]
+
+    @property
+    def username(self) -> str:
+        """What stands for the user in a mailbox's name."""
+        return "-"
+
+
 Login = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin, Field(discriminator="type")]
+PopLogin = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | NoLogin, Field(discriminator="type")]
+"""As `Login`, and none: some POP3 servers on a trusted network let anybody in who connects."""
+POP_LOGINS = {**LOGINS, "none": "None (trusted network)"}
 
 
 Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
@@ -18,15 +20,44 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]
 ConnectionT = TypeVar("ConnectionT")
 
 
-async def checked_resolver(port: int, clients: ClientCache) -> Resolver | None:
-    """What resolves names where the operator restricts hosts; None where all are allowed."""
+_log = logging.getLogger(__name__)
+_MAX_WARNED = 1000
+_warned: set[tuple[str, str, int]] = set()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own, so that nobody is between."""
+    name = host.strip("[]").partition("%")[0].rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def warn_unencrypted(protocol: str, host: str, port: int) -> None:
+    """Say once for each server that credentials go there unencrypted, as somebody chose."""
+    where = (protocol, host, port)
+    if where not in _warned and len(_warned) < _MAX_WARNED and not is_loopback(host):
+        _warned.add(where)
+        _log.warning("%s: credentials and mails go to %s:%s unencrypted, as the security 'none' says", *where)
+
+
+async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
+    """What resolves names for a connection to this port, and refuses what the operator does not allow.
+
+    Args:
+        port: Where the connection goes.
+        clients: The runtime's clients, which hold its rules.
+    """
     rules = await clients.get(RULES, NetworkRules.from_environment)
-    if not rules.hosts.enabled:
-        return None
 
     async def allowed(host: str) -> list[str]:
+        rules.check_host(host, port)
+        custody.sending(host)
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(item[4][0]) for item in found]
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         rules.check_addresses((ipaddress.ip_address(one.partition("%")[0]) for one in addresses), name="host")
         return addresses  # and to these the connection goes, so that a second look-up cannot change them
 

@@ -62,9 +62,13 @@ def clipped(text: str, limit: int) -> str:
         text: What a server said.
         limit: Characters that are kept.
     """
-    if (custody := _CURRENT.get()) is not None:
-        text = custody.masked(text)
-    return text[:limit]
+    return masked(text)[:limit]
+
+
+def masked(text: str) -> str:
+    """A text without the secrets of the running job, before it is changed in whatever way."""
+    custody = _CURRENT.get()
+    return text if custody is None else custody.masked(text)
 
 
 def learn(value: str) -> None:

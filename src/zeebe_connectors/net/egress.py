@@ -1,6 +1,7 @@
-"""What the operator allows on the network: environment variables go in; proxies, blocked targets and limits come out.
+"""Holds what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
 
-The names are those of the official runtime, so that its settings keep working.
+One policy for HTTP, mail, files, databases and whatever else speaks to the outside, applied to what is asked for, to
+what its name resolves to, and to each redirect. The names of the settings are the official runtime's.
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
+from zeebe_connectors.net.addresses import (
+    METADATA,
+    METADATA_NAMES,
+    HostRules,
+    IpAddress,
+    IpNetwork,
+    literal,
+    plain_host,
+)
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["RULES", "HostRules", "NetworkRules", "Proxy"]
 
 RULES = "web.rules"
 """Key under which the runtime keeps its rules."""
@@ -36,39 +46,6 @@ class Proxy:
     url: str
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class HostRules:
-    """Which addresses may be called; everything is allowed unless `enabled`."""
-
-    enabled: bool = False
-    allow: Sequence[IpNetwork] = ()
-    deny: Sequence[IpNetwork] = ()
-    private: bool = False
-    """Whether private addresses (RFC 1918, unique local) are allowed."""
-    loopback: bool = False
-    """Whether this machine's own addresses are allowed."""
-
-    def allows(self, address: IpAddress) -> bool:
-        """Whether one resolved address may be called."""
-        if not self.enabled:
-            return True
-        address = getattr(address, "ipv4_mapped", None) or address
-        if any(address in network for network in self.allow if network.version == address.version):
-            return True
-        if address.is_loopback:
-            return self.loopback
-        if address.is_unspecified or address.is_multicast or address.is_link_local:
-            return False
-        if any(address in network for network in self.deny if network.version == address.version):
-            return False
-        if any(address in network for network in _PRIVATE if network.version == address.version):
-            return self.private
-        return address.is_global
-
-
-_PRIVATE = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +99,49 @@ class NetworkRules:
             InputError: `HOST_FORBIDDEN`.
         """
         parts = urlsplit(url)
-        for block, text in self.blocked_texts:
-            if text in url:
-                raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
-        for block, port in self.blocked_ports:
-            if (parts.port or _PORTS.get(parts.scheme)) == port:
-                raise _blocked(f"{name}: the provided port is not allowed (Block Name: {block})")
-        for block, pattern in self.blocked_patterns:
-            if pattern.fullmatch(url):
-                raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
-        if self.hosts.enabled and (address := _literal(parts.hostname or "")):
+        host = parts.hostname or ""
+        if self._blocks:
+            port = parts.port or _PORTS.get(parts.scheme.lower())
+            self._check_blocks(_spellings(parts.scheme, host, port, _tail(parts), url), port, name)
+        if (address := literal(host)) is not None:
             self.check_addresses([address], name=name)  # a name is checked when it is resolved
         return parts
+
+    def check_host(self, host: str, port: int, *, name: str = "host") -> None:
+        """Refuses a host and port of any other protocol; lists of blocked URLs count with their hosts.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        if self._blocks:
+            spellings = {
+                one
+                for scheme in ("tcp", "http", "https")
+                for tail in ("", "/")
+                for given in (port, None)  # a list that blocks a host's pages means the host
+                for one in _spellings(scheme, host, given, tail, "")
+            }
+            self._check_blocks({*spellings, plain_host(host)}, port, name)
+        if (address := literal(host)) is not None:
+            self.check_addresses([address], name=name)
+
+    @property
+    def _blocks(self) -> bool:
+        return bool(self.blocked_texts or self.blocked_ports or self.blocked_patterns)
+
+    def _check_blocks(self, spellings: Iterable[str], port: int | None, name: str) -> None:
+        small = [spelling.casefold() for spelling in spellings]
+        for block, text in self.blocked_texts:
+            if any(text in spelling for spelling in spellings) or any(
+                one in spelling for one in _texts(text) for spelling in small
+            ):
+                raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
+        for block, blocked in self.blocked_ports:
+            if port == blocked:
+                raise _blocked(f"{name}: the provided port is not allowed (Block Name: {block})")
+        for block, pattern in self.blocked_patterns:
+            if any(pattern.fullmatch(spelling) for spelling in (*spellings, *small)):
+                raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
 
     def check_addresses(self, addresses: Iterable[IpAddress], *, name: str = "url") -> None:
         """Refuses a host of which any address may not be called.
@@ -141,18 +149,28 @@ class NetworkRules:
         Raises:
             InputError: `HOST_FORBIDDEN`.
         """
-        if not all(self.hosts.allows(address) for address in addresses):
-            raise _blocked(
-                f"{name}: the host's address may not be called (host validation is on). Use another host, or ask the "
-                f"operator to add the address to {_HOSTS}ALLOWRANGES"
-            )
+        for address in addresses:
+            if self.hosts.is_metadata(address):
+                raise _metadata(name)
+            if not self.hosts.allows(address):
+                raise _blocked(
+                    f"{name}: the host's address may not be called (host validation is on). Use another host, or ask "
+                    f"the operator to add the address to {_HOSTS}ALLOWRANGES"
+                )
 
-    async def check_name(self, host: str) -> None:
-        """Resolves a host that a proxy will call, and refuses it like `check_addresses`.
+    async def check_proxied(self, host: str) -> None:
+        """Refuses a host that a proxy will resolve and call, like `check_addresses`.
+
+        With host validation on, the name is resolved here too. Without, metadata services are known by name.
 
         Raises:
+            InputError: `HOST_FORBIDDEN`.
             TransientError: `408` when the name cannot be resolved here, so that nothing is known about it.
         """
+        if not self.hosts.enabled:
+            if plain_host(host) in METADATA_NAMES and all(map(self.hosts.is_metadata, METADATA)):
+                raise _metadata("url")
+            return
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError:
@@ -164,16 +182,51 @@ class NetworkRules:
         self.check_addresses(ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found)
 
 
-def _literal(host: str) -> IpAddress | None:
-    """The address that a host is written as, also in the short forms that the system's calls take (127.1)."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
-    try:
-        return ipaddress.ip_address(socket.inet_aton(host))
-    except OSError:
-        return None
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+
+
+def _tail(parts: SplitResult) -> str:
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _spellings(scheme: str, host: str, port: int | None, tail: str, written: str) -> set[str]:
+    """How a target may stand in a list of blocked ones: as it is written, and plainly, with and without its port."""
+    scheme, plain = scheme.lower(), plain_host(host)
+    plain = f"[{plain}]" if ":" in plain else plain
+    tail = _ESCAPE.sub(_unescaped, tail)
+    found = set() if port is None else {f"{scheme}://{plain}:{port}{tail}"}
+    if port is None or port == _PORTS.get(scheme):
+        found.add(f"{scheme}://{plain}{tail}")
+    return found | {written} if written else found
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """What stands for an escape that needs none; others stay."""
+    letter = chr(int(found[1], 16))
+    return letter if letter.isascii() and (letter.isalnum() or letter in "-._~") else found[0].upper()
+
+
+@lru_cache(maxsize=256)
+def _texts(text: str) -> frozenset[str]:
+    """How a blocked text is looked for in spellings in small letters."""
+    found = {text.casefold()}
+    if "://" in text:
+        try:
+            parts = urlsplit(text)
+            port = parts.port or _PORTS.get(parts.scheme.lower())
+            found |= {one.casefold() for one in _spellings(parts.scheme, parts.hostname or "", port, _tail(parts), "")}
+        except ValueError:
+            pass
+    elif (address := literal(text)) is not None:
+        found.add(str(address))
+    return frozenset(one for one in found if one)
+
+
+def _metadata(name: str) -> InputError:
+    return _blocked(
+        f"{name}: this is the address of a cloud's metadata service, which gives credentials to whoever asks. Use "
+        f"another host; if it is meant, the operator has to name that very address in {_HOSTS}ALLOWRANGES"
+    )
 
 
 def _blocked(message: str) -> InputError:
@@ -202,7 +255,7 @@ def _number(text: str, name: str, maximum: int) -> int:
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
+        return re.compile(text, re.IGNORECASE)
     except re.error as error:
         raise InputError(f"{_BLOCK}REGEX: is not a regular expression: {error}") from None
 

@@ -11,7 +11,7 @@ from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, in
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.cluster import GatewayCluster
-from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
+from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Store, owner_name
@@ -38,6 +38,10 @@ class Services:
     """Where placeholders resolve in a job's inputs."""
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
+    api: ClusterApi | None = None
+    """The cluster's REST API, where its address is set."""
+    own: ClientCache = field(default_factory=ClientCache)
+    """Clients for the cluster itself, whose address the operator chose: no rule for tasks holds for them."""
     memory: Memory = field(default_factory=ShortMemory)
     cluster: Cluster = field(default_factory=NoCluster)
     """The engine, as far as connectors may use it."""
@@ -45,6 +49,11 @@ class Services:
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
     """The named remote systems."""
+
+    async def aclose(self) -> None:
+        """Closes all clients."""
+        await self.clients.aclose()
+        await self.own.aclose()
 
 
 def services_of(
@@ -71,10 +80,12 @@ def services_of(
             setting, or file and line.
     """
     try:
-        clients = ClientCache(preset={RULES: NetworkRules.from_environment(environment)})
+        rules = NetworkRules.from_environment(environment)
     except InputError as error:
         raise SettingsError(error.message) from None
-    api = cluster_api(settings.cluster, clients)
+    clients = ClientCache(preset={RULES: rules})
+    own = ClientCache(preset={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
+    api = cluster_api(settings.cluster, own)
     secrets = SecretResolver(
         installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))
     )
@@ -91,6 +102,8 @@ def services_of(
             folder=settings.diagrams,
             max_kept=settings.diagrams_kept,
         ),
+        api=api,
+        own=own,
         memory=memory or ShortMemory(),
         cluster=GatewayCluster(gateway, api, settings.processes) if gateway is not None else NoCluster(),
         settings=environment,

@@ -95,6 +95,8 @@ class Runtime:
             providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
+            scope=self.services.scope,
+            cluster=self.services.api,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
@@ -147,7 +149,7 @@ class Runtime:
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self._close_providers, self.memory.aclose, self.store.aclose),
-            _closed(self.services.clients.aclose),
+            _closed(self.services.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from multidict import CIMultiDict
 
 from zeebe_connectors._version import __version__
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
@@ -85,7 +86,7 @@ class HttpClient:
             limit=0,  # the runtime bounds how many jobs run at once
             keepalive_timeout=_KEEPALIVE,
             ssl=self._tls.context() if self._tls else True,
-            resolver=CheckedResolver(self.rules) if self.rules.hosts.enabled else None,
+            resolver=CheckedResolver(self.rules),
             family=socket.AF_UNSPEC,
         )
         self._session = aiohttp.ClientSession(
@@ -123,12 +124,12 @@ class HttpClient:
         import yarl  # noqa: PLC0415
 
         parts = self.rules.check(request.url)
+        custody.sending(parts.hostname or "", [request.url, *request.headers.values(), request.body or b""])
         timeout = aiohttp.ClientTimeout(total=total, connect=connect, sock_read=read, ceil_threshold=_EXACT)
         options: dict[str, Any] = {}
         proxy = self.rules.proxy_for(parts.scheme, parts.hostname or "") if self.rules.proxies else None
         if proxy is not None:
-            if self.rules.hosts.enabled:
-                await self.rules.check_name(parts.hostname or "")
+            await self.rules.check_proxied(parts.hostname or "")
             options = {"proxy": proxy.url}
             if proxy.user:
                 # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
@@ -326,10 +327,12 @@ class Exchange:
     ) -> HttpResponse:
         """Sends a request with its credentials, and follows redirects if asked to.
 
-        Credentials go to the first request's origin and nowhere else (but from http to https of the same host).
+        Credentials, and all that holds a resolved secret, go to the first request's origin and nowhere else (but from
+        http to https of the same host).
 
         Raises:
-            ConnectorError: As `send`; `500` for a redirect that leads nowhere or in circles.
+            ConnectorError: As `send`; `500` for a redirect that leads nowhere, in circles, or to another host with a
+                body that holds a secret.
         """
         scheme = authentication or NoAuth()
         response = await self._authenticated(request, scheme)
@@ -342,8 +345,7 @@ class Exchange:
             following = _redirected(request, response.status, target)
             if not _keeps_credentials(request.url, target):
                 scheme = NoAuth()
-                for name in _CREDENTIALS:
-                    following.headers.popall(name, None)
+                _leave_secrets(following, request.origin)
             request = following
             response = await self._authenticated(request, scheme)
         raise ConnectorError(
@@ -375,6 +377,7 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
         return response
     for shown in _credentials(request, signed):
         if len(shown) >= _MIN_MASKED:
+            custody.learn(shown)
             response.body = response.body.replace(shown.encode(), b"***")
             response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
     return response
@@ -418,6 +421,21 @@ def _redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
         for name in _DESCRIBES_BODY:
             following.headers.popall(name, None)
     return following
+
+
+def _leave_secrets(request: HttpRequest, origin: str) -> None:
+    """Takes off a request what another host than the one that was meant must not get."""
+    for name in _CREDENTIALS:
+        request.headers.popall(name, None)
+    for name in {name for name, value in request.headers.items() if custody.carries(name, value)}:
+        request.headers.popall(name, None)
+    if custody.carries(request.body):
+        raise ConnectorError(
+            "500",
+            f"{origin} redirects to another host ({request.origin}), and the body holds a secret, so it was not sent "
+            "there. If that host is meant, call it directly",
+            variables={"reason": "redirect"},
+        )
 
 
 def _keeps_credentials(before: str, after: str) -> bool:

@@ -59,8 +59,6 @@ class Mask:
         """Masks a value that was obtained by means of a secret; the latest two hundred are remembered."""
         if len(value) < MIN_SECRET or value in self._values:
             return
-        if value not in self._learned:
-            self._patterns = None
         self._learned[value] = None
         self._learned.move_to_end(value)
         if len(self._learned) > _MAX_LEARNED:
@@ -89,12 +87,14 @@ class Mask:
         if not text or not self:
             return text
         if self._patterns is None:
-            found = {**dict.fromkeys(self._learned, True), **self._values}
-            ordered = sorted(found.items(), key=lambda item: len(item[0]), reverse=True)
+            ordered = sorted(self._values.items(), key=lambda item: len(item[0]), reverse=True)
             self._patterns = [(pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
         for pattern, resolved in self._patterns:
             if resolved or not keys:
                 text = pattern.sub(STARS, text)
+        for value in self._learned:  # tokens have no characters that need an escape, but for the three of base64
+            for form in _token_forms(value):
+                text = text.replace(form, STARS)
         # A name of the process's own stays; what is no name and is the very value of a secret field is none.
         return STARS if keys and text in self._values and not text.isidentifier() else text
 
@@ -149,6 +149,13 @@ def _character(character: str) -> str:
     return f"(?:{'|'.join(forms)})"
 
 
+@lru_cache(maxsize=512)
+def _token_forms(value: str) -> tuple[str, ...]:
+    quoted = quote(value, safe="")
+    lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    return tuple({value, quoted, lower, json.dumps(value)[1:-1], value.replace("/", "\\/")})
+
+
 def _hex(byte: int) -> str:
     return _digits(f"{byte:02x}")
 
@@ -161,6 +168,7 @@ def _digits(text: str) -> str:
 def _whole_forms(value: str) -> set[str]:
     """A long value, such as a key in PEM, encoded as a whole."""
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    escaped |= {json.dumps(form)[1:-1] for form in escaped}
     quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
     forms = {value, *escaped, *quoted, *(form.replace("/", "\\/") for form in escaped)}
     forms |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted}

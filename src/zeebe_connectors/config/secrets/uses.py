@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets.mask import Mask, pattern_of
+from zeebe_connectors.net.addresses import plain_host
 from zeebe_connectors.net.custody import Material
 from zeebe_connectors.sdk.errors import InputError
 
@@ -119,11 +120,6 @@ def read_rules(environment: Environment) -> dict[str, Rule]:
             raise SettingsError(f"[{TABLE}.{secret}] {key}: is empty; name at least one, or leave it out to allow all")
         rules.setdefault(secret, {})[key] = tuple(map(plain_host, patterns)) if key == "hosts" else patterns
     return {secret: Rule(**found) for secret, found in rules.items()}
-
-
-def plain_host(host: str) -> str:
-    """A host as it is compared: small letters, no brackets, no dot at the end."""
-    return host.strip().strip("[]").rstrip(".").casefold()
 
 
 class JobSecrets:

@@ -1,4 +1,4 @@
-"""The bytes of a mail go in; what a list shows of it, and what the action read gives, come out."""
+"""Turns mails into what the actions list and read give."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from zeebe_connectors import Context, InputError, PermanentError
 from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
 from zeebe_connectors.mail import read_mail
-from zeebe_connectors.mail.reading.headers import addresses, date
+from zeebe_connectors.mail.reading.addresses import addresses
+from zeebe_connectors.mail.reading.dates import date
 from zeebe_connectors.mail.reading.mime import Defects, parse_entities
 from zeebe_connectors.mail.reading.parts import stored
 from zeebe_connectors.mail.reading.text import header_text

@@ -1,4 +1,4 @@
-"""A mailbox's settings go in; each mail of its folder that fits becomes one event."""
+"""Watches a folder of an IMAP mailbox: each mail that fits becomes one event."""
 
 from __future__ import annotations
 
@@ -375,7 +375,8 @@ class Watcher:
         return selected
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
-        found = await session.search(*criteria(self.given.data))
+        async with self.context.turn():
+            found = await session.search(*criteria(self.given.data))
         now = asyncio.get_running_loop().time()
         if now - self._seen.asked > LOOK_AGAIN:
             self._seen.settled.clear()

@@ -1,4 +1,4 @@
-"""A POP3 mailbox's settings go in; each of its mails becomes one event."""
+"""Watches a POP3 mailbox: each mail becomes one event."""
 
 from __future__ import annotations
 
@@ -118,14 +118,15 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
     watcher = _Watcher(given, keyring, context)
     while True:
-        session = await open_mailbox(given, context.clients)
-        try:
-            async with aclosing(watcher.round(session)) as events:
-                async for event in events:
-                    yield event
-            await session.quit()
-        finally:
-            session.close()
+        async with context.turn():
+            session = await open_mailbox(given, context.clients)
+            try:
+                async with aclosing(watcher.round(session)) as events:
+                    async for event in events:
+                        yield event
+                await session.quit()
+            finally:
+                session.close()
         context.report(watcher.refused, given.interval)
         await asyncio.sleep(given.interval)
 

@@ -1,4 +1,4 @@
-"""The settings that source and tasks have in common go in, a session comes out; and mails are saved to files."""
+"""Holds what the POP3 source and tasks share: settings, opening a session, saving mails to files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.mail import Mail
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS, Login
+from zeebe_connectors.mail.settings import POP_LOGINS, PopLogin
 from zeebe_connectors.net.connect import connect_errors
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -44,7 +44,8 @@ class Mailbox(Protection):
     """A mailbox to read."""
 
     authentication: Annotated[
-        Login, Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS)
+        PopLogin,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=POP_LOGINS),
     ]
     """How to sign in."""
     host: Annotated[

@@ -1,4 +1,4 @@
-"""A secured envelope goes over HTTP, the reply that comes back is read, checked and turned into JSON."""
+"""Sends an envelope, secured as wanted, and reads the reply or its fault."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.reply import Reply
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
+from zeebe_connectors.net import custody
 from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, header_fields, status_error
 from zeebe_connectors.web.keystore import Keystore, identity_of, tls_of
 
@@ -159,7 +160,7 @@ async def _fault_error(
     known = await as_json(received, response, context)
     return ConnectorError(
         "SOAP_FAULT_RECEIVED",
-        "SOAP Fault received" + (f": {told[:500]}" if told else ""),
+        "SOAP Fault received" + (f": {custody.clipped(told, 500)}" if told else ""),
         variables={"response": known, "fault": fault.variables()},
     )
 

@@ -1,4 +1,4 @@
-"""A WSDL's documents go in, its services with operations and types as plain data come out. Only this knows zeep."""
+"""Reads WSDLs into services, operations and types as plain data; only this module knows zeep."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
+from zeebe_connectors.net import custody
 
 _SOAP, _SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _BUILTINS = "zeep.xsd.types.builtins"
@@ -142,7 +143,8 @@ def load(documents: WsdlDocuments) -> Wsdl:
         raise wsdl_error(location, f"cannot be used: {error}") from None
     except (KeyError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
         raise wsdl_error(
-            location, f"cannot be used: {type(error).__name__} near {str(error)[:200] or 'an unknown place'}"
+            location,
+            f"cannot be used: {type(error).__name__} near {custody.clipped(str(error), 200) or 'an unknown place'}",
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.engine.flow import errors, subscriptions
+from zeebe_connectors.engine.flow import errors
 from zeebe_connectors.engine.flow.variables import Visible, text_value
 from zeebe_connectors.engine.incidents import UNHANDLED_ERROR, StepFailedError
 from zeebe_connectors.engine.model import Expression
@@ -28,8 +28,7 @@ class CatchEvent:
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Wait."""
-        subscriptions.open_all(flow.engine, instance, [instance.element])
-        flow.activated(instance)
+        flow.activated(instance, [instance.element])
 
 
 class EventBasedGateway:
@@ -37,9 +36,7 @@ class EventBasedGateway:
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Wait."""
-        events = [outgoing.target for outgoing in instance.element.outgoing]
-        subscriptions.open_all(flow.engine, instance, events)
-        flow.activated(instance)
+        flow.activated(instance, [outgoing.target for outgoing in instance.element.outgoing])
 
 
 class SignalThrowEvent:

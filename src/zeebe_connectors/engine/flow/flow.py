@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow import errors, gateways, multi_instance, subscriptions
@@ -63,7 +63,7 @@ class Flow:
                 try:
                     steps[name](instance, argument)
                 except StepFailedError as error:
-                    instance.pending = (name, argument)
+                    instance.pending = (name, None if error.done else argument)
                     self.engine.incidents.raise_for(instance, error.kind, str(error))
                 count += 1
                 if (
@@ -102,15 +102,17 @@ class Flow:
         engine.touch(instance)
         return instance
 
-    def activated(self, instance: ElementInstance) -> None:
-        """Make an instance active: its boundary events are open from now on.
+    def activated(self, instance: ElementInstance, waits_for: Sequence[Element] = ()) -> None:
+        """Make an instance active: from now on it waits for its own events and its boundary events.
 
         Raises:
-            StepFailedError: A boundary event's name, key or time cannot be evaluated.
+            StepFailedError: An event's name, key or time cannot be evaluated; nothing is waited for then.
         """
-        element = instance.element
-        if element.boundaries and instance.index < 0:
-            subscriptions.open_all(self.engine, instance, element.boundaries)
+        events = list(waits_for)
+        if instance.index < 0:  # those of a multi-instance activity belong to its body
+            events += instance.element.boundaries
+        if events:
+            subscriptions.open_all(self.engine, instance, events)
         instance.state = State.ACTIVATED
         engine = self.engine
         engine.touch(instance)

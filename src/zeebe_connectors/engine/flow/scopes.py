@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zeebe_connectors.engine.flow import subscriptions
 from zeebe_connectors.engine.flow.variables import set_variables
 from zeebe_connectors.engine.model import Element
 
@@ -13,11 +12,9 @@ if TYPE_CHECKING:
     from zeebe_connectors.engine.flow.instances import ElementInstance
 
 
-def open_event_subprocesses(flow: Flow, instance: ElementInstance) -> None:
-    """Wait for the events that start event sub-processes of a scope."""
-    inner = instance.element.event_subprocesses
-    if inner:
-        subscriptions.open_all(flow.engine, instance, [element.starts[0] for element in inner])
+def open_scope(flow: Flow, instance: ElementInstance) -> None:
+    """Make a scope active; it waits for the events that start its event sub-processes."""
+    flow.activated(instance, [element.starts[0] for element in instance.element.event_subprocesses])
 
 
 class ProcessScope:
@@ -25,8 +22,7 @@ class ProcessScope:
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""
-        open_event_subprocesses(flow, instance)
-        flow.activated(instance)
+        open_scope(flow, instance)
         begin: dict[str, Any] = instance.payload or {}
         instance.payload = None
         index = instance.process.definition.model.index
@@ -53,8 +49,7 @@ class ProcessScope:
             found = next((child for child in inside if child.element is scope), None)
             if found is None:
                 found = flow.create(scope, container)
-                open_event_subprocesses(flow, found)
-                flow.activated(found)
+                open_scope(flow, found)
             container = found
         flow.enter(element, container)
 
@@ -64,8 +59,7 @@ class SubProcess:
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""
-        open_event_subprocesses(flow, instance)
-        flow.activated(instance)
+        open_scope(flow, instance)
         element = instance.element
         start = element.starts[0]
         if not element.event_triggered:

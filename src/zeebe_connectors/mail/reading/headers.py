@@ -1,11 +1,9 @@
-"""Raw header values go in; parameters, addresses and dates come out, or nothing where there is nothing to read."""
+"""Reads header values: parameters, addresses, dates; nothing raises."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
 from zeebe_connectors.mail.reading.text import clean, decode, decode_words, header_text
@@ -13,24 +11,8 @@ from zeebe_connectors.mail.reading.text import clean, decode, decode_words, head
 # Possessive, and nothing before a name but spaces: what backtracks here costs minutes on a header of semicolons.
 _PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|[^;]*+)', re.DOTALL)
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
-_TOKEN = re.compile(
-    r""""(?:\\.|[^"\\])*"? | \((?:\\.|[^()\\]|\([^()]*\))*\)? | <[^<>]*>? | [,;:] | [^"(<,;:]+""",
-    re.DOTALL | re.VERBOSE,
-)
-_MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A mail address with the name beside it.
-
-    Args:
-        name: Display name, decoded; empty when there is none.
-        address: As it stands between the angle brackets.
-    """
-
-    name: str
-    address: str
+_COMMENT = re.compile(r"\([^()]*+\)")
+MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +25,8 @@ class Parameters:
 
 def parameters(raw: bytes) -> Parameters:
     """Reads value and parameters; RFC 2231 continuations and character sets, RFC 2047 words, 8-bit names, no quotes."""
-    text = raw[:_MAX_VALUE_BYTES].decode("latin-1")
-    value = text.partition(";")[0].strip().lower()
+    text = raw[:MAX_VALUE_BYTES].decode("latin-1")
+    value = _COMMENT.sub(" ", text.partition(";")[0]).strip().lower()
     found: dict[str, str] = {}
     segments: dict[str, dict[int, tuple[str, bool]]] = {}
     for match in _PARAMETER.finditer(text):
@@ -76,43 +58,7 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
     return decode(data, charset or None)
 
 
-def addresses(raw: bytes) -> list[Address]:
-    """The addresses of a header, groups flattened; display names keep commas, quotes and encoded words apart."""
-    found: list[Address] = []
-    name, comment, angle = "", "", ""
-
-    def finish() -> None:
-        address = decode_words(re.sub(r"\s+", "", angle or name).strip('"'))
-        if address:
-            found.append(Address(decode_words((name if angle else comment).strip()), address))
-
-    for token in _TOKEN.findall(decode(raw[:_MAX_VALUE_BYTES], None)):
-        if token in {",", ";"}:
-            finish()
-        if token in {",", ";", ":"}:  # before a colon stands a group's name
-            name, comment, angle = "", "", ""
-        elif token.startswith("<"):
-            angle = token.strip("<>") or angle
-        elif token.startswith("("):
-            comment = token[1:].removesuffix(")")
-        elif not angle:
-            quoted = token.startswith('"')
-            name += re.sub(r"\\(.)", r"\1", token[1:].removesuffix('"')) if quoted else token
-    finish()
-    return found
-
-
-def date(raw: bytes) -> datetime | None:
-    """The moment that a date header names, in UTC; a date without a zone counts as UTC."""
-    text = header_text(raw[:200])
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
 def message_ids(raw: bytes) -> list[str]:
     """The message ids of a header, with their angle brackets."""
-    text = clean(header_text(raw[:_MAX_VALUE_BYTES]))
+    text = clean(header_text(raw[:MAX_VALUE_BYTES]))
     return re.findall(r"<[^<>\s]+>", text)

@@ -11,7 +11,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.mail.reading.headers import Address, addresses, date, message_ids
+from zeebe_connectors.mail.reading.addresses import Address, addresses
+from zeebe_connectors.mail.reading.dates import date
+from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.reading.text import decode, header_text
@@ -80,7 +82,8 @@ def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defec
             "the mail is signed or encrypted (S/MIME); install zeebe-connectors with its extra smime to open it"
         )
         return root
-    found = unwrap(root, keyring or Keyring(), defects, sender=mail.sender.address if mail.sender else "")
+    sender = mail.sender.address if mail.sender else ""
+    found = unwrap(root, keyring or Keyring(), defects, sender=sender, received=mail.received)
     mail.encrypted, mail.signature, mail.failure = found.encrypted, found.signature, found.failure
     if found.subject:
         mail.subject = header_text(found.subject)[:2000]
@@ -108,8 +111,11 @@ def _read_headers(mail: Mail, root: Entity, defects: Defects) -> None:
         return [address for key, raw in root.headers if key.lower() == name for address in addresses(raw)]
 
     mail.subject = header_text(root.first("Subject") or b"")[:2000]
-    mail.sender = next(iter(people("from") or people("sender") or people("return-path")), None)
-    mail.to, mail.cc, mail.reply_to = people("to"), people("cc"), people("reply-to")
+    senders = [*people("from"), *people("sender"), *people("return-path")]
+    mail.sender = next((each for each in senders if each.address), next(iter(senders), None))
+    mail.to, mail.cc, mail.reply_to = (
+        [each for each in people(name) if each.address] for name in ("to", "cc", "reply-to")
+    )
     mail.date = date(root.first("Date") or b"")
     mail.received = date((root.first("Received") or b"").rpartition(b";")[2])
     mail.message_id = header_text(root.first("Message-ID") or b"")[:1000] or None
@@ -137,7 +143,7 @@ class _Reader:
         """The plain and HTML bodies below an entity, in order; parts are put aside on the way."""
         kind = entity.type.value
         if entity.parts:
-            pairs = [self._bodies(part) for part in entity.parts]
+            pairs = [self._bodies(part, alone=kind == "multipart/alternative") for part in entity.parts]
             if kind == "multipart/alternative":  # the last of each kind is the richest
                 plain = next((found for found, _ in reversed(pairs) if found), [])
                 html = next((found for _, found in reversed(pairs) if found), [])
@@ -161,6 +167,8 @@ class _Reader:
         if kind == "application/ms-tnef" or data.startswith(SIGNATURE):
             tnef = parse_tnef(data)
             if tnef is not None:
+                for unread in tnef.unread:
+                    self.defects.note(unread)
                 if tnef.cut:
                     self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from zeebe_connectors.mail.reading.headers import Address
+from zeebe_connectors.mail.reading.addresses import Address
 from zeebe_connectors.sdk.errors import PermanentError
 
 
@@ -110,7 +110,7 @@ class Mail:
         return {
             "messageId": self.message_id,
             "subject": self.subject,
-            "fromAddress": self.sender.address if self.sender else None,
+            "fromAddress": (self.sender.address or None) if self.sender else None,
             "fromName": self.sender.name if self.sender else None,
             "to": [_person(person) for person in self.to],
             "cc": [_person(person) for person in self.cc],

@@ -1,4 +1,4 @@
-"""Bytes with a (possibly wrong) character set go in, text that JSON can carry comes out."""
+"""Decodes text, also under a wrong character set, to what JSON can carry."""
 
 from __future__ import annotations
 
@@ -6,48 +6,14 @@ import binascii
 import codecs
 import re
 
-_ALIASES = {
-    # What mailers write, and what they mean (the WHATWG encoding standard's reading where it has one).
-    "ansi_x3.4-1968": "cp1252",
-    "ansi_x3.110-1983": "cp1252",
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "iso-8859-1": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso_8859-1": "cp1252",
-    "latin1": "cp1252",
-    "latin-1": "cp1252",
-    "iso-8859-9": "cp1254",
-    "iso-8859-11": "cp874",
-    "tis-620": "cp874",
-    "iso-8859-8-i": "iso-8859-8",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "x-gbk": "gb18030",
-    "cn-gb": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "ksc5601": "cp949",
-    "euc-kr": "cp949",
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "windows-31j": "cp932",
-    "big5": "big5hkscs",
-    "utf8mb4": "utf-8",
-    "utf": "utf-8",
-    "unicode": "utf-16",
-    "unicode-1-1-utf-7": "utf-7",
-    "x-mac-roman": "mac-roman",
-    "macintosh": "mac-roman",
-}
-_NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape code or do not decode text
-    "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
-}  # fmt: skip
+from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese, is_stateful
+
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _NOT_BASE64 = bytes(
-    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 )
+_PADDING = re.compile(rb"=++")
 _STEP = 1024 * 1024
 
 
@@ -56,27 +22,28 @@ def decode(data: bytes, charset: str | None) -> str:
     for mark, codec in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if data.startswith(mark):
             return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
-    known = _codec(charset)
+    known = codec_of(charset)
+    if known is not None and is_stateful(known):
+        return clean(_stateful(data, known))
     # Plain ASCII and Latin declarations are often untrue: UTF-8 that decodes as such is never anything else.
     for candidate in ("utf-8", known) if known == "cp1252" else (known, "utf-8"):
         if candidate is not None:
             try:
                 return clean(data.decode(candidate))
             except (UnicodeError, LookupError, ValueError):
-                continue
+                if candidate == "euc-jp":
+                    return clean(decode_japanese(data, candidate))
     return clean(data.decode(known or "cp1252", "replace"))
 
 
-def _codec(charset: str | None) -> str | None:
-    name = (charset or "us-ascii").strip(" \t\"'").lower()
-    name = _ALIASES.get(name, name)
-    try:
-        info = codecs.lookup(name)
-    except (LookupError, ValueError):
-        return None
-    if not getattr(info, "_is_text_encoding", True) or info.name.replace("_", "-") in _NOT_CHARACTER_SETS:
-        return None
-    return name
+def _stateful(data: bytes, codec: str) -> str:
+    """Decodes 7-bit text with shifts. Its bytes are UTF-8 as well, but what they then say is nonsense."""
+    for candidate in ("iso2022_jp_2", "iso2022_jp_ext") if codec == "iso2022-jp" else (codec,):
+        try:
+            return data.decode(candidate)
+        except (UnicodeError, ValueError):
+            continue
+    return decode_japanese(data, codec) if codec == "iso2022-jp" else data.decode(codec, "replace")
 
 
 def clean(text: str) -> str:
@@ -93,18 +60,28 @@ def clean(text: str) -> str:
 def unbase64(data: bytes) -> bytes:
     """Decodes base64, ignoring what does not belong there and what is missing at the end.
 
-    In steps, so that other threads have their turn while an attachment of many megabytes is decoded.
+    Several pieces that were encoded each for itself, with `=` at their ends, are decoded one after the other. In steps,
+    so that other threads have their turn while an attachment of many megabytes is decoded.
     """
     found: list[bytes] = []
     digits = b""
     for at in range(0, len(data), _STEP):
-        digits += data[at : at + _STEP].translate(None, _NOT_BASE64)
+        *ended, rest = _PADDING.split(data[at : at + _STEP].translate(None, _NOT_BASE64))
+        for piece in ended:
+            found.append(_undigited(digits + piece))
+            digits = b""
+        digits += rest
         whole = len(digits) - len(digits) % 4
         found.append(binascii.a2b_base64(digits[:whole]))
         digits = digits[whole:]
-    if len(digits) > 1:
-        found.append(binascii.a2b_base64(digits + b"=" * (4 - len(digits))))
+    found.append(_undigited(digits))
     return b"".join(found)
+
+
+def _undigited(digits: bytes) -> bytes:
+    """The bytes of base64 digits without padding; a single digit at the end means nothing."""
+    whole = len(digits) - len(digits) % 4 if len(digits) % 4 == 1 else len(digits)
+    return binascii.a2b_base64(digits[:whole] + b"=" * (-whole % 4))
 
 
 def header_text(raw: bytes) -> str:

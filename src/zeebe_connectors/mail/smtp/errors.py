@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.smtp.model import Refusal, Reply, Server
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import connect_error, connect_errors, reason_of
 
 
@@ -27,7 +28,7 @@ def is_size(reply: Reply) -> bool:
 
 def reply_variables(reply: Reply) -> dict[str, object]:
     """The variables of an error that a reply caused."""
-    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": reply.text[:1000]}
+    return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": custody.clipped(reply.text, 1000)}
 
 
 def by_code(reply: Reply, code: str, message: str) -> ConnectorError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from zeebe_connectors import Secret
+from zeebe_connectors.net import custody
 
 Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
@@ -31,7 +32,7 @@ class Reply(NamedTuple):
         return found.group() if found else None
 
     def __str__(self) -> str:
-        return f"{self.code} {' '.join(self.text.split())[:300]}".strip()
+        return f"{self.code} {' '.join(custody.masked(self.text).split())[:300]}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from zeebe_connectors import TransientError
 from zeebe_connectors.mail.smtp.errors import LostError
 from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Server, TokenSource
 from zeebe_connectors.mail.smtp.session import Session
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver
 
 SESSIONS = 8
@@ -68,6 +69,7 @@ class Sessions:
         Raises:
             ConnectorError: With one of the codes that the connector documents.
         """
+        custody.sending(self._server.host)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds - min(_MARGIN, seconds / 10)
         try:

@@ -1,4 +1,4 @@
-"""Cluster settings go in; an open gRPC channel, and the metadata that identifies us in each call, come out."""
+"""Opens the gRPC channel to the cluster and signs each call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import grpc.aio
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.gateway import GatewayError
 
 logger = logging.getLogger(__name__)
@@ -227,9 +228,13 @@ class TokenSource:
         """The error that RFC 6749 (section 5.2) lets the endpoint give."""
         if not isinstance(answer, Mapping):
             return ""
-        words = [str(answer[name])[:200] for name in ("error", "error_description") if answer.get(name)]
+        words = [self._masked(str(answer[name]))[:200] for name in ("error", "error_description") if answer.get(name)]
         text = ": ".join(words)
-        return f" ({text.replace(self._secret, '***') if self._secret else text})" if text else ""
+        return f" ({text})" if text else ""
+
+    def _masked(self, text: str) -> str:
+        """A text of the endpoint's without our own secret, masked while it is whole."""
+        return Mask([self._secret]).text(text)
 
 
 def _seconds(value: object) -> float:

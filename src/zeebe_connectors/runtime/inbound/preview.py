@@ -1,4 +1,4 @@
-"""A source goes in, its events of the last hours come out with what would become of each; nothing is touched."""
+"""Shows a source's events of the last hours and what would become of each; it changes nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.inbound.events import dry_run
-from zeebe_connectors.runtime.inbound.sources import source_input
+from zeebe_connectors.runtime.inbound.properties import Properties
+from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
@@ -100,7 +102,25 @@ async def preview(
         ConnectorError: The source cannot be reached, or its settings are wrong.
         DiscoveryError: Its properties contradict each other.
     """
-    given, use = await source_input(source, connector, services.secrets, providers=services.providers, mask=mask)
+    custody = services.secrets.custody(
+        Mask() if mask is None else mask, process=source.elements[0].process, element=source.name
+    )
+    with holding(custody):
+        properties = Properties(services.secrets, services.scope, services.api, services.providers)
+        given, use = await properties.read(source, connector, custody)
+        return await _previewed(source, connector, services, given, use, hours=hours, settled=settled)
+
+
+async def _previewed(
+    source: Source,
+    connector: Inbound,
+    services: Services,
+    given: Any,
+    use: Use | None,
+    *,
+    hours: float,
+    settled: Settled,
+) -> Preview:
     context = InboundContext(
         source=source.name,
         clients=services.clients if use is None else use.clients,

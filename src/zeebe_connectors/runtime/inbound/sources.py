@@ -1,4 +1,4 @@
-"""The sources of a runtime: elements that wait for events go in, each source is watched until it is gone.
+"""Watches sources, each until no element waits for its events any more.
 
 Each source runs in a task of its own, under a lease in the ledger, and is started again whatever ends it; how it is
 stands in `Sources.health`. A source that another runtime holds stands by until that one gives it up or its lease ends.
@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.diagrams import ClusterApi
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
 from zeebe_connectors.runtime.inbound.elements import (
@@ -33,15 +34,16 @@ from zeebe_connectors.runtime.inbound.elements import (
     read_folder,
 )
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
+from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.runtime.outage import Outage
-from zeebe_connectors.runtime.providers import Providers, Use, asking
+from zeebe_connectors.runtime.providers import Providers, Use
+from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.fields import SecretPlaces, read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
 
@@ -111,65 +113,10 @@ class InboundServices:
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
+    scope: SecretScope = field(default_factory=SecretScope)
+    cluster: ClusterApi | None = None
+    """Resolves the cluster's own references to secrets."""
     providers: Providers | None = None
-
-
-async def source_input(
-    source: Source,
-    connector: Inbound,
-    secrets: SecretResolver,
-    *,
-    providers: Providers | None = None,
-    mask: Mask | None = None,
-) -> tuple[Any, Use | None]:
-    """The connector's validated input: FEEL where a field is written as `=…`, then secrets, provider, then the model.
-
-    Args:
-        source: Whose settings.
-        connector: Whose model.
-        secrets: Where placeholders resolve.
-        providers: The named remote systems.
-        mask: Learns the secrets that are used.
-
-    Returns:
-        The input, and the provider if the element names one.
-
-    Raises:
-        ConnectorError: Something in it is wrong; the message names the field.
-        DiscoveryError: The property names contradict each other.
-    """
-    element = source.elements[0]
-    raw = _evaluated(source.input(), connector.secret_places)
-    mask = Mask() if mask is None else mask
-    resolved = await secrets.resolve(
-        raw, connector.secret_places, mask=mask, tenant=element.tenant, process=element.process
-    )
-    use: Use | None = None
-    texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
-    if (wanted := asking(texts, process=element.process, tenant=element.tenant)) is not None:
-        if providers is None:
-            raise PermanentError(
-                "PROVIDER_UNKNOWN",
-                "provider: this runtime has no providers; the operator describes them in providers.yaml",
-            )
-        resolved = dict(resolved)
-        custody = secrets.custody(mask, process=element.process, element=source.name)
-        use = await providers.use(wanted, connector, resolved, custody)
-    return read_input(connector.input, resolved, seen=mask.add), use
-
-
-def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
-    """Evaluates `=…` texts, but not where secrets stand: a password may begin with an equals sign."""
-    if secret is not None and secret.everywhere:
-        return value
-    if isinstance(value, dict):
-        return {name: _evaluated(item, secret.below.get(name) if secret else None) for name, item in value.items()}
-    if isinstance(value, str) and value.startswith("="):
-        try:
-            return feel.to_json(feel.compile(value[1:]).run({}, limits=feel.QUICK_LIMITS).value)
-        except feel.FeelError as error:
-            raise InputError(f"a property is not FEEL: {error}") from None
-    return value
 
 
 class Watch:
@@ -308,8 +255,15 @@ class Watch:
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
         connector = self._connector()
-        given, use = await source_input(source, connector, shared.secrets, providers=shared.providers, mask=self._mask)
-        self._use = use
+        element = source.elements[0]
+        custody = shared.secrets.custody(self._mask, process=element.process, element=source.name)
+        with holding(custody):
+            properties = Properties(shared.secrets, shared.scope, shared.cluster, shared.providers)
+            given, self._use = await properties.read(source, connector, custody)
+            await self._watch_with(connector, given)
+
+    async def _watch_with(self, connector: Inbound, given: Any) -> None:
+        shared, source = self._shared, self.source
         handler = EventHandler(
             source.name,
             source.elements,
@@ -320,7 +274,7 @@ class Watch:
             time_to_live=shared.time_to_live,
             report=self.report,
         )
-        async with contextlib.aclosing(_generator(connector, given, self.context(use))) as events:
+        async with contextlib.aclosing(_generator(connector, given, self.context(self._use))) as events:
             async for event in events:
                 self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True

@@ -76,6 +76,8 @@ class Limit:
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self._come_back = 0.0
+        self._has_permit = False
+        """Whether a permit is held for whoever begins next."""
         self._gate: Gate | None = None
         self._permits: Permits | None = None
         if self.rules is not None:
@@ -91,8 +93,17 @@ class Limit:
                 self._permits = (
                     LocalPermits(most)
                     if store is None
-                    else SharedPermits(key, store, most, owner=owner, wake=self._pump)
+                    else SharedPermits(key, store, most, owner=owner, waiting=lambda: self._queued, wake=self._pump)
                 )
+
+    def held_for(self) -> float:
+        """Seconds for which the provider is still left alone."""
+        return max(0.0, self.held_until - time.monotonic())
+
+    def per_second(self) -> int:
+        """Requests that began in the last second."""
+        since = time.monotonic() - 1.0
+        return sum(1 for moment in self.counts.recent if moment > since)
 
     @property
     def waiting(self) -> int:
@@ -117,11 +128,13 @@ class Limit:
                 await self._wait_out(held, deadline, waiting)
             self._count(now)
             return
-        if not self._queued and held <= 0 and self._gate.wait(now, 1) == 0 and self._takes_permit():
+        wait = self._gate.wait(now, self._queued + 1)
+        if not self._queued and held <= 0 and wait == 0 and self._takes_permit():
+            self._has_permit = False
             self._gate.grant(now)
             self._count(now)
             return
-        expected = max(held, 0.0) + self._queued * self._gate.interval
+        expected = max(held, wait or 0.0) + self._queued * self._gate.interval
         if now + expected > deadline or (waiting is not None and waiting.now >= waiting.room):
             raise self._busy(now)
         queue = self._queues.setdefault(process, deque())
@@ -177,7 +190,9 @@ class Limit:
         self.counts.recent.append(now)
 
     def _takes_permit(self) -> bool:
-        return self._permits is None or self._permits.take()
+        if not self._has_permit:
+            self._has_permit = self._permits is None or self._permits.take()
+        return self._has_permit
 
     async def _wait_out(self, held: float, deadline: float, waiting: Waiting | None) -> None:
         now = time.monotonic()
@@ -208,6 +223,7 @@ class Limit:
             self._queued -= 1
             if not queue:
                 del self._queues[process]
+            self._pump()
 
     def _pump(self) -> None:
         """Lets go whoever may, and sets the timer for the next."""
@@ -216,17 +232,21 @@ class Limit:
             self._timer = None
         if self._gate is None:
             return
-        while self._queued:
+        # The permit first: time slots that are taken while all permits are in use would be lost for everybody.
+        while self._queued and self._takes_permit():
             wait = self._gate.wait(time.monotonic(), self._queued)
             if wait is None:
                 return
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                 return
-            if not self._takes_permit():
-                return
+            self._has_permit = False
             self._gate.grant(time.monotonic())
             self._next().set_result(None)
+        if self._has_permit and not self._queued:
+            self._has_permit = False
+            if self._permits is not None:
+                self._permits.give()
 
     def _next(self) -> asyncio.Future[None]:
         """Whose turn it is: the processes go round, each one's requests in their order."""

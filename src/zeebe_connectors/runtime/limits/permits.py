@@ -73,19 +73,29 @@ class SharedPermits:
         store: The database.
         most: Requests under way at once, of all runtimes.
         owner: This runtime.
+        waiting: How many wait for one.
         wake: Called when `take` may say something else.
     """
 
-    def __init__(self, key: str, store: Store, most: int, *, owner: str, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        key: str,
+        store: Store,
+        most: int,
+        *,
+        owner: str,
+        waiting: Callable[[], int],
+        wake: Callable[[], None],
+    ) -> None:
         self._key = key
         self._store = store
         self._most = most
         self._owner = owner
+        self._waiting = waiting
         self._wake = wake
         self._held = 0
         self._until = 0.0
         self._used = 0
-        self._wanted = 0
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
 
@@ -94,7 +104,6 @@ class SharedPermits:
         if self._used < self._held and time.monotonic() < self._until:
             self._used += 1
             return True
-        self._wanted += 1
         self._now.set()
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._keep())
@@ -121,7 +130,7 @@ class SharedPermits:
         idle = 0
         while idle < 4:
             self._now.clear()
-            wanted, self._wanted = min(self._wanted, self._most), 0
+            wanted = min(self._waiting(), self._most)
             before = time.monotonic()
             try:
                 self._held = await self._store.write(partial(self._agreed, wanted))
@@ -130,7 +139,7 @@ class SharedPermits:
                 _log.warning("The permits of %s cannot be asked for: %s", self._key, error)
             if self._used < self._held:
                 self._wake()
-            idle = 0 if self._used or self._wanted else idle + 1
+            idle = 0 if self._used or self._waiting() else idle + 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._now.wait()

@@ -56,7 +56,7 @@ def taken_apart(document: Mapping[str, Any]) -> Instructions:
     return Instructions(plain, given, frozenset(removed))
 
 
-_DERIVED = frozenset({"name", "from", "etag", "changed", "version", "usedBy", "problem"})
+_DERIVED = frozenset({"name", "from", "etag", "changed", "version", "usedBy", "problem", "by", "dropped"})
 """What an answer shows beside a provider's document."""
 
 

@@ -118,7 +118,7 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
     Raises:
         PermanentError: `PROVIDER_MISMATCH` when the connector has no word for what the provider says.
     """
-    address = _address_of(provider, environment)
+    address = address_of(provider, environment)
     base = str(environment.get("url") or "")
     return Plan(
         provider=provider,
@@ -156,7 +156,7 @@ def _constants(
                 if place.words and value is not None:
                     value = word_for(str(value), place.words) or _mismatch(place, str(value))
             case "authentication" | "wsSecurity":
-                value = _authentication(place, environment.get(place.source) or {})
+                value = authentication_of(place, environment.get(place.source) or {})
             case "port":
                 value = address["port"]
             case source:
@@ -167,7 +167,7 @@ def _constants(
             yield _Constant(place, value)
 
 
-def _address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:
+def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:
     """Host, port, encryption and what else an environment's address says."""
     protocol = provider.protocol
     found: dict[str, Any] = {
@@ -188,7 +188,12 @@ def _address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def _authentication(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
+def authentication_of(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
+    """A provider's authentication in the words of an input.
+
+    Raises:
+        PermanentError: `PROVIDER_MISMATCH` when the input has no word for it.
+    """
     if not place.words:
         return dict(given) or None
     kind = str(given.get("type") or given.get(place.tag) or ("basic" if given.get("username") else "none"))

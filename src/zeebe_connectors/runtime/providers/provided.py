@@ -28,6 +28,7 @@ from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
 _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a rotated one is soon used
 _MAX_PLANS = 2048
+_MAX_USERS = 100
 _SLOWING = frozenset({"429", "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
@@ -163,6 +164,7 @@ class Providers:
         self._prepared: dict[tuple[Any, ...], _Prepared] = {}
         self._referring: dict[tuple[Any, ...], bool] = {}
         self._limits: dict[str, Limit] = {}
+        self._users: dict[str, set[str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def use(self, wanted: Asking, connector: Description, data: dict[str, Any], custody: JobSecrets) -> Use:
@@ -187,6 +189,9 @@ class Providers:
             custody.held(value)
         for name, value in prepared.named:
             custody.resolved(name, value)
+        users = self._users.setdefault(known.name, set())
+        if wanted.process and len(users) < _MAX_USERS:
+            users.add(wanted.process)
         prepared.plan.fill(data)
         return Use(
             prepared.key, prepared.clients, self.limit(known, environment), lambda: self._is_current(known, wanted)
@@ -219,16 +224,21 @@ class Providers:
         """What has been limited so far, by provider and environment."""
         return self._limits
 
-    async def resolved(self, known: Known, environment: str, *, process: str = "", tenant: str = "") -> dict[str, Any]:
-        """An environment's document as text, its secrets resolved.
+    async def resolved(self, known: Known, environment: str) -> tuple[dict[str, Any], list[str]]:
+        """An environment's document as text, its secrets resolved; and every secured value, to be masked.
 
         Raises:
             InputError: `SECRET_NOT_FOUND`.
         """
         document = environment_document(known.provider, environment)
-        mask = Mask()
-        resolved = await self._secrets.resolve(document, EVERYWHERE, mask=mask, tenant=tenant, process=process)
-        return dict(revealed(resolved))
+        used = _Names()
+        resolved = await self._secrets.resolve(document, EVERYWHERE, mask=used.mask, custody=used)
+        held = [value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)]
+        return dict(revealed(resolved)), [*held, *used.values.values()]
+
+    def used_by(self, name: str) -> list[str]:
+        """The BPMN processes that used a provider since the start, a hundred at most."""
+        return sorted(self._users.get(name, ()))
 
     async def aclose(self) -> None:
         """Gives back what was taken of shared budgets."""
@@ -327,13 +337,13 @@ class Providers:
             plan_of(connector.provider_places, known.provider, texts),
             tuple(sorted(held)),
             tuple(used.values.items()),
-            await self._scoped(known.name, environment, texts.get("proxy")),
+            await self.scoped(known.name, environment, texts.get("proxy")),
             f"{known.name}/{environment}",
             time.monotonic() + _SECRETS_AGE if refers_ else float("inf"),
         )
         return prepared
 
-    async def _scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
+    async def scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
         """Clients of this provider's own: neither its connections nor its tokens are anybody else's."""
         if not proxy:
             return self._clients.scoped(("provider", name, environment))

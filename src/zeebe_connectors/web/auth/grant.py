@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 from multidict import CIMultiDict
 from pydantic import Field
 
+from zeebe_connectors.net import custody
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Hint
@@ -202,7 +203,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
     """What a page says, when it came in the place of JSON."""
     if answer is not None or not response.body.strip():
         return ""
-    text = response.body[:4_000].decode("utf-8", "replace")
+    text = custody.masked(response.body.decode("utf-8", "replace"))[:20_000]
     if "<" not in text[:1000]:
         return _short(text)
     title = _TITLE.search(text)
@@ -210,6 +211,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
 
 
 def _short(text: str) -> str:
+    text = custody.masked(text)
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
 

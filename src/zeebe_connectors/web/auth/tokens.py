@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 
+from zeebe_connectors.net import custody
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -70,6 +72,7 @@ class TokenCache:
             value = known.token.value
             if value != refused and (value != forbidden or known.replaced):
                 self._entries.move_to_end(key)
+                custody.learn(value)
                 return value
         task = self._fetching.get(key)
         if task is None:
@@ -77,7 +80,10 @@ class TokenCache:
             task = asyncio.create_task(self._fetch(key, fetch, last, replaced=forbidden is not None))
             self._fetching[key] = task
             task.add_done_callback(lambda done: self._done(key, done))
-        return (await asyncio.shield(task)).value
+        token = await asyncio.shield(task)
+        for value in (token.value, token.refresh or ""):
+            custody.learn(value)
+        return token.value
 
     async def _fetch(
         self, key: Hashable, fetch: Callable[[str | None], Awaitable[Token]], last: str | None, *, replaced: bool

@@ -1,0 +1,239 @@
+"""Serves the providers of a runtime to operators: list, show, create, change, delete, copy, check and what happens now.
+
+A secured value goes in and never comes out. Those of `providers.yaml` are shown with their line, and changed there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from zeebe_connectors.runtime.providers import (
+    Editor,
+    Known,
+    NotAllowedError,
+    ProviderConflictError,
+    Providers,
+    ProviderStore,
+    ProviderUnknownError,
+)
+from zeebe_connectors.runtime.providers.checking import check
+from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known, shown_now
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+
+Given = Callable[[web.Request], Awaitable[dict[str, Any]]]
+Limited = Callable[[Callable[[], Awaitable[Any]]], Awaitable[web.Response]]
+MAX_SHOWN = 200
+_MATCH = re.compile(r'\s*(?:W/)?"?(\d{1,18})"?\s*')
+
+
+class ProvidersApi:
+    """The calls.
+
+    Args:
+        runtime: Whose providers.
+        given: Reads a call's JSON object.
+        limited: Does what may take long, a few at once.
+        editor: Who makes a call, and what they may.
+    """
+
+    def __init__(
+        self, runtime: Runtime, given: Given, limited: Limited, editor: Callable[[web.Request], Editor]
+    ) -> None:
+        self._runtime = runtime
+        self._given = given
+        self._limited = limited
+        self._editor = editor
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Adds the calls below `/providers`."""
+        router.add_get("/providers", self._list)
+        router.add_post("/providers", self._create)
+        router.add_get("/providers/{name}", self._show)
+        router.add_put("/providers/{name}", self._change)
+        router.add_delete("/providers/{name}", self._delete)
+        router.add_get("/providers/{name}/history", self._history)
+        router.add_get("/providers/{name}/now", self._now)
+        router.add_post("/providers/{name}/check", self._check)
+        router.add_post("/providers/{name}/copy", self._copy)
+
+    @property
+    def _providers(self) -> Providers:
+        providers = self._runtime.services.providers
+        if providers is None:
+            raise PermanentError("PROVIDER_UNKNOWN", "this runtime has no providers")
+        return providers
+
+    @property
+    def _store(self) -> ProviderStore:
+        store = self._providers.directory.store
+        if store is None:
+            raise PermanentError("PROVIDER_UNKNOWN", "this runtime has no database for providers")
+        return store
+
+    async def _list(self, request: web.Request) -> web.Response:
+        await self._providers.directory.refresh()
+        directory = self._providers.directory
+        query = request.query
+        found = fitting(directory.all().values(), tag=query.get("tag", ""), text=query.get("q", ""))
+        shown = [await self._shown(known) for known in found[:MAX_SHOWN]]
+        problems = dict(directory.store.problems) if directory.store is not None else {}
+        if directory.problem is not None:
+            problems[str(directory.file)] = directory.problem
+        answer = {"providers": shown, "count": len(found), "environment": self._providers.environment}
+        return web.json_response({**answer, "problems": problems})
+
+    async def _shown(self, known: Known) -> dict[str, Any]:
+        if known.kind == "store":
+            entry = await self._store.find(known.name)
+            if entry is not None:
+                return {**shown_entry(entry), "usedBy": self._used_by(known.name)}
+        return {**shown_known(known, self._providers.directory), "usedBy": self._used_by(known.name)}
+
+    def _used_by(self, name: str) -> list[str]:
+        """Processes that used it, and sources that name it."""
+        found = set(self._providers.used_by(name))
+        if self._runtime.sources is not None:
+            for watch in self._runtime.sources.watches.values():
+                if any(element.properties.get("provider") == name for element in watch.source.elements):
+                    found.add(f"source {watch.source.name}")
+        return sorted(found)
+
+    async def _show(self, request: web.Request) -> web.Response:
+        await self._providers.directory.refresh()
+        name = request.match_info["name"]
+        known = self._providers.directory.all().get(name)
+        if known is not None:
+            return _answer(await self._shown(known))
+        entry = await self._store.find(name)
+        if entry is None:
+            raise web.HTTPNotFound
+        problem = self._store.problems.get(name)
+        return _answer({**shown_entry(entry), "problem": problem})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        given = await self._given(request)
+        name = given.get("name")
+        if not isinstance(name, str) or not name:
+            raise InputError("name: is required; fill it in")
+        return await self._written(name, lambda: self._store.create(name, given, self._editor(request)), status=201)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        name, version, given = request.match_info["name"], _version(request), await self._given(request)
+        return await self._written(
+            name, lambda: self._store.change(name, given, self._editor(request), version=version), mine=given
+        )
+
+    async def _copy(self, request: web.Request) -> web.Response:
+        name, version, given = request.match_info["name"], _version(request), await self._given(request)
+        from_, to, secured = given.get("from"), given.get("to"), given.get("secured", False)
+        if not isinstance(from_, str) or not isinstance(to, str) or not to or not isinstance(secured, bool):
+            raise InputError("from, to: name the two environments; secured says whether secured values go along")
+        return await self._written(
+            name,
+            lambda: self._store.copy(name, self._editor(request), from_=from_, to=to, version=version, secured=secured),
+        )
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        name, version = request.match_info["name"], _version(request)
+        if (locked := self._locked(name)) is not None:
+            return locked
+        try:
+            await self._store.delete(name, self._editor(request), version=version)
+        except ProviderConflictError as error:
+            return _conflict(error, None, status=412)
+        except (ProviderUnknownError, NotAllowedError) as error:
+            return _refused(error)
+        await self._providers.directory.refresh()
+        return web.json_response({"deleted": name, "usedBy": self._used_by(name)})
+
+    async def _written(
+        self,
+        name: str,
+        write: Callable[[], Awaitable[Any]],
+        *,
+        status: int = 200,
+        mine: dict[str, Any] | None = None,
+    ) -> web.Response:
+        if (locked := self._locked(name)) is not None:
+            return locked
+        try:
+            entry = await write()
+        except ProviderConflictError as error:
+            return _conflict(error, mine, status=409 if status == 201 else 412)
+        except (ProviderUnknownError, NotAllowedError) as error:
+            return _refused(error)
+        await self._providers.directory.refresh()
+        return _answer(shown_entry(entry), status=status)
+
+    def _locked(self, name: str) -> web.Response | None:
+        known = self._providers.directory.all().get(name)
+        if known is None or known.kind != "file":
+            return None
+        message = f"{name} stands in {self._providers.directory.file}, line {known.line}; change it there"
+        return web.json_response({"code": "PROVIDER_LOCKED", "message": message, "line": known.line}, status=409)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        changes = await self._store.history(request.match_info["name"])
+        return web.json_response({"changes": [asdict(change) for change in changes]})
+
+    async def _now(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self._known(name)
+        return web.json_response(shown_now(self._providers, name))
+
+    async def _check(self, request: web.Request) -> web.Response:
+        given = await self._given(request)
+        await self._providers.directory.refresh()
+        known = self._known(request.match_info["name"])
+        wanted = given.get("environment") or self._providers.environment or next(iter(known.provider.environments))
+        if wanted not in known.provider.environments:
+            raise InputError(f"environment: there is {', '.join(known.provider.environments)}")
+
+        async def work() -> Any:
+            found = await check(self._providers, known, wanted, store=self._runtime.store)
+            return {"environment": wanted, "findings": [asdict(finding) for finding in found]}
+
+        return await self._limited(work)
+
+    def _known(self, name: str) -> Known:
+        known = self._providers.directory.all().get(name)
+        if known is None:
+            raise web.HTTPNotFound
+        return known
+
+
+def _version(request: web.Request) -> int:
+    """The version that the caller read."""
+    found = _MATCH.fullmatch(request.headers.get("If-Match", ""))
+    if found is None:
+        raise InputError("If-Match: is required; send the etag that was read, so that nobody's change is overwritten")
+    return int(found[1])
+
+
+def _answer(shown: dict[str, Any], *, status: int = 200) -> web.Response:
+    answer = web.json_response(shown, status=status)
+    if "etag" in shown:
+        answer.headers["ETag"] = f'"{shown["etag"]}"'
+    return answer
+
+
+def _conflict(error: ProviderConflictError, mine: dict[str, Any] | None, *, status: int) -> web.Response:
+    """Both versions, so that a person can choose; the caller's without what it set, which it knows."""
+    from zeebe_connectors.runtime.providers.editing import taken_apart  # noqa: PLC0415 - only for those who collide
+
+    current = None if error.current is None else shown_entry(error.current)
+    told: dict[str, Any] = {"code": error.code, "message": error.message, "current": current}
+    if mine is not None:
+        told["yours"] = taken_apart(mine).document
+    return web.json_response(told, status=status)
+
+
+def _refused(error: ConnectorError) -> web.Response:
+    status = 404 if isinstance(error, ProviderUnknownError) else 403
+    return web.json_response({"code": error.code, "message": error.message}, status=status)

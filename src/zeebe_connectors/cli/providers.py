@@ -1,0 +1,349 @@
+"""`zeebe-connectors providers`: shows, edits and checks the named remote systems, for operators at a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from zeebe_connectors.cli.options import ConfigFile
+from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.providers.secured import put
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
+from zeebe_connectors.runtime.providers import Editor, Known, Providers, ProviderStore
+from zeebe_connectors.runtime.providers.checking import Finding, check
+from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
+from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.sdk.errors import ConnectorError
+
+app = typer.Typer(no_args_is_help=True, help="Remote systems with a name: their environments, credentials and rules.")
+
+Name = Annotated[str, typer.Argument(help="The provider's name, as `providers list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Document = Annotated[
+    Path | None, typer.Option("--file", "-f", help="YAML or JSON file with the provider's document; - for stdin.")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE, such as environments.live.url=https://host/.")
+]
+SecretSets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", help="FIELD whose value is asked for, such as environments.live.tls.password."),
+]
+ResultT = TypeVar("ResultT")
+
+
+class _Room:
+    """What a command works with."""
+
+    def __init__(self, providers: Providers, database: Store) -> None:
+        self.providers = providers
+        self.database = database
+
+    @property
+    def store(self) -> ProviderStore:
+        found = self.providers.directory.store
+        assert found is not None  # noqa: S101 - made with one below
+        return found
+
+    def known(self, name: str) -> Known:
+        return self.providers.directory.get(name)
+
+    def refuse_locked(self, name: str) -> None:
+        known = self.providers.directory.all().get(name)
+        if known is not None and known.kind == "file":
+            _fail(f"{name} stands in {self.providers.directory.file}, line {known.line}; change it there")
+
+    async def version(self, name: str) -> int:
+        entry = await self.store.find(name)
+        if entry is None:
+            _fail(f"there is no provider {name} in the database; `providers list` shows those that there are")
+        return entry.version
+
+
+def _run(config: Path | None, work: Callable[[_Room], Awaitable[ResultT]]) -> ResultT:
+    environment = Environment.load(file=config)
+    settings = Settings.read(environment)
+
+    async def within() -> ResultT:
+        database = store_of(settings.ledger, settings.data)
+        services = services_of(settings, environment, store=database)
+        providers = services.providers
+        assert providers is not None  # noqa: S101 - there always are, if only none
+        try:
+            await providers.directory.refresh()
+            return await work(_Room(providers, database))
+        finally:
+            await providers.aclose()
+            await services.clients.aclose()
+            await database.aclose()
+
+    try:
+        return asyncio.run(within())
+    except (LedgerError, ConnectorError, SettingsError) as error:
+        _fail(str(error))
+
+
+@app.command("list")
+def list_(
+    text: Annotated[str, typer.Argument(help="Words in name, description or tags.")] = "",
+    tag: Annotated[str, typer.Option(help="Only those with this tag.")] = "",
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Lists the providers: protocol, environments, tags, and where each comes from."""
+
+    async def work(room: _Room) -> list[dict[str, Any]]:
+        directory = room.providers.directory
+        return [shown_known(known, directory) for known in fitting(directory.all().values(), tag=tag, text=text)]
+
+    found = _run(config, work)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for item in found:
+        where = f"line {item['from']['line']}" if item["from"]["kind"] == "file" else "database"
+        off = "" if item["active"] else "  (off)"
+        tags = ",".join(item.get("tags", ()))
+        typer.echo(
+            f"{item['name']:<20} {item['protocol']:<9} {','.join(item['environments']):<24} {where:<10} {tags}{off}"
+        )
+    if not found:
+        typer.echo("No providers; describe them in providers.yaml, or add one with `providers add`")
+
+
+@app.command()
+def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
+    """Shows a provider as JSON; secured values only as set. With --history who changed what."""
+
+    async def work(room: _Room) -> Any:
+        if history:
+            return [f"{change.version}  {change.who}  {change.what}" for change in await room.store.history(name)]
+        known = room.providers.directory.all().get(name)
+        entry = await room.store.find(name) if known is None or known.kind == "store" else None
+        return shown_entry(entry) if entry is not None else shown_known(room.known(name), room.providers.directory)
+
+    found = _run(config, work)
+    typer.echo("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def add(
+    name: Name, file: Document = None, set_: Sets = None, secret: SecretSets = None, config: ConfigFile = None
+) -> None:
+    """Adds a provider to the database, from a file or field by field."""
+    document = _changed(_read(file) if file is not None else {}, set_ or [], secret or [])
+
+    async def work(room: _Room) -> Any:
+        room.refuse_locked(name)
+        return await room.store.create(name, document, _editor())
+
+    typer.echo(f"{name} is there, version {_run(config, work).version}")
+
+
+@app.command()
+def edit(
+    name: Name, file: Document = None, set_: Sets = None, secret: SecretSets = None, config: ConfigFile = None
+) -> None:
+    """Changes a provider of the database: all of it by a file, or fields. Secured values that are not given stay."""
+    if file is None and not set_ and not secret:
+        _fail("say what to change: --file, --set FIELD=VALUE or --secret FIELD")
+    given = _read(file) if file is not None else None
+    asked = _changed({}, [], secret or [])
+
+    async def work(room: _Room) -> Any:
+        room.refuse_locked(name)
+        entry = await room.store.find(name)
+        version = await room.version(name)
+        document = dict(given) if given is not None else json.loads(json.dumps(entry.document if entry else {}))
+        document = _changed(document, set_ or [], [])
+        for field in secret or ():
+            put(document, field, {"value": _at(asked, field)})
+        return await room.store.change(name, document, _editor(), version=version)
+
+    entry = _run(config, work)
+    typer.echo(f"{name} is changed, version {entry.version}")
+    for place in entry.dropped:
+        typer.echo(f"  {'.'.join(place)} was dropped, because its address changed; set it again with --secret")
+
+
+@app.command()
+def remove(name: Name, yes: bool = typer.Option(False, "--yes", help="Do not ask."), config: ConfigFile = None) -> None:
+    """Removes a provider from the database, with its secured values."""
+    if not yes:
+        typer.confirm(f"Remove {name}? Tasks that name it become incidents", abort=True)
+
+    async def work(room: _Room) -> None:
+        room.refuse_locked(name)
+        await room.store.delete(name, _editor(), version=await room.version(name))
+
+    _run(config, work)
+    typer.echo(f"{name} is removed")
+
+
+@app.command("check")
+def check_(
+    name: Annotated[str, typer.Argument(help="One provider; all when left out.")] = "",
+    environment: Annotated[str, typer.Option(help="Of this environment; of the one in force when left out.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All environments.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Reach nothing; look at what is written.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Checks addresses, secrets, connections and logins; ends with 1 when something has to be mended."""
+
+    async def work(room: _Room) -> list[tuple[str, list[Finding]]]:
+        directory = room.providers.directory
+        chosen = [room.known(name)] if name else list(directory.all().values())
+        found: list[tuple[str, list[Finding]]] = []
+        for known in chosen:
+            for one in _environments(known, environment or room.providers.environment, every=every):
+                findings = await check(room.providers, known, one, store=room.database, connect=not offline)
+                found.append((f"{known.name}/{one}", findings))
+        for missing, why in (directory.store.problems if directory.store is not None else {}).items():
+            found.append((missing, [Finding("secrets", "failed", why)]))
+        return found
+
+    failed = False
+    for where, findings in _run(config, work):
+        for finding in findings or [Finding("address", "ok", "is described well")]:
+            failed = failed or finding.verdict == "failed"
+            typer.echo(f"{where:<28} {finding.verdict:<8} {finding.what}: {finding.text}")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def copy(
+    name: Name,
+    from_: Annotated[str, typer.Option("--from", help="The environment that is copied.")],
+    to: Annotated[str, typer.Option("--to", help="The environment that is written.")],
+    secured: Annotated[bool, typer.Option("--secured", help="Copy secured values too.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Copies one environment of a provider onto another."""
+
+    async def work(room: _Room) -> Any:
+        room.refuse_locked(name)
+        version = await room.version(name)
+        return await room.store.copy(name, _editor(), from_=from_, to=to, version=version, secured=secured)
+
+    entry = _run(config, work)
+    typer.echo(f"{to} is as {from_} now, version {entry.version}")
+    for place in entry.dropped:
+        typer.echo(
+            f"  {'.'.join(place)} was dropped, because its address changed; set it with `providers edit --secret`"
+        )
+
+
+@app.command()
+def export(config: ConfigFile = None) -> None:
+    """Writes all providers as YAML for providers.yaml; instead of secured values, names of secrets to be set."""
+
+    async def work(room: _Room) -> dict[str, Any]:
+        directory = room.providers.directory
+        return {known.name: _exported(shown_known(known, directory)) for known in directory.all().values()}
+
+    import yaml
+
+    typer.echo(yaml.safe_dump({"providers": _run(config, work)}, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def schema() -> None:
+    """Writes the JSON schema of providers.yaml, for editors."""
+    from zeebe_connectors.config.providers.schema import schema as made
+
+    typer.echo(json.dumps(made(), indent=2))
+
+
+@app.command()
+def rotate(config: ConfigFile = None) -> None:
+    """Seals all secured values of the database with the first key of ZEEBE_CONNECTORS_PROVIDERS_KEY."""
+    count = _run(config, lambda room: room.store.rotate(_editor()))
+    typer.echo(f"{count} values are sealed anew; keys behind the first are needed no longer")
+
+
+def _environments(known: Known, wanted: str, *, every: bool) -> list[str]:
+    there = list(known.provider.environments)
+    if every:
+        return there
+    if wanted in there:
+        return [wanted]
+    return there if len(there) == 1 or not wanted else []
+
+
+def _exported(shown: dict[str, Any]) -> dict[str, Any]:
+    name = shown["name"]
+    document = {key: value for key, value in shown.items() if key not in {"name", "from"}}
+    for environment, there in document["environments"].items():
+        _name_secrets(there, f"{name}_{environment}")
+    return document
+
+
+def _name_secrets(part: dict[str, Any], path: str) -> None:
+    for key, value in part.items():
+        if isinstance(value, dict) and value.get("secured") is True:
+            secret = value.get("secret") or f"{path}_{key}".upper().replace("-", "_").replace(".", "_")
+            part[key] = f"{{{{secrets.{secret}}}}}"
+        elif isinstance(value, dict):
+            _name_secrets(value, path)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        _fail(f"{file}: is neither YAML nor JSON: {getattr(error, 'problem', 'it cannot be read')}")
+    if not isinstance(found, dict):
+        _fail(f"{file}: must hold one provider's document")
+    return found
+
+
+def _changed(document: dict[str, Any], sets: list[str], secrets: list[str]) -> dict[str, Any]:
+    for item in sets:
+        field, equals, value = item.partition("=")
+        if not equals:
+            _fail(f"--set {field}: write FIELD=VALUE")
+        put(document, field, _value(value))
+    for field in secrets:
+        put(
+            document,
+            field,
+            {"value": getpass.getpass(f"{field}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")},
+        )
+    return document
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _at(document: dict[str, Any], path: str) -> Any:
+    found: Any = document
+    for name in path.split("."):
+        found = found[name]
+    return found["value"]
+
+
+def _editor() -> Editor:
+    try:
+        return Editor(f"{getpass.getuser()} (command)")
+    except (KeyError, OSError):
+        return Editor("command")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,62 @@
+"""Read the dates of mail headers; what cannot be read for certain is None, never a wrong moment."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from zeebe_connectors.mail.reading.text import header_text
+
+_MAX_LENGTH = 200
+_COMMENT = re.compile(r"\([^()]*+\)")
+_ISO = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]|$)")
+# A name beside an offset says nothing more: "GMT+0200", "UTC +02:00".
+_NAMED_OFFSET = re.compile(r"\s(?:GMT|UTC?|Z)\s*+([+-]\d{1,2}:?+(?:\d\d)?)\s*$", re.IGNORECASE)
+_OFFSET = re.compile(r"\s*([+-])(\d{1,2}):?+(\d\d)?\s*$")
+_CLOCK = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?")
+_TWELVE_HOURS = re.compile(r"\s*+[AaPp]\.?+[Mm]\b")
+_ZONE = re.compile(r"\d\s*+([A-Za-z]{1,5})\s*$")
+# Hours east of UTC of the zones whose names mean one thing in mails; others are not guessed.
+_ZONES = {
+    "UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "MET": 1, "MEZ": 1, "CEST": 2, "MEST": 2,
+    "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
+    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+}  # fmt: skip
+
+
+def date(raw: bytes) -> datetime | None:
+    """The moment that a date header names, in UTC; a date without any zone counts as UTC."""
+    text = _COMMENT.sub(" ", header_text(raw[:_MAX_LENGTH])).strip()
+    try:
+        moment = datetime.fromisoformat(text) if _ISO.match(text) else _of_mail(text)
+        if moment is None:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _of_mail(text: str) -> datetime | None:
+    """`Tue, 3 Nov 2026 10:00:00 +0100` and its variants."""
+    clock = _CLOCK.search(text)
+    if clock is None or _TWELVE_HOURS.search(text, clock.end()):
+        return None
+    text = _NAMED_OFFSET.sub(r" \1", text)
+    offset = timedelta(0)
+    if found := _OFFSET.search(text, clock.end()):
+        hours, minutes = int(found[2]), int(found[3] or 0)
+        if hours > 14 or minutes > 59:
+            return None
+        offset = timedelta(hours=hours, minutes=minutes) * (-1 if found[1] == "-" else 1)
+        text = text[: found.start()]
+    elif found := _ZONE.search(text, clock.end() - 1):
+        known = _ZONES.get(found[1].upper())
+        if known is None:
+            return None
+        offset = timedelta(hours=known)
+        text = text[: found.start(1)]
+    elif text[clock.end() :].strip() and not re.fullmatch(r"\s*(?:\d{4})?\s*", text[clock.end() :]):
+        return None
+    moment = parsedate_to_datetime(text)
+    return moment.replace(tzinfo=UTC) - offset

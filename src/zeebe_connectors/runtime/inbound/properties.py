@@ -1,0 +1,182 @@
+"""Make a source's properties the connector's input: FEEL first, then secrets, then the model.
+
+All of it is the modeler's text, so placeholders resolve in every property, unless the operator narrowed that. The
+reference of Camunda 8.10, `=camunda.secrets.NAME`, resolves through the cluster where it can, else like any secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zeebe_connectors import feel
+from zeebe_connectors.config.secrets import JobSecrets, Places, SecretResolver
+from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
+from zeebe_connectors.runtime.inbound.elements import Source
+from zeebe_connectors.runtime.providers import Providers, Use, asking
+from zeebe_connectors.runtime.secret_scope import EVERYWHERE, SecretScope
+from zeebe_connectors.sdk.connector import Inbound
+from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.fields import SecretPlaces, read_input
+
+CLUSTER_MARK = "camunda.secrets."
+RIGHT = "REVEAL on the resource SECRET"
+_REFERENCE = re.compile(r"camunda\.secrets\.(?:`([^`]+)`|([A-Za-z_][A-Za-z0-9_]*))")
+_WHOLE = re.compile(r"\s*camunda\.secrets\.([A-Za-z0-9_-]+)\s*")
+_OPEN, _CLOSE = "\ue000", "\ue001"
+"""Stand around a reference that an expression gave, where a text of its own cannot."""
+_GIVEN = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
+_BATCH = 20
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What reading properties needs.
+
+    Args:
+        secrets: Our own secrets.
+        scope: What the operator decided about placeholders.
+        cluster: Resolves the cluster's own references.
+        providers: The named remote systems.
+    """
+
+    secrets: SecretResolver
+    scope: SecretScope = field(default_factory=SecretScope)
+    cluster: ClusterApi | None = None
+    providers: Providers | None = None
+
+    async def read(self, source: Source, connector: Inbound, custody: JobSecrets) -> tuple[Any, Use | None]:
+        """The connector's validated input, and the provider if the element names one.
+
+        Args:
+            source: Whose settings.
+            connector: Whose model.
+            custody: Learns the secrets that are used.
+
+        Raises:
+            ConnectorError: Something in it is wrong; the message names the field.
+            DiscoveryError: The property names contradict each other.
+        """
+        element = source.elements[0]
+        data = _evaluated(source.input(), connector.secret_inputs)
+        places = self._places(connector)
+        if names := _references(data):
+            found = await self._of_cluster(names, element.tenant, element.process)
+            for name, value in found.items():
+                custody.resolved(name, value)
+            data = _filled(data, found)
+        data = await self.secrets.resolve(
+            data, places, mask=custody.mask, tenant=element.tenant, process=element.process, custody=custody
+        )
+        use: Use | None = None
+        texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
+        if (wanted := asking(texts, process=element.process, tenant=element.tenant)) is not None:
+            if self.providers is None:
+                raise PermanentError(
+                    "PROVIDER_UNKNOWN",
+                    "provider: this runtime has no providers; the operator describes them in providers.yaml",
+                )
+            data = dict(data)
+            use = await self.providers.use(wanted, connector, data, custody)
+        return read_input(connector.input, data, seen=custody.mask.typed), use
+
+    def _places(self, connector: Inbound) -> Places:
+        match self.scope.mode:
+            case "fields":
+                return connector.secret_places
+            case "secrets-only":
+                return connector.secret_inputs
+            case _:
+                return EVERYWHERE
+
+    async def _of_cluster(self, names: Sequence[str], tenant: str, process: str) -> dict[str, str]:
+        """The values of the cluster's references; where it has no such API, our own secrets of these names."""
+        if self.cluster is not None:
+            found: dict[str, str] = {}
+            try:
+                for start in range(0, len(names), _BATCH):
+                    found |= await self._batch(self.cluster, names[start : start + _BATCH])
+            except ClusterError as error:
+                if error.status not in {404, 405, 501}:
+                    raise TransientError("SECRET_PROVIDER_FAILED", f"The cluster's secrets: {error.message}") from None
+            else:
+                return found
+        return {name: await self.secrets.value(name, tenant=tenant, process=process) for name in names}
+
+    async def _batch(self, cluster: ClusterApi, names: Sequence[str]) -> dict[str, str]:
+        body = {"references": [CLUSTER_MARK + name for name in names]}
+        answer = await cluster.object("POST", "/secrets/resolve", body, seconds=_SECONDS, right=RIGHT)
+        found = {
+            str(item.get("reference")).removeprefix(CLUSTER_MARK): str(item.get("value"))
+            for item in answer.get("resolved") or []
+            if isinstance(item, Mapping)
+        }
+        codes = {
+            str(item.get("reference")).removeprefix(CLUSTER_MARK): str(item.get("code"))
+            for item in answer.get("errors") or []
+            if isinstance(item, Mapping)
+        }
+        for name in names:
+            if name not in found:
+                raise _unresolved(name, codes.get(name, "NOT_FOUND"))
+        return found
+
+
+def _unresolved(name: str, code: str) -> PermanentError:
+    """Why the cluster does not give a secret."""
+    match code:
+        case "ACCESS_DENIED":
+            why = f"this runtime's login lacks a right: grant it {RIGHT} in the cluster's Identity"
+        case "UNREADABLE":
+            why = "the cluster has it and cannot read its value; look at the cluster's secret store"
+        case "INVALID_REFERENCE":
+            why = "its name is not one that the cluster takes; use letters, digits, _ and -"
+        case _:
+            why = "the cluster's secret store does not have it; create it there, or correct the name"
+    return PermanentError("SECRET_NOT_FOUND", f"{CLUSTER_MARK}{name} is not available: {why}")
+
+
+def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
+    """Evaluates `=…` texts. In an input for a secret, only what joins texts is FEEL: a password may begin with `=`."""
+    is_secret = secret is not None and secret.everywhere
+    if isinstance(value, dict):
+        return {name: _evaluated(item, secret.at(name) if secret else None) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    if whole := _WHOLE.fullmatch(value):
+        return f"{_OPEN}{whole[1]}{_CLOSE}"
+    if not value.startswith("=") or (is_secret and '"' not in value and CLUSTER_MARK not in value):
+        return value
+    names = {quoted or plain for quoted, plain in _REFERENCE.findall(value)}
+    context = {"camunda": {"secrets": {name: f"{_OPEN}{name}{_CLOSE}" for name in names}}} if names else {}
+    try:
+        result = feel.to_json(feel.compile(value[1:]).run(context, limits=feel.QUICK_LIMITS).value)
+    except feel.FeelError as error:
+        if is_secret:
+            return value
+        raise InputError(f"a property is not FEEL: {error}") from None
+    return value if is_secret and not isinstance(result, str) else result
+
+
+def _references(value: Any) -> list[str]:
+    """The cluster's secrets that the properties name."""
+    if isinstance(value, str):
+        return list(dict.fromkeys(_GIVEN.findall(value)))
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return list(dict.fromkeys(name for item in items for name in _references(item)))
+    return []
+
+
+def _filled(value: Any, found: Mapping[str, str]) -> Any:
+    """The properties with the values of the cluster's secrets."""
+    if isinstance(value, str):
+        return _GIVEN.sub(lambda match: found[match[1]], value)
+    if isinstance(value, dict):
+        return {name: _filled(item, found) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, found) for item in value]
+    return value

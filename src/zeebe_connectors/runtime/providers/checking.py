@@ -1,0 +1,230 @@
+"""Checks a provider's environment before tasks use it: address, secrets, connection and login; for operators."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from zeebe_connectors.config.providers import AddressError, Provider
+from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
+from zeebe_connectors.config.providers.model import OVER_HTTP
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.net.connect import checked_resolver, connect_error, connected
+from zeebe_connectors.runtime.ledger import SqliteStore, Store
+from zeebe_connectors.runtime.providers.directory import Known
+from zeebe_connectors.runtime.providers.filling import address_of, authentication_of
+from zeebe_connectors.runtime.providers.provided import Providers
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.errors import ConnectorError, InputError
+from zeebe_connectors.sdk.fields import explain, read_input
+from zeebe_connectors.sdk.provided import ProviderPlace
+
+PATIENCE = 15.0
+"""Seconds for one environment."""
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        what: `address`, `secrets`, `connection`, `login` or `rules`.
+        verdict: How it is.
+        text: In words, with the remedy; without any secured value.
+    """
+
+    what: str
+    verdict: Verdict
+    text: str
+
+
+async def check(
+    providers: Providers, known: Known, environment: str, *, store: Store | None = None, connect: bool = True
+) -> list[Finding]:
+    """Looks at one environment of a provider.
+
+    Args:
+        providers: Where its secrets and clients are.
+        known: The provider.
+        environment: Which.
+        store: The runtime's database, which decides who shares usage rules.
+        connect: Whether to reach out; else only what is written is looked at.
+    """
+    found = list(_written(known.provider, environment, store))
+    mask = Mask()
+    try:
+        document, values = await providers.resolved(known, environment)
+    except ConnectorError as error:
+        return [*found, Finding("secrets", "failed", error.message)]
+    for value in values:
+        mask.add(value)
+    if connect and known.provider.active and not any(item.verdict == "failed" for item in found):
+        clients = await providers.scoped(known.name, environment, document.get("proxy"))
+        found += [item async for item in _reached(known.provider, document, clients)]
+    return [Finding(item.what, item.verdict, mask.text(item.text)) for item in found]
+
+
+def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
+    there = provider.environments[environment]
+    found: list[Finding] = []
+    if not provider.active:
+        found.append(Finding("address", "warning", "the provider is switched off; its tasks become incidents"))
+    clear = provider.protocol == "http" or there.security == "none"
+    if clear and there.authentication.get("type", "none") not in {"none", "noAuth"}:
+        found.append(Finding("address", "warning", "credentials go unencrypted; use TLS outside a trusted network"))
+    rules = provider.rules
+    if rules is not None and rules.enabled:
+        shared = store is not None and not isinstance(store, SqliteStore)
+        if not shared and rules.share_of == 1:
+            text = "the rules hold for the runtimes of this machine; replicas elsewhere need a common database "
+            found.append(Finding("rules", "warning", text + "(ZEEBE_CONNECTORS_LEDGER), or shareOf: how many they are"))
+        if shared and rules.share_of > 1:
+            text = "replicas share the rules through the database already, and each takes only its part of them"
+            found.append(Finding("rules", "warning", text + "; take shareOf away"))
+    return found
+
+
+async def _reached(provider: Provider, document: Mapping[str, Any], clients: ClientCache) -> AsyncIterator[Finding]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            sample = _sample(provider, document)
+            if sample is None:
+                text = "its address has placeholders without default or choices, so it is not called"
+                yield Finding("address", "warning", text)
+                return
+            if provider.protocol in OVER_HTTP:
+                yield await _http(sample, document, clients)
+            elif provider.protocol in {"coap", "coaps"}:
+                yield Finding("connection", "warning", "CoAP has no connection; a task of it tells whether it answers")
+            else:
+                yield await _server(provider, sample, document, clients)
+    except TimeoutError:
+        yield Finding("connection", "failed", f"no answer within {PATIENCE:.0f} s; check address and network")
+    except ConnectorError as error:
+        what = "login" if (error.code or "").endswith(("AUTH_FAILED", "TOKEN_FAILED")) else "connection"
+        yield Finding(what, "failed", error.message)
+    except AddressError as error:
+        yield Finding("address", "failed", str(error))
+
+
+def _sample(provider: Provider, document: Mapping[str, Any]) -> str | None:
+    """The address with the first choice or default of each placeholder; None where there is none."""
+    template = str(document.get("url") if provider.protocol in OVER_HTTP else address_of(provider, document)["host"])
+    values = {}
+    for name in placeholders(template):
+        variable = provider.variables.get(name)
+        value = (variable.default or next(iter(variable.choices), None)) if variable is not None else None
+        if value is None:
+            return None
+        values[name] = value
+    if provider.protocol in OVER_HTTP:
+        return filled_url(template, provider.variables, values, hosts=provider.dynamic_hosts)
+    return filled_host(template, provider.variables, values)
+
+
+async def _http(url: str, document: Mapping[str, Any], clients: ClientCache) -> Finding:
+    from zeebe_connectors.net.tls import ClientTls  # noqa: PLC0415 - only for those who check
+    from zeebe_connectors.web import Exchange, HttpRequest, encoded_url  # noqa: PLC0415
+    from zeebe_connectors.web.auth import SCHEMES, Authentication  # noqa: PLC0415
+    from zeebe_connectors.web.client import Call  # noqa: PLC0415
+
+    place = ProviderPlace(("authentication",), "authentication", tuple(SCHEMES), "type")
+    given = authentication_of(place, document.get("authentication") or {})
+    try:
+        scheme = TypeAdapter(Authentication).validate_python(given)
+    except ValidationError as error:
+        raise InputError(f"authentication: {explain(error)}") from None
+    tls = {name: value for name, value in (document.get("tls") or {}).items() if name != "keystore"}
+    exchange = Exchange(Call(clients, time.monotonic() + PATIENCE), tls=read_input(ClientTls, tls))
+    answer = await exchange.call(HttpRequest("GET", encoded_url(url)), scheme)
+    if answer.status in {401, 403}:
+        return Finding("login", "failed", f"answered {answer.status}: the credentials are refused; correct them")
+    if answer.status >= 500:
+        return Finding("connection", "warning", f"answered {answer.status}; the service has a fault of its own")
+    return Finding("connection", "ok", f"answered {answer.status}")
+
+
+async def _server(provider: Provider, host: str, document: Mapping[str, Any], clients: ClientCache) -> Finding:
+    address = address_of(provider, document)
+    port = address["port"]
+    if port is None:
+        return Finding("address", "warning", "names no port, so it is not reached")
+    login = document.get("authentication") or {}
+    if address["protocol"] in {"smtp", "imap", "pop"}:
+        await _mail(str(address["protocol"]), host, port, str(address["security"]), document, clients)
+        kind = str(login.get("type") or ("basic" if login.get("username") else "none"))
+        return Finding("login" if kind not in {"none", "noAuth"} else "connection", "ok", f"{host}:{port} lets us in")
+    async with _open(host, port, clients):
+        return Finding("connection", "ok", f"{host}:{port} takes connections; the login is tried by the first task")
+
+
+@asynccontextmanager
+async def _open(host: str, port: int, clients: ClientCache) -> AsyncIterator[None]:
+    try:
+        resolver = await checked_resolver(port, clients)
+        _, writer = await connected(lambda one: asyncio.open_connection(one, port), host, resolver)
+    except (OSError, UnicodeError) as error:
+        raise connect_error("PROVIDER", host, port, error, patience=PATIENCE) from None
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+
+
+async def _mail(
+    protocol: str, host: str, port: int, security: Any, document: Mapping[str, Any], clients: ClientCache
+) -> None:
+    from zeebe_connectors.mail import settings  # noqa: PLC0415 - as above
+    from zeebe_connectors.net.tls import trust  # noqa: PLC0415
+
+    trusted = str((document.get("tls") or {}).get("trustedCertificate") or "")
+    given = document.get("authentication") or {}
+    if protocol == "smtp":
+        await _smtp(host, port, security, given, trusted, clients)
+        return
+    words = ("none", *settings.LOGINS) if protocol == "pop" else tuple(settings.LOGINS)
+    place = ProviderPlace(("authentication",), "authentication", words, "type")
+    login_type: Any = settings.PopLogin if protocol == "pop" else settings.Login
+    try:
+        login = TypeAdapter(login_type).validate_python(authentication_of(place, given))
+    except ValidationError as error:
+        raise InputError(f"authentication: {explain(error)}") from None
+    tls = trust(trusted, field="tls.trustedCertificate")
+    if protocol == "pop":
+        from zeebe_connectors.mail.pop3 import Pop3Session  # noqa: PLC0415
+
+        session = await Pop3Session.open(host, port, security, login=login, clients=clients, tls=tls)
+        await session.quit()
+    else:
+        from zeebe_connectors.mail.imap import ImapSession  # noqa: PLC0415
+
+        box = await ImapSession.open(host, port, security, login=login, clients=clients, tls=tls)
+        await box.logout()
+
+
+async def _smtp(
+    host: str, port: int, security: Any, given: Mapping[str, Any], trusted: str, clients: ClientCache
+) -> None:
+    from zeebe_connectors.mail.smtp.model import Login, Server  # noqa: PLC0415
+    from zeebe_connectors.mail.smtp.session import Session  # noqa: PLC0415
+    from zeebe_connectors.sdk.fields import Secret  # noqa: PLC0415
+
+    login = None
+    if given.get("password"):
+        login = Login("auto", str(given.get("username") or ""), Secret(str(given["password"])))
+    server = Server(host, port, security, login, trusted=trusted)
+    resolver = await checked_resolver(port, clients)
+    end = time.monotonic() + PATIENCE
+    session = await Session.open(server, deadline=end, patience=PATIENCE, resolver=resolver)
+    await session.close()

@@ -1,0 +1,104 @@
+"""Shows providers to operators and modelers, as JSON without any secured value; for API, command and page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from zeebe_connectors.config.providers.secured import secret_name, secured_fields
+from zeebe_connectors.runtime.providers.directory import Directory, Known
+from zeebe_connectors.runtime.providers.editing import with_values
+from zeebe_connectors.runtime.providers.provided import Providers, environment_document
+from zeebe_connectors.runtime.providers.store import Entry
+from zeebe_connectors.sdk.fields import Secret
+
+
+def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
+    """A provider that is in force; secured values are shown as set, with the secret's name where they only name one."""
+    provider = known.provider
+    document = provider.model_dump(by_alias=True, exclude_defaults=True, exclude={"environments"}, mode="json")
+    document["protocol"] = provider.protocol
+    document["active"] = provider.active
+    document["environments"] = {
+        name: _environment(environment_document(provider, name)) for name in provider.environments
+    }
+    where: dict[str, Any] = {"kind": known.kind}
+    if known.kind == "file":
+        where |= {"file": str(directory.file), "line": known.line}
+    return {"name": known.name, **document, "from": where}
+
+
+def shown_entry(entry: Entry) -> dict[str, Any]:
+    """A provider of the database, with the version that a change has to bring along."""
+    values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
+    shown = {
+        "name": entry.name,
+        **with_values(entry.document, values),
+        "from": {"kind": "store"},
+        "etag": str(entry.version),
+        "changed": _when(entry.changed),
+        "by": entry.who,
+    }
+    if entry.dropped:
+        shown["dropped"] = [".".join(place) for place in entry.dropped]
+    return shown
+
+
+def fitting(known: Iterable[Known], *, tag: str = "", text: str = "") -> list[Known]:
+    """Those that have a tag, and a text in name, description or tags."""
+    words = text.casefold().split()
+    return [
+        one
+        for one in known
+        if (not tag or tag.casefold() in (item.casefold() for item in one.provider.tags))
+        and all(word in " ".join((one.name, one.provider.description, *one.provider.tags)).casefold() for word in words)
+    ]
+
+
+def shown_now(providers: Providers, name: str) -> dict[str, Any]:
+    """How a provider's usage rules are kept at this moment, by environment."""
+    return {
+        key.partition("/")[2]: {
+            "perSecond": limit.per_second(),
+            "waiting": limit.waiting,
+            "granted": limit.counts.granted,
+            "givenBack": limit.counts.handed_back,
+            "slowed": limit.counts.slowed,
+            "slowedFor": round(limit.held_for(), 1),
+        }
+        for key, limit in providers.limits().items()
+        if key.partition("/")[0] == name
+    }
+
+
+def _environment(document: Mapping[str, Any]) -> dict[str, Any]:
+    values = {
+        ("x", path): _secured(value if isinstance(value, str) else "") for path, value in secured_fields(document)
+    }
+    plain = {key: _without_secrets(value) for key, value in document.items() if value not in (None, {}, "")}
+    shown: dict[str, Any] = with_values({"environments": {"x": plain}}, values)["environments"]["x"]
+    return shown
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(item) for name, item in value.items()}
+    return value
+
+
+def _secured(reference: str, *, changed: str | None = None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"secured": True, "set": True}
+    if reference:
+        name = secret_name(reference)
+        # A text around a reference may be part of the secret; only the name is not.
+        shown["secret"] = name if name is not None else "part of a text"
+    if changed is not None:
+        shown["changed"] = changed
+    return shown
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

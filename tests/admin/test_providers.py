@@ -1,0 +1,164 @@
+"""The operator's calls for providers: what is shown, who is refused, and that no secured value is in any answer."""
+
+import base64
+import json
+import os
+
+import aiohttp
+import pytest
+
+from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.server import AdminServer
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.connectors.rest.connector import request as rest
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing import FakeGateway
+from zeebe_connectors.testing.servers import HttpServer, Reply
+
+TOKEN = "operator-token-of-the-test"
+CANARY = "canary-4711"
+FILE = """\
+providers:
+  fixed:
+    protocol: http
+    tags: [orders]
+    environments:
+      test: {url: "http://fixed.example.com/", authentication: {type: bearer, token: canary-4711-file}}
+"""
+
+
+class Client:
+    def __init__(self, session, base):
+        self._session, self._base = session, base
+        self.texts = []
+
+    async def __call__(self, method, path, given=None, *, etag=None, status=200):
+        headers = {"Authorization": f"Bearer {TOKEN}"} | ({"If-Match": etag} if etag else {})
+        async with self._session.request(method, f"{self._base}{path}", json=given, headers=headers) as answer:
+            text = await answer.text()
+            self.texts.append(text + str(answer.headers))
+            assert answer.status == status, text
+            return json.loads(text)
+
+
+@pytest.fixture
+async def api(tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    file = tmp_path / "providers.yaml"
+    file.write_text(FILE)
+    environment = Environment(
+        (
+            "environment",
+            {
+                "ZEEBE_CONNECTORS_DATA": str(tmp_path / "data"),
+                "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN,
+                "ZEEBE_CONNECTORS_PROVIDERS": str(file),
+                "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(os.urandom(32)).decode(),
+                "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
+            },
+        )
+    )
+    runtime = Runtime(Settings.read(environment), Registry([rest]), FakeGateway(), environment=environment)
+    server = AdminServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=0)
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{server.port}/api/providers")
+        client.runtime = runtime
+        yield client
+    await server.aclose()
+    await runtime.drain()
+    assert all(CANARY not in text for text in [*client.texts, caplog.text])
+
+
+def erp(url, **environment):
+    login = {"type": "basic", "username": "u", "password": {"value": CANARY}}
+    there = {"url": url, "authentication": login, **environment}
+    return {"protocol": "http", "tags": ["Orders"], "environments": {"test": there}}
+
+
+async def test_a_provider_is_made_shown_changed_and_removed(api):
+    made = await api("POST", "", {"name": "erp", **erp("http://erp.example.com/")}, status=201)
+    password = made["environments"]["test"]["authentication"]["password"]
+    assert password["secured"] is True
+    assert password["set"] is True
+    assert password["changed"].endswith("Z")
+    listed = await api("GET", "?tag=orders")
+    assert [item["name"] for item in listed["providers"]] == ["erp", "fixed"]
+    assert listed["environment"] == "test"
+    assert [item["name"] for item in (await api("GET", "?q=ERP"))["providers"]] == ["erp"]
+    shown = await api("GET", "/erp")
+    again = await api("PUT", "/erp", {**shown, "description": "mine"}, etag=shown["etag"])
+    assert again["environments"]["test"]["authentication"]["password"]["set"] is True
+    other = await api("PUT", "/erp", {**shown, "description": "theirs"}, etag=shown["etag"], status=412)
+    assert other["current"]["description"] == "mine"
+    assert other["yours"]["description"] == "theirs"
+    await api("PUT", "/erp", shown, status=400)
+    await api("POST", "", {"name": "erp", **erp("http://erp.example.com/")}, status=409)
+    moved = erp("http://evil.example.org/")
+    del moved["environments"]["test"]["authentication"]["password"]
+    dropped = await api("PUT", "/erp", moved, etag=again["etag"])
+    assert dropped["dropped"] == ["test.authentication.password"]
+    changes = (await api("GET", "/erp/history"))["changes"]
+    assert [change["who"] for change in changes] == ["operator"] * 3
+    await api("DELETE", "/erp", etag=dropped["etag"])
+    await api("GET", "/erp", status=404)
+
+
+async def test_what_the_file_holds_is_locked_and_shown_with_its_line(api):
+    shown = await api("GET", "/fixed")
+    assert shown["from"]["line"] == 2
+    assert shown["environments"]["test"]["authentication"]["token"] == {"secured": True, "set": True}
+    locked = await api("PUT", "/fixed", erp("http://x.example.com/"), etag="1", status=409)
+    assert "line 2" in locked["message"]
+    await api("DELETE", "/fixed", etag="1", status=409)
+    await api("POST", "", {"name": "fixed", **erp("http://x.example.com/")}, status=409)
+
+
+async def test_a_wrong_field_is_named(api):
+    wrong = await api("POST", "", {"name": "erp", **erp("ftp://erp.example.com/")}, status=400)
+    assert "must begin with http://" in wrong["message"]
+    wrong = await api("POST", "", {"name": "erp", **erp("http://erp.example.com/", urll="x")}, status=400)
+    assert "did you mean url?" in wrong["message"]
+
+
+async def test_check_tells_a_refused_login_from_an_answer(api):
+    async with HttpServer() as server:
+        server.answer("/good/", Reply.json({}))
+        server.answer("/bad/", Reply(401, CANARY.encode()))
+        for path, verdict in (("/good/", "ok"), ("/bad/", "failed")):
+            name = path.strip("/")
+            await api("POST", "", {"name": name, **erp(server.url(path))}, status=201)
+            found = (await api("POST", f"/{name}/check", {}))["findings"]
+            assert found[-1]["verdict"] == verdict, found
+            assert found[0]["what"] == "address"  # credentials without encryption
+        assert server.seen[0].header("authorization").startswith("Basic ")
+
+
+async def test_copying_is_by_choice(api):
+    made = await api("POST", "", {"name": "erp", **erp("http://erp.example.com/")}, status=201)
+    copied = await api("POST", "/erp/copy", {"from": "test", "to": "live"}, etag=made["etag"])
+    assert "password" not in copied["environments"]["live"]["authentication"]
+    copied = await api("POST", "/erp/copy", {"from": "test", "to": "live", "secured": True}, etag=copied["etag"])
+    assert copied["environments"]["live"]["authentication"]["password"]["set"] is True
+
+
+async def test_how_rules_are_kept_is_in_the_metrics(api):
+    providers = api.runtime.services.providers
+    limit = providers.limit(providers.directory.get("fixed"), "test")
+    await limit.enter("p", deadline=1e12)
+    limit.leave()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(api._base.replace("/api/providers", "/metrics")) as answer,
+    ):
+        assert 'zeebe_connectors_provider_granted_total{environment="test",provider="fixed"} 1.0' in await answer.text()
+    assert (await api("GET", "/fixed/now"))["test"]["granted"] == 1
+
+
+async def test_the_calls_need_the_token(api):
+    async with aiohttp.ClientSession() as session:
+        for method, path in (("GET", ""), ("POST", ""), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "/x/check")):
+            async with session.request(method, f"{api._base}{path}", json={}) as answer:
+                assert answer.status == 401

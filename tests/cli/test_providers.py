@@ -1,0 +1,77 @@
+"""`zeebe-connectors providers`, from the schema to a rotated key; no secured value is ever printed."""
+
+import base64
+import json
+import os
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from zeebe_connectors.cli.main import add_parts, app
+from zeebe_connectors.config.providers.file import read_text
+
+CANARY = "canary-4711"
+FILE = """\
+providers:
+  fixed:
+    protocol: https
+    tags: [orders]
+    environments:
+      test: {url: "https://fixed.example.com/", authentication: {type: bearer, token: canary-4711-file}}
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "providers.yaml").write_text(FILE)
+    monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", base64.b64encode(os.urandom(32)).decode())
+    monkeypatch.setenv("ZEEBE_CONNECTORS_ENVIRONMENT", "test")
+    add_parts(["providers"])
+
+    def run(*words, code=0, given=None):
+        result = CliRunner().invoke(app, ["providers", *words], input=given)
+        assert result.exit_code == code, result.output
+        assert CANARY not in result.output
+        return result.output
+
+    return run
+
+
+def test_from_adding_to_removing(command, tmp_path, monkeypatch):
+    document = {"protocol": "http", "environments": {"test": {"url": "http://127.0.0.1:9/", "authentication": {
+        "type": "basic", "username": "u"}}}}  # fmt: skip
+    (tmp_path / "erp.json").write_text(json.dumps(document))
+    secret = "environments.test.authentication.password"
+    command("add", "erp", "--file", "erp.json", "--secret", secret, given=f"{CANARY}\n")
+    listed = command("list")
+    assert "erp " in listed
+    assert "line 2" in listed
+    shown = json.loads(command("show", "erp"))
+    assert shown["environments"]["test"]["authentication"]["password"]["set"] is True
+    command("copy", "erp", "--from", "test", "--to", "live", "--secured")
+    changed = command("edit", "erp", "--set", "environments.live.url=http://other.example.com/", "--set", 'tags=["a"]')
+    assert "live.authentication.password was dropped" in changed
+    assert "created" in command("show", "erp", "--history")
+    exported = read_text(command("export"))
+    assert exported.providers["erp"].environments["test"].authentication["password"] == "{{secrets.ERP_TEST_PASSWORD}}"
+    assert "failed   connection" in command("check", "erp", code=1)  # nothing listens on port 9
+    assert "unencrypted" in command("check", "erp", "--offline")
+    new = base64.b64encode(os.urandom(32)).decode()
+    monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", f"{new},{os.environ['ZEEBE_CONNECTORS_PROVIDERS_KEY']}")
+    assert "1 values are sealed anew" in command("rotate")
+    command("remove", "erp", "--yes")
+    assert "erp" not in command("list")
+
+
+def test_what_the_file_holds_is_changed_there(command):
+    assert "line 2" in command("edit", "fixed", "--set", "description=x", code=1)
+    assert "line 2" in command("remove", "fixed", "--yes", code=1)
+    assert "did you mean fixed?" in command("check", "fixd", code=1)
+
+
+def test_the_schema_is_the_readers(command):
+    assert json.loads(command("schema"))["$defs"]["Rules"]["properties"]["minDelayMs"]["maximum"] == 5000
+    assert yaml.safe_load(command("export"))["providers"]["fixed"]["protocol"] == "https"

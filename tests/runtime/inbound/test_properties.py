@@ -1,0 +1,164 @@
+"""A source's properties become the connector's input: FEEL, then secrets of the cluster or ours, then the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import pytest
+
+from servers.cluster import ClusterServer
+from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, Secret, inbound
+from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver
+from zeebe_connectors.runtime.diagrams import ClusterApi
+from zeebe_connectors.runtime.inbound.elements import Element, Source
+from zeebe_connectors.runtime.inbound.properties import Properties
+from zeebe_connectors.runtime.secret_scope import SecretScope
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.testing.servers import Reply
+
+
+class Login(Model):
+    """How to sign in."""
+
+    user: str = ""
+    """Who."""
+    password: Secret = Secret("")
+    """Proof."""
+
+
+class Place(Model):
+    """What to watch."""
+
+    imap_port: Annotated[int, Hint(secrets="whole")] = 993
+    """Port."""
+    host: Annotated[str, Hint(secrets=True)] = ""
+    """Host."""
+    folder: str = ""
+    """Folder."""
+    login: Annotated[Login, Hint(secrets=True)] = Login()
+    """Credentials."""
+
+
+@inbound("place", title="Place", type="place", template=False)
+async def watch(given: Place, context: InboundContext) -> AsyncIterator[Event]:
+    """Watches nothing."""
+    return
+    yield Event("", {})
+
+
+OURS = {"SECRET_DB": "Val-1/ue", "SECRET_TOKEN": "ours", "SECRET_PORT": "143"}
+
+
+async def read(properties: dict[str, object], *, mode="diagram", cluster=None) -> tuple[Place, Mask]:
+    secrets = SecretResolver([EnvironmentSecrets(OURS)])
+    source = Source("s", [Element("p", "e", "start", "place", properties)])
+    mask = Mask()
+    reader = Properties(secrets, SecretScope(mode), cluster)
+    given, _ = await reader.read(source, watch, secrets.custody(mask, process="p", element="s"))
+    return given, mask
+
+
+@pytest.mark.parametrize(
+    ("properties", "seen"),
+    [
+        ({"imapPort": "=38000 + 599"}, {"imapPort": 38599}),
+        ({"imapPort": "={{secrets.PORT}}"}, None),
+        ({"imapPort": "{{secrets.PORT}}"}, {"imapPort": 143}),
+        ({"imapPort": '="{{secrets.PORT}}"'}, {"imapPort": 143}),
+        ({"host": '="imap." + "example.com"'}, {"host": "imap.example.com"}),
+        ({"host": "x{{secrets.DB}}"}, {"host": "xVal-1/ue"}),
+        ({"folder": "a {{secrets.DB}}"}, {"folder": "a Val-1/ue"}),
+        ({"login.password": "=1+1"}, {"password": "=1+1"}),
+        ({"login.password": "=s3cret"}, {"password": "=s3cret"}),
+        ({"login.password": '=a"b'}, {"password": '=a"b'}),
+        ({"login.password": '="{{secrets.DB}}"'}, {"password": "Val-1/ue"}),
+        ({"login.user": '=upper case("u")'}, {"user": "U"}),
+        ({"login.password": "=camunda.secrets.TOKEN"}, {"password": "ours"}),
+        ({"login.password": "=camunda.secrets.`TOKEN`"}, {"password": "ours"}),
+        ({"login.password": "camunda.secrets.TOKEN"}, {"password": "ours"}),
+        ({"login.password": '="Bearer " + camunda.secrets.TOKEN'}, {"password": "Bearer ours"}),
+        ({"folder": "=camunda.secrets.TOKEN"}, {"folder": "ours"}),
+    ],
+)
+async def test_feel_comes_before_secrets(properties, seen):
+    """In every property: all of it is the modeler's text."""
+    if seen is None:
+        with pytest.raises(ConnectorError, match="FEEL"):
+            await read(properties)
+        return
+    found, _ = await read(properties)
+    shown = {**found.model_dump(by_alias=True), "user": found.login.user, "password": found.login.password.reveal()}
+    assert {name: shown[name] for name in seen} == seen
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "host"),
+    [("fields", "{{secrets.DB}}", "Val-1/ue"), ("secrets-only", "{{secrets.DB}}", "{{secrets.DB}}")],
+)
+async def test_the_operator_may_narrow_it(mode, folder, host):
+    """As for tasks."""
+    found, _ = await read({"folder": "{{secrets.DB}}", "host": "{{secrets.DB}}"}, mode=mode)
+    assert (found.folder, found.host) == (folder, host)
+
+
+def resolving(seen):
+    """The cluster's answer: what it has, and per reference why not."""
+    values = {"TOKEN": "cluster's", "db-password": "x1"}
+    resolved, errors = [], []
+    for reference in seen.json["references"]:
+        name = reference.removeprefix("camunda.secrets.")
+        if name in values:
+            resolved.append({"reference": reference, "value": values[name]})
+        else:
+            errors.append({"reference": reference, "code": name, "message": "no"})
+    return Reply.json({"resolved": resolved, "errors": errors})
+
+
+@pytest.fixture
+async def cluster():
+    clients = ClientCache()
+    async with ClusterServer("8.10.0") as server:
+        server.answer("/v2/secrets/resolve", resolving)
+        yield server, ClusterApi(server.url("").rstrip("/"), clients)
+    await clients.aclose()
+
+
+async def test_the_clusters_references_resolve_there(cluster):
+    """In one question, and are masked like ours."""
+    server, api = cluster
+    given = {"login.password": "=camunda.secrets.TOKEN", "login.user": "=camunda.secrets.`db-password`"}
+    found, mask = await read(given, cluster=api)
+    assert (found.login.password.reveal(), found.login.user) == ("cluster's", "x1")
+    assert len(server.seen) == 1
+    assert mask.text(json.dumps("the cluster's")) == '"the ***"'
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("ACCESS_DENIED", "REVEAL on the resource SECRET"), ("NOT_FOUND", "create it there"), ("UNREADABLE", "store")],
+)
+async def test_a_reference_that_the_cluster_does_not_give_is_an_error(cluster, name, said):
+    """With the reason; ours does not step in."""
+    with pytest.raises(ConnectorError, match=said) as raised:
+        await read({"login.password": f"=camunda.secrets.{name}"}, cluster=cluster[1])
+    assert raised.value.code == "SECRET_NOT_FOUND"
+
+
+async def test_a_cluster_without_that_api_leaves_it_to_ours(cluster):
+    """It came with 8.10."""
+    server, api = cluster
+    server.answer("/v2/secrets/resolve", Reply(404))
+    found, _ = await read({"login.password": "=camunda.secrets.TOKEN"}, cluster=api)
+    assert found.login.password.reveal() == "ours"
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+async def test_a_cluster_that_refuses_is_asked_again(cluster, status):
+    """Never in silence with another secret of the same name."""
+    server, api = cluster
+    server.answer("/v2/secrets/resolve", Reply.json({"detail": "busy"}, status))
+    with pytest.raises(ConnectorError, match="busy") as raised:
+        await read({"login.password": "=camunda.secrets.TOKEN"}, cluster=api)
+    assert raised.value.code == "SECRET_PROVIDER_FAILED"
