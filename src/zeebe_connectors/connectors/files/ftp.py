@@ -12,51 +12,18 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, tls_failure
 from zeebe_connectors.connectors.files.listing import listed, mlsd, timestamp
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, timed_out
-from zeebe_connectors.net.connect import Resolver, connect_error, connected
 
-_LINE = 64 * 1024
 _MAX_REPLY_LINES = 1000
 ResultT = TypeVar("ResultT")
-
-
-_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@dataclass(frozen=True, slots=True)
-class _Channel:
-    """A data connection on its way: what completes it, and what gives it up."""
-
-    complete: Callable[[], Awaitable[_Streams]]
-    close: Callable[[], object]
-
-
-class _ResumingContext(ssl.SSLContext):
-    """Opens data connections with the control connection's TLS session, as strict servers demand."""
-
-    settings: ssl.SSLContext
-    resumed: ssl.SSLSession | None
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's own
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,  # noqa: ARG002 - the same
-    ) -> ssl.SSLObject:
-        """See `ssl.SSLContext.wrap_bio`."""
-        return self.settings.wrap_bio(
-            incoming, outgoing, server_side=server_side, server_hostname=server_hostname, session=self.resumed
-        )
 
 
 class FtpSession:
@@ -238,17 +205,17 @@ class FtpSession:
 
     # Data connections
 
-    async def _data(self) -> _Channel:
+    async def _data(self) -> Channel:
         """Prepares a data connection, to be completed once the server has accepted the command."""
         if self._server.active:
             return await self._listening()
         host, port = await self._passive()
         reader, writer = await self._patiently(asyncio.open_connection(host, port, limit=PIECE))
 
-        async def passive() -> _Streams:
+        async def passive() -> Streams:
             return reader, writer
 
-        return _Channel(passive, writer.close)
+        return Channel(passive, writer.close)
 
     async def _passive(self) -> tuple[str, int]:
         """Where the server listens: always at the address of the control connection, whatever it says."""
@@ -265,7 +232,7 @@ class FtpSession:
             raise self._refusal(reply)
         return peer, int(match.group(5)) * 256 + int(match.group(6))
 
-    async def _listening(self) -> _Channel:
+    async def _listening(self) -> Channel:
         """Active mode: the server connects to us, and to nobody else's connection do we listen."""
         address = str(self._writer.get_extra_info("sockname")[0])
         peer = str(self._writer.get_extra_info("peername")[0])
@@ -287,7 +254,7 @@ class FtpSession:
             listener.close()
             raise self._refusal(reply)
 
-        async def accepted() -> _Streams:
+        async def accepted() -> Streams:
             loop = asyncio.get_running_loop()
             while True:
                 connection, (other, *_) = await self._patiently(loop.sock_accept(listener))
@@ -295,10 +262,10 @@ class FtpSession:
                     return await asyncio.open_connection(sock=connection, limit=PIECE)
                 connection.close()
 
-        return _Channel(accepted, listener.close)
+        return Channel(accepted, listener.close)
 
     @contextlib.asynccontextmanager
-    async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[_Streams]:
+    async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[Streams]:
         """A data connection for one command; leaving the block well waits for the server's word that all is done."""
         channel = await self._data()
         writer: asyncio.StreamWriter | None = None
@@ -312,7 +279,7 @@ class FtpSession:
             if self._tls is not None:
                 await self._patiently(
                     writer.start_tls(
-                        self._resuming(),
+                        resuming(self._tls, self._writer.transport.get_extra_info("ssl_object")),
                         server_hostname=self._server.host,
                         ssl_handshake_timeout=self._server.timeout,
                     )
@@ -339,14 +306,6 @@ class FtpSession:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(5.0, self._server.timeout)):
                 await writer.wait_closed()
-
-    def _resuming(self) -> ssl.SSLContext:
-        assert self._tls is not None  # noqa: S101 - asked by the only caller
-        context = _ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.settings = self._tls
-        control = self._writer.transport.get_extra_info("ssl_object")
-        context.resumed = control.session if control is not None else None
-        return context
 
     # Operations
 
@@ -509,55 +468,3 @@ class FtpSession:
         self._writer.close()
         with contextlib.suppress(Exception):
             await self._quietly(self._writer)
-
-
-def tls_context(trusted: str) -> ssl.SSLContext:
-    """What checks the server's certificate.
-
-    Raises:
-        InputError: The authorities are no PEM.
-    """
-    try:
-        return ssl.create_default_context(cadata=trusted.strip() or None)
-    except (ssl.SSLError, ValueError):
-        raise InputError("trustedCertificate: is not a certificate in PEM") from None
-
-
-async def open_ftp(server: Server, resolver: Resolver | None) -> FtpSession:
-    """Connects, protects and signs in.
-
-    Args:
-        server: The server.
-        resolver: Gives the addresses that the operator allows.
-
-    Raises:
-        ConnectorError: Why there is no session.
-    """
-    context = tls_context(server.trusted) if server.protocol in {"ftps", "ftpes"} else None
-
-    async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(server.timeout):
-            return await asyncio.open_connection(
-                address,
-                server.port,
-                limit=_LINE,
-                ssl=context if server.protocol == "ftps" else None,
-                server_hostname=server.host if server.protocol == "ftps" else None,
-            )
-
-    try:
-        reader, writer = await connected(connect, server.host, resolver)
-    except (OSError, UnicodeError) as error:
-        raise connect_error("FILES", server.host, server.port, error, patience=server.timeout) from None
-    session = FtpSession(server, reader, writer)
-    try:
-        if server.protocol == "ftps" and context is not None:
-            session.encrypted_with(context)
-        await session.greet()
-        if server.protocol == "ftpes" and context is not None:
-            await session.upgrade(context)
-        await session.sign_in()
-    except BaseException:
-        writer.close()
-        raise
-    return session
