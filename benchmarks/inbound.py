@@ -22,7 +22,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.engine.inbound_chaos import (
     ADDRESS,
@@ -37,11 +36,10 @@ from tests.engine.inbound_chaos import (
 )
 from tests.servers import dovecot
 
-from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.testing.process import free_ports
+from zeebe_connectors.testing.process import EngineProcess, free_ports
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -104,7 +102,7 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-async def latency(zeebe: Any, server: str, mails: int, directory: Path) -> None:
+async def latency(zeebe: EngineProcess, server: str, mails: int, directory: Path) -> None:
     """One mail after the other."""
     async with mailbox(server) as mail:
         await mail.deliver(order("first"))
@@ -180,7 +178,7 @@ def fill(server: dovecot.Dovecot, count: int) -> None:
     server.admin("mailbox", "status", "-u", ADDRESS, "messages", "INBOX")  # numbers and indexes them
 
 
-async def full_folder(zeebe: Any, count: int, directory: Path) -> None:
+async def full_folder(zeebe: EngineProcess, count: int, directory: Path) -> None:
     """The folder holds many mails when the runtime starts."""
     scenes: list[tuple[str, str, str, dict[str, str]]] = [
         ("all known already, left as they are", "allPollingConfig", "known", {}),
@@ -226,7 +224,7 @@ async def remember(world: World, server: dovecot.Dovecot, count: int) -> None:
         )
 
 
-async def idle(zeebe: Any, count: int, seconds: float, directory: Path) -> None:
+async def idle(zeebe: EngineProcess, count: int, seconds: float, directory: Path) -> None:
     """Many mailboxes in which nothing happens."""
     directory = directory / "idle"
     directory.mkdir()
@@ -292,7 +290,7 @@ async def main() -> None:
     if reason:
         print(f"Only our own mail server is measured: {reason}")
     with tempfile.TemporaryDirectory() as scratch:
-        async with local_engine() as zeebe:
+        async with EngineProcess() as zeebe:
             if "latency" in scenes:
                 for server in ["own"] if reason else ["own", "dovecot"]:
                     await latency(zeebe, server, arguments.mails, Path(scratch))

@@ -25,12 +25,11 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.testing.process import EngineProcess
 
 HERE = Path(__file__).parent
 TYPE = "io.camunda:http-json:1"
@@ -240,7 +239,7 @@ def _diagram(url: str) -> bytes:
 </bpmn:definitions>""".encode()
 
 
-def _completed(zeebe: Any) -> int:
+def _completed(zeebe: EngineProcess) -> int:
     """How many jobs the broker counts as completed."""
     with urllib.request.urlopen(f"http://127.0.0.1:{zeebe.ports.management}/actuator/prometheus", timeout=10) as answer:
         text = answer.read().decode()
@@ -249,12 +248,12 @@ def _completed(zeebe: Any) -> int:
 
 
 @contextlib.asynccontextmanager
-async def engine() -> AsyncIterator[Any]:
-    async with local_engine() as zeebe:
+async def engine() -> AsyncIterator[EngineProcess]:
+    async with EngineProcess() as zeebe:
         yield zeebe
 
 
-async def engine_scene(zeebe: Any, target: Target, path: str, jobs: int, slots: int) -> Scene:
+async def engine_scene(zeebe: EngineProcess, target: Target, path: str, jobs: int, slots: int) -> Scene:
     """Makes the instances, whose jobs then wait for the worker."""
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
     await gateway.deploy({"bench.bpmn": _diagram(target.url + path)})

@@ -1,6 +1,8 @@
 """The command `engine`: what it says when nothing runs, and that it runs the engine for the next command."""
 
+import asyncio
 import os
+import re
 import smtplib
 import subprocess
 import sys
@@ -10,6 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli.engine import app
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.gateway import Activation
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.testing.process import is_free
 from zeebe_connectors.testing.servers import MailPorts
 
@@ -36,14 +41,14 @@ def test_status_of_nothing():
     """Nothing running is told with the command that starts it, and exit code 3."""
     result = CliRunner().invoke(app, ["status"])
     assert result.exit_code == 3
-    assert "zeebe-connectors engine start --mail\n" in result.output
+    assert "zeebe-connectors engine start\n" in result.output
 
 
 @pytest.mark.usefixtures("nothing_runs")
 def test_stop_of_nothing():
     """Stopping nothing is no error."""
     result = CliRunner().invoke(app, ["stop"])
-    assert (result.exit_code, result.output) == (0, "Nothing runs.\n")
+    assert (result.exit_code, result.output) == (0, "No engine runs.\n")
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -54,11 +59,40 @@ def test_mails_of_nothing():
     assert "engine start --mail" in result.output
 
 
-def test_the_mail_server_outlives_its_command(tmp_path, monkeypatch):
-    """What `start --mail` starts is there for `status` and `mails`, and gone after `stop`."""
+@pytest.mark.usefixtures("nothing_runs")
+def test_resolve_without_an_engine():
+    """Names the command that starts one."""
+    result = CliRunner().invoke(app, ["resolve", "1"])
+    assert result.exit_code == 1
+    assert "engine start" in result.output
+
+
+DIAGRAM = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+  <process id="kept" isExecutable="true">
+    <startEvent id="begin"/><sequenceFlow id="a" sourceRef="begin" targetRef="pay"/>
+    <serviceTask id="pay"><extensionElements><zeebe:taskDefinition type="pay" retries="1"/></extensionElements>
+    </serviceTask>
+    <sequenceFlow id="b" sourceRef="pay" targetRef="end"/><endEvent id="end"/>
+  </process></definitions>"""
+
+
+async def _fail_one_job(address):
+    gateway = ZeebeGateway(ClusterSettings(address=address))
+    try:
+        await gateway.deploy({"kept.bpmn": DIAGRAM.encode()})
+        await gateway.create_instance("kept")
+        (job,) = await gateway.activate(Activation("pay", "test", 30), max_jobs=1, wait=10)
+        await gateway.fail(job.key, retries=0, message="no money", backoff=0, payload="{}")
+    finally:
+        await gateway.aclose()
+
+
+def test_what_start_starts_outlives_its_command(tmp_path):
+    """Status tells each instance with its path and incidents; stop keeps the state, and the next start has it."""
     if not all(is_free(port) for port in asdict(MailPorts.usual()).values()):
         pytest.skip("the usual ports of the local mail server are taken on this machine")
-    started = run(tmp_path, "start", "--mail")
+    started = run(tmp_path, "start", "--port", "0", "--rest-port", "0", "--mail")
     try:
         assert started.returncode == 0, started.stderr
         assert "127.0.0.1:3025" in started.stdout
@@ -68,8 +102,23 @@ def test_the_mail_server_outlives_its_command(tmp_path, monkeypatch):
         assert "ann@example.test" in shown.stdout
         assert "Hello ?[31m" in shown.stdout
         assert "\x1b[31m" not in run(tmp_path, "mails", "--raw", "ann@example.test").stdout
-        assert run(tmp_path, "status").returncode == 0
+        address = re.search(r"gateway +(\S+)", started.stdout)[1]
+        asyncio.run(_fail_one_job(address))
+        shown = run(tmp_path, "status")
+        assert shown.returncode == 0
+        assert re.search(r"^  \d+  kept v1  active\n    begin > pay \(incident\)\n", shown.stdout, re.MULTILINE)
+        assert "JOB_NO_RETRIES at pay: no money" in shown.stdout
     finally:
         stopped = run(tmp_path, "stop")
-    assert stopped.stderr == "Stopped the mail server.\n"
+    assert stopped.stderr == "Stopped the engine and the mail server.\n"
     assert run(tmp_path, "status").returncode == 3
+    again = run(tmp_path, "start", "--port", "0", "--rest-port", "0")
+    try:
+        assert address in again.stdout, "the same port"
+        incident = re.search(r"engine resolve (\d+)", shown.stdout)[1]
+        resolved = run(tmp_path, "resolve", incident)
+        assert "pay goes on" in resolved.stderr, resolved.stdout + resolved.stderr
+        assert "pay (waits)" in run(tmp_path, "status").stdout
+        assert "not found" in run(tmp_path, "resolve", incident).stderr
+    finally:
+        run(tmp_path, "stop")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from zeebe_connectors.testing.process import EngineProcess
 from zeebe_connectors.testing.servers import MailServer, in_thread
 
 
@@ -14,22 +15,24 @@ class RemoteZeebe:
     grpc_address: str
 
 
-NO_ENGINE = "the local engine is not part of this version yet: --engine host:port names a cluster"
-
-
 @pytest.fixture(scope="session")
 def zeebe(pytestconfig):
     """One engine for the session. Its data is shared: use process ids and job types of your own; never kill it."""
     where = pytestconfig.getoption("--engine")
-    if where == "local":
-        pytest.skip(NO_ENGINE)
-    return RemoteZeebe(where)
+    if where != "local":
+        yield RemoteZeebe(where)
+        return
+    with in_thread(EngineProcess()) as engine:
+        yield engine
 
 
 @pytest.fixture
-def own_zeebe():
+async def own_zeebe(pytestconfig):
     """An engine for one test, which may kill and restart it."""
-    pytest.skip(NO_ENGINE)
+    if pytestconfig.getoption("--engine") != "local":
+        pytest.skip("kills the engine, so it needs one of its own: --engine local")
+    async with EngineProcess() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -33,13 +33,12 @@ from typing import Any, Protocol, Self
 import aiosmtplib
 from tests.servers import dovecot
 
-from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.testing.process import free_ports
+from zeebe_connectors.testing.process import EngineProcess, free_ports
 from zeebe_connectors.testing.servers import MailServer
 
 ADDRESS = "orders@example.test"
@@ -395,7 +394,7 @@ class World:
 
     def __init__(
         self,
-        zeebe: Any,
+        zeebe: EngineProcess,
         mail: Mailbox,
         directory: Path,
         *,
@@ -456,7 +455,7 @@ async def chaos(
     cuts: int,
     restarts: int,
     *,
-    zeebe: Any,
+    zeebe: EngineProcess,
     mail: Mailbox,
     directory: Path,
     runtimes: int = 1,
@@ -697,7 +696,7 @@ async def one_setting(setting: Setting, server: str, arguments: argparse.Namespa
     shared = setting.shared or bool(arguments.ledger)
     async with contextlib.AsyncExitStack() as stack:
         address = await stack.enter_async_context(shared_ledger(arguments.ledger)) if shared else ""
-        zeebe = await stack.enter_async_context(local_engine())
+        zeebe = await stack.enter_async_context(EngineProcess())
         mail = await stack.enter_async_context(mailbox(server))
         scratch = Path(tempfile.mkdtemp(prefix="chaos-"))
         counts = await chaos(

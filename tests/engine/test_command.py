@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,20 @@ def told(*arguments: str, folder: Path, zeebe: Any) -> subprocess.CompletedProce
 
 
 @pytest.mark.engine
-def test_files_are_deployed_or_refused_one_by_one(tmp_path: Path, zeebe: Any) -> None:
-    """One that is refused does not keep back the others."""
+def test_files_are_deployed_together(tmp_path: Path, zeebe: Any) -> None:
+    """All, or none when one is refused; and the one is named."""
     good = Path(__file__).parent.parent.parent / "bpmn-examples" / "rest.bpmn"
+    text = good.read_text(encoding="utf-8").replace("example-rest", f"together-{uuid.uuid4().hex[:8]}")
     (tmp_path / "bad.bpmn").write_text("<no/>")
-    (tmp_path / "good.bpmn").write_bytes(good.read_bytes())
+    (tmp_path / "good.bpmn").write_text(text, encoding="utf-8")
     done = told("deploy", "bad.bpmn", "good.bpmn", folder=tmp_path, zeebe=zeebe)
     assert done.returncode == 1
-    assert "bad.bpmn: not deployed" in done.stdout
-    assert "good.bpmn: " in done.stdout
-    assert "version" in done.stdout
+    assert "not deployed" in done.stdout
+    assert "'bad.bpmn'" in done.stdout
+    assert "version" not in done.stdout
+    (tmp_path / "order.form").write_text('{"id": "order", "components": []}')
+    done = told("deploy", "good.bpmn", "order.form", folder=tmp_path, zeebe=zeebe)
+    assert done.returncode == 0
+    assert re.search(r"^good\.bpmn: together-\w+, version 1$", done.stdout, re.MULTILINE)
+    assert "order.form: deployed" in done.stdout
     assert "partitions healthy" in told("check", "--connect", folder=tmp_path, zeebe=zeebe).stdout

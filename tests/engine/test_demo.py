@@ -10,7 +10,6 @@ import pytest
 
 
 @pytest.mark.engine
-@pytest.mark.skip(reason="the local engine is not part of this version yet")
 async def test_the_demo_ends_well_and_tells_what_happened() -> None:
     """Exit code 0, and each claim is checked against what the servers received."""
     command = Path(sys.executable).parent / "zeebe-connectors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from dataclasses import asdict
@@ -12,11 +13,27 @@ from typing import Any
 
 import pytest
 
+from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.testing.process import is_free
 from zeebe_connectors.testing.servers import MailPorts
 
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
-pytestmark = [pytest.mark.engine, pytest.mark.skip(reason="the local engine is not part of this version yet")]
+pytestmark = pytest.mark.engine
+STEPS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+  <process id="steps" isExecutable="true">
+    <startEvent id="start" name="Begin"/>
+    <sequenceFlow id="a" sourceRef="start" targetRef="add"/>
+    <scriptTask id="add" name="Add"><extensionElements>
+      <zeebe:script expression="=total + 1" resultVariable="sum"/></extensionElements></scriptTask>
+    <sequenceFlow id="b" sourceRef="add" targetRef="which"/>
+    <exclusiveGateway id="which" name="Which"/>
+    <sequenceFlow id="c" sourceRef="which" targetRef="end"><conditionExpression>=sum > 100</conditionExpression>
+    </sequenceFlow>
+    <endEvent id="end"/>
+  </process>
+</definitions>"""
 EXAMPLE = Path(__file__).parent.parent.parent / "bpmn-examples" / "rest.bpmn"
 
 
@@ -71,11 +88,27 @@ async def test_a_changed_diagram_is_deployed_again_and_a_signal_ends_it_all(tmp_
     assert all(is_free(port) for port in asdict(MailPorts.usual()).values())
 
 
-async def test_ctrl_c_ends_it_while_the_engine_starts(tmp_path: Path) -> None:
-    """Nobody waits for an engine that is not wanted any more."""
+async def test_each_step_is_told_in_a_line_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    """What an element changed, what went wrong, and what to do about it."""
+    (tmp_path / "steps.bpmn").write_text(STEPS, encoding="utf-8")
     async with asyncio.timeout(60):
         process = await start(tmp_path)
-        await asyncio.sleep(2.5)
-        code, output = await end(process, signal.SIGINT)
-    assert code == 0, output
-    assert "Diagrams" not in output
+        try:
+            seen = await until(process, "steps.bpmn: steps, version 1")
+            address = re.search(r"^Engine +(\S+),", seen, re.MULTILINE)[1]  # type: ignore[index]
+            gateway = ZeebeGateway(ClusterSettings(address=address))
+            await gateway.create_instance("steps", payload='{"total": 3}')
+            seen = await until(process, "engine resolve")
+            await gateway.aclose()
+            code, output = await end(process, signal.SIGINT)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert (code, "Traceback" in output) == (0, False), output
+    assert re.search(r"^steps \d+  Begin \(start event\): completed; total = 3$", seen, re.MULTILINE)
+    assert re.search(r"^steps \d+  Add \(script task\): completed.*; sum = 4$", seen, re.MULTILINE)
+    incident = re.search(
+        r"^steps \d+  Which \(exclusive gateway\): INCIDENT CONDITION_ERROR: .* -> give the", seen, re.MULTILINE
+    )
+    assert incident, seen

@@ -18,17 +18,16 @@ from rich.console import Console
 
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.places import shipped
-from zeebe_connectors.cli.stack import local_engine
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.engine.local import LocalEngine
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing.process import ServerError
 from zeebe_connectors.testing.servers.mail import MailServer
 
 TOKEN = "demo-token"  # noqa: S105 - a secret of the demo, so that one can be seen to work
@@ -113,7 +112,7 @@ async def show() -> int:
     try:
         async with AsyncExitStack() as stack:
             return await _show(console, stack)
-    except (ServerError, GatewayError) as error:
+    except (OSError, GatewayError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
 
@@ -122,8 +121,8 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-demo-")))
     console.print("[bold]1. The local stack[/bold]")
     started = time.monotonic()
-    zeebe = await stack.enter_async_context(local_engine())
-    console.print(f"   The engine is ready at {zeebe.grpc_address} after {time.monotonic() - started:.1f} s")
+    engine = await stack.enter_async_context(LocalEngine())
+    console.print(f"   The engine is ready at {engine.grpc_address} after {(time.monotonic() - started) * 1000:.0f} ms")
     mail = await stack.enter_async_context(MailServer())
     console.print(f"   A mail server listens for SMTP at port {mail.smtp_port}")
     orders = await stack.enter_async_context(OrderServer())
@@ -137,13 +136,15 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
             {
                 "ZEEBE_CONNECTORS_DIAGRAMS": str(diagrams),
                 "SECRET_MAILBOX_PASSWORD": PASSWORD,
-                "ZEEBE_ADDRESS": zeebe.grpc_address,
+                "ZEEBE_ADDRESS": engine.grpc_address,
                 "ZEEBE_INSECURE_CONNECTION": "true",
                 "SECRET_ORDERS_TOKEN": TOKEN,
                 "ZEEBE_CONNECTORS_DATA": str(directory),
             },
         )
     )
+    diagram, mailbox = _examples(mail)
+    (diagrams / "imap.bpmn").write_bytes(mailbox)
     settings = Settings.read(environment)
     gateway = ZeebeGateway(settings.cluster)
     registry = Registry.installed(["rest", "smtp", "imap"])
@@ -151,12 +152,11 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     runtime = Runtime(settings, registry, gateway, environment=environment, metrics=jobs)
     runtime.start()
     stack.push_async_callback(runtime.drain)
-    diagram = shipped("bpmn-examples") / "demo.bpmn"
-    deployed = await gateway.deploy({diagram.name: diagram.read_bytes()})
-    process = deployed[0]
-    console.print(
-        f"   The diagram {diagram.name} is deployed: process {process.bpmn_process_id}, version {process.version}"
-    )
+    process, watching = await gateway.deploy({"demo.bpmn": diagram, "imap.bpmn": mailbox})
+    for one in (process, watching):
+        console.print(
+            f"   The diagram {one.resource_name} is deployed: process {one.bpmn_process_id}, version {one.version}"
+        )
 
     console.print("\n[bold]2. One process instance[/bold]")
     variables = {
@@ -187,7 +187,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
         console.print(f"   | {line}", markup=False)
 
     console.print("\n[bold]4. A mail that starts a process[/bold]")
-    answer = await _write_to_the_mailbox(console, jobs, gateway, mail, diagrams)
+    answer = await _write_to_the_mailbox(console, jobs, mail)
     files = {part.get_filename(): part.get_content() for part in answer.iter_attachments()}
     console.print(
         f"   {CUSTOMER} got the answer {answer['Subject']!r} with {', '.join(map(str, files)) or 'no file'}",
@@ -210,16 +210,17 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     return 0 if all(checks.values()) else 1
 
 
-async def _write_to_the_mailbox(
-    console: Console, jobs: PrintedJobs, gateway: ZeebeGateway, mail: MailServer, diagrams: Path
-) -> EmailMessage:
-    """Deploys the mailbox example with this mail server's ports, sends it a mail, and gives the process's answer."""
-    example = shipped("bpmn-examples") / "imap.bpmn"
-    text = example.read_text(encoding="utf-8")
+def _examples(mail: MailServer) -> tuple[bytes, bytes]:
+    """Gives the demo's diagram, and the mailbox example with this mail server's ports."""
+    folder = shipped("bpmn-examples")
+    text = (folder / "imap.bpmn").read_text(encoding="utf-8")
     text = text.replace('value="3143"', f'value="{mail.imap_port}"').replace("=3025", f"={mail.smtp_port}")
-    await gateway.deploy({example.name: text.encode()})
-    (diagrams / example.name).write_text(text, encoding="utf-8")
-    console.print(f"   The diagram {example.name} is deployed; its start event watches {MAILBOX} over IMAP")
+    return (folder / "demo.bpmn").read_bytes(), text.encode()
+
+
+async def _write_to_the_mailbox(console: Console, jobs: PrintedJobs, mail: MailServer) -> EmailMessage:
+    """Sends the watched mailbox a mail, and gives the process's answer."""
+    console.print(f"   The start event of imap.bpmn watches {MAILBOX} over IMAP")
     asked = EmailMessage()
     asked["From"], asked["To"], asked["Subject"] = CUSTOMER, MAILBOX, "Two loaves"
     asked.set_content("Please.")

@@ -1,28 +1,33 @@
-"""`zeebe-connectors dev`: a folder goes in; the local stack runs and its diagrams are deployed as they change."""
+"""Runs the local stack and deploys a folder's diagrams as they change: `zeebe-connectors dev`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn, cast
 
+import typer
 from rich.console import Console
 
 from zeebe_connectors.cli import log
-from zeebe_connectors.cli.deploy import deploy_one
-from zeebe_connectors.cli.stack import local_engine, mail_process
+from zeebe_connectors.cli.deploy import deploy_together
+from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, mail_directory, mail_process
+from zeebe_connectors.cli.steps import Steps
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.engine.local import LocalEngine
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing.process import ServerError
+from zeebe_connectors.testing.process import ServerError, is_free, running
 
-_LOOK_EVERY = 1.0  # seconds between looks at the folder
+_LOOK_EVERY = 0.5  # seconds between looks at the folder
+_KINDS = (".bpmn", ".dmn", ".form")
 
 
 async def develop(folder: Path, environment: Environment) -> int:
@@ -35,25 +40,34 @@ async def develop(folder: Path, environment: Environment) -> int:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         async with AsyncExitStack() as stack:
-            zeebe = await stack.enter_async_context(local_engine())
-            mail = await stack.enter_async_context(mail_process())
-            settings = local_settings(environment, folder, address=zeebe.grpc_address, data=zeebe.directory / "runtime")
+            mail = await _mail_ports(stack)
+            ports = [port if is_free(port) else 0 for port in (GRPC_PORT, REST_PORT)]
+            local = await stack.enter_async_context(LocalEngine(grpc_port=ports[0], rest_port=ports[1]))
+            local.engine.observe(Steps(typer.echo, mask.text))
+            # What the runtime must not repeat lives and dies with this engine, whose keys begin anew at each start.
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-dev-")))
+            settings = local_settings(environment, folder, address=local.grpc_address, data=data)
             gateway = ZeebeGateway(settings.cluster)
             runtime = Runtime(settings, Registry.installed(), gateway, environment=environment, log_mask=mask)
             runtime.start()
             stack.push_async_callback(runtime.drain)
-            console.print(f"Engine     {zeebe.grpc_address}")
-            console.print(
-                f"Mail       SMTP port {mail.ports['smtp']}, IMAP port {mail.ports['imap']}, see `engine mails`"
-            )
+            console.print(f"Engine     {local.grpc_address}, REST {local.rest_address}")
+            console.print(f"Mail       SMTP port {mail['smtp']}, IMAP port {mail['imap']}, see `engine mails`")
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway)
     except asyncio.CancelledError:
         return 0
-    except ServerError as error:
+    except (OSError, ServerError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
     return 0
+
+
+async def _mail_ports(stack: AsyncExitStack) -> dict[str, int]:
+    """The mail server that runs already, or one that ends with this command."""
+    if found := running(mail_directory()):
+        return found.ports
+    return (await stack.enter_async_context(mail_process())).ports
 
 
 def local_settings(environment: Environment, folder: Path, *, address: str, data: Path) -> Settings:
@@ -87,19 +101,22 @@ def _without_cluster(environment: Environment) -> dict[str, str]:
 async def _deploy_changes(folder: Path, gateway: ZeebeGateway) -> NoReturn:
     known: dict[Path, float] = {}
     while True:
-        found = await asyncio.to_thread(_diagrams, folder)
-        for file, changed in found.items():
-            if known.get(file) != changed:
-                await deploy_one(gateway, file)
+        found = await asyncio.to_thread(_files, folder)
+        changed = [file for file, when in found.items() if known.get(file) != when]
+        # Together, as `deploy` does; one by one when one is refused, so that it does not keep back the others.
+        if changed and not await deploy_together(gateway, changed, quiet=len(changed) > 1) and len(changed) > 1:
+            for file in changed:
+                await deploy_together(gateway, [file])
         known = found
         await asyncio.sleep(_LOOK_EVERY)
 
 
-def _diagrams(folder: Path) -> dict[Path, float]:
+def _files(folder: Path) -> dict[Path, float]:
     found = {}
-    for file in sorted(folder.rglob("*.bpmn")):
+    for file in sorted(folder.rglob("*")):
+        if file.suffix not in _KINDS or ".venv" in file.parts or "node_modules" in file.parts:
+            continue
         # An editor that saves may have renamed it meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            if ".venv" not in file.parts:
-                found[file] = file.stat().st_mtime
+            found[file] = file.stat().st_mtime
     return found

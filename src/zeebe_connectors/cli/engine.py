@@ -1,8 +1,12 @@
-"""`zeebe-connectors engine`: start, stop and look at the local mail server of this machine's developer."""
+"""`zeebe-connectors engine`: starts, stops and shows the local engine and mail server of this machine's developer."""
 
 import asyncio
 import json
+import shutil
+import time
+import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,39 +15,91 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zeebe_connectors.cli.stack import MISSING, mail_directory, mail_process
-from zeebe_connectors.testing.process import LOOPBACK, ServerError, running, stop_detached
-from zeebe_connectors.testing.servers.mail import parse
+from zeebe_connectors.cli.stack import (
+    GRPC_PORT,
+    REST_PORT,
+    engine_directory,
+    mail_directory,
+    mail_process,
+)
+from zeebe_connectors.testing.process import (
+    LOOPBACK,
+    EngineProcess,
+    ServerError,
+    State,
+    resident_memory,
+    running,
+    stop_detached,
+)
 
-app = typer.Typer(no_args_is_help=True, help="The local engine and the local mail server.")
+app = typer.Typer(no_args_is_help=True, help="The local engine and mail server: for development and tests.")
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_Directory = Annotated[
+    Path | None, typer.Option("--directory", help="Where the engine keeps its state.", show_default="the user's cache")
+]
 
 
 @app.command()
 def start(
-    mail: Annotated[bool, typer.Option("--mail", help="Start the mail server only.")] = False,
+    directory: _Directory = None,
+    port: Annotated[int, typer.Option(help="Port of the gateway on 127.0.0.1; 0 chooses a free one.")] = GRPC_PORT,
+    rest_port: Annotated[int, typer.Option(help="Port of the REST API; 0 chooses a free one.")] = REST_PORT,
+    clean: Annotated[bool, typer.Option("--clean", help="Begin without the state of earlier runs.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", help="Start a mail server too.")] = False,
 ) -> None:
-    """Start the engine, or with --mail the mail server, in the background."""
+    """Start the engine in the background and wait until it answers."""
+    where = directory or engine_directory()
     with _told():
-        if not mail:
-            raise ServerError(MISSING)
-        if running(mail_directory()) is None:
+        if running(where) is None:
+            if clean:
+                shutil.rmtree(where, ignore_errors=True)
+            asyncio.run(EngineProcess(where, grpc=port, rest=rest_port).start(detached=True))
+        if mail and running(mail_directory()) is None:
             asyncio.run(mail_process().start(detached=True))
-        _print()
+        _print(where)
 
 
 @app.command()
-def stop() -> None:
-    """Stop the mail server; its mails do not stay."""
+def stop(directory: _Directory = None) -> None:
+    """Stop the engine and the mail server. The engine's state stays for the next start; the mails do not."""
+    engine = stop_detached(directory or engine_directory())
     mail = stop_detached(mail_directory())
-    _console.print("Stopped the mail server." if mail else "Nothing runs.")
+    stopped = " and ".join(name for name, ended in (("the engine", engine), ("the mail server", mail)) if ended)
+    _console.print(f"Stopped {stopped}." if stopped else "No engine runs.")
 
 
 @app.command("status")
-def show() -> None:
-    """Tell whether the mail server runs, and where. Exit code 3 when it does not."""
-    if not _print():
-        raise typer.Exit(3)
+def show(
+    directory: _Directory = None,
+    instances: Annotated[int, typer.Option(help="Process instances to show, the newest last.")] = 10,
+) -> None:
+    """Tell whether the engine runs, where, and what its process instances did. Exit code 3 when it does not."""
+    where = directory or engine_directory()
+    with _told():
+        state = _print(where)
+        if state is None:
+            raise typer.Exit(3)
+        _print_instances(_Rest(state), instances)
+
+
+@app.command()
+def resolve(
+    incident: Annotated[int, typer.Argument(help="Key of the incident; see `engine status`.")],
+    directory: _Directory = None,
+    retries: Annotated[int, typer.Option(help="Tries that the incident's job gets.")] = 1,
+) -> None:
+    """Resolve an incident: its step is done again, or its job is offered again."""
+    with _told():
+        state = running(directory or engine_directory())
+        if state is None:
+            raise ServerError("No engine runs. Start it with: zeebe-connectors engine start")
+        rest = _Rest(state)
+        found = rest.ask("GET", f"/v2/incidents/{incident}")
+        if job := found.get("jobKey"):
+            rest.ask("PATCH", f"/v2/jobs/{job}", {"changeset": {"retries": retries}})
+        rest.ask("POST", f"/v2/incidents/{incident}/resolution", {})
+        _console.print(f"Resolved: {found['elementId']} goes on.", markup=False)
 
 
 @app.command()
@@ -62,6 +118,8 @@ def mails(
                 lines = content.decode(errors="replace").splitlines()
                 out.print("\n".join(_printable(line) for line in lines), markup=False)
         return
+    from zeebe_connectors.testing.servers.mail import parse
+
     table = Table("mailbox", "from", "subject", "date", "attachments", title="Received mails")
     for one, found in received.items():
         for message in map(parse, found):
@@ -80,22 +138,49 @@ def _received(address: str | None) -> dict[str, list[bytes]]:
     state = running(mail_directory())
     if state is None:
         raise ServerError("No mail server runs. Start it with: zeebe-connectors engine start --mail")
-    base = f"http://{LOOPBACK}:{state.ports['api']}/mailboxes"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is never behind a proxy
+    rest = _Rest(state, "api")
+    known = [address] if address else list(rest.ask("GET", "/mailboxes"))
+    return {
+        one: [text.encode("utf-8", "surrogateescape") for text in rest.ask("GET", f"/mailboxes/{quote(one)}")]
+        for one in known
+    }
 
-    def ask(path: str) -> Any:
+
+class _Rest:
+    """Asks a local server over HTTP."""
+
+    def __init__(self, state: State, port: str = "rest") -> None:
+        self.address = f"http://{LOOPBACK}:{state.ports[port]}"
+        # Loopback is never behind the proxy that the environment may name.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send a request and read the answer.
+
+        Raises:
+            ServerError: It does not answer, or refuses.
+        """
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            self.address + path, data, {"Content-Type": "application/json"}, method=method
+        )
         try:
-            with direct.open(base + path, timeout=10) as answer:
-                return json.load(answer)
+            with self._opener.open(request, timeout=10) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read()
+            try:
+                detail = json.loads(text)["detail"]
+            except (ValueError, KeyError, TypeError):
+                detail = f"it answered {error.code}"
+            raise ServerError(str(detail)) from error
         except (OSError, ValueError) as error:
-            raise ServerError(f"The mail server does not answer at {base}: {error}.") from error
-
-    known = [address] if address else list(ask(""))
-    return {one: [text.encode("utf-8", "surrogateescape") for text in ask(f"/{quote(one)}")] for one in known}
+            raise ServerError(f"The server at {self.address} does not answer: {error}.") from error
 
 
 class _told:  # noqa: N801 - reads as a phrase in a with statement
-    """Turn what the engine cannot do into its message and exit code 1."""
+    """Turn what a local server cannot do into its message and exit code 1."""
 
     def __enter__(self) -> None:
         return
@@ -111,27 +196,71 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
-def _print() -> bool:
-    state = running(mail_directory())
+def _print(directory: Path) -> State | None:
+    """Show where the servers are; return the engine's state."""
     out = Console(highlight=False, soft_wrap=True)
-    if state is None:
-        out.print("Nothing runs. Start the mail server with: zeebe-connectors engine start --mail")
-        return False
-    out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
-    _print_rows(
-        out,
-        smtp=f"{LOOPBACK}:{state.ports['smtp']}",
-        imap=f"{LOOPBACK}:{state.ports['imap']}",
-        pop3=f"{LOOPBACK}:{state.ports['pop3']}",
-        api=f"http://{LOOPBACK}:{state.ports['api']}/mailboxes",
-        login="any address, any password",
-    )
-    return True
+    state = running(directory)
+    if state is not None:
+        out.print("The local engine runs; for development and tests only.")
+        memory = resident_memory(state.pid)
+        size = f", {memory / 2**20:.0f} MiB" if memory else ""
+        _print_rows(
+            out,
+            gateway=f"{LOOPBACK}:{state.ports['grpc']}",
+            rest=f"http://{LOOPBACK}:{state.ports['rest']}",
+            process=f"{state.pid}, for {time.time() - state.time:.0f} s{size}",
+            state=directory,
+        )
+    else:
+        other = "" if directory == engine_directory() else f" --directory {directory}"
+        out.print(f"No engine runs in {directory}. Start it with: zeebe-connectors engine start{other}", markup=False)
+    if mail := running(mail_directory()):
+        out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
+        _print_rows(
+            out,
+            smtp=f"{LOOPBACK}:{mail.ports['smtp']}",
+            imap=f"{LOOPBACK}:{mail.ports['imap']}",
+            pop3=f"{LOOPBACK}:{mail.ports['pop3']}",
+            api=f"http://{LOOPBACK}:{mail.ports['api']}/mailboxes",
+            login="any address, any password",
+        )
+    return state
 
 
 def _print_rows(out: Console, **rows: object) -> None:
     for name, value in rows.items():
         out.print(f"  {name:<8} {value}", markup=False)
+
+
+def _print_instances(rest: _Rest, most: int) -> None:
+    from zeebe_connectors.cli.steps import remedy
+
+    out = Console(highlight=False, soft_wrap=True)
+    newest = {"sort": [{"field": "processInstanceKey", "order": "DESC"}], "page": {"limit": most}}
+    found = rest.ask("POST", "/v2/process-instances/search", newest)
+    shown = list(reversed(found["items"]))
+    total = found["page"]["totalItems"]
+    if not total:
+        out.print("No process instance yet.")
+        return
+    out.print(f"Process instances{f', the newest {len(shown)} of {total}' if total > len(shown) else ''}:")
+    for one in shown:
+        key = one["processInstanceKey"]
+        whole = {"filter": {"processInstanceKey": key}, "page": {"limit": 10_000}}
+        steps = rest.ask("POST", "/v2/element-instances/search", whole)["items"]
+        path = " > ".join(_step(step) for step in steps if step["type"] != "PROCESS")
+        state = one["state"].lower()
+        out.print(f"  {key}  {one['processDefinitionId']} v{one['processDefinitionVersion']}  {state}", markup=False)
+        out.print(f"    {path}", markup=False)
+        for incident in rest.ask("POST", "/v2/incidents/search", {"filter": {"processInstanceKey": key}})["items"]:
+            what = f"{incident['errorType']} at {incident['elementId']}: {incident['errorMessage']}"
+            out.print(f"    incident {incident['incidentKey']}: {_printable(what)}", style="red", markup=False)
+            out.print(f"      {remedy(incident['errorType'], incident['incidentKey'])}", markup=False)
+
+
+def _step(step: dict[str, Any]) -> str:
+    mark = {"ACTIVE": " (waits)", "TERMINATED": " (terminated)"}.get(step["state"], "")
+    return f"{step['elementId']}{' (incident)' if step['hasIncident'] else mark}"
 
 
 if __name__ == "__main__":

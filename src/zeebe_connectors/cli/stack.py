@@ -1,44 +1,22 @@
-"""Starts the local engine and the local mail server that `dev`, `demo` and `engine start` run on."""
+"""The local engine and the local mail server in processes of their own, as `zeebe-connectors engine` starts them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from zeebe_connectors.testing.process import ServerError, ServerProcess, cache_directory
+from zeebe_connectors.testing.process import ServerProcess, cache_directory
 from zeebe_connectors.testing.servers.mail import MailPorts
 
-MISSING = (
-    "The local engine is not part of this version yet. Give the address of a cluster to `zeebe-connectors run` "
-    "(ZEEBE_ADDRESS=host:26500), or start one with: docker compose --profile cluster up."
-)
+GRPC_PORT = 26500
+"""Where a gateway listens unless told otherwise; what clients connect to by default."""
+REST_PORT = 8088
+"""Where the REST API listens unless told otherwise; 8080 is the runtime's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningEngine:
-    """An engine on loopback.
-
-    Attributes:
-        grpc_address: `host:port` of its gateway.
-        directory: Its data; gone with it.
-    """
-
-    grpc_address: str
-    directory: Path
-
-
-@asynccontextmanager
-async def local_engine() -> AsyncIterator[RunningEngine]:
-    """Run the local engine as long as the context lasts.
-
-    Raises:
-        ServerError: There is none in this version.
-    """
-    if MISSING:
-        raise ServerError(MISSING)
-    yield RunningEngine("", Path())
+def engine_directory() -> Path:
+    """Where `zeebe-connectors engine start` keeps its engine's state, unless told otherwise."""
+    return cache_directory() / "engine"
 
 
 def mail_directory() -> Path:

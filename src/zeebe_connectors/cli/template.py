@@ -1,4 +1,4 @@
-"""`zeebe-connectors template`: connectors' names go in; their element templates come out, or go to the Modeler."""
+"""Writes element templates to files or into the Modeler: `zeebe-connectors template`."""
 
 from __future__ import annotations
 

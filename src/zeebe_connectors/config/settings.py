@@ -1,4 +1,4 @@
-"""Settings: an `Environment` goes in, typed and checked settings with the names that Camunda's users know come out."""
+"""Reads and checks the runtime's settings, by the names that Camunda's users know."""
 
 from __future__ import annotations
 

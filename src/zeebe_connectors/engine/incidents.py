@@ -23,11 +23,17 @@ MESSAGE_SIZE = "MESSAGE_SIZE_EXCEEDED"
 
 
 class StepFailedError(Exception):
-    """A step of the flow cannot be done as things are; an incident is raised, and resolving it does the step again."""
+    """A step of the flow cannot be done as things are; an incident is raised, and resolving it does the step again.
+
+    Attributes:
+        kind: The incident's type.
+        done: Whether the step has used up its argument, so that it is done again without.
+    """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+        self.done = False
 
 
 @dataclass(slots=True)

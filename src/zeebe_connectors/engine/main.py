@@ -9,49 +9,50 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zeebe_connectors.engine.core import Engine
-from zeebe_connectors.engine.gateway import Gateway
-from zeebe_connectors.engine.host import Host
-from zeebe_connectors.engine.store import SqliteStore, StoreError
+from zeebe_connectors.engine.local import LOOPBACK, LocalEngine
+from zeebe_connectors.engine.store import StoreError
+
+DEFAULT_PORT = 26500
+DEFAULT_REST_PORT = 8088
 
 
-async def run(address: str, state: Path | None, ready: Callable[[Gateway], None]) -> None:
+async def run(local: LocalEngine, ready: Callable[[LocalEngine], None]) -> None:
     """Serve an engine until the process is asked to end.
 
     Args:
-        address: Where to listen, as `127.0.0.1:26500`.
-        state: The SQLite file of its state; None: in memory.
+        local: The engine.
         ready: Called once it listens.
 
     Raises:
-        OSError: The address is taken.
-        StoreError: The state cannot be opened.
+        OSError: A port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    engine = Engine(SqliteStore(state) if state is not None else None)
-    async with Host(engine) as host, Gateway(host, address) as gateway:
-        ready(gateway)
+    async with local:
+        ready(local)
         await stop.wait()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m zeebe_connectors.engine", description=__doc__)
-    parser.add_argument("--address", default="127.0.0.1:26500", help="where to listen (port 0: a free one)")
+    parser.add_argument("--grpc", type=int, default=DEFAULT_PORT, help="port of the gateway; 0: a free one")
+    parser.add_argument("--rest", type=int, default=DEFAULT_REST_PORT, help="port of the REST API; 0: a free one")
+    parser.add_argument("--host", default=LOOPBACK, help="where to listen; anything but loopback is for a container")
     parser.add_argument(
         "--state", type=Path, metavar="FILE", help="the SQLite file of the state; without it: in memory"
     )
     options = parser.parse_args(arguments)
 
-    def ready(gateway: Gateway) -> None:
-        sys.stdout.write(f"ready {gateway.address}\n")
+    def ready(local: LocalEngine) -> None:
+        sys.stdout.write(f"ready {local.grpc_address} {local.rest_address}\n")
         sys.stdout.flush()
 
     try:
-        asyncio.run(run(options.address, options.state, ready))
+        local = LocalEngine(options.state, grpc_port=options.grpc, rest_port=options.rest, host=options.host)
+        asyncio.run(run(local, ready))
     except (OSError, StoreError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

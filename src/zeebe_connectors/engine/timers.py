@@ -95,7 +95,7 @@ def read_schedule(kind: TimerKind, value: Any, now_ms: int) -> Schedule:
     if kind is TimerKind.DATE:
         return Schedule(_date(value))
     if kind is TimerKind.DURATION:
-        return Schedule(interval_of(value).after(now_ms))
+        return Schedule(max(now_ms, interval_of(value).after(now_ms)))
     return _cycle(value, now_ms)
 
 
@@ -179,19 +179,20 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
         if due is None:
             raise ScheduleError(f"Invalid cycle format '{value}': the cron expression has no time in the future")
         return Schedule(due, -1, cron=text)
-    parts = text.split("/")
-    repetitions = _REPETITIONS.fullmatch(parts[0])
-    if repetitions is None or len(parts) not in {2, 3}:
+    head, slash, rest = text.partition("/")
+    begin, _, period = rest.rpartition("/")  # the name of a zone in the beginning may hold a slash, too
+    repetitions = _REPETITIONS.fullmatch(head)
+    if repetitions is None or not slash:
         raise ScheduleError(
             f"Invalid cycle format '{value}': expected a repetition such as 'R3/PT10S' or 'R3/START/PT10S'"
         )
     left = int(repetitions[1]) if repetitions[1] else -1
-    interval = interval_of(parts[-1])
+    interval = interval_of(period)
     if left == 0:
         return Schedule(_MAX_MS, 1, interval)  # it never fires
-    if len(parts) == 2 or not parts[1]:
-        return Schedule(interval.after(now_ms), left, interval)
-    return Schedule(_first_of_cycle(_date(parts[1]), interval, now_ms), left, interval)
+    if not begin:
+        return Schedule(max(now_ms, interval.after(now_ms)), left, interval)
+    return Schedule(_first_of_cycle(_date(begin), interval, now_ms), left, interval)
 
 
 def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""Document references go in, bytes come out; bytes go in, a reference in the official runtime's format comes out.
+"""Stores documents and reads their references, in the official runtime's format.
 
 Three kinds of references are read: `camunda` (in a store), `external` (on the web) and `inline` (in the reference
 itself). What a connector creates goes to a store: a local directory, or the cluster's own through its REST API.

@@ -1,4 +1,4 @@
-"""Result and error expressions: headers and a connector's result or error go in, variables or a verdict come out."""
+"""Evaluates result and error expressions into variables and verdicts."""
 
 from __future__ import annotations
 

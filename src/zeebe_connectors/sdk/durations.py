@@ -1,4 +1,4 @@
-"""Text of a duration goes in, seconds come out."""
+"""Reads ISO 8601 durations as seconds."""
 
 from __future__ import annotations
 

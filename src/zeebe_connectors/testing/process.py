@@ -204,7 +204,8 @@ class ServerProcess:
 
     Args:
         name: What messages call it.
-        module: What `python -m` runs; it takes `--NAME PORT` for each port, and prints a line of JSON when it is ready.
+        module: What `python -m` runs; it takes `--NAME PORT` for each port, and prints a line with
+            `ready` when it listens.
         ports: Where it listens, by name; 0 chooses a free port, or the one of the last start in the directory.
         directory: Where log and state are kept, and the server's own data. None: a new one, deleted at the end.
         options: Further arguments.
@@ -337,12 +338,51 @@ class ServerProcess:
             await asyncio.sleep(0.01)
 
 
+class EngineProcess(ServerProcess):
+    """The local engine in a process of its own, on loopback: for tests that kill it, or that need its real speed.
+
+        async with EngineProcess() as engine:
+            print(engine.grpc_address, engine.rest_address)
+
+    Args:
+        directory: Where log and state are kept for the next start. None: a new one, deleted at the end.
+        grpc: Port of the gateway; 0 chooses a free one, or that of the last start in the directory.
+        rest: Port of the REST API; likewise.
+        durable: Whether its state is in a file, so that it survives being killed; else it is in memory.
+        start_timeout: Seconds until a start counts as failed.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        grpc: int = 0,
+        rest: int = 0,
+        durable: bool = True,
+        start_timeout: float = 30.0,
+    ) -> None:
+        ports = {"grpc": grpc, "rest": rest}
+        super().__init__("engine", "zeebe_connectors.engine", ports, directory, start_timeout=start_timeout)
+        if durable:
+            self._options = ("--state", str(self.directory / "engine.sqlite"))
+
+    @property
+    def grpc_address(self) -> str:
+        """`host:port` of the gateway."""
+        return f"{LOOPBACK}:{self.ports['grpc']}"
+
+    @property
+    def rest_address(self) -> str:
+        """Base URL of the REST API."""
+        return f"http://{LOOPBACK}:{self.ports['rest']}"
+
+
 def _has_begun(log: Path) -> bool:
     try:
         text = log.read_text(errors="replace")
     except OSError:
         return False
-    return any(line.startswith("{") and line.endswith("}\n") for line in text.splitlines(keepends=True))
+    return any(line.startswith("ready ") for line in text.splitlines())
 
 
 def stop_detached(directory: Path, grace: float = 20.0) -> bool:

@@ -1,4 +1,4 @@
-"""What the HTTP library raises goes in; an error with the contract's code and what really happened comes out.
+"""Maps what the HTTP library raises to the contract's codes, with what really happened.
 
 The official runtime tells almost every failure as `408`; diagrams rely on it, so the code stays. The message and
 `error.variables.reason` say more:

@@ -1,4 +1,4 @@
-"""One HTTP message each way: what modelers wrote goes in, a request that is safe to put on the wire comes out."""
+"""Describes HTTP requests and responses, and makes what modelers wrote safe to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A response goes in; what a process gets of it comes out, or the error that its status means."""
+"""Turns a response into what a process gets of it, or into the error that its status means."""
 
 from __future__ import annotations
 

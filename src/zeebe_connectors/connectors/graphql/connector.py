@@ -1,4 +1,4 @@
-"""A GraphQL query as modeled goes in, the service's answer comes out, or an error that tells what happened."""
+"""Queries GraphQL services."""
 
 from __future__ import annotations
 

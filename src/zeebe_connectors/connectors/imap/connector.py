@@ -1,4 +1,4 @@
-"""A mailbox's settings go in; each mail of its folder that fits becomes one event."""
+"""Watches a folder of an IMAP mailbox: each mail that fits becomes one event."""
 
 from __future__ import annotations
 

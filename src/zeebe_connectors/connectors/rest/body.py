@@ -1,4 +1,4 @@
-"""What stands in the input `body` goes in; the bytes to send and their content type come out."""
+"""Encodes the input `body`, and gives its content type."""
 
 from __future__ import annotations
 

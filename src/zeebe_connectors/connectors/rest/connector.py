@@ -1,4 +1,4 @@
-"""A request as modeled goes in, the service's answer comes out, or an error that tells what happened."""
+"""Calls REST services."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Flow:
                 try:
                     steps[name](instance, argument)
                 except StepFailedError as error:
-                    instance.pending = (name, argument)
+                    instance.pending = (name, None if error.done else argument)
                     self.engine.incidents.raise_for(instance, error.kind, str(error))
                 count += 1
                 if (

@@ -47,37 +47,41 @@ def _pass(flow: Flow, target: Element, container: ElementInstance) -> None:
 
 def join_inclusive(flow: Flow, container: ElementInstance) -> None:
     """Pass each inclusive gateway for which no token can arrive over a flow that has none yet."""
-    for target_id, arrived in list((container.arrivals or {}).items()):
-        target = container.process.definition.model.index[target_id]
-        if target.behaviour != "inclusive":
-            continue
-        if len(arrived) == len(target.incoming) or not _can_still_arrive(target, arrived, container):
-            _pass(flow, target, container)
+    index = container.process.definition.model.index
+    waiting = [index[target] for target in container.arrivals or {} if index[target].behaviour == "inclusive"]
+    passed = [target for target in waiting if _nothing_can_arrive(target, waiting, container)]
+    if not passed and not container.children:
+        passed = waiting[:1]  # they wait for one another
+    for target in passed:
+        _pass(flow, target, container)
     if not container.children:
         flow.do("settle", container)
 
 
-def _can_still_arrive(target: Element, arrived: dict[str, int], container: ElementInstance) -> bool:
-    """Tell whether a path leads from anything active to the gateway over a flow without a token."""
-    model = container.process.definition.model
+def _nothing_can_arrive(target: Element, joins: list[Element], container: ElementInstance) -> bool:
+    """Tell whether no path leads from anything active to the gateway over a flow without a token.
+
+    A token at another inclusive gateway counts as active, too. One at a parallel gateway does not: it goes on with
+    those that it waits for, which are looked at themselves.
+    """
+    assert container.arrivals is not None  # noqa: S101 - for the types; the caller has looked
+    arrived = container.arrivals[target.id]
     waiting = [child.element for child in (container.children or {}).values()]
-    waiting += [model.index[other] for other in container.arrivals or {} if other != target.id]
+    waiting += [other for other in joins if other is not target]
     seen = set(waiting)
     while waiting:
         element = waiting.pop()
-        sources = [element, *element.boundaries]
-        if element.link_target is not None and element.link_target not in seen:
-            seen.add(element.link_target)
-            waiting.append(element.link_target)
-        for source in sources:
-            for outgoing in source.outgoing:
-                if outgoing.target is target:
-                    if outgoing.id not in arrived:
-                        return True
-                elif outgoing.target not in seen:
-                    seen.add(outgoing.target)
-                    waiting.append(outgoing.target)
-    return False
+        following = [outgoing for source in (element, *element.boundaries) for outgoing in source.outgoing]
+        if any(outgoing.target is target and outgoing.id not in arrived for outgoing in following):
+            return False
+        targets = [outgoing.target for outgoing in following if outgoing.target is not target]
+        if element.link_target is not None:
+            targets.append(element.link_target)
+        for found in targets:
+            if found not in seen:
+                seen.add(found)
+                waiting.append(found)
+    return True
 
 
 def condition(engine: Engine, expression: Expression, variables: Visible) -> bool:

@@ -184,10 +184,14 @@ def apply_outputs(engine: Engine, instance: ElementInstance, payload: Mapping[st
     made: dict[str, Any] = {}
     visible = Visible(instance, made)
     outer = Visible(target)
-    for mapping in outputs:
-        value = evaluate(engine, mapping.source, visible, IO_MAPPING) if mapping.source is not None else None
-        first = mapping.target[0]
-        if len(mapping.target) > 1 and first not in made:
-            made[first] = outer.get(first)
-        assign(made, mapping.target, value)
+    try:
+        for mapping in outputs:
+            value = evaluate(engine, mapping.source, visible, IO_MAPPING) if mapping.source is not None else None
+            first = mapping.target[0]
+            if len(mapping.target) > 1 and first not in made:
+                made[first] = outer.get(first)
+            assign(made, mapping.target, value)
+    except StepFailedError as error:
+        error.done = True  # the result is local by now, where it may be set right
+        raise
     propagate(engine, target, made)

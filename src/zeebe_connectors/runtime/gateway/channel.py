@@ -1,4 +1,4 @@
-"""Cluster settings go in; an open gRPC channel, and the metadata that identifies us in each call, come out."""
+"""Opens the gRPC channel to the cluster and signs each call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sources of a runtime: elements that wait for events go in, each source is watched until it is gone.
+"""Watches sources, each until no element waits for its events any more.
 
 Each source runs in a task of its own, under a lease in the ledger, and is started again whatever ends it; how it is
 stands in `Sources.health`. A source that another runtime holds stands by until that one gives it up or its lease ends.

@@ -1,4 +1,4 @@
-"""Inputs with function objects go in (`{"camunda.function.type": "base64", "params": [...]}`), their results come out.
+"""Carries out functions that inputs name, such as `{"camunda.function.type": "base64", "params": [...]}`.
 
 Templates of the official runtime use them where an expression cannot reach: a document's content, or a token that has
 to be signed.

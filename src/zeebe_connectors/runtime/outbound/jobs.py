@@ -1,4 +1,4 @@
-"""One job in, one outcome out: the single place that decides how a job is answered, and that always answers."""
+"""Handles jobs: the single place that decides how a job is answered, and that always answers."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ class JobHandler:
             ) from None
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
-        """The outcome, which makes the memory let go what nobody needs once it is told; a failure is tried again."""
+        """The outcome; once the engine has it, what the memory no longer needs is discarded."""
         if isinstance(outcome, Fail) or not progress.discard_on_success:
             return outcome
 

@@ -1,4 +1,4 @@
-"""Serves whole mailboxes on loopback: what comes in by SMTP is read by IMAP and POP3; for tests, `dev` and `demo`.
+"""Serves whole mailboxes on loopback over SMTP, IMAP and POP3: for tests, `dev` and `demo`.
 
     async with MailServer() as mail:
         ...  # what is tested sends to ann@example.test at mail.smtp_port
@@ -83,7 +83,13 @@ class MailServer:
         self._ports = ports or MailPorts()
         self.host = host
         self.mailboxes = Mailboxes(dict(users) if users is not None else None)
-        self.smtp = SmtpServer(tls=tls, users=dict(users) if users is not None else None, deliver=self._deliver)
+        self.smtp = SmtpServer(
+            tls=tls,
+            users=dict(users) if users is not None else None,
+            anyone=users is None,
+            mechanisms=("PLAIN", "LOGIN"),
+            deliver=self._deliver,
+        )
         self.imap = ImapServer(tls=tls, mailboxes=self.mailboxes)
         self.imap.separator = "."
         self.pop3 = Pop3Server(tls=tls, mailboxes=self.mailboxes)
@@ -211,12 +217,12 @@ def parse(raw: bytes) -> EmailMessage:
 
 
 async def serve(ports: MailPorts, host: str) -> None:
-    """Run a mail server until SIGTERM or Ctrl+C; say where it listens in one line of JSON."""
+    """Run a mail server until SIGTERM or Ctrl+C; say where it listens in one line."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with MailServer(ports=ports, host=host) as server:
-        print(json.dumps(asdict(server.ports)), flush=True)  # noqa: T201 - for the process that started it
+        print("ready", json.dumps(asdict(server.ports)), flush=True)  # noqa: T201 - for the process that started it
         await stop.wait()
 
 

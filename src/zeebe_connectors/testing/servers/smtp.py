@@ -103,6 +103,7 @@ class SmtpServer:
         tls: Context of the server; with `implicit` from the first byte, else offered as STARTTLS.
         implicit: Whether TLS begins at once.
         users: Password by username; offers AUTH.
+        anyone: Whether every user may log in with any password; offers AUTH.
         mechanisms: Which are offered.
         token_ok: Whether a user's access token is good; for XOAUTH2.
         auth_in_clear: Whether AUTH is offered before TLS.
@@ -133,6 +134,7 @@ class SmtpServer:
         tls: ssl.SSLContext | None = None,
         implicit: bool = False,
         users: dict[str, str] | None = None,
+        anyone: bool = False,
         mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "CRAM-MD5"),
         token_ok: Callable[[str, str], bool] | None = None,
         auth_in_clear: bool = True,
@@ -142,6 +144,7 @@ class SmtpServer:
         self.extensions = list(extensions)
         self.tls, self.implicit = tls, implicit
         self.users, self.mechanisms, self.token_ok = users, list(mechanisms), token_ok
+        self.anyone = anyone
         self.auth_in_clear = auth_in_clear
         self.mails: list[Received] = []
         self.lines: list[str] = []
@@ -322,7 +325,7 @@ class _Session:
         offered = list(self.server.extensions)
         if self.server.tls is not None and not self.secured:
             offered.append("STARTTLS")
-        has_login = self.server.users is not None or self.server.token_ok is not None
+        has_login = self.server.users is not None or self.server.anyone or self.server.token_ok is not None
         if has_login and (self.secured or self.server.auth_in_clear):
             offered.append("AUTH " + " ".join(self.server.mechanisms))
         lines = ["smtp.test", *offered]
@@ -374,7 +377,8 @@ class _Session:
 
     def _good(self, user: str, password: str) -> str | None:
         self.server.logins.append((user, password))
-        return user if (self.server.users or {}).get(user) == password else None
+        known = (self.server.users or {}).get(user) == password
+        return user if known or self.server.anyone else None
 
     async def _ask(self, text: str) -> str:
         await self.say("334 " + base64.b64encode(text.encode()).decode())

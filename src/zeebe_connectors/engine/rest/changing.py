@@ -1,0 +1,260 @@
+"""Carries out commands: deployments, instances, jobs, incidents, messages, signals, variables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from zeebe_connectors.engine.core import LATEST
+from zeebe_connectors.engine.flow.instances import ProcessInstance, State
+from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.jobs import ActivatedJob
+from zeebe_connectors.engine.rest import items
+from zeebe_connectors.engine.rest.problems import Problem, bad, body_of, key_in, number, object_of, text
+
+MAX_RESOURCES = 4 * 1024 * 1024
+"""Bytes of one deployment, as over gRPC."""
+_LONG_POLL = 10.0
+_RESULT = 15.0
+
+
+class Changing:
+    """The routes of commands.
+
+    Args:
+        host: Runs the engine.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._engine = host.engine
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/v2/deployments", self._deploy),
+            web.post("/v2/process-instances", self._create),
+            web.post("/v2/process-instances/{key}/cancellation", self._cancel),
+            web.put("/v2/element-instances/{key}/variables", self._set_variables),
+            web.post("/v2/jobs/activation", self._activate),
+            web.post("/v2/jobs/{key}/completion", self._complete),
+            web.post("/v2/jobs/{key}/failure", self._fail),
+            web.post("/v2/jobs/{key}/error", self._throw),
+            web.patch("/v2/jobs/{key}", self._update_job),
+            web.post("/v2/incidents/{key}/resolution", self._resolve),
+            web.post("/v2/messages/publication", self._publish),
+            web.post("/v2/messages/correlation", self._correlate),
+            web.post("/v2/signals/broadcast", self._broadcast),
+        ]
+
+    async def _deploy(self, request: web.Request) -> web.Response:
+        if not request.content_type.startswith("multipart/"):
+            raise bad("Deployments are multipart/form-data, with one part named resources for each file")
+        resources: list[tuple[str, bytes]] = []
+        total = 0
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise bad("Deployments hold no parts within parts")
+            content = bytes(await part.read())
+            if part.name == "tenantId":
+                _check_tenant(content.decode(errors="replace"))
+                continue
+            total += len(content)
+            if total > MAX_RESOURCES:
+                raise Problem(413, "PAYLOAD_TOO_LARGE", f"A deployment may have {MAX_RESOURCES} bytes.")
+            if part.name == "resources" and part.filename:
+                resources.append((part.filename, content))
+        found = await self._host.do(lambda: self._engine.deploy(resources))
+        return web.json_response(items.deployment(found))
+
+    async def _create(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        _check_tenant(asked.get("tenantId"))
+        process_id, key = asked.get("processDefinitionId"), asked.get("processDefinitionKey")
+        if (process_id is None) is (key is None):
+            raise bad("Exactly one of [processDefinitionId, processDefinitionKey] is required")
+        ended: asyncio.Future[tuple[State, dict[str, Any]]] = asyncio.get_running_loop().create_future()
+
+        def end(process: ProcessInstance) -> None:
+            if not ended.done():
+                ended.set_result((process.state, dict(process.root.variables or {})))
+
+        starts = [text(one.get("elementId"), "elementId") for one in asked.get("startInstructions") or []]
+        process = await self._host.do(
+            lambda: self._engine.create_instance(
+                text(process_id or "", "processDefinitionId"),
+                version=number(asked.get("processDefinitionVersion") or LATEST, "processDefinitionVersion"),
+                definition_key=number(key or 0, "processDefinitionKey"),
+                variables=object_of(asked.get("variables"), "variables"),
+                start_at=starts,
+                on_end=end if asked.get("awaitCompletion") else None,
+            )
+        )
+        variables: dict[str, Any] = {}
+        if asked.get("awaitCompletion"):
+            variables = await self._result(process, ended, asked)
+        return web.json_response(
+            items.told({
+                "processDefinitionKey": str(process.definition.key),
+                "processDefinitionId": process.definition.bpmn_process_id,
+                "processDefinitionVersion": process.definition.version,
+                "processInstanceKey": str(process.key),
+                "variables": variables,
+                "tags": [],
+            })
+        )  # fmt: skip
+
+    async def _result(
+        self, process: ProcessInstance, ended: asyncio.Future[tuple[State, dict[str, Any]]], asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        seconds = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
+        try:
+            state, variables = await asyncio.wait_for(ended, seconds)
+        except TimeoutError:
+            raise Problem(504, "GATEWAY_TIMEOUT", f"The process instance {process.key} has not ended in time") from None
+        finally:
+            self._engine.no_longer_await(process.key)
+        if state is not State.COMPLETED:
+            raise Problem(409, "INVALID_STATE", f"The process instance {process.key} was terminated")
+        wanted = asked.get("fetchVariables") or ()
+        return {name: value for name, value in variables.items() if not wanted or name in wanted}
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        key = key_in(request)
+        await self._host.do(lambda: self._engine.cancel_instance(key))
+        return web.Response(status=204)
+
+    async def _set_variables(self, request: web.Request) -> web.Response:
+        key, asked = key_in(request), await body_of(request)
+        if "variables" not in asked:
+            raise bad("No variables provided")
+        variables = object_of(asked["variables"], "variables")
+        await self._host.do(lambda: self._engine.set_variables(key, variables, local=bool(asked.get("local"))))
+        return web.Response(status=204)
+
+    # --- jobs
+
+    async def _activate(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        for tenant in asked.get("tenantIds") or ():
+            _check_tenant(tenant)
+        kind = text(asked.get("type") or "", "type")
+        wait = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (wait or _LONG_POLL if wait >= 0 else 0)
+
+        def activate() -> list[ActivatedJob]:
+            return self._engine.activate_jobs(
+                kind,
+                worker=text(asked.get("worker") or "rest", "worker"),
+                timeout_ms=number(asked.get("timeout") or 0, "timeout"),
+                max_jobs=number(asked.get("maxJobsToActivate") or 0, "maxJobsToActivate"),
+                fetch=asked.get("fetchVariable") or (),
+            )
+
+        found = await self._host.do(activate)
+        while not found and (left := until - loop.time()) > 0:
+            if not await self._host.job_available(kind, left):
+                break
+            found = await self._host.do(activate)
+        return web.json_response({"jobs": [items.activated(one) for one in found]})
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        key, asked = key_in(request), await body_of(request)
+        variables = object_of(asked.get("variables"), "variables")
+        await self._host.do(lambda: self._engine.complete_job(key, variables))
+        return web.Response(status=204)
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        key, asked = key_in(request), await body_of(request)
+        variables = object_of(asked.get("variables"), "variables")
+        await self._host.do(
+            lambda: self._engine.fail_job(
+                key,
+                number(asked.get("retries") or 0, "retries"),
+                text(asked.get("errorMessage") or "", "errorMessage"),
+                backoff_ms=number(asked.get("retryBackOff") or 0, "retryBackOff"),
+                variables=variables,
+            )
+        )
+        return web.Response(status=204)
+
+    async def _throw(self, request: web.Request) -> web.Response:
+        key, asked = key_in(request), await body_of(request)
+        code = text(asked.get("errorCode") or "", "errorCode")
+        if not code:
+            raise bad("No errorCode provided")
+        message = text(asked.get("errorMessage") or "", "errorMessage")
+        variables = object_of(asked.get("variables"), "variables")
+        await self._host.do(lambda: self._engine.throw_error(key, code, message, variables))
+        return web.Response(status=204)
+
+    async def _update_job(self, request: web.Request) -> web.Response:
+        key, asked = key_in(request), await body_of(request)
+        changes = object_of(asked.get("changeset"), "changeset")
+        retries, timeout = changes.get("retries"), changes.get("timeout")
+        if retries is None and timeout is None:
+            raise bad("At least one of [retries, timeout] is required")
+
+        def update() -> None:
+            if retries is not None:
+                self._engine.update_job_retries(key, number(retries, "retries"))
+            if timeout is not None:
+                self._engine.update_job_timeout(key, number(timeout, "timeout"))
+
+        await self._host.do(update)
+        return web.Response(status=204)
+
+    async def _resolve(self, request: web.Request) -> web.Response:
+        key = key_in(request)
+        await self._host.do(lambda: self._engine.resolve_incident(key))
+        return web.Response(status=204)
+
+    # --- messages and signals
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        _check_tenant(asked.get("tenantId"))
+        key = await self._host.do(
+            lambda: self._engine.publish_message(
+                text(asked.get("name") or "", "name"),
+                text(asked.get("correlationKey") or "", "correlationKey"),
+                variables=object_of(asked.get("variables"), "variables"),
+                ttl_ms=number(asked.get("timeToLive") or 0, "timeToLive"),
+                message_id=text(asked.get("messageId") or "", "messageId"),
+            )
+        )
+        return web.json_response(items.told({"messageKey": str(key)}))
+
+    async def _correlate(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        _check_tenant(asked.get("tenantId"))
+        key, instance = await self._host.do(
+            lambda: self._engine.correlate_message(
+                text(asked.get("name") or "", "name"),
+                text(asked.get("correlationKey") or "", "correlationKey"),
+                variables=object_of(asked.get("variables"), "variables"),
+            )
+        )
+        return web.json_response(items.told({"messageKey": str(key), "processInstanceKey": str(instance)}))
+
+    async def _broadcast(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        _check_tenant(asked.get("tenantId"))
+        key = await self._host.do(
+            lambda: self._engine.broadcast_signal(
+                text(asked.get("signalName") or "", "signalName"), object_of(asked.get("variables"), "variables")
+            )
+        )
+        return web.json_response(items.told({"signalKey": str(key)}))
+
+
+def _check_tenant(tenant: object) -> None:
+    if tenant not in {None, "", items.TENANT}:
+        raise bad(
+            f"Expected to handle the request with tenant identifier '{tenant}', but multi-tenancy is disabled: leave "
+            f"it out, or use '{items.TENANT}'"
+        )

@@ -1,0 +1,138 @@
+"""Answers what can be looked at: definitions, instances, elements, variables, jobs, incidents, subscriptions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from aiohttp import web
+
+from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.queries import SubscriptionView, VariableView
+from zeebe_connectors.engine.rest import items
+from zeebe_connectors.engine.rest.problems import body_of, key_in, missing, object_of
+from zeebe_connectors.engine.rest.searching import Item, search
+
+V = TypeVar("V")
+
+
+class Looking:
+    """The routes that change nothing.
+
+    Args:
+        host: Runs the engine.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._queries = host.engine.queries
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        queries = self._queries
+        found: list[web.RouteDef] = [
+            web.post("/v2/process-definitions/search", self._definitions),
+            web.get("/v2/process-definitions/{key}", self._definition),
+            web.get("/v2/process-definitions/{key}/xml", self._xml),
+            web.post("/v2/process-definitions/statistics/message-subscriptions", self._statistics),
+            web.post("/v2/variables/search", self._variables),
+            web.get("/v2/variables/{key}", self._variable),
+            web.post("/v2/message-subscriptions/search", self._subscriptions),
+        ]
+        found += _routes("process-instances", queries.instances, items.instance, items.INSTANCE_FIELDS)
+        found += _routes("element-instances", queries.element_instances, items.element, items.ELEMENT_FIELDS)
+        found += _routes("jobs", queries.jobs, items.job, items.JOB_FIELDS)
+        found += _routes("incidents", queries.incidents, items.incident, items.INCIDENT_FIELDS)
+        return found
+
+    async def _definitions(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        newest = {str(view.key) for view in self._queries.definitions(latest=True)}
+        latest = {"isLatestVersion": lambda item, wanted: (item["processDefinitionKey"] in newest) is bool(wanted)}
+        shown = [items.definition(view) for view in self._queries.definitions()]
+        return web.json_response(
+            search(shown, asked, key="processDefinitionKey", fields=items.DEFINITION_FIELDS, special=latest)
+        )
+
+    async def _definition(self, request: web.Request) -> web.Response:
+        view = self._queries.definition(key_in(request))
+        if view is None:
+            raise missing("Process Definition", request.match_info["key"])
+        return web.json_response(items.definition(view))
+
+    async def _xml(self, request: web.Request) -> web.Response:
+        view = self._queries.definition(key_in(request))
+        if view is None:
+            raise missing("Process Definition", request.match_info["key"])
+        return web.Response(text=view.xml, content_type="text/xml", charset="utf-8")
+
+    async def _statistics(self, request: web.Request) -> web.Response:
+        """How many subscriptions each version has; asked for to find old versions that still wait."""
+        asked = await body_of(request)
+        wanted = object_of(asked.get("filter"), "filter")
+        whole = search(
+            [items.subscription(view) for view in self._waiting()],
+            {"filter": wanted, "page": {"limit": 10_000}},
+            key="messageSubscriptionKey",
+            fields=items.SUBSCRIPTION_FIELDS,
+        )
+        counted: defaultdict[str, list[Item]] = defaultdict(list)
+        for item in whole["items"]:
+            counted[item["processDefinitionKey"]].append(item)
+        shown = [
+            items.told({
+                "processDefinitionKey": key,
+                "processDefinitionId": found[0]["processDefinitionId"],
+                "activeSubscriptions": len(found),
+                "processInstancesWithActiveSubscriptions": len({one["processInstanceKey"] for one in found}),
+            })
+            for key, found in sorted(counted.items())
+        ]  # fmt: skip
+        page = {"page": asked.get("page")}
+        return web.json_response(search(shown, page, key="processDefinitionKey", fields=()))
+
+    def _waiting(self) -> list[SubscriptionView]:
+        """The subscriptions of running instances."""
+        return [view for view in self._queries.message_subscriptions() if view.process_instance_key]
+
+    async def _subscriptions(self, request: web.Request) -> web.Response:
+        shown = [items.subscription(view) for view in self._waiting()]
+        asked = await body_of(request)
+        return web.json_response(search(shown, asked, key="messageSubscriptionKey", fields=items.SUBSCRIPTION_FIELDS))
+
+    async def _variables(self, request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        whole = request.query.get("truncateValues", "true").lower() == "false"
+        shown = [items.variable(view, whole=whole) for view in self._queries.variables()]
+        return web.json_response(search(shown, asked, key="variableKey", fields=items.VARIABLE_FIELDS))
+
+    async def _variable(self, request: web.Request) -> web.Response:
+        wanted = key_in(request)
+        view: VariableView | None = next(
+            (one for one in self._queries.variables() if items.variable_key(one) == wanted), None
+        )
+        if view is None:
+            raise missing("Variable", wanted)
+        return web.json_response(items.variable(view, whole=True))
+
+
+def _routes(
+    path: str, views: Callable[[], Iterable[V]], show: Callable[[V], Item], fields: Sequence[str]
+) -> list[web.RouteDef]:
+    """Return the routes that search things of a kind and get one of them; their key is their first field."""
+    key = fields[0]
+    what = path.removesuffix("s").replace("-", " ").title()
+
+    async def search_them(request: web.Request) -> web.Response:
+        asked = await body_of(request)
+        return web.json_response(search(map(show, views()), asked, key=key, fields=fields))
+
+    async def get_one(request: web.Request) -> web.Response:
+        wanted = str(key_in(request))
+        item = next((found for found in map(show, views()) if found[key] == wanted), None)
+        if item is None:
+            raise missing(what, wanted)
+        return web.json_response(item)
+
+    return [web.post(f"/v2/{path}/search", search_them), web.get(f"/v2/{path}/{{key}}", get_one)]

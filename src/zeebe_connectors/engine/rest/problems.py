@@ -1,0 +1,145 @@
+"""Says what is wrong with a request, as the Orchestration Cluster API does: a problem in JSON with a status."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from zeebe_connectors.engine.rejections import Rejection, RejectionCode
+
+log = logging.getLogger(__name__)
+
+_STATUS = {
+    RejectionCode.INVALID_ARGUMENT: (400, "INVALID_ARGUMENT"),
+    RejectionCode.NOT_FOUND: (404, "NOT_FOUND"),
+    RejectionCode.INVALID_STATE: (409, "INVALID_STATE"),
+    RejectionCode.ALREADY_EXISTS: (409, "ALREADY_EXISTS"),
+    RejectionCode.UNIMPLEMENTED: (501, "UNIMPLEMENTED"),
+}
+
+
+class Problem(Exception):  # noqa: N818 - the standard's word (RFC 9457)
+    """A request cannot be answered.
+
+    Attributes:
+        status: HTTP status.
+        title: The kind of problem.
+        detail: What is wrong and what would be right.
+    """
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+
+def bad(detail: str) -> Problem:
+    """Make the problem of a request that can never be right."""
+    return Problem(400, "INVALID_ARGUMENT", detail)
+
+
+def missing(what: str, key: object) -> Problem:
+    """Make the problem of something that is not there."""
+    return Problem(404, "NOT_FOUND", f"{what} with key '{key}' not found")
+
+
+def answer(status: int, title: str, detail: str, path: str) -> web.Response:
+    """Return a problem as an answer."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": path}
+    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
+
+
+@web.middleware
+async def problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every failure as a problem; none carries a stack trace."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return answer(problem.status, problem.title, problem.detail, request.path)
+    except Rejection as rejection:
+        status, title = _STATUS[rejection.code]
+        return answer(status, title, rejection.message, request.path)
+    except web.HTTPNotFound:
+        detail = f"The local engine does not serve {request.method} {request.path}; a cluster may."
+        return answer(404, "NOT_FOUND", detail, request.path)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return answer(405, "METHOD_NOT_ALLOWED", f"{request.path} takes {allowed}.", request.path)
+    except web.HTTPRequestEntityTooLarge:
+        return answer(413, "PAYLOAD_TOO_LARGE", "The request is larger than the local engine takes.", request.path)
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return answer(500, "INTERNAL_ERROR", "The engine failed; see its log.", request.path)
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """Read a request's JSON object; nothing counts as an empty one.
+
+    Raises:
+        Problem: It is no JSON, or no object.
+    """
+    text = await request.text()
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise bad(f"The request body is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise bad("The request body must be a JSON object")
+    return found
+
+
+def key_in(request: web.Request) -> int:
+    """Read the key in a request's path.
+
+    Raises:
+        Problem: It is no number.
+    """
+    return number(request.match_info["key"], "key")
+
+
+def number(value: object, name: str) -> int:
+    """Read a key or another whole number, which comes as a number or as its text.
+
+    Raises:
+        Problem: It is none.
+    """
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise bad(f"The provided {name} '{value}' is not a valid number")
+
+
+def text(value: object, name: str) -> str:
+    """Read a text.
+
+    Raises:
+        Problem: It is none.
+    """
+    if not isinstance(value, str):
+        raise bad(f"{name} must be a text")
+    return value
+
+
+def object_of(value: object, name: str) -> dict[str, Any]:
+    """Read a JSON object; nothing counts as an empty one.
+
+    Raises:
+        Problem: It is none.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad(f"{name} must be a JSON object")
+    return value

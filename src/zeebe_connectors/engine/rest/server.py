@@ -1,0 +1,152 @@
+"""Serves the engine's REST API on loopback: what runtimes ask a cluster for, and what a person wants to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from aiohttp import BodyPartReader, web
+
+from zeebe_connectors.engine.gateway import GATEWAY_VERSION
+from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.rest.changing import Changing
+from zeebe_connectors.engine.rest.documents import DocumentStore, link_end
+from zeebe_connectors.engine.rest.looking import Looking
+from zeebe_connectors.engine.rest.problems import bad, body_of, number, object_of, problems
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of one request; documents are the largest."""
+_LINK_LIFE = 3_600_000
+
+
+class RestServer:
+    """The REST API of an engine that a host runs.
+
+    Args:
+        host: The running host.
+        address: Where to listen, as `127.0.0.1:8088`; port 0 takes a free one.
+        documents: Where documents are kept. None: in memory.
+        grpc_port: The gateway's port, for the topology.
+    """
+
+    def __init__(
+        self, host: Host, address: str = "127.0.0.1:0", *, documents: Path | None = None, grpc_port: int = 0
+    ) -> None:
+        self._host, _, port = address.rpartition(":")
+        self._wanted = int(port)
+        self._grpc_port = grpc_port
+        self._documents = DocumentStore(documents)
+        app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
+        app.add_routes(Looking(host).routes())
+        app.add_routes(Changing(host).routes())
+        app.add_routes([
+            web.get("/v2/topology", self._topology),
+            web.get("/v2/status", self._status),
+            web.post("/v2/documents", self._create_document),
+            web.get("/v2/documents/{id}", self._document),
+            web.delete("/v2/documents/{id}", self._delete_document),
+            web.post("/v2/documents/{id}/links", self._link),
+        ])  # fmt: skip
+        self._runner = web.AppRunner(app, access_log=None)
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """The base URL."""
+        return f"http://{self._host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Begin to listen.
+
+        Raises:
+            OSError: The address is taken.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._wanted, shutdown_timeout=0.5).start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _topology(self, _: web.Request) -> web.Response:
+        partition = {"partitionId": 1, "role": "leader", "health": "healthy"}
+        broker = {
+            "nodeId": 0,
+            "host": self._host,
+            "port": self._grpc_port,
+            "partitions": [partition],
+            "version": GATEWAY_VERSION,
+        }
+        return web.json_response(
+            {
+                "brokers": [broker],
+                "clusterSize": 1,
+                "partitionsCount": 1,
+                "replicationFactor": 1,
+                "gatewayVersion": GATEWAY_VERSION,
+                "lastCompletedChangeId": "0",
+            }
+        )
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    async def _create_document(self, request: web.Request) -> web.Response:
+        if not request.content_type.startswith("multipart/"):
+            raise bad("Documents are multipart/form-data, with a part named file")
+        content: bytes | None = None
+        given: Mapping[str, Any] = {}
+        name = kind = None
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise bad("Documents hold no parts within parts")
+            data = bytes(await part.read())
+            if part.name == "metadata":
+                given = _metadata(data)
+            elif part.name == "file":
+                content, name, kind = data, part.filename, part.headers.get("Content-Type")
+        if content is None:
+            raise bad("The part named file is missing")
+        metadata = {
+            "contentType": kind or "application/octet-stream",
+            **({"fileName": name} if name else {}),
+            **{field: value for field, value in given.items() if value is not None},
+        }
+        found = self._documents.create(content, metadata, request.query.get("documentId"))
+        return web.json_response(found, status=201)
+
+    async def _document(self, request: web.Request) -> web.Response:
+        query = request.query
+        stored = self._documents.read(request.match_info["id"], query.get("storeId"), query.get("contentHash"))
+        return web.Response(
+            body=stored.content, headers={"Content-Type": str(stored.metadata.get("contentType") or "")}
+        )
+
+    async def _delete_document(self, request: web.Request) -> web.Response:
+        self._documents.delete(request.match_info["id"], request.query.get("storeId"))
+        return web.Response(status=204)
+
+    async def _link(self, request: web.Request) -> web.Response:
+        asked, query, identity = await body_of(request), request.query, request.match_info["id"]
+        stored = self._documents.read(identity, query.get("storeId"), query.get("contentHash"))
+        life = number(asked.get("timeToLive") or _LINK_LIFE, "timeToLive")
+        address = f"{self.address}/v2/documents/{identity}?{urlencode({'contentHash': stored.digest})}"
+        return web.json_response({"url": address, "expiresAt": link_end(life)}, status=201)
+
+
+def _metadata(data: bytes) -> Mapping[str, Any]:
+    try:
+        return object_of(json.loads(data), "metadata")
+    except ValueError as error:
+        raise bad(f"The part named metadata is no JSON: {error}") from None
