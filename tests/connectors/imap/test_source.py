@@ -194,7 +194,7 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
         waited.append(seconds)
         await sleep(0.05 if seconds >= 1 else seconds)
 
-    monkeypatch.setattr(connector_module.asyncio, "sleep", noted)
+    monkeypatch.setattr(connector_module, "sleep", noted)
     world.deliver("one")
     sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
     await world.until(lambda: world.subjects() == ["one"] and 300.0 in waited)

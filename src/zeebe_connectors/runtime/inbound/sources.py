@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 import time
 import traceback
 from collections import Counter
@@ -22,6 +21,7 @@ from typing import Any, Protocol, cast
 
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.net.custody import holding
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.diagrams import ClusterApi
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
@@ -198,7 +198,7 @@ class Watch:
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     async def _run(self) -> None:
-        pause = _MIN_PAUSE
+        backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             try:
@@ -218,10 +218,9 @@ class Watch:
                 self._ended(None)
                 longest = self._shared.lease / 3
             if time.monotonic() - began > 60:
-                pause = _MIN_PAUSE
+                backoff.reset()
             if not self._stopping:
-                await asyncio.sleep(min(pause, longest) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            pause = min(pause * 2, longest)
+                await asyncio.sleep(backoff.next(max_pause=longest))
 
     async def _as_holder(self) -> None:
         shared, name = self._shared, self.source.name
