@@ -127,12 +127,23 @@ def test_certificates_mean_tls(tmp_path):
 
 def test_the_description_names_origins_and_no_secret(tmp_path):
     """What is printed at start may be shown to anyone."""
-    environment = Environment(("environment", {"ZEEBE_ADDRESS": "zeebe:1"}), (".env", OAUTH))
+    environment = Environment(("environment", {"ZEEBE_ADDRESS": "https://zeebe:1"}), (".env", OAUTH))
     settings = ClusterSettings.from_environment(environment)
     text = "\n".join(settings.describe())
     assert "ZEEBE_ADDRESS in environment" in text
     assert "CAMUNDA_CLIENT_AUTH_CLIENT_ID in .env" in text
     assert SECRET not in text + repr(settings)
+
+
+def test_credentials_go_unencrypted_only_where_somebody_chose_that():
+    """No scheme and no setting is no choice; a plain scheme is one, and is said; loopback is nobody's business."""
+    with pytest.raises(SettingsError, match="unencrypted"):
+        ClusterSettings.from_environment({"ZEEBE_ADDRESS": "zeebe.example.com:26500", **OAUTH})
+    chosen = ClusterSettings.from_environment({"ZEEBE_ADDRESS": "http://zeebe.example.com:26500", **OAUTH})
+    assert any("WARNING" in line for line in chosen.describe())
+    for address in ("localhost:26500", "127.0.0.1:26500", "https://zeebe.example.com"):
+        quiet = ClusterSettings.from_environment({"ZEEBE_ADDRESS": address, **OAUTH})
+        assert not any("WARNING" in line for line in quiet.describe())
 
 
 def test_the_description_leaves_out_a_login_in_the_token_endpoint(tmp_path):

@@ -442,14 +442,42 @@ async def test_a_certificate_that_is_not_trusted_is_told(certificate):
             await ImapSession.connect("localhost", server.port, "tls")
 
 
-async def test_plain_text_after_starttls_is_not_taken_for_encrypted(server, certificate):
-    async def inject(session, tag, arguments):
-        session.writer.write(f"{tag} OK begin\r\n* CAPABILITY IMAP4rev1 EVIL\r\n".encode() + b"* partial")
+@pytest.mark.parametrize(
+    "injected",
+    [
+        b"* CAPABILITY IMAP4rev1 EVIL\r\n",
+        b"* CAPABILITY IMAP4rev1 EVIL\r\n* partial",
+        b"* partial {28}\r\n",
+        b"* partial {28}\r\n* CAPABILITY",
+        b"x",
+    ],
+)
+async def test_plain_text_after_starttls_is_not_taken_for_encrypted(certificate, injected):
+    """What somebody put behind the answer does not survive into the encrypted session; the connection is refused."""
 
-    server.capabilities += " STARTTLS"
-    server.answers["STARTTLS"] = inject
-    with pytest.raises((PermanentError, TransientError)):
-        await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
+    async def inject(session, tag, arguments):
+        session.writer.write(f"{tag} OK begin\r\n".encode() + injected)
+
+    async with ImapServer(tls=certificate[0]) as server:
+        server.capabilities += " STARTTLS"
+        server.answers["STARTTLS"] = inject
+        with pytest.raises(PermanentError, match="before the encryption"):
+            await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
+
+
+async def test_nothing_that_was_said_before_starttls_counts(certificate):
+    """Capabilities are those of the encrypted session, also where the server does not say them again."""
+
+    async def quiet(session, tag, arguments):
+        if session.writer.get_extra_info("ssl_object") is None:
+            session.send("* CAPABILITY IMAP4rev1 STARTTLS EVIL")
+        session.send(f"{tag} OK done")
+
+    async with ImapServer(tls=certificate[0]) as server:
+        server.answers["CAPABILITY"] = quiet
+        session = await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
+        assert not session.offers("EVIL")
+        await session.logout()
 
 
 async def test_texts_of_any_script_are_searched_for_as_literals(server):

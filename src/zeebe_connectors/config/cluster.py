@@ -1,4 +1,4 @@
-"""The names by which Camunda and Zeebe users give their cluster go in; one checked description of it comes out.
+"""Reads how to reach the cluster, by all the names that Camunda and Zeebe users know.
 
 Each setting may stand under several names, listed strongest first: those of the Camunda client (`CAMUNDA_CLIENT_*`, as
 the official runtime reads them), those that the Console hands out (`CAMUNDA_*`), and the older ones (`ZEEBE_*`). Upper
@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.net.connect import is_loopback
 
 DEFAULT_ADDRESS = "localhost:26500"
 SAAS_DOMAIN = "zeebe.camunda.io"
@@ -171,6 +172,11 @@ class ClusterSettings:
         """
         return _Reader(values if isinstance(values, Environment) else Environment(("environment", values))).read()
 
+    @property
+    def exposes_credentials(self) -> bool:
+        """Whether a password or token goes unencrypted to another machine."""
+        return self.auth != "none" and not self.secure and not is_loopback(self.address.rpartition(":")[0])
+
     def describe(self) -> list[str]:
         """The effective cluster in lines for a person, each with the settings that decided it; no secrets."""
         lines = [f"cluster {self.address}, {'TLS' if self.secure else 'plaintext'}{self._by('address', 'cluster_id')}"]
@@ -185,6 +191,8 @@ class ClusterSettings:
             lines.append(f"authenticated as user {self.username}{self._by('username')}")
         else:
             lines.append("not authenticated")
+        if self.exposes_credentials:
+            lines.append("WARNING: the credentials go there unencrypted; use TLS, unless the network is trusted")
         if self.tenants:
             lines.append(f"tenants {', '.join(self.tenants)}{self._by('tenants')}")
         return lines
@@ -206,6 +214,7 @@ class _Reader:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._used: dict[str, str] = {}
+        self._chose_plaintext = False
 
     def read(self) -> ClusterSettings:
         saas = self._saas()
@@ -217,6 +226,7 @@ class _Reader:
             raise SettingsError(
                 f"{self._used[there]}: mutual TLS needs a certificate and its key; also set {NAMES[missing][0]}"
             )
+        self._chose_plaintext = secure is False
         if secure is None:
             secure = self._secure(address, wants_tls=bool(ca or certificate))
         if not secure and (ca or certificate):
@@ -300,6 +310,7 @@ class _Reader:
         for name in NAMES["insecure"]:
             if self._environment.text(name):
                 self._used["insecure"] = name
+                self._chose_plaintext = True
                 return not self._environment.flag(name, default=False)
         return wants_tls or address.endswith(":443")
 
@@ -334,6 +345,12 @@ class _Reader:
         return "basic" if self._text("username") else "none"
 
     def _check(self, settings: ClusterSettings) -> None:
+        if settings.exposes_credentials and not self._chose_plaintext:
+            raise SettingsError(
+                f"{self._used.get('address', NAMES['address'][0])}: the credentials would go to {settings.address} "
+                f"unencrypted; write the address as https://{settings.address}, or as http://{settings.address} where "
+                "the network is trusted"
+            )
         if settings.auth == "oidc":
             self._require("client_id", "OAuth 2.0 needs the client's id")
             self._require("client_secret", f"{self._used['client_id']} is; set the client's secret")

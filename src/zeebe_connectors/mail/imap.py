@@ -31,7 +31,7 @@ from zeebe_connectors.mail.imap_syntax import (
 from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
@@ -139,6 +139,8 @@ class ImapSession:
                 await session._capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
+                elif security == "none":
+                    warn_unencrypted("IMAP", host, port)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             abort(protocol)
             raise connect_error("IMAP", host, port, error, patience=TIMEOUT) from None
@@ -150,9 +152,15 @@ class ImapSession:
             raise PermanentError(
                 "IMAP_TLS_FAILED", f"{self._host} does not offer STARTTLS on this port; choose TLS with its port (993)"
             )
+        if protocol.state != aioimaplib.NONAUTH:
+            raise PermanentError(
+                "IMAP_TLS_FAILED", f"{self._host} signs one in before the encryption begins (PREAUTH); it is unsafe"
+            )
+        protocol.before_tls()
         await self._command("STARTTLS")
-        if protocol._buffer:  # noqa: SLF001 - what came unencrypted must not count as if it had come encrypted
+        if protocol.injected:
             raise PermanentError("IMAP_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+        protocol.begin_tls()
         assert context is not None  # noqa: S101 - security is not none
         protocol.transport = await protocol.loop.start_tls(
             protocol.transport, protocol, context, server_hostname=self._host

@@ -61,6 +61,24 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._scanned = 0
         self._fragments: list[bytes] = []
         self._missing: int | None = None
+        self._plain_ends = False
+        self.injected = False
+        """Whether something came after the answer to STARTTLS and before TLS began."""
+
+    def before_tls(self) -> None:
+        """Notes that the next tagged answer is the last thing that may come unencrypted."""
+        self._plain_ends = True
+
+    def begin_tls(self) -> None:
+        """Forgets everything that came unencrypted: it may be anybody's (RFC 3501, 6.2.1)."""
+        self._plain_ends = False
+        self._buffer.clear()
+        self._fragments, self._missing, self._scanned = [], None, 0
+        self.untagged.clear()
+        self.pushed.clear()
+        self.exists = 0
+        self.capabilities: set[str] = set()
+        self.state = aioimaplib.NONAUTH
 
     def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
         """Sends a line; nothing of it goes to a log."""
@@ -72,10 +90,16 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             timeout, latest, patience = self.limit
             timeout.reschedule(min(self.loop.time() + patience, latest))
         _acknowledge(self.transport)
+        if self._plain_ends and self.pending_sync_command is None:
+            self.injected = True
+            return
         self._buffer += data
         try:
             while (response := self._next()) is not None:
                 self._dispatch(response)
+                if self._plain_ends and self.pending_sync_command is None:
+                    self.injected = bool(self._buffer)
+                    return
         except (aioimaplib.AioImapException, ValueError, KeyError) as error:
             self.fail(f"the server breaks the protocol: {error}")
             self.transport.abort()

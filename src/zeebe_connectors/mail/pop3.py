@@ -1,4 +1,4 @@
-"""A POP3 session: host and credentials go in; messages are listed, read and deleted.
+"""Talks to a POP3 server: signs in, lists, reads and deletes mails.
 
 Written here because no asyncio client is maintained, and the standard library's refuses lines over 2048 bytes and takes
 the server's challenge in a refused XOAUTH2 for success. What is deleted is gone only after `quit`.
@@ -19,7 +19,7 @@ from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected
+from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
@@ -147,6 +147,8 @@ class Pop3Session:
                 await session._ask_capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
+                elif security == "none":
+                    warn_unencrypted("POP3", host, port)
         except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
             if writer is not None:
                 writer.transport.abort()
@@ -161,10 +163,15 @@ class Pop3Session:
                 "POP3_TLS_FAILED", f"{self._host} does not offer STLS on this port; choose TLS with its port (995)"
             )
         await self.command("STLS")
-        if self._buffer:
-            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+        self._refuse_early_bytes()
         await self._writer.start_tls(context or trust(), server_hostname=self._host)
+        self._refuse_early_bytes()  # what came meanwhile: a server does not speak first here
+        self.capabilities, self._banner = {}, ""  # what was said unencrypted may be anybody's
         await self._ask_capabilities()
+
+    def _refuse_early_bytes(self) -> None:
+        if self._buffer or self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to look
+            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
 
     async def _ask_capabilities(self) -> None:
         try:

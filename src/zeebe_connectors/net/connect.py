@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,30 @@ from zeebe_connectors.sdk.errors import PermanentError, TransientError
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
 """Gives the addresses of a host, if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
 ConnectionT = TypeVar("ConnectionT")
+
+
+_log = logging.getLogger(__name__)
+_MAX_WARNED = 1000
+_warned: set[tuple[str, str, int]] = set()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own, so that nobody is between."""
+    name = host.strip("[]").partition("%")[0].rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def warn_unencrypted(protocol: str, host: str, port: int) -> None:
+    """Say once for each server that credentials go there unencrypted, as somebody chose."""
+    where = (protocol, host, port)
+    if where not in _warned and len(_warned) < _MAX_WARNED and not is_loopback(host):
+        _warned.add(where)
+        _log.warning("%s: credentials and mails go to %s:%s unencrypted, as the security 'none' says", *where)
 
 
 async def checked_resolver(port: int, clients: ClientCache) -> Resolver:

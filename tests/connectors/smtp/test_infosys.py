@@ -53,6 +53,34 @@ async def test_the_template_with_its_defaults():
     assert message["Sensitivity"] is None
 
 
+@pytest.mark.parametrize(("security", "sent"), [(None, False), ("none", True)])
+async def test_a_login_goes_unencrypted_only_where_somebody_chose_that(monkeypatch, security, sent):
+    """Outside of 465 and 587 STARTTLS is used where it is offered; who takes it out of the offer gets no password."""
+    monkeypatch.setattr("zeebe_connectors.mail.smtp.session.is_loopback", lambda _host: False)
+    async with SmtpServer(users={"mailer": "secret"}) as server:
+        outcome = await run(
+            send,
+            {
+                "authentication": {
+                    "hostname": "127.0.0.1",
+                    "port": server.port,
+                    "username": "mailer",
+                    "password": "secret",
+                    "security": security,
+                },
+                "smtpEmailMailBoxName": "mailer@example.com",
+                "smtpEmailToRecipients": ["a@example.com"],
+                "smtpEmailSubject": "Order 42",
+                "smtpEmailContentType": "Text",
+                "smtpEmailContent": "Thank you.",
+            },
+        )
+    assert bool(server.mails) is sent
+    if not sent:
+        assert outcome.code == "SMTP_TLS_FAILED"
+        assert "unencrypted" in outcome.message
+
+
 # What the template's form makes of each choice, and what must stand in the mail then; nothing where nothing is said.
 FORMS = {
     "as it opens": (

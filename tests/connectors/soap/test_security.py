@@ -1,6 +1,7 @@
 """WS-Security: what is sent passes an independent check, and a reply passes ours only when it should."""
 
 import base64
+import datetime as dt
 import hashlib
 
 import pytest
@@ -160,7 +161,7 @@ async def test_keystore_elsewhere(soap):
     assert error.code == "FILE_FORBIDDEN"
 
 
-def signed_reply(pair, *, wrap=False, change=None):
+def signed_reply(pair, *, wrap=False, change=None, stamp="now", covered=True, digest=xmlsec.Transform.SHA256):
     """A reply that is signed with code of the test's own."""
     root = etree.fromstring(
         envelope(f'<Pong xmlns:wsu="{WSU}">7</Pong>', header=f'<wsse:Security xmlns:wsse="{WSSE}"/>')
@@ -172,14 +173,23 @@ def signed_reply(pair, *, wrap=False, change=None):
     binary.set(f"{{{WSU}}}Id", "the-token")
     binary.text = base64.b64encode(pair.der).decode()
     signature = xmlsec.template.create(root, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.RSA_SHA256, ns="ds")
-    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri="#the-body")
-    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    if stamp:
+        made = etree.SubElement(security, f"{{{WSU}}}Timestamp")
+        made.set(f"{{{WSU}}}Id", "the-time")
+        now = dt.datetime.now(dt.UTC) if stamp == "now" else dt.datetime.fromisoformat(stamp)
+        etree.SubElement(made, f"{{{WSU}}}Created").text = now.isoformat()
+        etree.SubElement(made, f"{{{WSU}}}Expires").text = (now + dt.timedelta(minutes=5)).isoformat()
+    for uri in ["#the-body", *(["#the-time"] if stamp and covered else [])]:
+        reference = xmlsec.template.add_reference(signature, digest, uri=uri)
+        xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
     info = xmlsec.template.ensure_key_info(signature)
     told = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
     etree.SubElement(told, f"{{{WSSE}}}Reference", URI="#the-token")
     security.append(signature)
     context = xmlsec.SignatureContext()
     context.register_id(body, "Id", WSU)
+    if stamp:
+        context.register_id(made, "Id", WSU)
     context.key = xmlsec.Key.from_memory(pair.key_pem().encode(), xmlsec.constants.KeyDataFormatPem, None)
     context.sign(signature)
     if wrap:  # the signed body moves aside, another takes its place
@@ -212,17 +222,16 @@ def _unsigned(root):
     root.find(f".//{{{DSIG}}}Signature").getparent().remove(root.find(f".//{{{DSIG}}}Signature"))
 
 
-def _expired(root):
-    stamp = etree.SubElement(root[0][0], f"{{{WSU}}}Timestamp")
-    etree.SubElement(stamp, f"{{{WSU}}}Expires").text = "2001-01-01T00:00:00Z"
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ({"change": _unsigned}, "not signed"),
         ({"change": _tamper}, "does not fit"),
-        ({"change": _expired}, "expired"),
+        ({"stamp": "2001-01-01T00:00:00+00:00"}, "expired"),
+        ({"stamp": "2101-01-01T00:00:00+00:00"}, "still to come"),
+        ({"stamp": ""}, "no Timestamp"),
+        ({"covered": False}, "Timestamp is not covered"),
+        ({"digest": xmlsec.Transform.SHA1}, "digest algorithm"),
         ({"wrap": "same id"}, "same Id"),
         ({"wrap": "other id"}, "not covered"),
     ],

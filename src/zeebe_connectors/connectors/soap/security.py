@@ -1,4 +1,4 @@
-"""An envelope and credentials go in; it comes out with WS-Security: Timestamp, UsernameToken or X.509 signature.
+"""Secures envelopes with WS-Security (Timestamp, UsernameToken, X.509 signature) and verifies replies.
 
 After WS-Security 1.1 (UsernameToken Profile, X.509 Token Profile) and WS-Addressing 1.0.
 """
@@ -47,6 +47,19 @@ _SIGNATURES = {
     "rsa": {f"{DSIG}rsa-sha1", f"{_MORE}rsa-sha256", f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512"},
     "ec": {f"{_MORE}ecdsa-sha1", f"{_MORE}ecdsa-sha256", f"{_MORE}ecdsa-sha384", f"{_MORE}ecdsa-sha512"},
 }
+_ACCEPTED_SIGNATURES = frozenset(
+    f"{_MORE}{kind}-{digest}" for kind in ("rsa", "ecdsa") for digest in ("sha256", "sha384", "sha512")
+)
+_ACCEPTED_DIGESTS = frozenset(
+    {
+        "http://www.w3.org/2001/04/xmlenc#sha256",
+        f"{_MORE}sha384",
+        "http://www.w3.org/2001/04/xmlenc#sha512",
+    }
+)
+"""Of replies: SHA-1 can be forged, and is for sending to those who know nothing better."""
+_CLOCKS = timedelta(seconds=60)
+_LIFE = timedelta(minutes=5)
 _DEFAULT_SIGNATURE = {"rsa": f"{_MORE}rsa-sha256", "ec": f"{_MORE}ecdsa-sha256"}
 _OLD_SIGNATURE = {"rsa": f"{DSIG}rsa-sha1", "ec": f"{_MORE}ecdsa-sha1"}
 
@@ -246,8 +259,11 @@ def verify(root: etree._Element, trusted: Sequence[x509.Certificate]) -> None:
     info = signature.find(f"{{{DSIG}}}SignedInfo")
     named = [] if info is None else [item.get("URI", "") for item in info.findall(f"{{{DSIG}}}Reference")]
     methods = [] if info is None else [item.get("Algorithm") for item in info.iter(f"{{{DSIG}}}SignatureMethod")]
-    if len(methods) != 1 or not any(methods[0] in known for known in _SIGNATURES.values()):
-        raise _refused("its signature algorithm is not an accepted one")
+    if len(methods) != 1 or methods[0] not in _ACCEPTED_SIGNATURES:
+        raise _refused("its signature algorithm is not an accepted one (those with SHA-256, SHA-384 and SHA-512 are)")
+    digests = {item.get("Algorithm") for item in signature.iter(f"{{{DSIG}}}DigestMethod")}
+    if not digests or not digests <= _ACCEPTED_DIGESTS:
+        raise _refused("its digest algorithm is not an accepted one (SHA-256, SHA-384 and SHA-512 are)")
     if any(item.get("Algorithm") != _C14N for item in signature.iter(f"{{{DSIG}}}Transform")):
         raise _refused("its signature uses a transform that is not accepted")
     context = xmlsec.SignatureContext()
@@ -268,18 +284,32 @@ def verify(root: etree._Element, trusted: Sequence[x509.Certificate]) -> None:
         context.verify(signature)
     except xmlsec.Error:
         raise _refused("its signature does not fit its content") from None
-    expires = security.findtext(f"{{{WSU}}}Timestamp/{{{WSU}}}Expires")
-    if expires is not None and _past(expires):
+    _check_time(security, named)
+
+
+def _check_time(security: etree._Element, signed: Sequence[str]) -> None:
+    """A signed Timestamp of now: without it a reply that somebody once caught could be sent again for ever."""
+    stamps = security.findall(f"{{{WSU}}}Timestamp")
+    if len(stamps) != 1:
+        raise _refused("it has no Timestamp; let the service send one and sign it" if not stamps else "two Timestamps")
+    if f"#{stamps[0].get(_ID)}" not in signed:
+        raise _refused("its Timestamp is not covered by the signature")
+    now = datetime.now(UTC)
+    created = _moment(stamps[0].findtext(f"{{{WSU}}}Created"))
+    if created is None or created > now + _CLOCKS:
+        raise _refused("its Timestamp says no time of its making, or one that is still to come")
+    ends = stamps[0].findtext(f"{{{WSU}}}Expires")
+    expires = created + _LIFE if ends is None else _moment(ends)
+    if expires is None or expires < now - _CLOCKS:
         raise _refused("its Timestamp has expired")
 
 
-def _past(instant: str) -> bool:
+def _moment(text: str | None) -> datetime | None:
     try:
-        when = datetime.fromisoformat(instant.strip())
+        when = datetime.fromisoformat((text or "").strip())
     except ValueError:
-        return True
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return when < datetime.now(UTC) - timedelta(seconds=60)
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _signer(security: etree._Element, signature: etree._Element) -> x509.Certificate:

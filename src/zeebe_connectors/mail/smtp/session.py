@@ -30,7 +30,7 @@ from zeebe_connectors.mail.smtp.errors import (
 )
 from zeebe_connectors.mail.smtp.model import Envelope, Login, Receipt, Refusal, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
-from zeebe_connectors.net.connect import Resolver, connected, reason_of
+from zeebe_connectors.net.connect import Resolver, connected, is_loopback, reason_of, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 
 _PIECE = 64 * 1024
@@ -124,6 +124,8 @@ class Session:
                 clock.next()
                 await self._hello()  # what was offered in clear must not be believed (RFC 3207)
         if server.login is not None:
+            if server.security == "none":
+                warn_unencrypted("SMTP", server.host, server.port)
             clock.next()
             self._stage = "AUTH"
             await self._sign_in(server.login, clock, token)
@@ -158,6 +160,7 @@ class Session:
         server, wire = self._server, self._wire
         if "STARTTLS" not in self._extensions:
             if server.security == "opportunistic":
+                self._refuse_unencrypted_login()
                 return False
             raise PermanentError(
                 "SMTP_TLS_FAILED",
@@ -181,6 +184,17 @@ class Session:
         wire.transport = transport
         wire.secured = True
         return True
+
+    def _refuse_unencrypted_login(self) -> None:
+        """Somebody between may have taken STARTTLS out of the offer, to be handed the password."""
+        server = self._server
+        peer = self._wire.transport.get_extra_info("peername") if self._wire.transport is not None else None
+        if server.login is not None and not is_loopback(str(peer[0]) if peer else server.host):
+            raise PermanentError(
+                "SMTP_TLS_FAILED",
+                f"security: {server} does not offer STARTTLS, and the login would go there unencrypted. Choose TLS "
+                "(usually port 465) or STARTTLS; or choose none, where the network is trusted",
+            )
 
     async def _sign_in(self, login: Login, clock: Clock, token: TokenSource | None) -> None:
         method = self._method(login)

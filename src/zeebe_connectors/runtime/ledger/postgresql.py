@@ -1,4 +1,4 @@
-"""The ledger in a PostgreSQL database, for replicas on several machines: a URL goes in, a `Store` comes out.
+"""Stores the ledger in PostgreSQL, for replicas on several machines.
 
 What makes it right under READ COMMITTED: rows that a decision rests on are locked by their SELECT, leases change by one
 conditional statement, and leases go by the database's clock, since those of replicas differ. What makes it end: every
@@ -13,14 +13,15 @@ import contextlib
 import functools
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, TextClause, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
 
@@ -83,6 +84,21 @@ class _Transaction:
         return self._now
 
 
+def _require_chosen_security(address: URL, given: Mapping[str, str]) -> None:
+    """Refuse what libpq does by itself: it tries TLS, and sends the password unencrypted where the server offers none.
+
+    Raises:
+        LedgerError: Nobody chose, and the database is on another machine.
+    """
+    hosts = [address.host or "", *given.get("host", "").split(",")]
+    remote = [host for host in hosts if host and not host.startswith("/") and not is_loopback(host)]
+    if remote and not (given.get("sslmode") or os.environ.get("PGSSLMODE")):
+        raise LedgerError(
+            f"ZEEBE_CONNECTORS_LEDGER: says nothing of encryption to {remote[0]}; add ?sslmode=verify-full (with "
+            "sslrootcert), or ?sslmode=require; ?sslmode=disable where the network is trusted"
+        )
+
+
 class PostgresqlStore:
     """One PostgreSQL database with a few kept connections, each used in a thread; opened when first used.
 
@@ -98,6 +114,7 @@ class PostgresqlStore:
         self._clock = clock
         options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
         given = {name: value if isinstance(value, str) else value[-1] for name, value in address.query.items()}
+        _require_chosen_security(address, given)
         if "options" in given:
             options = f"{options} {given['options']}"
         self._engine = create_engine(

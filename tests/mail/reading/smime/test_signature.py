@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 
@@ -124,6 +125,16 @@ def test_a_signature_that_holds_but_proves_nothing_is_untrusted(authority, keys,
     found = verdict(clear_signed(signer), keys)
     assert (found.status, found.matches_sender) == ("untrusted", "address" not in changes)
     assert reason in found.reason
+
+
+def test_a_certificate_must_be_good_when_the_mail_is_received(ann, keys):
+    """When a mail was signed is the signer's own word: a stolen, expired key's owner may say anything."""
+    raw = clear_signed(ann)
+    now = dt.datetime.now(dt.UTC)
+    assert parse_mail(raw, keyring=keys, received=now).signature.status == "valid"
+    late = parse_mail(raw, keyring=keys, received=now + dt.timedelta(days=60)).signature
+    assert late.status == "untrusted"
+    assert "when the mail was received" in late.reason
 
 
 def test_whom_to_trust(authority, ann, keys):

@@ -1,4 +1,4 @@
-"""Signed content and whom to trust go in (RFC 5652, 8551), what is known of the signature comes out.
+"""Verifies signatures of mails (RFC 5652, 8551).
 
 The signature is checked over the very bytes that were sent. What a certificate's authority has revoked is not asked.
 """
@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
+import idna
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -88,7 +89,7 @@ class Trust:
     def doubt(self, certificate: x509.Certificate, others: Sequence[x509.Certificate], moment: datetime) -> str:
         """Why a certificate is not trusted at a moment; empty when it is."""
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
-            return "the signer's certificate was not valid when it was signed"
+            return _NOT_VALID_THEN
         if self.given is not None and certificate in self.given:
             return ""
         store = _system() if self.given is None else _store(self.given)
@@ -133,7 +134,9 @@ def canonical(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def verify(signed: Signed, contents: Sequence[bytes], trust: Trust, sender: str) -> Signature:
+def verify(
+    signed: Signed, contents: Sequence[bytes], trust: Trust, sender: str, received: datetime | None = None
+) -> Signature:
     """What is known of a signature; with several signers, of the best of them.
 
     Args:
@@ -141,10 +144,15 @@ def verify(signed: Signed, contents: Sequence[bytes], trust: Trust, sender: str)
         contents: What may have been signed: the content as it came, and with its line ends put right.
         trust: Whom to trust.
         sender: The address that the mail says it is from.
+        received: When the mail was received; now when left out. A certificate must be good then as well: when a mail
+            was signed is the signer's own word.
     """
+    received = received or datetime.now(UTC)
     certificates = list(_certificates(signed.certificates))
     known = [*certificates, *(trust.given or ())]
-    found = [_verify_one(signed, signer, contents, known, certificates, trust, sender) for signer in signed.signers]
+    found = [
+        _verify_one(signed, signer, contents, known, certificates, trust, sender, received) for signer in signed.signers
+    ]
     if not found:
         return Signature("invalid", reason="it has no signature")
     return min(found, key=lambda item: _RANKS.index(item.status))
@@ -156,6 +164,10 @@ def _certificates(texts: Iterable[bytes]) -> Iterator[x509.Certificate]:
             yield x509.load_der_x509_certificate(der)
         except ValueError:
             continue
+
+
+_NOT_VALID_THEN = "the signer's certificate was not valid when it was signed"
+_NOT_VALID_LATER = "the signer's certificate was not valid when the mail was received, whenever it was signed"
 
 
 class _Unsupported(Exception):  # noqa: N818 - a verdict
@@ -225,6 +237,7 @@ def _verify_one(
     others: Sequence[x509.Certificate],
     trust: Trust,
     sender: str,
+    received: datetime,
 ) -> Signature:
     try:
         signer = _Signer.read(value)
@@ -246,10 +259,11 @@ def _verify_one(
         return Signature("unsupported", reason=str(error))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return Signature("unsupported", reason="its certificate or key is of a kind that is not known here")
-    now = datetime.now(UTC)
-    moment = found.signed_at or now
-    doubt = _unfit(certificate) or ("it was signed in the future" if moment > now + _CLOCKS else "")
+    moment = found.signed_at or received
+    doubt = _unfit(certificate) or ("it was signed in the future" if moment > received + _CLOCKS else "")
     doubt = doubt or trust.doubt(certificate, others, moment)
+    if not doubt and moment != received and (late := trust.doubt(certificate, others, received)):
+        doubt = _NOT_VALID_LATER if late == _NOT_VALID_THEN else late
     if not doubt and not found.matches_sender:
         doubt = "the signer's certificate is for another address than the sender's"
     return replace(found, status="untrusted", reason=doubt) if doubt else replace(found, status="valid")
@@ -258,7 +272,7 @@ def _verify_one(
 def _described(certificate: x509.Certificate, sender: str) -> Signature:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     addresses = _addresses(certificate)
-    own = next((item for item in addresses if item.casefold() == sender.casefold()), None)
+    own = next((item for item in addresses if same_address(item, sender)), None)
     return Signature(
         "valid",
         signer=str(names[0].value) if names else certificate.subject.rfc4514_string(),
@@ -266,6 +280,24 @@ def _described(certificate: x509.Certificate, sender: str) -> Signature:
         matches_sender=own is not None,
         issuer=certificate.issuer.rfc4514_string(),
     )
+
+
+def same_address(left: str, right: str) -> bool:
+    """Whether two addresses are one mailbox: domains by their IDNA form, letters of ASCII in any case, no others.
+
+    `ceo@ma\u00df.de` is not `ceo@mass.de`: those are two domains, which two people can own.
+    """
+    return bool(left) and _comparable(left) == _comparable(right)
+
+
+def _comparable(address: str) -> tuple[str, str]:
+    local, _, domain = address.strip().rpartition("@")
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True, transitional=False).decode()
+        except (idna.IDNAError, UnicodeError):
+            return local, domain
+    return (local.lower() if local.isascii() else local), domain.lower()
 
 
 def _addresses(certificate: x509.Certificate) -> list[str]:

@@ -1,4 +1,4 @@
-"""A mail's tree with S/MIME parts and a keyring go in, the tree with their contents in their places comes out.
+"""Puts the contents of S/MIME parts in their places in a mail's tree.
 
 Signatures count for the mail only when they cover all that it shows, and an encrypted part is never mixed with text
 beside it, which somebody may have put there to get hold of it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from zeebe_connectors.mail.reading.headers import Parameters
 from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
@@ -64,7 +65,9 @@ class Unwrapped:
     """The subject that was encrypted with the content, when there is one."""
 
 
-def unwrap(root: Entity, keyring: Keyring, defects: Defects, *, sender: str) -> Unwrapped:
+def unwrap(
+    root: Entity, keyring: Keyring, defects: Defects, *, sender: str, received: datetime | None = None
+) -> Unwrapped:
     """Opens what is protected; what cannot be opened stays as it is, and the result says why.
 
     Args:
@@ -72,8 +75,9 @@ def unwrap(root: Entity, keyring: Keyring, defects: Defects, *, sender: str) -> 
         keyring: Keys and trust.
         defects: Gets what is worth knowing beside.
         sender: The address that the mail says it is from.
+        received: When it was received; now when nobody knows.
     """
-    walk = _Walk(keyring, defects, sender, Unwrapped(root))
+    walk = _Walk(keyring, defects, sender, Unwrapped(root), received)
     walk.found.root = walk.open(root, whole=True)
     walk.part_from_others()
     return walk.found
@@ -85,6 +89,7 @@ class _Walk:
     defects: Defects
     sender: str
     found: Unwrapped
+    received: datetime | None = None
     layers: int = 0
     unpacked: int = 0
     decrypted: int = 0
@@ -120,7 +125,7 @@ class _Walk:
             if kind != SIGNED:
                 raise Damaged("it is no signature")
             signed = Signed.read(value)
-            return verify(signed, [content, canonical(content)], self.keyring.trust, self.sender)
+            return verify(signed, [content, canonical(content)], self.keyring.trust, self.sender, self.received)
 
         return _careful(check)
 
@@ -197,7 +202,7 @@ class _Walk:
             raise NotDecrypted(f"it is damaged: {error}") from None
 
     def _verified(self, signed: Signed, content: bytes) -> Signature:
-        return _careful(lambda: verify(signed, [content], self.keyring.trust, self.sender))
+        return _careful(lambda: verify(signed, [content], self.keyring.trust, self.sender, self.received))
 
     def _note(self, signature: Signature, *, whole: bool) -> None:
         """The innermost signature over all of the mail is what counts; one over a part only if there is none."""
