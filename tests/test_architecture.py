@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,8 @@ ORDER = [
     {"mail"},
     {"config"},
     {"templates", "runtime"},
-    {"engine", "admin", "testing"},
+    {"engine", "admin"},
+    {"testing"},
     {"cli"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
@@ -61,7 +63,7 @@ def _read() -> Iterator[tuple[Path, str, list[str]]]:
 
 
 def test_rooms_import_only_from_their_left() -> None:
-    """feel, sdk < net < web < mail < config < templates, runtime < engine, admin, testing < cli."""
+    """feel, sdk < net < web < mail < config < templates, runtime < admin < testing < cli."""
     wrong = []
     for path, room, imported in modules():
         if room in {"", "connectors"}:
@@ -77,6 +79,17 @@ def test_rooms_import_only_from_their_left() -> None:
             if other == "connectors" and room != "cli":
                 wrong.append(f"{path} imports {name}: the core finds connectors through the registry")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_engine_knows_feel_only() -> None:
+    """The engine is independent of the runtime that it serves, as a cluster is."""
+    wrong = [
+        f"{path} imports {name}"
+        for path, room, imported in modules()
+        for name in imported
+        if room == "engine" and name.startswith("zeebe_connectors.") and name.split(".")[1] not in {"engine", "feel"}
+    ]
+    assert not [one for one in wrong if not one.endswith("_version")], "\n".join(wrong)
 
 
 def test_connectors_import_the_public_package_only() -> None:
@@ -114,8 +127,129 @@ def test_public_names_are_what_they_say() -> None:
         assert hasattr(zeebe_connectors, name)
 
 
-def test_every_module_says_what_goes_in_and_out() -> None:
-    """A newcomer learns from the first line of each file."""
+def test_every_module_says_what_it_does() -> None:
+    """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert ast.get_docstring(tree), f"{path} has no docstring"
+        said = ast.get_docstring(tree)
+        assert said, f"{path} has no docstring"
+        first = said.partition("\n\n")[0]
+        assert not re.search(r"\bgo(es)? (in|into)\b.*\bcomes? out\b", first), f"{path}: say what the module does"
+
+
+PAGE = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+MAX_LINES = 500
+
+
+def section(title: str) -> str:
+    """The text below a heading of the architecture page."""
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports within functions and for types count as well: a circle is a boundary that nobody has drawn."""
+    names = {
+        ".".join(("zeebe_connectors", *path.with_suffix("").parts)).removesuffix(".__init__"): imported
+        for path, _, imported in modules_in_full()
+    }
+    graph = {
+        name: {other for other in imported if other in names and other != name} for name, imported in names.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for other in sorted(graph[name]):
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def modules_in_full() -> Iterator[tuple[Path, str, list[str]]]:
+    """As `modules`, with what is imported from a package named by its module; type-checking imports left out."""
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for_types = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        }
+        imported = []
+        for node in ast.walk(tree):
+            if id(node) in for_types:
+                continue
+            if isinstance(node, ast.Import):
+                imported += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = ROOT.parent.joinpath(*node.module.split("."), alias.name)
+                    is_module = full.with_suffix(".py").exists() or (full / "__init__.py").exists()
+                    imported.append(f"{node.module}.{alias.name}" if is_module else node.module)
+        yield path.relative_to(ROOT), "", imported
+
+
+def test_a_long_module_has_its_reason() -> None:
+    """A module that nobody can read in one sitting is split, or the architecture page says why not."""
+    excused = set(re.findall(r"^\| `([\w/]+\.py)` \|", section("Modules of more than 500 lines"), re.MULTILINE))
+    long = {
+        path.as_posix()
+        for path, _, _ in modules()
+        if len((ROOT / path).read_text(encoding="utf-8").splitlines()) > MAX_LINES
+    }
+    assert long <= excused, f"longer than {MAX_LINES} lines: split them, or give docs/architecture.md the reason"
+
+
+@pytest.mark.parametrize("title", ["The way of a job", "The way of a mail"])
+def test_the_ways_lead_through_functions_that_exist(title: str) -> None:
+    """A newcomer can follow a job and a mail from the wire to the wire."""
+    text = section(title)
+    steps = re.findall(r"`([\w/]+\.py)`((?:[^`]*`[\w.]+`(?!\.py))*)", text)
+    assert len(steps) > 10
+    wrong = []
+    for file, rest in steps:
+        known = defined(ROOT / file)
+        wrong += [
+            f"{file}: {name}"
+            for name in re.findall(r"`([A-Za-z_][\w.]*)`", rest)
+            if not name.endswith(".py")
+            and ("." in name or name.islower())
+            and name not in known
+            and name not in HEADERS
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+HEADERS = {"retryBackoff", "jobTimeout", "resultVariable", "resultExpression", "errorExpression"}
+
+
+def defined(file: Path) -> set[str]:
+    """Functions and classes of a module, methods with their class."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {
+                f"{node.name}.{inner.name}"
+                for inner in node.body
+                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+    return found
+
+
+def test_files_named_on_the_page_exist() -> None:
+    """The glossary, the ways and the table of questions lead to files."""
+    files = set(re.findall(r"`([\w/]+\.py)`", PAGE))
+    assert len(files) > 40
+    assert [file for file in sorted(files) if not (ROOT / file).exists() and file != "tests/test_architecture.py"] == []
+
+
+def test_the_glossary_is_no_longer_than_it_needs_to_be() -> None:
+    """Each word once, each with its file."""
+    words = re.findall(r"^\| ([a-z -]+) \| .+ \| `[\w/]+\.py` \|$", section("The words"), re.MULTILINE)
+    assert 15 <= len(words) <= 30
+    assert len(set(words)) == len(words)

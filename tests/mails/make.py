@@ -778,6 +778,108 @@ encoded("charset-big-5", "big-5", "中文".encode("big5"), "中文")
 encoded("charset-hz", "hz-gb-2312", "中文".encode("hz"), "中文")
 
 
+# --- Headers and parts that are almost right ------------------------------------------------------------------------
+mail(
+    "header-with-line-of-blanks",
+    "From: Ann <ann@example.test>\nTo: a@x.test,\n\t\n\tb@x.test\nSubject: s\n\nHello\n",
+    to=["a@x.test", "b@x.test"],
+    subject="s",
+    plainTextBody="Hello\r\n",
+    errors=1,
+)
+mail("header-ends-with-line-of-blanks", TOP + " \t\nHello\n", subject="s", plainTextBody="Hello\r\n")
+mail("header-after-byte-order-mark", b"\xef\xbb\xbf" + crlf(BTOP + b"\nHello\n"), subject="s", fromName="Ann")
+mail("header-after-blank", b" " + crlf(BTOP + b"\nHello\n"), fromAddress="ann@example.test", plainTextBody="Hello\r\n")
+mail("header-after-blank-line", b" \r\n" + crlf(BTOP + b"\nHello\n"), fromAddress="ann@example.test", subject="s")
+mail(
+    "content-type-with-comment", TOP + "Content-Type: text/html (x)\n\n<p>Hi</p>\n", htmlBody="<p>Hi</p>\r\n", text="Hi"
+)
+mail(
+    "multipart-says-base64-and-is-not",
+    TOP + "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\nHello\n--b\n"
+    "Content-Type: application/pdf; name=a.pdf\n\npdf\n--b--\n",
+    plainTextBody="Hello",
+    attachments=[["a.pdf", "application/pdf", "pdf"]],
+)
+mail(
+    "base64-in-pieces",
+    TOP + "Content-Transfer-Encoding: base64\n\naGVsbG8=\nd29ybGQ=\n",
+    plainTextBody="helloworld",
+)
+mail(
+    "base64-in-pieces-of-other-lengths",
+    TOP + "Content-Transfer-Encoding: base64\n\nYQ==\nYmM=\nZGVm\nZw==",
+    plainTextBody="abcdefg",
+)
+mail(
+    "boundary-used-inside-too",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; boundary=b\n\n"
+    "--b\nContent-Type: text/plain\n\nHello\n--b\nContent-Type: text/html\n\n<p>Hello</p>\n--b--\n"
+    "--b\nContent-Type: application/pdf; name=a.pdf\n\npdf\n--b--\n",
+    plainTextBody="Hello",
+    htmlBody="<p>Hello</p>",
+    attachments=[["a.pdf", "application/pdf", "pdf"]],
+)
+mail(
+    "alternative-with-names",
+    TOP + "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; name=body.txt\n"
+    "Content-Disposition: inline; filename=body.txt\n\nHello\n--b\nContent-Type: text/html; name=body.html\n\n"
+    "<p>Hello</p>\n--b--\n",
+    plainTextBody="Hello",
+    htmlBody="<p>Hello</p>",
+    text="Hello",
+    attachments=[],
+)
+
+
+# --- What else a winmail.dat holds ----------------------------------------------------------------------------------
+def properties(*values: tuple[int, int, bytes]) -> bytes:
+    """MAPI properties of variable length: type, tag, value."""
+    return struct.pack("<I", len(values)) + b"".join(
+        struct.pack("<HHII", type_, tag, 1, len(value)) + value + b"\0" * (-len(value) % 4)
+        for type_, tag, value in values
+    )
+
+
+RTF = rb"{\rtf1\ansi\ansicpg1252 Gr\'fc\'dfe}"
+RICH = struct.pack("<II4sI", len(RTF) + 12, len(RTF), b"MELA", 0) + RTF
+TNEF_START = b"\x78\x9f\x3e\x22\x01\x00" + attribute(0x9007, 6, struct.pack("<II", 1252, 0), 1)
+TNEF_INSIDE = TNEF_START + attribute(
+    0x9003, 6, properties((0x1E, 0x0037, b"Inner\0"), (0x1E, 0x1000, b"Inner text\0")), 1
+)
+
+
+def attached(*values: tuple[int, int, bytes]) -> bytes:
+    return attribute(0x9002, 6, b"\x01\x00" + b"\0" * 12) + attribute(0x9005, 6, properties(*values))
+
+
+mail(
+    "tnef-rich-text",
+    winmail(TNEF_START + attribute(0x9003, 6, properties((0x102, 0x1009, RICH)), 1)),
+    plainTextBody="Grüße\r\n",
+    attachments=[],
+    errors=0,
+)
+mail(
+    "tnef-rich-text-broken",
+    winmail(TNEF_START + attribute(0x9003, 6, properties((0x102, 0x1009, b"no rich text, whatever it says")), 1)),
+    attachments=[],
+    errors=1,
+)
+mail(
+    "tnef-mail-inside",
+    winmail(TNEF_START + attached((0xD, 0x3701, b"i" * 16 + TNEF_INSIDE))),
+    attachments=[["Inner.txt", "text/plain", "Inner text"]],
+    errors=0,
+)
+mail(
+    "tnef-object-inside",
+    winmail(TNEF_START + attached((0x1E, 0x3707, b"chart.ole\0"), (0xD, 0x3701, b"i" * 16 + b"ole"))),
+    attachments=[["chart.ole", "application/octet-stream", "ole"]],
+    errors=1,
+)
+
+
 def main() -> None:
     """Writes the files."""
     for old in FOLDER.glob("*.eml"):

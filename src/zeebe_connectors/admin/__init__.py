@@ -1,1 +1,1 @@
-"""The operator's view: counts and health go in, pages for probes and Prometheus come out."""
+"""Serves health, metrics and the operator's API."""

@@ -1,4 +1,4 @@
-"""The operator's API: JSON with the operator's token goes in; what sources would hand over, or templates, come out.
+"""Serves the operator's API: previews sources and makes templates from a WSDL, for whoever has the token.
 
 The calls make the runtime read addresses and sign in to mailboxes, so there are none without a token, none from other
 sites' pages, and few at once. Each ends in time, obeys the operator's network rules and changes nothing.

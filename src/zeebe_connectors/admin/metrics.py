@@ -1,4 +1,4 @@
-"""Metrics: what workers count goes in, Prometheus' text comes out, under the official runtime's names."""
+"""Counts jobs, events and sources, under the official runtime's metric names, for Prometheus."""
 
 from __future__ import annotations
 

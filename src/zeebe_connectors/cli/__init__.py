@@ -1,1 +1,1 @@
-"""The command `zeebe-connectors`: arguments go in, a readable answer and an exit code come out."""
+"""The command `zeebe-connectors`, one module for each part of it."""

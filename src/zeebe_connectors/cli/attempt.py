@@ -1,4 +1,4 @@
-"""`zeebe-connectors try`: one connector and its inputs go in, the outcome as JSON comes out; no engine is needed."""
+"""Runs one connector by hand, without an engine, and prints its outcome: `zeebe-connectors try`."""
 
 from __future__ import annotations
 

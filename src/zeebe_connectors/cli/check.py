@@ -1,4 +1,4 @@
-"""`zeebe-connectors check`: settings go in, a report line by line and an exit code come out."""
+"""Checks settings, connectors and cluster, and reports line by line: `zeebe-connectors check`."""
 
 from __future__ import annotations
 

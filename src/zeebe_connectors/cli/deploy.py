@@ -1,4 +1,4 @@
-"""`zeebe-connectors deploy`: sends files to the engine, all in one deployment, and says what became of each."""
+"""Deploys diagrams, decisions and forms: `zeebe-connectors deploy`."""
 
 from __future__ import annotations
 

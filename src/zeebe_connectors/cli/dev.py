@@ -1,4 +1,4 @@
-"""`zeebe-connectors dev`: runs engine, mail server and connectors, deploys a folder's diagrams as they change."""
+"""Runs the local stack and deploys a folder's diagrams as they change: `zeebe-connectors dev`."""
 
 from __future__ import annotations
 

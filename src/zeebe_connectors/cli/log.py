@@ -1,4 +1,4 @@
-"""Logging: records go in, one line each comes out, as text or JSON, with every known secret masked."""
+"""Sets up logging: one line for each record, as text or JSON, with every known secret masked."""
 
 from __future__ import annotations
 

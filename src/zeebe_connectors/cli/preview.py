@@ -1,4 +1,4 @@
-"""`… test`: a mail source goes in; the mails that it would hand over, with their variables, come out."""
+"""Shows the mails that a source would hand over, with their variables: `zeebe-connectors imap test`, `pop3 test`."""
 
 from __future__ import annotations
 

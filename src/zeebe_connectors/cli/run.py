@@ -1,4 +1,4 @@
-"""`zeebe-connectors run`: settings go in; the runtime works until a signal, then drains."""
+"""Runs the connectors until a signal, then drains: `zeebe-connectors run`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors soap`: a WSDL goes in; a list of its operations, a template for each, or a reply comes out."""
+"""Lists a WSDL's operations, makes templates of them and tries them: `zeebe-connectors soap`."""
 
 from __future__ import annotations
 

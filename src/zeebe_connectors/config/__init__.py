@@ -1,1 +1,1 @@
-"""Configuration: environment, `.env` and a file go in; validated settings and secrets' values come out."""
+"""Reads the configuration from environment, `.env` and a file: settings, providers and secrets."""

@@ -1,4 +1,4 @@
-"""The names by which Camunda and Zeebe users give their cluster go in; one checked description of it comes out.
+"""Reads how to reach the cluster, by all the names that Camunda and Zeebe users know.
 
 Each setting may stand under several names, listed strongest first: those of the Camunda client (`CAMUNDA_CLIENT_*`, as
 the official runtime reads them), those that the Console hands out (`CAMUNDA_*`), and the older ones (`ZEEBE_*`). Upper

@@ -1,4 +1,4 @@
-"""FEEL, the expression language of Camunda 8: text and variables go in, a value comes out, the cluster's engine's.
+"""Evaluates FEEL, the expression language of Camunda 8, as the cluster's engine does.
 
     feel.evaluate("order.total > 100", {"order": {"total": 120}})     # True
 

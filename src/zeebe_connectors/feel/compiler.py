@@ -1,4 +1,4 @@
-"""A syntax tree goes in, a Python function comes out that takes a scope and returns the expression's value.
+"""Compiles syntax trees to Python functions that take a scope and return the expression's value.
 
 Each node becomes one closure over those of its parts, with a shorter one for the forms that are most frequent. Two
 exceptions take the place of values: `Failure`, which the operations that forgive turn into null, and `NoInput`.

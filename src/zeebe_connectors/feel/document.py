@@ -1,4 +1,4 @@
-"""The declarations of the built-in functions go in, their page in the documentation comes out.
+"""Writes the documentation's page of built-in functions from their declarations.
 
 `python -m zeebe_connectors.feel.document` writes `docs/feel.md` anew; with `--check` it only tells whether it is fresh.
 """

@@ -1,4 +1,4 @@
-"""The text of an expression goes in, an object that evaluates it comes out; parsing happens once for each text."""
+"""Parses each expression's text once and evaluates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators do: two values go in, one comes out, and null with a warning where the cluster's engine says null."""
+"""Carries out operators, with null and a warning where the cluster's engine gives null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of an expression goes in, its syntax tree comes out, or an error that teaches.
+"""Parses expressions into syntax trees, with errors that teach.
 
 The grammar is that of the cluster's engine, with its choices where it is ambiguous: see the comments. A word is a
 keyword only where one is expected, so `if`, `for`, `of` and the like may be names.

@@ -1,4 +1,4 @@
-r"""Regular expressions of Java, as FEEL's users write them, go in; matches come out, in bounded time.
+r"""Matches Java's regular expressions, as FEEL's users write them, in bounded time.
 
 A pattern is rewritten for the `regex` package, which can be stopped. What Java means by `.`, `^`, `$`, `\\d`, `\\b` and
 classes is written out, since Python means other characters.

@@ -1,4 +1,4 @@
-"""Dates, times and durations: ISO text goes in, and values that calculate as the cluster's engine does come out.
+"""Calculates with dates, times and durations as the cluster's engine does.
 
 Python's `datetime` ends at the year 9999 and at microseconds, the cluster's engine does not. So each value has a wide
 form (`Date`, `Time`, `DateTime`: whole days and nanoseconds), in which all arithmetic happens, and a narrow one (the

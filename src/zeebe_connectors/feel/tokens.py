@@ -1,4 +1,4 @@
-"""The text of an expression goes in, its smallest parts come out, one by one as the parser asks for them."""
+"""Splits an expression into tokens as the parser asks for them."""
 
 from __future__ import annotations
 

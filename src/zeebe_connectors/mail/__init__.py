@@ -1,4 +1,4 @@
-"""What a mail becomes: raw bytes go in, subject, addresses, bodies and attachments come out; nothing raises."""
+"""Mail for connectors: sessions with mail servers, and reading mails that arrived."""
 
 from zeebe_connectors.mail.reading.addresses import Address
 from zeebe_connectors.mail.reading.message import parse_mail, read_mail

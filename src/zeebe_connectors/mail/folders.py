@@ -1,4 +1,4 @@
-"""Names of mail folders: text goes in, IMAP's modified UTF-7 (RFC 3501, 5.1.3) comes out, and back."""
+"""Encodes and decodes folder names in IMAP's modified UTF-7 (RFC 3501, 5.1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A POP3 session: host and credentials go in; messages are listed, read and deleted.
+"""Talks to a POP3 server: signs in, lists, reads and deletes mails.
 
 Written here because no asyncio client is maintained, and the standard library's refuses lines over 2048 bytes and takes
 the server's challenge in a refused XOAUTH2 for success. What is deleted is gone only after `quit`.

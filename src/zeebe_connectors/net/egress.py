@@ -1,4 +1,4 @@
-"""Hold every protocol to what the operator allows on the network: proxies, blocked targets, addresses and limits.
+"""Holds what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
 
 One policy for HTTP, mail, files, databases and whatever else speaks to the outside, applied to what is asked for, to
 what its name resolves to, and to each redirect. The names of the settings are the official runtime's.

@@ -1,4 +1,4 @@
-"""A host name goes in, its addresses come out if every one of them may be called: the connection uses exactly these."""
+"""Resolves host names for the HTTP client, and lets only allowed addresses through."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The runtime: jobs come in from the gateway, one outcome each goes back."""
+"""Runs connectors against a cluster: jobs, sources, and all that they need."""

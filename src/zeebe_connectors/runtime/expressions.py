@@ -1,4 +1,4 @@
-"""Result and error expressions: headers and a connector's result or error go in, variables or a verdict come out."""
+"""Evaluates result and error expressions into variables and verdicts."""
 
 from __future__ import annotations
 
@@ -354,7 +354,7 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
             for content in pending
         ]
         value = _with_documents(value, stored)
-        if Document.is_reference(value):
+        if Document.looks_like(value):
             raise InputError(f"{name}: wrap createDocument(…) in a field, for example ={{file: createDocument(…)}}")
     return value
 

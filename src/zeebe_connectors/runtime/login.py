@@ -1,4 +1,4 @@
-"""The cluster's settings go in; how this runtime proves itself to the cluster's REST API comes out."""
+"""Makes the authentication scheme for the cluster's REST API, with the same login as the gateway's."""
 
 from __future__ import annotations
 

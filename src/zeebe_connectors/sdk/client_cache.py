@@ -1,4 +1,4 @@
-"""Clients that stay open between jobs: a key and a way to open go in, one shared client comes out."""
+"""Keeps clients open between jobs, one for each set of settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input fields: a pydantic model goes in with hints for the form, validated input or one teachable error comes out.
+"""Describes input fields: hints for forms, secrets, and validation with one teachable error.
 
 A connector's inputs are one `Model`. Its field types and defaults give validation, its docstrings give the
 descriptions and its `Hint`s the form. Wire names are camelCase (`read_timeout` is `readTimeout` in the diagram).

@@ -1,4 +1,4 @@
-"""Files on the runtime's disk: a path from a diagram goes in, a path that the operator allowed comes out."""
+"""Resolves paths from diagrams, below the directories that the operator allowed."""
 
 from __future__ import annotations
 

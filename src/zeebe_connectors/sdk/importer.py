@@ -1,4 +1,4 @@
-"""Importers: a service's description goes in; its operations, or an element template for each, come out."""
+"""Describes importers, which make element templates out of a service's description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A private key with its certificate goes in (PEM, PKCS#12 or JKS), the same as PEM and DER comes out.
+"""Reads private keys with their certificates from PEM, PKCS#12 and JKS.
 
 Needs the library `cryptography`: import it where a key is read, not before.
 """

@@ -1,4 +1,4 @@
-"""What an outbound connector must not forget: place, id and text go in; the text that was there first comes out."""
+"""Describes the memory of outbound connectors, for effects that must not be repeated."""
 
 from __future__ import annotations
 

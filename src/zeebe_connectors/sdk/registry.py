@@ -1,4 +1,4 @@
-"""The registry: entry points of all installed packages go in, the connectors by name come out."""
+"""Finds the connectors of all installed packages through their entry points."""
 
 from __future__ import annotations
 

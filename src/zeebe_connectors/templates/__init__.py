@@ -1,1 +1,1 @@
-"""Connector descriptions go in; element templates, reference pages and the table of connectors come out."""
+"""Makes element templates, reference pages and the table of connectors from connectors' descriptions."""

@@ -1,4 +1,4 @@
-"""An element template and values go in, a process that can be deployed comes out: a start, the task, an end.
+"""Makes a deployable process of an element template and values: a start, the task, an end.
 
 The task looks as the Modeler writes it when a person applies the template and fills in the values.
 """

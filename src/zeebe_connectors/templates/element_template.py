@@ -1,4 +1,4 @@
-"""A connector goes in, its element templates come out as JSON objects, deployable on Camunda 8.5 and later.
+"""Makes a connector's element templates, deployable on Camunda 8.5 and later.
 
 Shape and key order are those of the official templates. Three rules come from what modelers and brokers do: an
 optional input carries `"optional": true`, because brokers before 8.8 refuse an empty one; no optional property has a

@@ -1,4 +1,4 @@
-"""The registry goes in; the files that are generated from it are written, or compared with those that are there."""
+"""Writes all generated files, or compares them with those that are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A field's type goes in; the form's control, its FEEL flag and the type in words come out."""
+"""Chooses a field's control, its FEEL flag and its type in words."""
 
 from __future__ import annotations
 

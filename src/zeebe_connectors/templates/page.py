@@ -1,4 +1,4 @@
-"""A connector goes in, its reference page comes out as Markdown: inputs, result, errors and an example of each."""
+"""Writes a connector's reference page: inputs, result, errors and examples."""
 
 from __future__ import annotations
 

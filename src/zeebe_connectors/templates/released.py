@@ -1,4 +1,4 @@
-"""Templates and what was released of them go in; what may not be changed any more and was changed comes out.
+"""Refuses changes to templates whose version was released.
 
 A diagram keeps the version of the template that it was made with, and the Modeler offers an update only when the
 version rises. So a released version is fixed but for its words and looks; one that is not released yet may change.

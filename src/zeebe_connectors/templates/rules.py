@@ -1,4 +1,4 @@
-"""An element template goes in, one line per broken rule comes out: what the schema does not say but modelers need."""
+"""Checks templates for what the schema does not demand and modelers need."""
 
 from __future__ import annotations
 

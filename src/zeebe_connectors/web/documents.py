@@ -1,4 +1,4 @@
-"""JSON with document references goes in, the same with each document's content as base64 in its place comes out."""
+"""Replaces document references in JSON by their content in base64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named parts go in, the bytes of a `multipart/form-data` body come out."""
+"""Encodes `multipart/form-data` bodies."""
 
 from __future__ import annotations
 

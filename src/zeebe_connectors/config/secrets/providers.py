@@ -1,4 +1,4 @@
-"""Where secrets come from: a name goes in, its value or None comes out; the first provider that knows it wins."""
+"""Looks up secrets: the first provider that knows a name wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task of the official email connector goes in, its result over SMTP, IMAP or POP3 comes out."""
+"""Carries out tasks of the official email connector over SMTP, IMAP and POP3."""
 
 from __future__ import annotations
 

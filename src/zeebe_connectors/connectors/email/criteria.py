@@ -1,4 +1,4 @@
-"""Search criteria as the modeler writes them go in; IMAP's search words, or a verdict on one mail, come out."""
+"""Translates search criteria into IMAP's search words, or applies them to mails read over POP3."""
 
 from __future__ import annotations
 

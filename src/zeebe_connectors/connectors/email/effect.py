@@ -1,4 +1,4 @@
-"""A job that moves or deletes a mail goes in; which mail an earlier try of it began with comes out."""
+"""Remembers which mail a job began to move or delete, so that a further try takes the same one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An action on a mailbox and its server go in; its result, got over IMAP on one connection, comes out.
+"""Lists, searches, reads, moves and deletes mails over IMAP for the official email task.
 
 Only this module of the connector needs the library of the extra `imap`.
 """

@@ -1,4 +1,4 @@
-"""The bytes of a mail go in; what a list shows of it, and what the action read gives, come out."""
+"""Turns mails into what the actions list and read give."""
 
 from __future__ import annotations
 

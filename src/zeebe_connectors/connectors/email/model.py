@@ -1,4 +1,4 @@
-"""The inputs of the official email task go in, one model for each action comes out; and what each action gives."""
+"""Describes inputs and results of the official email task, one model for each action."""
 
 from __future__ import annotations
 

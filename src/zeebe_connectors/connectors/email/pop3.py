@@ -1,4 +1,4 @@
-"""An action on a mailbox and its server go in; its result, got over POP3 on one connection, comes out."""
+"""Lists, searches, reads and deletes mails over POP3 for the official email task."""
 
 from __future__ import annotations
 

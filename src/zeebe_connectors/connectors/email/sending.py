@@ -1,4 +1,4 @@
-"""A mail as the official email task describes it goes in, it is sent over SMTP, and what became of it comes out."""
+"""Sends a mail as the official email task describes it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""A mailbox's settings go in; each mail of its folder that fits becomes one event."""
+"""Watches a folder of an IMAP mailbox: each mail that fits becomes one event."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import re
+from asyncio import sleep
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -334,9 +335,9 @@ class Watcher:
                 self._calm = _FIRST_WAIT
         elif watching.interval > KEEP_OPEN:
             await self.aclose()
-            await asyncio.sleep(watching.interval)
+            await sleep(watching.interval)
         else:
-            await asyncio.sleep(watching.interval)
+            await sleep(watching.interval)
 
     async def _show_all(self, session: ImapSession, selected: Selected) -> bool:
         """Shows the ledger also what is not searched for: a mail that was read may be marked as unread again.

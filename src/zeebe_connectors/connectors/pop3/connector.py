@@ -1,4 +1,4 @@
-"""A POP3 mailbox's settings go in; each of its mails becomes one event."""
+"""Watches a POP3 mailbox: each mail becomes one event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that source and tasks have in common go in, a session comes out; and mails are saved to files."""
+"""Holds what the POP3 source and tasks share: settings, opening a session, saving mails to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mail as the modeler's form describes it goes in, it is sent over SMTP, and what the server took comes out."""
+"""Sends mails with everything that Outlook's users know."""
 
 from __future__ import annotations
 

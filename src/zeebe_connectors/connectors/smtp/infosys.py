@@ -1,4 +1,4 @@
-"""A mail in the variables of Infosys' SMTP template goes in; it is sent by the same code as our own connector's."""
+"""Takes the place of Infosys' SMTP connector: its template's variables, our code."""
 
 from __future__ import annotations
 

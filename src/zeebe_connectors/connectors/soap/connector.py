@@ -1,4 +1,4 @@
-"""A SOAP message as modeled goes in, the service's reply as JSON comes out, or its fault as an error."""
+"""Declares the SOAP connector, its codes and its import of WSDLs."""
 
 from __future__ import annotations
 

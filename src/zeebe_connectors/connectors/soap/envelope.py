@@ -1,4 +1,4 @@
-"""Header and body as XML text, namespaces and version go in; one well-formed SOAP envelope comes out."""
+"""Builds SOAP envelopes from header and body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secured envelope goes over HTTP, the reply that comes back is read, checked and turned into JSON."""
+"""Sends an envelope, secured as wanted, and reads the reply or its fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WSDL goes in; what it offers, or an element template for each wanted operation, comes out."""
+"""Lists what a WSDL offers and makes an element template for each wanted operation."""
 
 from __future__ import annotations
 

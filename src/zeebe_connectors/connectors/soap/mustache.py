@@ -1,4 +1,4 @@
-"""A Mustache template and a context go in, XML text comes out, every value escaped unless the template says raw.
+"""Renders Mustache templates as XML, every value escaped unless the template says raw.
 
 The subset that XML needs: `{{name}}`, `{{{raw}}}`, `{{&raw}}`, dotted names, sections, inverted sections, comments and
 `-first`, `-last`, `-index` inside a section over a list. A value that is missing or null is an error, because an

@@ -1,4 +1,4 @@
-"""An operation of a WSDL and its input as JSON goes in, the reply's typed output comes out."""
+"""Calls an operation of a WSDL: writes its input and reads its output by the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operation of a WSDL and the connector's own template go in, a template for just that operation comes out."""
+"""Makes an element template for one operation out of the connector's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of a reply go in; its envelope, its JSON, its attachments and its fault, if there is one, come out."""
+"""Reads SOAP replies: envelope, attachments, fault, and their JSON."""
 
 from __future__ import annotations
 

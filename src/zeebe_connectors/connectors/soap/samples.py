@@ -1,4 +1,4 @@
-"""A type goes in, a sample value that fits it comes out: for forms, for trying an operation, and for tests."""
+"""Makes sample values of schema types: for forms, for trying an operation, and for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An envelope and credentials go in; it comes out with WS-Security: Timestamp, UsernameToken or X.509 signature.
+"""Secures envelopes with WS-Security (Timestamp, UsernameToken, X.509 signature) and verifies replies.
 
 After WS-Security 1.1 (UsernameToken Profile, X.509 Token Profile) and WS-Addressing 1.0.
 """

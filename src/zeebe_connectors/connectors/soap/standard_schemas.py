@@ -1,4 +1,4 @@
-"""Names of schemas that half the world's WSDLs import go in, our own short form of them comes out: no host is asked."""
+"""Stands in for schemas that many WSDLs import, in a short form, so that no host is asked for them."""
 
 from __future__ import annotations
 

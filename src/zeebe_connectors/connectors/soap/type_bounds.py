@@ -1,4 +1,4 @@
-"""The documents of a WSDL go in; those whose types unfold beyond every measure are refused before anything reads them.
+"""Refuses WSDLs whose types unfold beyond every measure, before anything reads them.
 
 A group that names another twice, which names another twice, and so on, has a few lines and a billion elements.
 """

@@ -1,4 +1,4 @@
-"""A WSDL's documents go in, its services with operations and types as plain data come out. Only this knows zeep."""
+"""Reads WSDLs into services, operations and types as plain data; only this module knows zeep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WSDL's address goes in, the WSDL and all that it imports come out as bytes: bounded, and only from where it may."""
+"""Gathers a WSDL and all that it imports: bounded, and only from where it may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Python function and its FEEL signature go in, a built-in function with checked arguments comes out."""
+"""Declares built-in functions: a Python function, its FEEL signature and checked arguments."""
 
 from __future__ import annotations
 

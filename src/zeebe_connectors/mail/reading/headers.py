@@ -1,4 +1,4 @@
-"""Read what header values hold: parameters and message ids."""
+"""Reads header values: parameters, addresses, dates; nothing raises."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from zeebe_connectors.mail.reading.text import clean, decode, decode_words, head
 # Possessive, and nothing before a name but spaces: what backtracks here costs minutes on a header of semicolons.
 _PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|[^;]*+)', re.DOTALL)
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
+_COMMENT = re.compile(r"\([^()]*+\)")
 MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
 
 
@@ -25,7 +26,7 @@ class Parameters:
 def parameters(raw: bytes) -> Parameters:
     """Reads value and parameters; RFC 2231 continuations and character sets, RFC 2047 words, 8-bit names, no quotes."""
     text = raw[:MAX_VALUE_BYTES].decode("latin-1")
-    value = text.partition(";")[0].strip().lower()
+    value = _COMMENT.sub(" ", text.partition(";")[0]).strip().lower()
     found: dict[str, str] = {}
     segments: dict[str, dict[int, tuple[str, bool]]] = {}
     for match in _PARAMETER.finditer(text):

@@ -143,7 +143,7 @@ class _Reader:
         """The plain and HTML bodies below an entity, in order; parts are put aside on the way."""
         kind = entity.type.value
         if entity.parts:
-            pairs = [self._bodies(part) for part in entity.parts]
+            pairs = [self._bodies(part, alone=kind == "multipart/alternative") for part in entity.parts]
             if kind == "multipart/alternative":  # the last of each kind is the richest
                 plain = next((found for found, _ in reversed(pairs) if found), [])
                 html = next((found for _, found in reversed(pairs) if found), [])
@@ -167,6 +167,8 @@ class _Reader:
         if kind == "application/ms-tnef" or data.startswith(SIGNATURE):
             tnef = parse_tnef(data)
             if tnef is not None:
+                for unread in tnef.unread:
+                    self.defects.note(unread)
                 if tnef.cut:
                     self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:

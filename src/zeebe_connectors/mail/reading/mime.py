@@ -1,4 +1,4 @@
-"""The bytes of a mail go in, a tree of entities comes out, each with headers and a body, however broken the bytes are.
+"""Parses a mail into a tree of entities, however broken its bytes are.
 
 The standard library's parser is not used: it builds a string per line (a 50 MB mail costs seconds and several times its
 size), raises on some broken headers and has no bound on depth or number of parts.
@@ -23,6 +23,8 @@ MAX_LINES = 1_000_000
 
 _MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+# A field, or what continues one; blanks alone are neither.
+_HEADER_GOES_ON = re.compile(rb"(?:[ \t]*+\r?\n)*+(?:[!-9;-~]{1,200}+[ \t]*+:|[ \t]++[^\s])")
 _BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
 # Each line is looked at once, and no further than a boundary and a header's name may be long.
 _GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
@@ -83,7 +85,8 @@ def parse_entities(raw: bytes, defects: Defects) -> Entity:
     """Reads a mail's tree; what is beyond the bounds on depth, parts, lines and decoded bytes stays unread."""
     if b"\n" not in raw and b"\r" in raw:
         raw = raw.replace(b"\r", b"\n")
-    raw = raw.lstrip(b"\r\n")
+    start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
+    raw = start if _FIELD.match(start) else raw.lstrip(b"\r\n")
     if raw.startswith((b"From ", b">From ")):  # as a mailbox file separates mails
         raw = raw.partition(b"\n")[2]
     return _Tree(defects, len(raw)).entity(raw, 0, len(raw), depth=0, default=b"text/plain")
@@ -119,7 +122,10 @@ class _Tree:
             self.defects.note(f"parts nested more than {MAX_DEPTH} deep are kept as they are")
             return
         raw, start, end = entity.raw, entity.body_start, entity.end
-        if (entity.first("Content-Transfer-Encoding") or b"").strip().lower() in {b"base64", b"quoted-printable"}:
+        boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
+        pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
+        encoding = (entity.first("Content-Transfer-Encoding") or b"").strip().lower()
+        if not pieces and encoding in {b"base64", b"quoted-printable"}:
             if end - start > self.decoded:
                 self.defects.note("multiparts with a transfer encoding inside one another are kept as they are")
                 return
@@ -127,8 +133,7 @@ class _Tree:
             self.defects.note("a multipart with a transfer encoding, which is not allowed; decoded")
             raw = entity.content()
             start, end = 0, len(raw)
-        boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
-        pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
+            pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
         if not pieces and (guess := _GUESSED_BOUNDARY.search(raw, start, end)):
             self.defects.note("the boundary of a multipart is missing or wrong; guessed")
             pieces = list(self._pieces(raw, start, end, guess[1].rstrip(b" \t")))
@@ -141,13 +146,18 @@ class _Tree:
             if self.parts >= MAX_PARTS:
                 self.defects.note(f"only the first {MAX_PARTS} parts are read")
                 return
-            entity.parts.append(self.entity(raw, first, last, depth=depth + 1, default=default))
+            part = self.entity(raw, first, last, depth=depth + 1, default=default)
+            if _is_boundary_reused(part, entity):
+                self.defects.note("a multipart inside another has the same boundary; their parts are read as one list")
+            else:
+                entity.parts.append(part)
 
     def _pieces(self, raw: bytes, begin: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
         """The places between a boundary's delimiter lines; a missing last line ends with the body."""
         marker = b"\n--" + boundary
         start: int | None = None
         found = 0
+        is_reused = raw.count(b"boundary", begin, end) > 0 and _names_boundary(raw, boundary, begin, end)
         at = begin if raw.startswith(marker[1:], begin, end) else _next(raw, marker, begin, end)
         while at >= 0:
             self.lines -= 1
@@ -162,13 +172,26 @@ class _Tree:
                     yield start, _without_line_end(raw, start, at)
                     found += 1
                 start = line_end
-                if rest == b"--" or found > MAX_PARTS:
+                if (rest == b"--" and not is_reused) or found > MAX_PARTS:
                     return
+                if rest == b"--":
+                    start = None
             at = _next(raw, marker, max(line_end - 1, at), end)
-        if start is not None:
+        if start is not None and not (found and is_reused and not raw[start:end].strip()):
             self.defects.note("a multipart's closing line is missing; the mail may be cut off")
             if start < end:
                 yield start, end
+
+
+def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
+    """Whether a multipart inside has the same boundary."""
+    return any(raw.find(b"boundary=" + quote + boundary, begin, end) >= 0 for quote in (b'"', b""))
+
+
+def _is_boundary_reused(part: Entity, around: Entity) -> bool:
+    """Whether a part is a multipart whose own parts were taken for those of the one around it."""
+    same = part.type.of.get("boundary") == around.type.of.get("boundary")
+    return same and "boundary" in part.type.of and not part.parts and not part.body.strip()
 
 
 def _next(raw: bytes, marker: bytes, begin: int, end: int) -> int:
@@ -199,6 +222,10 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             return _unfolded(lines), blank.end() if blank else end
         line = raw[at:line_end]
         if not line.strip():
+            if line.strip(b"\r\n") and lines and _HEADER_GOES_ON.match(raw, line_end, end):
+                defects.note("a line of blanks among the headers")
+                at = line_end
+                continue
             return _unfolded(lines), line_end
         if line[:1] in b" \t" and lines:
             lines[-1][1].append(line.strip())

@@ -1,4 +1,4 @@
-"""A parsed mail goes in; its attachments and inline parts come out, named only, or stored and by reference."""
+"""Lists a mail's attachments and inline parts, or stores them as documents."""
 
 from __future__ import annotations
 

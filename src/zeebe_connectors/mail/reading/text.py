@@ -1,4 +1,4 @@
-"""Decode bytes whose character set may be declared wrongly into text that JSON can carry."""
+"""Decodes text, also under a wrong character set, to what JSON can carry."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese, is
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _NOT_BASE64 = bytes(
-    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 )
+_PADDING = re.compile(rb"=++")
 _STEP = 1024 * 1024
 
 
@@ -59,18 +60,28 @@ def clean(text: str) -> str:
 def unbase64(data: bytes) -> bytes:
     """Decodes base64, ignoring what does not belong there and what is missing at the end.
 
-    In steps, so that other threads have their turn while an attachment of many megabytes is decoded.
+    Several pieces that were encoded each for itself, with `=` at their ends, are decoded one after the other. In steps,
+    so that other threads have their turn while an attachment of many megabytes is decoded.
     """
     found: list[bytes] = []
     digits = b""
     for at in range(0, len(data), _STEP):
-        digits += data[at : at + _STEP].translate(None, _NOT_BASE64)
+        *ended, rest = _PADDING.split(data[at : at + _STEP].translate(None, _NOT_BASE64))
+        for piece in ended:
+            found.append(_undigited(digits + piece))
+            digits = b""
+        digits += rest
         whole = len(digits) - len(digits) % 4
         found.append(binascii.a2b_base64(digits[:whole]))
         digits = digits[whole:]
-    if len(digits) > 1:
-        found.append(binascii.a2b_base64(digits + b"=" * (4 - len(digits))))
+    found.append(_undigited(digits))
     return b"".join(found)
+
+
+def _undigited(digits: bytes) -> bytes:
+    """The bytes of base64 digits without padding; a single digit at the end means nothing."""
+    whole = len(digits) - len(digits) % 4 if len(digits) % 4 == 1 else len(digits)
+    return binascii.a2b_base64(digits[:whole] + b"=" * (-whole % 4))
 
 
 def header_text(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The bytes of a winmail.dat (TNEF, MS-OXTNEF) go in, the attachments and the text inside come out; never raises."""
+"""Read a winmail.dat of Outlook (TNEF, MS-OXTNEF): its text and attachments, whatever the bytes are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from zeebe_connectors.mail.reading import rtf
 from zeebe_connectors.mail.reading.text import decode
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
@@ -14,10 +15,14 @@ _BODY, _RENDERING, _TITLE, _DATA, _PROPERTIES, _CODEPAGE, _MESSAGE = (
 )  # fmt: skip
 _FIXED = {0x2: 4, 0x3: 4, 0x4: 4, 0x5: 8, 0x6: 8, 0x7: 8, 0xA: 4, 0xB: 4, 0x14: 8, 0x40: 8, 0x48: 16}
 _LONG_NAME, _MIME_TYPE, _CONTENT, _TEXT, _HTML = 0x3707, 0x370E, 0x3701, 0x1000, 0x1013
+_RICH_TEXT, _SUBJECT = 0x1009, 0x0037
+_OBJECT_ID_BYTES = 16
 
 
 MAX_ATTACHMENTS = 1000
 MAX_ATTRIBUTES = 100_000
+MAX_DEPTH = 20
+"""Mails inside one winmail.dat that are read."""
 
 
 @dataclass(slots=True)
@@ -26,6 +31,12 @@ class _Room:
 
     attributes: int = MAX_ATTRIBUTES
     values: int = MAX_ATTRIBUTES
+    depth: int = MAX_DEPTH
+
+    def go_deeper(self) -> bool:
+        """Whether a mail inside a mail may be read."""
+        self.depth -= 1
+        return self.depth >= 0
 
     def take(self) -> bool:
         """Whether there is room for one more value."""
@@ -49,17 +60,27 @@ class Tnef:
     attachments: list[Attached]
     text: str | None = None
     html: str | None = None
+    subject: str = ""
     cut: str = ""
     """Which limit ended the reading, if one did."""
+    unread: list[str] = field(default_factory=list)
+    """What it holds that cannot be read, for people."""
 
 
 def parse_tnef(data: bytes) -> Tnef | None:
-    """Reads a TNEF stream as far as it is whole; None when it is none."""
+    """Reads a TNEF stream as far as it is whole; None when it is none.
+
+    Mails inside it are read too: their texts and attachments are attachments.
+    """
+    return _parsed(data, _Room())
+
+
+def _parsed(data: bytes, room: _Room) -> Tnef | None:
     if not data.startswith(SIGNATURE):
         return None
     found = Tnef([])
     charset = "cp1252"
-    room = _Room()
+    inner: list[tuple[Attached, bytes]] = []
     for kind, value in _attributes(data):
         room.attributes -= 1
         if room.attributes < 0 or room.values < 0 or len(found.attachments) > MAX_ATTACHMENTS:
@@ -77,8 +98,31 @@ def parse_tnef(data: bytes) -> Tnef | None:
         elif kind == _MESSAGE:
             _read_message(found, value, charset, room)
         elif found.attachments:
-            _read_attachment(found.attachments[-1], kind, value, charset, room)
+            _read_attachment(found, kind, value, charset, room, inner)
+    for attached, content in inner:
+        _add_object(found, attached, content, room)
     return found
+
+
+def _add_object(found: Tnef, attached: Attached, content: bytes, room: _Room) -> None:
+    """A mail or another object that was put into the mail."""
+    place = next(index for index, each in enumerate(found.attachments) if each is attached)
+    mail = _parsed(content[_OBJECT_ID_BYTES:], room) if room.go_deeper() else None
+    if mail is None:
+        attached.data = content[_OBJECT_ID_BYTES:] if len(content) > _OBJECT_ID_BYTES else content
+        attached.name = attached.name or "object.bin"
+        found.unread.append(f"the object {attached.name} is an attachment as Outlook stored it")
+        return
+    name = attached.name or mail.subject or "mail"
+    texts = [
+        Attached(f"{name}{ending}", content_type, text.encode())
+        for ending, content_type, text in ((".txt", "text/plain", mail.text), (".html", "text/html", mail.html))
+        if text
+    ]
+    found.unread += mail.unread
+    if not texts and not mail.attachments:
+        found.unread.append(f"the mail {name} inside it has no text that can be read")
+    found.attachments[place : place + 1] = [*texts, *mail.attachments]
 
 
 def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
@@ -87,9 +131,24 @@ def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
             found.text = _string(type_, content, charset)
         elif tag == _HTML:
             found.html = _string(type_, content, charset)
+        elif tag == _SUBJECT:
+            found.subject = _string(type_, content, charset)
+        elif tag == _RICH_TEXT:
+            _read_rich_text(found, content)
 
 
-def _read_attachment(current: Attached, kind: int, value: bytes, charset: str, room: _Room) -> None:
+def _read_rich_text(found: Tnef, content: bytes) -> None:
+    """The body as Outlook wrote it; where there is a text or HTML beside it, that counts."""
+    plain, html = rtf.read(rtf.decompress(content) or b"")
+    if plain is None and html is None:
+        found.unread.append("the body of a winmail.dat is rich text that cannot be read")
+    found.text, found.html = found.text or plain, found.html or html
+
+
+def _read_attachment(
+    found: Tnef, kind: int, value: bytes, charset: str, room: _Room, inner: list[tuple[Attached, bytes]]
+) -> None:
+    current = found.attachments[-1]
     if kind == _TITLE:
         current.name = current.name or decode(value.split(b"\0")[0], charset)
     elif kind == _DATA:
@@ -102,6 +161,8 @@ def _read_attachment(current: Attached, kind: int, value: bytes, charset: str, r
                 current.content_type = _string(type_, content, charset)
             elif tag == _CONTENT and not current.data and type_ == 0x102:
                 current.data = content
+            elif tag == _CONTENT and type_ == 0xD:
+                inner.append((current, content))
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

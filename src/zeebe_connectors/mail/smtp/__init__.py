@@ -1,1 +1,1 @@
-"""Sending mail: an addressed message goes in, the server's receipt comes out."""
+"""Sends mails: compose, session, pool and delivery."""

@@ -1,4 +1,4 @@
-"""What a modeler names (a file, a document, a URL, base64 text) goes in, bytes with a name and a type come out."""
+"""Reads what a modeler attaches: files, documents, URLs and base64 text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mail as plain data goes in, the message in MIME comes out, in pieces that are ready for the wire.
+"""Writes mails in MIME, in pieces that are ready for the wire.
 
 Written out by hand, because the standard library's `EmailMessage` needs ten times as long for a simple mail; the tests
 let its parser read what is made here. RFC 5322 (headers, addresses), 2045-2047 and 2231 (MIME), 6531 (SMTPUTF8).

@@ -1,4 +1,4 @@
-"""A message, its hidden recipients and a server go in; it is built, sent on a kept session, and a receipt comes out."""
+"""Delivers a mail once: builds it, sends it over a pooled session and remembers the receipt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel goes in, the protocol's calls come out, on the generated messages of pyzeebe's wheel without its rest.
+"""Loads the protocol's generated messages from pyzeebe's wheel, without the rest of it.
 
 Importing `pyzeebe.proto` runs pyzeebe's own package, whose client, worker and `requests` cost 9 MiB and a tenth of a
 second in a process that uses none of them. So the one generated module is loaded by its path.

@@ -1,4 +1,4 @@
-"""A gateway goes in, usually a `FakeGateway`; a gRPC server on loopback that speaks Zeebe's protocol comes out.
+"""Serves Zeebe's protocol over gRPC on loopback for any gateway, usually a `FakeGateway`.
 
 With it, tests of our own client, and of anyone's worker in any language, run against an engine in memory.
 """

@@ -1,4 +1,4 @@
-"""The gateway's methods go in, gRPC calls to a real Zeebe go out, on pyzeebe's generated messages."""
+"""Talks to a Zeebe cluster over gRPC."""
 
 from __future__ import annotations
 

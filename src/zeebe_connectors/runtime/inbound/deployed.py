@@ -1,4 +1,4 @@
-"""A cluster's REST address goes in, the elements that wait for events in its deployed processes come out.
+"""Finds the elements that wait for events in a cluster's deployed processes.
 
 The Orchestration Cluster REST API (8.8 and later) is asked for the latest version of every process and for the older
 versions that still have waiting instances. Diagrams are fetched once and kept, so that a look costs two searches.

@@ -1,4 +1,4 @@
-"""Diagrams and a sources file go in, the elements that wait for events come out; one broken element stops no other."""
+"""Finds the elements that wait for events in diagrams and in a sources file; a broken one stops no other."""
 
 from __future__ import annotations
 

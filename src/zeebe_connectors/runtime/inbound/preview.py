@@ -1,4 +1,4 @@
-"""A source goes in, its events of the last hours come out with what would become of each; nothing is touched."""
+"""Shows a source's events of the last hours and what would become of each; it changes nothing."""
 
 from __future__ import annotations
 

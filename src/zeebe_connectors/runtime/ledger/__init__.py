@@ -1,4 +1,4 @@
-"""The ledger: what inbound has handed over, per source and event; questions and facts go in, verdicts come out.
+"""Keeps the ledger: what inbound has handed over, and what outbound must not do twice.
 
 An event's way: nothing known -> `publishing` (the intention, written before the engine is asked) -> `published` ->
 `done`. `ignored` ends one that no element wanted, `quarantined` one that cannot be handed over; `retry` is an

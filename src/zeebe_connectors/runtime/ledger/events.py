@@ -1,4 +1,4 @@
-"""The ledger itself, the same for every store: questions and facts go in, each one transaction with its statements."""
+"""Records what became of events, each step in one transaction, whichever store holds the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which store the settings name: a URL and the data directory go in, a `Store` that opens when first used comes out."""
+"""Opens the store that the settings name."""
 
 from __future__ import annotations
 

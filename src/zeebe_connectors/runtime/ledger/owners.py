@@ -1,4 +1,4 @@
-"""Who holds a lease: this process goes in, a name comes out that tells others on its machine when it is gone."""
+"""Names this process in leases, so that others on its machine know when it is gone."""
 
 from __future__ import annotations
 

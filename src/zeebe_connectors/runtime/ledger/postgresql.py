@@ -1,4 +1,4 @@
-"""The ledger in a PostgreSQL database, for replicas on several machines: a URL goes in, a `Store` comes out.
+"""Stores the ledger in PostgreSQL, for replicas on several machines.
 
 What makes it right under READ COMMITTED: rows that a decision rests on are locked by their SELECT, leases change by one
 conditional statement, and leases go by the database's clock, since those of replicas differ. What makes it end: every

@@ -1,4 +1,4 @@
-"""What the ledger promises, whatever its store: questions and facts go in, entries and verdicts come out."""
+"""Says what the ledger promises, whatever its store."""
 
 from __future__ import annotations
 

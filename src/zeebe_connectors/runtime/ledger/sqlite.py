@@ -1,4 +1,4 @@
-"""The ledger in one SQLite file, for runtimes on one machine: a path goes in, a `Store` comes out.
+"""Stores the ledger in one SQLite file, for runtimes on one machine.
 
 It uses the standard library and not SQLAlchemy, which would cost every runtime a quarter of a second and 16 MiB for the
 same statements (docs/adr/0008-exactly-once.md).

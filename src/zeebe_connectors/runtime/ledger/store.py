@@ -1,4 +1,4 @@
-"""Where the ledger's rows are: pieces of work with SQL go in, each runs in one transaction of a database, in a thread.
+"""Runs the ledger's pieces of work, each in one transaction of a database.
 
 The statements are the same for all databases; a `Transaction` has the few words that differ. Values are named, `:name`.
 """

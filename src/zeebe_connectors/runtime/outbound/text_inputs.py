@@ -1,4 +1,4 @@
-"""Inputs and their model go in; where the model wants text and a document stands, its content comes out as base64.
+"""Replaces documents by their content in base64 where a model wants text.
 
 The official runtime binds so. A document stays a reference where the model takes one (`Document`, also in a union) or
 takes anything (`Any`), because there the connector decides what becomes of it; and in a `Secret`, which is no content.

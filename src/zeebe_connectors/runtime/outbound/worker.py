@@ -1,4 +1,4 @@
-"""Jobs of one type come in from the gateway, as many as there are free slots; each one's outcome goes back to it.
+"""Takes jobs of one type, as many as there are free slots, and answers them.
 
 How it keeps its promises:
 

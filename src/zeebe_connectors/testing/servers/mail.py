@@ -1,4 +1,4 @@
-"""Serves whole mailboxes on loopback: what comes in by SMTP is read by IMAP and POP3; for tests, `dev` and `demo`.
+"""Serves whole mailboxes on loopback over SMTP, IMAP and POP3: for tests, `dev` and `demo`.
 
     async with MailServer() as mail:
         ...  # what is tested sends to ann@example.test at mail.smtp_port

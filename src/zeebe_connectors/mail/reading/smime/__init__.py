@@ -1,4 +1,4 @@
-"""S/MIME: protected mails and a key go in, what they protect comes out, with what is known of their signatures."""
+"""Opens mails that S/MIME protects and says what is known of their signatures."""
 
 from __future__ import annotations
 

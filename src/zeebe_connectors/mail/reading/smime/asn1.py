@@ -1,4 +1,4 @@
-"""Bytes in BER (and so DER) go in, a value with its parts comes out; only what is looked at is read.
+"""Reads BER and DER lazily: only what is looked at costs time.
 
 Written here because mails come as BER streams with indefinite lengths, which the readers of strict DER refuse, and
 because what reads bytes from anybody needs bounds on depth and number.

@@ -1,4 +1,4 @@
-"""An encrypted or compressed CMS message and keys go in (RFC 5652, 5083, 5084, 5753, 3274), the content comes out.
+"""Decrypts and decompresses CMS messages (RFC 5652, 5083, 5084, 5753, 3274).
 
 Whatever goes wrong behind a matching recipient is one error: nobody who sends mails must learn which step failed.
 """

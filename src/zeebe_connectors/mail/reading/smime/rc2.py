@@ -1,4 +1,4 @@
-"""A short RC2 key and encrypted bytes go in, the plain bytes come out (RFC 2268), for mails of old programs.
+"""Decrypts RC2 with short keys (RFC 2268), for mails of old programs.
 
 The library's RC2 takes keys of 128 bits only. This one is slow, and what it takes is bounded.
 """

@@ -1,4 +1,4 @@
-"""The form's fields for S/MIME go in, the keyring that mails are read with comes out, opened once."""
+"""Describes the form's fields for S/MIME and opens their keyring, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed content and whom to trust go in (RFC 5652, 8551), what is known of the signature comes out.
+"""Verifies signatures of mails (RFC 5652, 8551).
 
 The signature is checked over the very bytes that were sent. What a certificate's authority has revoked is not asked.
 """

@@ -1,4 +1,4 @@
-"""A mail's tree with S/MIME parts and a keyring go in, the tree with their contents in their places comes out.
+"""Puts the contents of S/MIME parts in their places in a mail's tree.
 
 Signatures count for the mail only when they cover all that it shows, and an encrypted part is never mixed with text
 beside it, which somebody may have put there to get hold of it.
