@@ -8,6 +8,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -30,9 +31,9 @@ async def graphql(server, tmp_path):
     async def call(**inputs):
         operation = {"url": server.url("/graphql"), "query": "{ order { total } }"} | inputs.pop("graphql", {})
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        documents = LocalDocuments(tmp_path)
+        documents = LocalDocuments(tmp_path, hosts=("*",))
         context = Context(Job(1, "graphql"), clients, documents, AllowedFiles(), log, deadline=time.monotonic() + 10)
-        return await run(read_input(Request, {"graphql": operation, **inputs}), context)
+        return await run(read_input(Request, Everything().marked({"graphql": operation, **inputs})), context)
 
     yield call
     await clients.aclose()
