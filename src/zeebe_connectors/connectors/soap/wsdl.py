@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from html import unescape
 from typing import Any
 
 import zeep.exceptions
@@ -27,9 +29,13 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
-from zeebe_connectors.net import custody
+from zeebe_connectors.connectors.soap.wsdl_repair import SOAP as _SOAP
+from zeebe_connectors.connectors.soap.wsdl_repair import SOAP12 as _SOAP12
+from zeebe_connectors.connectors.soap.wsdl_repair import repair
 
-_SOAP, _SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
+_log = logging.getLogger("zeebe_connectors.soap")
+_HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
+_MAX_DOCUMENTATION = 10_000
 _BUILTINS = "zeep.xsd.types.builtins"
 
 
@@ -117,16 +123,36 @@ def load(documents: WsdlDocuments) -> Wsdl:
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
     """
-    location, size = documents.location, documents.size
+    size = documents.size
     _check_root(documents)
     check_bounds(documents)
     skipped = _without_other_bindings(documents)
+    _give_namespaces(documents)
+    try:
+        return replace(_compiled(documents, skipped), size=size)
+    except PermanentError as error:
+        reasons, repaired = repair(documents)
+        if not repaired:
+            raise
+        try:
+            return replace(_compiled(documents, [*skipped, *reasons]), size=size)
+        except PermanentError:
+            raise error if not reasons else wsdl_error(documents.location, "; ".join(reasons)) from None
+
+
+def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
+    """What zeep makes of the documents, as plain data.
+
+    Raises:
+        PermanentError: As `load`.
+    """
+    location = documents.location
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is given as the reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
-        return replace(_Compiler(documents, document).wsdl(skipped), size=size)
+        return _Compiler(documents, document).wsdl(skipped)
     except PermanentError:
         raise
     except RecursionError:
@@ -141,10 +167,12 @@ def load(documents: WsdlDocuments) -> Wsdl:
         raise wsdl_error(error.filename or location, f"{error.message}{where}") from None
     except zeep.exceptions.Error as error:
         raise wsdl_error(location, f"cannot be used: {error}") from None
-    except (KeyError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+    except (LookupError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        _log.debug("zeep could not read %s: %r", shown(location), error)
         raise wsdl_error(
             location,
-            f"cannot be used: {type(error).__name__} near {custody.clipped(str(error), 200) or 'an unknown place'}",
+            "cannot be used: something in it refers to what is not there, or is written in a way that no tool reads; "
+            "have it checked with a validator for WSDL, and look at the part that it names",
         ) from None
 
 
@@ -183,6 +211,25 @@ def _without_other_bindings(documents: WsdlDocuments) -> list[str]:
                 port.getparent().remove(port)
                 documents.contents[address] = etree.tostring(root)
     return skipped
+
+
+def _give_namespaces(documents: WsdlDocuments) -> None:
+    """Puts the element of an rpc operation into the WSDL's own namespace where none is given, as other tools do."""
+    for address, root in documents.roots.items():
+        space = root.get("targetNamespace")
+        changed = False
+        for binding in root.findall(f"{{{WSDL}}}binding") if space else ():
+            style = next((each.get("style") for each in binding.iterchildren("{*}binding")), None)
+            for operation in binding.findall(f"{{{WSDL}}}operation"):
+                own = next((each.get("style") for each in operation.iterchildren("{*}operation")), None)
+                if (own or style) != "rpc":
+                    continue
+                for body in operation.iterfind(f"{{{WSDL}}}*/{{*}}body"):
+                    if not body.get("namespace"):
+                        body.set("namespace", space)
+                        changed = True
+        if changed:
+            documents.contents[address] = etree.tostring(root)
 
 
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
@@ -250,7 +297,11 @@ class _Notes:
 
 
 def _words(element: etree._Element | None) -> str:
-    return "" if element is None else " ".join("".join(element.itertext()).split())[:500]
+    """The text of a documentation, without the HTML that tools write into it."""
+    if element is None:
+        return ""
+    text = _HTML_TAG.sub(" ", unescape("".join(element.itertext())[:_MAX_DOCUMENTATION]))
+    return " ".join(text.split())[:500]
 
 
 class _Compiler:
