@@ -31,7 +31,7 @@ from zeebe_connectors.connectors.soap.type_bounds import check_bounds
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
 from zeebe_connectors.connectors.soap.wsdl_repair import SOAP as _SOAP
 from zeebe_connectors.connectors.soap.wsdl_repair import SOAP12 as _SOAP12
-from zeebe_connectors.connectors.soap.wsdl_repair import repair
+from zeebe_connectors.connectors.soap.wsdl_repair import bound_operations, repair
 
 _log = logging.getLogger("zeebe_connectors.soap")
 _HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
@@ -129,15 +129,21 @@ def load(documents: WsdlDocuments) -> Wsdl:
     skipped = _without_other_bindings(documents)
     _give_namespaces(documents)
     try:
-        return replace(_compiled(documents, skipped), size=size)
+        found = _compiled(documents, skipped)
     except PermanentError as error:
-        reasons, repaired = repair(documents)
-        if not repaired:
+        reasons, changed = repair(documents)
+        if not changed:
             raise
         try:
-            return replace(_compiled(documents, [*skipped, *reasons]), size=size)
+            found = _compiled(documents, skipped)
         except PermanentError:
             raise error if not reasons else wsdl_error(documents.location, "; ".join(reasons)) from None
+    else:  # zeep leaves some operations out without a word
+        reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
+    if reasons:
+        kept = [reason for reason in found.skipped if not reason.startswith("message ")]
+        found = replace(found, skipped=(*kept, *reasons))
+    return replace(found, size=size)
 
 
 def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:

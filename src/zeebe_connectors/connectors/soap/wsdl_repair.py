@@ -67,6 +67,16 @@ def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
     return repaired.reasons, bool(repaired.changed)
 
 
+def bound_operations(documents: WsdlDocuments) -> set[str]:
+    """The names of all operations that bindings have."""
+    return {
+        operation.get("name") or ""
+        for root in documents.roots.values()
+        for binding in root.iter(f"{{{WSDL}}}binding")
+        for operation in binding.findall(f"{{{WSDL}}}operation")
+    }
+
+
 class _Repair:
     def __init__(self, documents: WsdlDocuments) -> None:
         self.documents = documents
@@ -84,7 +94,7 @@ class _Repair:
             if not broken:
                 return
             for each, missing in broken:
-                why = f"refers to {missing}, which no schema defines"
+                why = f"refers to {missing}, which no schema defines; is an import missing, or its schemaLocation?"
                 self._leave_out(each.element, each.address, f"{_word(each.kind)} {each.name}", why)
                 self.names.of[each.kind].discard((each.space, each.name))
                 components.remove(each)
@@ -189,7 +199,7 @@ class _Repair:
             return None
         if not prefix and self.names.has(kinds, own, local):
             return None
-        return f"the {_word(kinds[0])} {name}"
+        return f"the {_word(kinds[0])} {name} ({{{space}}}{local})"
 
     def _find(self, kind: str, name: str, at: etree._Element) -> etree._Element | None:
         """A definition of the WSDL by its name, in any of the documents."""
