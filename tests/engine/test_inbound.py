@@ -20,6 +20,7 @@ from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
@@ -106,13 +107,15 @@ async def test_mails_start_a_plain_process_and_reach_every_kind_of_waiting_eleme
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
     ledger, clients = SqliteLedger(tmp_path / "ledger.sqlite"), ClientCache()
     shared = InboundServices(
+        services=Services(
+            secrets=SecretResolver([]),
+            clients=clients,
+            documents=LocalDocuments(tmp_path / "documents"),
+            files=AllowedFiles(),
+        ),
         registry=Registry.installed(["imap"]),
         gateway=gateway,
         ledger=ledger,
-        secrets=SecretResolver([]),
-        clients=clients,
-        documents=LocalDocuments(tmp_path / "documents"),
-        files=AllowedFiles(),
     )
     sources = Sources(shared, folder=tmp_path / "diagrams")
     try:

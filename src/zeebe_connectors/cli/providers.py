@@ -14,6 +14,7 @@ import typer
 
 from zeebe_connectors.cli.options import ConfigFile
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.config.providers import Provider
 from zeebe_connectors.config.providers.secured import put
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
@@ -89,6 +90,15 @@ def _run(config: Path | None, work: Callable[[_Room], Awaitable[ResultT]]) -> Re
         return asyncio.run(within())
     except (LedgerError, ConnectorError, SettingsError) as error:
         _fail(str(error))
+
+
+def providers_in_force(config: Path | None) -> dict[str, Provider]:
+    """The providers of file and database, by name."""
+
+    async def work(room: _Room) -> dict[str, Provider]:
+        return {known.name: known.provider for known in room.providers.directory.all().values()}
+
+    return _run(config, work)
 
 
 @app.command("list")

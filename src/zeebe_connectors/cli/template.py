@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zeebe_connectors.cli.options import ConfigFile
+
 if TYPE_CHECKING:
     from zeebe_connectors.sdk.connector import Description
 
@@ -17,6 +19,12 @@ app = typer.Typer(no_args_is_help=True, help="Element templates for the Camunda 
 
 _Names = Annotated[
     list[str] | None, typer.Argument(help="Names of connectors, see `zeebe-connectors list`.", show_default="all")
+]
+_Providers = Annotated[
+    bool,
+    typer.Option(
+        "--providers", help="Let their dropdowns list the operator's providers, and make one of each operation."
+    ),
 ]
 _Name = Annotated[str, typer.Argument(help="Name of the connector, see `zeebe-connectors list`.")]
 
@@ -45,9 +53,17 @@ def show(name: _Name) -> None:
 
 
 @app.command()
-def write(directory: Annotated[Path, typer.Argument(help="Made when missing.")], names: _Names = None) -> None:
+def write(
+    directory: Annotated[Path, typer.Argument(help="Made when missing.")],
+    names: _Names = None,
+    providers: _Providers = False,
+    config: ConfigFile = None,
+) -> None:
     """Write templates to a directory, one file each, as the Web Modeler takes them."""
-    _write(directory, names)
+    if providers:
+        _write_providers(directory, names, config)
+    else:
+        _write(directory, names)
 
 
 @app.command()
@@ -131,6 +147,19 @@ def _templates(names: Sequence[str] | None) -> list[tuple[Description, dict[str,
     from zeebe_connectors.templates.element_template import templates_of
 
     return [(connector, templates_of(connector)) for connector in _connectors(names)]
+
+
+def _write_providers(directory: Path, names: Sequence[str] | None, config: Path | None) -> None:
+    from zeebe_connectors.cli.providers import providers_in_force
+    from zeebe_connectors.sdk.connector import Outbound
+    from zeebe_connectors.templates.provider_templates import provider_files
+
+    connectors = {item.name: item for item in _connectors(names) if isinstance(item, Outbound)}
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, text in provider_files(providers_in_force(config), connectors).items():
+        path = directory / f"{file}.json"
+        path.write_text(text, encoding="utf-8")
+        typer.echo(str(path))
 
 
 def _write(directory: Path, names: Sequence[str] | None) -> None:

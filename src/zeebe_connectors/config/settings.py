@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.sdk.durations import parse_setting
 from zeebe_connectors.sdk.fields import Secret
 
 DEFAULT_SLOTS = 100
@@ -248,9 +248,6 @@ def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
     return wanted
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
-
-
 def seconds(environment: Environment, name: str, default: float, *, minimum: float = 0.0) -> float:
     """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
 
@@ -260,9 +257,8 @@ def seconds(environment: Environment, name: str, default: float, *, minimum: flo
     text = environment.text(name)
     if not text:
         return default
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", text)
     try:
-        value = float(match[1]) * _UNITS[match[2]] if match else parse_duration(text)
+        value = parse_setting(text)
     except ValueError as error:
         raise SettingsError(f"{name} ({environment.origin(name)}): {error}") from None
     if not minimum <= value <= MAX_DURATION:

@@ -85,18 +85,12 @@ class Runtime:
             return None
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
         shared = InboundServices(
+            services=self.services,
             registry=Registry(inbound.values()),
             gateway=self.gateway,
             ledger=self.ledger,
-            secrets=self.services.secrets,
-            clients=self.services.clients,
-            documents=self.services.documents,
-            files=self.services.files,
-            providers=self.services.providers,
             time_to_live=settings.message_ttl,
             metrics=metrics,
-            scope=self.services.scope,
-            cluster=self.services.api,
         )
         elements = read_sources(settings.sources) if settings.sources else []
         deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None

@@ -1,9 +1,10 @@
-"""Reads ISO 8601 durations as seconds."""
+"""Reads durations as seconds: ISO 8601 in diagrams, and the shorter forms that settings may have."""
 
 from __future__ import annotations
 
 import re
 
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 
 
@@ -18,3 +19,13 @@ def parse_duration(text: str) -> float:
         raise ValueError("must be an ISO 8601 duration such as PT30S, PT5M or P1D")
     days, hours, minutes, secs = (float(group or 0) for group in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + secs
+
+
+def parse_setting(text: str) -> float:
+    """Seconds of a setting: ISO 8601 (`PT30S`), a number with a unit (`30s`), or milliseconds as Camunda reads them.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", text)
+    return float(match[1]) * _UNITS[match[2]] if match else parse_duration(text)

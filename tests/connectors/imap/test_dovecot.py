@@ -355,6 +355,6 @@ async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_
     await watching
     (mail,) = world.gateway.messages.values()
     (file,) = mail.data["variables"]["files"]
-    stored = await sources._shared.documents.read(Document(file), seconds=20)
+    stored = await sources._shared.services.documents.read(Document(file), seconds=20)
     assert stored.data == content
     assert max(gaps) < 1, f"the loop was held up for {max(gaps):.2f} s"

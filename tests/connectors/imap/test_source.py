@@ -25,6 +25,7 @@ from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import element
 from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources, Watch
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -67,13 +68,15 @@ class World:
     async def runtime(self, *, gateway: FakeGateway | None = None, **changes: Any) -> Sources:
         waiting = element(self.properties(**changes), process="p", id="mail", kind="message-start", message="m")
         shared = InboundServices(
+            services=Services(
+                secrets=SecretResolver([]),
+                clients=ClientCache(),
+                documents=LocalDocuments(self.directory / "documents"),
+                files=AllowedFiles(),
+            ),
             registry=Registry([watch]),
             gateway=gateway or self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.db"),
-            secrets=SecretResolver([]),
-            clients=ClientCache(),
-            documents=LocalDocuments(self.directory / "documents"),
-            files=AllowedFiles(),
         )
         sources = Sources(shared, elements=[waiting])
         sources.start()
@@ -83,7 +86,7 @@ class World:
     async def end(self, sources: Sources) -> None:
         await sources.drain(grace=5)
         await sources._shared.ledger.aclose()
-        await sources._shared.clients.aclose()
+        await sources._shared.services.clients.aclose()
         self.running.remove(sources)
 
     def subjects(self) -> list[str]:
@@ -194,7 +197,7 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
         waited.append(seconds)
         await sleep(0.05 if seconds >= 1 else seconds)
 
-    monkeypatch.setattr(connector_module.asyncio, "sleep", noted)
+    monkeypatch.setattr(connector_module, "sleep", noted)
     world.deliver("one")
     sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
     await world.until(lambda: world.subjects() == ["one"] and 300.0 in waited)
@@ -374,7 +377,7 @@ async def test_attachments_become_documents(world):
     (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
     assert file["metadata"]["fileName"] == "list.csv"
     assert file["metadata"]["contentType"] == "text/csv"
-    assert (await sources._shared.documents.read(Document(file), seconds=5)).data == b"a,b"
+    assert (await sources._shared.services.documents.read(Document(file), seconds=5)).data == b"a,b"
 
 
 async def test_health_tells_a_refused_login_and_recovers_by_itself(world):

@@ -42,7 +42,7 @@ class DovecotWorld(World):
 
     async def end(self, sources: Sources) -> None:
         await super().end(sources)
-        await sources._shared.clients.aclose()
+        await sources._shared.services.clients.aclose()
 
     def deliver(self, *subjects: str) -> None:
         for subject in subjects:

@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound.elements import element
 from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
@@ -158,13 +159,15 @@ class World:
         }
         (self.directory / "allowed").mkdir(exist_ok=True)
         shared = InboundServices(
+            services=Services(
+                secrets=SecretResolver([]),
+                clients=ClientCache(),
+                documents=LocalDocuments(self.directory / "documents"),
+                files=AllowedFiles([self.directory / "allowed"]),
+            ),
             registry=Registry([watch]),
             gateway=self.gateway,
             ledger=SqliteLedger(self.directory / "ledger.sqlite"),
-            secrets=SecretResolver([]),
-            clients=ClientCache(),
-            documents=LocalDocuments(self.directory / "documents"),
-            files=AllowedFiles([self.directory / "allowed"]),
         )
         waiting = element(properties, process="p", id="mail", kind="message-start", message="m")
         sources = Sources(shared, elements=[waiting])
@@ -245,7 +248,7 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world
     assert (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "1-list.csv").read_bytes() == b"a,b"
     assert "footer" in (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "mail.txt").read_text()
     (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
-    assert (await sources._shared.documents.read(Document(file), seconds=5)).name == "list.csv"
+    assert (await sources._shared.services.documents.read(Document(file), seconds=5)).name == "list.csv"
 
 
 @pytest.mark.parametrize(

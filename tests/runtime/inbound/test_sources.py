@@ -20,6 +20,7 @@ from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.elements import Element, Found
 from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import SqliteLedger
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
@@ -67,13 +68,15 @@ def _fast(monkeypatch):
 @pytest.fixture
 async def shared(tmp_path):
     shared = InboundServices(
+        services=Services(
+            secrets=SecretResolver([Named()]),
+            clients=ClientCache(),
+            documents=LocalDocuments(tmp_path / "documents"),
+            files=AllowedFiles(),
+        ),
         registry=Registry([watch]),
         gateway=FakeGateway(),
         ledger=SqliteLedger(tmp_path / "ledger.db"),
-        secrets=SecretResolver([Named()]),
-        clients=ClientCache(),
-        documents=LocalDocuments(tmp_path / "documents"),
-        files=AllowedFiles(),
         lease=3.0,
     )
     yield shared

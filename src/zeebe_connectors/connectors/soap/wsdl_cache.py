@@ -11,7 +11,9 @@ from zeebe_connectors import Context, TransientError
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, fetcher, gather, location_of
+from zeebe_connectors.web import ClientTls
 from zeebe_connectors.web.keystore import tls_of
+from zeebe_connectors.web.message import origin_of
 
 _MAX_WSDLS = 32
 _MAX_MEMORY = 64 * 1024 * 1024
@@ -76,7 +78,9 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
         ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
     """
     cache = await context.clients.get("soap.wsdl", WsdlCache)
-    key = (wanted.wsdl, tuple(wanted.external), given.http_authentication, given.client_tls, given.client_keystore)
+    own = _is_the_services(wanted.wsdl, given.service_url)
+    access = (given.http_authentication, given.client_tls, given.client_keystore) if own else None
+    key = (wanted.wsdl, tuple(wanted.external), access)
     while (known := cache.get(key, wanted.wsdl_age)) is not None:
         try:
             return await asyncio.shield(known)
@@ -103,10 +107,20 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
 
 async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
-    tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
-    fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
+    if _is_the_services(wanted.wsdl, given.service_url):
+        tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+        fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
+    else:
+        fetch = fetcher(context, location, tls=ClientTls(), authentication=None)
     documents = await gather(location, fetch, hosts=wanted.external)
     return await read_beside(documents, context.seconds_left())
+
+
+def _is_the_services(wsdl: str, service: str | None) -> bool:
+    """Whether the WSDL is where the service is: credentials are the service's, and go to no other host."""
+    if service is None or not wsdl.strip().casefold().startswith(("http://", "https://")):
+        return True
+    return origin_of(wsdl.strip()) == origin_of(service.strip())
 
 
 async def read_beside(documents: WsdlDocuments, seconds: float) -> Wsdl:

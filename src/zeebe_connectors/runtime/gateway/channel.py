@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import random
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ import grpc.aio
 from zeebe_connectors._version import __version__
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import GatewayError
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class TokenSource:
         self._ends_at = 0.0
         self._request: asyncio.Task[None] | None = None
         self._error: GatewayError | None = None
-        self._failures = 0
+        self._backoff = Backoff(1.0, 60.0)
         self._not_before = 0.0
 
     async def metadata(self) -> Metadata | None:
@@ -182,8 +182,7 @@ class TokenSource:
         try:
             token, lifetime = await self._fetch()
         except GatewayError as error:
-            pause = min(60.0, 2.0**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load needs no secrecy
-            self._failures = min(self._failures + 1, 10)
+            pause = self._backoff.next()
             self._not_before = time.monotonic() + pause
             self._error = error
             logger.warning("%s; next attempt in %.1f s at the earliest", error.message, pause)
@@ -193,7 +192,7 @@ class TokenSource:
             self._got_at = now
             self._renew_at = now + lifetime * 0.75
             self._ends_at = now + lifetime - min(10.0, lifetime * 0.1)
-            self._failures = 0
+            self._backoff.reset()
             self._error = None
 
     async def _fetch(self) -> tuple[str, float]:

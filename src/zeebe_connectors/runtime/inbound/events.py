@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.expressions import plain, result_variables
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
@@ -32,7 +33,7 @@ _NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"
 """Statuses after which the engine has certainly not carried out a command; after others it may have."""
 _MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
 _CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
-_MAX_PAUSE = 30.0
+_MIN_PAUSE, _MAX_PAUSE = 0.5, 30.0
 _TRIES = 12  # of storing what an event brings, over about three minutes
 
 _log = logging.getLogger("zeebe_connectors.events")
@@ -195,7 +196,7 @@ class EventHandler:
 
     async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Makes what may need the store of documents, which may be away for a while; else the event is put aside."""
-        pause = 0.5
+        backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         for attempt in range(1, _TRIES + 1):
             try:
                 made = await make()
@@ -203,8 +204,7 @@ class EventHandler:
                 if attempt == _TRIES or not isinstance(error, TransientError | OSError):
                     raise _Quarantine(str(error)) from None
                 self._report(f"what an event brings cannot be stored; tried again: {error}")
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _MAX_PAUSE)
+                await asyncio.sleep(backoff.next())
             else:
                 if attempt > 1:
                     self._report(None)
@@ -220,7 +220,7 @@ class EventHandler:
         started = self._clock() - (before.age if before else 0.0)
         in_doubt = before is not None
         reported = False
-        pause = 0.5
+        backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         while True:
             if in_doubt and element.kind == "start":
                 raise _Quarantine(
@@ -248,8 +248,7 @@ class EventHandler:
                 self._last_contact = float("-inf")
                 self._report(f"the engine does not take events: {error}")
                 reported = True
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _MAX_PAUSE)
+                await asyncio.sleep(backoff.next())
             else:
                 self._last_contact = time.monotonic()
                 if reported:

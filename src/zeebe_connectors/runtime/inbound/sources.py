@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 import time
 import traceback
 from collections import Counter
@@ -20,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from zeebe_connectors.config.secrets import Mask, SecretResolver
+from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net.custody import holding
-from zeebe_connectors.runtime.diagrams import ClusterApi
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
 from zeebe_connectors.runtime.inbound.elements import (
@@ -37,14 +36,12 @@ from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.runtime.outage import Outage
-from zeebe_connectors.runtime.providers import Providers, Use
-from zeebe_connectors.runtime.secret_scope import SecretScope
-from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.runtime.providers import Use
+from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
-from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
@@ -101,22 +98,16 @@ _TRIGGERS: Mapping[Handled, str] = {
 class InboundServices:
     """What watching sources needs: shared by all sources of one runtime."""
 
+    services: Services
+    """What connectors are handed, the same as for jobs."""
     registry: Registry
     gateway: Gateway
     ledger: Ledger
-    secrets: SecretResolver
-    clients: ClientCache
-    documents: Documents
-    files: AllowedFiles
     owner: str = field(default_factory=owner_name)
     """Who we are in the ledger's leases."""
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
-    scope: SecretScope = field(default_factory=SecretScope)
-    cluster: ClusterApi | None = None
-    """Resolves the cluster's own references to secrets."""
-    providers: Providers | None = None
 
 
 class Watch:
@@ -198,7 +189,7 @@ class Watch:
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     async def _run(self) -> None:
-        pause = _MIN_PAUSE
+        backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             try:
@@ -218,10 +209,9 @@ class Watch:
                 self._ended(None)
                 longest = self._shared.lease / 3
             if time.monotonic() - began > 60:
-                pause = _MIN_PAUSE
+                backoff.reset()
             if not self._stopping:
-                await asyncio.sleep(min(pause, longest) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            pause = min(pause * 2, longest)
+                await asyncio.sleep(backoff.next(max_pause=longest))
 
     async def _as_holder(self) -> None:
         shared, name = self._shared, self.source.name
@@ -256,9 +246,11 @@ class Watch:
         shared, source = self._shared, self.source
         connector = self._connector()
         element = source.elements[0]
-        custody = shared.secrets.custody(self._mask, process=element.process, element=source.name)
+        custody = shared.services.secrets.custody(self._mask, process=element.process, element=source.name)
         with holding(custody):
-            properties = Properties(shared.secrets, shared.scope, shared.cluster, shared.providers)
+            properties = Properties(
+                shared.services.secrets, shared.services.scope, shared.services.api, shared.services.providers
+            )
             given, self._use = await properties.read(source, connector, custody)
             await self._watch_with(connector, given)
 
@@ -269,7 +261,7 @@ class Watch:
             source.elements,
             gateway=shared.gateway,
             ledger=shared.ledger,
-            documents=shared.documents,
+            documents=shared.services.documents,
             owner=shared.owner,
             time_to_live=shared.time_to_live,
             report=self.report,
@@ -295,14 +287,14 @@ class Watch:
         """
         shared, name = self._shared, self.source.name
 
-        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+        async def settled(events: Mapping[str, Alias | None]) -> Mapping[str, str]:
             return await shared.ledger.settled(name, events)
 
         return InboundContext(
             source=name,
-            clients=shared.clients if use is None else use.clients,
-            documents=shared.documents,
-            files=shared.files,
+            clients=shared.services.clients if use is None else use.clients,
+            documents=shared.services.documents,
+            files=shared.services.files,
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
             settled=settled,
             report=self.report,

@@ -1,0 +1,43 @@
+"""What a connector calls a secret is secured in a provider too, whichever connector it is."""
+
+from pydantic import BaseModel
+
+from zeebe_connectors.config.providers.secured import is_secured
+from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types
+from zeebe_connectors.sdk.registry import Registry
+
+REGISTRY = Registry.installed()
+CONNECTORS = [one for one in (*REGISTRY.outbound.values(), *REGISTRY.inbound.values()) if one.protocols]
+
+
+def secret_fields(kind, source=""):
+    """The dotted place in an environment of every secret below an input that a provider fills."""
+    for leaf in leaf_types(kind):
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+            for name, info in leaf.model_fields.items():
+                place = f"{source}.{info.alias or name}" if source else hint_of(info).provider
+                if Secret in leaf_types(info.annotation):
+                    if place:
+                        yield place
+                else:
+                    yield from secret_fields(info.annotation, place)
+
+
+def test_every_secret_of_every_connector_is_secured_in_a_provider():
+    """A connector or scheme that is added later is held to it by itself."""
+    found = {place for connector in CONNECTORS for place in secret_fields(connector.input)}
+    assert len(found) > 20
+    sections = {"authentication", "wsSecurity", "tls"}
+    wrong = [
+        place
+        for place in found
+        if place.partition(".")[0] in sections and not is_secured(place.partition(".")[0], place.partition(".")[2])
+    ]
+    assert wrong == []
+    assert {place.partition(".")[0] for place in found} <= {*sections, "authenticationConfiguration"}
+
+
+def test_every_connector_that_takes_providers_says_where_they_lead():
+    for connector in CONNECTORS:
+        sources = {place.source for place in connector.provider_places}
+        assert sources & {"url", "host", "options.url"}, connector.name
