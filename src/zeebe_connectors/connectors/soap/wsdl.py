@@ -29,9 +29,12 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
-from zeebe_connectors.connectors.soap.wsdl_repair import SOAP as _SOAP
-from zeebe_connectors.connectors.soap.wsdl_repair import SOAP12 as _SOAP12
-from zeebe_connectors.connectors.soap.wsdl_repair import bound_operations, repair
+from zeebe_connectors.connectors.soap.wsdl_repair import (
+    bound_operations,
+    give_namespaces,
+    repair,
+    without_other_bindings,
+)
 
 _log = logging.getLogger("zeebe_connectors.soap")
 _HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
@@ -126,8 +129,8 @@ def load(documents: WsdlDocuments) -> Wsdl:
     size = documents.size
     _check_root(documents)
     check_bounds(documents)
-    skipped = _without_other_bindings(documents)
-    _give_namespaces(documents)
+    skipped = without_other_bindings(documents)
+    give_namespaces(documents)
     try:
         found = _compiled(documents, skipped)
     except PermanentError as error:
@@ -196,46 +199,6 @@ def _check_root(documents: WsdlDocuments) -> None:
     root = documents.roots[documents.location]
     if root.tag != f"{{{WSDL}}}definitions":
         raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
-
-
-def _without_other_bindings(documents: WsdlDocuments) -> list[str]:
-    """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
-    others: set[str] = set()
-    for address, root in documents.roots.items():
-        found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{_SOAP}}}binding") is None]
-        found = [item for item in found if item.find(f"{{{_SOAP12}}}binding") is None]
-        for item in found:
-            others.add(item.get("name") or "")
-            root.remove(item)
-        if found:
-            documents.contents[address] = etree.tostring(root)
-    skipped = []
-    for address, root in documents.roots.items():
-        for port in list(root.iter(f"{{{WSDL}}}port")):
-            if (port.get("binding") or "").rpartition(":")[2] in others:
-                skipped.append(f"port {port.get('name')}: does not speak SOAP")
-                port.getparent().remove(port)
-                documents.contents[address] = etree.tostring(root)
-    return skipped
-
-
-def _give_namespaces(documents: WsdlDocuments) -> None:
-    """Puts the element of an rpc operation into the WSDL's own namespace where none is given, as other tools do."""
-    for address, root in documents.roots.items():
-        space = root.get("targetNamespace")
-        changed = False
-        for binding in root.findall(f"{{{WSDL}}}binding") if space else ():
-            style = next((each.get("style") for each in binding.iterchildren("{*}binding")), None)
-            for operation in binding.findall(f"{{{WSDL}}}operation"):
-                own = next((each.get("style") for each in operation.iterchildren("{*}operation")), None)
-                if (own or style) != "rpc":
-                    continue
-                for body in operation.iterfind(f"{{{WSDL}}}*/{{*}}body"):
-                    if not body.get("namespace"):
-                        body.set("namespace", space)
-                        changed = True
-        if changed:
-            documents.contents[address] = etree.tostring(root)
 
 
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read

@@ -1,4 +1,4 @@
-"""Take out of a WSDL what cannot be used, with the reason, so that the rest of it can.
+"""Prepare a WSDL for zeep: take out what cannot be used, with the reason, so that the rest of it can.
 
 zeep refuses a whole WSDL for one part that refers to nothing, whether or not anybody needs it. This runs when it did:
 the parts that are wrong are found by their names in the documents themselves, and left out.
@@ -47,6 +47,46 @@ class _Names:
 
     def has(self, kinds: tuple[str, ...], space: str, name: str) -> bool:
         return any((space, name) in self.of[kind] or ("", name) in self.of[kind] for kind in kinds)
+
+
+def without_other_bindings(documents: WsdlDocuments) -> list[str]:
+    """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
+    others: set[str] = set()
+    for address, root in documents.roots.items():
+        found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{SOAP}}}binding") is None]
+        found = [item for item in found if item.find(f"{{{SOAP12}}}binding") is None]
+        for item in found:
+            others.add(item.get("name") or "")
+            root.remove(item)
+        if found:
+            documents.contents[address] = etree.tostring(root)
+    skipped = []
+    for address, root in documents.roots.items():
+        for port in list(root.iter(f"{{{WSDL}}}port")):
+            if (port.get("binding") or "").rpartition(":")[2] in others:
+                skipped.append(f"port {port.get('name')}: does not speak SOAP")
+                port.getparent().remove(port)
+                documents.contents[address] = etree.tostring(root)
+    return skipped
+
+
+def give_namespaces(documents: WsdlDocuments) -> None:
+    """Puts the element of an rpc operation into the WSDL's own namespace where none is given, as other tools do."""
+    for address, root in documents.roots.items():
+        space = root.get("targetNamespace")
+        changed = False
+        for binding in root.findall(f"{{{WSDL}}}binding") if space else ():
+            style = next((each.get("style") for each in binding.iterchildren("{*}binding")), None)
+            for operation in binding.findall(f"{{{WSDL}}}operation"):
+                own = next((each.get("style") for each in operation.iterchildren("{*}operation")), None)
+                if (own or style) != "rpc":
+                    continue
+                for body in operation.iterfind(f"{{{WSDL}}}*/{{*}}body"):
+                    if not body.get("namespace"):
+                        body.set("namespace", space)
+                        changed = True
+        if changed:
+            documents.contents[address] = etree.tostring(root)
 
 
 def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
