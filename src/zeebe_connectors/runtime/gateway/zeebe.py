@@ -26,7 +26,7 @@ STREAM_WINDOW = 16 * 1024
 
 
 class ZeebeGateway:
-    """A `Gateway` to a real Zeebe.
+    """A `Gateway` to an engine that speaks the protocol: a cluster, or the local one.
 
     Make it inside a running event loop. Streams have a connection of their own, with a small window, because a worker
     at capacity does not read them and the jobs on the way grow old.
