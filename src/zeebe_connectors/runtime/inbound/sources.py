@@ -354,6 +354,7 @@ class Sources:
         self._deployed = deployed
         self._origins: dict[str, list[Element]] = {"": list(elements)} if elements else {}
         self._problems: dict[str, list[str]] = {}
+        self._hints: list[str] = []
         self.watches: dict[str, Watch] = {}
         self.problems: list[str] = []
         """What is wrong with elements that cannot be watched."""
@@ -425,6 +426,10 @@ class Sources:
                 self._problems["cluster"] = [f"the cluster's processes cannot be read: {error}"]
             else:
                 self._origins["cluster"], self._problems["cluster"] = found.elements, found.problems
+                for hint in found.hints:
+                    if hint not in self._hints:
+                        _log.warning("Deployed processes: %s", hint)
+                self._hints = found.hints
 
     async def _adjust(self) -> None:
         """Starts what is new, stops what is gone, restarts what changed."""

@@ -329,7 +329,7 @@ class JobHandler:
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
         seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
-            message=seen["error"]["message"],
+            message=sendable(mask.text(str(error))[:MAX_MESSAGE_LENGTH]),
             retries=retries,
             backoff=None if delay is None else waiting(delay),
             variables=seen,
