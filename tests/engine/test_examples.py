@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from modeler import tool
+from servers.ftpd import FtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
@@ -161,6 +162,16 @@ async def _graphql(world: World, diagram: bytes) -> None:
     assert result["order"] == {"id": "9", "total": 42.5}
 
 
+async def _files(world: World, diagram: bytes) -> None:
+    home = world.files / "home"
+    home.mkdir()
+    with FtpServer(home, password="s3cret") as server:
+        given = {"filesHost": "127.0.0.1", "filesPort": server.port, "orderId": "A-7", "total": "42.50"}
+        result = await world.run(diagram, given)
+    assert result["file"] == "orders/A-7.csv"
+    assert (home / "orders/A-7.csv").read_text() == "id;total\nA-7;42.50\n"
+
+
 async def _sql(world: World, diagram: bytes) -> None:
     file = world.files / "orders.sqlite"
     with contextlib.closing(sqlite3.connect(file)) as database:
@@ -170,7 +181,15 @@ async def _sql(world: World, diagram: bytes) -> None:
         assert (await world.run(diagram, given))["order"] == {"id": "A-7", "total": total}
 
 
-EXPECTED = {"demo": _demo, "graphql": _graphql, "rest": _rest, "smtp": _smtp, "soap": _soap_example, "sql": _sql}
+EXPECTED = {
+    "demo": _demo,
+    "files": _files,
+    "graphql": _graphql,
+    "rest": _rest,
+    "smtp": _smtp,
+    "soap": _soap_example,
+    "sql": _sql,
+}
 
 
 WATCHING = {"imap", "pop3"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import zeebe_connectors.engine
@@ -26,6 +28,15 @@ def test_the_engine_knows_feel_only() -> None:
         for name in imported(path):
             if name.startswith("zeebe_connectors"):
                 assert name.startswith(OWN), f"{path.name} imports {name}"
+
+
+def test_the_stubs_are_loaded_without_pyzeebe_which_comes_whole_later() -> None:
+    program = (
+        "import sys, zeebe_connectors.engine.gateway as gateway; assert 'pyzeebe' not in sys.modules;"
+        "assert 'pydantic' not in sys.modules;"
+        "from pyzeebe import ZeebeClient; from pyzeebe.proto import gateway_pb2; assert gateway_pb2 is gateway.pb"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_only_the_gateway_speaks_grpc() -> None:

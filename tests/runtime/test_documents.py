@@ -1,8 +1,10 @@
 """Documents: every kind of reference is read, what is created can be read again, and nothing else can."""
 
 import asyncio
+import hashlib
 import json
 import os
+import re
 import time
 from base64 import b64decode, urlsafe_b64decode
 from email import message_from_bytes
@@ -13,6 +15,7 @@ import pytest
 from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, Reply
@@ -29,7 +32,7 @@ async def server():
 
 @pytest.fixture
 async def local(tmp_path):
-    documents = LocalDocuments(tmp_path / "documents", max_bytes=100_000)
+    documents = LocalDocuments(tmp_path / "documents", max_bytes=100_000, hosts=["127.0.0.1", "nowhere.invalid"])
     yield documents
     await documents.aclose()
 
@@ -44,12 +47,13 @@ async def test_create_and_read(local):
     """The reference has the official runtime's shape, and leads back to the bytes."""
     document = await local.create(b"\0data", name="ü.bin", content_type="application/x-thing")
     reference = json.loads(json.dumps(document.reference))
-    key = reference["documentId"]
+    key, digest = reference["documentId"], hashlib.sha256(b"\0data").hexdigest()
+    assert re.fullmatch("[0-9a-f]{64}", key)
     assert reference == {
         "camunda.document.type": "camunda",
         "storeId": "zeebe-connectors",
         "documentId": key,
-        "contentHash": key,
+        "contentHash": digest,
         "metadata": {"contentType": "application/x-thing", "size": 5, "fileName": "ü.bin"},
     }
     content = await local.read(Document(reference), seconds=5)
@@ -65,7 +69,9 @@ async def test_type_is_guessed(local):
 async def test_same_content_is_stored_once(local):
     """The same bytes are one file, also when they are created at the same time."""
     made = await asyncio.gather(*(local.create(b"same", name=f"{n}.txt") for n in range(20)))
-    files = [path for path in local.directory.rglob("*") if path.is_file() and path.suffix != ".json"]
+    files = [
+        path for path in local.directory.rglob("*") if path.is_file() and path.suffix != ".json" and path.name != ".key"
+    ]
     assert len(files) == 1
     assert {document.name for document in made} == {f"{n}.txt" for n in range(20)}
 
@@ -99,18 +105,18 @@ async def test_not_found(local, change):
 async def test_damaged(local):
     """A file whose content changed is not handed out."""
     document = await local.create(b"good")
-    next(path for path in local.directory.rglob("*") if path.is_file() and not path.suffix).write_bytes(b"evil")
+    next(path for path in local.directory.glob("??/*") if path.is_file() and not path.suffix).write_bytes(b"evil")
     assert (await refused(local, document.reference)).code == "DOCUMENT_NOT_FOUND"
 
 
 async def test_nothing_half_written(local):
     """A damaged leftover of the same size as announced is replaced by the next create, and no temporary file stays."""
     document = await local.create(b"good")
-    path = next(path for path in local.directory.rglob("*") if path.is_file() and not path.suffix)
+    path = next(path for path in local.directory.glob("??/*") if path.is_file() and not path.suffix)
     path.write_bytes(b"goo")
     await local.create(b"good")
     assert (await local.read(document, seconds=5)).data == b"good"
-    assert not [path for path in local.directory.rglob(".*") if path.is_file()]
+    assert not [path for path in local.directory.rglob(".*") if path.is_file() and path.name != ".key"]
 
 
 async def test_too_large(local):
@@ -135,7 +141,7 @@ async def test_sweep(tmp_path):
     old, kept, new = [await documents.create(text) for text in (b"old", b"kept", b"new")]
     assert "expiresAt" in new.reference["metadata"]
     for path in tmp_path.rglob("*"):
-        if path.is_file() and path.stem in {old.reference["documentId"], kept.reference["documentId"]}:
+        if path.is_file() and path.stem in {old.reference["contentHash"], kept.reference["contentHash"]}:
             os.utime(path, (time.time() - 7200, time.time() - 7200))
     await documents.create(b"kept")
     assert documents.sweep() == 1
@@ -263,7 +269,9 @@ class Cluster:
 async def cluster(tmp_path, server):
     Cluster(server)
     scheme = Basic(type="basic", username="u", password="p")
-    documents = ClusterDocuments(server.url("/"), tmp_path, scheme=scheme, max_bytes=100_000)
+    documents = ClusterDocuments(
+        server.url("/"), tmp_path, scheme=scheme, max_bytes=100_000, hosts=["127.0.0.1", "nowhere.invalid"]
+    )
     yield documents
     await documents.aclose()
 
@@ -308,7 +316,7 @@ def function(name, *params):
 
 
 async def resolved(documents, data, **more):
-    return await resolve_intrinsics(data, documents, deadline=time.monotonic() + 5, **more)
+    return await resolve_intrinsics(Everything().marked(data), documents, deadline=time.monotonic() + 5, **more)
 
 
 async def test_functions(local):

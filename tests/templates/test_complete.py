@@ -34,6 +34,13 @@ DEAD_PORT = {
             "imapConfig": {"imapHost": "127.0.0.1", "imapPort": port, "imapCryptographicProtocol": "NONE"},
         },
     },
+    "files": lambda port: {
+        "operation": "list",
+        "protocol": "ftp",
+        "host": "127.0.0.1",
+        "port": port,
+        "authentication": {"type": "password", "username": "ann", "password": "{{secrets.CANARY}}"},
+    },
     "graphql": lambda port: {
         "authentication": {"type": "bearer", "token": "{{secrets.CANARY}}"},
         "graphql": {"url": f"http://127.0.0.1:{port}/", "method": "post", "query": "{ a }"},

@@ -533,7 +533,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
     if not text or not text.strip():
         return {}
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
     if value is None:
@@ -548,3 +548,6 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)

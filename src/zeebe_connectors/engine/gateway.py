@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from pyzeebe.proto import gateway_pb2 as pb
-from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_to_server
 
 from zeebe_connectors.engine.core import Engine, parse_variables
 from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deployment, Stored
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
+from zeebe_connectors.engine.protocol import messages as pb
+from zeebe_connectors.engine.protocol import services
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _job(job: ActivatedJob) -> Any:
     )
 
 
-class Servicer(GatewayServicer):
+class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated stubs have no types
     """Answers the calls of the gateway protocol."""
 
     def __init__(self, host: Host) -> None:
@@ -219,7 +219,7 @@ class Servicer(GatewayServicer):
         await self._host.saved()
         if process.state is not State.COMPLETED:
             await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION,
+                grpc.StatusCode.ABORTED,
                 f"The process instance '{process.key}' was terminated before it completed",
             )
         if request.fetchVariables:
@@ -447,7 +447,7 @@ class Gateway:
                 ("grpc.http2.max_ping_strikes", 0),
             ]
         )
-        add_GatewayServicer_to_server(self._servicer, server)
+        services.add_GatewayServicer_to_server(self._servicer, server)
         try:
             self.port = server.add_insecure_port(self._wanted)
         except RuntimeError as error:

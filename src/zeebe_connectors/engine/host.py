@@ -13,7 +13,7 @@ from zeebe_connectors.engine.core import Engine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_SLICE_SECONDS = 0.02
+_SLICE_SECONDS = 0.004  # a call takes several turns of the loop, and waits for a slice in each
 _MAX_NAP_SECONDS = 60.0
 
 

@@ -45,27 +45,38 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        self._waiting: defaultdict[tuple[str, str], dict[Subscription, None]] = defaultdict(dict)
+        # By address, then by process, as a message comes to each process once; then in the order of their opening.
+        self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
     # --- subscriptions
 
     def add(self, subscription: Subscription) -> None:
         """Open a subscription."""
-        self._waiting[subscription.name, subscription.correlation_key][subscription] = None
+        by_process = self._waiting[subscription.name, subscription.correlation_key]
+        by_process.setdefault(subscription.holder.process.definition.bpmn_process_id, {})[subscription] = None
 
     def remove(self, subscription: Subscription) -> None:
         """Close a subscription."""
         address = subscription.name, subscription.correlation_key
-        waiting = self._waiting.get(address)
-        if waiting is not None:
-            waiting.pop(subscription, None)
-            if not waiting:
-                del self._waiting[address]
+        process_id = subscription.holder.process.definition.bpmn_process_id
+        by_process = self._waiting.get(address)
+        if by_process is None or process_id not in by_process:
+            return
+        by_process[process_id].pop(subscription, None)
+        if not by_process[process_id]:
+            del by_process[process_id]
+        if not by_process:
+            del self._waiting[address]
 
     def open_subscriptions(self) -> list[Subscription]:
         """Return all open subscriptions."""
-        return [subscription for waiting in self._waiting.values() for subscription in waiting]
+        return [
+            subscription
+            for by_process in self._waiting.values()
+            for waiting in by_process.values()
+            for subscription in waiting
+        ]
 
     def correlate_buffered(self, subscription: Subscription) -> None:
         """Give a new subscription the oldest buffered message for it, or all if it stays open."""
@@ -119,7 +130,8 @@ class Messages:
         if engine.observers:
             engine.tell(HappeningKind.MESSAGE_PUBLISHED, message.key, None, {"name": name, "key": correlation_key})
         reached = 0
-        for subscription in list(self._waiting.get((name, correlation_key), ())):
+        first = [next(iter(waiting)) for waiting in self._waiting.get((name, correlation_key), {}).values()]
+        for subscription in first:
             if self._give(message, subscription):
                 reached = reached or subscription.holder.process.key
         for definition, event_id in engine.definitions.started_by_message(name):

@@ -272,8 +272,7 @@ class SqliteStore:
             yield key, json.loads(data)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def _dump_message(message: Message) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fnmatch
 import hashlib
 import json
 import logging
@@ -17,38 +18,43 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 from multidict import CIMultiDict
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings, seconds
+from zeebe_connectors.net.addresses import plain_host
 from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
+from zeebe_connectors.runtime.document_ids import DocumentIds, current_tenant, for_tenant
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument, Reference
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
-__all__ = ["LOCAL_STORE", "ClusterDocuments", "LocalDocuments", "documents_of", "resolve_intrinsics"]
+__all__ = ["LOCAL_STORE", "ClusterDocuments", "LocalDocuments", "documents_of", "for_tenant", "resolve_intrinsics"]
 
 LOCAL_STORE = "zeebe-connectors"
 """`storeId` of documents in the local directory."""
 STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
+HOSTS_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_HOSTS"
 KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
 MAX_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE"
 MAX_BYTES = 50 * 1024 * 1024
 MAX_STREAMED = 4 * 1024**3
 _ANY_TYPE = "application/octet-stream"
+_MAX_REDIRECTS = 6
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SWEEP_EVERY = 3600.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger("zeebe_connectors.documents")
@@ -56,6 +62,9 @@ _log = logging.getLogger("zeebe_connectors.documents")
 
 class LocalDocuments:
     """Documents in a directory, by their content: the same bytes are stored once, however often they are created.
+
+    A reference has an id that nobody can guess and that proves who made it: it is bound to the content and to the
+    tenant by a key that lies in the directory. Whoever knows a content's hash cannot read it.
 
     A file is complete or not there: it is written beside its place and moved. Beside each lies `<id>.json` with its
     name and type. Replicas need a directory that they share.
@@ -66,6 +75,7 @@ class LocalDocuments:
         keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
         clients: Clients for documents on the web; the runtime's, so that it closes them.
         max_streamed: Bytes of one document that comes and goes piece by piece.
+        hosts: From which documents on the web may be fetched: names, or patterns such as `*.example.com`.
     """
 
     def __init__(
@@ -76,10 +86,13 @@ class LocalDocuments:
         keep: float | None = None,
         clients: ClientCache | None = None,
         max_streamed: int = MAX_STREAMED,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self._max_bytes = max_bytes
         self._max_streamed = max_streamed
+        self._hosts = tuple(hosts)
+        self._ids = DocumentIds(directory)
         self._keep = keep
         self._kept = clients or ClientCache()
         self._next_sweep = 0.0
@@ -99,7 +112,7 @@ class LocalDocuments:
             case "inline":
                 return _inline(document.reference)
             case "external":
-                return await _external(document.reference, call, self._max_bytes)
+                return await _external(document.reference, call, self._max_bytes, self._hosts)
             case _:
                 return await self._stored(document, call)
 
@@ -120,10 +133,11 @@ class LocalDocuments:
         metadata = self._metadata(len(data), name, content_type)
         try:
             digest = await asyncio.to_thread(self._write, data, metadata)
+            reference = await asyncio.to_thread(self._reference, digest, metadata)
         except OSError as error:
             raise _unwritten(error) from error
         await self._sweep_now_and_then()
-        return _reference(digest, metadata)
+        return reference
 
     @contextlib.asynccontextmanager
     async def open(self, document: Document, *, seconds: float) -> AsyncIterator[OpenDocument]:
@@ -166,10 +180,11 @@ class LocalDocuments:
             written = await write_pieces(chunks, self.directory, max_size=self._max_streamed)
             metadata = self._metadata(written.size, name, content_type)
             await asyncio.to_thread(self._place, written, metadata)
+            reference = await asyncio.to_thread(self._reference, written.digest, metadata)
         except OSError as error:
             raise _unwritten(error) from error
         await self._sweep_now_and_then()
-        return _reference(written.digest, metadata)
+        return reference
 
     def _metadata(self, size: int, name: str | None, content_type: str | None) -> dict[str, Any]:
         metadata: dict[str, Any] = {"contentType": content_type or _guessed_type(name), "size": size}
@@ -215,7 +230,33 @@ class LocalDocuments:
                 f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it keeps "
                 "documents in a directory of its own",
             )
-        return key
+        digest = document.reference.get("contentHash")
+        if not isinstance(digest, str) or not self._ids.made(key, digest, current_tenant()):
+            raise PermanentError(
+                "DOCUMENT_NOT_FOUND",
+                "The reference is none that a runtime made for this tenant with this directory of documents "
+                "(ZEEBE_CONNECTORS_DOCUMENTS); pass references on as they came",
+            )
+        return digest
+
+    def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
+        """Whether a runtime made this reference, for this tenant."""
+        key, digest = reference.get("documentId"), reference.get("contentHash")
+        here = reference.get("storeId") in {LOCAL_STORE, None}
+        return here and isinstance(key, str) and isinstance(digest, str) and self._ids.made(key, digest, tenant)
+
+    def _reference(self, digest: str, metadata: Mapping[str, Any]) -> Document:
+        return Document(
+            Reference(
+                {
+                    TYPE_KEY: "camunda",
+                    "storeId": LOCAL_STORE,
+                    "documentId": self._ids.make(digest, current_tenant()),
+                    "contentHash": digest,
+                    "metadata": metadata,
+                }
+            )
+        )
 
     def _path(self, key: str) -> Path:
         return self.directory / key[:2] / key
@@ -287,18 +328,6 @@ class LocalDocuments:
         return count
 
 
-def _reference(digest: str, metadata: Mapping[str, Any]) -> Document:
-    return Document(
-        {
-            TYPE_KEY: "camunda",
-            "storeId": LOCAL_STORE,
-            "documentId": digest,
-            "contentHash": digest,
-            "metadata": metadata,
-        }
-    )
-
-
 def _missing() -> PermanentError:
     return PermanentError(
         "DOCUMENT_NOT_FOUND",
@@ -347,6 +376,7 @@ class ClusterDocuments(LocalDocuments):
         keep: Seconds that the cluster is asked to keep a document; None leaves it to the cluster.
         clients: As for `LocalDocuments`.
         seconds: How long creating one may take.
+        hosts: As for `LocalDocuments`.
     """
 
     def __init__(
@@ -359,8 +389,9 @@ class ClusterDocuments(LocalDocuments):
         keep: float | None = None,
         clients: ClientCache | None = None,
         seconds: float = 60.0,
+        hosts: Sequence[str] = (),
     ) -> None:
-        super().__init__(directory, max_bytes=max_bytes, keep=keep, clients=clients)
+        super().__init__(directory, max_bytes=max_bytes, keep=keep, clients=clients, hosts=hosts)
         self._address = encoded_url(address.rstrip("/") + "/v2/documents", name="the cluster's REST address")
         self._scheme = scheme or NoAuth()
         self._seconds = seconds
@@ -389,7 +420,16 @@ class ClusterDocuments(LocalDocuments):
         reference = _object(response)
         if not isinstance(reference.get("documentId"), str):
             raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
-        return Document({**reference, TYPE_KEY: "camunda"})
+        return Document(Reference({**reference, TYPE_KEY: "camunda"}))
+
+    def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
+        """Whether it may be one of the cluster's: its ids cannot be guessed, and it checks the content's hash itself.
+
+        So those count too that forms, other clients and the official runtime stored in the cluster.
+        """
+        if reference.get("storeId") in {LOCAL_STORE, None}:
+            return super().made(reference, tenant=tenant)
+        return all(isinstance(reference.get(name), str) and reference[name] for name in ("documentId", "contentHash"))
 
     async def store(
         self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
@@ -470,8 +510,9 @@ def documents_of(settings: Settings, environment: Environment, clients: ClientCa
     keep = seconds(environment, KEEP_SETTING, 0.0) or None
     max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, minimum=1, maximum=2**50))
     chosen = environment.text(STORE_SETTING, "local").casefold()
+    hosts = environment.names(HOSTS_SETTING)
     if chosen == "local":
-        return LocalDocuments(settings.documents, keep=keep, clients=clients, max_streamed=max_streamed)
+        return LocalDocuments(settings.documents, keep=keep, clients=clients, max_streamed=max_streamed, hosts=hosts)
     if chosen != "cluster":
         raise SettingsError(f"{STORE_SETTING}: must be 'local' or 'cluster'")
     cluster = settings.cluster
@@ -480,7 +521,12 @@ def documents_of(settings: Settings, environment: Environment, clients: ClientCa
             f"{STORE_SETTING} is 'cluster' and the cluster's REST address is not set: set CAMUNDA_CLIENT_REST_ADDRESS"
         )
     return ClusterDocuments(
-        cluster.rest_address, settings.documents, scheme=cluster_scheme(cluster), keep=keep, clients=clients
+        cluster.rest_address,
+        settings.documents,
+        scheme=cluster_scheme(cluster),
+        keep=keep,
+        clients=clients,
+        hosts=hosts,
     )
 
 
@@ -492,10 +538,17 @@ def _inline(reference: Mapping[str, Any]) -> Content:
     return Content(text.encode(), str(name), str(kind))
 
 
-async def _external(reference: Mapping[str, Any], call: Call, max_bytes: int) -> Content:
+async def _external(reference: Mapping[str, Any], call: Call, max_bytes: int, hosts: Sequence[str]) -> Content:
     url = encoded_url(str(reference.get("url", "")), name="the document's url")
+    exchange = Exchange(call, limit=max_bytes)
     try:
-        response = await Exchange(call, limit=max_bytes).call(HttpRequest("GET", url), follow_redirects=True)
+        for _ in range(_MAX_REDIRECTS):
+            _check_host(url, hosts)
+            response = await exchange.call(HttpRequest("GET", url))
+            target = response.header("location") if response.status in _REDIRECTS else None
+            if target is None:
+                break
+            url = encoded_url(urljoin(url, target), name="the document's url")
     except InputError:
         raise
     except ConnectorError as error:
@@ -507,6 +560,17 @@ async def _external(reference: Mapping[str, Any], call: Call, max_bytes: int) ->
     if not name:
         name = f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
     return Content(response.body, str(name), kind)
+
+
+def _check_host(url: str, hosts: Sequence[str]) -> None:
+    """Refuses a document on the web whose host the operator did not list."""
+    host = plain_host(urlsplit(url).hostname or "")
+    if not any(fnmatch.fnmatchcase(host, pattern.casefold()) for pattern in hosts):
+        raise InputError(
+            f"The document lies on {host}, from which nothing is fetched; let the operator add the host to "
+            f"{HOSTS_SETTING}",
+            code="DOCUMENT_HOST_FORBIDDEN",
+        )
 
 
 def _unread(error: ConnectorError, who: str, max_bytes: int) -> ConnectorError:

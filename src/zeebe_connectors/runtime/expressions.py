@@ -354,7 +354,7 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
             for content in pending
         ]
         value = _with_documents(value, stored)
-        if Document.is_reference(value):
+        if Document.looks_like(value):
             raise InputError(f"{name}: wrap createDocument(…) in a field, for example ={{file: createDocument(…)}}")
     return value
 

@@ -12,6 +12,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import documents_of
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Store, owner_name
@@ -49,6 +50,8 @@ class Services:
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
     """The named remote systems."""
+    trust: Everything | None = None
+    """Set in tests, where all that looks like a document reference counts."""
 
     async def aclose(self) -> None:
         """Closes all clients."""

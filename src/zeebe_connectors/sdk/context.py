@@ -12,6 +12,7 @@ from typing import Protocol
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
@@ -90,7 +91,7 @@ class InboundContext:
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
-    settled: Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
+    settled: Callable[[Mapping[str, Alias | None]], Awaitable[Mapping[str, str]]]
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
     """Says how the source is; see `Report`."""

@@ -17,9 +17,21 @@ from zeebe_connectors.sdk.errors import ConnectorError, PermanentError
 
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
+NOT_COUNTED = (
+    "is a document reference that does not count: neither a runtime made it nor the modeler wrote it, so it may have "
+    "come from outside. Pass the reference on as the task that made it gave it"
+)
 MAX_AS_TEXT = 50 * 1024 * 1024
 """Bytes of all documents that become text in the inputs of one job."""
 _PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
+
+
+class Reference(dict[str, Any]):
+    """A document reference that counts: made by a runtime, or written by the modeler.
+
+    What only looks like one, because it came with a response or a mail, is a plain dictionary and stays data. The
+    runtime tells them apart before a connector sees its inputs.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,12 @@ class Document:
 
     @staticmethod
     def is_reference(value: Any) -> bool:
-        """Whether a JSON value is a document reference."""
+        """Whether a value of a job's inputs is a document reference that counts."""
+        return isinstance(value, Reference)
+
+    @staticmethod
+    def looks_like(value: Any) -> bool:
+        """Whether a JSON value has the shape of a document reference, wherever it comes from."""
         return isinstance(value, Mapping) and isinstance(value.get(TYPE_KEY), str)
 
     @classmethod
@@ -73,6 +90,8 @@ def _document(value: Any) -> Document:
         if value[TYPE_KEY] not in KINDS:
             raise ValueError(f"is a document reference of an unknown type; known are {', '.join(KINDS)}")
         return Document(value)
+    if Document.looks_like(value):
+        raise ValueError(NOT_COUNTED)
     raise ValueError(f"must be a document reference (an object with the key {TYPE_KEY})")
 
 

@@ -1,7 +1,12 @@
-"""For the tests of connectors and of those who use them: run one job through the whole pipeline, without an engine.
+"""For the tests of connectors and of processes, without a cluster.
 
-outcome = await run(my_connector, {"url": "http://127.0.0.1:8080/orders"}, result_variable="order")
-assert outcome == Complete({"order": ...})
+`run` carries out one job through the whole pipeline:
+
+    outcome = await run(my_connector, {"url": "http://127.0.0.1:8080/orders"}, result_variable="order")
+    assert outcome == Complete({"order": ...})
+
+`Engine` runs whole processes inside a test (`docs/engine.md`); `zeebe_connectors.testing.servers` has the servers that
+they talk to.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zeebe_connectors.runtime.gateway.fake import FakeGateway
     from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+    from zeebe_connectors.testing.engine import Engine
     from zeebe_connectors.testing.jobs import run
+    from zeebe_connectors.testing.process import EngineProcess
 
 _ROOMS = {
     "Complete": "zeebe_connectors.runtime.outbound.outcome",
@@ -20,9 +27,11 @@ _ROOMS = {
     "FakeGateway": "zeebe_connectors.runtime.gateway.fake",
     "Outcome": "zeebe_connectors.runtime.outbound.outcome",
     "Throw": "zeebe_connectors.runtime.outbound.outcome",
+    "Engine": "zeebe_connectors.testing.engine",
+    "EngineProcess": "zeebe_connectors.testing.process",
     "run": "zeebe_connectors.testing.jobs",
 }
-__all__ = ["Complete", "Fail", "FakeGateway", "Outcome", "Throw", "run"]
+__all__ = ["Complete", "Engine", "EngineProcess", "Fail", "FakeGateway", "Outcome", "Throw", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.cluster import GatewayCluster
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
 from zeebe_connectors.runtime.gateway import Gateway
@@ -100,10 +101,11 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
             secrets=resolver,
             providers=Providers(known, resolver, cache, environment=environment),
             clients=cache,
-            documents=documents or LocalDocuments(Path(directory), clients=cache),
+            documents=documents or LocalDocuments(Path(directory), clients=cache, hosts=("*",)),
             files=AllowedFiles(files),
             memory=memory or ShortMemory(),
             settings=settings or {},
+            trust=Everything(),
             cluster=GatewayCluster(gateway, None, processes) if gateway is not None else NoCluster(),
         )
         try:

@@ -26,7 +26,7 @@ from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
@@ -40,7 +40,7 @@ _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 256 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
+_QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
@@ -92,10 +92,11 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # the library takes a gzip that is cut for a whole one; see `codings`
             headers={
                 "User-Agent": f"zeebe-connectors/{__version__}",
                 "Accept": "*/*",
-                "Accept-Encoding": "gzip, deflate",
+                "Accept-Encoding": "gzip, deflate, br, zstd",
             },
             skip_auto_headers=("Content-Type",),
             max_line_size=_HEAD_LIMIT,
@@ -165,7 +166,11 @@ class HttpClient:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-        return HttpResponse(response.status, response.reason or "", _header_list(response), body, request.url)
+        headers = _header_list(response)
+        coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
+        if coding and body:
+            body, headers = await _unpacked(body, headers, coding, limit, request.origin)
+        return HttpResponse(response.status, response.reason or "", headers, body, request.url)
 
     async def aclose(self) -> None:
         """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
@@ -202,16 +207,45 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
             turn = size + _TURN
             await asyncio.sleep(0)
         if size > limit:
-            raise PermanentError(
-                "RESPONSE_TOO_LARGE",
-                f"The response of {origin_of(str(response.url))} is larger than {limit} bytes and was cut off. Ask for "
-                "less, receive it as a document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
-                variables={"reason": "too-large", "limit": limit},
-            )
+            raise _too_large(origin_of(str(response.url)), limit)
         chunks.append(chunk)
     if len(chunks) < 2:
         return b"".join(chunks)
     return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
+
+
+async def _unpacked(
+    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """Body and headers without the codings; unknown ones stay."""
+    from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
+
+    codings = codings_of(coding)
+    if codings is None:
+        return body, headers
+    try:
+        if len(body) <= _QUICK_CODED and codings in (["gzip"], ["deflate"]):
+            plain = unpacked(body, codings, limit)
+        else:
+            plain = await asyncio.to_thread(unpacked, body, codings, limit)
+    except TooLargeError:
+        raise _too_large(origin, limit) from None
+    except UndecodableError as error:
+        raise TransientError(
+            "500",
+            f"The response of {origin} cannot be decompressed as it says ({coding}): {error}",
+            variables={"reason": "protocol"},
+        ) from None
+    return plain, [(name, value) for name, value in headers if name.lower() not in _DESCRIBES_ENCODED]
+
+
+def _too_large(origin: str, limit: int) -> PermanentError:
+    return PermanentError(
+        "RESPONSE_TOO_LARGE",
+        f"The response of {origin} is larger than {limit} bytes and was cut off. Ask for less, receive it as a "
+        "document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
+        variables={"reason": "too-large", "limit": limit},
+    )
 
 
 def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
@@ -222,10 +256,7 @@ def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
             "service has to send less",
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
-    pairs = [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
-    if response.headers.get("Content-Encoding", "").lower() in _DECODED:
-        return [(name, value) for name, value in pairs if name.lower() not in _DESCRIBES_ENCODED]
-    return pairs
+    return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
 
 
 def _text(value: bytes) -> str:

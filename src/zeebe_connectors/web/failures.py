@@ -23,10 +23,18 @@ import errno
 import ssl
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 
 from zeebe_connectors.sdk.errors import ConnectorError, TransientError
 
+_PARSER_WORDS = {
+    "Duplicate Content-Length": "it sent Content-Length twice",
+    "Transfer-Encoding can't be present with Content-Length": "it sent Content-Length and Transfer-Encoding together",
+    "Content-Length can't be present with": "it sent Content-Length and Transfer-Encoding together",
+    "Invalid header token": "a header's name holds what may not stand there, such as a blank before its colon",
+    "in Content-Length": "its Content-Length is no number",
+    "in chunk size": "it announced a chunk without its size",
+    "Bad status line": "it does not begin with a status line; is another protocol spoken at this port?",
+}
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTDOWN}
 
 
@@ -46,11 +54,17 @@ def failure(error: BaseException, origin: str, *, connect: float | None, read: f
         return _failure(str(error.status), "proxy", f"The proxy refused to connect to {origin} ({error.status})")
     if isinstance(error, aiohttp.ClientConnectionError | TimeoutError):
         return _failure("408", *_lost(error, origin, connect, read))
-    if isinstance(error, aiohttp.ClientPayloadError) and isinstance(error.__cause__, ContentEncodingError):
-        return _failure("500", "protocol", f"The response of {origin} cannot be decompressed as it says")
     if isinstance(error, aiohttp.ClientResponseError):
-        return _failure("500", "protocol", f"The answer of {origin} is not valid HTTP")
+        return _failure("500", "protocol", f"The answer of {origin} is not valid HTTP: {_what_it_did(error)}")
     return _failure("408", *_lost(error, origin, connect, read))
+
+
+def _what_it_did(error: aiohttp.ClientResponseError) -> str:
+    """What the server did wrong, and the parser's own reason; nothing of what it sent."""
+    head = str(error.message).strip().partition("\n\n")[0].partition(": b'")[0].partition(': b"')[0]
+    reason = " ".join(head.split()).rstrip(":")[:200]
+    told = next((words for part, words in _PARSER_WORDS.items() if part in reason), None)
+    return f"{told} ({reason})" if told else reason or "it cannot be read"
 
 
 def _lost(error: BaseException, origin: str, connect: float | None, read: float | None) -> tuple[str, str]:

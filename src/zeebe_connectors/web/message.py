@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.sdk.errors import InputError
 
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PORTS = {"http": 80, "https": 443}
 
 _CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -153,9 +153,11 @@ def _ascii_host(authority: str, parts: SplitResult, name: str) -> str:
     return f"{quote(credentials, safe=':%')}{at}{ascii_host}" + (f":{parts.port}" if parts.port else "")
 
 
-def with_query(url: str, fields: Iterable[tuple[str, str]]) -> str:
-    """Appends query parameters to whatever query the URL has."""
-    pairs = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in fields)
+def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
+    """Appends query parameters to whatever query the URL has; one without a value is its name alone."""
+    pairs = "&".join(
+        quote(key, safe="") + ("" if value is None else f"={quote(value, safe='')}") for key, value in fields
+    )
     if not pairs:
         return url
     if "?" not in url:
@@ -170,13 +172,20 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and text of every parameter: a list repeats its name, null leaves it out."""
+def json_bytes(value: Any, charset: str = "utf-8") -> bytes:
+    """A value as JSON in a character set; characters that it does not have are written as JSON's escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(charset)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), default=str).encode(charset)
+
+
+def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Name and text of every parameter: a list repeats its name, null is the name alone, in a list it is left out."""
     return [
-        (str(name), text_of(item))
+        (str(name), None if item is None else text_of(item))
         for name, value in values.items()
-        for item in (value if isinstance(value, list) else [value])
-        if item is not None
+        for item in ([each for each in value if each is not None] if isinstance(value, list) else [value])
     ]
 
 

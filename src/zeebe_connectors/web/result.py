@@ -14,13 +14,13 @@ from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quic
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
+from zeebe_connectors.web.charset import as_utf8, codec
 from zeebe_connectors.web.message import HttpResponse
 
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
 _MAX_DATE = 100
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
-_BOM = b"\xef\xbb\xbf"
 
 
 def _no_number(name: str) -> Any:
@@ -63,7 +63,7 @@ class ReturnFormat(Model):
     ] = "AUTO"
     """How the response's body is read: as JSON, as text, or stored as a document whose reference is returned."""
     encoding: Annotated[str, Hint(label="Encoding", when=When("choice", ("TEXT",)), form_default="UTF-8")] = "UTF-8"
-    """Character set of the text."""
+    """Character set of the text; with UTF-8, what the service itself says counts."""
 
 
 async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Context) -> Response:
@@ -123,7 +123,7 @@ async def lenient_body(response: HttpResponse) -> Any:
     Raises:
         PermanentError: `RESPONSE_TOO_LARGE` when it is larger, or has more values, than can be read into a variable.
     """
-    data = response.body.removeprefix(_BOM)
+    data = _utf8(response)
     if len(data) > JSON_BYTES:
         raise _too_large(response, f"it has {len(data):,} bytes, {JSON_BYTES:,} are allowed")
     if _looks_like_json(data):
@@ -137,6 +137,10 @@ async def lenient_body(response: HttpResponse) -> Any:
     return _as_text(data)
 
 
+def _utf8(response: HttpResponse) -> bytes:
+    return as_utf8(response.body, response.header("content-type") or "")
+
+
 def _looks_like_json(data: bytes) -> bool:
     return data[:64].lstrip()[:1] in {b"{", b"["}
 
@@ -148,7 +152,7 @@ def _as_text(data: bytes) -> str | None:
 
 async def read_large_json(response: HttpResponse) -> None:
     """Read a large JSON body off the event loop, for the error that will be made of it."""
-    data = response.body.removeprefix(_BOM)
+    data = _utf8(response)
     if len(data) <= INLINE_LIMIT and _looks_like_json(data):
         with suppress(ValueError):
             response.large_json = await read_json(data, _STRICT.decode)
@@ -160,7 +164,7 @@ def _known_body(response: HttpResponse) -> Any:
         return None
     if response.large_json is not None:
         return response.large_json
-    data = response.body.removeprefix(_BOM)
+    data = _utf8(response)
     if _looks_like_json(data):
         with suppress(ValueError):
             return decode_quick_json(data, _STRICT.decode)
@@ -191,7 +195,7 @@ async def _json(response: HttpResponse) -> Any:
     if not response.body[:64].strip() and not response.body.strip():
         return None  # a 204 has no body, which is no error
     try:
-        return await read_json(response.body.removeprefix(_BOM), _STRICT.decode)
+        return await read_json(_utf8(response), _STRICT.decode)
     except OverBudgetError as error:
         raise _too_large(response, str(error)) from None
     except ValueError as error:
@@ -206,12 +210,14 @@ async def _json(response: HttpResponse) -> Any:
 
 def _text(response: HttpResponse, encoding: str) -> str:
     _check_size(response)
-    try:
-        return response.body.decode(encoding or "UTF-8", "replace")
-    except LookupError:
+    # UTF-8 is what the form starts with, so that the service's own word counts more.
+    if (encoding or "UTF-8").strip().lower() in {"utf-8", "utf8"}:
+        return _utf8(response).decode("utf-8", "replace")
+    if codec(encoding) is None:
         raise InputError(
             "documentReturnFormat.encoding: is not a known character set; use a name such as UTF-8 or ISO-8859-1"
-        ) from None
+        )
+    return response.body.decode(encoding.strip(), "replace")
 
 
 def status_error(

@@ -18,7 +18,7 @@ class Email:
 
     def __init__(self, directory, memory):
         self.clients = ClientCache()
-        self.documents = LocalDocuments(directory, clients=self.clients)
+        self.documents = LocalDocuments(directory, clients=self.clients, hosts=("*",))
         self.memory = memory
 
     @staticmethod

@@ -8,6 +8,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -30,9 +31,9 @@ async def graphql(server, tmp_path):
     async def call(**inputs):
         operation = {"url": server.url("/graphql"), "query": "{ order { total } }"} | inputs.pop("graphql", {})
         log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        documents = LocalDocuments(tmp_path)
+        documents = LocalDocuments(tmp_path, hosts=("*",))
         context = Context(Job(1, "graphql"), clients, documents, AllowedFiles(), log, deadline=time.monotonic() + 10)
-        return await run(read_input(Request, {"graphql": operation, **inputs}), context)
+        return await run(read_input(Request, Everything().marked({"graphql": operation, **inputs})), context)
 
     yield call
     await clients.aclose()
@@ -116,3 +117,28 @@ async def test_bad_input(graphql, server, inputs):
         await graphql(graphql=inputs)
     assert caught.value.code == "INVALID_INPUT"
     assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (r'{ a(x: "line\nbreak \"quoted\" \\") }', r'{ a(x: "line\nbreak \"quoted\" \\") }'),
+        (r"{ a\n  b\n}", "{ a  b}"),
+        (r"{ a\nb\tc }", "{ a\nb\nc }"),
+        (r"{ a(x: \"one\") }", '{ a(x: "one") }'),
+        (r"{\n a(x: \"in\\nside \\\"q\\\" \\\\\") }", r'{ a(x: "in\nside \"q\" \\") }'),
+        (r'{ a(x: """block \n \""" end""") }\n', r'{ a(x: """block \n \""" end""") }'),
+        (r"{ a(x: \"\"\"block\n\\n \"q\" \"\"\") }", '{ a(x: """block\n\\n "q" """) }'),
+        (r'{ a # say "hi\n b }', '{ a # say "hi\n b }'),
+        ('{ a # it\'s "so"\n b }', '{ a # it\'s "so"\n b }'),
+        (r'{ a(x: "") b(y: "\u00e9\t") }', r'{ a(x: "") b(y: "\u00e9\t") }'),
+        (r'{ a(x: "never ends\n', r'{ a(x: "never ends\n'),
+        ("{ a }", "{ a }"),
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_escapes_outside_of_literals_only(graphql, server, given, sent, method):
+    """Literals go out as they are written; around them, line breaks and quotes are put right and nothing is joined."""
+    await graphql(graphql={"method": method, "query": given})
+    query = server.last.json["query"] if method == "post" else dict(server.last.query)["query"]
+    assert query == sent

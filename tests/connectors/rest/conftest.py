@@ -7,6 +7,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.rest.connector import Request, request
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -32,7 +33,7 @@ class Rest:
         )
 
     async def __call__(self, url, *, seconds=10.0, **inputs):
-        return await request(read_input(Request, {"url": url, **inputs}), self.context(seconds))
+        return await request(read_input(Request, Everything().marked({"url": url, **inputs})), self.context(seconds))
 
     async def error(self, url, **inputs) -> ConnectorError:
         with pytest.raises(ConnectorError) as caught:
@@ -49,7 +50,7 @@ async def server():
 @pytest.fixture
 async def rest(tmp_path):
     clients = ClientCache()
-    documents = LocalDocuments(tmp_path / "documents")
+    documents = LocalDocuments(tmp_path / "documents", hosts=("*",))
     yield Rest(clients, documents)
     await documents.aclose()
     await clients.aclose()

@@ -9,6 +9,7 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.connectors.smtp.infosys import InfosysMail
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -39,7 +40,7 @@ class Smtp:
             "text": "Hello, Jane",
             **inputs,
         }
-        return await send(read_input(Mail, given), self.context(key=key, seconds=seconds))
+        return await send(read_input(Mail, Everything().marked(given)), self.context(key=key, seconds=seconds))
 
     async def error(self, server, code, **inputs) -> ConnectorError:
         with pytest.raises(ConnectorError) as caught:
@@ -59,7 +60,7 @@ class Smtp:
             "smtpEmailContent": "Hello, Jane",
             **inputs,
         }
-        return await send_infosys(read_input(InfosysMail, given), self.context())
+        return await send_infosys(read_input(InfosysMail, Everything().marked(given)), self.context())
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def files(tmp_path):
 @pytest.fixture
 async def smtp(tmp_path, files):
     clients = ClientCache()
-    documents = LocalDocuments(tmp_path / "documents")
+    documents = LocalDocuments(tmp_path / "documents", hosts=("*",))
     yield Smtp(clients, documents, AllowedFiles([files]))
     await documents.aclose()
     await clients.aclose()

@@ -13,6 +13,7 @@ from servers.soap import SoapServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request
+from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -41,7 +42,7 @@ class Soap:
         raw = {**({"serviceUrl": url} if url else {}), **inputs}
         raw.setdefault("body", {"type": "json", "json": {"Ping": None}})
         text = await asyncio.to_thread(json.dumps, raw, default=str)
-        return await call(read_input(Request, raw), self.context(seconds, text))
+        return await call(read_input(Request, Everything().marked(raw)), self.context(seconds, text))
 
     async def error(self, url=None, **inputs) -> ConnectorError:
         with pytest.raises(ConnectorError) as caught:
@@ -73,7 +74,7 @@ async def server():
 @pytest.fixture
 async def soap(tmp_path):
     clients = ClientCache()
-    documents = LocalDocuments(tmp_path / "documents")
+    documents = LocalDocuments(tmp_path / "documents", hosts=("*",))
     (tmp_path / "files").mkdir()
     yield Soap(clients, documents, tmp_path / "files")
     await documents.aclose()

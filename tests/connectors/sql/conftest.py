@@ -38,7 +38,7 @@ class Place:
     clients: ClientCache = field(default_factory=ClientCache)
 
     def __post_init__(self) -> None:
-        self.documents = LocalDocuments(self.directory / "documents")
+        self.documents = LocalDocuments(self.directory / "documents", hosts=("*",))
 
     async def job(self, operation: str, statement: str | None = None, parameters: Any = None, **inputs: Any):
         """The outcome of one job."""

@@ -18,7 +18,7 @@ from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.testing import Complete, Fail
+from zeebe_connectors.testing import Complete, Fail, run
 
 TABLE = {
     "postgresql": "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT UNIQUE, "
@@ -388,6 +388,32 @@ async def test_a_server_without_tls_gets_no_password(filled):
         filled.inputs["url"] = filled.inputs["url"].replace("useSSL=false", "useSSL=true")
     fail = await filled.fails("query", "SELECT 1 AS one")
     assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)
+
+
+async def test_a_provider_fills_what_belongs_to_it(pg):
+    provider = {
+        "protocol": "database",
+        "environments": {
+            "test": {
+                "url": f"postgres://127.0.0.1:{pg.inputs['port']}/{pg.inputs['name']}",
+                "security": "none",
+                "authentication": {**pg.inputs["authentication"], "type": "basic"},
+            }
+        },
+    }
+
+    async def asked(**inputs):
+        given = {"operation": "query", "statement": "SELECT current_database() AS name", **inputs}
+        return await run(work, given, headers={"provider": "erp"}, providers={"erp": provider}, environment="test",
+                         result_variable="done")  # fmt: skip
+
+    outcome = await asked()
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["done"]["rows"] == [{"name": pg.inputs["name"]}]
+    for elsewhere in ({"host": "127.0.0.2"}, {"url": "postgresql://127.0.0.2/x"}):
+        outcome = await asked(**elsewhere)
+        assert isinstance(outcome, Fail)
+        assert outcome.retries == 0
 
 
 async def test_forbidden_host(pg, monkeypatch):

@@ -114,7 +114,7 @@ async def test_where_a_document_may_stand_it_stays(given: dict[str, Any]) -> Non
 
 async def test_every_kind_of_document(tmp_path: Any) -> None:
     """A stored document and one on the web are read as inline ones are."""
-    store = LocalDocuments(tmp_path)
+    store = LocalDocuments(tmp_path, hosts=["127.0.0.1"])
     stored = await store.create(b"\0\xff", name="a.bin")
     async with HttpServer() as server:
         server.answer("/f", Reply(200, b"\x01\x02"))
@@ -184,7 +184,7 @@ async def test_all_documents_together_are_bounded(monkeypatch: pytest.MonkeyPatc
 async def test_a_secret_is_never_resolved_in_the_content(tmp_path: Any) -> None:
     """A document that asks for a secret is passed on as it came, also where placeholders resolve."""
     asking = "{{secrets.KEY}}"
-    store = LocalDocuments(tmp_path)
+    store = LocalDocuments(tmp_path, hosts=["127.0.0.1"])
     stored = dict((await store.create(asking.encode())).reference)
     encoded = base64.b64encode(asking.encode()).decode()
     async with HttpServer() as server:
@@ -214,7 +214,7 @@ async def test_a_large_document_leaves_the_loop_free(tmp_path: Any) -> None:
     """Base64 of 24 MB is made beside the event loop, and is whole."""
     data = bytes(range(256)) * 96 * 1024
     store = LocalDocuments(tmp_path)
-    reference = dict((await store.create(data)).reference)
+    reference = (await store.create(data)).reference
     turns = 0
 
     async def turn() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
+from zeebe_connectors.connectors.graphql.escapes import unescaped
 from zeebe_connectors.web import (
     Exchange,
     HttpRequest,
@@ -134,8 +135,7 @@ async def run(given: Request, context: Context) -> Response:
 
 async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     """The request without credentials."""
-    # The form's text arrives with its line breaks and quotes escaped once more, as the official template sends it.
-    query = operation.query.replace("\\n", "").replace('\\"', '"')
+    query = unescaped(operation.query)
     headers = header_fields(await with_contents(operation.headers or {}, context, name="graphql.headers"))
     prepared = HttpRequest(operation.method.upper(), encoded_url(operation.url, name="graphql.url"), headers)
     variables = await with_contents(operation.variables, context, name="graphql.variables")

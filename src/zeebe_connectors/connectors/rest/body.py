@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from email.message import Message
 from typing import Any
 from urllib.parse import quote_plus
 
 from multidict import CIMultiDict
 
 from zeebe_connectors import Context, Document, InputError
+from zeebe_connectors.web.charset import codec, parameter
 from zeebe_connectors.web.documents import with_contents
-from zeebe_connectors.web.message import header_value, text_of
+from zeebe_connectors.web.message import header_value, json_bytes, text_of
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
 _MULTIPART = "multipart/form-data"
@@ -43,39 +42,40 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         return content.data
     if not given:
         headers["Content-Type"] = "application/json"
+    charset = _charset(given)
     if isinstance(body, str):
-        return _text(body, given)
+        return _encoded(body, charset)
     if without_nulls:
         body = _without_nulls(body)
     if isinstance(body, Mapping) and kind == _MULTIPART:
-        boundary = _parameter(given, "boundary") or new_boundary()
+        boundary = parameter(given, "boundary") or new_boundary()
         headers["Content-Type"] = f"{_MULTIPART}; boundary={boundary}"
-        return multipart_body(await _parts(body, context), boundary)
+        return multipart_body(await _parts(body, context, charset), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
-        return "&".join(_form_fields(await with_contents(body, context, name="body"))).encode()
+        return "&".join(_form_fields(await with_contents(body, context, name="body"), charset)).encode()
     body = await with_contents(body, context, name="body")
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return json_bytes(body, charset)
 
 
-def _text(body: str, content_type: str) -> bytes:
-    charset = (_parameter(content_type, "charset") or "utf-8") if content_type else "utf-8"
+def _charset(content_type: str) -> str:
+    """The character set that the header names.
+
+    Raises:
+        InputError: Nobody knows it.
+    """
+    charset = (parameter(content_type, "charset") or "utf-8") if content_type else "utf-8"
+    if codec(charset) is None:
+        raise InputError(f"headers.Content-Type: {charset!r} is not a known character set; use UTF-8")
+    return charset
+
+
+def _encoded(text: str, charset: str) -> bytes:
     try:
-        return body.encode(charset)
-    except LookupError:
-        raise InputError(f"headers.Content-Type: {charset!r} is not a known character set; use UTF-8") from None
+        return text.encode(charset)
     except UnicodeEncodeError:
         raise InputError(
             f"body: holds characters that {charset} cannot write; use charset=UTF-8 in the header Content-Type"
         ) from None
-
-
-def _parameter(content_type: str, name: str) -> str | None:
-    if name not in content_type.lower():
-        return None
-    message = Message()
-    message["Content-Type"] = content_type
-    value = message.get_param(name)
-    return value if isinstance(value, str) and value else None
 
 
 def _without_nulls(value: Any) -> Any:
@@ -86,7 +86,7 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-async def _parts(body: Mapping[str, Any], context: Context) -> list[Part]:
+async def _parts(body: Mapping[str, Any], context: Context, charset: str) -> list[Part]:
     parts = []
     for name, value in body.items():
         for item in value if isinstance(value, list) else [value]:
@@ -94,13 +94,16 @@ async def _parts(body: Mapping[str, Any], context: Context) -> list[Part]:
                 content = await context.documents.read(Document(item), seconds=context.seconds_left())
                 parts.append(Part(name, content.data, content.name, content.content_type))
             elif item is not None:
-                parts.append(Part(name, text_of(item).encode()))
+                parts.append(Part(name, _encoded(text_of(item), charset)))
     return parts
 
 
-def _form_fields(body: Mapping[str, Any]) -> list[str]:
+def _form_fields(body: Mapping[str, Any], charset: str) -> list[str]:
+    def quoted(text: str) -> str:
+        return quote_plus(_encoded(text, charset))
+
     return [
-        quote_plus(str(name)) if item is None else f"{quote_plus(str(name))}={quote_plus(text_of(item))}"
+        quoted(str(name)) if item is None else f"{quoted(str(name))}={quoted(text_of(item))}"
         for name, value in body.items()
         for item in (value if isinstance(value, list) else [value])
     ]

@@ -24,7 +24,7 @@ from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.inputs import Certified, ConnectionTimeout, HttpUrl, ReadTimeout
 from zeebe_connectors.web.message import WITH_BODY, with_query
 
-_WITH_BODY = When("method", ("POST", "PUT", "PATCH"))
+_WITH_BODY = When("method", ("POST", "PUT", "PATCH", "DELETE"))
 _DOCUMENT = ReturnFormat(choice="DOCUMENT")
 
 

@@ -11,6 +11,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zeebe_connectors import InputError, Secret
 
 Kind = Literal["postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"]
+
+
+def make_of(value: object) -> object:
+    """The make that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
+    if not isinstance(value, str):
+        return value
+    scheme = value.strip().casefold().removeprefix("jdbc:").partition("+")[0]
+    return "postgresql" if scheme in {"rdcp", "jdbc"} else _SCHEMES.get(scheme, value)
+
+
 PORTS: dict[str, int] = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "oracle": 1521, "sqlserver": 1433}
 _SCHEMES: dict[str, Kind] = {
     "postgresql": "postgresql", "postgres": "postgresql", "pgsql": "postgresql", "mysql": "mysql",

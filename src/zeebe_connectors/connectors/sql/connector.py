@@ -4,43 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from zeebe_connectors import (
-    Context,
-    Document,
-    Group,
-    Hint,
-    InputError,
-    Model,
-    PermanentError,
-    Secret,
-    When,
-    outbound,
-)
-from zeebe_connectors.connectors.sql.address import PORTS, Address, Kind, check_host, read_url
+from zeebe_connectors import Context, InputError, PermanentError, outbound
+from zeebe_connectors.connectors.sql.address import PORTS, Address, check_host, read_url
 from zeebe_connectors.connectors.sql.database import Access, Database, Session
 from zeebe_connectors.connectors.sql.failures import ERRORS, failure
+from zeebe_connectors.connectors.sql.model import GROUPS, Done, PasswordLogin, StatementResult, Work
 from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
 from zeebe_connectors.connectors.sql.running import Rows, outputs_query, prepared, procedure_call, run, run_many
 from zeebe_connectors.connectors.sql.values import converter
+from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
 
 if find_spec("sqlalchemy") is None:  # it is imported when a database is used; that it is missing shows at the start
     raise ModuleNotFoundError("SQLAlchemy is not installed", name="sqlalchemy")
 
-GROUPS = (
-    Group("operation", "Operation"),
-    Group("database", "Database"),
-    Group("authentication", "Authentication"),
-    Group("statement", "Statement"),
-    Group("result", "Result", open=False),
-    Group("transaction", "Transaction and connection", open=False),
-)
-_SERVERS = ("postgresql", "mysql", "mariadb", "oracle", "sqlserver")
-_ONE = ("query", "execute", "batch")
 _LEVELS = {
     "readUncommitted": "READ UNCOMMITTED",
     "readCommitted": "READ COMMITTED",
@@ -49,260 +28,6 @@ _LEVELS = {
 }
 MAX_BATCH = 100_000
 """Sets of values in one batch."""
-
-
-class NoLogin(Model):
-    """None: SQLite, or a server that trusts the machine."""
-
-    type: Literal["none"] = "none"
-
-
-class PasswordLogin(Model):
-    """Username and password."""
-
-    type: Literal["password"]
-    username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="orders")]
-    """The database's user."""
-    password: Annotated[Secret, Hint(example="{{secrets.DATABASE_PASSWORD}}")]
-    """The password, best as a secret."""
-
-
-class Statement(Model):
-    """One statement of a transaction."""
-
-    statement: Annotated[str, Field(min_length=1)]
-    """The SQL."""
-    parameters: Any = None
-    """Its values."""
-    expect: Annotated[int | None, Field(ge=0)] = None
-    """So many rows it must change; else all is undone."""
-
-
-class Work(Model):
-    """What to do in which database."""
-
-    operation: Annotated[
-        Literal["query", "execute", "batch", "transaction", "procedure"],
-        Hint(
-            "operation",
-            choices={
-                "query": "Query: rows",
-                "execute": "Execute: one change",
-                "batch": "Batch: one change for many values",
-                "transaction": "Transaction: several statements",
-                "procedure": "Call a stored procedure",
-            },
-            example="query",
-        ),
-    ] = "query"
-    """What is done."""
-    database: Annotated[
-        Kind,
-        Hint(
-            "database",
-            "Make",
-            choices={
-                "postgresql": "PostgreSQL",
-                "mysql": "MySQL",
-                "mariadb": "MariaDB",
-                "sqlite": "SQLite",
-                "oracle": "Oracle",
-                "sqlserver": "SQL Server",
-            },
-            example="sqlite",
-        ),
-    ] = "postgresql"
-    """Which make of database. A URL that names another one wins."""
-    url: Annotated[
-        str | None,
-        Hint("database", "URL", secrets=True, placeholder="jdbc:postgresql://db.example.com:5432/orders"),
-    ] = None
-    """Instead of host, port and name. JDBC's form is understood, and `rdcp:`; other options in it are ignored."""
-    host: Annotated[
-        str | None,
-        Hint("database", secrets=True, when=When("database", _SERVERS), placeholder="db.example.com"),
-    ] = None
-    """Name or address of the server."""
-    port: Annotated[
-        int | None,
-        Field(ge=1, le=65535),
-        Hint("database", secrets=True, when=When("database", _SERVERS), placeholder="5432"),
-    ] = None
-    """Left empty: the usual one of the make."""
-    name: Annotated[
-        str | None,
-        Hint("database", "Database", secrets=True, placeholder="orders", example="/var/lib/connectors/orders.sqlite"),
-    ] = None
-    """Name of the database, Oracle's service, or the path of SQLite's file below a directory that the operator allows
-    (`ZEEBE_CONNECTORS_FILES`)."""
-    security: Annotated[
-        Literal["tls", "none"],
-        Hint(
-            "database",
-            choices={"tls": "TLS (required)", "none": "None (trusted network)"},
-            when=When("database", _SERVERS),
-        ),
-    ] = "tls"
-    """How the connection is protected. The certificate and the host name in it are always checked."""
-    authentication: Annotated[
-        NoLogin | PasswordLogin,
-        Field(discriminator="type"),
-        Hint(
-            "authentication",
-            "Type",
-            form_default="password",
-            choices={"none": "None", "password": "Username and password"},
-        ),
-    ] = NoLogin()
-    """How to sign in; the login decides what the task may do, so give it no more rights than it needs."""
-    statement: Annotated[
-        str | None,
-        Hint(
-            "statement",
-            text=True,
-            feel="none",
-            language="sql",
-            when=When("operation", _ONE),
-            placeholder="SELECT id, total FROM orders WHERE customer = :customer AND state IN :states",
-            example="SELECT 1 AS one",
-        ),
-    ] = None
-    """One statement, as fixed text. Write `:name` (or `?`) where a value belongs, never the value itself: names, quotes
-    and types are then right by themselves, and no value can change what the statement does. `IN :list` takes a list."""
-    parameters: Annotated[
-        Any,
-        Hint(
-            "statement",
-            feel="required",
-            when=When("operation", ("query", "execute", "procedure")),
-            placeholder='={customer: customerId, states: ["open", "late"]}',
-        ),
-    ] = None
-    """The values: a context for `:name`, a list for `?` and for a procedure's arguments (`{out: "total"}` is one that
-    the procedure gives back)."""
-    parameter_sets: Annotated[
-        list[Any] | None,
-        Hint("statement", when=When("operation", ("batch",)), placeholder="=orderLines"),
-    ] = None
-    """The values of each run: a list of contexts (or of lists, for `?`)."""
-    statements: Annotated[
-        list[Statement] | None,
-        Hint(
-            "statement",
-            when=When("operation", ("transaction",)),
-            placeholder='=[{statement: "UPDATE stock SET n = n - :n WHERE id = :id", parameters: {n: 1, id: item}, '
-            "expect: 1}]",
-        ),
-    ] = None
-    """Contexts with `statement`, `parameters` and, if wanted, `expect`: the number of rows that it must change. All
-    of them count, or none."""
-    procedure: Annotated[
-        str | None,
-        Hint("statement", feel="none", when=When("operation", ("procedure",)), placeholder="sales.close_order"),
-    ] = None
-    """Name of the procedure."""
-    result: Annotated[
-        Literal["rows", "csv", "json"],
-        Hint(
-            "result",
-            choices={"rows": "Rows in the variable", "csv": "Document: CSV", "json": "Document: JSON"},
-            when=When("operation", ("query",)),
-        ),
-    ] = "rows"
-    """Where a query's rows go. A document may have millions."""
-    max_rows: Annotated[int, Field(ge=1, le=100_000), Hint("result")] = 1000
-    """So many rows become part of the variable."""
-    max_bytes: Annotated[int, Field(ge=1, le=3_500_000), Hint("result")] = 1_000_000
-    """So many bytes of JSON become part of the variable; the engine takes 4 MB in all."""
-    beyond: Annotated[
-        Literal["fail", "cut", "csv", "json"],
-        Hint(
-            "result",
-            "If there are more",
-            choices={
-                "fail": "Fail",
-                "cut": "Give the first rows",
-                "csv": "All to a document: CSV",
-                "json": "All to a document: JSON",
-            },
-        ),
-    ] = "fail"
-    """What happens when the result is larger."""
-    file_name: Annotated[str | None, Hint("result", placeholder="orders.csv")] = None
-    """Name of a document; `result.csv` or `result.json` when left empty."""
-    decimals: Annotated[
-        Literal["text", "number"],
-        Hint("result", choices={"text": "Text, every digit", "number": "Number, may be rounded"}),
-    ] = "text"
-    """How exact decimals (NUMERIC) arrive. The engine's numbers keep about 15 digits and no trailing zeros."""
-    binary: Annotated[
-        Literal["base64", "document"], Hint("result", "Binary columns", choices={"base64": "Base64 text"})
-    ] = "base64"
-    """How bytes arrive."""
-    isolation: Annotated[
-        Literal["default", "readUncommitted", "readCommitted", "repeatableRead", "serializable"],
-        Hint("transaction", "Isolation level", choices={"default": "The database's"}),
-    ] = "default"
-    """How far transactions are kept apart."""
-    read_only: Annotated[bool, Hint("transaction")] = False
-    """The database refuses every change."""
-    timeout: Annotated[float, Field(gt=0, le=3600), Hint("transaction", "Timeout (seconds)")] = 30.0
-    """Seconds that one statement may take; the server stops it then."""
-    pool_size: Annotated[int, Field(ge=1, le=100), Hint("transaction", "Connections at most")] = 5
-    """Connections of one runtime to this database with this login; tasks beyond wait for one."""
-    trusted_certificate: Annotated[
-        str,
-        Hint(
-            "transaction",
-            text=True,
-            secrets=True,
-            placeholder="-----BEGIN CERTIFICATE-----",
-            when=When("database", _SERVERS),
-        ),
-    ] = ""
-    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        wanted = {"batch": "parameter_sets", "transaction": "statements", "procedure": "procedure"}
-        for field in ("statement", wanted.get(self.operation)) if self.operation in _ONE else (wanted[self.operation],):
-            if field and not getattr(self, field):
-                wire = type(self).model_fields[field].alias
-                raise ValueError(f"{wire} is required for the operation {self.operation}; fill it in")
-        return self
-
-
-class StatementResult(Model):
-    """What one statement of a transaction did."""
-
-    affected: int | None = None
-    """Rows changed."""
-    rows: list[dict[str, Any]]
-    """Rows that it gave, such as by RETURNING."""
-    generated_keys: list[Any]
-    """Keys that the database made."""
-
-
-class Done(Model):
-    """What came of it."""
-
-    rows: list[dict[str, Any]]
-    """Each row as a context by column: exact decimals as text, dates and times in ISO 8601, UUIDs as text, JSON as it
-    is, arrays as lists, bytes as base64."""
-    row_count: int
-    """How many rows there were, those in the document included."""
-    more: bool = False
-    """Whether rows were left out (`beyond` = cut)."""
-    affected: int | None = None
-    """Rows changed; null for a query."""
-    generated_keys: list[Any]
-    """Keys that the database made: the first column of RETURNING, or the number of an AUTO_INCREMENT."""
-    document: Document | None = None
-    """The rows, when they went to a document."""
-    results: list[StatementResult] | None = None
-    """One for each statement of a transaction."""
-    out: dict[str, Any] | None = None
-    """What a procedure gave back."""
 
 
 async def test(given: Work, context: Context) -> str:
@@ -327,6 +52,7 @@ async def test(given: Work, context: Context) -> str:
     groups=GROUPS,
     errors=ERRORS,
     keywords=["sql", "database", "jdbc", "postgresql", "mysql", "mariadb", "sqlite", "oracle", "query", "table"],
+    protocols=("database",),
     result_expression="={rows: response.rows}",
 )
 async def work(given: Work, context: Context) -> Done:
@@ -518,6 +244,9 @@ async def _database(given: Work, context: Context) -> Database:
         file=file,
     )
 
+    if file is None:
+        custody.sending(address.host)
+
     async def opened() -> Database:
         resolver = None if file else await checked_resolver(address.port, context.clients)
         return Database(access, resolver)
@@ -530,6 +259,8 @@ def _fields(address: Address) -> dict[str, Any]:
 
 
 def _address(given: Work) -> Address:
+    if given.url and given.host:  # a provider fills in the host; its login goes nowhere else
+        raise InputError("url, host: give one of them; with a provider, neither")
     if given.url:
         return read_url(given.url, kind=given.database)
     if given.database == "sqlite":

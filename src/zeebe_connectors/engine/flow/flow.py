@@ -40,6 +40,7 @@ class Flow:
             "trigger": self._trigger,
             "settle": self._settle,
             "join": lambda container, _: gateways.join_inclusive(self, container),
+            "start-some": lambda body, _: multi_instance.start_some(self, body),
             "inner-completed": lambda inner, _: multi_instance.inner_completed(self, inner),
         }
 

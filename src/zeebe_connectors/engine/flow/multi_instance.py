@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from zeebe_connectors.engine.flow.instances import ElementInstance
 
 
+_STARTED_AT_ONCE = 100
+
+
 def activate_body(flow: Flow, body: ElementInstance) -> None:
     """Evaluate the collection, and make all instances, or the first of a sequence.
 
@@ -35,10 +38,21 @@ def activate_body(flow: Flow, body: ElementInstance) -> None:
     if not items:
         _complete_body(flow, body)
         return
-    for _ in items[:1] if loop.sequential else items:
+    start_some(flow, body)
+
+
+def start_some(flow: Flow, body: ElementInstance) -> None:
+    """Start the next of a sequence, or the next hundred of those that run together; the rest follows as a step."""
+    loop, rounds = _loop(body), body.rounds
+    if body.state is not State.ACTIVATED or rounds is None:
+        return
+    left = rounds.total - rounds.started
+    for _ in range(min(left, 1 if loop.sequential else _STARTED_AT_ONCE)):
         _start_next(flow, body)
-    if body.rounds.started == body.rounds.total:
-        body.rounds.items = []
+    if rounds.started == rounds.total:
+        rounds.items = []
+    elif not loop.sequential:
+        flow.do("start-some", body)
 
 
 def _start_next(flow: Flow, body: ElementInstance) -> None:
@@ -93,7 +107,7 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
     elif rounds.completed == rounds.total:
         _complete_body(flow, body)
     elif loop.sequential:
-        _start_next(flow, body)
+        start_some(flow, body)
 
 
 def _complete_body(flow: Flow, body: ElementInstance) -> None:

@@ -41,6 +41,7 @@ from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
@@ -286,7 +287,7 @@ class Watch:
         """
         shared, name = self._shared, self.source.name
 
-        async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+        async def settled(events: Mapping[str, Alias | None]) -> Mapping[str, str]:
             return await shared.ledger.settled(name, events)
 
         return InboundContext(

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zeebe_connectors.runtime.document_trust import FUNCTION_KEY, FunctionObject
 from zeebe_connectors.sdk.budget import OverBudgetError, decode_quick_json, read_json
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, base64_text
+from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, Reference, base64_text
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 
-FUNCTION_KEY = "camunda.function.type"
 MAX_CALLS = 10
 """Function objects in the inputs of one job."""
 GITHUB = "https://api.github.com"
@@ -50,7 +50,7 @@ async def resolve_intrinsics(data: Any, documents: Documents, *, deadline: float
 
 def _holds_function(value: Any) -> bool:
     if isinstance(value, dict):
-        return FUNCTION_KEY in value or any(map(_holds_function, value.values()))
+        return isinstance(value, FunctionObject) or any(map(_holds_function, value.values()))
     return isinstance(value, list) and any(map(_holds_function, value))
 
 
@@ -69,8 +69,10 @@ class _Resolution:
 
     async def value(self, given: Any) -> Any:
         """A value with all functions in it resolved, innermost first."""
+        if isinstance(given, Reference):
+            return given
         if isinstance(given, dict):
-            if FUNCTION_KEY in given:
+            if isinstance(given, FunctionObject):
                 return await self._called(given)
             return {key: await self.value(item) for key, item in given.items()}
         if isinstance(given, list):

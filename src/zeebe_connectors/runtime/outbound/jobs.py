@@ -21,6 +21,8 @@ from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
+from zeebe_connectors.runtime.document_trust import FUNCTION_KEY, Trust, asks_the_diagram
+from zeebe_connectors.runtime.documents import for_tenant
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
     MAX_WAIT,
@@ -39,7 +41,7 @@ from zeebe_connectors.runtime.expressions import (
 )
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
-from zeebe_connectors.runtime.outbound.intrinsics import FUNCTION_KEY, resolve_intrinsics
+from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
@@ -124,7 +126,7 @@ class JobHandler:
         """
         mask = Mask()
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
-        with holding(custody):
+        with holding(custody), for_tenant(job.tenant_id):
             return await self._handled(job, extend, custody)
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
@@ -191,13 +193,7 @@ class JobHandler:
                 for name, value in self._operator_defaults.items():
                     if data.get(name) in (None, ""):
                         data[name] = value
-                # A look at the text spares most jobs two walks over their inputs.
-                if MARK in job.variables:
-                    data = await self._with_secrets(job, data, custody)
-                if FUNCTION_KEY in job.variables:
-                    data = await resolve_intrinsics(data, services.documents, deadline=own)
-                if TYPE_KEY in job.variables:
-                    data = await documents_as_text(data, self._connector.input, services.documents, deadline=own)
+                data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if use is None:
@@ -215,6 +211,19 @@ class JobHandler:
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
+
+    async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
+        """The inputs with secrets, documents and functions in their places."""
+        # A look at the text spares most jobs two walks over their inputs.
+        if MARK in job.variables:
+            data = await self._with_secrets(job, data, custody)
+        if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
+            data = await self._trusted(job, data)
+        if FUNCTION_KEY in job.variables:
+            data = await resolve_intrinsics(data, self._services.documents, deadline=deadline)
+        if TYPE_KEY in job.variables:
+            data = await documents_as_text(data, self._connector.input, self._services.documents, deadline=deadline)
+        return data
 
     @asynccontextmanager
     async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
@@ -285,6 +294,15 @@ class JobHandler:
         )
         services.scope.report(job, left, element)
         return resolved
+
+    async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
+        """The inputs with those document references and function objects marked that count."""
+        services = self._services
+        if services.trust is not None:
+            return services.trust.marked(data)
+        by_diagram = services.scope.by_diagram and asks_the_diagram(job.variables)
+        element = await self._element(job) if by_diagram else None
+        return Trust(services.documents, job.tenant_id, element, self._connector.secret_places).marked(data)
 
     async def _element(self, job: Job) -> Element | None:
         """What the job's diagram says of its element; None when nobody knows the diagram."""

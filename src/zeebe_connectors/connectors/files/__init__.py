@@ -1,0 +1,1 @@
+"""The connector `files`: files on FTP, FTPS and SFTP servers."""

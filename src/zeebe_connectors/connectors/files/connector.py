@@ -1,0 +1,272 @@
+"""Move files between processes and FTP, FTPS and SFTP servers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from zeebe_connectors import Context, InputError, PermanentError, outbound
+from zeebe_connectors.connectors.files.ftp_connect import open_ftp
+from zeebe_connectors.connectors.files.model import GROUPS, Done, KeyLogin, Listed, PasswordLogin, Request
+from zeebe_connectors.connectors.files.operations import Content, Task, content_type_of, described, iso
+from zeebe_connectors.connectors.files.paths import joined, split
+from zeebe_connectors.connectors.files.pool import Sessions
+from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Session
+from zeebe_connectors.net import custody
+from zeebe_connectors.net.connect import checked_resolver
+from zeebe_connectors.sdk.document import base64_text
+
+PORTS = {"ftp": 21, "ftpes": 21, "ftps": 990, "sftp": 22}
+SHARES = {"sftp": 8}
+"""Jobs that use one connection at once."""
+_HOST_KEYS = "files:host-keys"
+
+
+async def test(given: Request, context: Context) -> str:
+    """Signs in and lists the folder; changes nothing. Gives words for the operator.
+
+    Raises:
+        ConnectorError: Why the server cannot be used.
+    """
+    folder = joined(given.base, given.directory)
+    async with _task(given, context) as task:
+        found, more = await task.listing(
+            folder, patterns=(), depth=1, kinds=frozenset({"file", "folder", "link", "other"}), limit=100
+        )
+    return f"{given.protocol} works; the folder has {'more than ' if more else ''}{len(found)} entries"
+
+
+@outbound(
+    "files",
+    title="Files (SFTP, FTP, FTPS)",
+    type="io.github.zeebe-connectors:files:1",
+    groups=GROUPS,
+    errors=ERRORS,
+    keywords=["files", "ftp", "ftps", "ftpes", "sftp", "ssh", "upload", "download", "folder", "transfer"],
+    protocols=("ftp", "ftps", "ftpes", "sftp"),
+    result_expression="={file: response.path}",
+)
+async def carry(given: Request, context: Context) -> Done:
+    """List, read, write, move, copy and delete files on SFTP, FTP and FTPS servers.
+
+    A file is written under a temporary name beside its own and renamed when all of it is there: who looks into the
+    folder sees a whole file or none, and a further try of the task begins anew. All is transferred byte by byte.
+    Documents go through in pieces, so that gigabytes take little memory.
+
+    **A further try of a task does no harm**: it writes the same file under the same name (also with `number`), finds a
+    file that an earlier try has moved, and appends only what an earlier try did not. The runtime's ledger remembers
+    what is needed for that. A second delete finds nothing: `ifMissing` says whether that is an error.
+
+    The path is folder and file, joined by one slash. With a base folder no path leaves it: `..` is refused everywhere.
+    Links on the server are the server's affair.
+
+    FTPS resumes the TLS session of the control connection for each file, as strict servers demand; active mode listens
+    on the address that the control connection has. SFTP signs in by password or key; an agent and the runtime's own SSH
+    configuration are never used.
+    """
+    operations: Mapping[str, Callable[[Request, Task], Awaitable[Done]]] = {
+        "list": _list,
+        "read": _read,
+        "write": _write,
+        "append": _append,
+        "move": _move,
+        "rename": _rename,
+        "copy": _copy,
+        "delete": _delete,
+        "exists": _exists,
+        "makeFolder": _make_folder,
+        "removeFolder": _remove_folder,
+    }
+    _source(given)  # wrong paths are told before anything is connected
+    _target(given)
+    if given.operation in {"write", "append"}:
+        _content(given)
+    async with _task(given, context) as task:
+        return await operations[given.operation](given, task)
+
+
+def _source(given: Request) -> str:
+    return joined(given.base, given.directory, given.file)
+
+
+def _target(given: Request) -> str:
+    folder, name = split(joined("", given.directory, given.file))
+    directory = given.target_directory if given.target_directory.strip() else folder
+    file = given.target_file if given.target_file.strip() else name
+    return joined(given.base, directory, file, fields=("targetDirectory", "targetFile"))
+
+
+def _content(given: Request) -> Content:
+    return Content.of(given.content, kind=given.content_kind, charset=given.charset)
+
+
+def _done(path: str, **more: Any) -> Done:
+    return Done(path=path, name=split(path)[1], **more)
+
+
+async def _list(given: Request, task: Task) -> Done:
+    folder = joined(given.base, given.directory)
+    kinds = {"files": {"file", "link"}, "folders": {"folder"}, "all": {"file", "folder", "link", "other"}}[given.what]
+    patterns = [given.pattern] if isinstance(given.pattern, str) else given.pattern or []
+    found, more = await task.listing(
+        folder, patterns=patterns, depth=given.max_depth, kinds=frozenset(kinds), limit=given.max_files
+    )
+    found.sort(key=lambda one: (one.folder, one.entry.name))
+    return _done(folder, files=[Listed(**described(one)) for one in found], more=more)
+
+
+async def _read(given: Request, task: Task) -> Done:
+    path = _source(given)
+    name = split(path)[1]
+    if given.read_as == "document":
+        document = await task.read_document(path, name, content_type_of(name))
+        size = (document.reference.get("metadata") or {}).get("size")
+        return _done(path, document=document, size=size)
+    data = await task.read_bytes(path, given.max_bytes)
+    if given.read_as == "base64":
+        return _done(path, content=await base64_text(data), size=len(data))
+    try:
+        return _done(path, content=data.decode(given.charset), size=len(data))
+    except UnicodeDecodeError:
+        raise PermanentError(
+            "FILES_CONTENT_INVALID",
+            f"{path}: is no text in {given.charset}; choose its charset, or read it as document or base64",
+        ) from None
+
+
+async def _write(given: Request, task: Task) -> Done:
+    path = _source(given)
+    if given.make_folders:
+        await task.make_folders(split(path)[0])
+    path, size = await task.write(path, _content(given), if_exists=given.if_exists)
+    return _done(path, size=size)
+
+
+async def _append(given: Request, task: Task) -> Done:
+    path = _source(given)
+    if given.make_folders:
+        await task.make_folders(split(path)[0])
+    return _done(path, size=await task.append(path, _content(given)))
+
+
+async def _move(given: Request, task: Task) -> Done:
+    target = _target(given)
+    if given.make_folders:
+        await task.make_folders(split(target)[0])
+    return _done(await task.move(_source(given), target, if_exists=given.if_exists))
+
+
+async def _rename(given: Request, task: Task) -> Done:
+    source = _source(given)
+    target = joined(split(source)[0], "", given.target_file, fields=("directory", "targetFile"))
+    return _done(await task.move(source, target, if_exists=given.if_exists))
+
+
+async def _copy(given: Request, task: Task) -> Done:
+    target = _target(given)
+    if given.make_folders:
+        await task.make_folders(split(target)[0])
+    path, size, on_server = await task.copy(_source(given), target, if_exists=given.if_exists)
+    return _done(path, size=size, on_server=on_server)
+
+
+async def _delete(given: Request, task: Task) -> Done:
+    path = _source(given)
+    return _done(path, exists=await task.delete(path, missing_ok=given.if_missing == "ignore"))
+
+
+async def _exists(given: Request, task: Task) -> Done:
+    path = _source(given)
+    there = await task.entry(path)
+    if there is None:
+        return _done(path, exists=False)
+    return _done(path, exists=True, kind=there.kind, size=there.size, modified=iso(there.modified))
+
+
+async def _make_folder(given: Request, task: Task) -> Done:
+    path = joined(given.base, given.directory)
+    return _done(path, exists=not await task.make_folders(path))
+
+
+async def _remove_folder(given: Request, task: Task) -> Done:
+    path = joined(given.base, given.directory)
+    if path == joined(given.base, ""):
+        raise InputError("directory: is required for the operation removeFolder; fill it in")
+    missing_ok = given.if_missing == "ignore"
+    return _done(path, exists=await task.remove_folder(path, recursive=given.with_content, missing_ok=missing_ok))
+
+
+def _server(given: Request) -> Server:
+    login = given.authentication
+    match login:
+        case PasswordLogin():
+            signs = Login(login.username, login.password)
+        case KeyLogin():
+            signs = Login(login.username, key=login.key, passphrase=login.passphrase)
+        case _:
+            signs = Login()
+    return Server(
+        protocol=given.protocol,
+        host=given.host.strip(),
+        port=given.port or PORTS[given.protocol],
+        login=signs,
+        trusted=given.trusted_certificate,
+        active=given.active,
+        encoding=given.encoding,
+        host_key=given.host_key,
+        known=given.known_hosts if given.host_key == "knownHosts" else given.fingerprint,
+        legacy=given.legacy_algorithms,
+        timeout=given.timeout,
+        max_sessions=given.max_sessions,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _task(given: Request, context: Context) -> AsyncIterator[Task]:
+    """A session from the pool, for the time of a job."""
+    server = _server(given)
+    custody.sending(server.host)
+
+    async def signed_in() -> Session:
+        resolver = await checked_resolver(server.port, context.clients)
+        if server.protocol != "sftp":
+            return await open_ftp(server, resolver)
+        return await _sftp(server, resolver, context)
+
+    @contextlib.asynccontextmanager
+    async def another() -> AsyncIterator[Session]:
+        """A session beside the pool's: FTP transfers one file at a time in each."""
+        session = await signed_in()
+        try:
+            yield session
+        finally:
+            await session.aclose()
+
+    pool = await context.clients.get(
+        ("files", server),
+        lambda: Sessions(max_sessions=server.max_sessions, shares=SHARES.get(server.protocol, 1), where=server.where),
+    )
+    async with pool.session(signed_in, seconds=context.seconds_left()) as session:
+        yield Task(session, another, context, f"{server.login.username}@{server.where}")
+
+
+async def _sftp(server: Server, resolver: Any, context: Context) -> Session:
+    if find_spec("asyncssh") is None:
+        raise PermanentError(
+            "FILES_UNAVAILABLE", "protocol: SFTP needs the extra files (pip install 'zeebe-connectors[files]')"
+        )
+    from zeebe_connectors.connectors.files.sftp import open_sftp  # noqa: PLC0415 - only who uses SFTP
+
+    first = ""
+    if server.host_key == "firstUse":
+        first = (await context.memory.recall(_HOST_KEYS, [server.where])).get(server.where, "")
+
+    async def remember(fingerprint: str) -> str:
+        known = await context.memory.remember(_HOST_KEYS, server.where, fingerprint)
+        if not first:
+            context.log.info("%s is known by %s from now on", server.where, fingerprint)
+        return known
+
+    return await open_sftp(server, resolver, first=first, remember=remember)

@@ -1,0 +1,65 @@
+"""What FTP's data connections need: the session of the control connection's TLS, and how one comes about."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from zeebe_connectors import InputError
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A data connection on its way: what completes it, and what gives it up."""
+
+    complete: Callable[[], Awaitable[Streams]]
+    close: Callable[[], object]
+
+
+class ResumingContext(ssl.SSLContext):
+    """Opens data connections with the control connection's TLS session, as strict servers demand."""
+
+    settings: ssl.SSLContext
+    resumed: ssl.SSLSession | None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's own
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,  # noqa: ARG002 - the same
+    ) -> ssl.SSLObject:
+        """See `ssl.SSLContext.wrap_bio`."""
+        return self.settings.wrap_bio(
+            incoming, outgoing, server_side=server_side, server_hostname=server_hostname, session=self.resumed
+        )
+
+
+def resuming(settings: ssl.SSLContext, control: ssl.SSLObject | None) -> ssl.SSLContext:
+    """A context for data connections beside a control connection.
+
+    Args:
+        settings: The control connection's context.
+        control: Its TLS, whose session is resumed.
+    """
+    context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.settings = settings
+    context.resumed = control.session if control is not None else None
+    return context
+
+
+def tls_context(trusted: str) -> ssl.SSLContext:
+    """What checks the server's certificate.
+
+    Raises:
+        InputError: The authorities are no PEM.
+    """
+    try:
+        return ssl.create_default_context(cadata=trusted.strip() or None)
+    except (ssl.SSLError, ValueError):
+        raise InputError("trustedCertificate: is not a certificate in PEM") from None

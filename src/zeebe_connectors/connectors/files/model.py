@@ -1,0 +1,364 @@
+"""What a task on files gives, and what comes of it: the form's fields."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from zeebe_connectors import Document, Group, Hint, Model, Secret, When
+
+GROUPS = (
+    Group("operation", "Operation"),
+    Group("server", "Server"),
+    Group("authentication", "Authentication"),
+    Group("file", "File or folder"),
+    Group("target", "Target"),
+    Group("content", "Content"),
+    Group("security", "Whom to trust", open=False),
+    Group("connection", "Connection", open=False),
+)
+_FTP = ("ftp", "ftps", "ftpes")
+_ON_FILES = ("read", "write", "append", "move", "rename", "copy", "delete", "exists")
+_ON_FILE_ALONE = {"read", "write", "append", "copy", "delete"}
+_TO_TARGET = ("move", "copy")
+
+
+def _not_empty(secret: Secret) -> Secret:
+    if not secret:
+        raise ValueError("must not be empty; fill it in")
+    return secret
+
+
+RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
+
+
+class NoLogin(Model):
+    """None: as `anonymous` on FTP."""
+
+    type: Literal["none"] = "none"
+
+
+class PasswordLogin(Model):
+    """Username and password."""
+
+    type: Literal["password"]
+    username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="orders")]
+    """The login."""
+    password: Annotated[RequiredSecret, Hint(example="{{secrets.FILES_PASSWORD}}")]
+    """The password, best as a secret."""
+
+
+class KeyLogin(Model):
+    """A private key (SFTP)."""
+
+    type: Literal["key"]
+    username: Annotated[str, Field(min_length=1), Hint(secrets=True)]
+    """The login."""
+    key: Annotated[RequiredSecret, Hint(label="Private key", text=True, placeholder="{{secrets.FILES_KEY}}")]
+    """The key in OpenSSH form or PEM, with its line breaks."""
+    passphrase: Annotated[Secret | None, Hint(label="Passphrase of the key")] = None
+    """Only for an encrypted key."""
+
+
+class Request(Model):
+    """What to do on which server."""
+
+    operation: Annotated[
+        Literal[
+            "list",
+            "read",
+            "write",
+            "append",
+            "move",
+            "rename",
+            "copy",
+            "delete",
+            "exists",
+            "makeFolder",
+            "removeFolder",
+        ],
+        Hint(
+            "operation",
+            choices={
+                "list": "List a folder",
+                "read": "Read a file",
+                "write": "Write a file",
+                "append": "Append to a file",
+                "move": "Move a file or folder",
+                "rename": "Rename a file or folder",
+                "copy": "Copy a file",
+                "delete": "Delete a file",
+                "exists": "Look whether something exists",
+                "makeFolder": "Make a folder",
+                "removeFolder": "Remove a folder",
+            },
+            example="list",
+        ),
+    ]
+    """What is done."""
+    protocol: Annotated[
+        Literal["sftp", "ftpes", "ftps", "ftp"],
+        Hint(
+            "server",
+            provider="protocol",
+            choices={
+                "sftp": "SFTP (over SSH)",
+                "ftpes": "FTPES (FTP, then TLS)",
+                "ftps": "FTPS (TLS from the start)",
+                "ftp": "FTP (no encryption: trusted network)",
+            },
+            example="ftp",
+        ),
+    ] = "sftp"
+    """What the server speaks."""
+    host: Annotated[
+        str,
+        Field(min_length=1),
+        Hint("server", provider="host", secrets="whole", placeholder="files.example.com", example="files.example.com"),
+    ]
+    """Name or address of the server."""
+    port: Annotated[
+        int | None, Field(ge=1, le=65535), Hint("server", provider="port", secrets="whole", placeholder="22")
+    ] = None
+    """Left empty: 22 for SFTP, 21 for FTP and FTPES, 990 for FTPS."""
+    base: Annotated[
+        str, Hint("server", "Base folder", secrets=True, provider="options.base", placeholder="/export/orders")
+    ] = ""
+    """Folder that no path of the task leaves. Left empty, paths begin at the login's home, or with a slash at the
+    root."""
+    authentication: Annotated[
+        NoLogin | PasswordLogin | KeyLogin,
+        Field(discriminator="type"),
+        Hint(
+            "authentication",
+            "Type",
+            provider="authentication",
+            form_default="password",
+            choices={"none": "None (anonymous FTP)", "password": "Username and password", "key": "Private key (SFTP)"},
+        ),
+    ] = NoLogin()
+    """How to sign in."""
+    directory: Annotated[str, Hint("file", "Folder", placeholder="orders/2026", example="orders")] = ""
+    """Folder of the file, or the folder itself. Left empty: the base folder, or the login's home."""
+    file: Annotated[
+        str,
+        Hint("file", "File", when=When("operation", _ON_FILES), placeholder="order-4711.csv", example="order-4711.csv"),
+    ] = ""
+    """Name of the file; it may have folders of its own."""
+    pattern: Annotated[str | list[str] | None, Hint("file", when=When("operation", ("list",)), placeholder="*.csv")] = (
+        None
+    )
+    """Only names that fit: `*`, `?` and `[abc]`; several as a list. With a slash it is held against the path below the
+    folder, such as `2026/*.csv`."""
+    what: Annotated[
+        Literal["files", "folders", "all"],
+        Hint("file", "What to list", when=When("operation", ("list",)), choices={"all": "Files, folders and the rest"}),
+    ] = "files"
+    """What the list has."""
+    max_depth: Annotated[
+        int, Field(ge=1, le=50), Hint("file", "Levels of folders", when=When("operation", ("list",)))
+    ] = 1
+    """1 is the folder itself, 2 its sub-folders too, and so on. Links are not followed."""
+    max_files: Annotated[
+        int, Field(ge=1, le=50_000), Hint("file", "Entries at most", when=When("operation", ("list",)))
+    ] = 1000
+    """The list ends there, and `more` says so."""
+    target_directory: Annotated[str, Hint("target", "Folder", when=When("operation", _TO_TARGET))] = ""
+    """Folder of the target; left empty, that of the source."""
+    target_file: Annotated[
+        str, Hint("target", "File", when=When("operation", ("move", "copy", "rename")), placeholder="order-4711.done")
+    ] = ""
+    """New name; left empty, that of the source."""
+    if_exists: Annotated[
+        Literal["overwrite", "fail", "number"],
+        Hint(
+            "target",
+            "If the target exists",
+            when=When("operation", ("write", "move", "rename", "copy")),
+            choices={"overwrite": "Overwrite it", "fail": "Fail", "number": "Take the next free name: order (2).csv"},
+        ),
+    ] = "overwrite"
+    """What happens to a file of the same name."""
+    make_folders: Annotated[
+        bool, Hint("target", "Make missing folders", when=When("operation", ("write", "append", "move", "copy")))
+    ] = False
+    """Whether folders of the target are made when they are missing."""
+    content: Annotated[
+        str | Document | dict[str, Any] | None,
+        Field(union_mode="left_to_right"),
+        Hint("content", feel="optional", text=True, when=When("operation", ("write", "append")), example="id;total"),
+    ] = None
+    """A document, text, or a context, which becomes JSON. Left empty: an empty file. Documents of any size go
+    through in pieces."""
+    content_kind: Annotated[
+        Literal["text", "base64"],
+        Hint(
+            "content",
+            "Text is",
+            when=When("operation", ("write", "append")),
+            choices={"text": "The content", "base64": "Base64 of the content"},
+        ),
+    ] = "text"
+    """What content given as text means."""
+    read_as: Annotated[
+        Literal["document", "text", "base64"], Hint("content", "Read as", when=When("operation", ("read",)))
+    ] = "document"
+    """How the content arrives. A document may have gigabytes."""
+    charset: Annotated[
+        str, Hint("content", "Character set", when=When("operation", ("read", "write", "append")), placeholder="utf-8")
+    ] = "utf-8"
+    """Of text."""
+    max_bytes: Annotated[
+        int, Field(ge=1, le=3_000_000), Hint("content", "Bytes at most", when=When("operation", ("read",)))
+    ] = 1_000_000
+    """Of a file that is read as text or base64; the engine takes 4 MB in all."""
+    if_missing: Annotated[
+        Literal["fail", "ignore"],
+        Hint(
+            "target",
+            "If it is not there",
+            when=When("operation", ("delete", "removeFolder")),
+            choices={"fail": "Fail", "ignore": "Be content"},
+        ),
+    ] = "fail"
+    """Whether something that is gone already is an error. A task that is tried again may find it so."""
+    with_content: Annotated[
+        bool, Hint("target", "Remove what is in it too", when=When("operation", ("removeFolder",)))
+    ] = False
+    """Whether a folder that is not empty is removed with all below it."""
+    host_key: Annotated[
+        Literal["knownHosts", "fingerprint", "firstUse"],
+        Hint(
+            "security",
+            "Know the server by",
+            provider="options.hostKey",
+            when=When("protocol", ("sftp",)),
+            choices={
+                "knownHosts": "known_hosts text",
+                "fingerprint": "Fingerprint",
+                "firstUse": "The key that it showed first",
+            },
+        ),
+    ] = "knownHosts"
+    """How an SFTP server is told from somebody in between. There is no way to accept any key every time; `firstUse`
+    remembers the first one in the runtime's ledger, and trusts whoever answered then."""
+    known_hosts: Annotated[
+        str,
+        Hint(
+            "security",
+            "known_hosts",
+            text=True,
+            secrets=True,
+            provider="options.knownHosts",
+            when=When("host_key", ("knownHosts",)),
+            placeholder="files.example.com ssh-ed25519 AAAA...",
+        ),
+    ] = ""
+    """Lines as in `~/.ssh/known_hosts`."""
+    fingerprint: Annotated[
+        str,
+        Hint(
+            "security",
+            secrets=True,
+            provider="options.fingerprint",
+            when=When("host_key", ("fingerprint",)),
+            placeholder="SHA256:...",
+        ),
+    ] = ""
+    """Of the server's key, as `ssh-keygen -lf` shows it; several while the key is being changed."""
+    trusted_certificate: Annotated[
+        str,
+        Hint(
+            "security",
+            text=True,
+            secrets=True,
+            provider="tls.trustedCertificate",
+            when=When("protocol", ("ftps", "ftpes")),
+            placeholder="-----BEGIN CERTIFICATE-----",
+        ),
+    ] = ""
+    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
+    active: Annotated[
+        bool, Hint("connection", "Active mode", provider="options.active", when=When("protocol", _FTP))
+    ] = False
+    """Whether the server connects to the runtime for each file; few firewalls let it."""
+    encoding: Annotated[
+        str, Hint("connection", "Encoding of names", provider="options.encoding", when=When("protocol", _FTP))
+    ] = ""
+    """Left empty: UTF-8, or Latin-1 where the server does not speak it. An old server may want `cp1252` or `cp850`."""
+    legacy_algorithms: Annotated[
+        bool, Hint("connection", "Old algorithms too", provider="options.legacyAlgorithms",
+                   when=When("protocol", ("sftp",)))
+    ] = False  # fmt: skip
+    """Whether an SFTP server may use algorithms that are no longer held secure."""
+    timeout: Annotated[float, Field(gt=0, le=3600), Hint("connection", "Timeout (seconds)")] = 30.0
+    """Seconds that the server may be silent; the whole never takes longer than the job."""
+    max_sessions: Annotated[
+        int, Field(ge=1, le=50), Hint("connection", "Sessions at most", provider="options.maxSessions")
+    ] = 4
+    """Sessions of one runtime with this server and login; tasks beyond wait for one."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (
+            self.operation in _ON_FILES
+            and self.operation not in {"exists", "move", "rename"}
+            and not self.file.strip("/ ")
+        ):
+            raise ValueError(f"file is required for the operation {self.operation}; fill it in")
+        if self.operation == "rename" and (not self.target_file.strip("/ ") or "/" in self.target_file):
+            raise ValueError("targetFile must be a name without folders for the operation rename; fill it in")
+        if isinstance(self.authentication, KeyLogin) and self.protocol != "sftp":
+            raise ValueError("authentication.type: a private key is for SFTP; choose username and password")
+        for name, text in (("charset", self.charset), ("encoding", self.encoding)):
+            try:
+                codecs.lookup(text or "utf-8")
+            except LookupError:
+                raise ValueError(f"{name} must be a character set such as utf-8 or cp1252") from None
+        return self
+
+
+class Listed(Model):
+    """One entry of a list."""
+
+    name: str
+    """Without its folder."""
+    path: str
+    """As the server has it."""
+    folder: str
+    """Folder below the listed one; empty in the listed one itself."""
+    kind: str
+    """`file`, `folder`, `link` or `other`."""
+    size: int | None
+    """Bytes of a file, where the server says it."""
+    modified: str | None
+    """In UTC, where the server says it."""
+
+
+class Done(Model):
+    """What came of it."""
+
+    path: str
+    """The file or folder, as the server has it; with a number if it got one."""
+    name: str
+    """The last part of the path."""
+    exists: bool | None = None
+    """With `exists`: whether it is there. With `delete`, `removeFolder` and `makeFolder`: whether it was, before."""
+    kind: str | None = None
+    """With `exists`: `file`, `folder`, `link` or `other`."""
+    size: int | None = None
+    """Bytes of the file, where it is known."""
+    modified: str | None = None
+    """With `exists`: when it was changed, in UTC."""
+    files: list[Listed] | None = None
+    """With `list`: the entries."""
+    more: bool | None = None
+    """With `list`: whether there are more than `maxFiles`."""
+    document: Document | None = None
+    """With `read`: the content as a document."""
+    content: str | None = None
+    """With `read`: the content as text or base64."""
+    on_server: bool | None = None
+    """With `copy`: whether the server made the copy by itself."""

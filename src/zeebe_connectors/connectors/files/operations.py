@@ -1,0 +1,387 @@
+"""What a task does on a server, in a way that a second try of the same job does no harm."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+import posixpath
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zeebe_connectors import ConnectorError, Context, Document, InputError, PermanentError
+from zeebe_connectors.connectors.files import paths
+from zeebe_connectors.connectors.files.session import PIECE, Entry, Session, not_found
+
+MAX_NUMBER = 1000
+MAX_VISITED = 100_000
+"""Files and folders that one listing looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry with its place.
+
+    Args:
+        folder: Below the listed one; empty for the listed one itself.
+    """
+
+    entry: Entry
+    path: str
+    folder: str
+
+
+@dataclass(slots=True)
+class Task:
+    """One job on one session.
+
+    Args:
+        session: The session.
+        another: Opens a second one, for copies through the runtime.
+        context: The job's.
+        where: Names the server and login, for what is remembered.
+    """
+
+    session: Session
+    another: Callable[[], AbstractAsyncContextManager[Session]]
+    context: Context
+    where: str
+
+    # Looking
+
+    async def listing(
+        self, folder: str, *, patterns: Sequence[str], depth: int, kinds: frozenset[str], limit: int
+    ) -> tuple[list[Found], bool]:
+        """Entries of a folder and of those below, breadth first; links are not followed.
+
+        Returns:
+            The entries, and whether there are more than the limit.
+        """
+        found: list[Found] = []
+        waiting = [("", 1)]
+        visited = 0
+        while waiting:
+            below, level = waiting.pop(0)
+            here = paths.joined(folder, below) if below else folder
+            async with contextlib.aclosing(self.session.entries(here)) as entries:  # type: ignore[type-var]
+                async for entry in entries:
+                    visited += 1
+                    path = f"{below}/{entry.name}" if below else entry.name
+                    whole = paths.below(here, entry.name)
+                    if entry.kind == "folder" and level < depth:
+                        waiting.append((path, level + 1))
+                    if entry.kind in kinds and paths.fits(entry.name, path, patterns):
+                        if len(found) >= limit:
+                            return found, True
+                        found.append(Found(entry, whole, below))
+                    if visited >= MAX_VISITED:
+                        return found, True
+        return found, False
+
+    async def entry(self, path: str) -> Entry | None:
+        """What is known of a path."""
+        return await self.session.stat(path)
+
+    # Reading
+
+    async def read_document(self, path: str, name: str, content_type: str | None) -> Document:
+        """A file as a document, piece by piece."""
+        async with self.session.reading(path) as pieces:
+            return await self.context.documents.store(pieces, name=name, content_type=content_type)
+
+    async def read_bytes(self, path: str, limit: int) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            PermanentError: `FILES_TOO_LARGE`.
+        """
+        held = bytearray()
+        async with self.session.reading(path) as pieces:
+            async for data in pieces:
+                held += data
+                if len(held) > limit:
+                    raise PermanentError(
+                        "FILES_TOO_LARGE",
+                        f"{path}: is larger than maxBytes ({limit}); read it to a document, or raise maxBytes",
+                    )
+        return bytes(held)
+
+    # Writing
+
+    async def write(self, path: str, content: Content, *, if_exists: str) -> tuple[str, int]:
+        """Writes a file under another name and gives it its own when all is there.
+
+        Args:
+            path: The file.
+            content: What becomes of it.
+            if_exists: `overwrite`, `fail` or `number`.
+
+        Returns:
+            The file's path, with its number if it got one, and its size.
+        """
+        path = await self._target(path, if_exists)
+        temporary = paths.temporary(path, self.context.key)
+        try:
+            async with content.opened(self.context) as pieces:
+                size = await self.session.write(temporary, pieces)
+            await self.session.rename(temporary, path, replace=if_exists != "fail")
+        except ConnectorError as error:
+            await self._tidy(temporary)
+            if error.code == "FILES_EXISTS":
+                raise _exists(path) from None
+            raise
+        return path, size
+
+    async def _target(self, path: str, if_exists: str) -> str:
+        if if_exists == "overwrite":
+            return path
+        if if_exists == "fail":
+            if await self.session.stat(path) is not None:
+                raise _exists(path)
+            return path
+        place = f"files:{self.where}/numbers"
+        known = (await self.context.memory.recall(place, [self.context.key])).get(self.context.key)
+        if known:  # an earlier try of this job chose it
+            return known
+        chosen = path
+        for number in range(2, MAX_NUMBER + 2):
+            if await self.session.stat(chosen) is None:
+                break
+            chosen = paths.numbered(path, number)
+        else:
+            raise PermanentError("FILES_EXISTS", f"{path}: {MAX_NUMBER} files of this name are there already")
+        self.context.discard_on_success.append((place, self.context.key))
+        return await self.context.memory.remember(place, self.context.key, chosen)
+
+    async def _tidy(self, temporary: str) -> None:
+        """Removes an unfinished file if the session still can; the next try of the job writes over it else."""
+        if self.session.usable:
+            with contextlib.suppress(ConnectorError):
+                await self.session.delete(temporary)
+
+    async def append(self, path: str, content: Content) -> int:
+        """Adds to a file's end, once: a further try of the job adds only what an earlier one did not.
+
+        Returns:
+            The file's size.
+        """
+        place = f"files:{self.where}/appended"
+        there = await self.session.stat(path)
+        size = (there.size or 0) if there is not None else 0
+        before = int(await self.context.memory.remember(place, self.context.key, str(size)))
+        self.context.discard_on_success.append((place, self.context.key))
+        done = max(0, size - before)
+        async with content.opened(self.context) as pieces:
+            written = await self.session.write(path, _without(pieces, done), append=True)
+        return size + written
+
+    # Moving
+
+    async def move(self, source: str, target: str, *, if_exists: str) -> str:
+        """Gives a file or folder another path; a further try finds it there and is content."""
+        place = f"files:{self.where}/moves"
+        mark = json.dumps([source, target])
+        known = (await self.context.memory.recall(place, [self.context.key])).get(self.context.key)
+        if await self.session.stat(source) is None:
+            if known == mark and await self.session.stat(target) is not None:
+                return target
+            raise not_found(source, self.where)
+        if source == target:
+            return target
+        target = await self._target(target, if_exists)
+        if if_exists != "number":
+            self.context.discard_on_success.append((place, self.context.key))
+            await self.context.memory.remember(place, self.context.key, mark)
+        try:
+            await self.session.rename(source, target, replace=if_exists == "overwrite")
+        except ConnectorError as error:
+            if error.code == "FILES_EXISTS":
+                raise _exists(target) from None
+            raise
+        return target
+
+    async def copy(self, source: str, target: str, *, if_exists: str) -> tuple[str, int | None, bool]:
+        """Copies a file, within the server where it can, else through the runtime.
+
+        Returns:
+            The copy's path, its size, and whether the server did it.
+        """
+        there = await self.session.stat(source)
+        if there is None:
+            raise not_found(source, self.where)
+        if there.kind == "folder":
+            raise PermanentError("FILES_UNSUPPORTED", f"{source}: is a folder; copy its files")
+        if source == target:
+            raise InputError("targetDirectory, targetFile: name the source itself; give another target")
+        target = await self._target(target, if_exists)
+        temporary = paths.temporary(target, self.context.key)
+        try:
+            here = await self.session.copy(source, temporary)
+            if not here:
+                async with self.another() as other, other.reading(source) as pieces:
+                    await self.session.write(temporary, pieces)
+            await self.session.rename(temporary, target, replace=if_exists != "fail")
+        except ConnectorError as error:
+            await self._tidy(temporary)
+            if error.code == "FILES_EXISTS":
+                raise _exists(target) from None
+            raise
+        return target, there.size, here
+
+    async def delete(self, path: str, *, missing_ok: bool) -> bool:
+        """Deletes a file; gives whether there was one."""
+        try:
+            await self.session.delete(path)
+        except ConnectorError as error:
+            if error.code in {"FILES_NOT_FOUND", "FILES_REFUSED"} and await self.session.stat(path) is None:
+                if missing_ok:
+                    return False
+                raise not_found(path, self.where) from None
+            raise
+        return True
+
+    async def make_folders(self, path: str) -> bool:
+        """Makes a folder and those above it; gives whether it was not there."""
+        if not path or await self._is_folder(path):
+            return False
+        parts = path.strip("/").split("/")
+        made = "/" if path.startswith("/") else ""
+        missing = []
+        for end in range(len(parts), 0, -1):
+            here = made + "/".join(parts[:end])
+            if end < len(parts) and await self._is_folder(here):
+                break
+            missing.append(here)
+        for here in reversed(missing):
+            try:
+                await self.session.make_folder(here)
+            except ConnectorError:
+                if not await self._is_folder(here):  # another job may have made it meanwhile
+                    raise
+        return True
+
+    async def _is_folder(self, path: str) -> bool:
+        there = await self.session.stat(path)
+        if there is not None and there.kind == "file":
+            raise PermanentError("FILES_EXISTS", f"{path}: is a file and not a folder")
+        return there is not None
+
+    async def remove_folder(self, path: str, *, recursive: bool, missing_ok: bool) -> bool:
+        """Removes a folder, with all that is in it if wanted; gives whether there was one."""
+        if not path.strip("/"):
+            raise InputError("directory: names the home or the root, which is not removed; give a folder below it")
+        if await self.session.stat(path) is None:
+            if missing_ok:
+                return False
+            raise not_found(path, self.where)
+        if recursive:
+            await self._empty(path)
+        await self.session.remove_folder(path)
+        return True
+
+    async def _empty(self, path: str) -> None:
+        entries = [entry async for entry in self.session.entries(path)]
+        for entry in entries:
+            below = paths.below(path, entry.name)
+            if entry.kind == "folder":
+                await self._empty(below)
+                await self.session.remove_folder(below)
+            else:
+                await self.session.delete(below)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What becomes a file: a document, or bytes."""
+
+    document: Document | None = None
+    data: bytes = b""
+
+    def opened(self, context: Context) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Its pieces, from the start."""
+        return self._opened(context)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, context: Context) -> AsyncIterator[AsyncIterator[bytes]]:
+        if self.document is not None:
+            async with context.documents.open(self.document, seconds=context.seconds_left()) as opened:
+                yield opened.chunks
+            return
+        pieces = _cut(self.data)
+        async with contextlib.aclosing(pieces):
+            yield pieces
+
+    @classmethod
+    def of(cls, given: Any, *, kind: str, charset: str) -> Content:
+        """Reads the input.
+
+        Args:
+            given: A document, or text.
+            kind: `text` or `base64`, for text.
+            charset: Of text.
+
+        Raises:
+            InputError: `FILES_CONTENT_INVALID`.
+        """
+        if isinstance(given, Document):
+            return cls(document=given)
+        if given is None:  # forms send empty text as nothing
+            return cls()
+        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+        try:
+            if kind == "base64":
+                return cls(data=base64.b64decode(text.strip(), validate=True))
+            return cls(data=text.encode(charset))
+        except (binascii.Error, ValueError):
+            reason = "is no base64" if kind == "base64" else f"has characters that {charset} does not have"
+            raise InputError(f"content: {reason}; correct it", code="FILES_CONTENT_INVALID") from None
+
+
+async def _cut(data: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(data), PIECE):
+        yield data[start : start + PIECE]
+
+
+async def _without(pieces: AsyncIterator[bytes], skipped: int) -> AsyncGenerator[bytes, None]:
+    async for data in pieces:
+        if skipped >= len(data):
+            skipped -= len(data)
+            continue
+        yield data[skipped:]
+        skipped = 0
+
+
+def _exists(path: str) -> PermanentError:
+    return PermanentError(
+        "FILES_EXISTS", f"{path}: is there already; choose another name, or overwrite or number in ifExists"
+    )
+
+
+def described(found: Found) -> dict[str, Any]:
+    """An entry as process variables hold it."""
+    entry = found.entry
+    return {
+        "name": entry.name,
+        "path": found.path,
+        "folder": found.folder,
+        "kind": entry.kind,
+        "size": entry.size,
+        "modified": iso(entry.modified),
+    }
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time in UTC."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def content_type_of(name: str) -> str | None:
+    """Media type of a few endings that are guessed differently elsewhere; None leaves it to the store."""
+    return {".csv": "text/csv", ".md": "text/markdown"}.get(posixpath.splitext(name)[1].casefold())
+
+
+Carry = Callable[[Task], Awaitable[Any]]

@@ -1,0 +1,88 @@
+"""Join folder and file to one path that never leaves the base, and name files beside others."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+
+from zeebe_connectors import InputError
+
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def checked(part: str, *, field: str) -> list[str]:
+    """The segments of a path, without empty ones and `.`.
+
+    Raises:
+        InputError: `FILES_PATH_FORBIDDEN` when it goes up by `..`, or holds a control character, which would end a
+            command of FTP and begin another.
+    """
+    if _UNUSABLE.search(part):
+        raise InputError(
+            f"{field}: holds a control character, such as a line break; remove it", code="FILES_PATH_FORBIDDEN"
+        )
+    segments = [segment for segment in part.split("/") if segment not in {"", "."}]
+    # A server on Windows takes backslashes for slashes.
+    if any(".." in {piece.strip() for piece in segment.split("\\")} for segment in segments):
+        raise InputError(
+            f"{field}: must not go up by '..'; give a path below the base folder", code="FILES_PATH_FORBIDDEN"
+        )
+    return segments
+
+
+def joined(base: str, directory: str, file: str = "", *, fields: tuple[str, str] = ("directory", "file")) -> str:
+    """`base/directory/file` with single slashes.
+
+    With a base the rest is always below it. Without one, a directory that begins with a slash is absolute, and an empty
+    one is the login's home.
+
+    Args:
+        base: The operator's folder; may be empty.
+        directory: The task's folder; may be empty.
+        file: File name, or a path below the folder; may be empty for the folder itself.
+        fields: Names of the last two inputs, for messages.
+
+    Raises:
+        InputError: `FILES_PATH_FORBIDDEN`.
+    """
+    segments = checked(base, field="base") + checked(directory, field=fields[0]) + checked(file, field=fields[1])
+    first = next((part for part in (base, directory, file) if part.strip()), "")
+    absolute = first.startswith("/")
+    return ("/" if absolute else "") + "/".join(segments)
+
+
+def below(folder: str, name: str) -> str:
+    """A path of something in a folder, whose name a server told.
+
+    Raises:
+        InputError: The name would lead elsewhere.
+    """
+    if "/" in name or name in {"", ".", ".."}:
+        raise InputError("the server listed a name that leads out of its folder", code="FILES_PATH_FORBIDDEN")
+    return name if not folder else f"/{name}" if folder == "/" else f"{folder}/{name}"
+
+
+def split(path: str) -> tuple[str, str]:
+    """A path's folder and name."""
+    folder, slash, name = path.rpartition("/")
+    return ("/" if slash and not folder else folder), name
+
+
+def numbered(path: str, number: int) -> str:
+    """`report.csv` -> `report (2).csv`; `archive.tar.gz` -> `archive (2).tar.gz`."""
+    folder, name = split(path)
+    stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
+    made = f"{stem} ({number}){dot}{ending}"
+    return below(folder, made)
+
+
+def temporary(path: str, key: str) -> str:
+    """Where a file is written before it gets its name: the same for each try of a job, so that no try leaves litter."""
+    folder, name = split(path)
+    return below(folder, f".{name[:120]}.{re.sub('[^A-Za-z0-9-]', '', key)}.part")
+
+
+def fits(name: str, path: str, patterns: Sequence[str]) -> bool:
+    """Whether a file is asked for: by its name, or by its path below the listed folder where a pattern has a slash."""
+    return not patterns or any(fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)

@@ -1,0 +1,175 @@
+"""What FTP and SFTP sessions have in common: the operations on one server, and the codes of what fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from zeebe_connectors import PermanentError, Secret, TransientError
+
+PIECE = 256 * 1024
+"""Bytes that go through the runtime at once."""
+Kind = Literal["file", "folder", "link", "other"]
+
+ERRORS = {
+    "FILES_UNREACHABLE": "Nothing answers at the host and port. Tried again.",
+    "FILES_NAME_NOT_RESOLVED": "The host's name does not exist. An incident.",
+    "FILES_TIMEOUT": "The server was silent for longer than `timeout`. Tried again.",
+    "FILES_LOST": "The connection broke on the way. Tried again; under the final name there is no half file.",
+    "FILES_PROTOCOL": "The server speaks something else, such as SSH on a port where FTP was expected. An incident.",
+    "FILES_TLS_FAILED": "The server has no TLS there, or its certificate is not trusted. An incident.",
+    "FILES_HOST_KEY": "The server's key is not the expected one. Somebody may be in between, or the server has a new "
+    "key: ask its operator. An incident; nothing was sent.",
+    "FILES_AUTH_FAILED": "The server refuses the login. An incident.",
+    "FILES_NOT_FOUND": "There is no such file or folder. An incident, unless an error expression takes it.",
+    "FILES_EXISTS": "The target is there already, and `ifExists` is fail. An incident.",
+    "FILES_FORBIDDEN": "The login may not do this there. An incident.",
+    "FILES_NOT_EMPTY": "The folder is not empty. An incident.",
+    "FILES_FULL": "The server has no space left, or the login's quota is used up. Tried again.",
+    "FILES_BUSY": "The server takes no more sessions, or the file is in use. Tried again.",
+    "FILES_TOO_LARGE": "The file is larger than `maxBytes`; read it to a document. An incident.",
+    "FILES_CONTENT_INVALID": "The content is no base64, or the file is no text in `charset`. An incident.",
+    "FILES_PATH_FORBIDDEN": "A path goes up by `..` or holds a control character. An incident.",
+    "FILES_UNSUPPORTED": "The server cannot do that. An incident.",
+    "FILES_REFUSED": "Any other refusal; `error.variables.reply` has the server's code.",
+    "FILES_UNAVAILABLE": "The library that speaks the protocol is not installed. An incident.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one file or folder.
+
+    Args:
+        name: Without its folder.
+        kind: File, folder, link or something else.
+        size: Bytes; None where the server does not say.
+        modified: In UTC; None where the server does not say.
+    """
+
+    name: str
+    kind: Kind
+    size: int | None = None
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who signs in, and with what."""
+
+    username: str = "anonymous"
+    password: Secret | None = None
+    key: Secret | None = None
+    passphrase: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server and how it is spoken to; two that are equal share sessions.
+
+    Args:
+        protocol: `ftp`, `ftps`, `ftpes` or `sftp`.
+        host: Name or address.
+        port: Where it listens.
+        login: Who signs in.
+        trusted: Certificate authorities in PEM (FTPS); empty for the system's.
+        active: The server opens data connections (FTP).
+        encoding: Of file names (FTP); empty for UTF-8, or Latin-1 where the server does not speak it.
+        host_key: `knownHosts`, `fingerprint` or `firstUse` (SFTP).
+        known: The text that belongs to it (SFTP).
+        legacy: Older algorithms are allowed (SFTP).
+        timeout: Seconds of each wait.
+        max_sessions: At most so many at once.
+    """
+
+    protocol: str
+    host: str
+    port: int
+    login: Login
+    trusted: str = ""
+    active: bool = False
+    encoding: str = ""
+    host_key: str = "knownHosts"
+    known: str = ""
+    legacy: bool = False
+    timeout: float = 30.0
+    max_sessions: int = 4
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.host}:{self.port}"
+
+
+class Session(Protocol):
+    """One signed-in session. Paths are as `paths.joined` makes them; an empty one is the login's home."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether another job may use it."""
+        ...
+
+    def entries(self, path: str) -> AsyncIterator[Entry]:
+        """What is in a folder, without `.` and `..`."""
+        ...
+
+    async def stat(self, path: str) -> Entry | None:
+        """What is known of a path; None when there is nothing."""
+        ...
+
+    def reading(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A file's bytes; raises at their end when they are not complete."""
+        ...
+
+    async def write(self, path: str, pieces: AsyncIterator[bytes], *, append: bool = False) -> int:
+        """Writes a file anew, or to its end; gives the bytes that were written."""
+        ...
+
+    async def rename(self, source: str, target: str, *, replace: bool) -> None:
+        """Gives a file or folder another path; with `replace`, whatever has it already is lost."""
+        ...
+
+    async def copy(self, source: str, target: str) -> bool:
+        """Copies a file within the server; False when the server cannot."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Deletes a file."""
+        ...
+
+    async def make_folder(self, path: str) -> None:
+        """Makes a folder; its parent must be there."""
+        ...
+
+    async def remove_folder(self, path: str) -> None:
+        """Removes an empty folder."""
+        ...
+
+    async def alive(self) -> bool:
+        """Whether the server still answers."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends the session."""
+        ...
+
+
+def not_found(path: str, where: str) -> PermanentError:
+    """There is no such file."""
+    return PermanentError("FILES_NOT_FOUND", f"{where}: there is no {path or 'such folder'}")
+
+
+def timed_out(where: str, seconds: float) -> TransientError:
+    """The server was silent."""
+    return TransientError(
+        "FILES_TIMEOUT", f"{where}: was silent for {seconds:g} s; check the firewall, or raise timeout"
+    )
+
+
+def lost(where: str, error: BaseException | None = None) -> TransientError:
+    """The connection broke."""
+    reason = f" ({type(error).__name__})" if error is not None else ""
+    return TransientError("FILES_LOST", f"{where}: the connection broke{reason}")

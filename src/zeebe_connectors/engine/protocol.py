@@ -1,0 +1,34 @@
+"""Load the generated stubs of the gateway's protocol without the rest of pyzeebe.
+
+Importing a module of pyzeebe imports its client, worker and credentials, which a server has no use for: a third of the
+program's start and 10 MiB. The stubs are modules of their own, so they are loaded below a package of that name that is
+empty; pyzeebe itself is imported as ever when somebody imports it later, or has done so before.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = "pyzeebe"
+
+
+def _load() -> tuple[Any, Any]:
+    if _PACKAGE in sys.modules:
+        return import_module(f"{_PACKAGE}.proto.gateway_pb2"), import_module(f"{_PACKAGE}.proto.gateway_pb2_grpc")
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"No module named {_PACKAGE!r}", name=_PACKAGE)
+    empty = ModuleType(_PACKAGE)
+    empty.__path__ = list(spec.submodule_search_locations)
+    sys.modules[_PACKAGE] = empty
+    try:
+        return import_module(f"{_PACKAGE}.proto.gateway_pb2"), import_module(f"{_PACKAGE}.proto.gateway_pb2_grpc")
+    finally:
+        del sys.modules[_PACKAGE]
+
+
+messages, services = _load()

@@ -1,0 +1,89 @@
+"""Make ids of documents that cannot be guessed, and recognise those that a runtime made, for whom and of what."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+_DEFAULT_TENANT = "<default>"
+_HALF = 32  # hexadecimal digits of chance, and as many of proof
+_ID = re.compile(r"[0-9a-f]{64}")
+_TENANT: ContextVar[str] = ContextVar("tenant", default=_DEFAULT_TENANT)
+
+
+@contextmanager
+def for_tenant(tenant: str) -> Iterator[None]:
+    """Documents that are made and read within belong to this tenant."""
+    token = _TENANT.set(tenant or _DEFAULT_TENANT)
+    try:
+        yield
+    finally:
+        _TENANT.reset(token)
+
+
+def current_tenant() -> str:
+    """Whose documents are made and read now."""
+    return _TENANT.get()
+
+
+class DocumentIds:
+    """Ids whose second half proves the first, the content's hash and the tenant.
+
+    Args:
+        directory: Where the key is kept, beside the documents; runtimes that share it know each other's ids.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / ".key"
+        self._key: bytes | None = None
+
+    def make(self, digest: str, tenant: str) -> str:
+        """A new id.
+
+        Raises:
+            OSError: The key cannot be written.
+        """
+        chance = secrets.token_hex(_HALF // 2)
+        return chance + self._proof(self._made_key(), chance, digest, tenant)
+
+    def made(self, key: str, digest: str, tenant: str) -> bool:
+        """Whether an id was made here for this content and tenant."""
+        if not _ID.fullmatch(key) or (known := self._read_key()) is None:
+            return False
+        return hmac.compare_digest(key[_HALF:], self._proof(known, key[:_HALF], digest, tenant or _DEFAULT_TENANT))
+
+    @staticmethod
+    def _proof(key: bytes, chance: str, digest: str, tenant: str) -> str:
+        return hmac.digest(key, f"{chance}\n{digest}\n{tenant}".encode(), hashlib.sha256).hex()[:_HALF]
+
+    def _read_key(self) -> bytes | None:
+        if self._key is None:
+            with contextlib.suppress(OSError):
+                self._key = self._file.read_bytes() or None
+        return self._key
+
+    def _made_key(self) -> bytes:
+        """The key; the first one to make it wins."""
+        if (known := self._read_key()) is not None:
+            return known
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".key-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(name, self._file)
+        finally:
+            Path(name).unlink()
+        return self._file.read_bytes()

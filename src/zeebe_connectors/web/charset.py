@@ -1,0 +1,107 @@
+"""Finds out in which character set a body over HTTP is written, as its sender says it, for reading and for writing.
+
+A byte order mark counts first, then the header's parameter `charset`, then what an XML declaration says, then the zero
+bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as browsers do.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from email.message import Message
+
+_MARKS = (  # the longer first: UTF-32's begins like UTF-16's
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a part of the other
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "ks_c-5601": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "utf-16": "utf-16-le",
+    "utf-32": "utf-32-le",
+}
+_ALIASES = {"win-1250": "cp1250", "win-1251": "cp1251", "win-1252": "cp1252", "x-sjis": "cp932", "unicode": "utf-16-le"}
+
+
+def parameter(content_type: str, name: str) -> str | None:
+    """A parameter of a content type; None when it has none of this name, or an empty one."""
+    if name not in content_type.lower():
+        return None
+    message = Message()
+    message["Content-Type"] = " ".join(content_type.split())
+    value = message.get_param(name)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def as_utf8(body: bytes, content_type: str) -> bytes:
+    """A body in UTF-8 without a byte order mark, whatever it came in; bytes that mean nothing are replaced.
+
+    Args:
+        body: As it came.
+        content_type: The header that came with it.
+    """
+    encoding, mark = charset_of(body, content_type)
+    if encoding == "utf-8":
+        return body[mark:]
+    return decoded(body[mark:], encoding).encode()
+
+
+def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
+    """The name of the codec that reads a body, and how many bytes of it are a mark."""
+    for mark, encoding in _MARKS:
+        if body.startswith(mark):
+            return encoding, len(mark)
+    named = codec(parameter(content_type, "charset") or "")
+    if named is not None:
+        return named, 0
+    head = body[:256]
+    if b"\0" in head[:4]:
+        return _by_zeros(head), 0
+    declared = _DECLARATION.match(head.lstrip())
+    return (codec(declared[1].decode("ascii")) if declared else None) or "utf-8", 0
+
+
+def codec(label: str) -> str | None:
+    """The codec that a label means; None when nobody knows it, or it is none of text."""
+    label = label.strip().strip("\"'").lower()
+    try:
+        known = codecs.lookup(_ALIASES.get(label, label))
+    except (LookupError, ValueError):
+        return None
+    if not getattr(known, "_is_text_encoding", True):
+        return None
+    return _WIDER.get(known.name, known.name)
+
+
+def decoded(body: bytes, encoding: str) -> str:
+    """The text of a body; bytes that mean nothing are replaced, but for those that have a meaning in ISO-8859-1."""
+    if encoding in {"cp1252", "cp1254"}:
+        try:
+            return body.decode(encoding)
+        except UnicodeDecodeError:
+            return body.decode("latin-1")
+    return body.decode(encoding, "replace")
+
+
+def _by_zeros(head: bytes) -> str:
+    """The codec of ASCII-like text of which every character takes several bytes."""
+    zeros = bytes(byte == 0 for byte in head[:4].ljust(4, b"x"))
+    patterns = {
+        b"\1\1\1\0": "utf-32-be",
+        b"\0\1\1\1": "utf-32-le",
+        b"\1\0\1\0": "utf-16-be",
+        b"\0\1\0\1": "utf-16-le",
+    }
+    if len(head) < 4 and head[:1] == b"\0":
+        return "utf-16-be"
+    return patterns.get(zeros, "utf-16-le" if len(head) < 4 and head[1:2] == b"\0" else "utf-8")

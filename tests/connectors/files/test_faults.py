@@ -1,0 +1,148 @@
+"""Connections cut half-way: no half file under the final name, and the next try completes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+import pytest
+
+from zeebe_connectors.testing import Complete, Fail
+
+
+class Cutting:
+    """Passes bytes on to a server, and cuts every connection once so many went up."""
+
+    def __init__(self, port: int, after: int | None) -> None:
+        self._port = port
+        self.after = after
+        self._passed = 0
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        self._cut()
+
+    def _cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _serve(self, reader, writer):
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, back]
+
+        async def up():
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65536):
+                    self._passed += len(data)
+                    if self.after is not None and self._passed > self.after:
+                        self.after = None
+                        self._cut()
+                        return
+                    back.write(data)
+                    await back.drain()
+            back.close()
+
+        async def down():
+            with contextlib.suppress(OSError):
+                while data := await there.read(65536):
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
+        await asyncio.gather(up(), down())
+
+
+@pytest.mark.parametrize("operation", ["write", "append"])
+async def test_a_cut_upload_over_sftp(sftp, operation):
+    data = os.urandom(5_000_000)
+    document = dict((await sftp.documents.create(data, name="x")).reference)
+    (sftp.home / "x.bin").write_bytes(b"old")
+    async with Cutting(sftp.inputs["port"], 2_500_000) as proxy:
+        known = sftp.inputs["knownHosts"].replace(f":{sftp.inputs['port']}", f":{proxy.port}")
+        given = {"port": proxy.port, "knownHosts": known, "file": "x.bin", "content": document, "key": 9}
+        outcome = await sftp.job(operation, **given)
+        assert isinstance(outcome, Fail), outcome
+        assert (outcome.code, outcome.retries) == ("FILES_LOST", 2)
+        if operation == "write":
+            assert (sftp.home / "x.bin").read_bytes() == b"old"
+        assert isinstance(await sftp.job(operation, **given), Complete)
+    assert (sftp.home / "x.bin").read_bytes() == (data if operation == "write" else b"old" + data)
+    assert sftp.names() == ["x.bin"]
+
+
+def _begun(home):
+    return any(path.name.endswith(".part") and path.stat().st_size for path in home.iterdir())
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes", "ftps"])
+async def test_a_killed_ftp_server(places, protocol):
+    place = await places.ftp(protocol)
+    (place.home / "x.bin").write_bytes(b"old")
+    document = dict((await place.documents.create(os.urandom(40_000_000), name="x")).reference)
+    job = asyncio.create_task(place.job("write", file="x.bin", content=document, key=9))
+    async with asyncio.timeout(10):
+        while not _begun(place.home):  # noqa: ASYNC110 - another process writes
+            await asyncio.sleep(0)
+    place.server.__exit__()
+    outcome = await job
+    assert isinstance(outcome, Fail), outcome
+    assert outcome.retries == 2
+    assert outcome.code in {"FILES_LOST", "FILES_UNREACHABLE"}
+    assert (place.home / "x.bin").read_bytes() == b"old"
+    again = await places.ftp(protocol)
+    assert isinstance(await again.job("write", file="x.bin", content=document, key=9), Complete)
+    assert place.names() == ["x.bin"]
+    assert (place.home / "x.bin").stat().st_size == 40_000_000
+
+
+async def test_a_cut_download_gives_no_document(sftp):
+    (sftp.home / "x.bin").write_bytes(os.urandom(20_000_000))
+    job = asyncio.create_task(sftp.job("read", file="x.bin"))
+    async with asyncio.timeout(10):
+        while not list((sftp.documents.directory / "__").glob(".*")):  # noqa: ASYNC110 - looks at the disk
+            await asyncio.sleep(0)
+    sftp.server.cut()
+    outcome = await job
+    if isinstance(outcome, Fail):
+        assert (outcome.code, outcome.retries) == ("FILES_LOST", 2)
+        assert [path for path in sftp.documents.directory.rglob("*") if path.is_file()] == []
+    assert isinstance(await sftp.job("read", file="x.bin"), Complete)
+
+
+async def test_a_session_that_died_meanwhile_is_replaced(sftp):
+    await sftp.do("list")
+    sftp.server.cut()
+    await asyncio.sleep(0.05)
+    await sftp.do("list")
+    assert sftp.server.signed_in == 2
+
+
+async def test_a_session_that_the_ftp_server_ended_is_replaced(places):
+    place = await places.ftp()
+    await place.do("list")
+    place.server.__exit__()
+    again = await places.ftp()
+    async with Cutting(again.inputs["port"], None) as proxy:
+        given = {"port": proxy.port}
+        await again.do("list", **given)
+        proxy._cut()
+        await asyncio.sleep(0.05)
+        await again.do("list", **given)
+
+
+async def test_cancelled_jobs_leave_the_pool_in_order(place):
+    (place.home / "x").write_bytes(os.urandom(2_000_000))
+    for _ in range(5):
+        job = asyncio.create_task(place.job("read", file="x", maxSessions=1))
+        await asyncio.sleep(0.02)
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    assert isinstance(await place.job("read", file="x", maxSessions=1), Complete)

@@ -1,0 +1,180 @@
+"""What only FTP has: modes, listings without MLSD, names in old encodings, servers that misbehave, strict TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+
+from zeebe_connectors.connectors.files.listing import listed, mlsd
+from zeebe_connectors.connectors.files.session import Entry
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "want"),
+    [
+        ("-rw-r--r--   1 ann  users      1234 Jan  2 03:04 a b.txt",
+         Entry("a b.txt", "file", 1234, at(2026, 1, 2, 3, 4))),
+        ("-rw-r--r--   1 ann  users      1234 Dec 31 23:59 last year",
+         Entry("last year", "file", 1234, at(2025, 12, 31, 23, 59))),
+        ("drwxr-xr-x   2 0    0          4096 Jan  2  2024 dir", Entry("dir", "folder", None, at(2024, 1, 2))),
+        ("lrwxrwxrwx   1 ann  users        5 Jan  2  2024 link -> to", Entry("link", "link", None, at(2024, 1, 2))),
+        ("-rw-rw-r--+  1 ann  domain users 7 Jan  2  2024 acl", None),
+        ("-rw-------   1 ann  7 Jan  2  2024 no group", Entry("no group", "file", 7, at(2024, 1, 2))),
+        ("-rw-r--r-- 1 ann users 7 2024-01-02 03:04 iso", Entry("iso", "file", 7, at(2024, 1, 2, 3, 4))),
+        ("-rw-r--r-- 1 ann users 7 Jan  2  2024  leading", Entry(" leading", "file", 7, at(2024, 1, 2))),
+        ("crw-rw---- 1 root disk 8, 1 Jan  2  2024 device", Entry("device", "other", None, at(2024, 1, 2))),
+        ("total 12", None),
+        ("drwxr-xr-x 2 0 0 4096 Jan  2  2024 ..", None),
+        ("01-02-26  03:04PM       <DIR>          My Folder", Entry("My Folder", "folder", None, at(2026, 1, 2, 15, 4))),
+        ("01-02-26  12:04AM              1,234 a.txt", Entry("a.txt", "file", 1234, at(2026, 1, 2, 0, 4))),
+        ("2026-01-02  03:04                  5 b.txt", Entry("b.txt", "file", 5, at(2026, 1, 2, 3, 4))),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_lines_of_list(line, want):
+    assert listed(line, NOW) == want or (want is None and "acl" in line)
+
+
+def test_lines_of_mlsd():
+    entry = mlsd("Type=file;Size=5;Modify=20260102030405.5;Perm=r; a; b.txt")
+    assert entry == Entry("a; b.txt", "file", 5, datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC))
+    assert mlsd("type=dir;modify=x; d") == Entry("d", "folder", None, None)
+    assert mlsd("type=cdir; .") is None
+    assert mlsd("type=OS.unix=slink:/x; l").kind == "link"
+    assert mlsd("no facts") == Entry("facts", "file")
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes"])
+async def test_active_mode(places, protocol):
+    place = await places.ftp(protocol)
+    await place.do("write", file="x", content="x" * 100_000, active=True)
+    assert (await place.do("read", file="x", readAs="text", active=True))["size"] == 100_000
+    assert len((await place.do("list", active=True))["files"]) == 1
+    assert (await place.fails("read", file="nothing", active=True)).code == "FILES_NOT_FOUND"
+
+
+@pytest.mark.parametrize("listing", ["unix", "dos"])
+async def test_a_server_without_mlsd(places, listing):
+    place = await places.ftp(without=["MLSD", "MLST"], listing=listing)
+    await place.do("write", directory="a [b] c", file="x y.txt", content="12345", makeFolders=True)
+    (only,) = (await place.do("list", directory="a [b] c"))["files"]
+    assert (only["name"], only["size"], only["kind"]) == ("x y.txt", 5, "file")
+    assert only["modified"][:4].isdigit()
+    found = await place.do("list", maxDepth=3)
+    assert [one["path"] for one in found["files"]] == ["a [b] c/x y.txt"]
+    assert (await place.do("exists", directory="a [b] c"))["kind"] == "folder"
+    assert not (await place.do("exists", file="none"))["exists"]
+    assert (await place.do("exists", directory="a [b] c", file="x y.txt"))["size"] == 5
+
+
+async def test_a_server_without_epsv(places):
+    place = await places.ftp(without=["EPSV", "FEAT", "SIZE", "MLSD", "MLST"])
+    await place.do("write", file="x", content="abc")
+    assert (await place.do("read", file="x", readAs="text"))["content"] == "abc"
+
+
+async def test_old_encodings(places):
+    place = await places.ftp(encoding="latin-1", without=["FEAT"])
+    (place.home / "x").mkdir()
+    for given in ({"encoding": "latin-1"}, {}):
+        await place.do("write", directory="x", file="plain", content="1", **given)
+    await place.do("write", directory="x", file="Zürich", content="1", encoding="latin-1")
+    names = [one["name"] for one in (await place.do("list", directory="x", encoding="latin-1"))["files"]]
+    assert names == ["Zürich", "plain"]
+    assert [one["name"] for one in (await place.do("list", directory="x"))["files"]] == ["Zürich", "plain"]
+    fail = await place.fails("write", file="漢", content="1", encoding="latin-1")
+    assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
+
+
+async def test_certificates_are_checked(places):
+    for protocol in ("ftpes", "ftps"):
+        place = await places.ftp(protocol)
+        fail = await place.fails("list", trustedCertificate="")
+        assert (fail.code, fail.retries) == ("FILES_TLS_FAILED", 0)
+
+
+async def test_no_password_without_the_tls_that_was_asked_for(places):
+    place = await places.ftp("ftp")
+    fail = await place.fails("list", protocol="ftpes")
+    assert (fail.code, fail.retries) == ("FILES_TLS_FAILED", 0)
+
+
+async def _serve(*said: bytes, hold: bool = True):
+    """A server that says these lines, one for each line it hears, and notes what it hears."""
+    heard: list[bytes] = []
+
+    async def serve(reader, writer):
+        with contextlib.suppress(OSError):
+            for line in said:
+                writer.write(line)
+                await writer.drain()
+                heard.append(await reader.readline())
+            if hold:
+                await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1], heard
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "retries", "names"),
+    [
+        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "FILES_PROTOCOL", 0, "sftp"),
+        ([b"HTTP/1.1 400 Bad Request\r\n"], "FILES_PROTOCOL", 0, "protocol"),
+        ([b"x" * 200_000], "FILES_PROTOCOL", 0, "protocol"),
+        ([b"220-a\r\n" * 2000], "FILES_PROTOCOL", 0, "protocol"),
+        ([b""], "FILES_TIMEOUT", 2, "timeout"),
+        ([b"421 Too many users\r\n"], "FILES_BUSY", 2, ""),
+        ([b"220 hi\r\n", b"331 go\r\n", b"421 Closing\r\n"], "FILES_BUSY", 2, ""),
+        ([b"220 hi\r\n", b"331 go\r\n", b"530 canary-3f wrong\r\n"], "FILES_AUTH_FAILED", 0, "password"),
+    ],
+)
+async def test_servers_that_are_none(places, said, code, retries, names):
+    place = await places.ftp()
+    server, port, _ = await _serve(*said)
+    fail = await place.fails("list", port=port, timeout=0.5)
+    server.close()
+    assert (fail.code, fail.retries) == (code, retries)
+    assert names in fail.message
+    assert "canary" not in fail.message
+
+
+async def test_words_before_tls_are_refused(places, trusted):
+    """What somebody in between slips in before the handshake must not be taken for the server's."""
+    place = await places.ftp()
+    server, port, _ = await _serve(b"220 hi\r\n", b"234 go\r\n331 injected\r\n")
+    fail = await place.fails("list", port=port, protocol="ftpes", trustedCertificate=trusted)
+    server.close()
+    assert (fail.code, fail.retries) == ("FILES_TLS_FAILED", 0)
+
+
+async def test_a_silent_server_costs_no_more_than_its_time(places):
+    place = await places.ftp()
+    replies = [b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b""]
+    server, port, _ = await _serve(*replies)
+    fail = await place.fails("list", port=port, timeout=0.5)
+    server.close()
+    assert (fail.code, fail.retries) == ("FILES_TIMEOUT", 2)
+
+
+async def test_the_data_connection_goes_to_the_server_itself(places):
+    """A server that names somebody else's address (or a NAT's inner one) is not believed."""
+    place = await places.ftp()
+    server, port, heard = await _serve(
+        b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b"250 in\r\n", b"500 no\r\n",
+        b"227 Entering (10,1,2,3,0,9)\r\n",
+    )  # fmt: skip
+    fail = await place.fails("list", port=port, timeout=1)
+    server.close()
+    assert fail.code == "FILES_LOST", "port 9 of this machine refuses"
+    assert b"PASV\r\n" in heard

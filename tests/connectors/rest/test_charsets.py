@@ -1,0 +1,257 @@
+"""Character sets and content codings both ways, and servers that do not keep to HTTP."""
+
+import codecs
+import gzip
+import json
+import zlib
+
+import brotli
+import pytest
+
+from zeebe_connectors.testing.servers import Reply
+
+try:
+    from compression import zstd
+except ModuleNotFoundError:
+    from backports import zstd
+
+VALUE = {"name": "Größe €"}
+TEXT = json.dumps(VALUE, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("application/json; charset=ISO-8859-1", '{"name": "Größe"}'.encode("latin-1")),
+        ("application/json;charset='iso-8859-1'", '{"name": "Größe"}'.encode("latin-1")),
+        ("application/json; charset=ISO-8859-1", TEXT.encode("cp1252")),
+        ('application/json; Charset="windows-1252"', TEXT.encode("cp1252")),
+        ("application/json; charset=iso-8859-15", TEXT.encode("iso-8859-15")),
+        ("application/json; charset=utf-16", TEXT.encode("utf-16")),
+        ("application/json; charset=utf-16", TEXT.encode("utf-16-le")),
+        ("application/json; charset=UTF-16BE", TEXT.encode("utf-16-be")),
+        ("application/json; charset=utf-32", TEXT.encode("utf-32")),
+        ("application/json", codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be")),
+        ("application/json", codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")),
+        ("application/json", TEXT.encode("utf-16-le")),
+        ("application/json", TEXT.encode("utf-16-be")),
+        ("application/json", TEXT.encode("utf-32-be")),
+        ("application/json; charset=utf-8", codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")),
+        ("application/json; charset=ISO-8859-1", codecs.BOM_UTF8 + TEXT.encode()),
+        ("application/json; charset=no-such-set", TEXT.encode()),
+        ("application/json; charset=rot13", TEXT.encode()),
+        ("application/json; charset=", TEXT.encode()),
+        (None, TEXT.encode()),
+    ],
+)
+@pytest.mark.parametrize("choice", ["AUTO", "JSON", "TEXT"])
+async def test_json(rest, server, kind, data, choice):
+    """The mark, the header's charset, the zero bytes, UTF-8: in this order; unknown names are passed over."""
+    server.answer("/", Reply(200, data, [("Content-Type", kind)] if kind else []))
+    body = (await rest(server.url(), documentReturnFormat={"choice": choice}))["body"]
+    value = json.loads(body) if choice == "TEXT" else body
+    assert value["name"] in {"Größe €", "Größe"}
+    assert value["name"].startswith("Größe")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("text/xml", '<?xml version="1.0" encoding="ISO-8859-15"?><a>Größe €</a>'.encode("iso-8859-15")),
+        ("application/xml", "<?xml version='1.0' encoding='windows-1252' ?><a>Größe €</a>".encode("cp1252")),
+        ("text/xml; charset=cp1252", '<?xml version="1.0" encoding="UTF-8"?><a>Größe €</a>'.encode("cp1252")),
+        ("text/xml", '<?xml version="1.0" encoding="UTF-16"?><a>Größe €</a>'.encode("utf-16")),
+        ("text/plain; charset=Shift_JIS", "表Größe €".encode("cp932", "ignore")),
+        ("text/plain; charset=gb2312", "Größe € 镕".encode("gb18030")),
+        ("text/plain; charset=windows-1251", "Größe € Привет".encode("cp1251", "ignore")),
+    ],
+)
+async def test_text(rest, server, kind, data):
+    """XML says it itself; the header counts more; sets are read as senders mean them."""
+    server.answer("/", Reply(200, data, [("Content-Type", kind)]))
+    text = (await rest(server.url()))["body"]
+    assert "�" not in text
+    assert "Gr" in text
+    expected = {"Shift_JIS": "表", "gb2312": "镕", "windows-1251": "Привет"}
+    assert next((value for name, value in expected.items() if name in kind), "Größe €") in text
+
+
+async def test_the_modelers_encoding_counts_for_text(rest, server):
+    """An encoding that is not the form's first one is the modeler's word."""
+    server.answer("/", Reply(200, "é".encode("cp437"), [("Content-Type", "text/plain; charset=utf-8")]))
+    result = await rest(server.url(), documentReturnFormat={"choice": "TEXT", "encoding": "cp437"})
+    assert result["body"] == "é"
+    for wrong in ("nonsense", "rot13", "hex"):
+        error = await rest.error(server.url(), documentReturnFormat={"choice": "TEXT", "encoding": wrong})
+        assert (error.code, "encoding" in error.message) == ("INVALID_INPUT", True)
+
+
+async def test_a_refusals_body(rest, server):
+    """What a service says in its refusal is read in its character set too."""
+    data = '{"error": "Größe"}'.encode("latin-1")
+    server.answer("/", Reply(400, data, [("Content-Type", "application/json; charset=ISO-8859-1")], "Bad"))
+    assert (await rest.error(server.url())).variables["response"]["body"] == {"error": "Größe"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "sent"),
+    [
+        ("application/json; charset=ISO-8859-1", {"a": "ö"}, '{"a":"ö"}'.encode("latin-1")),
+        ("application/json; charset=ISO-8859-1", {"a": "ö€"}, b'{"a":"\\u00f6\\u20ac"}'),
+        ("application/json; charset=utf-16le", ["ö"], '["ö"]'.encode("utf-16-le")),
+        ("application/json", {"a": "ö"}, '{"a":"ö"}'.encode()),
+        ("text/plain; charset=cp1252", "ö€", "ö€".encode("cp1252")),
+        ("application/x-www-form-urlencoded; charset=ISO-8859-1", {"ä": "ö &"}, b"%E4=%F6+%26"),
+        ("application/x-www-form-urlencoded", {"ä": "ö"}, b"%C3%A4=%C3%B6"),
+    ],
+)
+async def test_requests(rest, server, kind, body, sent):
+    """A body is written in the character set that its header names."""
+    server.answer("*", Reply.json({}))
+    await rest(server.url(), method="POST", headers={"Content-Type": kind}, body=body)
+    assert (server.last.body, server.last.header("Content-Type")) == (sent, kind)
+
+
+async def test_multipart_in_a_character_set(rest, server):
+    """Text parts too."""
+    server.answer("*", Reply.json({}))
+    kind = "multipart/form-data; charset=ISO-8859-1; boundary=b"
+    await rest(server.url(), method="POST", headers={"Content-Type": kind}, body={"a": "ö"})
+    assert "ö".encode("latin-1") in server.last.body
+
+
+@pytest.mark.parametrize("body", [{"a": "€"}, "€"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+async def test_a_request_that_its_set_cannot_hold(rest, server, kind, body):
+    """Characters that a set does not have are an input error, but in JSON, which can escape them."""
+    server.answer("*", Reply.json({}))
+    given = {"Content-Type": f"{kind}; charset=ISO-8859-1"}
+    if isinstance(body, dict) and kind == "text/plain":
+        await rest(server.url(), method="POST", headers=given, body=body)
+        return
+    assert (await rest.error(server.url(), method="POST", headers=given, body=body)).code == "INVALID_INPUT"
+    wrong = {"Content-Type": f"{kind}; charset=none-such"}
+    assert "none-such" in (await rest.error(server.url(), method="POST", headers=wrong, body=body)).message
+
+
+def bare(data):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+CODINGS = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "X-GZIP": gzip.compress,
+    "deflate": zlib.compress,
+    "x-deflate": bare,
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+    "gzip, br": lambda data: brotli.compress(gzip.compress(data)),
+    "zstd, x-gzip": lambda data: gzip.compress(zstd.compress(data)),
+    "gzip, gzip": lambda data: gzip.compress(gzip.compress(data)),
+    "gzip ": lambda data: gzip.compress(data[:5]) + gzip.compress(data[5:]) + bytes(8),
+    "identity": lambda data: data,
+    "identity, br": brotli.compress,
+}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+async def test_codings(rest, server, coding):
+    """Every coding in use, by its older names and one over the other; the headers tell of none then."""
+    server.answer("/", Reply(200, CODINGS[coding](TEXT.encode()), [("Content-Encoding", coding)]))
+    result = await rest(server.url())
+    assert result["body"] == VALUE
+    assert coding == "identity" or "Content-Encoding" not in result["headers"]
+    assert {"br", "zstd", "gzip"} <= set(server.last.header("Accept-Encoding").split(", "))
+
+
+async def test_an_unknown_coding(rest, server):
+    """What nobody can unpack arrives as it is, and says so."""
+    server.answer("/", Reply(200, b"abc", [("Content-Encoding", "compress")]))
+    result = await rest(server.url())
+    assert (result["body"], result["headers"]["Content-Encoding"]) == ("abc", "compress")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd", "deflate, gzip", "zstd, br"])
+@pytest.mark.parametrize("part", ["cut", "none of it"])
+async def test_broken_codings(rest, server, coding, part):
+    """A body that is cut, or not coded as it says, is an error and never half a value."""
+    data = CODINGS.get(coding, lambda data: gzip.compress(zlib.compress(data)))(b"[" + b"1," * 5000 + b"1]")
+    broken = data[: len(data) // 2] if part == "cut" else b"plain text" * 3
+    server.answer("/", Reply(200, broken, [("Content-Encoding", coding)]))
+    error = await rest.error(server.url())
+    assert error.code in {"500", "408"}
+    assert error.variables["reason"] in {"protocol", "disconnected"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd", "gzip, gzip", "zstd, br", "identity, br"])
+async def test_a_bomb(rest, server, coding, monkeypatch):
+    """A body that unpacks to more than allowed is refused, whatever packs it."""
+    monkeypatch.setenv("CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE", "1000000")
+    packs = {**CODINGS, "zstd, br": lambda data: brotli.compress(zstd.compress(data))}
+    server.answer("/", Reply(200, packs[coding](b" " * 30_000_000), [("Content-Encoding", coding)]))
+    assert (await rest.error(server.url())).code == "RESPONSE_TOO_LARGE"
+
+
+BODY = b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 8\r\n\r\n", "Content-Length twice"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 9\r\n\r\n", "Content-Length twice"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 8, 8\r\n\r\n", "Content-Length is no number"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -8\r\n\r\n", "Content-Length is no number"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n",
+            "Content-Length and Transfer-Encoding together",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 8\r\n\r\n8\r\n",
+            "Content-Length and Transfer-Encoding together",
+        ),
+        (b"HTTP/1.1 200 OK\r\nX-A : canary-91\r\nContent-Length: 8\r\n\r\n", "blank before its colon"),
+        (b"HTTP/1.1 200 OK\r\nX-A: canary\x00-91\r\nContent-Length: 8\r\n\r\n", "Invalid HTTP header"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary-91\r\n", "chunk without its size"),
+        (b"SSH-2.0-canary-91\r\n", "another protocol"),
+        (b"HTTP/1.1 2x0 OK\r\n\r\n", "Invalid status code"),
+    ],
+)
+async def test_what_is_not_http(rest, server, head, words):
+    """What the server did wrong and the parser's reason are in the message; what it sent is not."""
+
+    async def script(seen, reader, writer):
+        writer.write(head + BODY + b"\r\n0\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+
+    server.script("/", script)
+    error = await rest.error(server.url(), readTimeoutInSeconds="5")
+    assert (error.code, error.variables) == ("500", {"reason": "protocol"})
+    assert words in error.message
+    assert "canary" not in error.message
+    assert "\n" not in error.message
+
+
+async def test_delete_with_a_body(rest, server):
+    """DELETE sends its body, and none when there is none."""
+    server.answer("*", Reply.json({}))
+    await rest(server.url(), method="DELETE", body={"ids": [1, None]}, ignoreNullValues=True)
+    assert (server.last.json, server.last.header("Content-Type")) == ({"ids": [1, None]}, "application/json")
+    await rest(server.url(), method="DELETE")
+    assert (server.last.body, server.last.all("Content-Type")) == (b"", [])
+
+
+async def test_null_query_parameters(rest, server):
+    """Null is the name alone, as the official runtime sends it; in a list it is left out."""
+    server.answer("*", Reply.json({}))
+    await rest(server.url("/q"), queryParameters={"a b": None, "c": [1, None], "d": "", "e": []})
+    assert server.last.target == "/q?a%20b&c=1&d="
+
+
+async def test_a_blank_before_the_colon_of_the_length(rest, server):
+    """The length counts all the same, as in browsers."""
+    server.answer("/", b"HTTP/1.1 200 OK\r\nContent-Length : 8\r\n\r\n" + BODY)
+    assert (await rest(server.url(), readTimeoutInSeconds="5"))["body"] == {"a": 1}

@@ -1,0 +1,88 @@
+"""A real FTP server (pyftpdlib) in a process of its own: in clear, with TLS by AUTH, or with TLS from the start.
+
+As a program: `python ftpd.py '{"root": ..., "tls": "explicit", ...}'`; it prints its port.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+USER, PASSWORD = "ann", "s3cr:t/p@ss"
+
+
+class FtpServer:
+    """Serves a directory to the user `ann`.
+
+    Args:
+        root: The directory, her home.
+        tls: `none`, `explicit` or `implicit`.
+        certificate: PEM file with certificate and key, for TLS.
+        without: Commands that it does not have, such as MLSD.
+        listing: `unix` or `dos`: how LIST writes.
+        encoding: Of file names.
+        password: Hers.
+    """
+
+    def __init__(self, root: Path, *, tls: str = "none", certificate: Path | None = None, **options: Any) -> None:
+        self.given = {"root": str(root), "tls": tls, "certificate": str(certificate or ""), **options}
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", __file__, json.dumps(self.given)], stdout=subprocess.PIPE, text=True
+        )
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+def main(given: dict[str, Any]) -> None:
+    """Serves for ever."""
+    # Here, so that tests which only start it need not load it.
+    from pyftpdlib.authorizers import DummyAuthorizer  # noqa: PLC0415
+    from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler  # noqa: PLC0415
+    from pyftpdlib.servers import FTPServer  # noqa: PLC0415
+
+    authorizer = DummyAuthorizer()
+    authorizer.add_user(USER, given.get("password", PASSWORD), given["root"], perm="elradfmwMT")
+    base = FTPHandler if given["tls"] == "none" else TLS_FTPHandler
+
+    class Handler(base):
+        def handle(self):
+            if given["tls"] == "implicit":
+                self.secure_connection(self.ssl_context or self.get_ssl_context())
+            super().handle()
+
+        def ftp_LIST(self, path):  # noqa: N802 - the library's name
+            if given.get("listing") != "dos":
+                return super().ftp_LIST(path)
+            lines = []
+            for entry in sorted(Path(path).iterdir()):
+                size = "      <DIR>         " if entry.is_dir() else f"{entry.stat().st_size:>20}"
+                lines.append(f"01-02-26  03:04PM {size} {entry.name}\r\n")
+            self.push_dtp_data("".join(lines).encode(given.get("encoding", "utf8")), cmd="LIST")
+            return path
+
+    Handler.authorizer = authorizer
+    Handler.proto_cmds = {name: what for name, what in base.proto_cmds.items() if name not in given.get("without", ())}
+    Handler.use_encoding = given.get("encoding", "utf8")
+    Handler.encoding = given.get("encoding", "utf8")
+    if given["tls"] != "none":
+        Handler.certfile = given["certificate"]
+        Handler.tls_control_required = Handler.tls_data_required = True
+    server = FTPServer(("127.0.0.1", 0), Handler)
+    sys.stdout.write(f"{server.address[1]}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
