@@ -43,9 +43,15 @@ class Engine:
     Args:
         store: Where the state is kept; what is in it is taken up. None: in memory.
         clock: The engine's time; None: the machine's, which `advance` can move.
+        scheduler: Called after each command, by who then runs the flow and saves; None: the engine does both itself.
     """
 
-    def __init__(self, store: Store | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        scheduler: Callable[[], None] | None = None,
+    ) -> None:
         self.store: Store = store or MemoryStore()
         self.clock = clock or Clock()
         self.changes = Changes()
@@ -63,7 +69,7 @@ class Engine:
         self.signals = Signals(self)
         self.flow = Flow(self)
         self.queries = Queries(self)
-        self.scheduler: Callable[[], None] | None = None
+        self.scheduler = scheduler
         self._awaited: dict[int, Callable[[ProcessInstance], None]] = {}
         self.store.load(self)
         self._after()
