@@ -5,7 +5,7 @@ COPY src src
 COPY bpmn-examples bpmn-examples
 COPY element-templates element-templates
 RUN python -m venv /opt/connectors \
- && /opt/connectors/bin/pip install --no-cache-dir -c constraints.txt '.[signing,soap,ntlm,imap,smime,postgresql]'
+ && /opt/connectors/bin/pip install --no-cache-dir -c constraints.txt '.[providers,signing,soap,ntlm,imap,smime,postgresql,sql,files,coap]'
 
 FROM python:3.13-slim
 RUN useradd --uid 1001 --create-home connectors

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test test-servers check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev test test-cluster test-servers check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,11 @@ dev: install ## Run engine, mail server and connectors; redeploy the diagrams of
 	@$(BIN)/zeebe-connectors dev bpmn-examples
 
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_ADDRESS=host:26500 make test-cluster
+	@test -n "$$ZEEBE_ADDRESS" || { echo "name the cluster's gateway: ZEEBE_ADDRESS=host:26500 make test-cluster"; exit 2; }
+	$(BIN)/python -m pytest tests/engine -m "engine and not modeler" --engine "$$ZEEBE_ADDRESS"
 
 check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests; tests run on all cores
 
@@ -36,7 +40,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not engine and not modeler and not slow"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow"
 
 stale: install
 	$(BIN)/python -m zeebe_connectors.templates --check

@@ -21,6 +21,14 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a file in one process when several run, and those of the Modeler, which share its build."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            group = "modeler" if item.get_closest_marker("modeler") else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_finish(session):
     """Obtain what the chosen tests need before the first one, whose time limit a download would break."""
     if session.config.option.collectonly:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.sdk.context import Context, InboundContext
     from zeebe_connectors.sdk.document import Document
     from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
-    from zeebe_connectors.sdk.event import Event
+    from zeebe_connectors.sdk.event import Alias, Event
     from zeebe_connectors.sdk.fields import Hint, Model, Secret, When
 
 _HOMES = {
@@ -22,12 +22,13 @@ _HOMES = {
     "context": ("Context", "InboundContext"),
     "document": ("Document",),
     "errors": ("ConnectorError", "InputError", "PermanentError", "TransientError"),
-    "event": ("Event",),
+    "event": ("Alias", "Event"),
     "fields": ("Hint", "Model", "Secret", "When"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Alias",
     "ConnectorError",
     "Context",
     "Document",

@@ -18,6 +18,8 @@ from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.testing.process import is_free
 from zeebe_connectors.testing.servers import MailPorts
 
+pytestmark = pytest.mark.xdist_group("usual ports")
+
 
 def run(cache, *arguments):
     """Run the command as a person does, in a process of its own."""

@@ -19,7 +19,7 @@ from zeebe_connectors.testing.process import is_free
 from zeebe_connectors.testing.servers import MailPorts
 
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("usual ports")]
 STEPS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
     xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
   <process id="steps" isExecutable="true">

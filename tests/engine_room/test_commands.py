@@ -270,6 +270,16 @@ def test_no_job_of_that_key(bench) -> None:
         assert "'123'" in bench.rejects(NOT_FOUND, command, 123, *more)
 
 
+def test_a_job_that_has_no_retries_from_the_start(bench) -> None:
+    """No page: it is offered once, and an error that nothing catches is resolved as ever."""
+    bench.deploy(process("p", "start > t > end", task("t", retries="0")))
+    key = bench.create()
+    bench.engine.throw_error(bench.job("t").key, "E")
+    bench.resolve()
+    assert bench.job("t").retries == 0
+    bench.engine.cancel_instance(key)
+
+
 def test_updates_of_a_job(bench) -> None:
     """apis-tools/zeebe-api/gateway-service, UpdateJobRetries and UpdateJobTimeout: from now on."""
     bench.deploy(process("p", "start > t > end", task("t")))

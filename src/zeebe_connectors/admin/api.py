@@ -40,6 +40,9 @@ MAX_BYTES = 12 * 1024 * 1024
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_CONCURRENT = 2
 MAX_TEMPLATES = 200
+MAX_GUESSING = 4
+"""Calls with a wrong token that wait at once."""
+WRONG_TOKEN_SECONDS = 1.0
 SECONDS = 60.0
 """What one call may take, its body's arrival included."""
 
@@ -70,13 +73,25 @@ class Api:
         runtime: Whose sources, connectors and settings.
         seconds: What one call may take.
         most_bytes: How large a request's body may be.
+        wrong_token_seconds: What a call with a wrong token has to wait.
     """
 
-    def __init__(self, runtime: Runtime, *, seconds: float = SECONDS, most_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        seconds: float = SECONDS,
+        most_bytes: int = MAX_BYTES,
+        wrong_token_seconds: float = WRONG_TOKEN_SECONDS,
+    ) -> None:
         self._runtime = runtime
         self._seconds = seconds
         self._most_bytes = most_bytes
         self._running = 0
+        self._guessing = 0
+        self._wrong_token_seconds = wrong_token_seconds
+        self.refused_tokens = 0
+        """Calls with a wrong token, or none."""
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/sources", self._sources)
         self.app.router.add_get("/secrets", self._secrets)
@@ -92,7 +107,7 @@ class Api:
         mask = Mask()
         _mask.set(mask)
         try:
-            self._check(request)
+            await self._check(request)
             async with asyncio.timeout(self._seconds):
                 answer = await handler(request)
         except _Refused as refused:
@@ -117,7 +132,7 @@ class Api:
             _log.info("%s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
         return answer
 
-    def _check(self, request: web.Request) -> None:
+    async def _check(self, request: web.Request) -> None:
         settings = self._runtime.settings
         if not settings.admin_token:
             raise _Refused(
@@ -126,13 +141,29 @@ class Api:
                 f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
             )
         self._check_origin(request)
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        known = settings.admin_token.reveal().encode()
-        given = token.strip().encode(errors="surrogateescape")
-        if scheme.casefold() != "bearer" or not hmac.compare_digest(given, known):
+        if not self.is_known(request):
+            await self._slow_down()
             raise _Refused(401, "UNAUTHORIZED", f"Send the header Authorization: Bearer with {ADMIN_TOKEN_SETTING}")
         if request.method in {"POST", "PUT"} and request.content_type != "application/json":
             raise _Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
+
+    def is_known(self, request: web.Request) -> bool:
+        """Whether a request carries the operator's token."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = self._runtime.settings.admin_token.reveal().encode()
+        given = token.strip().encode(errors="surrogateescape")
+        return bool(known) and scheme.casefold() == "bearer" and hmac.compare_digest(given, known)
+
+    async def _slow_down(self) -> None:
+        """Make who tries tokens wait, few at a time; who has the right one never waits."""
+        self.refused_tokens += 1
+        if self._guessing >= MAX_GUESSING:
+            raise _Refused(429, "TOO_MANY", "Too many calls with a wrong token; try again in a few seconds")
+        self._guessing += 1
+        try:
+            await asyncio.sleep(self._wrong_token_seconds)
+        finally:
+            self._guessing -= 1
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuses what a browser was made to send: by another site's page, or under a name made to point here."""

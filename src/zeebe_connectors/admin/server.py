@@ -5,13 +5,19 @@ Readiness (`/health` too) says whether jobs are done; liveness only whether a re
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 from aiohttp import web
 
 from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.provider_metrics import ProviderMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
+_LINGERING = 2.0  # seconds in which a body that nobody wants is read away
 _CLOSING = 1.0  # seconds that a call of the API gets to end: the runtime below it has stopped already
 
 
@@ -24,10 +30,18 @@ class AdminServer:
         host: Address to listen on.
         port: Port; 0 picks a free one.
         api: The operator's calls, with other limits than the usual.
+        connections: How many there may be and how long they may be silent, where not as usual.
     """
 
     def __init__(
-        self, runtime: Runtime, metrics: PrometheusMetrics, *, host: str, port: int, api: Api | None = None
+        self,
+        runtime: Runtime,
+        metrics: PrometheusMetrics,
+        *,
+        host: str,
+        port: int,
+        api: Api | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._runtime = runtime
         self._metrics = metrics
@@ -35,14 +49,20 @@ class AdminServer:
         self.port = port
         if runtime.services.providers is not None:
             metrics.registry.register(ProviderMetrics(runtime.services.providers))
-        app = web.Application()
+        self._connections = connections or Connections()
+        app = web.Application(middlewares=[self._connections.watched])
         for path in ("/health", "/actuator/health", "/actuator/health/readiness"):
             app.router.add_get(path, self._health)
         app.router.add_get("/actuator/health/liveness", self._liveness)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
-        app.add_subapp("/api", (api or Api(runtime)).app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING)
+        self._api = api or Api(runtime)
+        app.add_subapp("/api", self._api.app)
+        metrics.count_refused_tokens(lambda: self._api.refused_tokens)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_CLOSING, keepalive_timeout=HEADER_SECONDS, lingering_time=_LINGERING
+        )
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begins to listen.
@@ -51,18 +71,25 @@ class AdminServer:
             OSError: The address cannot be used.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self.port)
-        await site.start()
-        addresses = self._runner.addresses
-        self.port = addresses[0][1] if addresses else self.port
+        make = self._runner.server
+        assert make is not None  # noqa: S101 - it is set up
+        self._connections.watch(make)
+        self._server = await asyncio.get_running_loop().create_server(
+            make, self._host, self.port, backlog=MAX_CONNECTIONS, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
         """Stops listening."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
 
-    async def _health(self, _: web.Request) -> web.Response:
+    async def _health(self, request: web.Request) -> web.Response:
+        """Words of status for everybody; reasons and names for who has the operator's token."""
         health = self._runtime.health()
-        return web.json_response(health, status=200 if health["status"] == "UP" else 503)
+        status = 200 if health["status"] == "UP" else 503
+        return web.json_response(health if self._api.is_known(request) else _words(health), status=status)
 
     async def _liveness(self, _: web.Request) -> web.Response:
         alive = self._runtime.is_alive()
@@ -70,3 +97,16 @@ class AdminServer:
 
     async def _prometheus(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+
+def _words(health: Mapping[str, Any]) -> dict[str, Any]:
+    """How it is, and how many are how; no names, addresses and reasons, which may be anybody's."""
+    found: dict[str, Any] = {"status": health["status"]}
+    inbound = health.get("inbound", {})
+    for name, states in (("workers", health.get("workers", {})), ("sources", inbound.get("sources", {}))):
+        counts: dict[str, int] = {}
+        for state in states.values():
+            counts[state["status"]] = counts.get(state["status"], 0) + 1
+        if counts:
+            found[name] = counts
+    return found

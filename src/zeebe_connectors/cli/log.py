@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from zeebe_connectors.config.secrets import Mask
@@ -33,6 +34,38 @@ class _Masked(logging.Formatter):
         return self._mask.text(json.dumps(line, ensure_ascii=False))
 
 
+class OncePerSecond(logging.Filter):
+    """Lets one record of a kind through each second, of those that somebody outside can cause as often as he likes.
+
+    A kind is a logger and a message before its values are filled in. The next record says how many were left out.
+    """
+
+    loggers = frozenset({"asyncio", "aiohttp.server", "zeebe_connectors.admin"})
+    max_kinds = 1000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is written."""
+        if record.name not in self.loggers:
+            return True
+        kind = record.name, str(record.msg).partition("\n")[0][:200]
+        now = self._clock()
+        last, left_out = self._seen.get(kind, (float("-inf"), 0))
+        if now - last < 1:
+            self._seen[kind] = last, left_out + 1
+            return False
+        if len(self._seen) >= self.max_kinds:
+            self._seen.clear()
+        self._seen[kind] = now, 0
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more like it)", None
+        return True
+
+
 def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bool = False) -> None:
     """Sends the runtime's log to standard error.
 
@@ -43,6 +76,7 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Masked(mask, as_json=form == "json"))
+    handler.addFilter(OncePerSecond())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)  # libraries log bodies and headers below that

@@ -29,6 +29,7 @@ from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, StoredLedg
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -122,7 +123,7 @@ async def _preview(
     store = store_of(settings.ledger, settings.data)
     ledger = StoredLedger(store)
 
-    async def settled(events: Mapping[str, str | None]) -> Mapping[str, str]:
+    async def settled(events: Mapping[str, Alias | None]) -> Mapping[str, str]:
         return await ledger.settled(source.name, events)
 
     try:

@@ -225,17 +225,26 @@ Verdict = BpmnError | JobError | IgnoreError
 def error_context(error: ConnectorError) -> dict[str, Any]:
     """What an error expression sees as `error`, neither masked nor cut.
 
+    It is the official runtime's: a wrong input has no code there, and a refusal over HTTP the bare reason phrase as its
+    message. What we know beyond that stands in `error.variables`.
+
     Variables that JSON does not know are left out: the failure itself must be reported all the same.
     """
     kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
     if isinstance(error, TransientError) and error.delay is not None:
         kind = "ConnectorRetryException"
     context: dict[str, Any] = {"type": _JAVA_ERRORS + kind, "message": str(error)}
-    if error.code is not None:
+    more: dict[str, Any] = {}
+    if error.code == InputError.CODE:
+        more["code"] = error.code
+    elif error.code is not None:
         context["code"] = error.code
-    if error.variables is not None:
+    if error.phrase is not None:
+        context["message"] = error.phrase
+        more["message"] = str(error)
+    if error.variables is not None or more:
         with contextlib.suppress(InputError, RecursionError):
-            context["variables"] = plain(dict(error.variables))
+            context["variables"] = plain({**(error.variables or {}), **more})
     return context
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.cluster import Cluster, NoCluster
 from zeebe_connectors.sdk.document import Documents
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
@@ -75,7 +76,7 @@ class Report(Protocol):
         Args:
             reason: None after each successful contact, else what is wrong, in words for the operator.
             next_within: Seconds within which it will be called again; a connector that does not keep this word, by a
-                quarter of an hour, hangs and is begun again. Left out by those who only wait to be called.
+                quarter of an hour, counts as hanging and is restarted. Left out by those who only wait to be called.
         """
         ...
 
@@ -90,7 +91,7 @@ class InboundContext:
     documents: Documents
     files: AllowedFiles
     log: logging.LoggerAdapter[logging.Logger]
-    settled: Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
+    settled: Callable[[Mapping[str, Alias | None]], Awaitable[Mapping[str, str]]]
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
     """Says how the source is; see `Report`."""

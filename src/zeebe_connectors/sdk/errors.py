@@ -11,7 +11,7 @@ An error expression in the diagram is asked first, whatever the type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ConnectorError(Exception):
@@ -21,10 +21,20 @@ class ConnectorError(Exception):
         code: Stable name of the kind of failure, as `error.code` in an error expression; part of the connector's API.
         message: For people: names what failed, why, and what to do. Never a secret; the runtime masks as a second line.
         variables: Detail for an error expression, as `error.variables`.
+        phrase: What error expressions see as `error.message`, where a contract that diagrams rely on has fewer words;
+            then `message` is theirs as `error.variables.message`.
     """
 
-    def __init__(self, code: str | None, message: str, *, variables: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str | None,
+        message: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        phrase: str | None = None,
+    ) -> None:
         super().__init__(message)
+        self.phrase = phrase
         # An author who gives a number gets what error expressions compare: text.
         self.code = None if code is None else str(code)
         self.message = str(message)
@@ -42,6 +52,7 @@ class TransientError(ConnectorError):
         message: As for `ConnectorError`.
         variables: As for `ConnectorError`.
         delay: Seconds to wait before the next try, when the other side said so; None leaves it to the task.
+        phrase: As for `ConnectorError`.
     """
 
     def __init__(
@@ -51,8 +62,9 @@ class TransientError(ConnectorError):
         *,
         variables: Mapping[str, Any] | None = None,
         delay: float | None = None,
+        phrase: str | None = None,
     ) -> None:
-        super().__init__(code, message, variables=variables)
+        super().__init__(code, message, variables=variables, phrase=phrase)
         self.delay = delay
 
 
@@ -69,7 +81,8 @@ class InputError(PermanentError):
         variables: As for `ConnectorError`.
     """
 
-    def __init__(
-        self, message: str, *, code: str = "INVALID_INPUT", variables: Mapping[str, Any] | None = None
-    ) -> None:
+    CODE: ClassVar = "INVALID_INPUT"
+    """The code of those that have no finer one. Error expressions see it in `error.variables` only."""
+
+    def __init__(self, message: str, *, code: str = CODE, variables: Mapping[str, Any] | None = None) -> None:
         super().__init__(code, message, variables=variables)

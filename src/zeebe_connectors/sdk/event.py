@@ -22,17 +22,32 @@ async def _no_original() -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """What identifies a thing when its place is numbered anew, as a mail folder is with another UIDVALIDITY.
+
+    Args:
+        text: Identifies the thing itself, such as a mail's receipt date and Message-ID.
+        place: Where it is, such as a folder.
+        numbering: How the place numbers its things now. The same text under another numbering of the same place is the
+            same thing; under the same numbering it is another thing that looks alike.
+    """
+
+    text: str
+    place: str
+    numbering: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened outside.
 
     Args:
         id: The same for the same thing, whenever and by whomever it is seen again: a mail's account, folder,
-            UIDVALIDITY and UID, parted by slashes. The runtime publishes each id once.
+            UIDVALIDITY and UID. The runtime publishes each id once.
         data: What expressions in the diagram see.
         done: Acknowledges outside (mark read, move, delete). Called after the process has it; may be called again
             after a crash, so twice must do what once does.
-        alias: A second identity for when the outside numbers its things anew, that is when the last part of the id
-            but one changes: a mail's receipt date and Message-ID.
+        alias: A second identity, for when the outside numbers its things anew.
         more: Further data that costs something to make (attachments stored as documents); asked for only when an
             element wants the event.
         original: The bytes from which the event was made; kept when the event goes to quarantine.
@@ -45,7 +60,7 @@ class Event:
     id: str
     data: dict[str, Any] = field(repr=False)
     done: Callable[[], Awaitable[None]] = _nothing
-    alias: str | None = None
+    alias: Alias | None = None
     more: Callable[[], Awaitable[Mapping[str, Any]]] = _no_more
     original: Callable[[], Awaitable[bytes | None]] = _no_original
     on_quarantine: Callable[[], Awaitable[None]] = _nothing

@@ -225,14 +225,17 @@ def status_error(
 ) -> ConnectorError:
     """The error that a status of 400 and more means; the code is the status as text.
 
+    Error expressions see the bare reason phrase as its message, as official templates compare it.
+
     Args:
         response: The response.
         what: Who answered, where it was not the service itself.
         detail: What it said, if that is known and short.
         method: Request method, for the message.
     """
+    phrase = response.reason or "[no reason]"
     asked = f"{method} {response.origin}" if method else response.origin
-    message = f"{response.reason or '[no reason]'}: {what + ' ' if what else ''}{asked} answered {response.status}"
+    message = f"{phrase}: {what + ' ' if what else ''}{asked} answered {response.status}"
     if detail:
         message += f" ({detail})"
     if method and response.status in {401, 403}:
@@ -242,8 +245,8 @@ def status_error(
         variables["reason"] = detail
     code = str(response.status)
     if response.status in _BUSY:
-        return TransientError(code, message, variables=variables, delay=retry_after(response))
-    return ConnectorError(code, message, variables=variables)
+        return TransientError(code, message, variables=variables, delay=retry_after(response), phrase=phrase)
+    return ConnectorError(code, message, variables=variables, phrase=phrase)
 
 
 def _detail(response: HttpResponse) -> dict[str, Any]:

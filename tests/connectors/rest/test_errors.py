@@ -7,6 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
+from zeebe_connectors.connectors.rest.connector import request
+from zeebe_connectors.testing import run
 from zeebe_connectors.testing.servers import Reply
 
 
@@ -274,3 +276,30 @@ async def test_bad_input(rest, server, inputs, says):
     assert (type(error).__name__, error.code) == ("InputError", "INVALID_INPUT")
     assert says in error.message
     assert server.seen == []
+
+
+@pytest.mark.parametrize("reason", ["Not Found", ""])
+async def test_what_an_error_expression_sees(server, reason):
+    """The bare reason phrase as the message and the status as the code; more is beside it, and in the incident."""
+    server.answer("/x", Reply(404, b'{"why": "gone"}', [("Content-Type", "application/json")], reason))
+    expression = (
+        '=if error.code = "404" and error.message = "%s" then bpmnError("GONE", error.variables.message, '
+        "{why: error.variables.response.body.why}) else null"
+    ) % (reason or "[no reason]")
+    outcome = await run(request, {"url": server.url("/x")}, error_expression=expression)
+    assert (outcome.code, outcome.variables) == ("GONE", {"why": "gone"})
+    assert "answered 404" in outcome.message
+    incident = await run(request, {"url": server.url("/x")})
+    assert incident.variables["error"]["message"] == (reason or "[no reason]")
+    assert "GET" in incident.message
+    assert "answered 404" in incident.message
+
+
+async def test_an_input_error_has_no_code_in_an_expression(server):
+    """As in the official runtime; our own code is among the variables."""
+    expression = '=if error.code = null then bpmnError("INPUT", error.variables.code) else null'
+    outcome = await run(request, {"url": "ftp://x"}, error_expression=expression)
+    assert (outcome.code, outcome.message) == ("INPUT", "INVALID_INPUT")
+    assert (await run(request, {"url": "ftp://x"})).code == "INVALID_INPUT"
+    finer = await run(request, {"url": server.url("/"), "headers": {"a b": 1}}, error_expression="=null")
+    assert finer.variables["error"]["code"] == "HEADER_INVALID"

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, SqliteLedger, owner_name
+from zeebe_connectors.sdk.event import Alias
 
 
 class Clock:
@@ -32,8 +33,15 @@ async def ledger(stores, clock: Clock):
     return ledger
 
 
+def numbered(event: str, text: str) -> Alias:
+    """The alias of an event whose id ends with the numbering and the number."""
+    place, numbering, _ = event.rsplit("/", 2)
+    return Alias(text, place, numbering)
+
+
 async def intend(ledger, event: str, alias: str | None = None, owner: str = "me"):
-    return await ledger.intend("s", event, owner=owner, alias=alias, element="e", title="t")
+    named = None if alias is None else numbered(event, alias)
+    return await ledger.intend("s", event, owner=owner, alias=named, element="e", title="t")
 
 
 async def test_an_intention_is_told_to_whoever_intends_the_same_again(ledger):
@@ -79,6 +87,7 @@ async def test_an_alias_counts_only_under_a_new_numbering_of_the_same_place(ledg
         "host/other/2/1": "when+id",
         "host/inbox/2/9": "x",
     }
+    asked = {event: numbered(event, text) for event, text in asked.items()}
     assert set(await ledger.settled("s", asked)) == {"host/inbox/2/1"}
     assert (await intend(ledger, "host/inbox/2/1", alias="when+id")).id == "host/inbox/1/5"
     assert await intend(ledger, "host/inbox/1/6", alias="when+id") is None
@@ -263,11 +272,12 @@ async def test_a_replica_that_is_stopped_is_replaced_when_its_lease_ends_and_int
 
 async def test_text_that_no_database_has_a_letter_for_is_kept(ledger):
     alias = "x" * 10_000 + "\0\ud83d"
-    await ledger.quarantine("s", "host/1/5", alias=alias, reason="a\0b", title="t\ud83d", original=b"\0raw")
+    named = numbered("host/1/5", alias)
+    await ledger.quarantine("s", "host/1/5", alias=named, reason="a\0b", title="t\ud83d", original=b"\0raw")
     entry = await ledger.find("s", "host/1/5")
     assert (entry.reason[0], entry.reason[-1], len(entry.reason)) == ("a", "b", 3)
     assert await ledger.original("s", "host/1/5") == b"\0raw"
-    assert set(await ledger.settled("s", {"host/2/1": alias})) == {"host/2/1"}
+    assert set(await ledger.settled("s", {"host/2/1": numbered("host/2/1", alias)})) == {"host/2/1"}
     assert await intend(ledger, "host/1/6", alias=alias) is None
     await ledger.record("s", "host/1/6", "ignored", reason="\ud83d")
 
@@ -277,5 +287,6 @@ async def test_what_is_seen_under_a_new_numbering_is_not_forgotten(ledger, clock
     await ledger.record("s", "host/inbox/1/5", "done")
     for _ in range(4):
         clock.now += 30 * 86400
-        assert await ledger.settled("s", {"host/inbox/2/1": "when+id"}) == {"host/inbox/2/1": "done"}
+        asked = {"host/inbox/2/1": numbered("host/inbox/2/1", "when+id")}
+        assert await ledger.settled("s", asked) == {"host/inbox/2/1": "done"}
         await ledger.sweep()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import regex
 from pydantic import Field, field_validator
 
-from zeebe_connectors import Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
+from zeebe_connectors import Alias, Event, Group, Hint, InboundContext, Model, PermanentError, When, inbound
 from zeebe_connectors.mail import Mail, read_mail
 from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
@@ -211,9 +211,11 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
                 bodies = await session.fetch([head.uid]) if head.size <= given.data.max_mail_size else [head]
                 mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
                 data = {**mail.data(), "attachments": named(mail), "folder": selected.name, "uid": head.uid}
-                identity = f"{place(given, selected.name)}/{selected.uid_validity}/{head.uid}"
+                folder = place(given, selected.name)
+                identity = f"{folder}/{selected.uid_validity}/{head.uid}"
                 unreadable = mail.failure.message if mail.failure and bodies != [head] else ""
-                yield Event(identity, data, alias=alias(head), title=mail.subject, unreadable=unreadable)
+                named_anew = alias(head, folder, selected)
+                yield Event(identity, data, alias=named_anew, title=mail.subject, unreadable=unreadable)
     finally:
         await session.logout()
 
@@ -430,15 +432,20 @@ class Watcher:
         self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
         if not fitting:
             return []
-        aliases: dict[str, str | None] = {self._id(selected, head.uid): alias(head) for head in fitting}
+        aliases: dict[str, Alias | None] = {
+            self._id(selected, head.uid): alias(head, self._folder(selected), selected) for head in fitting
+        }
         settled = await self.context.settled(aliases)
         self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
         return [head for head in fitting if head.uid not in self._seen.settled]
 
-    def _id(self, selected: Selected, uid: int) -> str:
+    def _folder(self, selected: Selected) -> str:
         if self._place[0] != selected.name:
             self._place = selected.name, place(self.given, selected.name)
-        return f"{self._place[1]}/{selected.uid_validity}/{uid}"
+        return self._place[1]
+
+    def _id(self, selected: Selected, uid: int) -> str:
+        return f"{self._folder(selected)}/{selected.uid_validity}/{uid}"
 
     async def _event(
         self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
@@ -485,7 +492,7 @@ class Watcher:
             id=self._id(selected, head.uid),
             data={**mail.data(), "folder": selected.name, "uid": head.uid},
             done=done,
-            alias=alias(head),
+            alias=alias(head, self._folder(selected), selected),
             more=more,
             original=original,
             on_quarantine=on_quarantine,
@@ -594,10 +601,11 @@ def _header(head: Fetched, name: str) -> str:
     return header_text(match[1][:_MAX_HEADER]) if match else ""
 
 
-def alias(head: Fetched) -> str:
+def alias(head: Fetched, folder: str, selected: Selected) -> Alias:
     """What identifies a mail when its folder is numbered anew: receipt date and Message-ID, or else its headers."""
     identity = _header(head, "message-id") or hashlib.sha256(head.body).hexdigest()
-    return f"{int(head.received.timestamp()) if head.received else 0} {identity[:300]}"
+    received = int(head.received.timestamp()) if head.received else 0
+    return Alias(f"{received} {identity[:300]}", folder, str(selected.uid_validity))
 
 
 async def keyring_of(given: Mailbox, context: InboundContext) -> Keyring | None:

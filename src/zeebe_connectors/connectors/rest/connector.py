@@ -148,7 +148,8 @@ async def request(given: Request, context: Context) -> Response:
     - No response may be larger than the operator's limit; there it holds for tokens and documents only.
     - A scheme's credentials replace a header of the same name; there both are sent.
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
-    - The message begins with the reason phrase, and then names method, host and status.
+    - An incident's message names method, host and status behind the reason phrase; an error expression sees the bare
+      phrase as `error.message`, and that fuller text as `error.variables.message`.
     - `error.variables.reason` tells apart what has the code 408, 500 or SSL_HANDSHAKE_FAILED.
     - Methods HEAD and OPTIONS, the response format Automatic, keystores, and all schemes but the official six are
       additions.

@@ -253,7 +253,7 @@ class Flow:
 
     def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
         """An event sub-process begins: an interrupting one ends all else in its scope first."""
-        if container.interrupted:
+        if container.interrupted or container.state is not State.ACTIVATED:
             return
         if element.starts[0].interrupting:
             container.interrupted = True

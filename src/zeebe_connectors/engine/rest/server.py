@@ -51,7 +51,7 @@ class RestServer:
             web.delete("/v2/documents/{id}", self._delete_document),
             web.post("/v2/documents/{id}/links", self._link),
         ])  # fmt: skip
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         self.port = 0
 
     @property
@@ -67,7 +67,7 @@ class RestServer:
         """
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._wanted, shutdown_timeout=0.5).start()
+            await web.TCPSite(self._runner, self._host, self._wanted).start()
         except BaseException:
             await self._runner.cleanup()
             raise

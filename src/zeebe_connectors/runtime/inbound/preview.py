@@ -19,13 +19,14 @@ from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.context import InboundContext
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.registry import Registry
 
 MAX_EVENTS = 200
 MAX_BYTES = 4 * 1024 * 1024
 """Of all variables together, as JSON."""
 
-Settled = Callable[[Mapping[str, str | None]], Awaitable[Mapping[str, str]]]
+Settled = Callable[[Mapping[str, Alias | None]], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def connector_of(source: Source, registry: Registry) -> Inbound:
     return connector
 
 
-async def nothing_settled(_: Mapping[str, str | None]) -> Mapping[str, str]:
+async def nothing_settled(_: Mapping[str, Alias | None]) -> Mapping[str, str]:
     """For a preview without a ledger."""
     return {}
 

@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.ledger.protocol import (
 )
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
+from zeebe_connectors.sdk.event import Alias
 
 _COLUMNS = (
     "e.source, e.id, e.state, e.tries, e.started, e.updated, e.reason, e.key, e.element, e.title, "
@@ -66,11 +67,11 @@ class StoredLedger:
             lambda do: do.change("DELETE FROM leases WHERE source = :source AND owner = :owner", values)
         )
 
-    async def find(self, source: str, event: str, alias: str | None = None) -> Entry | None:
+    async def find(self, source: str, event: str, alias: Alias | None = None) -> Entry | None:
         """See `Ledger.find`."""
         return await self.store.read(lambda do: _find(do, source, event, alias))
 
-    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
+    async def settled(self, source: str, events: Mapping[str, Alias | None]) -> dict[str, State]:
         """See `Ledger.settled`."""
 
         def work(do: Transaction) -> dict[str, State]:
@@ -101,7 +102,7 @@ class StoredLedger:
         return await self.store.write(work)
 
     async def intend(
-        self, source: str, event: str, *, owner: str, alias: str | None, element: str, title: str
+        self, source: str, event: str, *, owner: str, alias: Alias | None, element: str, title: str
     ) -> Entry | None:
         """See `Ledger.intend`."""
 
@@ -115,14 +116,15 @@ class StoredLedger:
             if before is not None and before.state != "retry":
                 return replace(before, age=do.now() - before.started)
             do.change(
-                "INSERT INTO events (source, id, alias, state, tries, started, updated, seen, element, title) "
-                "VALUES (:source, :id, :alias, 'publishing', 1, :now, :now, :now, :element, :title) "
+                "INSERT INTO events (source, id, alias, place, numbering, state, tries, started, updated, seen, "
+                "element, title) VALUES (:source, :id, :alias, :place, :numbering, 'publishing', 1, :now, :now, "
+                ":now, :element, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'publishing', tries = events.tries + 1, "
                 "started = excluded.started, updated = excluded.updated, reason = '', element = excluded.element",
                 {
                     "source": source,
                     "id": event,
-                    "alias": alias and plain(alias),
+                    **_alias_values(alias),
                     "now": do.now(),
                     "element": element,
                     "title": plain(title[:200]),
@@ -150,7 +152,7 @@ class StoredLedger:
         await self.store.write(work)
 
     async def quarantine(
-        self, source: str, event: str, *, alias: str | None, reason: str, title: str, original: bytes | None
+        self, source: str, event: str, *, alias: Alias | None, reason: str, title: str, original: bytes | None
     ) -> None:
         """See `Ledger.quarantine`."""
 
@@ -158,13 +160,13 @@ class StoredLedger:
             place = {"source": source, "id": event}
             # A runtime that slept through its lease must not undo what its successor has done meanwhile.
             changed = do.change(
-                "INSERT INTO events (source, id, alias, state, updated, seen, reason, title) "
-                "VALUES (:source, :id, :alias, 'quarantined', :now, :now, :reason, :title) "
+                "INSERT INTO events (source, id, alias, place, numbering, state, updated, seen, reason, title) "
+                "VALUES (:source, :id, :alias, :place, :numbering, 'quarantined', :now, :now, :reason, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'quarantined', updated = excluded.updated, "
                 "reason = excluded.reason WHERE events.state NOT IN ('published', 'done', 'ignored')",
                 {
                     **place,
-                    "alias": alias and plain(alias),
+                    **_alias_values(alias),
                     "now": do.now(),
                     "reason": plain(reason[:2000]),
                     "title": plain(title[:200]),
@@ -258,23 +260,21 @@ def _entry(row: Sequence[object]) -> Entry:
     return Entry(*values, has_original=bool(has_original))  # type: ignore[arg-type, misc]
 
 
-def _find(do: Transaction, source: str, event: str, alias: str | None) -> Entry | None:
+def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entry | None:
     query = f"SELECT {_COLUMNS} FROM events e WHERE e.source = :source AND "  # noqa: S608 - fixed names
     rows = do.rows(query + "e.id = :id", {"source": source, "id": event})
     if not rows and alias is not None:
-        root, numbering = _numbering(event)
-        for other in do.rows(query + "e.alias = :alias", {"source": source, "alias": plain(alias)}):
-            other_root, other_numbering = _numbering(str(other[1]))
-            if other_root == root and other_numbering != numbering:
-                return _entry(other)
+        rows = do.rows(
+            query + "e.alias = :alias AND e.place = :place AND e.numbering <> :numbering",
+            {"source": source, **_alias_values(alias)},
+        )
     return _entry(rows[0]) if rows else None
 
 
-def _numbering(event: str) -> tuple[str, str]:
-    """An id without its last two parts, and the last but one: the place, and how it numbers its things."""
-    place, _, _ = event.rpartition("/")
-    root, _, numbering = place.rpartition("/")
-    return root, numbering
+def _alias_values(alias: Alias | None) -> dict[str, str | None]:
+    if alias is None:
+        return {"alias": None, "place": None, "numbering": None}
+    return {"alias": plain(alias.text), "place": plain(alias.place), "numbering": plain(alias.numbering)}
 
 
 def _batches(items: list[str], size: int) -> Iterator[list[str]]:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.ledger.protocol import LedgerError
-from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
+from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT, Values, Work
 
 SCHEMA_NAME = "zeebe_connectors"
 """The schema within the database: its tables' names are plain words that other programs may use too."""
@@ -196,11 +196,19 @@ class PostgresqlStore:
         with self._engine.begin() as connection:
             # Otherwise two replicas that start together make the same table, and one fails.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
-            last = connection.execute(text("SELECT to_regclass(:last)"), {"last": f"{SCHEMA_NAME}.limit_permits"})
-            if last.scalar() is None:
+            last = connection.execute(
+                text(
+                    "SELECT to_regclass(:last) IS NOT NULL AND EXISTS (SELECT FROM information_schema.columns WHERE "
+                    "table_schema = :schema AND table_name = 'events' AND column_name = :column)"
+                ),
+                {"last": f"{SCHEMA_NAME}.limit_permits", "schema": SCHEMA_NAME, "column": ADDED_COLUMNS[-1]},
+            )
+            if not last.scalar():
                 connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
                 for statement in SCHEMA:
                     connection.execute(text(statement.format_map(_WORDS)))
+                for column in ADDED_COLUMNS:
+                    connection.execute(text(f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column} TEXT"))
         self._is_made = True
 
     async def aclose(self) -> None:

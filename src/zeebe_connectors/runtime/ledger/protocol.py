@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from zeebe_connectors.sdk.event import Alias
+
 State = Literal["publishing", "published", "done", "ignored", "quarantined", "retry"]
 SETTLED = ("done", "ignored", "quarantined")
 RETENTION = 90 * 86400.0
@@ -57,16 +59,16 @@ class Ledger(Protocol):
         """Gives the lease back, so that another owner need not wait for its end."""
         ...
 
-    async def find(self, source: str, event: str, alias: str | None = None) -> Entry | None:
+    async def find(self, source: str, event: str, alias: Alias | None = None) -> Entry | None:
         """The entry of an event, or that of the same alias under another numbering."""
         ...
 
-    async def settled(self, source: str, events: Mapping[str, str | None]) -> dict[str, State]:
+    async def settled(self, source: str, events: Mapping[str, Alias | None]) -> dict[str, State]:
         """Which of these ids (with their aliases) need nothing any more, and why; remembers that they were seen."""
         ...
 
     async def intend(
-        self, source: str, event: str, *, owner: str, alias: str | None, element: str, title: str
+        self, source: str, event: str, *, owner: str, alias: Alias | None, element: str, title: str
     ) -> Entry | None:
         """Writes that the engine is about to be asked.
 
@@ -83,7 +85,7 @@ class Ledger(Protocol):
         ...
 
     async def quarantine(
-        self, source: str, event: str, *, alias: str | None, reason: str, title: str, original: bytes | None
+        self, source: str, event: str, *, alias: Alias | None, reason: str, title: str, original: bytes | None
     ) -> None:
         """Puts an event aside with its reason and its original."""
         ...

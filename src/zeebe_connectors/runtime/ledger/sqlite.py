@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from zeebe_connectors.runtime.ledger.protocol import LedgerError
-from zeebe_connectors.runtime.ledger.store import SCHEMA, ResultT, Values, Work
+from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT, Values, Work
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another
-_VERSION = 3
+_VERSION = 4
 _WORDS = {"by_key": " WITHOUT ROWID", "alias": "(source, alias)", "bytes": "BLOB"}
 
 
@@ -137,6 +137,10 @@ class SqliteStore:
                 with _transaction(connection):
                     for statement in SCHEMA:
                         connection.execute(statement.format_map(_WORDS))
+                    there = {row[1] for row in connection.execute("PRAGMA table_info(events)")}
+                    for column in ADDED_COLUMNS:
+                        if column not in there:
+                            connection.execute(f"ALTER TABLE events ADD COLUMN {column} TEXT")
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             connection.close()

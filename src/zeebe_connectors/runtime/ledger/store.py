@@ -75,7 +75,8 @@ class Store(Protocol):
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS events (
-    source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, place TEXT, numbering TEXT, state TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
     started DOUBLE PRECISION NOT NULL DEFAULT 0, updated DOUBLE PRECISION NOT NULL, seen DOUBLE PRECISION NOT NULL,
     reason TEXT NOT NULL DEFAULT '', key BIGINT NOT NULL DEFAULT 0, element TEXT NOT NULL DEFAULT '',
     title TEXT NOT NULL DEFAULT '', PRIMARY KEY (source, id)){by_key}""",
@@ -106,6 +107,9 @@ SCHEMA = (
     until DOUBLE PRECISION NOT NULL, PRIMARY KEY (name, owner)){by_key}""",
 )
 """Statements that make the tables; what differs stands in braces."""
+
+ADDED_COLUMNS = ("place", "numbering")
+"""Columns of the table `events` that a ledger of an earlier version lacks; all hold text."""
 
 
 def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:

@@ -98,7 +98,7 @@ class _Progress:
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
-    """What the memory may let go when the engine has the result."""
+    """What the memory may discard once the engine has the result."""
 
 
 class JobHandler:
@@ -329,7 +329,7 @@ class JobHandler:
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
         seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
-            message=seen["error"]["message"],
+            message=sendable(mask.text(str(error))[:MAX_MESSAGE_LENGTH]),
             retries=retries,
             backoff=None if delay is None else waiting(delay),
             variables=seen,

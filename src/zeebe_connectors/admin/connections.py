@@ -1,0 +1,92 @@
+"""Bounds the operator's port: how many connections there are, and how long one may be open without a request.
+
+A probe must get through whatever else is connected, so a new connection is always taken; beyond the cap the one that
+has waited longest without a request makes room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+MAX_CONNECTIONS = 64
+HEADER_SECONDS = 5.0
+"""Seconds in which a request's head must have come, after connecting or after the last answer."""
+BODY_SECONDS = 60.0
+_log = logging.getLogger("zeebe_connectors.admin")
+
+
+class Connections:
+    """The open connections of one server.
+
+    Args:
+        max_open: How many there may be.
+        header_seconds: Seconds in which a request must have come.
+    """
+
+    def __init__(self, *, max_open: int = MAX_CONNECTIONS, header_seconds: float = HEADER_SECONDS) -> None:
+        self._max_open = max_open
+        self._header_seconds = header_seconds
+        self._waiting: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._busy: set[asyncio.BaseTransport] = set()
+        self._transports: dict[object, asyncio.Transport] = {}
+        self.dropped = 0
+        """Connections that had to make room, or sent no request in time."""
+
+    def watch(self, server: web.Server) -> None:
+        """Follows the connections of a server."""
+        made, lost = server.connection_made, server.connection_lost
+
+        def connection_made(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+            made(handler, transport)
+            self._transports[handler] = transport
+            self._wait(transport)
+            self._make_room()
+
+        def connection_lost(handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+            transport = self._transports.pop(handler, None)
+            if transport is not None:
+                self._forget(transport)
+            lost(handler, exc)
+
+        server.connection_made = connection_made  # type: ignore[method-assign]
+        server.connection_lost = connection_lost  # type: ignore[method-assign]
+
+    @web.middleware
+    async def watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Notes that a connection has sent a request, and waits for its next one afterwards."""
+        transport = request.transport
+        if transport is None:
+            return await handler(request)
+        self._forget(transport)
+        self._busy.add(transport)
+        try:
+            return await handler(request)
+        finally:
+            self._busy.discard(transport)
+            if not transport.is_closing():
+                self._wait(transport)
+
+    def _wait(self, transport: asyncio.BaseTransport) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting[transport] = loop.call_later(self._header_seconds, self._drop, transport)
+
+    def _forget(self, transport: asyncio.BaseTransport) -> None:
+        self._busy.discard(transport)
+        timer = self._waiting.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _make_room(self) -> None:
+        while len(self._waiting) + len(self._busy) > self._max_open and self._waiting:
+            self._drop(next(iter(self._waiting)))
+
+    def _drop(self, transport: asyncio.BaseTransport) -> None:
+        self._forget(transport)
+        self.dropped += 1
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+        _log.debug("A connection to the operator's port was closed: it sent no request in time, or there were too many")

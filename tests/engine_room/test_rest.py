@@ -1,0 +1,330 @@
+"""The REST API, asked as clients ask it, and by the runtime's own rooms: discovery, diagrams, documents."""
+
+import asyncio
+import json
+import time
+
+import aiohttp
+import pytest
+
+from zeebe_connectors import ConnectorError
+from zeebe_connectors.engine.local import LocalEngine
+from zeebe_connectors.runtime.documents import ClusterDocuments
+from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
+from zeebe_connectors.sdk.client_cache import ClientCache
+
+HEAD = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">"""
+ORDER = f"""{HEAD}<process id="order" name="An order" isExecutable="true"><startEvent id="begin"/>
+  <sequenceFlow id="a" sourceRef="begin" targetRef="pay"/>
+  <serviceTask id="pay" name="Pay"><extensionElements><zeebe:taskDefinition type="pay" retries="2"/></extensionElements>
+  </serviceTask><sequenceFlow id="b" sourceRef="pay" targetRef="ship"/>
+  <intermediateCatchEvent id="ship"><extensionElements><zeebe:properties>
+    <zeebe:property name="inbound.type" value="io.camunda:connector-email-inbound:1"/>
+    <zeebe:property name="correlationKeyExpression" value="=subject"/></zeebe:properties>
+    </extensionElements><messageEventDefinition id="m" messageRef="M"/></intermediateCatchEvent>
+  <sequenceFlow id="c" sourceRef="ship" targetRef="end"/><endEvent id="end"/></process>
+  <message id="M" name="shipped"><extensionElements><zeebe:subscription correlationKey="=id"/></extensionElements>
+  </message></definitions>"""
+
+
+class Client:
+    """Speaks JSON to the engine."""
+
+    def __init__(self, address, session):
+        self.address, self._session = address, session
+
+    async def __call__(self, method, path, body=None, *, status=None):
+        async with self._session.request(method, f"{self.address}/v2/{path}", json=body) as answer:
+            text = await answer.text()
+            assert answer.status in ({status} if status else {200, 201, 204}), text
+            if answer.status >= 400:
+                assert answer.content_type == "application/problem+json"
+            return json.loads(text) if text else None
+
+    async def deploy(self, **texts):
+        form = aiohttp.FormData()
+        for name, text in texts.items():
+            form.add_field("resources", text.encode(), filename=f"{name}.bpmn")
+        async with self._session.post(f"{self.address}/v2/deployments", data=form) as answer:
+            return answer.status, await answer.json()
+
+    async def find(self, what, **filters):
+        return (await self("POST", f"{what}/search", {"filter": filters}))["items"]
+
+
+@pytest.fixture
+async def engine():
+    async with LocalEngine() as local:
+        yield local
+
+
+@pytest.fixture
+async def rest(engine):
+    async with aiohttp.ClientSession() as session:
+        yield Client(engine.rest_address, session)
+
+
+@pytest.fixture
+async def order(rest):
+    """An instance whose job waits."""
+    await rest.deploy(order=ORDER)
+    return (await rest("POST", "process-instances", {"processDefinitionId": "order", "variables": {"id": "A"}}))[
+        "processInstanceKey"
+    ]
+
+
+async def job_of(rest):
+    asked = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 5, "requestTimeout": 5_000}
+    (job,) = (await rest("POST", "jobs/activation", asked))["jobs"]
+    return job
+
+
+async def test_the_topology_is_that_of_one_healthy_partition(rest, engine):
+    found = await rest("GET", "topology")
+    (broker,) = found["brokers"]
+    assert (found["partitionsCount"], broker["port"]) == (1, engine.grpc_port)
+    assert broker["partitions"] == [{"partitionId": 1, "role": "leader", "health": "healthy"}]
+    await rest("GET", "status", status=204)
+
+
+async def test_a_process_runs_to_its_end_over_rest(rest):
+    status, deployed = await rest.deploy(order=ORDER)
+    assert status == 200
+    process = deployed["deployments"][0]["processDefinition"]
+    assert (process["processDefinitionId"], process["processDefinitionVersion"]) == ("order", 1)
+    created = await rest(
+        "POST", "process-instances", {"processDefinitionKey": process["processDefinitionKey"], "variables": {"id": "A"}}
+    )
+    key = created["processInstanceKey"]
+    job = await job_of(rest)
+    assert (job["variables"], job["elementId"], job["processInstanceKey"]) == ({"id": "A"}, "pay", key)
+    await rest("POST", f"jobs/{job['jobKey']}/completion", {"variables": {"paid": True}})
+    sent = await rest("POST", "messages/correlation", {"name": "shipped", "correlationKey": "A"})
+    assert sent["processInstanceKey"] == key
+    found = await rest("GET", f"process-instances/{key}")
+    assert (found["state"], found["processDefinitionName"], found["hasIncident"]) == ("COMPLETED", "An order", False)
+    assert found["endDate"] >= found["startDate"]
+    path = [
+        (one["elementId"], one["type"], one["state"])
+        for one in await rest.find("element-instances", processInstanceKey=key)
+    ]
+    assert ("pay", "SERVICE_TASK", "COMPLETED") in path
+    variables = {one["name"]: one["value"] for one in await rest.find("variables", processInstanceKey=key)}
+    assert variables == {"id": '"A"', "paid": "true"}
+
+
+async def test_with_a_result(rest):
+    await rest.deploy(short=f'{HEAD}<process id="p" isExecutable="true"><startEvent id="s"/></process></definitions>')
+    asked = {
+        "processDefinitionId": "p",
+        "awaitCompletion": True,
+        "variables": {"a": 1, "b": 2},
+        "fetchVariables": ["b"],
+    }
+    assert (await rest("POST", "process-instances", asked))["variables"] == {"b": 2}
+
+
+async def test_a_result_that_does_not_come_in_time(rest):
+    await rest.deploy(order=ORDER)
+    asked = {"processDefinitionId": "order", "awaitCompletion": True, "requestTimeout": 50}
+    assert (await rest("POST", "process-instances", asked, status=504))["title"] == "GATEWAY_TIMEOUT"
+
+
+async def test_a_failed_job_makes_an_incident_that_is_resolved(rest, order):
+    job = await job_of(rest)
+    await rest("POST", f"jobs/{job['jobKey']}/failure", {"retries": 0, "errorMessage": "no money"})
+    (incident,) = await rest.find("incidents", processInstanceKey=order)
+    assert (incident["errorType"], incident["errorMessage"], incident["elementId"]) == (
+        "JOB_NO_RETRIES", "no money", "pay",
+    )  # fmt: skip
+    (instance,) = await rest.find("process-instances", hasIncident=True)
+    assert instance["processInstanceKey"] == order
+    (found,) = await rest.find("jobs", state="FAILED")
+    assert (found["jobKey"], found["retries"]) == (job["jobKey"], 0)
+    await rest("POST", f"incidents/{incident['incidentKey']}/resolution", status=409)
+    await rest("PATCH", f"jobs/{job['jobKey']}", {"changeset": {"retries": 1}})
+    await rest("POST", f"incidents/{incident['incidentKey']}/resolution", status=204)
+    assert await rest.find("incidents") == []
+    again = await job_of(rest)
+    await rest("POST", f"jobs/{again['jobKey']}/error", {"errorCode": "X"})
+    assert (await rest.find("incidents"))[0]["errorType"] == "UNHANDLED_ERROR_EVENT"
+
+
+async def test_variables_are_set_and_an_instance_is_cancelled(rest, order):
+    await rest("PUT", f"element-instances/{order}/variables", {"variables": {"n": 1}})
+    (found,) = await rest.find("variables", name="n")
+    assert (found["value"], found["scopeKey"]) == ("1", order)
+    assert (await rest("GET", f"variables/{found['variableKey']}"))["name"] == "n"
+    await rest("POST", f"process-instances/{order}/cancellation")
+    assert (await rest("GET", f"process-instances/{order}"))["state"] == "TERMINATED"
+    await rest("POST", f"process-instances/{order}/cancellation", status=404)
+
+
+async def test_a_long_value_is_cut_unless_it_is_wanted_whole(rest, order):
+    await rest("PUT", f"element-instances/{order}/variables", {"variables": {"long": "x" * 10_000}})
+    (cut,) = await rest.find("variables", name="long")
+    assert (len(cut["value"]), cut["isTruncated"]) == (8191, True)
+    whole = await rest("POST", "variables/search?truncateValues=false", {"filter": {"name": "long"}})
+    assert (len(whole["items"][0]["value"]), whole["items"][0]["isTruncated"]) == (10_002, False)
+
+
+async def test_signals_and_messages(rest, order):
+    assert (await rest("POST", "signals/broadcast", {"signalName": "all", "variables": {}}))["signalKey"]
+    asked = {"name": "shipped", "correlationKey": "A", "messageId": "1", "timeToLive": 60_000}
+    assert (await rest("POST", "messages/publication", asked))["messageKey"]
+    await rest("POST", "messages/publication", asked, status=409)
+    nobody = await rest("POST", "messages/correlation", {"name": "unknown", "correlationKey": "A"}, status=404)
+    assert "unknown" in nobody["detail"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"processDefinitionId": "order"}, 3),
+        ({"processDefinitionId": {"$like": "or*"}}, 3),
+        ({"processDefinitionId": {"$neq": "order"}}, 0),
+        ({"processDefinitionId": {"$in": ["order", "x"]}}, 3),
+        ({"processDefinitionVersion": {"$gte": 1}, "state": "ACTIVE"}, 3),
+        ({"parentProcessInstanceKey": {"$exists": False}}, 3),
+        ({"$or": [{"state": "COMPLETED"}, {"state": "ACTIVE"}]}, 3),
+        ({"state": "COMPLETED"}, 0),
+    ],
+)
+async def test_filters(rest, order, filters, found):
+    for _ in range(2):
+        await rest("POST", "process-instances", {"processDefinitionId": "order"})
+    assert len(await rest.find("process-instances", **filters)) == found
+
+
+async def test_pages_and_sorting(rest, order):
+    for _ in range(4):
+        await rest("POST", "process-instances", {"processDefinitionId": "order"})
+    seen, after = [], None
+    while True:
+        page = {"limit": 2} | ({"after": after} if after else {})
+        answer = await rest("POST", "process-instances/search", {"page": page})
+        assert answer["page"]["totalItems"] == 5
+        seen += [one["processInstanceKey"] for one in answer["items"]]
+        after = answer["page"].get("endCursor")
+        if len(answer["items"]) < 2:
+            break
+    assert len(set(seen)) == 5
+    newest = {"sort": [{"field": "processInstanceKey", "order": "DESC"}], "page": {"limit": 1}}
+    (last,) = (await rest("POST", "process-instances/search", newest))["items"]
+    assert last["processInstanceKey"] == seen[-1]
+    (second,) = (await rest("POST", "process-instances/search", {"page": {"from": 1, "limit": 1}}))["items"]
+    assert second["processInstanceKey"] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("POST", "process-instances/search", {"filter": {"nonsense": 1}}, 400, "nonsense"),
+        ("POST", "process-instances/search", {"filter": {"state": {"$near": 1}}}, 400, "$near"),
+        ("POST", "process-instances/search", {"sort": [{"field": "nonsense"}]}, 400, "nonsense"),
+        ("POST", "process-instances/search", {"page": {"limit": -1}}, 400, "page.limit"),
+        ("POST", "process-instances/search", {"page": {"after": "???"}}, 400, "cursor"),
+        ("POST", "process-instances/search", [1], 400, "JSON object"),
+        ("POST", "process-instances", {}, 400, "processDefinitionId"),
+        ("POST", "process-instances", {"processDefinitionId": "none"}, 404, "none"),
+        ("POST", "process-instances", {"processDefinitionId": "order", "variables": [1]}, 400, "variables"),
+        ("POST", "process-instances", {"processDefinitionId": "order", "tenantId": "t1"}, 400, "multi-tenancy"),
+        ("GET", "process-instances/1", None, 404, "Process Instance with key '1' not found"),
+        ("GET", "process-instances/abc", None, 400, "'abc' is not a valid number"),
+        ("POST", "jobs/1/completion", {}, 404, "1"),
+        ("PATCH", "jobs/1", {}, 400, "retries, timeout"),
+        ("POST", "jobs/activation", {"type": "", "timeout": 1, "maxJobsToActivate": 1}, 400, "type"),
+        ("POST", "incidents/1/resolution", None, 404, "1"),
+        ("GET", "user-tasks/1", None, 404, "does not serve GET /v2/user-tasks/1"),
+        ("DELETE", "topology", None, 405, "takes GET"),
+        ("POST", "deployments", {}, 400, "multipart"),
+    ],
+)
+async def test_problems_name_what_is_wrong(rest, order, method, path, body, status, words):
+    problem = await rest(method, path, body, status=status)
+    assert words in problem["detail"]
+    assert problem["status"] == status
+
+
+async def test_a_deployment_is_refused_whole(rest):
+    status, problem = await rest.deploy(good=ORDER, bad="<no/>")
+    assert status == 400
+    assert "bad.bpmn" in problem["detail"]
+    assert await rest.find("process-definitions") == []
+
+
+async def test_definitions_and_their_diagrams(rest):
+    await rest.deploy(order=ORDER)
+    await rest.deploy(order=ORDER.replace("An order", "A new order"))
+    assert [one["version"] for one in await rest.find("process-definitions")] == [1, 2]
+    (latest,) = await rest.find("process-definitions", isLatestVersion=True)
+    assert (latest["name"], latest["resourceName"]) == ("A new order", "order.bpmn")
+    async with aiohttp.ClientSession() as session:
+        address = f"{rest.address}/v2/process-definitions/{latest['processDefinitionKey']}/xml"
+        async with session.get(address) as answer:
+            assert answer.content_type == "text/xml"
+            assert await answer.text() == ORDER.replace("An order", "A new order")
+
+
+async def test_the_runtime_finds_what_waits_in_deployed_processes(rest, engine, order):
+    """The latest version's elements, and those of an old one for which an instance waits."""
+    job = await job_of(rest)
+    await rest("POST", f"jobs/{job['jobKey']}/completion")
+    await rest.deploy(order=ORDER.replace('id="ship"', 'id="sent"').replace('"ship"', '"sent"'))
+    clients = ClientCache()
+    try:
+        found = await DeployedProcesses(engine.rest_address, clients).read()
+    finally:
+        await clients.aclose()
+    assert found.problems == []
+    assert {element.id for element in found.elements} == {"ship", "sent"}
+
+
+def cluster_documents(engine, directory, clients):
+    """The runtime's store of documents in the cluster."""
+    return ClusterDocuments(engine.rest_address, directory / "documents", clients=clients)
+
+
+async def test_the_runtime_keeps_its_documents_there(engine, tmp_path):
+    clients = ClientCache()
+    documents = cluster_documents(engine, tmp_path, clients)
+    try:
+        made = await documents.create(b"\0\1\2", name="a.bin", content_type="application/x-thing")
+        read = await documents.read(made, seconds=5)
+        assert (read.data, read.name, read.content_type) == (b"\0\1\2", "a.bin", "application/x-thing")
+        link = await documents.link(made, life=60, seconds=5)
+        async with aiohttp.ClientSession() as session, session.get(link) as answer:
+            assert await answer.read() == b"\0\1\2"
+        async with aiohttp.ClientSession() as session:
+            where = f"{engine.rest_address}/v2/documents/{made.reference['documentId']}"
+            assert (await session.delete(where)).status == 204
+        with pytest.raises(ConnectorError, match="no such document") as caught:
+            await documents.read(made, seconds=5)
+        assert caught.value.code == "DOCUMENT_NOT_FOUND"
+    finally:
+        await clients.aclose()
+
+
+async def test_documents_outlive_the_engine_that_has_a_state(tmp_path):
+    async with LocalEngine(tmp_path / "state.sqlite") as engine:
+        clients = ClientCache()
+        made = await cluster_documents(engine, tmp_path, clients).create(b"kept", name="k.txt")
+        await clients.aclose()
+    async with LocalEngine(tmp_path / "state.sqlite") as engine:
+        clients = ClientCache()
+        assert (await cluster_documents(engine, tmp_path, clients).read(made, seconds=5)).data == b"kept"
+        await clients.aclose()
+
+
+async def test_a_poll_waits_for_a_job_and_ends_when_there_is_none(rest):
+    await rest.deploy(order=ORDER)
+    asked = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 1}
+    began = time.monotonic()
+    assert (await rest("POST", "jobs/activation", {**asked, "requestTimeout": 200}))["jobs"] == []
+    assert time.monotonic() - began > 0.15
+    assert (await rest("POST", "jobs/activation", {**asked, "requestTimeout": -1}))["jobs"] == []
+    waiting = asyncio.create_task(rest("POST", "jobs/activation", {**asked, "requestTimeout": 20_000}))
+    await asyncio.sleep(0.1)
+    await rest("POST", "process-instances", {"processDefinitionId": "order"})
+    assert len((await waiting)["jobs"]) == 1
