@@ -287,7 +287,7 @@ class Engine:
             on_end: Called once when the instance has ended.
 
         Raises:
-            Rejection: There is no such process, it has no none start event, or cannot begin where it is told to.
+            Rejection: There is no such process, it has no none start event, or cannot begin at one of `start_at`.
         """
         definition = self._definition(bpmn_process_id, version, definition_key)
         if start_at:

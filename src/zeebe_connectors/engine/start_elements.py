@@ -1,4 +1,4 @@
-"""Check where a process is told to begin, if not at its start event."""
+"""Check the elements at which a process is to begin instead of at its start event."""
 
 from __future__ import annotations
 
