@@ -230,9 +230,11 @@ class Watch:
                     self._set("STANDBY", "another runtime took this source over")
                     return
                 if self._use is not None and not self._use.is_current():
-                    raise ConnectorError("PROVIDER_CHANGED", "its provider was changed; it is begun again with it")
+                    raise ConnectorError(
+                        "PROVIDER_CHANGED", "its provider was changed; it is restarted with the new settings"
+                    )
                 if time.monotonic() > self._heard_by:
-                    raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
+                    raise ConnectorError("SOURCE_SILENT", "nothing was heard from it for too long; it is restarted")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
         finally:
