@@ -9,44 +9,66 @@ from pathlib import Path
 import typer
 
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.diagrams import DeployedHere
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
 
-async def deploy_files(files: Sequence[Path], settings: Settings) -> int:
-    """Deploys files together: all of them, or none when one is refused; gives the exit code."""
+async def deploy_files(files: Sequence[Path], settings: Settings, *, tenant: str = "") -> int:
+    """Deploys files together: all of them, or none when one is refused; gives the exit code.
+
+    Args:
+        files: Diagrams, decisions and forms.
+        settings: Which cluster, and where diagrams deployed from here are remembered.
+        tenant: Whose they are; the configured one when it is left out.
+    """
+    tenants = settings.cluster.tenants
+    if not tenant and len(tenants) > 1:
+        typer.echo(f"Several tenants are configured: {', '.join(tenants)}. Name one with --tenant", err=True)
+        return 1
     gateway = ZeebeGateway(settings.cluster)
+    here = DeployedHere(settings.data / "diagrams")
     try:
-        return 0 if await deploy_together(gateway, files) else 1
+        return 0 if await deploy_together(gateway, files, tenant=tenant or "".join(tenants), here=here) else 1
     finally:
         await gateway.aclose()
 
 
-async def deploy_together(gateway: Gateway, files: Sequence[Path], *, quiet: bool = False) -> bool:
+async def deploy_together(
+    gateway: Gateway,
+    files: Sequence[Path],
+    *,
+    quiet: bool = False,
+    tenant: str = "",
+    here: DeployedHere | None = None,
+) -> bool:
     """Deploys files in one deployment and says what became of them; gives whether they were taken.
 
     Args:
         gateway: The engine.
         files: Two of one name in different folders count as two.
         quiet: Says nothing when they are refused.
+        tenant: Whose they are; empty for the default tenant.
+        here: Remembers what was deployed from here.
     """
     names = _names(files)
     try:
         resources = {names[file]: await asyncio.to_thread(file.read_bytes) for file in files}
-        deployed = await gateway.deploy(resources)
+        deployed = await gateway.deploy(resources, tenant=tenant)
     except (GatewayError, OSError) as error:
         if not quiet:
             typer.echo(f"{', '.join(map(str, files))}: not deployed: {getattr(error, 'message', None) or error}")
         return False
+    if here is not None:
+        await asyncio.to_thread(here.remember, resources, deployed)
     by_name = {name: file for file, name in names.items()}
     told = {names[file] for file in files}
-    for process in deployed:
-        told.discard(process.resource_name)
-        typer.echo(
-            f"{by_name.get(process.resource_name, process.resource_name)}: {process.bpmn_process_id}, version "
-            f"{process.version}"
-        )
-    for name in sorted(told):  # forms and decisions, of which the gateway tells nothing more
+    for one in deployed:
+        told.discard(one.resource_name)
+        what = "" if one.kind == "process" else f"{one.kind} "
+        where = by_name.get(one.resource_name, one.resource_name)
+        typer.echo(f"{where}: {what}{one.bpmn_process_id}, version {one.version}")
+    for name in sorted(told):
         typer.echo(f"{by_name[name]}: deployed")
     return True
 

@@ -21,6 +21,7 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.engine.local import LocalEngine
+from zeebe_connectors.runtime.diagrams import DeployedHere
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
@@ -54,7 +55,7 @@ async def develop(folder: Path, environment: Environment) -> int:
             console.print(f"Engine     {local.grpc_address}, REST {local.rest_address}")
             console.print(f"Mail       SMTP port {mail['smtp']}, IMAP port {mail['imap']}, see `engine mails`")
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
-            await _deploy_changes(folder, gateway)
+            await _deploy_changes(folder, gateway, runtime.services.diagrams.here)
     except asyncio.CancelledError:
         return 0
     except (OSError, ServerError) as error:
@@ -98,15 +99,16 @@ def _without_cluster(environment: Environment) -> dict[str, str]:
     return {name: environment[name] for name in environment if name.upper().replace(".", "_").startswith(ours)}
 
 
-async def _deploy_changes(folder: Path, gateway: ZeebeGateway) -> NoReturn:
+async def _deploy_changes(folder: Path, gateway: ZeebeGateway, here: DeployedHere) -> NoReturn:
     known: dict[Path, float] = {}
     while True:
         found = await asyncio.to_thread(_files, folder)
         changed = [file for file, when in found.items() if known.get(file) != when]
         # Together, as `deploy` does; one by one when one is refused, so that it does not keep back the others.
-        if changed and not await deploy_together(gateway, changed, quiet=len(changed) > 1) and len(changed) > 1:
+        alone = len(changed) == 1
+        if changed and not await deploy_together(gateway, changed, quiet=not alone, here=here) and not alone:
             for file in changed:
-                await deploy_together(gateway, [file])
+                await deploy_together(gateway, [file], here=here)
         known = found
         await asyncio.sleep(_LOOK_EVERY)
 

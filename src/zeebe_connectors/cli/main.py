@@ -189,13 +189,14 @@ def _outbound(name: str) -> Outbound:
 @app.command()
 def deploy(
     files: Annotated[list[Path], typer.Argument(help="Diagrams (.bpmn), decisions (.dmn) or forms.")],
+    tenant: Annotated[str, typer.Option(help="Whose they are; the configured tenant when left out.")] = "",
     config: ConfigFile = None,
 ) -> None:
-    """Deploy files to the configured cluster."""
+    """Deploy files together to the configured cluster."""
     from zeebe_connectors.cli.deploy import deploy_files
 
     _, settings = _load(config)
-    raise SystemExit(asyncio.run(deploy_files(files, settings)))
+    raise SystemExit(asyncio.run(deploy_files(files, settings, tenant=tenant)))
 
 
 @app.command()

@@ -93,7 +93,7 @@ class ClientTls(Model):
 def _trusting(authorities: str, *, field: str, code: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=authorities.strip() or None)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # the last for text that is not ASCII
         raise InputError(
             f"{field}: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END CERTIFICATE with its "
             "line breaks",

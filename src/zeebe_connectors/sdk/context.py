@@ -76,7 +76,7 @@ class Report(Protocol):
         Args:
             reason: None after each successful contact, else what is wrong, in words for the operator.
             next_within: Seconds within which it will be called again; a connector that does not keep this word, by a
-                quarter of an hour, hangs and is begun again. Left out by those who only wait to be called.
+                quarter of an hour, counts as hanging and is restarted. Left out by those who only wait to be called.
         """
         ...
 

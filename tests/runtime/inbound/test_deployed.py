@@ -31,10 +31,14 @@ class Cluster:
         self.waiting: list[str] | None = []
         self.asked: list[str] = []
         self.status = 200
+        self.statistics_status = 200
+        self.versions: dict[str, tuple[str, int]] = {}
+        self.xml_status: dict[str, int] = {}
         self.user: str | None = None
 
     def deploy(self, key: str, process: str, version: int, inside: str, *, latest: bool = True) -> None:
         self.diagrams[key] = diagram(inside, process)
+        self.versions[key] = (process, version)
         self.latest = [item for item in self.latest if item["processDefinitionId"] != process]
         if latest:
             self.latest.append(
@@ -56,14 +60,32 @@ class Cluster:
         self._note(request)
         if self.waiting is None:
             raise web.HTTPNotFound
+        if self.statistics_status != 200:
+            return web.json_response({"detail": "statistics say no"}, status=self.statistics_status)
         body = await request.json()
         items = [
             {"processDefinitionKey": key, "tenantId": "<default>", "activeSubscriptions": 1} for key in self.waiting
         ]
         return self._page(items, body["page"])
 
+    async def definition(self, request: web.Request) -> web.Response:
+        self._note(request)
+        key = request.match_info["key"]
+        if key not in self.versions:
+            raise web.HTTPNotFound
+        process, version = self.versions[key]
+        item = {"processDefinitionKey": key, "processDefinitionId": process, "version": version}
+        return web.json_response({**item, "tenantId": "<default>"})
+
     async def xml(self, request: web.Request) -> web.Response:
         self._note(request)
+        status = self.xml_status.get(request.match_info["key"])
+        if status:
+            return (
+                web.json_response({"detail": "not this one"}, status=status)
+                if status != 204
+                else web.Response(status=204)
+            )
         found = self.diagrams.get(request.match_info["key"])
         if found is None:
             raise web.HTTPNotFound
@@ -93,6 +115,7 @@ async def cluster():
     app.router.add_post("/v2/process-definitions/search", cluster.search)
     app.router.add_post("/v2/process-definitions/statistics/message-subscriptions", cluster.statistics)
     app.router.add_get("/v2/process-definitions/{key}/xml", cluster.xml)
+    app.router.add_get("/v2/process-definitions/{key}", cluster.definition)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -214,3 +237,113 @@ async def test_credentials_are_those_of_the_cluster(cluster, clients):
 
 def test_without_a_rest_address_nothing_is_asked():
     assert deployed_processes(ClusterSettings(), ClientCache()) is None
+
+
+def two(first: str, second: str) -> bytes:
+    """A file with the processes p and q."""
+    more = diagram(second, "q").decode()
+    start, end = more.index("<bpmn:process"), more.index("</bpmn:process>") + len("</bpmn:process>")
+    return diagram(first, "p").replace(b"</bpmn:process>", b"</bpmn:process>" + more[start:end].encode(), 1)
+
+
+async def test_each_process_of_a_file_has_its_own_version(cluster, clients):
+    """Both have a definition, and each is given with the other's diagram."""
+    cluster.deploy("11", "p", 7, START)
+    cluster.deploy("12", "q", 2, START)
+    cluster.diagrams["11"] = cluster.diagrams["12"] = two(START, START + CATCH)
+    found = await DeployedProcesses(cluster.url, clients).read()
+    assert [(e.process, e.id, e.version) for e in found.elements] == [
+        ("p", "start", 7),
+        ("q", "start", 2),
+        ("q", "catch", 2),
+    ]
+
+
+async def test_what_the_newest_version_no_longer_has_is_not_watched(cluster, clients):
+    """Although an older file, which another process still comes from, has it."""
+    cluster.deploy("12", "q", 1, START)
+    cluster.diagrams["12"] = two(START + CATCH, START)
+    cluster.deploy("13", "p", 2, CATCH)
+    found = await DeployedProcesses(cluster.url, clients).read()
+    assert [(e.process, e.id, e.version) for e in found.elements] == [("q", "start", 1), ("p", "catch", 2)]
+
+
+async def test_an_older_version_that_is_the_latest_again_has_its_own_number(cluster, clients):
+    """After the newer one was deleted; nothing was kept under a number that was not known."""
+    cluster.deploy("11", "p", 4, START + CATCH)
+    cluster.deploy("12", "p", 5, START + CATCH)
+    cluster.waiting = ["11"]
+    processes = DeployedProcesses(cluster.url, clients)
+    found = await processes.read()
+    assert [(e.id, e.version) for e in found.elements] == [("start", 5), ("catch", 5), ("catch", 4)]
+    cluster.latest = [{"processDefinitionKey": "11", "processDefinitionId": "p", "version": 4, "tenantId": "t"}]
+    found = await processes.read()
+    assert [(e.id, e.version, e.tenant) for e in found.elements] == [("start", 4, "t"), ("catch", 4, "t")]
+
+
+async def test_a_deleted_definition_ends(cluster, clients):
+    """Whether the cluster leaves it out or says so."""
+    cluster.deploy("11", "p", 1, START)
+    cluster.deploy("12", "q", 1, START)
+    processes = DeployedProcesses(cluster.url, clients)
+    assert len((await processes.read()).elements) == 2
+    cluster.latest[0]["state"] = "DELETED"
+    assert [e.process for e in (await processes.read()).elements] == ["q"]
+    del cluster.latest[1]
+    assert (await processes.read()).elements == []
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+async def test_statistics_that_fail_cost_older_versions_only_and_for_now(cluster, clients, status):
+    """What was known of them stays; the right that is missing and the cluster's own words are said."""
+    cluster.deploy("11", "p", 1, START + CATCH)
+    cluster.deploy("12", "p", 2, START + CATCH)
+    cluster.waiting = ["11"]
+    processes = DeployedProcesses(cluster.url, clients)
+    assert len((await processes.read()).elements) == 3
+    cluster.statistics_status = status
+    found = await processes.read()
+    assert len(found.elements) == 3
+    assert "statistics say no" in found.hints[0]
+    assert ("READ_PROCESS_INSTANCE" in found.hints[0]) == (status == 403)
+    cluster.statistics_status = 200
+    cluster.waiting = []
+    assert len((await processes.read()).elements) == 2
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_cluster_that_learns_statistics_is_asked_again(cluster, clients, monkeypatch, status):
+    """It may have been updated."""
+    cluster.deploy("11", "p", 1, START + CATCH)
+    cluster.deploy("12", "p", 2, START + CATCH)
+    cluster.statistics_status, cluster.waiting = status, ["11"]
+    monkeypatch.setattr(deployed_module, "ASK_AGAIN", 0.0)
+    processes = DeployedProcesses(cluster.url, clients)
+    assert len((await processes.read()).elements) == 2
+    cluster.statistics_status = 200
+    assert len((await processes.read()).elements) == 3
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, "READ_PROCESS_DEFINITION"), (500, "not this one"), (204, "204")])
+async def test_one_definitions_failure_costs_that_one(cluster, clients, status, said):
+    """And it is read as soon as it can be."""
+    cluster.deploy("11", "p", 1, START)
+    cluster.deploy("12", "q", 1, START)
+    cluster.xml_status["11"] = status
+    processes = DeployedProcesses(cluster.url, clients)
+    found = await processes.read()
+    assert [e.process for e in found.elements] == ["q"]
+    assert len(found.problems) == 1
+    assert said in found.problems[0]
+    assert "XML" not in found.problems[0]
+    cluster.xml_status.clear()
+    assert len((await processes.read()).elements) == 2
+
+
+async def test_an_empty_list_names_the_right_that_may_be_missing(cluster, clients):
+    """A cluster shows those who lack it nothing."""
+    found = await DeployedProcesses(cluster.url, clients).read()
+    assert "READ_PROCESS_DEFINITION" in found.hints[0]
+    assert found.problems == []
+    cluster.deploy("11", "p", 1, "")
+    assert (await DeployedProcesses(cluster.url, clients).read()).hints == []

@@ -41,7 +41,7 @@ class DeployedHere:
         """
         for one in deployed:
             xml = resources.get(one.resource_name)
-            if xml is None:
+            if xml is None or one.kind != "process":
                 continue
             self._own[one.process_definition_key] = xml
             while len(self._own) > MAX_RECORDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from zeebe_connectors.sdk.context import Job
 
@@ -78,12 +78,21 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One process of a deployment."""
+    """One thing of a deployment.
+
+    Args:
+        bpmn_process_id: Its id: of a process, a decision, a form or another resource.
+        version: Its version.
+        process_definition_key: Its key.
+        resource_name: File that it came in.
+        kind: What it is.
+    """
 
     bpmn_process_id: str
     version: int
     process_definition_key: int
     resource_name: str
+    kind: Literal["process", "decision", "form", "resource"] = "process"
 
 
 class Gateway(Protocol):
@@ -151,7 +160,7 @@ class Gateway(Protocol):
         ...
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
-        """Deploys resources by file name."""
+        """Deploys resources by file name, all of them or none; gives what they hold, processes first."""
         ...
 
     async def topology(self) -> Topology:

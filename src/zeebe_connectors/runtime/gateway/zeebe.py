@@ -173,21 +173,18 @@ class ZeebeGateway:
         return int(answer.processInstanceKey), str(answer.variables)
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
-        """See `Gateway.deploy`; decisions and forms are deployed too, but only processes are returned."""
+        """See `Gateway.deploy`."""
         request = pb.DeployResourceRequest(
             resources=[pb.Resource(name=name, content=content) for name, content in resources.items()], tenantId=tenant
         )
         answer = await self._call(self._stub.DeployResource, request)
-        return [
-            Deployed(
-                bpmn_process_id=deployment.process.bpmnProcessId,
-                version=deployment.process.version,
-                process_definition_key=deployment.process.processDefinitionKey,
-                resource_name=deployment.process.resourceName,
-            )
-            for deployment in answer.deployments
-            if deployment.HasField("process")
-        ]
+        files = {
+            item.decisionRequirements.decisionRequirementsKey: item.decisionRequirements.resourceName
+            for item in answer.deployments
+            if item.HasField("decisionRequirements")
+        }
+        found = [_deployed(item, files) for item in answer.deployments]
+        return sorted((one for one in found if one is not None), key=lambda one: one.kind != "process")
 
     async def topology(self) -> Topology:
         """See `Gateway.topology`; a partition is healthy when its leader says so."""
@@ -291,3 +288,23 @@ def _headers(text: str) -> Mapping[str, str]:
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
+
+
+def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
+    """One thing of a deployment; None for what only groups others."""
+    match item.WhichOneof("Metadata"):
+        case "process":
+            it = item.process
+            return Deployed(it.bpmnProcessId, it.version, it.processDefinitionKey, it.resourceName)
+        case "decision":
+            it = item.decision
+            file = files.get(it.decisionRequirementsKey, "")
+            return Deployed(it.dmnDecisionId, it.version, it.decisionKey, file, "decision")
+        case "form":
+            it = item.form
+            return Deployed(it.formId, it.version, it.formKey, it.resourceName, "form")
+        case "resource":
+            it = item.resource
+            return Deployed(it.resourceId, it.version, it.resourceKey, it.resourceName, "resource")
+        case _:
+            return None

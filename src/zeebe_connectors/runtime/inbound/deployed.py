@@ -1,34 +1,61 @@
-"""Finds the elements that wait for events in a cluster's deployed processes.
+"""Find the elements that wait for events in a cluster's deployed processes, through its REST API (8.8 and later).
 
-The Orchestration Cluster REST API (8.8 and later) is asked for the latest version of every process and for the older
-versions that still have waiting instances. Diagrams are fetched once and kept, so that a look costs two searches.
+The cluster is asked for the latest version of every process and for the older versions that still have waiting
+instances. Diagrams are fetched once and kept, so that a look costs two searches. What cannot be read of one definition
+costs that one, and what cannot be said of older versions costs those.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from multidict import CIMultiDict
-
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.runtime.inbound.elements import MAX_DIAGRAM, DiscoveryError, Found, read_diagram
+from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
+from zeebe_connectors.runtime.diagrams.cluster import RIGHT, RIGHT_TO_STATISTICS
+from zeebe_connectors.runtime.inbound.elements import DiscoveryError, Found, read_diagram
 from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web import Scheme
 
 PAGE = 200
 """Process definitions asked for at once."""
 MAX_DEFINITIONS = 5000
-"""Process definitions that one search reads; more are reported as a problem."""
+"""Process definitions that are looked at in one search; more is a problem that is reported."""
 MAX_KEPT = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
+ASK_AGAIN = 600.0
+"""Seconds after which a cluster that does not offer statistics is asked for them again; it may have been updated."""
 _SECONDS = 30.0
+_NOT_OFFERED = frozenset({404, 405, 501})
+_EMPTY = (
+    "the cluster shows no process definition. If there are any, this runtime's login lacks a right: grant it "
+    f"{RIGHT} in the cluster's Identity"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """One version of one process."""
+
+    key: str
+    process: str
+    version: int
+    tenant: str
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> _Definition:
+        number = item.get("version")
+        return cls(
+            str(item.get("processDefinitionKey")),
+            str(item.get("processDefinitionId") or ""),
+            number if isinstance(number, int) and number > 0 else -1,
+            str(item.get("tenantId") or ""),
+        )
 
 
 class DeployedProcesses:
@@ -41,11 +68,11 @@ class DeployedProcesses:
     """
 
     def __init__(self, address: str, clients: ClientCache, *, scheme: Scheme | None = None) -> None:
-        self._address = address.rstrip("/").removesuffix("/v2") + "/v2/process-definitions"
-        self._clients = clients
-        self._scheme = scheme or NoAuth()
+        self._api = ClusterApi(address, clients, scheme=scheme)
         self._diagrams: OrderedDict[str, Found] = OrderedDict()
-        self._has_statistics = True
+        self._definitions: OrderedDict[str, _Definition] = OrderedDict()
+        self._waiting: Sequence[str] = ()
+        self._no_statistics_until = 0.0
 
     async def read(self) -> Found:
         """The elements of the latest versions, and those of older ones for which instances wait.
@@ -54,43 +81,86 @@ class DeployedProcesses:
             ConnectorError: The cluster does not answer, or refuses.
         """
         found = Found()
-        call = Call(self._clients, time.monotonic() + _SECONDS)
+        ends = time.monotonic() + _SECONDS
         latest: set[str] = set()
-        async for item in self._search("search", {"isLatestVersion": True}, call, found):
-            key = str(item.get("processDefinitionKey"))
-            latest.add(key)
-            one = await self._diagram(key, call, version=int(item.get("version") or -1), tenant=_tenant(item))
-            found.elements += one.elements
-            found.problems += one.problems
-        async for item in self._waiting(call, found):
-            key = str(item.get("processDefinitionKey"))
+        async for item in self._search("search", {"isLatestVersion": True}, ends, found):
+            if item.get("state") in {None, "ACTIVE"}:
+                definition = _Definition.of(item)
+                latest.add(definition.key)
+                self._keep(self._definitions, definition.key, definition)
+                await self._add(definition, ends, found)
+        if not latest:
+            found.hints.append(_EMPTY)
+        for key in await self._keys_waited_at(ends, found):
             if key not in latest:
-                one = await self._diagram(key, call, version=0, tenant=_tenant(item))
-                found.elements += [element for element in one.elements if element.kind == "catch"]
+                await self._add_older(key, ends, found)
         return found
 
-    async def _waiting(self, call: Call, found: Found) -> AsyncIterator[Mapping[str, Any]]:
-        """Process definitions with open message subscriptions; none on a cluster that cannot tell (before 8.9)."""
-        if not self._has_statistics:
+    async def _add_older(self, key: str, ends: float, found: Found) -> None:
+        """Adds what waiting instances of an older version wait at."""
+        known = self._definitions.get(key)
+        if known is None:
+            try:
+                path = f"/process-definitions/{quote(key, safe='')}"
+                known = _Definition.of(await self._api.object("GET", path, seconds=_left(ends)))
+            except ClusterError as error:
+                if error.status != 404:  # deleted meanwhile
+                    found.problems.append(f"process definition {key}: {error}")
+                return
+            self._keep(self._definitions, key, known)
+        older = Found()
+        await self._add(replace(known, key=key), ends, older)
+        found.elements += [element for element in older.elements if element.kind == "catch"]
+        found.problems += older.problems
+
+    async def _add(self, definition: _Definition, ends: float, found: Found) -> None:
+        """Adds the elements of one process; a file may hold others, which have versions of their own."""
+        try:
+            diagram = await self._diagram(definition.key, ends)
+        except ClusterError as error:
+            if error.status == 0:
+                raise
+            if error.status != 404:  # deleted meanwhile
+                found.problems.append(f"process definition {definition.key}: {error}")
             return
+        found.elements += [
+            replace(element, version=definition.version, tenant=definition.tenant)
+            for element in diagram.elements
+            if definition.process in {"", element.process}
+        ]
+        found.problems += diagram.problems_of(definition.process)
+
+    async def _keys_waited_at(self, ends: float, found: Found) -> Sequence[str]:
+        """Definitions with open message subscriptions; none on a cluster that does not offer to say (before 8.9)."""
+        if time.monotonic() < self._no_statistics_until:
+            return ()
         filters = {"messageSubscriptionState": "CREATED"}
-        async for item in self._search("statistics/message-subscriptions", filters, call, found, optional=True):
-            yield item
+        what = "statistics/message-subscriptions"
+        try:
+            keys = [str(item.get("processDefinitionKey")) async for item in self._search(what, filters, ends, found)]
+        except ClusterError as error:
+            if error.status in _NOT_OFFERED:
+                self._no_statistics_until = time.monotonic() + ASK_AGAIN
+                return ()
+            found.hints.append(f"older versions with waiting instances are as they were known last: {error}")
+            return self._waiting
+        self._waiting = list(dict.fromkeys(keys))
+        return self._waiting
 
     async def _search(
-        self, what: str, filters: Mapping[str, Any], call: Call, found: Found, *, optional: bool = False
+        self, what: str, filters: Mapping[str, Any], ends: float, found: Found
     ) -> AsyncIterator[Mapping[str, Any]]:
         """All items of a search, page by page up to `MAX_DEFINITIONS`."""
         after: str | None = None
         seen = 0
+        right = RIGHT if what == "search" else RIGHT_TO_STATISTICS
         while True:
             page = {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
-            response = await self._ask("POST", f"/{what}", call, {"filter": filters, "page": page})
-            if optional and response.status in {404, 405}:
-                self._has_statistics = False
-                return
-            answer = _json(response)
-            items = answer.get("items") or []
+            body = {"filter": filters, "page": page}
+            answer = await self._api.object(
+                "POST", f"/process-definitions/{what}", body, seconds=_left(ends), right=right
+            )
+            items = [item for item in answer.get("items") or [] if isinstance(item, Mapping)]
             for item in items:
                 yield item
             seen += len(items)
@@ -101,37 +171,32 @@ class DeployedProcesses:
                 found.problems.append(f"only the first {MAX_DEFINITIONS} process definitions are looked at")
                 return
 
-    async def _diagram(self, key: str, call: Call, *, version: int, tenant: str) -> Found:
-        """The elements of one definition, which never change; what cannot be read is reported and stops no other."""
+    async def _diagram(self, key: str, ends: float) -> Found:
+        """The elements of one file, which never change, without versions.
+
+        Raises:
+            ClusterError: It cannot be had now.
+        """
         known = self._diagrams.get(key)
         if known is None:
-            response = await self._ask("GET", f"/{quote(key, safe='')}/xml", call)
-            if response.status == 404:
-                return Found()  # deleted meanwhile
-            _refuse(response)
+            xml = await self._api.diagram(key, seconds=_left(ends))
             try:
-                known = read_diagram(response.body, version=version, tenant=tenant)
+                known = read_diagram(xml)
             except DiscoveryError as error:
                 known = Found(problems=[f"process definition {key}: {error}"])
-            self._diagrams[key] = known
-            while len(self._diagrams) > MAX_KEPT:
-                self._diagrams.popitem(last=False)
-        self._diagrams.move_to_end(key)
+        self._keep(self._diagrams, key, known)
         return known
 
-    async def _ask(self, method: str, path: str, call: Call, body: Any = None) -> HttpResponse:
-        headers = CIMultiDict({"Accept": "application/json, text/xml"})
-        data = b""
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        request = HttpRequest(
-            method, encoded_url(self._address + path, name="the cluster's REST address"), headers, data
-        )
-        response = await Exchange(call, limit=MAX_DIAGRAM).call(request, self._scheme)
-        if response.status not in {404, 405}:
-            _refuse(response)
-        return response
+    @staticmethod
+    def _keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
+        while len(kept) > MAX_KEPT:
+            kept.popitem(last=False)
+
+
+def _left(ends: float) -> float:
+    return max(0.0, ends - time.monotonic())
 
 
 def deployed_processes(cluster: ClusterSettings, clients: ClientCache) -> DeployedProcesses | None:
@@ -139,27 +204,3 @@ def deployed_processes(cluster: ClusterSettings, clients: ClientCache) -> Deploy
     if not cluster.rest_address:
         return None
     return DeployedProcesses(cluster.rest_address, clients, scheme=cluster_scheme(cluster))
-
-
-def _tenant(item: Mapping[str, Any]) -> str:
-    return str(item.get("tenantId") or "")
-
-
-def _refuse(response: HttpResponse) -> None:
-    if response.status >= 400:
-        raise ConnectorError(
-            "CLUSTER_REFUSED",
-            f"{response.origin} answered {response.status}; the runtime needs the permission to read process "
-            "definitions, and a cluster of version 8.8 or later",
-        )
-
-
-def _json(response: HttpResponse) -> dict[str, Any]:
-    _refuse(response)
-    try:
-        answer = json.loads(response.body)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise ConnectorError("CLUSTER_REFUSED", f"{response.origin} gave no JSON; is it the cluster's REST address?")
-    return answer

@@ -111,6 +111,15 @@ class Found:
 
     elements: list[Element] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    """What the operator should know although nothing is known to be wrong."""
+    by_process: dict[str, list[str]] = field(default_factory=dict)
+    """Those problems that concern one process, by its id."""
+
+    def problems_of(self, process: str) -> list[str]:
+        """The problems of one process of a file, and those of the file as a whole; without an id, all."""
+        others = {text for name, texts in self.by_process.items() if name != process for text in texts}
+        return [text for text in self.problems if not process or text not in others]
 
 
 def nested(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +182,7 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
                 )
             except DiscoveryError as error:
                 found.problems.append(f"{where}: {error}")
+                found.by_process.setdefault(process.get("id", ""), []).append(found.problems[-1])
     return found
 
 

@@ -230,9 +230,11 @@ class Watch:
                     self._set("STANDBY", "another runtime took this source over")
                     return
                 if self._use is not None and not self._use.is_current():
-                    raise ConnectorError("PROVIDER_CHANGED", "its provider was changed; it is begun again with it")
+                    raise ConnectorError(
+                        "PROVIDER_CHANGED", "its provider was changed; it is restarted with the new settings"
+                    )
                 if time.monotonic() > self._heard_by:
-                    raise ConnectorError("SOURCE_SILENT", "nothing was heard of it for too long; it is begun again")
+                    raise ConnectorError("SOURCE_SILENT", "nothing was heard from it for too long; it is restarted")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
         finally:
@@ -352,6 +354,7 @@ class Sources:
         self._deployed = deployed
         self._origins: dict[str, list[Element]] = {"": list(elements)} if elements else {}
         self._problems: dict[str, list[str]] = {}
+        self._hints: list[str] = []
         self.watches: dict[str, Watch] = {}
         self.problems: list[str] = []
         """What is wrong with elements that cannot be watched."""
@@ -423,6 +426,10 @@ class Sources:
                 self._problems["cluster"] = [f"the cluster's processes cannot be read: {error}"]
             else:
                 self._origins["cluster"], self._problems["cluster"] = found.elements, found.problems
+                for hint in found.hints:
+                    if hint not in self._hints:
+                        _log.warning("Deployed processes: %s", hint)
+                self._hints = found.hints
 
     async def _adjust(self) -> None:
         """Starts what is new, stops what is gone, restarts what changed."""

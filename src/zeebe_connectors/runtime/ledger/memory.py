@@ -149,7 +149,7 @@ class StoredMemory:
                 names, values = marks([each for its, each, _ in texts if its == place])
                 query = f"SELECT id, text FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
                 known |= {(place, row[0]): row[1] for row in do.rows(query, {"place": place, **values})}
-            _delete(do, sorted(gone))  # last: what is remembered here and let go was let go afterwards
+            _delete(do, sorted(gone))  # last: what is remembered here and discarded was discarded afterwards
             return [known.get((place, each), text) for place, each, text in texts]
 
         answers = await self._store.write(write)

@@ -98,7 +98,7 @@ class _Progress:
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
-    """What the memory may let go when the engine has the result."""
+    """What the memory may discard once the engine has the result."""
 
 
 class JobHandler:

@@ -1,0 +1,59 @@
+"""`zeebe-connectors deploy`: files go together, all kinds are listed, and the tenant is the configured one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servers.cluster import bpmn
+from zeebe_connectors.cli.deploy import deploy_files, deploy_together
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.diagrams import DeployedHere
+from zeebe_connectors.runtime.gateway import Deployed
+from zeebe_connectors.testing import FakeGateway
+
+
+class Listing(FakeGateway):
+    """Answers as a cluster does for a diagram, a decision and a form."""
+
+    async def deploy(self, resources, *, tenant=""):
+        await super().deploy(resources, tenant=tenant)
+        return [
+            Deployed("order", 3, 42, "order.bpmn"),
+            Deployed("discount", 2, 43, "rules.dmn", "decision"),
+            Deployed("ask", 1, 44, "ask.form", "form"),
+        ]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    (tmp_path / "order.bpmn").write_bytes(bpmn({"a": "{{secrets.X}}"}))
+    (tmp_path / "rules.dmn").write_bytes(b"<definitions/>")
+    (tmp_path / "ask.form").write_bytes(b"{}")
+    return [tmp_path / name for name in ("order.bpmn", "rules.dmn", "ask.form")]
+
+
+async def test_all_kinds_go_together_and_are_listed(files, capsys, tmp_path):
+    """What binds by deployment finds the others; the diagram is remembered."""
+    gateway, here = Listing(), DeployedHere(tmp_path / "diagrams")
+    assert await deploy_together(gateway, files, tenant="acme", here=here)
+    (command,) = [command for command in gateway.commands if command.name == "deploy"]
+    assert command.data == {"resources": ["ask.form", "order.bpmn", "rules.dmn"], "tenant": "acme"}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == [
+        "order.bpmn: order, version 3",
+        "rules.dmn: decision discount, version 2",
+        "ask.form: form ask, version 1",
+    ]
+    assert here.own(42) == files[0].read_bytes()
+    assert here.own(43) is None
+    assert DeployedHere(tmp_path / "diagrams").find(42, "order", 3) == files[0].read_bytes()
+
+
+async def test_several_tenants_have_to_be_told_apart(files, capsys):
+    """Nothing is deployed to one by chance."""
+    environment = Environment(("environment", {"CAMUNDA_CLIENT_WORKER_DEFAULTS_TENANT_IDS": "a, b"}))
+    assert await deploy_files(files, Settings.read(environment)) == 1
+    assert "--tenant" in capsys.readouterr().err
