@@ -77,7 +77,10 @@ def test_says_what_is_wrong(arguments, told):
 
 async def test_a_written_template_runs(tmp_path):
     """The inputs as the Modeler makes them from the template reach the service, and the suggested result works."""
-    result = await asyncio.to_thread(cli, "import", WSDL, "--out", tmp_path, "--name", "Place it", "-o", "PlaceOrder")
+    result = await asyncio.to_thread(
+        cli, "import", WSDL, "--out", tmp_path, "--name", "Place it", "-o", "PlaceOrder",
+        "--keep-path",
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
     template = json.loads((tmp_path / "soap-orders-place-order.json").read_text())
     assert template["name"] == "Place it"
@@ -177,3 +180,34 @@ def test_shows_a_fault_or_wrong_input(service):
 
 def test_shows_a_sample():
     assert json.loads(cli("call", WSDL, "PlaceOrder", "--sample").output)["express"] is True
+
+
+async def test_two_variants_of_an_operation_live_side_by_side(tmp_path):
+    """By names of their files; one does not overwrite the other unasked."""
+    common = ("import", WSDL, "--out", tmp_path, "-o", "PlaceOrder", "--wsdl-address", "https://example.com/?wsdl")
+    assert (await asyncio.to_thread(cli, *common)).exit_code == 0
+    refused = await asyncio.to_thread(cli, *common, "--name", "Place express order")
+    assert refused.exit_code == 2
+    assert "choose a --file" in refused.output
+    made = await asyncio.to_thread(cli, *common, "--name", "Place express order", "--file", "express-order")
+    assert made.exit_code == 0, made.output
+    ids = {path.name: json.loads(path.read_text())["id"] for path in tmp_path.iterdir()}
+    assert ids == {
+        "soap-orders-place-order.json": "io.github.zeebe-connectors.soap.orders-place-order",
+        "express-order.json": "io.github.zeebe-connectors.soap.express-order",
+    }
+    chosen = await asyncio.to_thread(cli, *common, "--file", "x.json", "--template-id", "com.example.x")
+    assert chosen.exit_code == 0
+    assert json.loads((tmp_path / "x.json").read_text())["id"] == "com.example.x"
+    assert (await asyncio.to_thread(cli, *common, "--file", "../x")).exit_code == 2
+
+
+async def test_a_path_of_this_machine_stays_out_of_templates(tmp_path):
+    """Unless it is wanted; either way its author is told."""
+    result = await asyncio.to_thread(cli, "import", WSDL, "--out", tmp_path, "-o", "PlaceOrder")
+    assert "leave their field WSDL empty" in result.output
+    template = (tmp_path / "soap-orders-place-order.json").read_text()
+    assert str(FOLDER) not in template
+    result = await asyncio.to_thread(cli, "import", WSDL, "--out", tmp_path, "-o", "PlaceOrder", "--keep-path")
+    assert "a path of this machine" in result.output
+    assert str(FOLDER) in (tmp_path / "soap-orders-place-order.json").read_text()

@@ -277,7 +277,11 @@ class Api:
             base = (await asyncio.to_thread(templates_of, connector))[connector.name]
             request = self._read(importer, given)
             found = await importer.templates(request, self._context(connector), base, max_templates=MAX_TEMPLATES)
-            return {"templates": [asdict(item) for item in found.made], "skipped": found.skipped}
+            return {
+                "templates": [asdict(item) for item in found.made],
+                "skipped": found.skipped,
+                "warnings": found.warnings,
+            }
 
         return await self._limited(work)
 

@@ -25,6 +25,7 @@ from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.importer import Imports
 
 app = typer.Typer(no_args_is_help=True, help="SOAP services: from a WSDL to templates and calls.")
 
@@ -54,6 +55,11 @@ def import_wsdl(
         str | None, typer.Option("--wsdl-address", help="What the template gives as the WSDL, if not what is read now.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the template, for one operation.")] = None,
+    file: Annotated[str | None, typer.Option(help="Name of the template's file, for one operation: a variant.")] = None,
+    template_id: Annotated[str | None, typer.Option(help="Id of the template, for one operation.")] = None,
+    keep_path: Annotated[
+        bool, typer.Option("--keep-path", help="Write the local path of the WSDL into the templates.")
+    ] = False,
     description: Annotated[str | None, typer.Option(help="Description of the template, for one operation.")] = None,
     fixed: Annotated[
         list[str] | None, typer.Option("--fixed", help="NAME=VALUE: this input has this value; may be repeated.")
@@ -77,7 +83,7 @@ def import_wsdl(
     """Check a WSDL, list its operations, and with --out write an element template for each."""
     from zeebe_connectors.connectors.soap.connector import call as connector
     from zeebe_connectors.connectors.soap.inputs import WsdlImport
-    from zeebe_connectors.templates.element_template import template_text, templates_of
+    from zeebe_connectors.templates.element_template import templates_of
 
     importer = connector.importer
     if importer is None:
@@ -95,6 +101,9 @@ def import_wsdl(
         "wsdlAddress": address,
         "name": name,
         "description": description,
+        "file": file,
+        "templateId": template_id,
+        "keepPath": keep_path,
         "presets": presets,
         "username": user,
         "password": password,
@@ -117,12 +126,33 @@ def import_wsdl(
         else:
             _list(found)
         return
+    _write(out, found)
+
+
+def _write(out: Path, found: Imports) -> None:
+    """Writes the templates, and says what was left out and what to know."""
+    from zeebe_connectors.templates.element_template import template_text
+
     out.mkdir(parents=True, exist_ok=True)
+    for made in found.made:
+        _refuse_another(out / made.file, made.template)
     for made in found.made:
         (out / made.file).write_text(template_text(made.template), encoding="utf-8")
         typer.echo(f"{out / made.file}  {made.template['name']}")
     for reason in found.skipped:
         typer.echo(f"left out: {reason}", err=True)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _refuse_another(path: Path, template: dict[str, Any]) -> None:
+    """Ends the command where a file holds another variant of the operation, which would be lost."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(known, dict) and known.get("name") != template["name"]:
+        _fail(f"{path} holds the template {known.get('name')!r}; choose a --file for this variant, or remove that one")
 
 
 @app.command()

@@ -24,10 +24,12 @@ class Imports:
     Args:
         made: The templates.
         skipped: What could not be used, and why.
+        warnings: What its user should know of the templates.
     """
 
     made: list[Imported]
     skipped: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 class MakeTemplates(Protocol):

@@ -37,12 +37,22 @@ async def templates(
         ConnectorError: As `inspect`; or a name, description or preset does not fit.
     """
     address = given.wsdl_address or given.wsdl
-    if not address:
+    warnings = []
+    if not given.wsdl_address and address and not _is_remote(address):
+        if given.keep_path:
+            warnings.append("the templates name a path of this machine; tasks find the WSDL only where it is the same")
+        else:
+            address = ""
+            warnings.append(
+                "the WSDL is a file of this machine, so the templates leave their field WSDL empty; say where tasks "
+                "find it with wsdlAddress, or keep the path with keepPath"
+            )
+    elif not address:
         raise InputError("wsdlAddress: is required with text: tasks read the WSDL from there, so give where it will be")
     found = await read(given, context)
     chosen = _chosen(found, given)
-    if (given.name or given.description) and len(chosen) != 1:
-        raise InputError("name and description are for one operation; choose it with operations")
+    if (given.name or given.description or given.file or given.template_id) and len(chosen) != 1:
+        raise InputError("name, description, file and templateId are for one operation; choose it with operations")
     if max_templates is not None and len(chosen) > max_templates:
         raise InputError(f"operations: {len(chosen)} are too many at once; name at most {max_templates}")
 
@@ -57,11 +67,17 @@ async def templates(
                 description=given.description,
                 hosts=given.external,
                 presets=given.presets,
+                file=given.file,
+                template_id=given.template_id,
             )
             made.append(Imported(one.file, one.template))
         return made
 
-    return Imports(await asyncio.to_thread(make), list(found.skipped))
+    return Imports(await asyncio.to_thread(make), list(found.skipped), warnings)
+
+
+def _is_remote(address: str) -> bool:
+    return address.strip().lower().startswith(("http://", "https://"))
 
 
 async def read(given: WsdlImport, context: Context) -> Wsdl:

@@ -427,6 +427,12 @@ class WsdlImport(Model):
     """Only of this port."""
     name: str | None = None
     """Name of the template, for one operation."""
+    file: str | None = None
+    """Name of the template's file, for one operation: a variant beside others. Made of the operation's name else."""
+    template_id: str | None = None
+    """Id of the template, for one operation; made of the file's name, or of the operation's."""
+    keep_path: bool = False
+    """Whether a local path of the WSDL goes into the templates; without it, their field for the WSDL stays empty."""
     description: str | None = None
     """Description of the template, for one operation."""
     presets: dict[str, Preset] = Field(default={})

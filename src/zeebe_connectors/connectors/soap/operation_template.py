@@ -35,6 +35,7 @@ _KEPT = (
 _ALSO_KEPT = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
 _NUMBERS = {*INTEGERS, "decimal", "float", "double"}
 _MAX_RESULTS = 20
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FEEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.]+")
 
@@ -68,7 +69,8 @@ def choose(
 
 def template_of(
     operation: Operation, wsdl: str, base: Template, *, name: str | None = None, description: str | None = None,
-    hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None,
+    hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None, file: str | None = None,
+    template_id: str | None = None,
 ) -> Imported:  # fmt: skip
     """The template of an operation.
 
@@ -80,13 +82,17 @@ def template_of(
         description: The line below; the WSDL's documentation when left out.
         hosts: Further hosts that the WSDL imports from.
         presets: What becomes of inputs, by their names, and of headers, as `headers.NAME`.
+        file: Name of its file, for a variant beside others; made of service and operation when left out.
+        template_id: Its id; made of the file's name, if that is given, or of service and operation.
 
     Raises:
-        InputError: A preset names no input, or its value does not fit.
+        InputError: A preset names no input, or its value does not fit; or the file's name or the id is none.
     """
     slug = "-".join(part for part in (_slug(operation.service), _slug(operation.name)) if part)
+    chosen_file = _checked_file(file)
+    own = chosen_file.removesuffix(".json") if chosen_file else slug
     template = deepcopy(base)
-    template["id"] = f"io.github.zeebe-connectors.soap.{slug}"
+    template["id"] = _checked_id(template_id) or f"io.github.zeebe-connectors.soap.{own}"
     template["name"] = name or f"{_label(operation.name)} ({operation.service})"
     documented = description or operation.documentation or f"Calls {operation.name} of the service {operation.service}."
     template["description"] = documented
@@ -102,7 +108,19 @@ def template_of(
     order = {group["id"]: position for position, group in enumerate(template["groups"])}
     rest = sorted([*wanted, *kept], key=lambda item: order.get(item.get("group", ""), -1))
     template["properties"] = [type_property, *rest]
-    return Imported(operation, f"soap-{slug}.json", template)
+    return Imported(operation, chosen_file or f"soap-{slug}.json", template)
+
+
+def _checked_id(given: str | None) -> str | None:
+    if given and not _ID.fullmatch(given):
+        raise InputError("templateId: must be letters, digits, dots, dashes and underscores, such as com.example.order")
+    return given or None
+
+
+def _checked_file(given: str | None) -> str | None:
+    if given and not _ID.fullmatch(given):
+        raise InputError("file: must be a name without folders, such as place-order.json")
+    return f"{given.removesuffix('.json')}.json" if given else None
 
 
 def _is_kept(item: Mapping[str, Any]) -> bool:

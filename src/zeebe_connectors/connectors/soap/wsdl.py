@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from html import unescape
 from typing import Any
 
 import zeep.exceptions
@@ -27,9 +29,16 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
-from zeebe_connectors.net import custody
+from zeebe_connectors.connectors.soap.wsdl_repair import (
+    bound_operations,
+    give_namespaces,
+    repair,
+    without_other_bindings,
+)
 
-_SOAP, _SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
+_log = logging.getLogger("zeebe_connectors.soap")
+_HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
+_MAX_DOCUMENTATION = 10_000
 _BUILTINS = "zeep.xsd.types.builtins"
 
 
@@ -117,16 +126,42 @@ def load(documents: WsdlDocuments) -> Wsdl:
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
     """
-    location, size = documents.location, documents.size
+    size = documents.size
     _check_root(documents)
     check_bounds(documents)
-    skipped = _without_other_bindings(documents)
+    skipped = without_other_bindings(documents)
+    give_namespaces(documents)
+    try:
+        found = _compiled(documents, skipped)
+    except PermanentError as error:
+        reasons, changed = repair(documents)
+        if not changed:
+            raise
+        try:
+            found = _compiled(documents, skipped)
+        except PermanentError:
+            raise error if not reasons else wsdl_error(documents.location, "; ".join(reasons)) from None
+    else:  # zeep leaves some operations out without a word
+        reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
+    if reasons:
+        kept = [reason for reason in found.skipped if not reason.startswith("message ")]
+        found = replace(found, skipped=(*kept, *reasons))
+    return replace(found, size=size)
+
+
+def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
+    """What zeep makes of the documents, as plain data.
+
+    Raises:
+        PermanentError: As `load`.
+    """
+    location = documents.location
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is given as the reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
-        return replace(_Compiler(documents, document).wsdl(skipped), size=size)
+        return _Compiler(documents, document).wsdl(skipped)
     except PermanentError:
         raise
     except RecursionError:
@@ -141,10 +176,12 @@ def load(documents: WsdlDocuments) -> Wsdl:
         raise wsdl_error(error.filename or location, f"{error.message}{where}") from None
     except zeep.exceptions.Error as error:
         raise wsdl_error(location, f"cannot be used: {error}") from None
-    except (KeyError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+    except (LookupError, AttributeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        _log.debug("zeep could not read %s: %r", shown(location), error)
         raise wsdl_error(
             location,
-            f"cannot be used: {type(error).__name__} near {custody.clipped(str(error), 200) or 'an unknown place'}",
+            "cannot be used: something in it refers to what is not there, or is written in a way that no tool reads; "
+            "have it checked with a validator for WSDL, and look at the part that it names",
         ) from None
 
 
@@ -162,27 +199,6 @@ def _check_root(documents: WsdlDocuments) -> None:
     root = documents.roots[documents.location]
     if root.tag != f"{{{WSDL}}}definitions":
         raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
-
-
-def _without_other_bindings(documents: WsdlDocuments) -> list[str]:
-    """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
-    others: set[str] = set()
-    for address, root in documents.roots.items():
-        found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{_SOAP}}}binding") is None]
-        found = [item for item in found if item.find(f"{{{_SOAP12}}}binding") is None]
-        for item in found:
-            others.add(item.get("name") or "")
-            root.remove(item)
-        if found:
-            documents.contents[address] = etree.tostring(root)
-    skipped = []
-    for address, root in documents.roots.items():
-        for port in list(root.iter(f"{{{WSDL}}}port")):
-            if (port.get("binding") or "").rpartition(":")[2] in others:
-                skipped.append(f"port {port.get('name')}: does not speak SOAP")
-                port.getparent().remove(port)
-                documents.contents[address] = etree.tostring(root)
-    return skipped
 
 
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
@@ -250,7 +266,11 @@ class _Notes:
 
 
 def _words(element: etree._Element | None) -> str:
-    return "" if element is None else " ".join("".join(element.itertext()).split())[:500]
+    """The text of a documentation, without the HTML that tools write into it."""
+    if element is None:
+        return ""
+    text = _HTML_TAG.sub(" ", unescape("".join(element.itertext())[:_MAX_DOCUMENTATION]))
+    return " ".join(text.split())[:500]
 
 
 class _Compiler:
