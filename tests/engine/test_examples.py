@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from modeler import tool
+from servers.coapd import CoapServer
 from servers.ftpd import FtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
@@ -163,6 +164,13 @@ async def _graphql(world: World, diagram: bytes) -> None:
     assert result["order"] == {"id": "9", "total": 42.5}
 
 
+async def _coap(world: World, diagram: bytes) -> None:
+    async with CoapServer() as server:
+        given = {"deviceHost": "127.0.0.1", "devicePort": server.port, "wanted": 21.5}
+        assert (await world.run(diagram, given))["code"] == "2.04"
+        assert server.thing.payload == b'{"wanted":21.5}'
+
+
 async def _files(world: World, diagram: bytes) -> None:
     home = world.files / "home"
     home.mkdir()
@@ -191,6 +199,7 @@ async def _message(world: World, diagram: bytes) -> None:
 
 
 EXPECTED = {
+    "coap": _coap,
     "demo": _demo,
     "files": _files,
     "graphql": _graphql,
