@@ -74,9 +74,10 @@ sbom: install ## Write build/sbom.json (CycloneDX) and build/hashes.txt: what is
 	$(BIN)/python benchmarks/hashes.py build/report.json > build/hashes.txt
 	build/cyclonedx/bin/cyclonedx-py requirements build/hashes.txt --of JSON -o build/sbom.json
 
-nightly: install ## A million random expressions, and ten minutes of random inputs for each reader of what comes from outside
+nightly: install ## A million random expressions, ten minutes of random inputs for each reader; then `make chaos`
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
 	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/hostile/test_random_inputs.py --timeout 0
+	$(BIN)/python -m tests.engine.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
 	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py
