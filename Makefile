@@ -65,8 +65,9 @@ chaos: install ## Deliver mails while runtime, connections and engine are killed
 feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
 	$(BIN)/python -m tests.feel.oracle.fuzz
 
-nightly: install ## A million random expressions
+nightly: install ## A million random expressions; then `make chaos`
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
+	$(BIN)/python -m tests.engine.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
 	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py
