@@ -20,7 +20,6 @@ import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -39,6 +38,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument, Reference
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.files import private_folder
+from zeebe_connectors.sdk.names import name_of_disposition
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
@@ -651,10 +651,7 @@ def _object(response: HttpResponse) -> dict[str, Any]:
 
 def _disposition_name(response: HttpResponse) -> str | None:
     """File name of a `Content-Disposition` header, without any directories."""
-    message = Message()
-    message["Content-Disposition"] = response.header("content-disposition") or ""
-    name = message.get_filename()
-    return re.split(r"[/\\]", name)[-1] if name else None
+    return name_of_disposition(response.header("content-disposition"))
 
 
 def _guessed_type(name: Any) -> str:
