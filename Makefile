@@ -70,9 +70,10 @@ chaos: install ## Deliver mails while runtime, connections and engine are killed
 feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
 	$(BIN)/python -m tests.feel.oracle.fuzz
 
-nightly: install ## A million random expressions; a gigabyte up and down over SFTP and FTPES
+nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random expressions; then `make chaos`
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
+	$(BIN)/python -m tests.engine.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
 	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py

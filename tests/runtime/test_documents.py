@@ -428,7 +428,7 @@ async def test_cluster_store_by_setting(tmp_path, server):
     document = await needed.documents.create(b"x")
     assert document.reference["storeId"] == "in-memory"
     assert (await needed.documents.read(document, seconds=5)).data == b"x"
-    await needed.clients.aclose()
+    await needed.aclose()
 
 
 @pytest.mark.parametrize(
@@ -443,3 +443,19 @@ def test_wrong_store_setting(tmp_path, values, says):
     """A wrong setting is told at the start, by its name."""
     with pytest.raises(SettingsError, match=says):
         configured(tmp_path, **values)
+
+
+async def test_the_cluster_itself_is_asked_whatever_holds_for_tasks(tmp_path, server):
+    """Its address is the operator's; host validation, which refuses this machine, is for what tasks call."""
+    server.answer("/v2/documents", Reply.json({"documentId": "d", "storeId": "s", "contentHash": "h"}, 201))
+    settings = {
+        "CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED": "true",
+        "CAMUNDA_CLIENT_REST_ADDRESS": server.url("").rstrip("/"),
+        "ZEEBE_CONNECTORS_DOCUMENT_STORE": "cluster",
+        "ZEEBE_CONNECTORS_DATA": str(tmp_path),
+    }
+    environment = Environment(("environment", settings))
+    services = services_of(Settings.read(environment), environment)
+    document = await services.documents.create(b"x")
+    assert document.reference["documentId"] == "d"
+    await services.aclose()

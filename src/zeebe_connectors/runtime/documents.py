@@ -377,6 +377,7 @@ class ClusterDocuments(LocalDocuments):
         clients: As for `LocalDocuments`.
         seconds: How long creating one may take.
         hosts: As for `LocalDocuments`.
+        own: Clients for the cluster itself, for which no rule for tasks holds; `clients` when left out.
     """
 
     def __init__(
@@ -390,8 +391,10 @@ class ClusterDocuments(LocalDocuments):
         clients: ClientCache | None = None,
         seconds: float = 60.0,
         hosts: Sequence[str] = (),
+        own: ClientCache | None = None,
     ) -> None:
         super().__init__(directory, max_bytes=max_bytes, keep=keep, clients=clients, hosts=hosts)
+        self._own = self._kept if own is None else own
         self._address = encoded_url(address.rstrip("/") + "/v2/documents", name="the cluster's REST address")
         self._scheme = scheme or NoAuth()
         self._seconds = seconds
@@ -482,7 +485,7 @@ class ClusterDocuments(LocalDocuments):
         return with_query(f"{self._address}/{quote(key, safe='')}{tail}", told)
 
     async def _ask(self, request: HttpRequest, call: Call) -> HttpResponse:
-        exchange = Exchange(call, limit=self._max_bytes)
+        exchange = Exchange(Call(self._own, time.monotonic() + call.seconds_left()), limit=self._max_bytes)
         try:
             response = await exchange.call(request, self._scheme)
         except ConnectorError as error:
@@ -492,7 +495,9 @@ class ClusterDocuments(LocalDocuments):
         return response
 
 
-def documents_of(settings: Settings, environment: Environment, clients: ClientCache) -> LocalDocuments:
+def documents_of(
+    settings: Settings, environment: Environment, clients: ClientCache, own: ClientCache | None = None
+) -> LocalDocuments:
     """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
 
     `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is how many bytes a file from a server may have that becomes a document.
@@ -503,6 +508,7 @@ def documents_of(settings: Settings, environment: Environment, clients: ClientCa
         settings: Directory, and how to reach the cluster.
         environment: For the two settings.
         clients: The runtime's clients.
+        own: Those for the cluster itself.
 
     Raises:
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
@@ -527,6 +533,7 @@ def documents_of(settings: Settings, environment: Environment, clients: ClientCa
         keep=keep,
         clients=clients,
         hosts=hosts,
+        own=own,
     )
 
 
