@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test test-cluster test-servers check generate released bench chaos feel-fuzz nightly wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,9 +70,19 @@ chaos: install ## Deliver mails while runtime, connections and engine are killed
 feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
 	$(BIN)/python -m tests.feel.oracle.fuzz
 
-nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random expressions; then `make chaos`
+sbom: install ## Write build/sbom.json (CycloneDX) and build/hashes.txt: what is installed beside us, with versions and hashes
+	@mkdir -p build
+	@test -x build/cyclonedx/bin/cyclonedx-py || { $(PYTHON) -m venv build/cyclonedx && \
+	  build/cyclonedx/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0; }
+	$(BIN)/pip install --dry-run --ignore-installed --quiet --disable-pip-version-check \
+	  --report build/report.json -c constraints.txt '.[all]'
+	$(BIN)/python benchmarks/hashes.py build/report.json > build/hashes.txt
+	build/cyclonedx/bin/cyclonedx-py requirements build/hashes.txt --of JSON -o build/sbom.json
+
+nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random expressions, ten minutes of random inputs; `make chaos`
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
+	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/hostile/test_random_inputs.py --timeout 0
 	$(BIN)/python -m tests.engine.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
