@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import typer
 
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.providers import providers_file, read_file
+from zeebe_connectors.config.providers import Provider, providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.connect import is_loopback
@@ -23,8 +25,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     """Prints what would run and what is wrong; gives 0 when nothing is."""
     code = 0
     warnings: list[str] = []
-    for number, line in enumerate(settings.cluster.describe()):
-        typer.echo(f"{'' if number else 'Cluster':<13}{line}")
+    _print("Cluster", settings.cluster.describe())
     registry = Registry.installed()
     running = [c for c in registry.outbound.values() if settings.outbound.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
@@ -41,16 +42,10 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         in_force = environment.text(ENVIRONMENT_SETTING) or "the only one of each"
         found = read_file(file).providers
         typer.echo(f"Providers    {len(found)} in {file}; environment: {in_force}")
-        warnings += [
-            f"{name}/{there}: credentials go unencrypted; use TLS outside a trusted network"
-            for name, provider in found.items()
-            for there in provider.environments
-            if signs_in_unencrypted(provider, there)
-        ]
+        warnings += _unencrypted_providers(found)
     store = store_of(settings.ledger, settings.data)
     typer.echo(f"Ledger       {store.place}")
-    if in_clear := getattr(store, "in_clear", ""):
-        warnings.append(f"Ledger: the password may go to {in_clear} unencrypted; write ?sslmode=verify-full")
+    warnings += _unencrypted_store(store)
     for directory in settings.files:
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
@@ -58,14 +53,18 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     if connect and not await _connections(settings, store):
         code = 1
     await store.aclose()
-    for number, line in enumerate(warnings):
-        typer.echo(f"{'' if number else 'Security':<13}WARNING: {line}")
+    _print("Security", [f"WARNING: {line}" for line in warnings])
     warned = settings.cluster.exposes_credentials or warnings
     if warned and code == 0:
         typer.echo("Nothing is broken, but see the warning above")
     else:
         typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
     return code
+
+
+def _print(head: str, lines: Sequence[str]) -> None:
+    for number, line in enumerate(lines):
+        typer.echo(f"{'' if number else head:<13}{line}")
 
 
 def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> bool:
@@ -85,9 +84,22 @@ def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> boo
     lines += found.problems + problems
     if settings.polling:
         lines.append("those of deployed processes")
-    for number, line in enumerate(lines):
-        typer.echo(f"{'' if number else 'Sources':<13}{line}")
+    _print("Sources", lines)
     return settings.polling or any(s.type in runs for s in sources)
+
+
+def _unencrypted_providers(providers: Mapping[str, Provider]) -> list[str]:
+    return [
+        f"{name}/{environment}: credentials go unencrypted; use TLS outside a trusted network"
+        for name, provider in providers.items()
+        for environment in provider.environments
+        if signs_in_unencrypted(provider, environment)
+    ]
+
+
+def _unencrypted_store(store: Store) -> list[str]:
+    in_clear = getattr(store, "in_clear", "")
+    return [f"Ledger: the password may go to {in_clear} unencrypted; write ?sslmode=verify-full"] if in_clear else []
 
 
 def _unencrypted(source: Source, registry: Registry) -> str:
