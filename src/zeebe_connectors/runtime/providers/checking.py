@@ -69,7 +69,7 @@ async def check(
     for value in values:
         mask.add(value)
     if connect and known.provider.active and not any(item.verdict == "failed" for item in found):
-        clients = await providers.scoped(known.name, environment, document.get("proxy"))
+        clients = await providers.scoped(known, environment, document.get("proxy"))
         found += [item async for item in _reached(known.provider, document, clients)]
     return [Finding(item.what, item.verdict, mask.text(item.text)) for item in found]
 
