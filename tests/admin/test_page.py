@@ -358,7 +358,7 @@ async def test_jobs_are_filtered_counted_and_cut_on_the_server(start):
         assert (await running.get(f"/jobs?{wrong}"))[0].status == 200
 
 
-@pytest.mark.parametrize("key", ["0", "99", "x", "1" * 30, "-1", "%2e%2e"])
+@pytest.mark.parametrize("key", ["0", "99", "x", "1" * 30, "-1"])
 async def test_a_job_that_is_not_in_memory_says_where_to_look(start, key):
     running = await start()
     await running.sign_in()
