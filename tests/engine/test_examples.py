@@ -177,7 +177,7 @@ async def _files(world: World, diagram: bytes) -> None:
     with FtpServer(home, password="s3cret") as server:
         given = {"filesHost": "127.0.0.1", "filesPort": server.port, "orderId": "A-7", "total": "42.50"}
         result = await world.run(diagram, given)
-    assert result["file"] == "orders/A-7.csv"
+    assert result["filed"] == "orders/A-7.csv"
     assert (home / "orders/A-7.csv").read_text() == "id;total\nA-7;42.50\n"
 
 
@@ -287,7 +287,7 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
             client.sendmail("ann@example.test", [mailbox], text)
     runtime.start()
     try:
-        world = World(runtime.gateway, None, None)
+        world = World(runtime.gateway, None, None, tmp_path)
         results = [await world.run(diagram, variables) for _ in range(3)]
     finally:
         await runtime.drain()
