@@ -20,7 +20,8 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
         data: The directory of what must survive a restart.
 
     Raises:
-        SettingsError: A package that the URL needs is not installed, or nobody chose whether the password may go unencrypted.
+        SettingsError: A package that the URL needs is not installed, or nobody chose whether the password may go
+            unencrypted.
     """
     if ledger is None:
         return SqliteStore(ledger_file(data))
