@@ -74,7 +74,9 @@ class _Client:
 
 
 async def test(given: Request, context: Context) -> str:
-    """Asks the device for its resources; changes nothing. Gives words for the operator.
+    """Asks the device for its resources (`.well-known/core`); changes nothing.
+
+    Gives words for the operator.
 
     Raises:
         ConnectorError: Why it cannot be used.
@@ -92,6 +94,8 @@ async def test(given: Request, context: Context) -> str:
     errors=ERRORS,
     keywords=["coap", "coaps", "iot", "device", "sensor", "actuator", "dtls", "cbor", "udp"],
     protocols=("coap", "coaps"),
+    test=test,
+    test_inputs={"operation": "discover"},
     result_expression="={answer: response.body}",
 )
 async def ask(given: Request, context: Context) -> Answer:
