@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
+from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.providers import Provider, providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
@@ -18,6 +19,7 @@ from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, Sto
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
 from zeebe_connectors.runtime.providers.checking import signs_in_unencrypted
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -50,7 +52,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
-    if connect and not await _connections(settings, store):
+    if connect and not await _reached(settings, environment, store):
         code = 1
     await store.aclose()
     _print("Security", [f"WARNING: {line}" for line in warnings])
@@ -114,6 +116,27 @@ def _unencrypted(source: Source, registry: Registry) -> str:
     if said.get("security", "").lower() != "none" or is_loopback(said.get("host", "")):
         return ""
     return f"{source.name}: credentials and mails go unencrypted; choose TLS outside a trusted network"
+
+
+async def _reached(settings: Settings, environment: Environment, store: Store) -> bool:
+    cluster = await _connections(settings, store)
+    return await _providers(settings, environment, store) and cluster
+
+
+async def _providers(settings: Settings, environment: Environment, store: Store) -> bool:
+    """Has each provider tested in the environment in force; gives whether all can be used."""
+    services = services_of(settings, environment, store=store)
+    providers = services.providers
+    if providers is None:
+        return True
+    try:
+        await providers.directory.refresh()
+        return await show_checked(services, store, environment=providers.environment)
+    except LedgerError:  # said with the ledger
+        return False
+    finally:
+        await providers.aclose()
+        await services.aclose()
 
 
 async def _connections(settings: Settings, store: Store) -> bool:

@@ -31,7 +31,9 @@ MAX_BATCH = 100_000
 
 
 async def test(given: Work, context: Context) -> str:
-    """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing. Gives words for the operator.
+    """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing.
+
+    Gives words for the operator.
 
     Raises:
         ConnectorError: Why the database cannot be used.
@@ -53,6 +55,8 @@ async def test(given: Work, context: Context) -> str:
     errors=ERRORS,
     keywords=["sql", "database", "jdbc", "postgresql", "mysql", "mariadb", "sqlite", "oracle", "query", "table"],
     protocols=("database",),
+    test=test,
+    test_inputs={"operation": "query", "statement": "SELECT 1"},
     result_expression="={rows: response.rows}",
 )
 async def work(given: Work, context: Context) -> Done:
