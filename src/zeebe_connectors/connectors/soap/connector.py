@@ -1,4 +1,4 @@
-"""Declares the SOAP connector, its codes and its import of WSDLs."""
+"""Declare the SOAP connector, its error codes and its WSDL import."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ async def call(given: Request, context: Context) -> dict[str, Any]:
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
     as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes stands under
     `$content`. With an operation the reply comes back typed by the WSDL's schema, under `output` (and `header`). Parts
-    of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
-    `attachments`. [From a WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
+    of an MTOM reply become documents where the envelope refers to them; others are listed under `attachments`. [From a
+    WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
     if isinstance(given.body, BodyOperation):
         await load(_operation)
