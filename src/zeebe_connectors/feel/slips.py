@@ -119,7 +119,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
         One sentence for the author, or None where nothing fits.
     """
     if position == 0 and text.startswith("=") and not text.startswith("=="):
-        return "leave out the '=' in front: it tells the Modeler that FEEL follows, it is no part of the expression"
+        return "leave out the '=' in front: it marks FEEL for the Modeler and is not part of the expression"
     before = text[:position].rstrip()
     word, word_before = _word(text, position), _word_before(before)
     return (

@@ -175,7 +175,7 @@ class _Reader:
                     self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
                 self.tnef = (tnef.text, tnef.html)
                 return
-            self.defects.note("a winmail.dat cannot be read; it is an attachment as it is")
+            self.defects.note("a winmail.dat cannot be read; it stays an attachment")
         content_id = (entity.first("Content-ID") or b"").decode("ascii", "replace").strip().strip("<>") or None
         shown = kind.startswith(("image/", "audio/", "video/")) or kind == "text/css"
         inline = entity.disposition.value != "attachment" and (

@@ -240,7 +240,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
                 defects.note("the blank line after the headers is missing")
                 return _unfolded(lines), at
-            defects.note("a line among the headers is none")
+            defects.note("a line among the headers is not a header")
         at = line_end
     return _unfolded(lines), end
 

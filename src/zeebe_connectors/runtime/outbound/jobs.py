@@ -262,7 +262,7 @@ class JobHandler:
             )
         except DiagramUnavailable as error:
             raise HandBack(
-                "The provider's environment goes by the process's version tag, and its diagram cannot be read: "
+                "The provider's environment depends on the process's version tag, but its diagram cannot be read: "
                 f"{error.message}. The task is tried again, its retries are untouched",
                 error.delay,
             ) from None

@@ -496,7 +496,7 @@ class Worker:
         except Exception as error:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
-            message = f"The connector runtime met an unexpected {type(error).__name__}."
+            message = f"The connector runtime encountered an unexpected {type(error).__name__}."
             return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
         finally:
             taken.disarm()

@@ -142,12 +142,12 @@ class _Walk:
                 f"the mail's compressed content has more bytes than allowed ({self.keyring.max_bytes:,})",
             )
         except Damaged as error:
-            self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
+            self.defects.note(f"a signed or encrypted part cannot be read ({error}); it stays an attachment")
         except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
             if self.found.encrypted:
                 self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
             else:
-                self.defects.note("a signed part cannot be read; it is an attachment as it is")
+                self.defects.note("a signed part cannot be read; it stays an attachment")
         else:
             if data is not None:
                 inner = parse_entities(data, self.defects)
@@ -175,9 +175,7 @@ class _Walk:
             elif kind in {ENVELOPED, AUTH_ENVELOPED}:
                 self.found.encrypted = True
                 if not self.keyring.keys:
-                    self.defects.note(
-                        "the mail is encrypted and no key is set (smimeKey); it is an attachment as it is"
-                    )
+                    self.defects.note("the mail is encrypted and no key is set (smimeKey); it stays an attachment")
                     return None
                 kind, data = decrypt(kind, value, self.keyring.keys)
                 self.decrypted += 1
