@@ -497,7 +497,7 @@ async def test_a_source_that_is_down_says_why_and_can_be_tested(start, tmp_path)
         assert response.status == 403
     for shown_text in (text, listed, shown, tested):
         assert CANARY not in shown_text
-    assert running.gateway.commands == []
+    assert not {command.name for command in running.gateway.commands} & {"publish", "create", "start"}
 
 
 async def test_a_thousand_sources_are_fifty_rows_and_quick(start, tmp_path):

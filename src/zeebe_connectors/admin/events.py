@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from zeebe_connectors.runtime.ledger import Entry
 from zeebe_connectors.runtime.ledger.protocol import State
@@ -31,9 +31,7 @@ async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> dict[str, 
         raise InputError(f"state: must be one of {', '.join(STATES)}")
     text = query.get("skip", "")
     skip = min(int(text), MAX_SKIP) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
-    found = await runtime.ledger.entries(
-        source=query.get("source") or None, state=cast("State", wanted), limit=skip + ROWS + 1
-    )
+    found = await runtime.ledger.entries(source=query.get("source") or None, state=wanted, limit=skip + ROWS + 1)
     more = len(found) > skip + ROWS and skip + ROWS <= MAX_SKIP
     return {
         "events": [event_shown(entry) for entry in found[skip : skip + ROWS]],
