@@ -1,4 +1,4 @@
-"""A person's walk over the operator's page in a real browser: sign-in from a link, every place, forms, no other host."""
+"""A walk over the operator's page in a real browser: sign-in from a link, every place, forms, no other host."""
 
 from __future__ import annotations
 
