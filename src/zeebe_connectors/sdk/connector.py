@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -19,6 +19,7 @@ from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+_OWN = "zeebe_connectors.connectors."
 
 
 class DefinitionError(TypeError):
@@ -55,6 +56,13 @@ class Description:
     module: str
     protocols: Sequence[str] = field(default=(), kw_only=True)
     """The protocols of the providers that it takes; empty when it takes none."""
+    documentation: str = field(default="", kw_only=True)
+    """Where it is documented on the web; when empty, the link `Documentation` of its package's metadata counts."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is part of this project, and not of somebody else's package."""
+        return self.module.startswith(_OWN)
 
     @cached_property
     def models(self) -> list[ModelType]:
@@ -94,6 +102,20 @@ class Outbound(Description):
     """What the template's result expression starts with."""
     importer: Importer | None = None
     """Makes templates of descriptions of services, if it can."""
+    test: TestFunction | None = field(repr=False, default=None)
+    """Tries connection and login, and changes nothing; None when it cannot."""
+    test_inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The inputs by wire name that a test needs besides where to connect to."""
+
+    def as_test(self) -> Outbound:
+        """The same connector with its test in the place of its work, so that a test is carried out as a job is.
+
+        Raises:
+            DefinitionError: It has no test.
+        """
+        if self.test is None:
+            raise DefinitionError(f"the connector {self.name} has no test operation; carry out a job that does no harm")
+        return replace(self, call=self.test)
 
     def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
@@ -109,6 +131,8 @@ class Inbound(Description):
     """Shows what it would hand over, for a test by hand; None when it cannot."""
 
 
+TestFunction = Callable[[Any, Context], Awaitable[str]]
+"""`(input, context)` -> words for the operator, when connection and login work; raises what a job would raise."""
 PreviewFunction = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
 """`(settings, context, hours)` -> the events of the last hours, old ones too; touches nothing outside."""
 
@@ -131,6 +155,9 @@ def outbound(
     result_expression: str | None = None,
     importer: Importer | None = None,
     protocols: Sequence[str] = (),
+    test: TestFunction | None = None,
+    test_inputs: Mapping[str, Any] | None = None,
+    documentation: str = "",
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -143,13 +170,17 @@ def outbound(
         keywords: Words under which the Modeler finds it.
         also: Further job types with the same inputs.
         template: Whether an element template is generated (a connector for another project's template has none).
-        template_id: Stable id of the template; derived from the name when left out.
+        template_id: Stable id of the template; derived from the job type when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
         result_expression: What the form's result expression starts with.
         importer: Makes templates of descriptions of services.
         protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
             the provider fills.
+        test: An async function `(input, context) -> words` that tries connection and login and changes nothing, such as
+            listing a folder; for `try --test` and the check of providers.
+        test_inputs: Wire name -> value: the least that the input model wants for a test, besides the address.
+        documentation: Address of its documentation, for the Modeler; its package's link `Documentation` when left out.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -159,6 +190,8 @@ def outbound(
         where = f"@outbound({name!r})"
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(f"{where}: {_called(function)} must be a function written with `async def`")
+        if test is not None and not inspect.iscoroutinefunction(test):
+            raise DefinitionError(f"{where}: test={_called(test)} must be a function written with `async def`")
         model, output = _signature(function, where, first="a job's input")
         _check(where, name, type, model, groups)
         summary, details = _docstring(function, where)
@@ -173,7 +206,7 @@ def outbound(
             errors=dict(errors or {}),
             keywords=tuple(keywords),
             template=template,
-            template_id=template_id or f"io.github.zeebe-connectors.{name}.v1",
+            template_id=template_id or _template_id(function, name, type),
             template_version=template_version,
             icon=_icon(function, icon),
             module=function.__module__,
@@ -183,6 +216,9 @@ def outbound(
             result_expression=result_expression,
             importer=importer,
             protocols=tuple(protocols),
+            test=test,
+            test_inputs=dict(test_inputs or {}),
+            documentation=documentation,
         )
 
     return describe
@@ -202,6 +238,7 @@ def inbound(
     icon: str = "icon.svg",
     preview: PreviewFunction | None = None,
     protocols: Sequence[str] = (),
+    documentation: str = "",
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -213,12 +250,13 @@ def inbound(
         errors: Error code -> what it means and what to do.
         keywords: Words under which the Modeler finds it.
         template: Whether element templates are generated.
-        template_id: Stable id of the templates; derived from the name when left out.
+        template_id: Stable id of the templates; derived from the type when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
         preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
             whether they were handed over or not. It marks, moves and stores nothing.
         protocols: The protocols of the providers that it takes, as for `outbound`.
+        documentation: Address of its documentation, as for `outbound`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -248,16 +286,27 @@ def inbound(
             errors=dict(errors or {}),
             keywords=tuple(keywords),
             template=template,
-            template_id=template_id or f"io.github.zeebe-connectors.inbound.{name}.v1",
+            template_id=template_id or _template_id(function, name, type, "inbound."),
             template_version=template_version,
             icon=_icon(function, icon),
             module=function.__module__,
             watch=function,
             preview=preview,
             protocols=tuple(protocols),
+            documentation=documentation,
         )
 
     return describe
+
+
+def _template_id(function: Callable[..., Any], name: str, kind: str, direction: str = "") -> str:
+    """A template's id in the author's own name space: that of the job type, or the package where the type has none."""
+    if function.__module__.startswith(_OWN):
+        return f"io.github.zeebe-connectors.{direction}{name}.v1"
+    *space, last = re.sub(r"[^A-Za-z0-9.:_-]", "-", kind).split(":")
+    if not space:
+        return f"{function.__module__.partition('.')[0]}.{direction}{name}.v1"
+    return ".".join((*space, f"v{last}" if last.isdigit() else last))
 
 
 def _called(function: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,10 @@ from zeebe_connectors.templates.kinds import type_words
 
 NOTICE = "<!-- Generated from the connector by `make generate`; edit the connector instead. -->"
 
+NOTICE_OF_OTHERS = (
+    "<!-- Generated from the connector by `zeebe-connectors template page {name}`; edit the connector instead. -->"
+)
+
 
 def page_of(connector: Description, *, example: str | None = None) -> str:
     """The reference page of a connector.
@@ -27,7 +32,7 @@ def page_of(connector: Description, *, example: str | None = None) -> str:
     form = form_of(connector)
     parts = [
         f"# {connector.title}",
-        NOTICE,
+        NOTICE if connector.is_own else NOTICE_OF_OTHERS.format(name=connector.name),
         connector.summary,
         _facts(connector, example),
         connector.details,
@@ -49,7 +54,10 @@ def _facts(connector: Description, example: str | None) -> str:
         rows.append(("Job type", f"`{connector.type}`"))
     if isinstance(connector, Outbound) and connector.also:
         rows.append(("Also answers", ", ".join(f"`{kind}`" for kind in connector.also)))
-    files = [f"[`{name}.json`](../../element-templates/{name}.json)" for name in templates_of(connector)]
+    files = [
+        f"[`{name}.json`](../../element-templates/{name}.json)" if connector.is_own else f"`{name}.json`"
+        for name in templates_of(connector)
+    ]
     if files:
         rows.append(("Element template", "<br>".join(files)))
     if example:
@@ -201,7 +209,15 @@ def _try(connector: Outbound, form: Form) -> str:
         f"```sh\nzeebe-connectors try {connector.name} input.json\n```",
         "with `input.json`:",
         f"```json\n{json.dumps(sample, indent=2, ensure_ascii=False)}\n```",
+        *_test(connector),
     ))  # fmt: skip
+
+
+def _test(connector: Outbound) -> list[str]:
+    if connector.test is None:
+        return []
+    what = (inspect.getdoc(connector.test) or "").partition("\n\n")[0]
+    return [f"With `--test` it only tests address and login, as `zeebe-connectors check --connect` does. {what}"]
 
 
 def example_input(form: Form) -> dict[str, Any]:
