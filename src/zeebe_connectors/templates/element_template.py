@@ -232,6 +232,8 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
 
 
 def _control(item: Field) -> str:
+    if item.kind == "number" and item.secrets and item.path.lower().endswith("port"):
+        return "String"  # a form's number field takes no {{secrets.PORT}}
     return {"flag": "Boolean", "number": "Number", "choice": "Dropdown", "fixed": "Hidden"}.get(item.kind, "String")
 
 
@@ -241,7 +243,7 @@ def _start(item: Field, *, inbound: bool) -> Any:
     if value is None or value == "":
         return None
     if item.kind in {"flag", "number"}:
-        return value
+        return str(value) if _control(item) == "String" else value
     if isinstance(value, str):
         needs_sign = item.feel == "required" and not inbound and not value.startswith("=")
         return f"={value}" if needs_sign else value

@@ -518,12 +518,7 @@ class Watcher:
 
     async def _pass_over(self, session: ImapSession, selected: Selected, uid: int, error: Refused) -> None:
         """Leaves a mail until the ledger is asked again; one that cannot be read must not stop the others."""
-        try:
-            again = await self._select(session)
-        except ConnectionLost as lost:  # it refused the mail and closed
-            self._failures.failed(self._id(selected, uid), f"{error}; {lost}")
-            raise
-        if again.uid_validity != selected.uid_validity:
+        if (await self._select(session)).uid_validity != selected.uid_validity:
             raise error  # it is not the mail: the folder was deleted and made again meanwhile
         self._refused[uid] = f"the mail with the UID {uid} cannot be read: {error}"
         self._seen.settled.add(uid)
@@ -632,10 +627,11 @@ class Watcher:
         if head.size > self.given.data.max_mail_size:
             return _Content(head, head.body)
         try:
-            raw = await session.read(head.uid)
-        except Refused as error:
-            await self._pass_over(session, selected, head.uid, error)
-            return None
+            try:
+                raw = await session.read(head.uid)
+            except Refused as error:
+                await self._pass_over(session, selected, head.uid, error)
+                return None
         except ConnectionLost as error:
             self._failures.failed(identity, str(error))
             raise
