@@ -75,3 +75,12 @@ def test_what_the_file_holds_is_changed_there(command):
 def test_the_schema_is_the_readers(command):
     assert json.loads(command("schema"))["$defs"]["Rules"]["properties"]["minDelayMs"]["maximum"] == 5000
     assert yaml.safe_load(command("export"))["providers"]["fixed"]["protocol"] == "https"
+
+
+def test_the_check_of_everything_counts_them_and_tells_a_wrong_line(command, tmp_path):
+    result = CliRunner().invoke(app, ["check"])
+    assert "Providers    1 in" in result.output
+    assert "environment: test" in result.output
+    (tmp_path / "providers.yaml").write_text(FILE.replace("protocol", "protokol"))
+    result = CliRunner().invoke(app, ["check"])
+    assert "providers.yaml:3: fixed.protokol: is unknown; did you mean protocol?" in str(result.exception)

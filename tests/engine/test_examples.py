@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from modeler import tool
+from servers.coapd import CoapServer
 from servers.ftpd import FtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
@@ -96,7 +97,8 @@ def _runtime(zeebe, directory: Path, **settings: str) -> Runtime:
 
 @pytest.fixture
 async def world(zeebe, tmp_path):
-    runtime = _runtime(zeebe, tmp_path, ZEEBE_CONNECTORS_FILES=str(tmp_path))
+    settings = {"ZEEBE_CONNECTORS_FILES": str(tmp_path), "ZEEBE_CONNECTORS_PROCESSES": "example-process-check"}
+    runtime = _runtime(zeebe, tmp_path, **settings)
     async with HttpServer() as http, SmtpServer() as smtp:
         for number in ("4711", "4712"):
             http.answer(f"/shop/{number}", _order)
@@ -162,13 +164,20 @@ async def _graphql(world: World, diagram: bytes) -> None:
     assert result["order"] == {"id": "9", "total": 42.5}
 
 
+async def _coap(world: World, diagram: bytes) -> None:
+    async with CoapServer() as server:
+        given = {"deviceHost": "127.0.0.1", "devicePort": server.port, "wanted": 21.5}
+        assert (await world.run(diagram, given))["code"] == "2.04"
+        assert server.thing.payload == b'{"wanted":21.5}'
+
+
 async def _files(world: World, diagram: bytes) -> None:
     home = world.files / "home"
     home.mkdir()
     with FtpServer(home, password="s3cret") as server:
         given = {"filesHost": "127.0.0.1", "filesPort": server.port, "orderId": "A-7", "total": "42.50"}
         result = await world.run(diagram, given)
-    assert result["file"] == "orders/A-7.csv"
+    assert result["filed"] == "orders/A-7.csv"
     assert (home / "orders/A-7.csv").read_text() == "id;total\nA-7;42.50\n"
 
 
@@ -181,10 +190,21 @@ async def _sql(world: World, diagram: bytes) -> None:
         assert (await world.run(diagram, given))["order"] == {"id": "A-7", "total": total}
 
 
+async def _process(world: World, diagram: bytes) -> None:
+    assert (await world.run(diagram, {"orderId": "4711"}))["approved"] is True
+
+
+async def _message(world: World, diagram: bytes) -> None:
+    assert (await world.run(diagram, {"orderId": "4711", "amount": 5}))["messageKey"] > 0
+
+
 EXPECTED = {
+    "coap": _coap,
     "demo": _demo,
     "files": _files,
     "graphql": _graphql,
+    "process": _process,
+    "process-message": _message,
     "rest": _rest,
     "smtp": _smtp,
     "soap": _soap_example,
@@ -267,7 +287,7 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
             client.sendmail("ann@example.test", [mailbox], text)
     runtime.start()
     try:
-        world = World(runtime.gateway, None, None)
+        world = World(runtime.gateway, None, None, tmp_path)
         results = [await world.run(diagram, variables) for _ in range(3)]
     finally:
         await runtime.drain()

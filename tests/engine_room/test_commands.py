@@ -244,6 +244,19 @@ def test_a_failed_job(bench) -> None:
     assert bench.job("t").retries == 1
 
 
+def test_times_without_end(bench) -> None:
+    """No page: what a client says for never."""
+    bench.deploy(process("p", "start > t > end", task("t")))
+    bench.create()
+    (job,) = bench.jobs("t", timeout_ms=2**63 - 1)
+    bench.engine.update_job_timeout(job.key, 2**63 - 1)
+    assert bench.engine.jobs.by_key[job.key].deadline_ms < 2**63
+    bench.publish("m", "a", ttl=2**53, message_id="1")
+    bench.engine.fail_job(job.key, 1, backoff_ms=2**63 - 1)
+    bench.advance(10**6)
+    assert bench.none("t")
+
+
 def test_no_job_of_that_key(bench) -> None:
     """apis-tools/zeebe-api/gateway-service."""
     engine = bench.engine
@@ -255,6 +268,16 @@ def test_no_job_of_that_key(bench) -> None:
         (engine.update_job_timeout, (1,)),
     ):
         assert "'123'" in bench.rejects(NOT_FOUND, command, 123, *more)
+
+
+def test_a_job_that_has_no_retries_from_the_start(bench) -> None:
+    """No page: it is offered once, and an error that nothing catches is resolved as ever."""
+    bench.deploy(process("p", "start > t > end", task("t", retries="0")))
+    key = bench.create()
+    bench.engine.throw_error(bench.job("t").key, "E")
+    bench.resolve()
+    assert bench.job("t").retries == 0
+    bench.engine.cancel_instance(key)
 
 
 def test_updates_of_a_job(bench) -> None:
@@ -416,7 +439,9 @@ def test_how_an_instance_may_be_created(bench) -> None:
     bench.rejects(STATE, create, "q")
 
 
-@pytest.mark.parametrize("text", ["[1]", "1", '"a"', "{", "{'a': 1}", '{"a": NaN}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["[1]", "1", '"a"', "{", "{'a': 1}", '{"a": NaN}', "[" * 100_000, '{"a":' * 302 + "1" + "}" * 302]
+)
 def test_variables_are_an_object(text) -> None:
     """apis-tools/zeebe-api/gateway-service."""
     with pytest.raises(Exception, match="variables") as caught:
@@ -569,6 +594,16 @@ def test_cycles(bench) -> None:
     assert fired(bench, '=cycle(2, duration("PT1H"))', [HOUR * 5]) == [2]
     assert fired(bench, "R/P1M", [31 * DAY, 30 * DAY]) == [1, 1]
     assert fired(bench, "R0/PT1H", [HOUR * 5]) == [0]
+
+
+def test_what_was_missed_while_the_engine_was_away(bench) -> None:
+    """No page: a cycle without end goes on in its beat, and is not made up for; a counted one is."""
+    for text, times in (("R/PT1H", 1), ("R3/PT1H", 3)):
+        bench.deploy(process("p", "start > t > end", start("start", cycle(text)), task("t")))
+        bench.engine.clock.move_to(bench.engine.clock.now_ms() + 10 * HOUR * 1000 + 1)  # not by its own steps
+        bench.advance(0)
+        assert len(bench.jobs("t")) == times
+    assert fired(bench, "R/PT1H", [HOUR]) == [1]
 
 
 def test_cycles_with_a_start(bench) -> None:

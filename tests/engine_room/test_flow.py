@@ -380,6 +380,27 @@ def test_receive_tasks_in_a_multi_instance_activity(bench) -> None:
     assert bench.result(key)["r"] == [1, 2]
 
 
+def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplog) -> None:
+    """No page: it is an incident, and the others go on."""
+    bench.deploy(process("p", "start > par; par > s > end; par > t > end", script("s", "=1", "r"), task("t")))
+    monkeypatch.setattr("zeebe_connectors.engine.flow.tasks.ScriptTask.activate", lambda *_: 1 / 0)
+    key = bench.create()
+    bench.do("t")
+    assert (bench.incident().type, "log" in bench.incident().message) == ("UNKNOWN", True)
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    bench.resolve()
+    assert bench.result(key) == {"r": 1}
+
+
+def test_a_loop_that_waits_for_nothing_is_reported(bench, monkeypatch) -> None:
+    """No page: in process there is nobody else who could end it."""
+    monkeypatch.setattr("zeebe_connectors.engine.core._MAX_RUN_SECONDS", 0.1)
+    bench.deploy(process("p", "start > s > xor; xor > end {=false}; xor > s {default}", script("s", "=1", "r")))
+    with pytest.raises(RuntimeError, match="loop without waiting"):
+        bench.create()
+
+
 def test_a_long_sequence_does_not_recurse(bench) -> None:
     """No page: three thousand elements in a row."""
     names = [f"s{n}" for n in range(3000)]

@@ -186,6 +186,7 @@ async def test_signals_and_messages(rest, order):
         ({"processDefinitionId": {"$neq": "order"}}, 0),
         ({"processDefinitionId": {"$in": ["order", "x"]}}, 3),
         ({"processDefinitionVersion": {"$gte": 1}, "state": "ACTIVE"}, 3),
+        ({"processDefinitionId": {"$eq": "order", "$in": [], "$notIn": []}}, 3),
         ({"parentProcessInstanceKey": {"$exists": False}}, 3),
         ({"$or": [{"state": "COMPLETED"}, {"state": "ACTIVE"}]}, 3),
         ({"state": "COMPLETED"}, 0),

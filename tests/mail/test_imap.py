@@ -20,7 +20,7 @@ from zeebe_connectors.mail.folders import decode_folder, encode_folder
 from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Refused, search_text
-from zeebe_connectors.mail.settings import PasswordLogin
+from zeebe_connectors.mail.settings import NoLogin, PasswordLogin
 from zeebe_connectors.net.egress import RULES, HostRules
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
@@ -588,3 +588,26 @@ async def test_a_dot_that_the_server_does_not_take_in_a_name_is_its_separator(se
     assert await session.create_folder("Client.Acme") == "Client/Acme"
     assert await session.create_folder("Client.Acme") == "Client/Acme", "it is found again"
     await session.logout()
+
+
+@pytest.mark.parametrize("way", ["PREAUTH", "ANONYMOUS"])
+async def test_no_login(server, way):
+    """Where a server lets anybody in, nothing is asked, or the mechanism for nobody in particular is taken."""
+    if way == "PREAUTH":
+        server.greeting = "* PREAUTH welcome"
+    else:
+        server.capabilities += " AUTH=ANONYMOUS"
+    login = NoLogin(type="none")
+    session = await ImapSession.open("localhost", server.port, "none", login=login, clients=ClientCache())
+    await session.select("INBOX", writable=False)
+    await session.logout()
+    assert any("ANONYMOUS" in command for command in server.commands) is (way == "ANONYMOUS")
+    assert not any(command.startswith("LOGIN ") for command in server.commands)
+
+
+async def test_no_login_where_one_is_needed(server):
+    """A server that wants one is not asked for mails; the message says what to choose."""
+    with pytest.raises(PermanentError) as caught:
+        await ImapSession.open("localhost", server.port, "none", login=NoLogin(type="none"), clients=ClientCache())
+    assert caught.value.code == "IMAP_AUTH_FAILED"
+    assert "user name and password" in caught.value.message

@@ -26,6 +26,14 @@ WITHOUT_TEMPLATE = {"smtp-infosys": "carries out what Infosys' own template send
 WITHOUT_EXAMPLE = {"smtp-infosys": "its diagrams are made with Infosys' template, which is not ours to ship"}
 
 DEAD_PORT = {
+    "coap": lambda port: {
+        "operation": "get",
+        "host": "127.0.0.1",
+        "port": port,
+        "path": "time",
+        "query": {"token": "{{secrets.CANARY}}"},
+        "timeout": 3,
+    },
     "email": lambda port: {
         "protocol": "imap",
         "authentication": {"type": "simple", "username": "ann", "password": "{{secrets.CANARY}}"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.providers import providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import GatewayError
@@ -12,6 +13,7 @@ from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
+from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -32,6 +34,9 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
     typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
+    if (file := providers_file(environment)) is not None:
+        in_force = environment.text(ENVIRONMENT_SETTING) or "the only one of each"
+        typer.echo(f"Providers    {len(read_file(file).providers)} in {file}; environment: {in_force}")
     store = store_of(settings.ledger, settings.data)
     typer.echo(f"Ledger       {store.place}")
     for directory in settings.files:

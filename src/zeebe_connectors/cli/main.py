@@ -30,6 +30,7 @@ app = typer.Typer(
 
 
 PARTS = {
+    "documents": "zeebe_connectors.cli.documents",
     "engine": "zeebe_connectors.cli.engine",
     "feel": "zeebe_connectors.cli.feel",
     "imap": "zeebe_connectors.cli.imap",

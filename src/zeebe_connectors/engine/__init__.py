@@ -11,11 +11,12 @@ It executes commands at once; `Host` runs it inside asyncio and writes each answ
 """
 
 from zeebe_connectors.engine.clock import Clock
-from zeebe_connectors.engine.core import Engine, parse_variables
+from zeebe_connectors.engine.core import Engine
 from zeebe_connectors.engine.happenings import Happening, HappeningKind
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob
 from zeebe_connectors.engine.model import InvalidResourceError, read_processes
+from zeebe_connectors.engine.payloads import parse_variables
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 from zeebe_connectors.engine.store import MemoryStore, SqliteStore, StoreError
 

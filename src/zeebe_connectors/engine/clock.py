@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """The machine's time plus an offset; or, when frozen, a time that only moves when it is told to.
+    """The machine's time plus an offset; or, when frozen, a time that moves only when somebody moves it.
 
     Args:
         frozen_at: Milliseconds since 1970 at which the clock stands still. None: it runs with the machine's.

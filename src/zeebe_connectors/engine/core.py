@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,15 +21,16 @@ from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
 from zeebe_connectors.engine.keys import Keys
 from zeebe_connectors.engine.messages import Messages
 from zeebe_connectors.engine.model import Element
+from zeebe_connectors.engine.payloads import is_large
 from zeebe_connectors.engine.queries import Queries
-from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
+from zeebe_connectors.engine.rejections import RejectionCode, rejected
 from zeebe_connectors.engine.signals import Signals
+from zeebe_connectors.engine.start_elements import check_start_elements
 from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
 MAX_FINISHED = 1_000
-_MAX_KEPT_WEIGHT = 16_384
-_MAX_KEPT_VARIABLES = 256
 _TIMERS_AT_ONCE = 100
+_MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop for ever
 LATEST = -1
 
 
@@ -43,9 +43,15 @@ class Engine:
     Args:
         store: Where the state is kept; what is in it is taken up. None: in memory.
         clock: The engine's time; None: the machine's, which `advance` can move.
+        scheduler: Called after each command, by who then runs the flow and saves; None: the engine does both itself.
     """
 
-    def __init__(self, store: Store | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        scheduler: Callable[[], None] | None = None,
+    ) -> None:
         self.store: Store = store or MemoryStore()
         self.clock = clock or Clock()
         self.changes = Changes()
@@ -63,7 +69,7 @@ class Engine:
         self.signals = Signals(self)
         self.flow = Flow(self)
         self.queries = Queries(self)
-        self.scheduler: Callable[[], None] | None = None
+        self.scheduler = scheduler
         self._awaited: dict[int, Callable[[ProcessInstance], None]] = {}
         self.store.load(self)
         self._after()
@@ -75,8 +81,12 @@ class Engine:
         if self.scheduler is not None:
             self.scheduler()
         else:
-            self.flow.run()
+            idle = self.flow.run(_MAX_RUN_SECONDS)
             self.save()
+            if not idle:
+                raise RuntimeError(
+                    f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?"
+                )
 
     def save(self) -> None:
         """Write what changed since the last time, in one transaction."""
@@ -230,7 +240,7 @@ class Engine:
     def _keep(self, process: ProcessInstance) -> None:
         """Keep a finished instance for those who look, without its variables if they are large."""
         root = process.root
-        if root.variables and _is_large(root.variables):
+        if root.variables and is_large(root.variables):
             root.variables = None
         if len(self.finished) == MAX_FINISHED:
             self.finished.popleft().dissolve()
@@ -277,11 +287,11 @@ class Engine:
             on_end: Called once when the instance has ended.
 
         Raises:
-            Rejection: There is no such process, it has no none start event, or cannot begin where it is told to.
+            Rejection: There is no such process, it has no none start event, or cannot begin at one of `start_at`.
         """
         definition = self._definition(bpmn_process_id, version, definition_key)
         if start_at:
-            _check_start_elements(definition, start_at)
+            check_start_elements(definition, start_at)
         elif definition.model.none_start is None:
             raise rejected(
                 "CREATE",
@@ -478,76 +488,3 @@ class Engine:
         """
         self.incidents.resolve(key)
         self._after()
-
-
-def _check_start_elements(definition: Definition, elements: Sequence[str]) -> None:
-    """Refuse to begin where no token can begin."""
-    for element_id in elements:
-        element = definition.model.index.get(element_id)
-        why = ""
-        if element is None or element is definition.model:
-            why = "no such element was found"
-        elif element.tag in {"startEvent", "boundaryEvent"}:
-            why = f"elements of type '{element.type}' cannot be started at"
-        elif any(flow.source.tag == "eventBasedGateway" for flow in element.incoming):
-            why = "it belongs to an event-based gateway; start at the gateway"
-        else:
-            parent = element.parent
-            while parent is not None:
-                if parent.loop is not None:
-                    why = f"it is inside the multi-instance sub-process '{parent.id}'"
-                parent = parent.parent
-        if why:
-            raise rejected(
-                "CREATE",
-                RejectionCode.INVALID_ARGUMENT,
-                f"Expected to create instance of process '{definition.bpmn_process_id}' with start instructions, but "
-                f"the element '{element_id}' cannot be used: {why}",
-            )
-
-
-def _is_large(variables: Mapping[str, Any]) -> bool:
-    """Tell whether variables are too many, or a text or list among them too long, to be kept."""
-    if len(variables) > _MAX_KEPT_VARIABLES:
-        return True
-    left = _MAX_KEPT_WEIGHT
-    waiting = list(variables.values())
-    for value in waiting:  # it grows while it is walked
-        if isinstance(value, str):
-            left -= len(value)
-        elif isinstance(value, dict | list):
-            left -= 32 * len(value)
-            if left > 0:
-                waiting.extend(value.values() if isinstance(value, dict) else value)
-        if left < 0:
-            return True
-    return False
-
-
-def parse_variables(text: str | bytes) -> dict[str, Any]:
-    """Read a JSON document of variables; a blank one has none.
-
-    Raises:
-        Rejection: It is no JSON, or no object.
-    """
-    if not text or not text.strip():
-        return {}
-    try:
-        value = _DECODER.decode(text if isinstance(text, str) else text.decode())
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise invalid(
-            "Expected the variables to be a JSON object with a name for each value, but the root is "
-            f"'{type(value).__name__}'"
-        )
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)

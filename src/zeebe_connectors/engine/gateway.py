@@ -12,11 +12,12 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
-from zeebe_connectors.engine.core import Engine, parse_variables
+from zeebe_connectors.engine.core import Engine
 from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deployment, Stored
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
+from zeebe_connectors.engine.payloads import parse_variables
 from zeebe_connectors.engine.protocol import messages as pb
 from zeebe_connectors.engine.protocol import services
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode

@@ -116,7 +116,7 @@ class Host:
         return self._loop
 
     def _schedule(self) -> None:
-        """See to it that the flow goes on and is written soon."""
+        """Have the flow go on, and its state written, in the next turn of the loop."""
         if not self._scheduled and self._loop is not None:
             self._scheduled = True
             self._loop.call_soon(self._turn)

@@ -20,6 +20,7 @@ JOB_NO_RETRIES = "JOB_NO_RETRIES"
 CALLED_ELEMENT = "CALLED_ELEMENT_ERROR"
 UNHANDLED_ERROR = "UNHANDLED_ERROR_EVENT"
 MESSAGE_SIZE = "MESSAGE_SIZE_EXCEEDED"
+UNKNOWN = "UNKNOWN"
 
 
 class StepFailedError(Exception):
@@ -96,7 +97,7 @@ class Incidents:
                 f"Expected to resolve incident with key '{key}', but no such incident was found",
             )
         job = engine.jobs.by_key.get(incident.job_key) if incident.job_key else None
-        if job is not None and job.retries <= 0:
+        if job is not None and incident.kind == JOB_NO_RETRIES and job.retries <= 0:
             raise rejected(
                 "RESOLVE",
                 RejectionCode.INVALID_STATE,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_MAX_TIMEOUT_MS = 10**15  # 30,000 years: what a deadline of 64 bits can say
 _ROOM_FOR_THE_REST = 16 * 1024  # of an answer, beside the jobs' variables and headers
 
 
@@ -233,7 +234,7 @@ class Jobs:
         visible = Visible(instance).all()
         variables = {name: visible[name] for name in fetch if name in visible} if fetch else visible
         definition = instance.process.definition
-        deadline = engine.clock.now_ms() + timeout_ms
+        deadline = engine.clock.now_ms() + min(timeout_ms, _MAX_TIMEOUT_MS)
         activated = ActivatedJob(
             key=job.key,
             type=job.type,
@@ -375,7 +376,7 @@ class Jobs:
                 f"Expected to update the timeout of job with key '{key}', but it is not active: its state is "
                 f"'{job.state.name}'",
             )
-        job.deadline_ms = self._engine.clock.now_ms() + timeout_ms
+        job.deadline_ms = self._engine.clock.now_ms() + min(timeout_ms, _MAX_TIMEOUT_MS)
         self._engine.agenda.add("job", key, job.deadline_ms)
         self._engine.touch(job.instance)
 

@@ -86,7 +86,7 @@ class Store(Protocol):
         """Write what changed."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
 
 
 class MemoryStore:

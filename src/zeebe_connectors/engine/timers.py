@@ -72,7 +72,10 @@ class Schedule:
             return None if following is None else replace(self, first_due=following, left=left)
         if self.interval is None:
             return None
-        return replace(self, first_due=max(self.interval.after(due_ms), due_ms + 1), left=left)
+        following_ms = max(self.interval.after(due_ms), due_ms + 1)
+        if left < 0 and following_ms < now_ms:  # the engine was away: what has no end is not made up for
+            following_ms = _first_of_cycle(following_ms, self.interval, now_ms)
+        return replace(self, first_due=max(following_ms, due_ms + 1), left=left)
 
     def dump(self) -> list[Any]:
         """Return what the store writes."""

@@ -29,7 +29,7 @@ from zeebe_connectors.mail.imap_syntax import (
     with_literals,
 )
 from zeebe_connectors.mail.refusals import is_temporary
-from zeebe_connectors.mail.settings import Login, PasswordLogin, Security
+from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
@@ -63,7 +63,7 @@ class ImapSession:
         port: int,
         security: Security,
         *,
-        login: Login,
+        login: LoginOrNone,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
@@ -82,6 +82,9 @@ class ImapSession:
         """
         session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, clients))
         try:
+            if isinstance(login, NoLogin):
+                await session.enter()
+                return session
             if isinstance(login, PasswordLogin):
                 await session.login(login.username, login.password.reveal())
                 return session
@@ -178,6 +181,21 @@ class ImapSession:
         """Whether the connection has not been found lost."""
         return self._protocol.lost is None
 
+    async def enter(self) -> None:
+        """Goes on without a login: where the server needs none (PREAUTH), or as nobody in particular (ANONYMOUS).
+
+        Raises:
+            PermanentError: `IMAP_AUTH_FAILED`: the server wants to know who it is.
+            TransientError: As for `login`.
+        """
+        if self._protocol.state == aioimaplib.AUTH:  # PREAUTH
+            return
+        if not self.offers("AUTH=ANONYMOUS"):
+            raise PermanentError(
+                "IMAP_AUTH_FAILED", f"{self._host} lets nobody in without a login; choose user name and password"
+            )
+        await self._authenticate("ANONYMOUS", [lambda _: b"zeebe-connectors"])
+
     async def login(self, username: str, password: str) -> None:
         """Signs in with a password: by LOGIN, or by a mechanism where the server wants that or the text is not ASCII.
 
@@ -226,7 +244,7 @@ class ImapSession:
         protocol = self._protocol
         protocol.refusal = b""
         try:
-            if self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2"}:
+            if self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2", "ANONYMOUS"}:
                 await self._command("AUTHENTICATE", mechanism, base64.b64encode(answers[0](b"")).decode())
             else:
                 protocol.answers = list(answers)

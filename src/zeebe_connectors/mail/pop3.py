@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.refusals import is_temporary
-from zeebe_connectors.mail.settings import NoLogin, PasswordLogin, PopLogin, Security
+from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
@@ -74,7 +74,7 @@ class Pop3Session:
         port: int,
         security: Security,
         *,
-        login: PopLogin,
+        login: LoginOrNone,
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:

@@ -81,9 +81,11 @@ class NoLogin(Model):
 
 
 Login = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin, Field(discriminator="type")]
-PopLogin = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | NoLogin, Field(discriminator="type")]
-"""As `Login`, and none: some POP3 servers on a trusted network let anybody in who connects."""
-POP_LOGINS = {**LOGINS, "none": "None (trusted network)"}
+LoginOrNone = Annotated[
+    PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | NoLogin, Field(discriminator="type")
+]
+"""As `Login`, and none: some servers on a trusted network let anybody in who connects."""
+LOGINS_OR_NONE = {**LOGINS, "none": "None (trusted network)"}
 
 
 Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]

@@ -83,6 +83,19 @@ async def connected(
     return await connect(addresses[-1])
 
 
+def _misplaced(host: str) -> str | None:
+    """What stands in a host that does not belong there."""
+    name, _, port = host.rpartition(":")
+    if "://" in host or "/" in host:
+        return "holds an address with its scheme or path; write the name of the server alone, such as mail.example.com"
+    if name and port.isdigit() and ":" not in name:
+        return f"holds the port {port}; write the name of the server alone, and the port into its own field"
+    return "holds an @; write the name of the server alone, such as mail.example.com" if "@" in host else None
+
+
+_CERTIFICATE_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+
+
 def connect_error(
     protocol: str, host: str, port: int, error: BaseException, *, patience: float, stage: str = "connecting"
 ) -> BaseException:
@@ -100,6 +113,8 @@ def connect_error(
         stage: What was under way.
     """
     where = f"{host}:{port}"
+    if isinstance(error, socket.gaierror | UnicodeError) and (misplaced := _misplaced(host)):
+        return PermanentError(f"{protocol}_NAME_NOT_RESOLVED", f"host: {misplaced}")
     if isinstance(error, socket.gaierror):
         kind = TransientError if error.errno == socket.EAI_AGAIN else PermanentError
         return kind(
@@ -108,6 +123,11 @@ def connect_error(
         )
     if isinstance(error, UnicodeError):
         return PermanentError(f"{protocol}_NAME_NOT_RESOLVED", "host: is not a host name. Check its spelling")
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _CERTIFICATE_EXPIRED:
+        return PermanentError(
+            f"{protocol}_TLS_FAILED",
+            f"security: the certificate of {where} has expired. Its operator must renew it",
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentError(
             f"{protocol}_TLS_FAILED",

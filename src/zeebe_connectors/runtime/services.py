@@ -96,7 +96,7 @@ def services_of(
         secrets=secrets,
         providers=_providers(environment, secrets, clients, store),
         clients=clients,
-        documents=documents_of(settings, environment, clients),
+        documents=documents_of(settings, environment, clients, own),
         files=AllowedFiles(settings.files),
         scope=SecretScope(settings.secrets_scope, settings.secrets_unresolved),
         diagrams=Diagrams(

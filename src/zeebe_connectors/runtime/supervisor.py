@@ -93,7 +93,7 @@ class Runtime:
             metrics=metrics,
         )
         elements = read_sources(settings.sources) if settings.sources else []
-        deployed = deployed_processes(settings.cluster, self.services.clients) if settings.polling else None
+        deployed = deployed_processes(settings.cluster, self.services.own) if settings.polling else None
         return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
     def _type(self, connector: Outbound) -> str:

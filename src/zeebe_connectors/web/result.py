@@ -14,6 +14,7 @@ from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quic
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
+from zeebe_connectors.sdk.names import name_of_disposition
 from zeebe_connectors.web.charset import as_utf8, codec
 from zeebe_connectors.web.message import HttpResponse
 
@@ -90,7 +91,8 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
             body = _text(response, wanted.encoding)
         case "DOCUMENT":
             kind = response.header("content-type")
-            stored = await context.documents.create(response.body, content_type=kind)
+            name = name_of_disposition(response.header("content-disposition"))
+            stored = await context.documents.create(response.body, name=name, content_type=kind)
             document = dict(stored.reference)
     return {
         "status": response.status,

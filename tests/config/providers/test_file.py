@@ -1,6 +1,7 @@
 """`providers.yaml`: what is wrong in it is told with line and remedy, and its schema agrees with what reads it."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -105,3 +106,9 @@ def test_the_schema_agrees_with_the_reader():
         bad = yaml.safe_load(GOOD.replace("rdcp://\n", "database\n").replace(before, after, 1))
         assert list(validator.iter_errors(bad)), after
     assert json.dumps(schema())
+
+
+def test_the_schema_beside_the_documentation_is_this_one():
+    """Editors are pointed to it; `zeebe-connectors providers schema > docs/providers.schema.json` writes it anew."""
+    written = Path(__file__).parents[3] / "docs" / "providers.schema.json"
+    assert json.loads(written.read_text()) == schema()

@@ -220,7 +220,7 @@ async def test_forbidden_host(place, monkeypatch):
 
 async def test_a_broken_document_leaves_no_file(place):
     document = await place.documents.create(os.urandom(3_000_000), name="x.bin")
-    key = document.reference["documentId"]
+    key = document.reference["contentHash"]
     path = place.documents.directory / key[:2] / key
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     outcome = await place.job("write", file="x.bin", content=dict(document.reference))

@@ -2,7 +2,7 @@
 
 Written for what the libraries lack together: data connections whose TLS handshake comes after the command and resumes
 the control connection's session (strict servers refuse all else), active mode, MLSD with a fall-back, a deadline for
-every wait. See docs/adr.
+every wait. See docs/adr/0013-files-sql-coap.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zeebe_connectors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, tls_failure
 from zeebe_connectors.connectors.files.listing import listed, mlsd, timestamp
-from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, timed_out
+from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_found, timed_out
 
 _MAX_REPLY_LINES = 1000
 ResultT = TypeVar("ResultT")
@@ -274,7 +274,9 @@ class FtpSession:
             reply = await self.command(verb, "" if path is None else self._argument(path))
             if reply.code not in {125, 150}:
                 done = True  # the session is still in order
-                raise self._refusal(reply, path or "")
+                channel.close()
+                error = self._refusal(reply, path or "")
+                raise error if sends else await self._explained(error, path)
             reader, writer = await channel.complete()
             if self._tls is not None:
                 await self._patiently(
@@ -300,6 +302,12 @@ class FtpSession:
                 writer.close()
             if not done:
                 self._broken = True
+
+    async def _explained(self, error: ConnectorError, path: str | None) -> ConnectorError:
+        """A refusal without a reason (vsftpd's 550) is often of what is not there."""
+        if error.code == "FILES_REFUSED" and path and await self.stat(path) is None:
+            return not_found(path, self._server.where)
+        return error
 
     async def _quietly(self, writer: asyncio.StreamWriter) -> None:
         """Waits for the end of a connection; the server's answer on the control connection is what counts."""

@@ -26,7 +26,7 @@ from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
 from zeebe_connectors.mail.reading.text import header_text
-from zeebe_connectors.mail.settings import LOGINS, Encryption, Login, Security, security_of
+from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, security_of
 from zeebe_connectors.net.connect import connect_errors
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.durations import parse_frequency
@@ -201,8 +201,8 @@ class Mailbox(Model):
     """A mailbox to watch."""
 
     authentication: Annotated[
-        Login,
-        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS),
+        LoginOrNone,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS_OR_NONE),
     ]
     """How to sign in."""
     data: Annotated[Watching, Hint(group="mailbox")]

@@ -16,7 +16,7 @@ from zeebe_connectors.mail import Mail
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import POP_LOGINS, PopLogin
+from zeebe_connectors.mail.settings import LOGINS_OR_NONE, LoginOrNone
 from zeebe_connectors.net.connect import connect_errors
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -46,8 +46,8 @@ class Mailbox(Protection):
     """A mailbox to read."""
 
     authentication: Annotated[
-        PopLogin,
-        Hint(group="authentication", form_default="simple", provider="authentication", choices=POP_LOGINS),
+        LoginOrNone,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS_OR_NONE),
     ]
     """How to sign in."""
     host: Annotated[

@@ -122,6 +122,7 @@ class Database:
                 pool_use_lifo=True,
                 pool_timeout=3600,  # the job's own time ends the wait
                 isolation_level="AUTOCOMMIT",
+                pool_reset_on_return=None,  # a transaction ends with its block, and without one nothing is open
                 hide_parameters=True,
                 **({"poolclass": AsyncAdaptedQueuePool} if self.access.address.kind == "sqlite" else {}),
             )

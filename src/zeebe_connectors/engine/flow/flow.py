@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,12 +13,13 @@ from zeebe_connectors.engine.flow.behaviours import BEHAVIOURS
 from zeebe_connectors.engine.flow.instances import ElementInstance, State, Visit
 from zeebe_connectors.engine.flow.variables import apply_inputs, apply_outputs
 from zeebe_connectors.engine.happenings import HappeningKind
-from zeebe_connectors.engine.incidents import StepFailedError
+from zeebe_connectors.engine.incidents import UNKNOWN, StepFailedError
 from zeebe_connectors.engine.model import Element, SequenceFlow
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
+log = logging.getLogger(__name__)
 _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
 _ENDED = {State.COMPLETED: HappeningKind.ELEMENT_COMPLETED, State.TERMINATED: HappeningKind.ELEMENT_TERMINATED}
 Step = Callable[[ElementInstance, Any], None]
@@ -66,6 +68,10 @@ class Flow:
                 except StepFailedError as error:
                     instance.pending = (name, None if error.done else argument)
                     self.engine.incidents.raise_for(instance, error.kind, str(error))
+                except Exception:  # a defect of the engine: it must not take the other processes with it
+                    log.exception("The step %s of element %s failed", name, instance.element.id)
+                    instance.pending = (name, argument)
+                    self.engine.incidents.raise_for(instance, UNKNOWN, "The engine failed at this step; see its log.")
                 count += 1
                 if (
                     deadline is not None
@@ -247,7 +253,7 @@ class Flow:
 
     def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
         """An event sub-process begins: an interrupting one ends all else in its scope first."""
-        if container.interrupted:
+        if container.interrupted or container.state is not State.ACTIVATED:
             return
         if element.starts[0].interrupting:
             container.interrupted = True

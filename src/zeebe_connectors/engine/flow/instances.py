@@ -150,5 +150,5 @@ class ProcessInstance:
         self.path.append(visit)
 
     def dissolve(self) -> None:
-        """Let go of one another, root and instance, so that their memory is free at once; nobody looks any more."""
+        """Break the circle of references between instance and root, so that their memory is freed at once."""
         del self.root.process

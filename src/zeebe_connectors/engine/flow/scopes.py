@@ -18,7 +18,7 @@ def open_scope(flow: Flow, instance: ElementInstance) -> None:
 
 
 class ProcessScope:
-    """Begins a process at its none start event, at the event that started it, or where it was told to."""
+    """Begins a process at its none start event, at the event that started it, or at the elements that were named."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""

@@ -77,7 +77,8 @@ def meets(had: Any, wanted: Any) -> bool:
     """
     if not isinstance(wanted, dict):
         return _same(had, wanted)
-    return all(_operator(name, had, argument) for name, argument in wanted.items() if argument is not None)
+    # Clients send empty lists for operators that nobody used.
+    return all(_operator(name, had, argument) for name, argument in wanted.items() if argument not in (None, []))
 
 
 def _operator(name: str, had: Any, argument: Any) -> bool:

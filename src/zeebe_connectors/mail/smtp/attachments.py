@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from zeebe_connectors import Context, Document, InputError
 from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_text
+from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
 """No mail server takes more; a limit, so that a wrong path or URL cannot fill the memory."""
@@ -33,7 +34,7 @@ async def part(item: Any, context: Context, *, field: str, content_id: str | Non
         ConnectorError: What reading a document raised.
     """
     data, name, content_type = await _read(item, context, field)
-    name = header_text(name, field=f"{field}: the name").replace("\\", "/").rpartition("/")[2] or "attachment"
+    name = file_name(header_text(name, field=f"{field}: the name")) or "attachment"
     return Part(data, name, content_type or content_type_of(name), content_id)
 
 

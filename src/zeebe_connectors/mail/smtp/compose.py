@@ -20,6 +20,7 @@ from typing import Any
 import idna
 
 from zeebe_connectors import InputError
+from zeebe_connectors.mail.reading.headers import parameters
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
@@ -262,6 +263,7 @@ def header_text(value: str, *, field: str) -> str:
     Raises:
         InputError: `HEADER_INJECTION` when it holds a line break or another control character.
     """
+    value = value.rstrip("\r\n")  # a text from elsewhere often ends with its line
     if _CONTROL.search(value):
         raise InputError(
             f"{field}: contains a line break or control character, with which a header could be forged. Remove it",
@@ -301,13 +303,19 @@ def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str
     return result
 
 
-def encoded_words(text: str) -> str:
-    """RFC 2047: text as UTF-8 encoded words, none longer than 75 characters, a space between two."""
+def encoded_words(text: str, *, room: int = 64) -> str:
+    """RFC 2047: text as UTF-8 encoded words, a space between two.
+
+    Args:
+        text: What to encode.
+        room: Characters of the longest word, so that it fits into a line of 76 with what stands before it.
+    """
     words: list[str] = []
     start = 0
     data = text.encode()
+    size = max((min(room, 75) - len("=?utf-8?b??=")) // 4 * 3, 9)
     while start < len(data):
-        end = min(start + 45, len(data))
+        end = min(start + size, len(data))
         while end < len(data) and data[end] & 0xC0 == 0x80:  # a character stays in one word
             end -= 1
         words.append(f"=?utf-8?b?{binascii.b2a_base64(data[start:end], newline=False).decode()}?=")
@@ -318,7 +326,7 @@ def encoded_words(text: str) -> str:
 def _unstructured(name: str, text: str) -> str:
     unfit = not text.isascii() or "=?" in text or "\t" in text or text != text.strip()
     if unfit or (len(text) > 900 and max(map(len, text.split(" "))) > 900):
-        text = encoded_words(text)
+        text = encoded_words(text, room=_LINE - len(name) - len(": "))
     return _folded(name, text)
 
 
@@ -396,14 +404,14 @@ def _base64_lines(data: bytes) -> Iterator[bytes]:
 
 def _file_part(part: Part) -> Iterator[bytes]:
     kind = part.content_type if _MEDIA_TYPE.fullmatch(part.content_type.partition(";")[0].strip()) else ""
-    media_type, _, parameters = kind.partition(";")
-    media_type = media_type.strip().lower() or "application/octet-stream"
-    charset = re.search(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", parameters)
+    given = parameters(kind.encode("utf-8", "replace"))
+    media_type = given.value or "application/octet-stream"
     if media_type.startswith(("multipart/", "message/")):
         media_type = "application/octet-stream"  # these may not be base64 encoded, and a file is a file
     head = f"Content-Type: {media_type}"
-    if charset:
-        head += f"; charset={charset.group(1)}"
+    for name, value in given.of.items():
+        if _TOKEN.fullmatch(name) and name not in {"name", "boundary"} and not _CONTROL.search(value):
+            head += _parameter(name, value)
     head += _parameter("name", part.name)
     disposition = "inline" if part.content_id else "attachment"
     head += f"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: {disposition}"

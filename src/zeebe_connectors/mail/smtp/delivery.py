@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -17,6 +17,8 @@ from zeebe_connectors.mail.smtp.pool import Sessions
 from zeebe_connectors.net.connect import checked_resolver
 
 _PLACE = "smtp"  # in the runtime's memory
+_MAX_PARTS = 100
+"""Transactions that one mail may take; each goes to as many recipients as the server takes at once."""
 _MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent
 _MEMORY_SHARE = 0.25  # of a short job's time, at most, before it is sent: what the memory takes, the server lacks
 
@@ -64,9 +66,6 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     stable = stable_message_id(message, recipients, context)
     if not message.message_id:
         message = replace(message, message_id=stable)
-    memory = _Receipts(context, stable) if context.job.element_instance_key else None
-    if memory is not None and (known := await memory.recall()) is not None:
-        return known
     pieces = await asyncio.to_thread(build, message) if message.size > LARGE else build(message)
     shown = (message.sender, *message.to, *message.cc, *message.reply_to)
     envelope = Envelope(
@@ -82,14 +81,58 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     async def opened() -> Sessions:
         return await _sessions(delivery.server, context)
 
-    sessions: Sessions = await context.clients.get(("smtp", delivery.server), opened)
-    receipt = await sessions.send(
-        envelope, pieces, seconds=context.seconds_left(), patience=delivery.timeout, token=delivery.token
+    async def send(part: Sequence[str]) -> Receipt:
+        sessions: Sessions = await context.clients.get(("smtp", delivery.server), opened)
+        return await sessions.send(
+            replace(envelope, recipients=part),
+            pieces,
+            seconds=context.seconds_left(),
+            patience=delivery.timeout,
+            token=delivery.token,
+        )
+
+    return await _in_parts(recipients, send, message.message_id, stable, context)
+
+
+async def _in_parts(
+    recipients: Sequence[str],
+    send: Callable[[Sequence[str]], Awaitable[Receipt]],
+    message_id: str,
+    stable_id: str,
+    context: Context,
+) -> Delivered:
+    """Sends to all recipients, in several transactions where the server takes only so many at once.
+
+    Each transaction's receipt is remembered for itself: a job that is tried again goes on where it was.
+    """
+    whole: Receipt | None = None
+    left = list(recipients)
+    for number in range(_MAX_PARTS):
+        place = stable_id if number == 0 else f"{stable_id}#{number + 1}"
+        memory = _Receipts(context, place) if context.job.element_instance_key else None
+        known = await memory.recall() if memory is not None else None
+        if known is not None:
+            receipt, message_id = known.receipt, known.message_id
+        else:
+            receipt = await send(left)
+            if memory is not None:
+                await memory.remember(Delivered(receipt, message_id))
+        whole = receipt if whole is None else _together(whole, receipt)
+        left = [refusal.address for refusal in receipt.refused if refusal.too_many]
+        if not left or not receipt.accepted:
+            break
+    assert whole is not None  # noqa: S101 - there is at least one part
+    return Delivered(whole, message_id)
+
+
+def _together(first: Receipt, second: Receipt) -> Receipt:
+    """The receipts of two transactions with one mail; what the second is about is no refusal of the first."""
+    return Receipt(
+        [*first.accepted, *second.accepted],
+        [*(refusal for refusal in first.refused if not refusal.too_many), *second.refused],
+        second.reply,
+        list(dict.fromkeys([*first.warnings, *second.warnings])),
     )
-    delivered = Delivered(receipt, message.message_id)
-    if memory is not None:
-        await memory.remember(delivered)
-    return delivered
 
 
 class _Receipts:

@@ -22,8 +22,24 @@ class NotSmtpError(ConnectionError):
 
 
 def is_size(reply: Reply) -> bool:
-    """Whether the server refused the mail for its size."""
-    return reply.code == 552 or (reply.enhanced or "")[1:] in {".3.4", ".2.3"}
+    """Whether the server refused the mail for its size; the enhanced code, where there is one, knows better."""
+    if reply.enhanced:
+        return reply.enhanced[1:] in {".3.4", ".2.3"}
+    return reply.code == 552
+
+
+def is_missing_tls(reply: Reply) -> bool:
+    """Whether the server wants STARTTLS before anything else."""
+    return reply.code in {530, 538, 554, 454} and "STARTTLS" in reply.text.upper()
+
+
+def wants_tls(server: Server, reply: Reply) -> ConnectorError:
+    """The error for a session in clear with a server that wants STARTTLS."""
+    return PermanentError(
+        "SMTP_TLS_FAILED",
+        f"security: {server} wants an encrypted session: {reply}. Set security to STARTTLS",
+        variables=reply_variables(reply),
+    )
 
 
 def reply_variables(reply: Reply) -> dict[str, object]:
@@ -52,6 +68,14 @@ def recipients_refused(server: Server, accepted: list[str], refused: list[Refusa
     listed = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
     if len(refused) > 5:
         listed += f"; and {len(refused) - 5} more"
+    if accepted and all(refusal.too_many for refusal in refused):
+        return PermanentError(
+            "SMTP_TOO_MANY_RECIPIENTS",
+            f"to, cc, bcc: {server} takes {len(accepted)} recipients at once, and the mail has "
+            f"{len(accepted) + len(refused)}, so nobody got it: {refused[0].reason}. Send it to fewer at once, or let "
+            "the mail go to the others as well when some are refused (onRefused): the rest is then sent apart",
+            variables={"accepted": accepted, "limit": len(accepted)},
+        )
     scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
     temporary = any(r.temporary for r in refused) if not accepted else all(r.temporary for r in refused)
     kind = TransientError if temporary else PermanentError
@@ -122,6 +146,8 @@ ERRORS = {
     "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
     "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "
     "refusals are temporary.",
+    "SMTP_TOO_MANY_RECIPIENTS": "The server takes so many recipients at once and no more; nobody got the mail. Send it "
+    "to fewer at once, or choose that refused recipients stop no others: the rest then goes out apart.",
     "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer tells why. Tried again "
     "after a 4xx answer.",
     "SMTP_TOO_LARGE": "The mail is larger than the server takes (or a file than any takes). Send a link instead.",

@@ -91,6 +91,11 @@ class Refusal:
         """Whether the server may take it later."""
         return 400 <= self.code < 500
 
+    @property
+    def too_many(self) -> bool:
+        """Whether only the number of recipients was too high (RFC 5321, 4.5.3.1.10)."""
+        return self.code in {452, 552} and ("4.5.3" in self.reason or "too many" in self.reason.lower())
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

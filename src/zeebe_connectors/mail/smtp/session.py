@@ -8,8 +8,6 @@ PIPELINING, and large messages that are written piece by piece so that other job
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import ipaddress
 import ssl
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,7 @@ from zeebe_connectors.mail.smtp.errors import (
     LostError,
     NotSmtpError,
     by_code,
+    is_missing_tls,
     is_size,
     not_smtp,
     opening_failed,
@@ -27,16 +26,19 @@ from zeebe_connectors.mail.smtp.errors import (
     reply_variables,
     service_refused,
     timed_out,
+    wants_tls,
 )
-from zeebe_connectors.mail.smtp.model import Envelope, Login, Receipt, Refusal, Reply, Server, TokenSource
+from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Refusal, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
+from zeebe_connectors.mail.smtp.sign_in import SignIn
 from zeebe_connectors.net.connect import Resolver, connected, is_loopback, reason_of, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 
 _PIECE = 64 * 1024
 _BREATHE = 4
 """Pieces written before other work gets its turn."""
-_MECHANISMS: dict[str, str] = {"plain": "PLAIN", "login": "LOGIN", "cramMd5": "CRAM-MD5", "xoauth2": "XOAUTH2"}
+_SUSPECT = {451, 454, 503}
+"""Answers before DATA that a session gives which served too long, besides 421: a fresh one is asked once."""
 
 
 class Session:
@@ -46,6 +48,7 @@ class Session:
         self._server = server
         self._wire = wire
         self._reset = False
+        self._served = False
         self._extensions: dict[str, str] = {}
         self._stage = "connecting"
         self.last_used = 0.0
@@ -128,7 +131,7 @@ class Session:
                 warn_unencrypted("SMTP", server.host, server.port)
             clock.next()
             self._stage = "AUTH"
-            await self._sign_in(server.login, clock, token)
+            await SignIn(server, wire, self._extensions, clock, token).carry_out(server.login)
 
     async def _connect(self, address: str, context: ssl.SSLContext | None) -> None:
         self._wire = wire = Wire()
@@ -196,88 +199,6 @@ class Session:
                 "(usually port 465) or STARTTLS; or choose none, where the network is trusted",
             )
 
-    async def _sign_in(self, login: Login, clock: Clock, token: TokenSource | None) -> None:
-        method = self._method(login)
-        if method == "xoauth2":
-            await self._sign_in_with_token(login, clock, token)
-            return
-        user, password = login.username, login.password.reveal() if login.password is not None else ""
-        if method == "plain":
-            reply = await self._command(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
-        elif method == "login":
-            reply = await self._command(f"AUTH LOGIN {_base64(user)}")
-            if reply.code == 334:
-                clock.next()
-                reply = await self._command(_base64(password))
-        else:
-            reply = await self._command("AUTH CRAM-MD5")
-            if reply.code == 334:
-                clock.next()
-                try:
-                    challenge = base64.b64decode(reply.text, validate=True)
-                except ValueError:
-                    raise NotSmtpError("its CRAM-MD5 challenge is not base64") from None
-                digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
-                reply = await self._command(_base64(f"{user} {digest}"))
-        if reply.code != 235:
-            hidden = [password, _base64(password), _base64(f"{chr(0)}{user}{chr(0)}{password}")]
-            raise self._login_refused(reply, hidden)
-
-    def _method(self, login: Login) -> str:
-        offered = self._extensions.get("AUTH", "").upper().split()
-        if login.method == "auto":
-            # A password that TLS protects needs no challenge; without TLS the challenge keeps it off the wire.
-            order = ["plain", "login", "cramMd5"] if self._wire.secured else ["cramMd5", "plain", "login"]
-        else:
-            order = [login.method]
-        for method in order:
-            if _MECHANISMS[method] in offered:
-                return method
-        offer = f"it offers {', '.join(offered)}" if offered else "it offers no login on this connection"
-        remedy = "choose one of these as authentication" if offered else "choose security STARTTLS or TLS, or no login"
-        raise PermanentError(
-            "SMTP_AUTH_FAILED",
-            f"authentication: {self._server} does not offer {' or '.join(_MECHANISMS[method] for method in order)}; "
-            f"{offer}; {remedy}",
-        )
-
-    async def _sign_in_with_token(self, login: Login, clock: Clock, source: TokenSource | None) -> None:
-        if source is None:
-            raise PermanentError("SMTP_AUTH_FAILED", "authentication: XOAUTH2 needs an access token or its endpoint")
-        refused: ConnectorError | None = None
-        for renew in (False, True):
-            clock.last()
-            token = await source(renew)
-            clock.next()
-            proof = _base64(f"user={login.username}\1auth=Bearer {token}\1\1")
-            try:
-                reply = await self._command(f"AUTH XOAUTH2 {proof}")
-                if reply.code == 334:  # the reason comes as a challenge, which an empty answer ends
-                    reply = await self._command("")
-            except OSError:
-                if refused is not None:  # the server hung up after the first refusal
-                    raise refused from None
-                raise
-            if reply.code == 235:
-                return
-            refused = self._login_refused(reply, [token, proof])
-            if reply.code < 500:
-                break
-        if refused is not None:
-            raise refused
-
-    def _login_refused(self, reply: Reply, hidden: Sequence[str]) -> ConnectorError:
-        text = reply.text
-        for secret in sorted(filter(None, hidden), key=len, reverse=True):
-            text = text.replace(secret, "***")  # a server may quote what it was sent
-        reply = Reply(reply.code, text)
-        return by_code(
-            reply,
-            "SMTP_AUTH_FAILED",
-            f"authentication: {self._server} refused the login: {reply}. Check the username and the password or token, "
-            "and that the account may send over SMTP",
-        )
-
     async def send(self, envelope: Envelope, message: Sequence[bytes], *, deadline: float, patience: float) -> Receipt:
         """Hands one message over.
 
@@ -312,6 +233,7 @@ class Session:
                 self._wire.write(piece + b".\r\n")
                 reply = await self._wire.reply()
             in_step = True
+            self._served = True
             if reply.code != 250:
                 raise self._message_refused(reply)
         except ConnectorError:
@@ -383,7 +305,8 @@ class Session:
             if replies and not self._wire.replies:  # answers that came together need no new timer each
                 clock.next()
             reply = await self._wire.reply()
-            if reply.code == 421:
+            if reply.code == 421 or (self._served and reply.code in _SUSPECT):
+                self.abort()
                 raise LostError(self._stage, f"the server ends the session: {reply}")
             replies.append(reply)
         return replies
@@ -425,6 +348,8 @@ class Session:
         return mail, recipients, warnings
 
     def _sender_refused(self, reply: Reply) -> ConnectorError:
+        if is_missing_tls(reply) and not self._wire.secured:
+            return wants_tls(self._server, reply)
         if reply.code == 530:
             return PermanentError(
                 "SMTP_AUTH_FAILED",
@@ -478,10 +403,6 @@ def _own_address(wire: Wire) -> str:
     except (TypeError, IndexError, ValueError):
         return "[127.0.0.1]"
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def _xtext(text: str) -> str:

@@ -127,12 +127,12 @@ class Properties:
 
 def _unresolved(name: str, code: str) -> PermanentError:
     """Why the cluster does not give a secret."""
-    match code:
-        case "ACCESS_DENIED":
+    match code.casefold():
+        case "access_denied":
             why = f"this runtime's login lacks a right: grant it {RIGHT} in the cluster's Identity"
-        case "UNREADABLE":
+        case "unreadable":
             why = "the cluster has it and cannot read its value; look at the cluster's secret store"
-        case "INVALID_REFERENCE":
+        case "invalid_reference":
             why = "its name is not one that the cluster takes; use letters, digits, _ and -"
         case _:
             why = "the cluster's secret store does not have it; create it there, or correct the name"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT, Values, Work
+from zeebe_connectors.sdk.files import private_folder
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another
 _VERSION = 4
@@ -126,7 +128,8 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         with contextlib.suppress(OSError):  # connect() reports what stands in the way
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.file.parent)
+            os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))  # its journals get the same permissions
         connection = sqlite3.connect(self.file, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:
             self._make_wal(connection)

@@ -193,9 +193,9 @@ async def _mail(
     if protocol == "smtp":
         await _smtp(host, port, security, given, trusted, clients)
         return
-    words = ("none", *settings.LOGINS) if protocol == "pop" else tuple(settings.LOGINS)
+    words = tuple(settings.LOGINS_OR_NONE)
     place = ProviderPlace(("authentication",), "authentication", words, "type")
-    login_type: Any = settings.PopLogin if protocol == "pop" else settings.Login
+    login_type: Any = settings.LoginOrNone
     try:
         login = TypeAdapter(login_type).validate_python(authentication_of(place, given))
     except ValidationError as error:

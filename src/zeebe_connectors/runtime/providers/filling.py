@@ -71,10 +71,10 @@ class Plan:
                     "provider",
                 )
         for place in self.conflicts:
-            if _applies(place, data):
+            if place.path[0] in data and _applies(place, data):
                 _refuse(place, _value(data, place.path))
         values = data.get(VALUES)
-        if values is not None and not isinstance(values, Mapping):
+        if values is not None and not isinstance(values, dict):
             raise InputError(f"{VALUES}: must be a context (key-value pairs), for example ={{name: value}}")
         try:
             self._fill_addresses(data, values or {})
@@ -232,7 +232,7 @@ def _refuse(place: ProviderPlace, value: Any) -> None:
         names = [name for name in value or () if str(name).strip().casefold() in _HEADERS]
         if not names:
             return
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         kind = value.get(place.tag or "type")
         filled = [
             item
@@ -253,7 +253,7 @@ def _refuse(place: ProviderPlace, value: Any) -> None:
 def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     found: Any = data
     for name in path:
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):  # JSON has no other kind, and a job pays for each look
             return None
         found = found.get(name)
     return found
@@ -265,7 +265,7 @@ def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     place = data
     for name in above:
         inner = place.get(name)
-        inner = dict(inner) if isinstance(inner, Mapping) else {}
+        inner = dict(inner) if isinstance(inner, dict) else {}
         place[name] = inner
         place = inner
     place[last] = value

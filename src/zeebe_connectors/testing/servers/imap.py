@@ -243,7 +243,7 @@ class Session:
         self._enter(tag, self.server.enter(user, password), "[AUTHENTICATIONFAILED] wrong")
 
     async def do_authenticate(self, tag: str, arguments: str) -> None:
-        """AUTHENTICATE PLAIN or XOAUTH2."""
+        """AUTHENTICATE PLAIN, XOAUTH2 or ANONYMOUS."""
         mechanism, _, proof = arguments.partition(" ")
         if not proof:
             self.send("+ ")
@@ -252,6 +252,8 @@ class Session:
         if mechanism == "PLAIN":
             _, user, password = decoded.split("\0")
             mailbox = self.server.enter(user, password)
+        elif mechanism == "ANONYMOUS":
+            mailbox = self.server.mailbox if "AUTH=ANONYMOUS" in self.server.capabilities else None
         else:
             user = decoded.partition("\1")[0].removeprefix("user=")
             mailbox = self.server.enter_by_token(user, decoded.split("Bearer ")[1].rstrip("\1"))

@@ -385,7 +385,8 @@ class _Session:
         return base64.b64decode(await self.line()).decode()
 
     async def _plain(self, initial: str) -> str | None:
-        _, user, password = base64.b64decode(initial).decode().split("\0")
+        response = base64.b64decode(initial).decode() if initial else await self._ask("")
+        _, user, password = response.split("\0")
         return self._good(user, password)
 
     async def _login(self, initial: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The diagrams that come with these connectors, on the local engine with the whole runtime."""
+"""A process whose result is waited for, on the local engine with the whole runtime."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ async def engine(tmp_path):
         variables = {
             "ZEEBE_ADDRESS": server.address,
             "ZEEBE_CONNECTORS_DATA": str(tmp_path),
-            "ZEEBE_CONNECTORS_PROCESSES": "example-process-check, called-*",
+            "ZEEBE_CONNECTORS_PROCESSES": "called-*",
         }
         environment = Environment(("environment", variables))
         gateway = ZeebeGateway(ClusterSettings(address=server.address))
@@ -34,20 +34,6 @@ async def engine(tmp_path):
         runtime.start()
         yield gateway
         await runtime.drain()
-
-
-async def test_a_process_answers_by_a_message(engine):
-    """The order waits until the process that it started has sent its message."""
-    await engine.deploy({"process.bpmn": (EXAMPLES / "process.bpmn").read_bytes()})
-    _, text = await engine.run_process("example-process", payload='{"orderId": "4711"}', seconds=20)
-    assert json.loads(text)["approved"] is True
-
-
-async def test_a_message_is_published(engine):
-    """The message has a key."""
-    await engine.deploy({"message.bpmn": (EXAMPLES / "process-message.bpmn").read_bytes()})
-    _, text = await engine.run_process("example-process-message", payload='{"orderId": "1", "amount": 5}', seconds=20)
-    assert json.loads(text)["messageKey"] > 0
 
 
 async def test_a_result_is_waited_for(engine):

@@ -1,0 +1,325 @@
+"""Ask and set resources of devices over CoAP (RFC 7252), in blocks where they are large, in clear or with a key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from zeebe_connectors import (
+    ConnectorError,
+    Context,
+    Document,
+    InputError,
+    PermanentError,
+    TransientError,
+    outbound,
+)
+from zeebe_connectors.connectors.coap.content import MEDIA_TYPES, NUMBERS, decoded, encoded, links
+from zeebe_connectors.connectors.coap.model import GROUPS, Answer, KeyLogin, Request
+from zeebe_connectors.net import custody
+from zeebe_connectors.net.connect import checked_resolver
+
+if find_spec("aiocoap") is None:  # it is imported when a device is asked; that it is missing shows at the start
+    raise ModuleNotFoundError("aiocoap is not installed", name="aiocoap")
+
+if TYPE_CHECKING:
+    import aiocoap
+
+PORTS = {"coap": 5683, "coaps": 5684}
+AT_ONCE = 4
+"""Requests to one device that are under way; the protocol lets one at a time be unacknowledged."""
+_ACK_TIMEOUT = 1.0
+ERRORS = {
+    "COAP_UNREACHABLE": "Nothing listens at the host and port, or there is no way to it. Tried again.",
+    "COAP_NAME_NOT_RESOLVED": "The host's name does not exist. An incident.",
+    "COAP_TIMEOUT": "No answer in time. GET, PUT and DELETE are tried again; a POST may have been carried out and is "
+    "an incident. With coaps, a wrong identity or key shows as silence too.",
+    "COAP_BAD_REQUEST": "4.00, 4.02, 4.08: the server does not understand the request. An incident.",
+    "COAP_FORBIDDEN": "4.01, 4.03: the server does not allow it. An incident.",
+    "COAP_NOT_FOUND": "4.04: there is no such resource. An incident.",
+    "COAP_METHOD_NOT_ALLOWED": "4.05: the resource cannot do that. An incident.",
+    "COAP_FORMAT_REFUSED": "4.06, 4.15: the server does not speak the format. An incident.",
+    "COAP_CONFLICT": "4.09, 4.12: the resource is in another state. An incident.",
+    "COAP_TOO_LARGE": "4.13, or the answer is larger than `maxBytes`. An incident.",
+    "COAP_BUSY": "4.29, 5.03: the server takes no more now. Tried again, after the time that it says.",
+    "COAP_SERVER_ERROR": "5.xx: the server failed.",
+    "COAP_CONTENT_INVALID": "The content is not of the format that it should be. An incident.",
+    "COAP_DTLS_UNAVAILABLE": "The library for coaps is not installed. An incident.",
+    "COAP_PROTOCOL": "The server answered with something that is no CoAP. An incident.",
+}
+_REFUSALS: dict[str, tuple[str, type[ConnectorError]]] = {
+    "4.00": ("COAP_BAD_REQUEST", PermanentError), "4.02": ("COAP_BAD_REQUEST", PermanentError),
+    "4.08": ("COAP_BAD_REQUEST", PermanentError), "4.01": ("COAP_FORBIDDEN", PermanentError),
+    "4.03": ("COAP_FORBIDDEN", PermanentError), "4.04": ("COAP_NOT_FOUND", PermanentError),
+    "4.05": ("COAP_METHOD_NOT_ALLOWED", PermanentError), "4.06": ("COAP_FORMAT_REFUSED", PermanentError),
+    "4.15": ("COAP_FORMAT_REFUSED", PermanentError), "4.09": ("COAP_CONFLICT", PermanentError),
+    "4.12": ("COAP_CONFLICT", PermanentError), "4.13": ("COAP_TOO_LARGE", PermanentError),
+    "4.29": ("COAP_BUSY", TransientError), "5.03": ("COAP_BUSY", TransientError),
+}  # fmt: skip
+
+
+class _Client:
+    """aiocoap's context of one identity, closed with the runtime's clients."""
+
+    def __init__(self, context: aiocoap.Context) -> None:
+        self.context = context
+
+    async def aclose(self) -> None:
+        """Ends what is under way and closes the socket."""
+        await self.context.shutdown()
+
+
+async def test(given: Request, context: Context) -> str:
+    """Asks the device for its resources; changes nothing. Gives words for the operator.
+
+    Raises:
+        ConnectorError: Why it cannot be used.
+    """
+    asked = given.model_copy(update={"operation": "discover", "query": None, "path": ""})
+    answer = await ask(asked, context)
+    return f"the device answers {answer.code} and lists {len(answer.links or [])} resources"
+
+
+@outbound(
+    "coap",
+    title="Device (CoAP)",
+    type="io.github.zeebe-connectors:coap:1",
+    groups=GROUPS,
+    errors=ERRORS,
+    keywords=["coap", "coaps", "iot", "device", "sensor", "actuator", "dtls", "cbor", "udp"],
+    protocols=("coap", "coaps"),
+    result_expression="={answer: response.body}",
+)
+async def ask(given: Request, context: Context) -> Answer:
+    """Read, set, process and remove resources of devices over CoAP.
+
+    A confirmable request is repeated until the device has it, and the device carries it out once, however often a
+    datagram is repeated. What gets no answer in time ends with `COAP_TIMEOUT`: GET, PUT and DELETE may be repeated and
+    are tried again; a POST is an incident, since the device may have carried it out. Large content goes and comes in
+    blocks.
+
+    `coaps` is DTLS with identity and key (PSK); certificates and raw keys are not supported. It needs the extra `coaps`
+    (the library DTLSSocket, which is built with autoconf, automake, libtool and a C compiler) and is tested against
+    libcoap's server.
+    """
+    if isinstance(given.authentication, KeyLogin) and given.protocol != "coaps":
+        raise InputError("protocol: identity and key need coaps; choose it, or no authentication")
+    if given.protocol == "coaps" and not isinstance(given.authentication, KeyLogin):
+        raise InputError("authentication: coaps needs identity and key; fill them in")
+    message = await _message(given, context)
+    port = given.port or PORTS[given.protocol]
+    where = f"{given.host.strip()}:{port}"
+    custody.sending(given.host.strip())
+    async with _failures(given, where):
+        addresses = await _addresses(given.host.strip(), port, context)
+        client = await _client(given, context, addresses[0], port)
+        _address(message, given, addresses[0], port)
+        turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
+        async with _turn(turn, where, context), asyncio.timeout(min(given.timeout, context.seconds_left())):
+            response = await client.context.request(message).response
+    if not response.code.is_successful():
+        raise _refusal(given, where, response)
+    if len(response.payload) > given.max_bytes:
+        raise PermanentError("COAP_TOO_LARGE", f"{where}: the answer is larger than maxBytes ({given.max_bytes})")
+    return await _answer(given, response, context)
+
+
+@contextlib.asynccontextmanager
+async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncIterator[None]:
+    """Waits until few enough requests are under way; time in the queue is not the device's."""
+    try:
+        async with asyncio.timeout(context.seconds_left()):
+            await turn.acquire()
+    except TimeoutError:
+        raise TransientError("COAP_BUSY", f"{where}: other tasks used it until the job's time was over") from None
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+async def _message(given: Request, context: Context) -> Any:
+    """The request, without where it goes."""
+    import aiocoap  # noqa: PLC0415 - 0.2 s that only those pay who use it
+    from aiocoap.numbers.constants import TransportTuning  # noqa: PLC0415
+
+    class Tuning(TransportTuning):  # type: ignore[misc]  # the library has no types
+        """Repeats as long as the task's time allows, and no longer."""
+
+        ACK_TIMEOUT = _ACK_TIMEOUT
+        reliability = given.confirmable
+        MAX_RETRANSMIT = max(1, min(6, int(given.timeout / 5) + 2))
+
+    codes = {"get": aiocoap.GET, "put": aiocoap.PUT, "post": aiocoap.POST, "delete": aiocoap.DELETE}
+    message = aiocoap.Message(
+        code=codes.get(given.operation, aiocoap.GET),
+        transport_tuning=Tuning(),
+    )
+    if given.operation in {"put", "post"}:
+        payload, number = await _payload(given, context)
+        message.payload = payload
+        message.opt.content_format = number
+    if given.accept != "any" and given.operation != "discover":
+        message.opt.accept = NUMBERS[given.accept]
+    return message
+
+
+async def _payload(given: Request, context: Context) -> tuple[bytes, int]:
+    if isinstance(given.content, Document):
+        content = await context.documents.read(given.content, seconds=context.seconds_left())
+        kind = content.content_type.partition(";")[0].strip().casefold()
+        number = next((n for n, name in MEDIA_TYPES.items() if name.partition(";")[0] == kind), 42)
+        return content.data, number
+    if given.content is None:
+        return b"", NUMBERS[given.content_format]
+    return encoded(given.content, given.content_format), NUMBERS[given.content_format]
+
+
+def _address(message: Any, given: Request, address: str, port: int) -> None:
+    """Has the request go to the address that was checked, and name the host as it was written."""
+    literal = f"[{address}]" if ":" in address else address
+    message.set_request_uri(f"{given.protocol}://{literal}:{port}", set_uri_host=False)
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(given.host.strip())
+        literal = ""
+    if literal:
+        message.opt.uri_host = given.host.strip()
+    path = ".well-known/core" if given.operation == "discover" else given.path
+    segments = tuple(segment for segment in path.strip("/").split("/") if segment)
+    if any(segment in {".", ".."} for segment in segments):
+        raise InputError("path: must not go up by '..'; give the resource's own path")
+    for segment in segments:
+        if len(segment.encode()) > 255:
+            raise InputError("path: a part of it is longer than 255 bytes, which CoAP cannot carry")
+    message.opt.uri_path = segments
+    query = []
+    for name, value in (given.query or {}).items():
+        for item in value if isinstance(value, list) else [value]:
+            text = str(item).lower() if isinstance(item, bool) else str(item)
+            query.append(f"{name}={text}" if item is not None else name)
+    if any(len(text.encode()) > 255 for text in query):
+        raise InputError("query: a part of it is longer than 255 bytes, which CoAP cannot carry")
+    message.opt.uri_query = tuple(query)
+
+
+async def _addresses(host: str, port: int, context: Context) -> list[str]:
+    resolver = await checked_resolver(port, context.clients)
+    if resolver is not None:
+        return list(await resolver(host))
+    found = await asyncio.get_running_loop().getaddrinfo(host, port)
+    return [str(item[4][0]) for item in found]
+
+
+async def _client(given: Request, context: Context, address: str, port: int) -> _Client:
+    """The context of this identity: aiocoap keeps credentials in it."""
+    import aiocoap  # noqa: PLC0415 - as above
+
+    login = given.authentication
+    if not isinstance(login, KeyLogin):
+
+        async def plain() -> _Client:
+            return _Client(await aiocoap.Context.create_client_context(transports=["udp6"]))
+
+        return await context.clients.get(("coap",), plain)
+    if find_spec("DTLSSocket") is None:
+        raise PermanentError(
+            "COAP_DTLS_UNAVAILABLE",
+            "protocol: coaps needs the extra coaps (pip install 'zeebe-connectors[coaps]'), which is built with "
+            "autoconf, automake, libtool and a C compiler",
+        )
+    secret = login.key.reveal()
+    key = {"hex": secret[4:].strip()} if secret.startswith("hex:") else {"ascii": secret}
+    if "hex" in key:
+        try:
+            bytes.fromhex(key["hex"])
+        except ValueError:
+            raise InputError("authentication.key: is not hexadecimal digits after hex:; correct it") from None
+    literal = f"[{address}]" if ":" in address else address
+
+    async def signed() -> _Client:
+        client = await aiocoap.Context.create_client_context(transports=["tinydtls"])
+        client.client_credentials.load_from_dict(
+            {f"coaps://{literal}:{port}/*": {"dtls": {"psk": key, "client-identity": {"ascii": login.identity}}}}
+        )
+        return _Client(client)
+
+    return await context.clients.get(("coap", address, port, login.identity, login.key), signed)
+
+
+@contextlib.asynccontextmanager
+async def _failures(given: Request, where: str) -> AsyncIterator[None]:
+    """Says what went wrong on the way."""
+    import aiocoap.error  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (TimeoutError, aiocoap.error.TimeoutError):
+        hint = ", and identity and key: a wrong one shows as silence" if given.protocol == "coaps" else ""
+        if given.operation == "post":
+            raise PermanentError(
+                "COAP_TIMEOUT",
+                f"{where}: no answer within {given.timeout:g} s; the device may have carried it out. Look before it is "
+                f"done again. Check host and port{hint}",
+            ) from None
+        raise TransientError(
+            "COAP_TIMEOUT", f"{where}: no answer within {given.timeout:g} s; check host and port{hint}"
+        ) from None
+    except ConnectorError:
+        raise
+    except (aiocoap.error.ResolutionError, UnicodeError):
+        raise _unresolved(where) from None
+    except (aiocoap.error.UnparsableMessage, aiocoap.error.UnexpectedBlock1Option, aiocoap.error.UnexpectedBlock2):
+        raise PermanentError("COAP_PROTOCOL", f"{where}: answered with something that is no CoAP") from None
+    except (aiocoap.error.NetworkError, OSError) as error:
+        if type(error).__name__ == "gaierror":
+            raise _unresolved(where) from None
+        raise TransientError(
+            "COAP_UNREACHABLE", f"{where}: cannot be reached; check host and port, and that the device runs"
+        ) from None
+    except aiocoap.error.Error as error:
+        raise ConnectorError("COAP_PROTOCOL", f"{where}: the exchange failed ({type(error).__name__})") from None
+
+
+def _unresolved(where: str) -> PermanentError:
+    return PermanentError("COAP_NAME_NOT_RESOLVED", f"host: the name of {where} cannot be resolved; check its spelling")
+
+
+def _refusal(given: Request, where: str, response: Any) -> ConnectorError:
+    code = response.code.dotted
+    name, kind = _REFUSALS.get(
+        code, ("COAP_SERVER_ERROR", ConnectorError) if code.startswith("5") else ("COAP_BAD_REQUEST", PermanentError)
+    )
+    words = custody.clipped(response.payload[:1000].decode("utf-8", "replace"), 200)
+    variables = {"code": code, "diagnostic": words}
+    message = f"{where}: answered {code} to {given.operation.upper()} {given.path}".rstrip()
+    if kind is TransientError:
+        return TransientError(name, message, variables=variables, delay=float(response.opt.max_age or 0) or None)
+    return kind(name, message, variables=variables)
+
+
+async def _answer(given: Request, response: Any, context: Context) -> Answer:
+    data, number = bytes(response.payload), response.opt.content_format
+    number = None if number is None else int(number)
+    common: dict[str, Any] = {
+        "code": response.code.dotted,
+        "content_format": number,
+        "size": len(data),
+        "etag": response.opt.etag.hex() if response.opt.etag else None,
+        "max_age": response.opt.max_age,
+        "location": "/" + "/".join(response.opt.location_path) if response.opt.location_path else None,
+    }
+    if given.operation == "discover":
+        return Answer(links=links(data.decode("utf-8", "replace")), **common)
+    if not data:
+        return Answer(**common)
+    body, for_document = decoded(data, number, given.read_as)
+    if not for_document:
+        return Answer(body=body, **common)
+    name = given.path.strip("/").rpartition("/")[2] or "resource"
+    kind = MEDIA_TYPES.get(number or 42, "application/octet-stream")
+    document = await context.documents.create(data, name=name, content_type=kind)
+    return Answer(document=document, **common)

@@ -1,0 +1,263 @@
+"""What the connector does with a real CoAP server: methods, formats, blocks, refusals, lost datagrams, DTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+from datetime import UTC, datetime
+from importlib.util import find_spec
+
+import cbor2
+import pytest
+from aiocoap import NON
+
+from servers.coapd import BYTES, CBOR, JSON, TEXT, CoapServer, Losing
+from servers.ports import free_port
+from zeebe_connectors.connectors.coap.connector import ask
+from zeebe_connectors.connectors.coap.content import decoded, links
+from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.document import Document
+from zeebe_connectors.testing import Complete, Fail, run
+
+
+class Place:
+    """A device, and jobs on it."""
+
+    def __init__(self, directory, server, **inputs):
+        self.server = server
+        self.inputs = {"host": "127.0.0.1", "port": server.port, "timeout": 5, **inputs}
+        self.clients = ClientCache()
+        self.documents = LocalDocuments(directory)
+
+    async def job(self, operation, **inputs):
+        return await run(
+            ask,
+            {**self.inputs, "operation": operation, **inputs},
+            clients=self.clients,
+            documents=self.documents,
+            result_variable="done",
+            seconds=60,
+        )
+
+    async def do(self, operation, **inputs):
+        outcome = await self.job(operation, **inputs)
+        assert isinstance(outcome, Complete), outcome
+        return outcome.variables["done"]
+
+    async def fails(self, operation, **inputs):
+        outcome = await self.job(operation, **inputs)
+        assert isinstance(outcome, Fail), outcome
+        return outcome
+
+
+@pytest.fixture
+async def place(tmp_path):
+    async with CoapServer() as server:
+        made = Place(tmp_path, server)
+        yield made
+        await made.clients.aclose()
+
+
+async def test_methods(place):
+    done = await place.do("get", path="/thing")
+    assert (done["code"], done["body"], done["contentFormat"], done["size"]) == ("2.05", "20.5", TEXT, 4)
+    assert (await place.do("put", path="thing", content="21", contentFormat="text"))["code"] == "2.04"
+    assert place.server.thing.payload == b"21"
+    done = await place.do("post", path="thing", content={"a": 1}, query={"unit": "C", "x": [1, True]})
+    assert (done["code"], done["location"]) == ("2.01", "/things/3")
+    last = place.server.thing.requests[-1]
+    assert (last.payload, int(last.opt.content_format)) == (b'{"a":1}', JSON)
+    assert last.opt.uri_query == ("unit=C", "x=1", "x=true")
+    assert (await place.do("delete", path="thing"))["code"] == "2.02"
+
+
+async def test_formats(place):
+    value = {"t": 20.5, "ok": True, "list": [1, None, "ü"]}
+    await place.do("put", path="thing", content=value, contentFormat="cbor")
+    assert cbor2.loads(place.server.thing.payload) == value
+    assert (await place.do("get", path="thing"))["body"] == value
+    await place.do("put", path="thing", content=json.dumps(value), contentFormat="json")
+    assert (await place.do("get", path="thing"))["body"] == value
+    await place.do("put", path="thing", content=base64.b64encode(b"\0\xff").decode(), contentFormat="bytes")
+    done = await place.do("get", path="thing")
+    assert (done["body"], done["contentFormat"], done["document"]["metadata"]["size"]) == (None, BYTES, 2)
+    assert (await place.do("get", path="thing", readAs="base64"))["body"] == "AP8="
+    place.server.thing.payload, place.server.thing.number = b"{no json", JSON
+    fail = await place.fails("get", path="thing")
+    assert (fail.code, fail.retries) == ("COAP_CONTENT_INVALID", 0)
+    assert (await place.do("get", path="thing", readAs="text"))["body"] == "{no json"
+    for given in ({"contentFormat": "json", "content": "{"}, {"contentFormat": "bytes", "content": "?"}):
+        assert (await place.fails("put", path="thing", **given)).code == "COAP_CONTENT_INVALID"
+
+
+def test_cbor_of_every_kind():
+    value, _ = decoded(
+        cbor2.dumps({1: b"\0", "d": datetime(2026, 1, 2, tzinfo=UTC), "u": cbor2.undefined}), CBOR, "auto"
+    )
+    assert value["1"] == "AA=="
+    assert value["d"].startswith("2026-01-02T00:00:00")
+    for bomb in (b"\x81" * 5000 + b"\x00", b"\xff", b"\x5b" + b"\xff" * 8):
+        with pytest.raises(Exception, match="cbor"):
+            decoded(bomb, CBOR, "auto")
+
+
+async def test_blocks_both_ways(place):
+    data = os.urandom(20_000)
+    document = await place.documents.create(data, name="firmware.bin")
+    await place.do("put", path="thing", content=dict(document.reference))
+    assert place.server.thing.payload == data
+    done = await place.do("get", path="thing", readAs="document")
+    assert (await place.documents.read(Document(done["document"]), seconds=5)).data == data
+    fail = await place.fails("get", path="thing", maxBytes=10_000)
+    assert (fail.code, fail.retries) == ("COAP_TOO_LARGE", 0)
+
+
+async def test_discovery(place):
+    found = (await place.do("discover"))["links"]
+    thing = next(one for one in found if one["path"] == "/thing")
+    assert (thing["rt"], thing["title"]) == ("thing", 'a "thing", really')
+    assert links('</a>;obs;rt="x y",</b>;ct=40') == [
+        {"path": "/a", "obs": True, "rt": "x y"},
+        {"path": "/b", "ct": "40"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "want", "retries"),
+    [
+        ("BAD_REQUEST", "COAP_BAD_REQUEST", 0),
+        ("UNAUTHORIZED", "COAP_FORBIDDEN", 0),
+        ("NOT_FOUND", "COAP_NOT_FOUND", 0),
+        ("METHOD_NOT_ALLOWED", "COAP_METHOD_NOT_ALLOWED", 0),
+        ("UNSUPPORTED_CONTENT_FORMAT", "COAP_FORMAT_REFUSED", 0),
+        ("CONFLICT", "COAP_CONFLICT", 0),
+        ("SERVICE_UNAVAILABLE", "COAP_BUSY", 2),
+        ("INTERNAL_SERVER_ERROR", "COAP_SERVER_ERROR", 2),
+    ],
+)
+async def test_refusals(place, code, want, retries):
+    fail = await place.fails("get", path="fail", query={"code": code})
+    assert (fail.code, fail.retries) == (want, retries)
+    assert json.loads(json.dumps(fail.variables))["error"]["variables"]["diagnostic"] == "diagnostic words"
+    assert "diagnostic" not in fail.message
+
+
+async def test_silence(place):
+    fail = await place.fails("get", path="silent", timeout=0.5)
+    assert (fail.code, fail.retries) == ("COAP_TIMEOUT", 2)
+    fail = await place.fails("post", path="silent", timeout=0.5)
+    assert (fail.code, fail.retries) == ("COAP_TIMEOUT", 0)
+    assert "may have carried it out" in fail.message
+
+
+async def test_nobody_there(place):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.0.0.1", 0))
+        silent = unused.getsockname()[1]
+        fail = await place.fails("get", port=silent, timeout=0.5)
+    assert (fail.code, fail.retries) == ("COAP_TIMEOUT", 2)
+    fail = await place.fails("get", port=free_port(socket.SOCK_DGRAM), timeout=3)
+    assert (fail.code, fail.retries) == ("COAP_UNREACHABLE", 2)
+    fail = await place.fails("get", host="no-such-host.invalid", timeout=3)
+    assert (fail.code, fail.retries) == ("COAP_NAME_NOT_RESOLVED", 0)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../b", "x" * 300])
+async def test_paths_that_are_refused(place, path):
+    fail = await place.fails("get", path=path)
+    assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
+
+
+async def test_forbidden_host(place, monkeypatch):
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    fail = await place.fails("get", path="thing")
+    assert (fail.code, fail.retries) == ("HOST_FORBIDDEN", 0)
+
+
+async def test_not_confirmable(place):
+    done = await place.do("post", path="thing", content="x", contentFormat="text", confirmable=False)
+    assert done["code"] == "2.01"
+    assert place.server.thing.requests[-1].mtype == NON
+
+
+async def test_lost_datagrams(place):
+    """With a fifth lost, every request is carried out once, or ends with its error and was carried out once at most."""
+    async with Losing(place.server.port, 0.2, seed=7) as proxy:
+        outcomes = await asyncio.gather(
+            *(
+                place.job("post", path="thing", content=str(n), contentFormat="text", port=proxy.port, timeout=30)
+                for n in range(12)
+            )
+        )
+    bodies = [bytes(request.payload).decode() for request in place.server.thing.requests]
+    assert proxy.lost > 2
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Complete):
+            assert bodies.count(str(number)) == 1
+        else:
+            assert outcome.code == "COAP_TIMEOUT"
+            assert bodies.count(str(number)) <= 1
+    assert sum(isinstance(outcome, Complete) for outcome in outcomes) >= 10
+
+
+@pytest.fixture
+def libcoap():
+    """Libcoap's own server, in clear and with PSK (gateway-1, sesame12)."""
+    program = shutil.which("coap-server-gnutls") or shutil.which("coap-server-openssl")
+    missing = "libcoap's server is not installed (Debian: libcoap3-bin)" if program is None else ""
+    if not missing and find_spec("DTLSSocket") is None:
+        missing = "DTLSSocket is not installed: pip install 'zeebe-connectors[coaps]' (needs autoconf, libtool and gcc)"
+    if missing:
+        if os.environ.get("SERVERS"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    port = free_port(socket.SOCK_DGRAM)
+    command = [program, "-A", "127.0.0.1", "-p", str(port), "-d", "100", "-k", "sesame12", "-h", "hint", "-v", "3"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        yield port
+        process.terminate()
+
+
+@pytest.mark.servers
+@pytest.mark.filterwarnings("ignore:DTLS module did not shut down")  # the library's own end, which helps itself
+async def test_libcoap_in_clear_and_with_a_key(libcoap, tmp_path):
+    class Server:
+        port = libcoap
+
+    login = {"type": "psk", "identity": "gateway-1", "key": "sesame12"}
+    clear = Place(tmp_path, Server, timeout=10)
+    for _ in range(50):
+        with contextlib.suppress(AssertionError):
+            assert (await clear.do("get", path="time"))["body"]
+            break
+        await asyncio.sleep(0.1)
+    paths = [one["path"] for one in (await clear.do("discover"))["links"]]
+    assert "/time" in paths or "time" in [path.strip("/") for path in paths]
+    secured = Place(tmp_path, Server, protocol="coaps", port=libcoap + 1, authentication=login, timeout=10)
+    assert (await secured.do("get", path="time"))["body"]
+    data = base64.b64encode(os.urandom(5000)).decode()
+    await secured.do("put", path="big", content=data, contentFormat="text")
+    assert (await secured.do("get", path="big", readAs="text"))["body"] == data
+    hexed = {**login, "key": "hex:" + b"sesame12".hex()}
+    assert (await secured.do("get", path="time", authentication=hexed))["body"]
+    for wrong in ({**login, "key": "canary-1"},):
+        fail = await secured.fails("get", path="time", authentication=wrong, timeout=3)
+        assert fail.code == "COAP_TIMEOUT"
+        assert "identity and key" in fail.message
+        assert "canary" not in fail.message
+    await clear.clients.aclose()
+    await secured.clients.aclose()
+
+
+async def test_coaps_needs_a_key(place):
+    fail = await place.fails("get", protocol="coaps")
+    assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
+    fail = await place.fails("get", authentication={"type": "psk", "identity": "a", "key": "b"})
+    assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
