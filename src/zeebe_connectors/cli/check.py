@@ -10,10 +10,13 @@ from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -29,7 +32,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         operator_defaults(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
-    watched = _sources(settings, registry)
+    watched, warned = _sources(settings, registry)
     if not running and not watched:
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
@@ -43,30 +46,65 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
-    if connect and not await _connections(settings, store):
-        code = 1
+    if connect:
+        well, deployed = await _connections(settings, store), await _targets(settings)
+        code = code if well else 1
+        warned = warned or not deployed
     await store.aclose()
-    warned = settings.cluster.exposes_credentials
-    if warned and code == 0:
-        typer.echo("Nothing is broken, but see the warning above")
-    else:
-        typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
+    typer.echo(_verdict(code, warned=settings.cluster.exposes_credentials or warned))
     return code
 
 
-def _sources(settings: Settings, registry: Registry) -> bool:
-    """Prints what would be watched, and what cannot be; gives whether there may be anything to watch."""
+def _verdict(code: int, *, warned: bool) -> str:
+    """The last line of the report."""
+    if code:
+        return "Something has to be mended, see above"
+    return "Nothing is broken, but see the warnings above" if warned else "All is well"
+
+
+def _sources(settings: Settings, registry: Registry) -> tuple[bool, bool]:
+    """Prints what would be watched, and what cannot be.
+
+    Returns:
+        Whether there may be anything to watch, and whether a line tells of something that cannot be.
+    """
     elements = read_sources(settings.sources) if settings.sources else []
     found = read_folder(settings.diagrams) if settings.diagrams else Found()
     sources, problems = group([*elements, *found.elements])
     runs = {c.type for c in registry.inbound.values() if settings.inbound.runs(c.name, c.type)}
     lines = [s.name if s.type in runs else f"{s.name}: no connector for {s.type} runs here" for s in sources]
     lines += found.problems + problems
+    warned = bool(found.problems or problems) or any(s.type not in runs for s in sources)
     if settings.polling:
         lines.append("those of deployed processes")
     for number, line in enumerate(lines):
         typer.echo(f"{'' if number else 'Sources':<13}{line}")
-    return settings.polling or any(s.type in runs for s in sources)
+    return settings.polling or any(s.type in runs for s in sources), warned
+
+
+async def _targets(settings: Settings) -> bool:
+    """Looks up the processes that sources outside diagrams start; gives whether nothing is missing."""
+    elements = read_sources(settings.sources) if settings.sources else []
+    wanted = sorted({element.process for element in elements if element.kind == "start"})
+    if not wanted:
+        return True
+    clients = ClientCache()
+    try:
+        deployed = deployed_processes(settings.cluster, clients)
+        if deployed is None:
+            typer.echo("Targets      not looked up: set CAMUNDA_CLIENT_REST_ADDRESS to the cluster's REST address")
+            return True
+        known = await deployed.names()
+    except ConnectorError as error:
+        typer.echo(f"Targets      cannot be looked up: {error}")
+        return False
+    finally:
+        await clients.aclose()
+    missing = [process for process in wanted if process not in known]
+    for number, process in enumerate(wanted):
+        state = "is not deployed: deploy it, or correct the source's `process`" if process in missing else "is deployed"
+        typer.echo(f"{'' if number else 'Targets':<13}{process} {state}")
+    return not missing
 
 
 async def _connections(settings: Settings, store: Store) -> bool:

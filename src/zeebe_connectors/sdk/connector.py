@@ -107,6 +107,10 @@ class Inbound(Description):
     watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
     preview: PreviewFunction | None = field(repr=False, default=None)
     """Shows what it would hand over, for a test by hand; None when it cannot."""
+    result_variable: str = ""
+    """The variable that takes the whole event in its templates, unless the modeler names another."""
+    event_fields: Sequence[str] = ()
+    """The names under which expressions see what an event has; they stand in the form."""
 
 
 PreviewFunction = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
@@ -202,6 +206,8 @@ def inbound(
     icon: str = "icon.svg",
     preview: PreviewFunction | None = None,
     protocols: Sequence[str] = (),
+    result_variable: str = "",
+    event_fields: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -219,6 +225,9 @@ def inbound(
         preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
             whether they were handed over or not. It marks, moves and stores nothing.
         protocols: The protocols of the providers that it takes, as for `outbound`.
+        result_variable: What the templates' result variable starts with, so that a process has the whole event although
+            nobody wrote a result expression.
+        event_fields: The names under which expressions see what an event has.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -255,6 +264,8 @@ def inbound(
             watch=function,
             preview=preview,
             protocols=tuple(protocols),
+            result_variable=result_variable,
+            event_fields=tuple(event_fields),
         )
 
     return describe

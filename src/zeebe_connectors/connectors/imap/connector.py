@@ -22,6 +22,7 @@ from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
+from zeebe_connectors.mail.reading.model import MAIL_FIELDS
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
@@ -264,6 +265,8 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
     protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
     preview=preview,
+    result_variable="mail",
+    event_fields=(*MAIL_FIELDS, "folder", "uid"),
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.

@@ -17,6 +17,7 @@ from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailb
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
+from zeebe_connectors.mail.reading.model import MAIL_FIELDS
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import open_keyring
 from zeebe_connectors.sdk.durations import parse_frequency
@@ -104,6 +105,8 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3"],
     preview=preview,
+    result_variable="mail",
+    event_fields=MAIL_FIELDS,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
