@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.providers import providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
@@ -15,6 +16,7 @@ from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder,
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.registry import Registry
@@ -47,7 +49,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
     if connect:
-        well, deployed = await _connections(settings, store), await _targets(settings)
+        well, deployed = await _reached(settings, environment, store), await _targets(settings)
         code = code if well else 1
         warned = warned or not deployed
     await store.aclose()
@@ -105,6 +107,27 @@ async def _targets(settings: Settings) -> bool:
         state = "is not deployed: deploy it, or correct the source's `process`" if process in missing else "is deployed"
         typer.echo(f"{'' if number else 'Targets':<13}{process} {state}")
     return not missing
+
+
+async def _reached(settings: Settings, environment: Environment, store: Store) -> bool:
+    cluster = await _connections(settings, store)
+    return await _providers(settings, environment, store) and cluster
+
+
+async def _providers(settings: Settings, environment: Environment, store: Store) -> bool:
+    """Has each provider tested in the environment in force; gives whether all can be used."""
+    services = services_of(settings, environment, store=store)
+    providers = services.providers
+    if providers is None:
+        return True
+    try:
+        await providers.directory.refresh()
+        return await show_checked(services, store, environment=providers.environment)
+    except LedgerError:  # said with the ledger
+        return False
+    finally:
+        await providers.aclose()
+        await services.aclose()
 
 
 async def _connections(settings: Settings, store: Store) -> bool:
