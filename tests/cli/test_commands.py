@@ -20,6 +20,7 @@ from aiohttp import web
 
 from zeebe_connectors import __version__
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.testing.servers import HttpServer, Reply, in_thread
 
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
 
@@ -129,9 +130,32 @@ def test_check_says_what_would_be_watched(tmp_path: Path) -> None:
     assert fine.returncode == 0, fine.stdout
     assert "Sources      order#orders\n" in fine.stdout
     assert "order#far: no connector for com.example:far:1 runs here" in fine.stdout
+    assert "All is well" not in fine.stdout
     off = told("check", folder=tmp_path, CONNECTOR_INBOUND_DISABLED="imap", **watching)
     assert off.returncode == 1
     assert "nothing would run" in off.stdout
+
+
+def test_check_says_whether_the_processes_that_sources_start_are_deployed(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text(
+        '[orders]\ntype = "io.camunda:connector-email-inbound:1"\nprocess = "order"\nhost = "a"\n'
+        '[bills]\ntype = "io.camunda:connector-email-inbound:1"\nprocess = "bill"\nhost = "b"\n'
+        '[told]\ntype = "io.camunda:connector-email-inbound:1"\nmessage = "m"\nhost = "c"\n'
+    )
+    with in_thread(HttpServer()) as cluster:
+        deployed = [{"processDefinitionId": "order", "processDefinitionKey": "1", "version": 1, "state": "ACTIVE"}]
+        cluster.answer("/v2/process-definitions/search", Reply.json({"items": deployed, "page": {}}))
+        settings = {
+            "ZEEBE_CONNECTORS_SOURCES": "sources.toml",
+            "ZEEBE_ADDRESS": "127.0.0.1:1",
+            "ZEEBE_INSECURE_CONNECTION": "true",
+        }
+        found = told("check", "--connect", folder=tmp_path, CAMUNDA_CLIENT_REST_ADDRESS=cluster.url(""), **settings)
+    assert "Targets      bill is not deployed" in found.stdout
+    assert "             order is deployed" in found.stdout
+    assert "All is well" not in found.stdout
+    unknown = told("check", "--connect", folder=tmp_path, **settings)
+    assert "Targets      not looked up: set CAMUNDA_CLIENT_REST_ADDRESS" in unknown.stdout
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

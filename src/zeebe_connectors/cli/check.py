@@ -14,12 +14,15 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import Found, Source, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
 from zeebe_connectors.runtime.providers.checking import signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -35,7 +38,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         operator_defaults(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
-    watched = _sources(settings, registry, warnings)
+    watched, absent = _sources(settings, registry, warnings)
     if not running and not watched:
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
@@ -52,16 +55,21 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
-    if connect and not await _reached(settings, environment, store):
-        code = 1
+    if connect:
+        well, deployed = await _reached(settings, environment, store), await _targets(settings)
+        code = code if well else 1
+        absent = absent or not deployed
     await store.aclose()
     _print("Security", [f"WARNING: {line}" for line in warnings])
-    warned = settings.cluster.exposes_credentials or warnings
-    if warned and code == 0:
-        typer.echo("Nothing is broken, but see the warning above")
-    else:
-        typer.echo("All is well" if code == 0 else "Something has to be mended, see above")
+    typer.echo(_verdict(code, warned=bool(settings.cluster.exposes_credentials or warnings or absent)))
     return code
+
+
+def _verdict(code: int, *, warned: bool) -> str:
+    """The last line of the report."""
+    if code:
+        return "Something has to be mended, see above"
+    return "Nothing is broken, but see the warnings above" if warned else "All is well"
 
 
 def _print(head: str, lines: Sequence[str]) -> None:
@@ -69,13 +77,16 @@ def _print(head: str, lines: Sequence[str]) -> None:
         typer.echo(f"{'' if number else head:<13}{line}")
 
 
-def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> bool:
-    """Prints what would be watched, and what cannot be; gives whether there may be anything to watch.
+def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> tuple[bool, bool]:
+    """Prints what would be watched, and what cannot be.
 
     Args:
         settings: Where sources stand.
         registry: Which connectors there are.
         warnings: Gets a line for each source that signs in without encryption.
+
+    Returns:
+        Whether there may be anything to watch, and whether a line tells of something that cannot be.
     """
     elements = read_sources(settings.sources) if settings.sources else []
     found = read_folder(settings.diagrams) if settings.diagrams else Found()
@@ -84,10 +95,36 @@ def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> boo
     warnings += [line for source in sources if (line := _unencrypted(source, registry))]
     lines = [s.name if s.type in runs else f"{s.name}: no connector for {s.type} runs here" for s in sources]
     lines += found.problems + problems
+    warned = bool(found.problems or problems) or any(s.type not in runs for s in sources)
     if settings.polling:
         lines.append("those of deployed processes")
     _print("Sources", lines)
-    return settings.polling or any(s.type in runs for s in sources)
+    return settings.polling or any(s.type in runs for s in sources), warned
+
+
+async def _targets(settings: Settings) -> bool:
+    """Looks up the processes that sources outside diagrams start; gives whether nothing is missing."""
+    elements = read_sources(settings.sources) if settings.sources else []
+    wanted = sorted({element.process for element in elements if element.kind == "start"})
+    if not wanted:
+        return True
+    clients = ClientCache()
+    try:
+        deployed = deployed_processes(settings.cluster, clients)
+        if deployed is None:
+            typer.echo("Targets      not looked up: set CAMUNDA_CLIENT_REST_ADDRESS to the cluster's REST address")
+            return True
+        known = await deployed.names()
+    except ConnectorError as error:
+        typer.echo(f"Targets      cannot be looked up: {error}")
+        return False
+    finally:
+        await clients.aclose()
+    missing = [process for process in wanted if process not in known]
+    for number, process in enumerate(wanted):
+        state = "is not deployed: deploy it, or correct the source's `process`" if process in missing else "is deployed"
+        typer.echo(f"{'' if number else 'Targets':<13}{process} {state}")
+    return not missing
 
 
 def _unencrypted_providers(providers: Mapping[str, Provider]) -> list[str]:

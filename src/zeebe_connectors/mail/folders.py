@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
-_ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-?")
+_ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _TO_ENCODE = re.compile(r"&|[^\x20-\x7e]+")
 
 
@@ -22,15 +22,17 @@ def encode_folder(name: str) -> str:
 
 
 def decode_folder(name: str) -> str:
-    """A folder's name as people write it; what is not modified UTF-7 stays as it is."""
+    """A folder's name as people write it; what is not modified UTF-7 as a whole stays as the server spelled it."""
 
     def decoded(match: re.Match[str]) -> str:
         if not match[1]:
             return "&"
         data = match[1].replace(",", "/")
-        try:
-            return base64.b64decode(data + "=" * (-len(data) % 4)).decode("utf-16-be")
-        except ValueError:
-            return match[0]
+        return base64.b64decode(data + "=" * (-len(data) % 4)).decode("utf-16-be")
 
-    return _ENCODED.sub(decoded, name)
+    try:
+        text = _ENCODED.sub(decoded, name)
+    except ValueError:
+        return name
+    # Servers that spell names in UTF-8, or with a bare ampersand, are not to be read as if they had encoded them.
+    return text if encode_folder(text) == name else name

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Self
 
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.mail.folders import decode_folder
+from zeebe_connectors.mail.folders import decode_folder, encode_folder
 from zeebe_connectors.mail.imap_protocol import ConnectionLost, Protocol, abort, keep_alive
 from zeebe_connectors.mail.imap_syntax import (
     LISTED,
@@ -25,9 +26,9 @@ from zeebe_connectors.mail.imap_syntax import (
     numbers,
     quoted,
     string,
-    wire_folder,
     with_literals,
 )
+from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
@@ -41,7 +42,7 @@ TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
-_BUSY = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT)\]|(too many|maximum number of).* connections", re.IGNORECASE)
+_ID = '("name" "zeebe-connectors" "vendor" "Zeebe Connectors")'
 
 
 class ImapSession:
@@ -52,6 +53,7 @@ class ImapSession:
         self._host = host
         self._lock = asyncio.Lock()
         self._folders: list[tuple[str, str, frozenset[str]]] | None = None
+        self._spelled: dict[str, str] = {}  # folders' names as the server spells them, by how people write them
         self.selected: Selected | None = None
 
     @classmethod
@@ -192,10 +194,12 @@ class ImapSession:
             raise PermanentError(
                 "IMAP_AUTH_FAILED", f"{self._host} lets nobody in without a login; choose user name and password"
             )
-        await self._authenticate("ANONYMOUS", b"zeebe-connectors")
+        await self._authenticate("ANONYMOUS", [lambda _: b"zeebe-connectors"])
 
     async def login(self, username: str, password: str) -> None:
-        """Signs in with a password: LOGIN, or PLAIN where the server wants that or the text is not ASCII.
+        """Signs in with a password: by LOGIN, or by a mechanism where the server wants that or the text is not ASCII.
+
+        The mechanisms are PLAIN, LOGIN and CRAM-MD5, whichever of them the server offers.
 
         Raises:
             PermanentError: `IMAP_AUTH_FAILED`.
@@ -203,13 +207,19 @@ class ImapSession:
         """
         if self._protocol.state == aioimaplib.AUTH:  # PREAUTH
             return
-        plain = self.offers("AUTH=PLAIN")
-        if self.offers("LOGINDISABLED") and not plain:
+        user, secret = username.encode(), password.encode()
+        mechanisms: dict[str, list[Callable[[bytes], bytes]]] = {
+            "PLAIN": [lambda _: b"\0" + user + b"\0" + secret],
+            "LOGIN": [lambda _: user, lambda _: secret],
+            "CRAM-MD5": [lambda challenge: user + b" " + hmac.new(secret, challenge, "md5").hexdigest().encode()],
+        }
+        offered = [name for name in mechanisms if self.offers(f"AUTH={name}")]
+        if self.offers("LOGINDISABLED") and not offered:
             raise PermanentError(
                 "IMAP_AUTH_FAILED", f"{self._host} allows no password on an unencrypted connection; choose TLS"
             )
-        if plain and (self.offers("LOGINDISABLED") or not (username + password).isascii()):
-            await self._authenticate("PLAIN", f"\0{username}\0{password}".encode())
+        if offered and (self.offers("LOGINDISABLED") or not (username + password).isascii()):
+            await self._authenticate(offered[0], mechanisms[offered[0]])
             return
         try:
             await self._command("LOGIN", quoted(username), quoted(password))
@@ -224,27 +234,30 @@ class ImapSession:
             PermanentError: `IMAP_AUTH_FAILED`, with the server's reason.
             TransientError: As for `login`.
         """
-        await self._authenticate("XOAUTH2", f"user={username}\1auth=Bearer {token}\1\1".encode())
+        if self._protocol.state == aioimaplib.AUTH:  # PREAUTH
+            return
+        proof = f"user={username}\1auth=Bearer {token}\1\1".encode()
+        await self._authenticate("XOAUTH2", [lambda _: proof])
 
-    async def _authenticate(self, mechanism: str, proof: bytes) -> None:
+    async def _authenticate(self, mechanism: str, answers: Sequence[Callable[[bytes], bytes]]) -> None:
+        """Signs in by a mechanism; only those in which the client speaks first begin with the command (SASL-IR)."""
         protocol = self._protocol
-        encoded = base64.b64encode(proof)
         protocol.refusal = b""
         try:
-            if self.offers("SASL-IR"):
-                await self._command("AUTHENTICATE", mechanism, encoded.decode())
+            if self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2", "ANONYMOUS"}:
+                await self._command("AUTHENTICATE", mechanism, base64.b64encode(answers[0](b"")).decode())
             else:
-                protocol.challenges = [encoded]
+                protocol.answers = list(answers)
                 await self._command("AUTHENTICATE", mechanism)
         except Refused as error:
             reason = custody.clipped(protocol.refusal.decode("utf-8", "replace"), 200)
             raise self._login_failed(f"{error.text} {reason}".strip()) from None
         finally:
-            protocol.challenges = []
+            protocol.answers = []
         await self._signed_in()
 
     def _login_failed(self, text: str) -> ConnectorError:
-        if _BUSY.search(text):
+        if is_temporary(text):
             return TransientError("IMAP_IN_USE", f"{self._host} lets nobody in now: {text}", delay=30)
         return PermanentError(
             "IMAP_AUTH_FAILED",
@@ -255,25 +268,30 @@ class ImapSession:
     async def _signed_in(self) -> None:
         self._protocol.state = aioimaplib.AUTH
         await self._capabilities()
+        if self.offers("ID"):  # some providers open no folder for those who do not say who they are
+            with suppress(Refused):
+                await self._command("ID", _ID)
 
     async def _capabilities(self) -> None:
         for response in await self._command("CAPABILITY"):
-            name, *words = response[0].decode("ascii", "replace").upper().split()
-            if name == "CAPABILITY":
-                self._protocol.capabilities = set(words)
+            words = response[0].decode("ascii", "replace").upper().split()
+            if words[:1] == ["CAPABILITY"]:
+                self._protocol.capabilities = set(words[1:])
 
     async def folders(self) -> list[tuple[str, str, frozenset[str]]]:
         """All folders: name as people write it, hierarchy separator, flags in lower case."""
         if self._folders is None:
-            found = []
+            found, self._spelled = [], {}
             for response in await self._command("LIST", '""', '"*"'):
                 line, literals = held(response)
                 if match := LISTED.match(line):
-                    raw = string(match[3].strip(), literals)
+                    raw = string(match[3].strip(), literals).decode("utf-8", "surrogateescape")
                     flags = frozenset(match[1].decode("ascii", "replace").lower().split())
-                    found.append(
-                        (decode_folder(raw.decode("utf-8", "replace")), (match[2] or b"")[-1:].decode(), flags)
-                    )
+                    name = decode_folder(raw)
+                    if self._spelled.setdefault(name, raw) != raw:  # two spellings of what people write alike
+                        name = raw
+                        self._spelled[raw] = raw
+                    found.append((name, (match[2] or b"")[-1:].decode(), flags))
             self._folders = found
         return self._folders
 
@@ -289,6 +307,9 @@ class ImapSession:
         for candidate in await self._spellings(name):
             if candidate in known:
                 return candidate
+        for folder in known:  # named as the server spells it
+            if self._spelled[folder] == name:
+                return folder
         self._folders = None
         some = ", ".join(sorted(known)[:20])
         raise PermanentError("IMAP_FOLDER_NOT_FOUND", f"there is no folder {name!r}; there are: {some}")
@@ -300,6 +321,10 @@ class ImapSession:
             for plain in (name.replace("/", separator), name.replace(".", separator)):
                 spellings += [plain, f"INBOX{separator}{plain}"]
         return list(dict.fromkeys(spellings))
+
+    def _on_wire(self, name: str) -> str:
+        """A folder's name as it is sent: as the server spelled it, or encoded when the server has none of this name."""
+        return quoted(self._spelled.get(name) or encode_folder(name))
 
     async def create_folder(self, name: str) -> str:
         """Creates a folder unless it exists; gives its real name.
@@ -322,7 +347,7 @@ class ImapSession:
         spellings = dict.fromkeys((real, real.replace(".", separator), f"INBOX{separator}{real}"))
         for spelling in spellings:
             try:
-                await self._command("CREATE", wire_folder(spelling))
+                await self._command("CREATE", self._on_wire(spelling))
             except Refused as error:
                 refused = error
             else:
@@ -339,7 +364,7 @@ class ImapSession:
         real = await self.folder(name)
         self.selected = None
         try:
-            responses = await self._command("SELECT" if writable else "EXAMINE", wire_folder(real))
+            responses = await self._command("SELECT" if writable else "EXAMINE", self._on_wire(real))
         except Refused:
             self._folders = None
             await self.folder(name)  # says so when it is there no more
@@ -348,7 +373,13 @@ class ImapSession:
         validity = re.search(rb"UIDVALIDITY (\d+)", text, re.IGNORECASE)
         exists = re.search(rb"^(\d+) EXISTS", text, re.IGNORECASE | re.MULTILINE)
         self._protocol.state = aioimaplib.SELECTED
-        self.selected = Selected(real, int(validity[1]) if validity else 0, int(exists[1]) if exists else 0)
+        following = re.search(rb"UIDNEXT (\d+)", text, re.IGNORECASE)
+        self.selected = Selected(
+            real,
+            int(validity[1]) if validity else 0,
+            int(exists[1]) if exists else 0,
+            newest=int(following[1]) - 1 if following else 0,
+        )
         return self.selected
 
     async def search(self, *criteria: str | bytes) -> list[int]:
@@ -383,9 +414,36 @@ class ImapSession:
         section = "" if body is None else f" BODY.PEEK[{body}]"
         items = f"(UID FLAGS INTERNALDATE RFC822.SIZE{section})"
         responses = await self._command("FETCH", ",".join(map(str, uids)), items, prefix="UID")
-        wanted = set(uids)
-        found = {one.uid: one for one in map(fetched, responses) if one is not None and one.uid in wanted}
+        found = fetched(responses)
         return [found[uid] for uid in uids if uid in found]
+
+    async def read(self, uid: int) -> bytes | None:
+        """A whole message, without marking it as read; None when it is gone.
+
+        A server that gives no content, or an empty one, is asked once more: no mail is empty, but some servers answer
+        so for a mail that another client has just removed.
+
+        Raises:
+            PermanentError: `IMAP_NO_CONTENT`: the message is in the folder, and the server does not give its content.
+        """
+        for _ in range(2):
+            for one in await self.fetch([uid]):
+                if one.body:
+                    return one.body
+        if not await self.present([uid]):
+            return None
+        raise PermanentError(
+            "IMAP_NO_CONTENT", f"the mail with the UID {uid} is in the folder, but {self._host} gives no content of it"
+        )
+
+    async def present(self, uids: Collection[int]) -> set[int]:
+        """Which of these are in the folder and not marked as deleted; pushes that came before still count."""
+        if not uids:
+            return set()
+        wanted = ",".join(map(str, sorted(uids)))
+        return set(uids) & set(
+            numbers(b"SEARCH", await self._command("SEARCH", "UID", wanted, "UNDELETED", prefix="UID"))
+        )
 
     async def flag(self, uid: int, flag: str) -> None:
         r"""Sets a flag, such as `\Seen`; nothing happens when the message is gone."""
@@ -410,10 +468,10 @@ class ImapSession:
         """
         try:
             if self.offers("MOVE"):
-                await self._command("MOVE", str(uid), wire_folder(target), prefix="UID")
+                await self._command("MOVE", str(uid), self._on_wire(target), prefix="UID")
                 return
             if await self.search("UID", str(uid), "UNDELETED"):
-                await self._command("COPY", str(uid), wire_folder(target), prefix="UID")
+                await self._command("COPY", str(uid), self._on_wire(target), prefix="UID")
                 await self.delete(uid)
         except Refused:
             self._folders = None  # the target may be there no more
@@ -422,7 +480,7 @@ class ImapSession:
     async def append(self, folder: str, message: bytes) -> None:
         """Adds a message to a folder."""
         self._protocol.literal_data = message
-        await self._command("APPEND", wire_folder(folder), f"{{{len(message)}}}")
+        await self._command("APPEND", self._on_wire(folder), f"{{{len(message)}}}")
 
     async def noop(self) -> None:
         """Asks for a sign of life."""
@@ -536,5 +594,5 @@ class ImapSession:
 
     @staticmethod
     def _result(command: str, result: Any) -> None:
-        if result.result != "OK":
+        if result.result.upper() != "OK":
             raise Refused(command, custody.clipped(bytes(result.lines[-1]).decode("utf-8", "replace"), 300))

@@ -19,6 +19,7 @@ import asyncio
 import base64
 import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -54,7 +55,8 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.exists = 0
         self.lost: ConnectionLost | None = None
         self.limit: tuple[asyncio.Timeout, float, float] | None = None
-        self.challenges: list[bytes] = []
+        self.answers: list[Callable[[bytes], bytes]] = []
+        """What answers the next challenges of AUTHENTICATE, each made from the challenge."""
         self.literals: list[bytes] = []
         self.refusal = b""
         self._buffer = bytearray()
@@ -82,7 +84,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
         """Sends a line; nothing of it goes to a log."""
-        self.transport.write(f"{line}\r\n".encode())
+        self.transport.write(f"{line}\r\n".encode(errors="surrogateescape"))
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes apart into whole responses."""
@@ -142,9 +144,10 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         elif line.startswith(b"+"):
             self._continue(line)
         elif line.startswith(b"* "):
-            response[0] = line[2:]
-            self._untagged(response)
-        elif line:
+            response[0] = line[2:].lstrip(b" ")
+            if response[0] or len(response) > 1:
+                self._untagged(response)
+        elif line.strip(b"* "):
             self._response_done(line)
 
     def _greet(self, line: bytes) -> None:
@@ -185,11 +188,10 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.transport.write(self.literals.pop(0))
         elif command is None or command.name != "AUTHENTICATE":
             super()._continuation(line)
-        elif self.challenges:
-            self.transport.write(self.challenges.pop(0) + b"\r\n")
+        elif self.answers:
+            self.transport.write(base64.b64encode(self.answers.pop(0)(_decoded(line))) + b"\r\n")
         else:  # the reason of a refusal; the empty answer lets the server say NO
-            with suppress(ValueError):
-                self.refusal = base64.b64decode(line[1:].strip())
+            self.refusal = _decoded(line)
             self.transport.write(b"\r\n")
 
     def fail(self, reason: str) -> None:
@@ -211,6 +213,14 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         """Ends every wait."""
         if self.state != aioimaplib.LOGOUT:
             self.fail(f"the connection was lost{f': {exc}' if exc else ''}")
+
+
+def _decoded(line: bytes) -> bytes:
+    """The challenge of a continuation; empty when it is no base64."""
+    try:
+        return base64.b64decode(line[1:].strip())
+    except ValueError:
+        return b""
 
 
 def abort(protocol: Protocol) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from zeebe_connectors import ConnectorError
-from zeebe_connectors.mail.folders import encode_folder
 from zeebe_connectors.mail.imap_protocol import LITERAL
 
-_FETCHED = re.compile(rb"\d+ FETCH \(", re.IGNORECASE)
+_FETCHED = re.compile(rb"(\d+) FETCH \(", re.IGNORECASE)
+_EXPUNGED = re.compile(rb"(\d+) EXPUNGE", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
 _BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
 LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
@@ -31,7 +31,8 @@ class Fetched:
     flags: frozenset[str]
     received: datetime | None
     size: int
-    body: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
+    """What was asked for; None when the server did not give it, which is not the same as an empty one."""
 
 
 def quoted(text: str) -> str:
@@ -55,21 +56,16 @@ def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[byt
             pieces[-1] += b"{%d}" % len(argument)
             pieces.append(bytearray(argument))
         else:
-            pieces[-1] += argument.encode()
+            pieces[-1] += argument.encode(errors="surrogateescape")
         before = argument
     first, *following = pieces
-    return [first.decode()] if first else [], [bytes(piece) + b"\r\n" for piece in following]
+    return [first.decode(errors="surrogateescape")] if first else [], [bytes(piece) + b"\r\n" for piece in following]
 
 
 def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
     """The numbers of the responses of this name, in order."""
     lines = (response[0].split() for response in responses)
     return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
-
-
-def wire_folder(name: str) -> str:
-    """A folder's name as it goes over the wire."""
-    return quoted(encode_folder(name))
 
 
 def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
@@ -94,29 +90,74 @@ def string(value: bytes, literals: list[bytes]) -> bytes:
     return value
 
 
-def fetched(response: list[bytes]) -> Fetched | None:
-    """What one FETCH response says; None for other responses."""
-    if not _FETCHED.match(response[0]):
-        return None
+@dataclass(slots=True)
+class _Items:
+    """The items of one message, from however many responses they came."""
+
+    uid: int | None = None
+    flags: frozenset[str] | None = None
+    received: datetime | None = None
+    size: int | None = None
+    body: bytes | None = None
+
+    def add(self, later: _Items) -> None:
+        """Takes over what a later response says, and nothing of what it leaves out."""
+        for name in ("uid", "flags", "received", "size", "body"):
+            if (value := getattr(later, name)) is not None:
+                setattr(self, name, value)
+
+
+def fetched(responses: Sequence[list[bytes]]) -> dict[int, Fetched]:
+    """What the FETCH responses say, by UID.
+
+    A server may split a message's items over several responses, of which only one has the UID, and may tell of changed
+    flags in between: items are merged, never replaced. Responses without a UID are known by the message's number, as
+    long as no EXPUNGE has given that to another.
+    """
+    by_number: dict[int, _Items] = {}
+    found: list[_Items] = []
+    for response in responses:
+        if gone := _EXPUNGED.match(response[0]):
+            expunged = int(gone[1])
+            by_number = {number - (number > expunged): one for number, one in by_number.items() if number != expunged}
+        elif match := _FETCHED.match(response[0]):
+            items, number = _items(response), int(match[1])
+            known = by_number.get(number)
+            if known is None or (items.uid is not None and known.uid not in (None, items.uid)):
+                known = by_number[number] = _Items()
+                found.append(known)
+            known.add(items)
+    merged: dict[int, _Items] = {}
+    for one in found:
+        if one.uid is not None:
+            merged.setdefault(one.uid, _Items()).add(one)
+    return {
+        uid: Fetched(
+            uid=uid,
+            flags=one.flags or frozenset(),
+            received=one.received,
+            size=len(one.body or b"") if one.size is None else one.size,
+            body=one.body,
+        )
+        for uid, one in merged.items()
+    }
+
+
+def _items(response: list[bytes]) -> _Items:
     line, literals = held(response)
-    body = b""
+    items = _Items()
     if match := _BODY.search(line):
         if match[1] is not None:
-            body = literals[int(match[1])]
+            items.body = literals[int(match[1])]
         elif match[2] is not None:
-            body = re.sub(rb"\\(.)", rb"\1", match[2])
+            items.body = re.sub(rb"\\(.)", rb"\1", match[2])
         line = line[: match.start()] + line[match.end() :]
-    uid = _UID.search(line)
-    if uid is None:
-        return None
-    flags, date, size = _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
-    return Fetched(
-        uid=int(uid[1]),
-        flags=frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else frozenset(),
-        received=_date(date[1]) if date else None,
-        size=int(size[1]) if size else len(body),
-        body=body,
-    )
+    uid, flags, date, size = _UID.search(line), _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
+    items.uid = int(uid[1]) if uid else None
+    items.flags = frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else None
+    items.received = _date(date[1]) if date else None
+    items.size = int(size[1]) if size else None
+    return items
 
 
 def _date(raw: bytes) -> datetime | None:
@@ -151,3 +192,5 @@ class Selected:
     name: str
     uid_validity: int
     messages: int
+    newest: int = 0
+    """The highest UID that was given when it was opened; 0 when the server does not say."""

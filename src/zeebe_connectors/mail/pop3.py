@@ -11,11 +11,13 @@ import base64
 import hashlib
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
@@ -29,7 +31,10 @@ MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
 MAX_LINE = 64 * 1024
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-_END = b"\r\n.\r\n"
+_END = re.compile(rb"\n\.\r?\n")
+_PAUSE = 0.5
+"""Seconds of silence after which a dot alone after a bare line feed was the end, and not part of a mail."""
+_EMPTY = re.compile(r"no (new )?(messages?|mails?)|empty", re.IGNORECASE)
 ResultT = TypeVar("ResultT")
 
 
@@ -55,6 +60,9 @@ class Pop3Session:
         self._buffer = bytearray()
         self._banner = ""
         self._marked: set[int] = set()
+        self._line_feeds = False  # whether the server ends its own lines with bare line feeds
+        self.refused: set[str] = set()
+        """Which of CAPA and APOP the server does not take; they are not tried again."""
         self._limit: tuple[asyncio.Timeout, float] | None = None
         self.capabilities: dict[str, list[str]] = {}
         """By name in upper case, with their words."""
@@ -84,24 +92,53 @@ class Pop3Session:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
         resolver = await checked_resolver(port, clients)
-        session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
+        refused: set[str] = set()
+
+        async def signed_in(sign_in: Callable[[Self], Awaitable[None]]) -> Self:
+            return await cls._opened(
+                lambda: cls.connect(host, port, security, tls=tls, resolver=resolver, refused=refused), sign_in, refused
+            )
+
+        if isinstance(login, NoLogin):
+            return await signed_in(lambda session: session._sign_in_without_login())  # noqa: SLF001 - its own class
+        if isinstance(login, PasswordLogin):
+            return await signed_in(lambda session: session.login(login.username, login.password.reveal()))
+        token = await access_token(login, clients)
         try:
-            if isinstance(login, NoLogin):
-                return session
-            if isinstance(login, PasswordLogin):
-                await session.login(login.username, login.password.reveal())
-                return session
-            token = await access_token(login, clients)
+            return await signed_in(lambda session: session.login_with_token(login.username, token))
+        except PermanentError as error:
+            if error.code != "POP3_AUTH_FAILED":
+                raise
+        renewed = await access_token(login, clients, refused=token)
+        return await signed_in(lambda session: session.login_with_token(login.username, renewed))
+
+    @classmethod
+    async def _opened(
+        cls,
+        connect: Callable[[], Awaitable[Self]],
+        sign_in: Callable[[Self], Awaitable[None]],
+        refused: Collection[str],
+    ) -> Self:
+        """A session that is signed in; where the server closed after what it does not take, without asking for that."""
+        while True:
+            before = len(refused)
             try:
-                await session.login_with_token(login.username, token)
-            except PermanentError:
-                session.close()
-                session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
-                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
-        except BaseException:
-            session.close()
-            raise
-        return session
+                session = await connect()
+                try:
+                    await sign_in(session)
+                except BaseException:
+                    session.close()
+                    raise
+            except TransientError:
+                if len(refused) == before:
+                    raise
+            else:
+                return session
+
+    async def _sign_in_without_login(self) -> None:
+        """Nothing to say; whether the server is still there shows before the mails are asked for."""
+        if self.refused:
+            await self.command("NOOP")
 
     @classmethod
     async def connect(
@@ -112,6 +149,7 @@ class Pop3Session:
         *,
         tls: ssl.SSLContext | None = None,
         resolver: Resolver | None = None,
+        refused: set[str] | None = None,
     ) -> Self:
         """Opens a connection and, for `starttls`, upgrades it (STLS).
 
@@ -121,6 +159,7 @@ class Pop3Session:
             security: TLS from the start, TLS required after STLS, or none.
             tls: Whom to trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
+            refused: Commands that the server did not take before (CAPA, APOP); what it refuses now is added.
 
         Raises:
             TransientError: `POP3_UNREACHABLE` or `POP3_CONNECTION_LOST`.
@@ -143,6 +182,7 @@ class Pop3Session:
                 )
                 writer = opened
                 session = cls(host, reader, opened)
+                session.refused = set() if refused is None else refused
                 session._banner = await session._answer("the connection")
                 await session._ask_capabilities()
                 if security == "starttls":
@@ -158,11 +198,15 @@ class Pop3Session:
         return session
 
     async def _start_tls(self, context: ssl.SSLContext | None) -> None:
-        if "STLS" not in self.capabilities:
-            raise PermanentError(
-                "POP3_TLS_FAILED", f"{self._host} does not offer STLS on this port; choose TLS with its port (995)"
-            )
-        await self.command("STLS")
+        missing = PermanentError(
+            "POP3_TLS_FAILED", f"{self._host} does not offer STLS on this port; choose TLS with its port (995)"
+        )
+        if "STLS" not in self.capabilities and "CAPA" not in self.refused:
+            raise missing
+        try:
+            await self.command("STLS")
+        except Refused:
+            raise missing from None
         self._refuse_early_bytes()
         await self._writer.start_tls(context or trust(), server_hostname=self._host)
         self._refuse_early_bytes()  # what came meanwhile: a server does not speak first here
@@ -174,10 +218,15 @@ class Pop3Session:
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
 
     async def _ask_capabilities(self) -> None:
+        if "CAPA" in self.refused:
+            return
         try:
             text = await self._several("CAPA")
-        except Refused:
-            return  # older servers
+        except (Refused, TransientError) as error:
+            self.refused.add("CAPA")
+            if isinstance(error, Refused):
+                return  # older servers
+            raise
         lines = (line.split() for line in text.decode("ascii", "replace").splitlines())
         self.capabilities = {words[0].upper(): words[1:] for words in lines if words}
 
@@ -191,12 +240,15 @@ class Pop3Session:
         stamp = re.search(r"<[^<>\s]+@[^<>\s]+>", self._banner)
         encrypted = self._writer.get_extra_info("ssl_object") is not None
         try:
-            if stamp and not encrypted:
+            if stamp and not encrypted and "APOP" not in self.refused:
                 digest = hashlib.md5((stamp[0] + password).encode(), usedforsecurity=False).hexdigest()
                 try:
                     await self.command("APOP", username, digest)
-                except Refused as error:
-                    if "IN-USE" in error.text.upper():
+                except (Refused, TransientError) as error:
+                    if isinstance(error, Refused) and is_temporary(error.text):
+                        raise
+                    self.refused.add("APOP")
+                    if not isinstance(error, Refused):
                         raise
                 else:
                     return
@@ -225,7 +277,7 @@ class Pop3Session:
             raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
     def _login_failed(self, text: str) -> ConnectorError:
-        if "[IN-USE]" in text.upper() or "[SYS/TEMP]" in text.upper() or "[LOGIN-DELAY]" in text.upper():
+        if is_temporary(text):
             return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
         return PermanentError(
             "POP3_AUTH_FAILED",
@@ -235,23 +287,49 @@ class Pop3Session:
 
     async def sizes(self) -> dict[int, int]:
         """Bytes of each message, by its number in this session."""
-        lines = (await self._several("LIST")).decode("ascii", "replace").splitlines()
-        return {int(words[0]): int(words[1]) for words in map(str.split, lines) if len(words) >= 2}
+        try:
+            lines = (await self._several("LIST")).decode("ascii", "replace").splitlines()
+        except Refused as error:
+            if not await self._is_empty(error):
+                raise
+            return {}
+        found = (words for words in map(str.split, lines) if len(words) > 1)
+        return {int(words[0]): int(words[1]) for words in found if words[0].isdigit() and words[1].isdigit()}
+
+    async def _is_empty(self, refusal: Refused) -> bool:
+        """Whether a list was refused because there is nothing to list."""
+        try:
+            words = (await self.command("STAT")).split()
+        except Refused:
+            return _EMPTY.search(refusal.text) is not None
+        return words[:1] == ["0"]
 
     async def ids(self) -> dict[int, str]:
         """The unique id of each message, by its number in this session.
+
+        Messages to which the server gave the same id, as it may to copies of one mail, are numbered: `id`, `id (2)`.
 
         Raises:
             PermanentError: `POP3_NO_IDS`: the server has none, so that nothing tells a new message from an old one.
         """
         try:
-            lines = (await self._several("UIDL")).decode("utf-8", "replace").splitlines()
-        except Refused:
+            lines = (await self._several("UIDL")).decode("utf-8", "replace").split("\n")
+        except Refused as error:
+            if is_temporary(error.text):
+                raise
+            if await self._is_empty(error):
+                return {}
             raise PermanentError(
                 "POP3_NO_IDS",
                 f"{self._host} does not know UIDL, without which a mail would be processed twice; use IMAP",
             ) from None
-        return {int(words[0]): words[1] for words in (line.split(" ", 1) for line in lines) if len(words) == 2}
+        found: dict[int, str] = {}
+        copies: Counter[str] = Counter()
+        for words in (line.split(None, 1) for line in lines):
+            if len(words) == 2 and words[0].isdigit() and (uid := words[1].strip()):
+                copies[uid] += 1
+                found[int(words[0])] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
+        return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
         """A message's headers and so many lines of its body."""
@@ -285,6 +363,17 @@ class Pop3Session:
     async def read(self, number: int) -> bytes:
         """A message, byte for byte."""
         return await self._several("RETR", number)
+
+    async def content(self, number: int) -> bytes:
+        """A mail; a server that gives nothing of it is asked once more, since no mail is empty.
+
+        Raises:
+            PermanentError: `POP3_NO_CONTENT`: nothing came the second time either.
+        """
+        for _ in range(2):
+            if raw := await self.read(number):
+                return raw
+        raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but gives no content of it")
 
     async def delete(self, number: int) -> None:
         """Marks a message for deletion at `quit`; one that is marked already stays so.
@@ -371,36 +460,58 @@ class Pop3Session:
         return line[3:].decode("utf-8", "replace").strip()
 
     async def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n")) < 0:
+        while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > MAX_LINE:
                 raise ConnectionResetError("it sent an endless line")
             await self._more()
         line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
+        del self._buffer[: end + 1]
+        self._line_feeds = not line.endswith(b"\r")
+        return line.removesuffix(b"\r")
 
     async def _lines(self) -> bytes:
-        """The lines up to the one that is a dot alone, with the dots before dots removed."""
+        """The lines up to the one that is a dot alone, with the dots before dots removed.
+
+        Lines end with CR LF; but some servers use bare line feeds throughout, and some send mails as they are stored,
+        with bare line feeds up to the last one before the dot.
+        """
         if await self._begins_with_end():
             return b""
         scanned = 0
-        while (end := self._buffer.find(_END, scanned)) < 0:
-            scanned = max(0, len(self._buffer) - len(_END))
-            if len(self._buffer) > MAX_MESSAGE_BYTES:
-                raise ConnectionResetError("it sent an endless message")
-            await self._more()
-        data = bytes(self._buffer[: end + 2])
-        del self._buffer[: end + len(_END)]
+        while True:
+            match = _END.search(self._buffer, scanned)
+            if match is not None and await self._is_end(match.start(), match.end()):
+                break
+            scanned = match.start() + 1 if match else max(0, len(self._buffer) - len(b"\n.\r"))
+            if match is None:
+                if len(self._buffer) > MAX_MESSAGE_BYTES:
+                    raise ConnectionResetError("it sent an endless message")
+                await self._more()
+        data = bytes(self._buffer[: match.start() + 1])
+        del self._buffer[: match.end()]
         if data.startswith(b"."):
             data = data[1:]
-        return data.replace(b"\r\n..", b"\r\n.") if b"\r\n.." in data else data
+        stuffed = b"\r\n.." if data.endswith(b"\r\n") and data.find(b"\r\n") < len(data) - 2 else b"\n.."
+        return data.replace(stuffed, stuffed[:-1]) if stuffed in data else data
+
+    async def _is_end(self, start: int, end: int) -> bool:
+        """Whether a dot alone on its line ends the answer; after a bare line feed it may be part of a mail."""
+        whole = self._buffer[start - 1 : end] == b"\r\n.\r\n"
+        if whole or (self._line_feeds and self._buffer[start:end] == b"\n.\n"):
+            return True
+        if len(self._buffer) == end:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE):
+                    await self._more()
+        return len(self._buffer) == end or self._buffer.startswith((b"+OK", b"-ERR"), end)
 
     async def _begins_with_end(self) -> bool:
-        while len(self._buffer) < 3:
+        while len(self._buffer) < 2 or self._buffer == b".\r":
             await self._more()
-        if self._buffer.startswith(b".\r\n"):
-            del self._buffer[:3]
-            return True
+        for end in (b".\r\n", b".\n"):
+            if self._buffer.startswith(end):
+                del self._buffer[: len(end)]
+                return True
         return False
 
     async def _more(self) -> None:

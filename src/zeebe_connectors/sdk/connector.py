@@ -129,6 +129,10 @@ class Inbound(Description):
     watch: Callable[[Any, Any], AsyncIterator[Event]] = field(repr=False, default=None)  # type: ignore[assignment]
     preview: PreviewFunction | None = field(repr=False, default=None)
     """Shows what it would hand over, for a test by hand; None when it cannot."""
+    result_variable: str = ""
+    """The variable that takes the whole event in its templates, unless the modeler names another."""
+    event_fields: Sequence[str] = ()
+    """The names under which expressions see what an event has; they stand in the form."""
 
 
 TestFunction = Callable[[Any, Context], Awaitable[str]]
@@ -238,6 +242,8 @@ def inbound(
     icon: str = "icon.svg",
     preview: PreviewFunction | None = None,
     protocols: Sequence[str] = (),
+    result_variable: str = "",
+    event_fields: Sequence[str] = (),
     documentation: str = "",
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
@@ -256,6 +262,9 @@ def inbound(
         preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
             whether they were handed over or not. It marks, moves and stores nothing.
         protocols: The protocols of the providers that it takes, as for `outbound`.
+        result_variable: What the templates' result variable starts with, so that a process has the whole event although
+            nobody wrote a result expression.
+        event_fields: The names under which expressions see what an event has.
         documentation: Address of its documentation, as for `outbound`.
 
     Raises:
@@ -293,6 +302,8 @@ def inbound(
             watch=function,
             preview=preview,
             protocols=tuple(protocols),
+            result_variable=result_variable,
+            event_fields=tuple(event_fields),
             documentation=documentation,
         )
 

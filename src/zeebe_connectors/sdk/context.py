@@ -81,6 +81,11 @@ class Report(Protocol):
         ...
 
 
+async def _none_alike(_: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
+    """For sources that are tried without a ledger."""
+    return {}
+
+
 @dataclass(slots=True)
 class InboundContext:
     """Handed to an inbound connector as long as it watches."""
@@ -95,5 +100,9 @@ class InboundContext:
     """Which events, given as id and alias, need nothing any more: `done`, `ignored` or `quarantined`; ask first."""
     report: Report
     """Says how the source is; see `Report`."""
+    alike: Callable[[Mapping[str, Alias]], Awaitable[Mapping[str, Mapping[str, int]]]] = _none_alike
+    """By id: earlier things of the same text, size, place and numbering, each with the `newest` of its time."""
+    memory: Memory = field(default_factory=ShortMemory)
+    """What the source must not forget over a restart, such as where it began."""
     turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """Around each look at the other side: waits until the provider's rules allow it; without a provider, at once."""

@@ -21,6 +21,22 @@ def parse_duration(text: str) -> float:
     return days * 86400 + hours * 3600 + minutes * 60 + secs
 
 
+def parse_frequency(text: str) -> float:
+    """Seconds between two looks: a number of minutes (`5`), a number with a unit (`30s`, `5m`, `1h`), or ISO 8601.
+
+    Raises:
+        ValueError: It is none of these, or not more than zero.
+    """
+    match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(s|sec|m|min|h|d|)", text.strip().lower())
+    try:
+        seconds = float(match[1].replace(",", ".")) * _UNITS[match[2][:1] or "m"] if match else parse_duration(text)
+    except ValueError:
+        raise ValueError("must be minutes such as 5, or a duration such as 30s, 5m or PT5M") from None
+    if seconds <= 0:
+        raise ValueError("must be more than zero")
+    return seconds
+
+
 def parse_setting(text: str) -> float:
     """Seconds of a setting: ISO 8601 (`PT30S`), a number with a unit (`30s`), or milliseconds as Camunda reads them.
 

@@ -29,12 +29,20 @@ class Alias:
         text: Identifies the thing itself, such as a mail's receipt date and Message-ID.
         place: Where it is, such as a folder.
         numbering: How the place numbers its things now. The same text under another numbering of the same place is the
-            same thing; under the same numbering it is another thing that looks alike.
+            same thing; under the same numbering it is another thing that looks alike, unless that one has left.
+        size: Bytes of the thing; 0 when it is not known.
+        newest: The highest number that the place had given when the thing was seen. What came back later has a higher
+            one; what looks alike and has a lower one was there at the same time.
+        left: Ids of things that look alike under the same numbering and have left the place: this is one of them, come
+            back with a new number.
     """
 
     text: str
     place: str
     numbering: str
+    size: int = 0
+    newest: int = 0
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

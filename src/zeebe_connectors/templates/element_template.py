@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -126,7 +126,7 @@ def _inbound(connector: Inbound, form: Form, place: _Place) -> Template:
             *_activation(),
             *(_correlation(start=place.element == "bpmn:StartEvent") if place.message else ()),
             *_deduplication(),
-            *_output(None, binding="zeebe:property"),
+            *_output(None, binding="zeebe:property", variable=connector.result_variable, fields=connector.event_fields),
         ],
     )
 
@@ -235,6 +235,8 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
 
 
 def _control(item: Field) -> str:
+    if item.kind == "number" and item.secrets and item.path.lower().endswith("port"):
+        return "String"  # a form's number field takes no {{secrets.PORT}}
     return {"flag": "Boolean", "number": "Number", "choice": "Dropdown", "fixed": "Hidden"}.get(item.kind, "String")
 
 
@@ -244,7 +246,7 @@ def _start(item: Field, *, inbound: bool) -> Any:
     if value is None or value == "":
         return None
     if item.kind in {"flag", "number"}:
-        return value
+        return str(value) if _control(item) == "String" else value
     if isinstance(value, str):
         needs_sign = item.feel == "required" and not inbound and not value.startswith("=")
         return f"={value}" if needs_sign else value
@@ -331,7 +333,10 @@ def _bound(binding: str, name: str) -> dict[str, str]:
     return {"type": binding, "key" if binding == "zeebe:taskHeader" else "name": name}
 
 
-def _output(expression: str | None, *, binding: str) -> list[dict[str, Any]]:
+def _output(
+    expression: str | None, *, binding: str, variable: str = "", fields: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    names = f" Fields: {', '.join(fields)}." if fields else ""
     optional = True if binding == "zeebe:property" else None
     return [
         _ordered(
@@ -339,6 +344,7 @@ def _output(expression: str | None, *, binding: str) -> list[dict[str, Any]]:
             label="Result variable",
             description="Name of the process variable that takes the whole result",
             optional=optional,
+            value=variable or None,
             group="output",
             binding=_bound(binding, "resultVariable"),
             type="String",
@@ -353,7 +359,8 @@ def _output(expression: str | None, *, binding: str) -> list[dict[str, Any]]:
             group="output",
             binding=_bound(binding, "resultExpression"),
             tooltip="The result's fields stand under their names, and the whole result under response. The value must "
-            "be a context: its entries become process variables.",
+            "be a context: its entries become process variables."
+            f"{names}",
             type="Text",
         ),
     ]

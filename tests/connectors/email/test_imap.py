@@ -569,3 +569,21 @@ asyncio.run(main())
     assert "EMAIL_IMAP_NOT_INSTALLED" in imap
     assert re.search(r"retries=0", imap)
     assert "zeebe-connectors[imap]" in imap
+
+
+@pytest.mark.parametrize(
+    "answer", ["BODY[] NIL", 'RFC822.SIZE 0 BODY[] ""', "FLAGS (\\Seen)", "RFC822.SIZE 0 BODY[] {0}\r\n", ""]
+)
+async def test_a_mail_without_content_is_not_found_and_not_empty(email, server, answer):
+    async def fetch(session, tag, arguments):
+        if "BODY.PEEK[]" not in arguments:
+            await session.do_uid_fetch(tag, arguments)
+            return
+        if answer:
+            session.send(f"* 1 FETCH (UID 1 {answer})")
+        session.send(f"{tag} OK done")
+
+    server.deliver(message("s", message_id="a@example.test"))
+    server.answers["UID FETCH"] = fetch
+    await fails(email, "EMAIL_NOT_FOUND", server, "readEmailImap", {"messageId": "<a@example.test>"})
+    assert len([one for one in server.commands if "BODY.PEEK[]" in one]) == 2

@@ -29,6 +29,7 @@ from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
@@ -65,7 +66,9 @@ class World:
             **{name.replace("__", "."): value for name, value in changes.items()},
         }
 
-    async def runtime(self, *, gateway: FakeGateway | None = None, **changes: Any) -> Sources:
+    async def runtime(
+        self, *, gateway: FakeGateway | None = None, memory: Memory | None = None, **changes: Any
+    ) -> Sources:
         waiting = element(self.properties(**changes), process="p", id="mail", kind="message-start", message="m")
         shared = InboundServices(
             services=Services(
@@ -73,6 +76,7 @@ class World:
                 clients=ClientCache(),
                 documents=LocalDocuments(self.directory / "documents"),
                 files=AllowedFiles(),
+                memory=memory or ShortMemory(),
             ),
             registry=Registry([watch]),
             gateway=gateway or self.gateway,

@@ -119,10 +119,14 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
     keys: list[Fetched] = []
     sent: dict[int, Head] = {}
     for batch in _batches(uids):
-        fetched = await session.fetch(batch, "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else None)
+        fetched = (
+            await _with_heads(session, batch, "HEADER.FIELDS (DATE)")
+            if action.sort_field == "SENT_DATE"
+            else await session.fetch(batch, None)
+        )
         keys += fetched
         if action.sort_field == "SENT_DATE":
-            read = await heads_of((one.body, one.size) for one in fetched)
+            read = await heads_of((one.body or b"", one.size) for one in fetched)
             sent.update(zip((one.uid for one in fetched), read, strict=True))
         await asyncio.sleep(0)
     if action.sort_field == "SIZE":
@@ -137,9 +141,15 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
 async def _heads(session: ImapSession, uids: Sequence[int]) -> list[Head]:
     heads: list[Head] = []
     for batch in _batches(uids):
-        heads += await heads_of((one.body, one.size) for one in await session.fetch(batch, _HEADS))
+        found = await _with_heads(session, batch, _HEADS)
+        heads += await heads_of((one.body or b"", one.size) for one in found)
         await asyncio.sleep(0)  # others have their turn between two batches
     return heads
+
+
+async def _with_heads(session: ImapSession, uids: Sequence[int], headers: str) -> list[Fetched]:
+    """The mails with these headers; those without any headers were removed meanwhile."""
+    return [one for one in await session.fetch(uids, headers) if one.body is not None]
 
 
 def _batches(uids: Sequence[int]) -> list[Sequence[int]]:
@@ -165,14 +175,14 @@ async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int
     """The mails that fit, found without the server's search; bodies are read only where the headers leave it open."""
     found: list[int] = []
     for batch in _batches(await session.search("UNDELETED")):
-        fetched = await session.fetch(batch, _HEADS)
-        for one, head in zip(fetched, await heads_of((one.body, one.size) for one in fetched), strict=True):
+        fetched = await _with_heads(session, batch, _HEADS)
+        for one, head in zip(fetched, await heads_of((one.body or b"", one.size) for one in fetched), strict=True):
             verdict = holds(criterion, head.sender, head.subject or "", None)
             if verdict is None:
-                bodies = await session.fetch([one.uid]) if one.size <= MAX_MAIL_SIZE else []
-                verdict = holds(
-                    criterion, head.sender, head.subject or "", await texts(bodies[0].body if bodies else b"")
-                )
+                raw = await _whole(session, one.uid) if one.size <= MAX_MAIL_SIZE else b""
+                if raw is None:
+                    continue
+                verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
             if verdict:
                 found.append(one.uid)
         await asyncio.sleep(0)
@@ -185,17 +195,25 @@ async def _read(session: ImapSession, action: ReadImap, context: Context) -> Rea
     if found is None:
         raise not_found("the folder")
     check_size(found.size, action.max_mail_size, field=f"{_FIELD}.maxMailSize")
-    bodies = await session.fetch([found.uid])
-    if not bodies:
+    raw = await _whole(session, found.uid)
+    if raw is None:
         raise not_found("the folder")
-    return await read_result(bodies[0].body, context, size=found.size, received=found.received)
+    return await read_result(raw, context, size=found.size, received=found.received)
+
+
+async def _whole(session: ImapSession, uid: int) -> bytes | None:
+    """A mail; None when it is gone, or when the server has nothing of it but its number."""
+    try:
+        return await session.read(uid)
+    except PermanentError:
+        return None
 
 
 async def _find(session: ImapSession, message_id: str) -> Fetched | None:
     """The oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
     for batch in _batches(await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))):
-        fetched = await session.fetch(batch, "HEADER.FIELDS (MESSAGE-ID)")
-        for one, head in zip(fetched, await heads_of((one.body, one.size) for one in fetched), strict=True):
+        fetched = await _with_heads(session, batch, "HEADER.FIELDS (MESSAGE-ID)")
+        for one, head in zip(fetched, await heads_of((one.body or b"", one.size) for one in fetched), strict=True):
             if is_same(head.message_id, message_id):
                 return one
     return None

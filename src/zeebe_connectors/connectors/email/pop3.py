@@ -40,6 +40,7 @@ from zeebe_connectors.connectors.email.model import (
     SearchPop3Data,
 )
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.net.tls import trust
 
 BATCH = 100
@@ -149,7 +150,15 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
     if number is None:
         raise not_found("the mailbox")
     check_size(sizes[number], action.max_mail_size, field=f"{_FIELD}.maxMailSize")
-    return await read_result(await session.read(number), context, size=sizes[number])
+    try:
+        raw = await session.content(number)
+    except Refused as error:
+        if is_temporary(error.text):
+            raise
+        raise not_found("the mailbox") from None  # removed by another session meanwhile
+    except PermanentError:
+        raise not_found("the mailbox") from None
+    return await read_result(raw, context, size=sizes[number])
 
 
 async def _delete(session: Pop3Session, action: DeletePop3, context: Context) -> DeletedMail:

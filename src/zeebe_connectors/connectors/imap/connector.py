@@ -8,7 +8,7 @@ import re
 from asyncio import sleep
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -21,6 +21,8 @@ from zeebe_connectors.mail import Mail, read_mail
 from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.mail.imap_protocol import ConnectionLost
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, Selected
+from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
+from zeebe_connectors.mail.reading.model import MAIL_FIELDS
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection, open_keyring
@@ -28,7 +30,7 @@ from zeebe_connectors.mail.reading.text import header_text
 from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, security_of
 from zeebe_connectors.net.connect import connect_errors
 from zeebe_connectors.net.tls import trust
-from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.sdk.durations import parse_frequency
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
@@ -42,6 +44,7 @@ SHOW_ALL = 86400.0
 _FIRST_WAIT = 0.5
 KEEP_OPEN = 60.0
 """Polling more rarely than so many seconds, the connection is closed between two rounds."""
+_QUICK, _MAX_LOST_IDLES = 5.0, 3  # a connection that ends so soon in IDLE, so many times in a row: no push then
 BATCH = 250
 _HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 _MAX_HEADER = 8 * 1024  # bytes of a header in which something is looked for
@@ -96,6 +99,8 @@ class Handling(Model):
     """Whatever it is, a mail is processed once: the runtime remembers it."""
     target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
     """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
+    mark_as_read: Annotated[bool, Hint(label="Mark as read too", when=When("handling_strategy", ("MOVE",)))] = True
+    """Whether a mail that is moved is marked as read as well."""
 
 
 class Watching(Protection):
@@ -106,7 +111,8 @@ class Watching(Protection):
     folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
-    """How often the folder is checked, as an ISO 8601 duration; a safety net only where the server tells at once."""
+    """How often the folder is checked: minutes (`5`), or `30s`, `5m`, `PT5M`. With push it is looked at so often all
+    the same, in case that the server forgets to tell; every five minutes at least."""
     push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
     """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
     polling_config_discriminator: Annotated[
@@ -114,6 +120,16 @@ class Watching(Protection):
         Hint(label="Which mails", choices={"unseenPollingConfig": "Unread", "allPollingConfig": "All"}),
     ] = "unseenPollingConfig"
     """Unread mails only, or all."""
+    existing_mails: Annotated[
+        Literal["process", "skip"],
+        Hint(
+            label="Mails that lie there at the first start",
+            choices={"process": "Process those too", "skip": "Only mails from now on"},
+            form_default="skip",
+            when=When("polling_config_discriminator", ("allPollingConfig",)),
+        ),
+    ] = "process"
+    """Whether the mails count that are in the folder when the source looks at it for the very first time."""
     polling_config: Handling | None = None
     """What becomes of them."""
     subject_contains: Annotated[str, Hint(label="Subject contains")] = ""
@@ -134,7 +150,7 @@ class Watching(Protection):
     @field_validator("polling_wait_time")
     @classmethod
     def _is_duration(cls, value: str) -> str:
-        parse_duration(value)
+        parse_frequency(value)
         return value
 
     @field_validator("subject_pattern")
@@ -171,7 +187,7 @@ class Watching(Protection):
     @property
     def interval(self) -> float:
         """Seconds between two checks, a second at least."""
-        return max(1.0, parse_duration(self.polling_wait_time))
+        return max(1.0, parse_frequency(self.polling_wait_time))
 
     @property
     def since(self) -> datetime | None:
@@ -208,12 +224,15 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
         for start in range(0, len(uids), BATCH):
             heads = await session.fetch(uids[start : start + BATCH], _HEADERS)
             for head in sorted(await _fitting(recent, heads), key=lambda head: head.uid, reverse=True):
-                bodies = await session.fetch([head.uid]) if head.size <= given.data.max_mail_size else [head]
-                mail = await parsed(bodies[0].body if bodies else head.body, head, given, context)
+                is_large = head.size > given.data.max_mail_size
+                raw = head.body if is_large else await session.read(head.uid)
+                if raw is None:
+                    continue
+                mail = await parsed(raw, head, given, context)
                 data = {**mail.data(), "attachments": named(mail), "folder": selected.name, "uid": head.uid}
                 folder = place(given, selected.name)
                 identity = f"{folder}/{selected.uid_validity}/{head.uid}"
-                unreadable = mail.failure.message if mail.failure and bodies != [head] else ""
+                unreadable = mail.failure.message if mail.failure and not is_large else ""
                 named_anew = alias(head, folder, selected)
                 yield Event(identity, data, alias=named_anew, title=mail.subject, unreadable=unreadable)
     finally:
@@ -237,6 +256,7 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
         "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
         "IMAP_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
         "IMAP_REFUSED": "The server refused a command.",
+        "IMAP_NO_CONTENT": "The server does not give a mail's content; it is in quarantine.",
         "MAIL_TOKEN_FAILED": "The token endpoint gives no access token.",
         "MAIL_TOO_LARGE": "The mail is larger than allowed; it is in quarantine.",
         **SMIME_ERRORS,
@@ -245,6 +265,8 @@ async def preview(given: Mailbox, context: InboundContext, hours: float) -> Asyn
     protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
     preview=preview,
+    result_variable="mail",
+    event_fields=(*MAIL_FIELDS, "folder", "uid"),
 )
 async def watch(given: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
@@ -278,6 +300,25 @@ class _Seen:
     asked: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What is known of one mail after it was read, or why it was not."""
+
+    head: Fetched
+    raw: bytes | None
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a folder stood when its source first looked at it."""
+
+    validity: int
+    newest: int
+    moment: int
+    """Seconds since 1970, for when the folder is numbered anew."""
+
+
 class Watcher:
     """Watches one folder on one connection."""
 
@@ -293,6 +334,12 @@ class Watcher:
         self._targets: dict[str, str] = {}
         self._refused: dict[int, str] = {}  # why mails cannot be read; or marked, moved or deleted when they were
         self._calm = _FIRST_WAIT
+        self._failures = ReadFailures()
+        self._start: _Start | None = None
+        self._newest = 0
+        self._aliases: dict[int, Alias | None] = {}
+        self._lost_idles = 0
+        self._idle_refused = False
 
     async def aclose(self) -> None:
         """Ends the session."""
@@ -303,6 +350,7 @@ class Watcher:
     async def events(self) -> AsyncGenerator[Event, None]:
         """Each mail that fits and is not settled; waits for more when there are none."""
         watching = self.given.data
+        self._failures = await failures_of(self.context.source, self.context.clients)
         while True:
             session, selected = await self._open()
             handed = 0
@@ -329,17 +377,33 @@ class Watcher:
 
     async def _wait(self, session: ImapSession) -> None:
         watching = self.given.data
-        if watching.push and session.offers("IDLE"):
-            # Some servers forget what came just before IDLE began: the first waits after each mail are short.
-            self._calm = min(self._calm * 4, SAFETY_POLL)
-            left = self._selected_at + SAFETY_POLL - asyncio.get_running_loop().time()
-            if await session.idle(max(0.01, min(self._calm, left))):
-                self._calm = _FIRST_WAIT
+        if watching.push and session.offers("IDLE") and not self._idle_refused:
+            await self._wait_for_push(session)
         elif watching.interval > KEEP_OPEN:
             await self.aclose()
             await sleep(watching.interval)
         else:
             await sleep(watching.interval)
+
+    async def _wait_for_push(self, session: ImapSession) -> None:
+        """Waits in IDLE; a server that offers it and does not let one wait is asked now and again instead."""
+        # Some servers forget what came just before IDLE began: the first waits after each mail are short.
+        self._calm = min(self._calm * 4, SAFETY_POLL, self.given.data.interval)
+        began = asyncio.get_running_loop().time()
+        left = self._selected_at + SAFETY_POLL - began
+        try:
+            if await session.idle(max(0.01, min(self._calm, left))):
+                self._calm = _FIRST_WAIT
+        except Refused as error:
+            self.context.log.info("The server offers IDLE and refuses it (%s); the folder is polled instead", error)
+            self._idle_refused = True
+        except ConnectionLost:
+            if asyncio.get_running_loop().time() - began < _QUICK:
+                self._lost_idles += 1
+                self._idle_refused = self._lost_idles >= _MAX_LOST_IDLES
+            raise
+        else:
+            self._lost_idles = 0
 
     async def _show_all(self, session: ImapSession, selected: Selected) -> bool:
         """Shows the ledger also what is not searched for: a mail that was read may be marked as unread again.
@@ -353,6 +417,7 @@ class Watcher:
         for start in range(0, len(everything), 1000):
             await self.context.settled({self._id(selected, uid): None for uid in everything[start : start + 1000]})
         self._shown_at = now
+        await self.context.memory.recall(self._start_place, [self._folder(selected)])
         return True
 
     async def _open(self) -> tuple[ImapSession, Selected]:
@@ -375,7 +440,20 @@ class Watcher:
         if selected.uid_validity != self._validity:
             self._validity, self._seen = selected.uid_validity, _Seen(set(), set())
             self._refused.clear()
+        if self.given.data.existing_mails == "skip" and self._start is None:
+            self._start = await self._first_start(session, selected)
         return selected
+
+    @property
+    def _start_place(self) -> str:
+        return f"imap-start:{self.context.source}"
+
+    async def _first_start(self, session: ImapSession, selected: Selected) -> _Start:
+        """Where the folder stood when this source looked at it for the first time."""
+        newest = max([selected.newest, *await session.search("ALL")])
+        now = f"{selected.uid_validity} {newest} {int(datetime.now(UTC).timestamp())}"
+        text = await self.context.memory.remember(self._start_place, self._folder(selected), now)
+        return _Start(*map(int, text.split()))
 
     async def _round(self, session: ImapSession, selected: Selected) -> AsyncGenerator[Event, None]:
         async with self.context.turn():
@@ -384,7 +462,10 @@ class Watcher:
         if now - self._seen.asked > LOOK_AGAIN:
             self._seen.settled.clear()
             self._seen.asked = now
+        if self._start is not None and self._start.validity == selected.uid_validity:
+            found = [uid for uid in found if uid > self._start.newest]
         here = set(found)
+        self._newest = max([selected.newest, *found])
         self._seen.settled &= here
         self._seen.untouched &= here
         self._refused = {uid: reason for uid, reason in self._refused.items() if uid in here}
@@ -393,10 +474,11 @@ class Watcher:
         self._seen.settled.update(uid for uid in new if self._id(selected, uid) in settled)
         open_ = [uid for uid in new if uid not in self._seen.settled]
         left = self.given.data.max_per_poll
-        for start in range(0, len(open_), BATCH):
-            heads = await self._heads(session, selected, open_[start : start + BATCH])
+        size = 1 if self._failures.one_by_one else BATCH
+        for start in range(0, len(open_), size):
+            heads = await self._heads_or_less(session, selected, open_[start : start + size])
             self._report()
-            for head in await self._wanted(selected, heads):
+            for head in await self._wanted(session, selected, heads):
                 touched: list[bool] = []
                 event = await self._event(session, selected, head, touched)
                 if event is None:
@@ -406,6 +488,24 @@ class Watcher:
                 left -= 1
                 if left <= 0:
                     return
+        self._failures.one_by_one = False
+
+    async def _heads_or_less(self, session: ImapSession, selected: Selected, uids: Sequence[int]) -> list[Fetched]:
+        """The headers of mails; at one where the connection always ends, the mail without them."""
+        if len(uids) == 1 and self._failures.verdict(self._id(selected, uids[0])):
+            return [_unknown(uids[0])]
+        try:
+            heads = await self._heads(session, selected, uids)
+        except ConnectionLost as error:
+            if len(uids) == 1:
+                self._failures.failed(self._id(selected, uids[0]), str(error))
+            else:
+                self._failures.one_by_one = True
+            raise
+        missing = set(uids) - {head.uid for head in heads} - self._refused.keys()
+        if missing:  # gone; or the server says nothing about a mail that it has
+            heads += [_unknown(uid) for uid in sorted(await session.present(missing))]
+        return heads
 
     async def _heads(self, session: ImapSession, selected: Selected, uids: Sequence[int]) -> list[Fetched]:
         """The headers of mails; where the server refuses to read one of them, those of the others."""
@@ -426,18 +526,44 @@ class Watcher:
         self._refused[uid] = f"the mail with the UID {uid} cannot be read: {error}"
         self._seen.settled.add(uid)
 
-    async def _wanted(self, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
-        """Those that the conditions let through and that were not processed under another numbering."""
+    async def _wanted(self, session: ImapSession, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
+        """Those that the conditions let through and that were not processed under another number."""
+        if self._start is not None and self._start.validity != selected.uid_validity:  # numbered anew since
+            heads = [head for head in heads if not head.received or head.received.timestamp() >= self._start.moment]
         fitting = await _fitting(self.given.data, heads)
         self._seen.untouched.update({head.uid for head in heads} - {head.uid for head in fitting})
         if not fitting:
             return []
-        aliases: dict[str, Alias | None] = {
-            self._id(selected, head.uid): alias(head, self._folder(selected), selected) for head in fitting
-        }
-        settled = await self.context.settled(aliases)
+        self._aliases = await self._known_as(session, selected, fitting)
+        settled = await self.context.settled({self._id(selected, uid): known for uid, known in self._aliases.items()})
         self._seen.settled.update(head.uid for head in fitting if self._id(selected, head.uid) in settled)
         return [head for head in fitting if head.uid not in self._seen.settled]
+
+    async def _known_as(
+        self, session: ImapSession, selected: Selected, heads: Sequence[Fetched]
+    ) -> dict[int, Alias | None]:
+        """What identifies the mails beyond their UIDs; with the earlier UIDs of those that came back to the folder.
+
+        A mail came back when an alike one was handed over, has left the folder since, and had left it before this one
+        got its UID: what lay there beside it, however alike, is another mail.
+        """
+        folder = self._folder(selected)
+        known = {head.uid: alias(head, folder, selected, newest=self._newest) for head in heads}
+        ids = {self._id(selected, uid): one for uid, one in known.items() if one is not None}
+        earlier = {
+            uid: {
+                int(other.rpartition("/")[2]): other
+                for other, newest in (found.get(self._id(selected, uid)) or {}).items()
+                if uid > newest
+            }
+            for found in [await self.context.alike(ids)]
+            for uid in known
+        }
+        here = await session.present({uid for others in earlier.values() for uid in others})
+        return {
+            uid: one and replace(one, left=tuple(other for number, other in earlier[uid].items() if number not in here))
+            for uid, one in known.items()
+        }
 
     def _folder(self, selected: Selected) -> str:
         if self._place[0] != selected.name:
@@ -450,23 +576,19 @@ class Watcher:
     async def _event(
         self, session: ImapSession, selected: Selected, head: Fetched, touched: list[bool]
     ) -> Event | None:
-        watching = self.given.data
-        too_large = head.size > watching.max_mail_size
-        try:
-            bodies = [head] if too_large else await session.fetch([head.uid])
-        except Refused as error:
-            await self._pass_over(session, selected, head.uid, error)
+        watching, identity = self.given.data, self._id(selected, head.uid)
+        content = await self._content(session, selected, head)
+        if content is None:
             return None
+        head, raw = content.head, content.raw
+        too_large = not content.unreadable and (content.head.size > watching.max_mail_size)
         self._refused.pop(head.uid, None)
-        if not bodies:
-            return None  # gone meanwhile
-        raw = bodies[0].body
-        mail = await parsed(raw, head, self.given, self.context)
+        mail = await parsed(raw or b"", head, self.given, self.context)
 
         async def done() -> None:
             touched.append(True)
             try:
-                await self._finish(session, head.uid, watching.strategy)
+                await self._finish(session, head.uid, watching.strategy, f"done {identity}")
             except Refused as error:
                 self._refused[head.uid] = f"a mail was handed over but cannot be marked, moved or deleted: {error}"
                 raise
@@ -486,35 +608,77 @@ class Watcher:
             return await stored(mail, self.context.documents)
 
         async def original() -> bytes | None:
-            return None if too_large else raw
+            return None if too_large or content.unreadable else raw
 
         return Event(
-            id=self._id(selected, head.uid),
+            id=identity,
             data={**mail.data(), "folder": selected.name, "uid": head.uid},
             done=done,
-            alias=alias(head, self._folder(selected), selected),
+            alias=self._aliases.get(head.uid),
             more=more,
             original=original,
             on_quarantine=on_quarantine,
             title=mail.subject,
-            unreadable="" if too_large or not mail.failure else mail.failure.message,
+            unreadable=content.unreadable or ("" if too_large or not mail.failure else mail.failure.message),
         )
 
-    async def _finish(self, session: ImapSession, uid: int, strategy: str) -> None:
+    async def _content(self, session: ImapSession, selected: Selected, head: Fetched) -> _Content | None:
+        """What the server gives of a mail; None when that is nothing now: it is gone, or refused, or does not fit."""
+        identity = self._id(selected, head.uid)
+        if verdict := self._failures.verdict(identity):
+            return _Content(head, head.body, verdict)
+        if head.size > self.given.data.max_mail_size:
+            return _Content(head, head.body)
+        try:
+            try:
+                raw = await session.read(head.uid)
+            except Refused as error:
+                await self._pass_over(session, selected, head.uid, error)
+                return None
+        except ConnectionLost as error:
+            self._failures.failed(identity, str(error))
+            raise
+        except PermanentError as error:
+            return _Content(head, head.body, str(error))
+        self._failures.succeeded(identity)
+        if raw is None:
+            return None
+        whole = replace(head, size=max(head.size, len(raw)))
+        if head.body is None:  # it came without its headers
+            whole = replace(whole, body=raw)
+            if not fits(self.given.data, whole):
+                self._seen.untouched.add(head.uid)
+                return None
+        return _Content(whole, raw)
+
+    async def _finish(self, session: ImapSession, uid: int, strategy: str, effect: str) -> None:
+        """Marks, moves or deletes a mail that the process has; not where the connection always ends at that."""
+        if reason := self._failures.verdict(effect):
+            raise Refused("what is to become of the mail", reason)
+        try:
+            await self._carry_out(session, uid, strategy)
+        except ConnectionLost as error:
+            self._failures.failed(effect, str(error))
+            raise
+
+    async def _carry_out(self, session: ImapSession, uid: int, strategy: str) -> None:
         if strategy == "NONE":
             return
         if strategy == "DELETE":
             await session.delete(uid)
             return
         target = await self._destination(session) if strategy == "MOVE" else ""
-        await session.flag(uid, "\\Seen")
+        handling = self.given.data.polling_config
+        mark = strategy == "READ" or handling is None or handling.mark_as_read
+        if mark:
+            await session.flag(uid, "\\Seen")
         if not target:
             return
         try:
             await session.move(uid, target)
         except Refused:
             self._targets.clear()  # somebody may have removed the folder
-            if self.given.data.unread_only:
+            if mark and self.given.data.unread_only:
                 await session.unflag(uid, "\\Seen")  # as a read mail it would not be found, and not be moved, again
             raise
 
@@ -572,7 +736,7 @@ async def _fitting(watching: Watching, heads: Sequence[Fetched]) -> list[Fetched
     """The mails whose headers meet the conditions; in a thread where that may take time, so that the loop goes on."""
 
     def work() -> list[Fetched]:
-        return [head for head in heads if fits(watching, head)]
+        return [head for head in heads if head.body is None or fits(watching, head)]
 
     return await asyncio.to_thread(work) if watching.subject_pattern else work()
 
@@ -597,15 +761,26 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 
 def _header(head: Fetched, name: str) -> str:
-    match = _HEADER[name].search(head.body)
+    match = _HEADER[name].search(head.body or b"")
     return header_text(match[1][:_MAX_HEADER]) if match else ""
 
 
-def alias(head: Fetched, folder: str, selected: Selected) -> Alias:
-    """What identifies a mail when its folder is numbered anew: receipt date and Message-ID, or else its headers."""
+def alias(head: Fetched, folder: str, selected: Selected, *, newest: int = 0) -> Alias | None:
+    """What identifies a mail under another number: receipt date, size and Message-ID, or else its headers.
+
+    None for a mail whose headers are not known.
+    """
+    if head.body is None:
+        return None
     identity = _header(head, "message-id") or hashlib.sha256(head.body).hexdigest()
     received = int(head.received.timestamp()) if head.received else 0
-    return Alias(f"{received} {identity[:300]}", folder, str(selected.uid_validity))
+    size = head.size if received else 0  # without a date nothing says that it came back
+    return Alias(f"{received} {identity[:300]}", folder, str(selected.uid_validity), size=size, newest=newest)
+
+
+def _unknown(uid: int) -> Fetched:
+    """A mail of which the server says nothing."""
+    return Fetched(uid=uid, flags=frozenset(), received=None, size=0, body=None)
 
 
 async def keyring_of(given: Mailbox, context: InboundContext) -> Keyring | None:

@@ -12,13 +12,15 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from zeebe_connectors import Event, Group, Hint, InboundContext, inbound
+from zeebe_connectors import Event, Group, Hint, InboundContext, PermanentError, TransientError, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
+from zeebe_connectors.mail.reading.model import MAIL_FIELDS
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import open_keyring
-from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.sdk.durations import parse_frequency
 
 if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
@@ -32,20 +34,20 @@ class Pop3Mailbox(Mailbox):
     """A mailbox to watch."""
 
     check_every: Annotated[str, Hint(group="mails", placeholder="PT1M")] = "PT1M"
-    """How often the mailbox is read, as an ISO 8601 duration."""
+    """How often the mailbox is read: minutes (`5`), or `30s`, `5m`, `PT5M`."""
     max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails")] = 100
     """So many mails are processed in one session at most."""
 
     @field_validator("check_every")
     @classmethod
     def _is_duration(cls, value: str) -> str:
-        parse_duration(value)
+        parse_frequency(value)
         return value
 
     @property
     def interval(self) -> float:
         """Seconds between two sessions, a second at least."""
-        return max(1.0, parse_duration(self.check_every))
+        return max(1.0, parse_frequency(self.check_every))
 
 
 async def preview(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
@@ -103,6 +105,8 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3"],
     preview=preview,
+    result_variable="mail",
+    event_fields=MAIL_FIELDS,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
@@ -116,7 +120,7 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     """
     given.check(context.files)
     keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
-    watcher = _Watcher(given, keyring, context)
+    watcher = _Watcher(given, keyring, context, await failures_of(context.source, context.clients))
     while True:
         async with context.turn():
             session = await open_mailbox(given, context.clients)
@@ -131,6 +135,15 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
         await asyncio.sleep(given.interval)
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What is known of one mail after it was read."""
+
+    raw: bytes
+    unreadable: str
+    too_large: PermanentError | None
+
+
 @dataclass(slots=True)
 class _Watcher:
     """What is known of a mailbox from one session to the next."""
@@ -138,6 +151,7 @@ class _Watcher:
     given: Pop3Mailbox
     keyring: Keyring | None
     context: InboundContext
+    failures: ReadFailures
     refused: str | None = None
     """What the server would not do with a mail in the last session."""
     untouched: set[str] = field(default_factory=set)
@@ -161,17 +175,37 @@ class _Watcher:
                 continue
             if left <= 0:
                 return
-            size = sizes.get(number, 0)
-            try:
-                raw = await (session.top(number) if given.too_large(size) else session.read(number))
-            except Refused as error:  # of this mail; the others can be read
-                self.refused = f"the mail with the server's id {uid} cannot be read: {error}"
+            content = await self._content(session, (identity, number, uid), sizes.get(number, 0))
+            if content is None:
                 continue
             left -= 1
             touched: list[bool] = []
-            yield await self._event(session, (identity, number, uid), raw, size, touched)
+            yield await self._event(session, (identity, number, uid), content, touched)
             if not touched:
                 self.untouched.add(identity)
+
+    async def _content(self, session: Pop3Session, which: tuple[str, int, str], size: int) -> _Content | None:
+        """What the server gives of a mail, or why it is not to be read; None when the server refuses it for now."""
+        identity, number, uid = which
+        too_large = self.given.too_large(size)
+        if verdict := self.failures.verdict(identity):
+            return _Content(b"", verdict, None)
+        try:
+            try:
+                raw = await (session.top(number) if too_large else session.content(number))
+            except Refused as error:  # of this mail; the others can be read, unless the server has closed as well
+                self.refused = f"the mail with the server's id {uid} cannot be read: {error}"
+                await session.command("NOOP")
+                return None
+        except Refused:
+            return None
+        except TransientError as error:
+            self.failures.failed(identity, self.refused or str(error))
+            raise
+        except PermanentError as error:
+            return _Content(b"", str(error), None)
+        self.failures.succeeded(identity)
+        return _Content(raw, "", too_large or self.given.too_large(len(raw)))
 
     async def _delete(self, session: Pop3Session, number: int) -> None:
         try:
@@ -180,11 +214,11 @@ class _Watcher:
             self.refused = f"a mail was handed over but cannot be removed: {error}"
 
     async def _event(
-        self, session: Pop3Session, which: tuple[str, int, str], raw: bytes, size: int, touched: list[bool]
+        self, session: Pop3Session, which: tuple[str, int, str], content: _Content, touched: list[bool]
     ) -> Event:
         identity, number, uid = which
-        given, context = self.given, self.context
-        too_large = given.too_large(size)
+        given, context, raw = self.given, self.context, content.raw
+        too_large = content.too_large
         mail = await read_mail(raw, keyring=self.keyring)
 
         async def done() -> None:
@@ -198,12 +232,12 @@ class _Watcher:
         async def more() -> dict[str, Any]:
             if too_large:
                 raise too_large
-            if given.save_to:
-                await asyncio.to_thread(save, mail, given.account, uid, given.save_to, context.files)
+            if given.saves:
+                await asyncio.to_thread(save, mail, given, uid, context.files)
             return await stored(mail, context.documents)
 
         async def original() -> bytes | None:
-            return None if too_large else raw
+            return None if too_large or content.unreadable else raw
 
         return Event(
             identity,
@@ -213,5 +247,5 @@ class _Watcher:
             original=original,
             on_quarantine=on_quarantine,
             title=mail.subject,
-            unreadable="" if too_large or not mail.failure else mail.failure.message,
+            unreadable=content.unreadable or ("" if too_large or not mail.failure else mail.failure.message),
         )

@@ -9,15 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors import ConnectorError, Context, Document, Group, Hint, Model, PermanentError, When, outbound
+from zeebe_connectors import (
+    ConnectorError,
+    Context,
+    Document,
+    Group,
+    Hint,
+    Model,
+    PermanentError,
+    TransientError,
+    When,
+    outbound,
+)
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+from zeebe_connectors.mail.read_failures import failures_of
 from zeebe_connectors.mail.reading.parts import stored
 from zeebe_connectors.mail.reading.smime.settings import open_keyring
 
@@ -26,6 +39,8 @@ if TYPE_CHECKING:
 
 MAX_WANTED = 1000
 """Mails that a job is after at most; so many others would have to be quicker at each of them for it to miss one."""
+MAX_LOST = 2
+"""So often the connection may end at one mail; then it is given with its failure, and the others with it."""
 MAX_ANSWER = 1024 * 1024
 """Characters of JSON after which an answer takes no further mail; the engine takes 4 MB, all variables included."""
 
@@ -46,6 +61,8 @@ class Request(Mailbox):
         int, Field(ge=1, le=MAX_WANTED), Hint(group="mails", when=When("operation", ("MAIL_RECEIVEALL",)))
     ] = 50
     """So many mails at most; the rest is for the next task."""
+    again: Annotated[bool, Hint(group="mails", label="Read again")] = False
+    """Also give mails that other tasks have received and left on the server; else each mail is for one task."""
 
     @property
     def one(self) -> bool:
@@ -138,7 +155,7 @@ class _Fetch:
 
     async def _made(self, numbers: dict[str, int]) -> dict[str, Any]:
         memory, key = self.context.memory, self.context.key
-        takers = await memory.recall(self._place("mails"), numbers)
+        takers = {} if self.given.again else await memory.recall(self._place("mails"), numbers)
         wanted = [uid for uid in numbers if takers.get(uid, key) == key][:MAX_WANTED]
         if not wanted:
             return {"mails": [], "remaining": 0}
@@ -153,7 +170,9 @@ class _Fetch:
         for uid in fixed:
             if len(mails) >= (1 if self.given.one else self.given.max_mails) or length > MAX_ANSWER:
                 break
-            if uid not in numbers or await memory.remember(self._place("mails"), uid, key) != key:
+            if uid not in numbers:
+                continue
+            if await memory.remember(self._place("mails"), uid, key) != key and not self.given.again:
                 continue
             mails.append(await self._mail(uid, numbers[uid], sizes.get(numbers[uid], 0)))
             length += len(json.dumps(mails[-1]))
@@ -178,16 +197,33 @@ class _Fetch:
         answer: dict[str, Any] = json.loads(content.data)
         return answer
 
+    async def _raw(self, number: int, *, headers_only: bool) -> bytes:
+        try:
+            return await (self.session.top(number) if headers_only else self.session.content(number))
+        except Refused:
+            with suppress(Refused):
+                await self.session.command("NOOP")  # some refuse a mail and close
+            raise
+
     async def _mail(self, uid: str, number: int, size: int) -> dict[str, Any]:
         """One mail as the source gives it, with its files stored and saved."""
         given, context = self.given, self.context
+        failures = await failures_of(f"pop3-fetch:{given.account}", context.clients)
         failure: ConnectorError | None = given.too_large(size)
-        try:
-            raw = await (self.session.top(number) if failure else self.session.read(number))
-        except Refused as error:  # of this mail; the others can be read
-            if given.one:
+        raw = b""
+        # One try less than the usual three of a job: the last one must give the others.
+        if verdict := failures.verdict(uid, limit=MAX_LOST):
+            failure = PermanentError("POP3_CONNECTION_LOST", verdict)
+        else:
+            try:
+                raw = await self._raw(number, headers_only=failure is not None)
+            except TransientError as error:
+                failures.failed(uid, str(error))
                 raise
-            failure, raw = failure or error, b""
+            except (Refused, PermanentError) as error:  # of this mail; the others can be read
+                if given.one:
+                    raise
+                failure = failure or error
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:
@@ -195,8 +231,8 @@ class _Fetch:
         parts: dict[str, Any] = {}
         saved: str | None = None
         if not failure:
-            if given.save_to:
-                saved = await asyncio.to_thread(save, mail, given.account, uid, given.save_to, context.files)
+            if given.saves:
+                saved = await asyncio.to_thread(save, mail, given, uid, context.files)
             parts = await stored(mail, context.documents)
         return {
             **mail.data(),

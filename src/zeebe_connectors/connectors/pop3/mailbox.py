@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ ERRORS = {
     "POP3_NO_IDS": "The server has no unique ids, without which mails would be processed twice.",
     "POP3_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
     "POP3_REFUSED": "The server refused a command.",
+    "POP3_NO_CONTENT": "The server lists a mail and gives no content of it.",
     "MAIL_TOKEN_FAILED": "The token endpoint gives no access token.",
     "MAIL_TOO_LARGE": "The mail is larger than allowed.",
     **SMIME_ERRORS,
@@ -52,8 +54,12 @@ class Mailbox(Protection):
         str, Field(min_length=1), Hint(group="server", secrets="whole", provider="host", placeholder="pop.example.com")
     ]
     """Host of the POP3 server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(group="server", secrets="whole", provider="port")] = 995
-    """995 for TLS, 110 for STARTTLS or none."""
+    port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(group="server", secrets="whole", provider="port", placeholder="995, or 110 for STARTTLS and none"),
+    ] = None
+    """Blank: 995 for TLS, 110 for STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],
         Hint(
@@ -71,6 +77,14 @@ class Mailbox(Protection):
     """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
     save_to: Annotated[str, Hint(group="mails", label="Save to directory", provider="options.saveTo")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
+    save_text_to: Annotated[str, Hint(group="mails", label="Save text to directory", provider="options.saveTextTo")] = (
+        ""
+    )
+    """Another directory for the mail's text; blank means that of `saveTo`."""
+    save_attachments_to: Annotated[
+        str, Hint(group="mails", label="Save attachments to directory", provider="options.saveAttachmentsTo")
+    ] = ""
+    """Another directory for the attachments; blank means that of `saveTo`."""
     max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
     """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""
 
@@ -78,6 +92,16 @@ class Mailbox(Protection):
     def account(self) -> str:
         """User and host: what tells one mailbox from another, whichever port it is read by."""
         return f"{quote(self.authentication.username, safe='@')}@{self.host}"
+
+    @property
+    def server_port(self) -> int:
+        """The port that is given, or the usual one of the encryption."""
+        return self.port or (995 if self.security == "tls" else 110)
+
+    @property
+    def saves(self) -> bool:
+        """Whether anything of a mail is saved to files."""
+        return bool(self.save_to or self.save_text_to or self.save_attachments_to)
 
     def check(self, files: AllowedFiles) -> None:
         """Finds what is wrong before anything is asked.
@@ -87,8 +111,14 @@ class Mailbox(Protection):
         """
         if not self.active:
             raise PermanentError("POP3_INACTIVE", "the mailbox is switched off: active is false; set it to true")
-        if self.save_to:
-            files.resolve(self.save_to, field="saveTo")
+        places = {
+            "saveTo": self.save_to,
+            "saveTextTo": self.save_text_to,
+            "saveAttachmentsTo": self.save_attachments_to,
+        }
+        for name, place in places.items():
+            if place:
+                files.resolve(place, field=name)
 
     def too_large(self, size: int) -> PermanentError | None:
         """The error of a mail that has more bytes than allowed."""
@@ -107,16 +137,19 @@ async def open_mailbox(given: Mailbox, clients: ClientCache) -> Pop3Session:
     """
     tls = await asyncio.to_thread(trust, given.trusted_certificate)
     return await Pop3Session.open(
-        given.host, given.port, given.security, login=given.authentication, clients=clients, tls=tls
+        given.host, given.server_port, given.security, login=given.authentication, clients=clients, tls=tls
     )
 
 
-def save(mail: Mail, account: str, uid: str, to: str, files: AllowedFiles) -> str:
-    """Writes text and attachments below a directory of the mail's own, and gives its path as `to` is given.
+def save(mail: Mail, given: Mailbox, uid: str, files: AllowedFiles) -> str:
+    """Writes text and attachments below a directory of the mail's own, and gives its path as the setting is given.
 
     Mailboxes number their mails alike, so that each account has a directory too.
 
     Saving twice writes the same files.
+
+    Returns:
+        Where the text is, or else the attachments.
 
     Raises:
         InputError: `FILE_FORBIDDEN`.
@@ -125,15 +158,34 @@ def save(mail: Mail, account: str, uid: str, to: str, files: AllowedFiles) -> st
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", uid)[:100].strip(".")
     if folder != uid:  # two ids must not share one directory
         folder = f"{folder or 'mail'}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
-    path = f"{to.rstrip('/')}/{re.sub(r'[^A-Za-z0-9@._-]', '_', account).lstrip('.')}/{folder}"
-    directory = files.resolve(path, field="saveTo")
+    below = f"{re.sub(r'[^A-Za-z0-9@._-]', '_', given.account).lstrip('.')}/{folder}"
+    text = [("mail.txt", mail.text.encode())]
+    attachments = [(f"{number}-{_short(part.name)}", part.data) for number, part in enumerate(mail.parts, 1)]
+    written = [
+        _write(place, below, name, contents, files)
+        for name, place, contents in (
+            ("saveTextTo" if given.save_text_to else "saveTo", given.save_text_to or given.save_to, text),
+            (
+                "saveAttachmentsTo" if given.save_attachments_to else "saveTo",
+                given.save_attachments_to or given.save_to,
+                attachments,
+            ),
+        )
+        if place
+    ]
+    return written[0]
+
+
+def _write(place: str, below: str, field: str, contents: Sequence[tuple[str, bytes]], files: AllowedFiles) -> str:
+    """Writes files below a directory of the mail's own; gives its path as the place is given."""
+    path = f"{place.rstrip('/')}/{below}"
+    directory = files.resolve(path, field=field)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "mail.txt").write_text(mail.text, encoding="utf-8")
-        for number, part in enumerate(mail.parts, 1):
-            (directory / f"{number}-{_short(part.name)}").write_bytes(part.data)
+        for name, data in contents:
+            (directory / name).write_bytes(data)
     except OSError as error:
-        raise TransientError("MAIL_NOT_SAVED", f"saveTo: the mail cannot be saved: {error.strerror}") from None
+        raise TransientError("MAIL_NOT_SAVED", f"{field}: the mail cannot be saved: {error.strerror}") from None
     return path
 
 

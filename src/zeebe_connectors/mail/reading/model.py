@@ -67,6 +67,14 @@ class Signature:
         }
 
 
+MAIL_FIELDS = (
+    "subject", "text", "fromAddress", "fromName", "to", "cc", "replyTo", "date", "receivedDateTime", "attachments",
+    "inlineParts", "messageId", "inReplyTo", "references", "headers", "size", "plainTextBody", "htmlBody", "calendar",
+    "encrypted", "signature", "errors",
+)  # fmt: skip
+"""The names under which expressions see what a mail has, the most wanted first."""
+
+
 @dataclass(slots=True)
 class Mail:
     """What a mail says."""

@@ -96,6 +96,16 @@ class DeployedProcesses:
                 await self._add_older(key, ends, found)
         return found
 
+    async def names(self) -> set[str]:
+        """The ids of all processes that are deployed.
+
+        Raises:
+            ConnectorError: The cluster does not answer, or refuses.
+        """
+        ends = time.monotonic() + _SECONDS
+        found = self._search("search", {"isLatestVersion": True}, ends, Found())
+        return {_Definition.of(item).process async for item in found if item.get("state") in {None, "ACTIVE"}}
+
     async def _add_older(self, key: str, ends: float, found: Found) -> None:
         """Adds what waiting instances of an older version wait at."""
         known = self._definitions.get(key)

@@ -135,6 +135,8 @@ class EventHandler:
         await self._ledger.record(self._source, event.id, "published", key=key)
         if before is not None and before.id != event.id:  # no doubt is left behind under the old numbering either
             await self._ledger.record(self._source, before.id, "done", key=key)
+        if known is not None and known.id != event.id:  # nor an operator's wish to try it again
+            await self._ledger.record(self._source, known.id, "done", key=key)
         await self._acknowledge(event, "done")
         return "handed over"
 

@@ -292,6 +292,9 @@ class Watch:
         async def settled(events: Mapping[str, Alias | None]) -> Mapping[str, str]:
             return await shared.ledger.settled(name, events)
 
+        async def alike(events: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
+            return await shared.ledger.alike(name, events)
+
         return InboundContext(
             source=name,
             clients=shared.services.clients if use is None else use.clients,
@@ -300,6 +303,8 @@ class Watch:
             log=logging.LoggerAdapter(logging.getLogger("zeebe_connectors.inbound"), {"source": name}),
             settled=settled,
             report=self.report,
+            alike=alike,
+            memory=shared.services.memory,
             turn=nullcontext if use is None else use.source_turn,
         )
 

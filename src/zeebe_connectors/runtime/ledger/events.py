@@ -101,6 +101,31 @@ class StoredLedger:
 
         return await self.store.write(work)
 
+    async def alike(self, source: str, events: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
+        """See `Ledger.alike`."""
+        by_text: dict[str, list[tuple[str, Alias]]] = {}
+        for event, alias in events.items():
+            if alias.size:
+                by_text.setdefault(plain(alias.text), []).append((event, alias))
+
+        def work(do: Transaction) -> dict[str, dict[str, int]]:
+            found: dict[str, dict[str, int]] = {}
+            for texts in _batches(sorted(by_text), 500):
+                names, values = marks(texts)
+                rows = do.rows(
+                    "SELECT id, alias, place, numbering, size, newest FROM events "  # noqa: S608 - names only
+                    f"WHERE source = :source AND alias IN ({names}) AND size IS NOT NULL",
+                    {"source": source, **values},
+                )
+                for earlier, text, place, numbering, size, newest in rows:
+                    for event, alias in by_text[text]:
+                        same = (plain(alias.place), plain(alias.numbering), str(alias.size))
+                        if earlier != event and same == (place, numbering, size):
+                            found.setdefault(event, {})[earlier] = int(newest or 0)
+            return found
+
+        return await self.store.read(work) if by_text else {}
+
     async def intend(
         self, source: str, event: str, *, owner: str, alias: Alias | None, element: str, title: str
     ) -> Entry | None:
@@ -117,9 +142,9 @@ class StoredLedger:
             if before is not None and before.state != "retry":
                 return replace(before, age=do.now() - before.started)
             do.change(
-                "INSERT INTO events (source, id, alias, place, numbering, state, tries, started, updated, seen, "
-                "element, title) VALUES (:source, :id, :alias, :place, :numbering, 'publishing', 1, :now, :now, "
-                ":now, :element, :title) "
+                "INSERT INTO events (source, id, alias, place, numbering, size, newest, state, tries, started, "
+                "updated, seen, element, title) VALUES (:source, :id, :alias, :place, :numbering, :size, :newest, "
+                "'publishing', 1, :now, :now, :now, :element, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'publishing', tries = events.tries + 1, "
                 "started = excluded.started, updated = excluded.updated, reason = '', element = excluded.element",
                 {
@@ -161,8 +186,9 @@ class StoredLedger:
             place = {"source": source, "id": event}
             # A runtime that slept through its lease must not undo what its successor has done since.
             changed = do.change(
-                "INSERT INTO events (source, id, alias, place, numbering, state, updated, seen, reason, title) "
-                "VALUES (:source, :id, :alias, :place, :numbering, 'quarantined', :now, :now, :reason, :title) "
+                "INSERT INTO events (source, id, alias, place, numbering, size, newest, state, updated, seen, reason, "
+                "title) VALUES (:source, :id, :alias, :place, :numbering, :size, :newest, 'quarantined', :now, :now, "
+                ":reason, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = 'quarantined', updated = excluded.updated, "
                 "reason = excluded.reason WHERE events.state NOT IN ('published', 'done', 'ignored')",
                 {
@@ -265,17 +291,26 @@ def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entr
     query = f"SELECT {_COLUMNS} FROM events e WHERE e.source = :source AND "  # noqa: S608 - fixed names
     rows = do.rows(query + "e.id = :id", {"source": source, "id": event})
     if not rows and alias is not None:
+        values = {"text": plain(alias.text), "place": plain(alias.place), "numbering": plain(alias.numbering)}
+        names, left = marks(alias.left)
         rows = do.rows(
-            query + "e.alias = :alias AND e.place = :place AND e.numbering <> :numbering",
-            {"source": source, **_alias_values(alias)},
+            query + "e.alias = :text AND e.place = :place AND (e.numbering <> :numbering"
+            f"{f' OR e.id IN ({names})' if left else ''}) ORDER BY e.updated DESC",
+            {"source": source, **values, **left},
         )
     return _entry(rows[0]) if rows else None
 
 
 def _alias_values(alias: Alias | None) -> dict[str, str | None]:
     if alias is None:
-        return {"alias": None, "place": None, "numbering": None}
-    return {"alias": plain(alias.text), "place": plain(alias.place), "numbering": plain(alias.numbering)}
+        return {"alias": None, "place": None, "numbering": None, "size": None, "newest": None}
+    return {
+        "alias": plain(alias.text),
+        "place": plain(alias.place),
+        "numbering": plain(alias.numbering),
+        "size": str(alias.size),
+        "newest": str(alias.newest),
+    }
 
 
 def _batches(items: list[str], size: int) -> Iterator[list[str]]:

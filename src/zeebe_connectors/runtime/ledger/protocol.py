@@ -67,6 +67,10 @@ class Ledger(Protocol):
         """Which of these ids (with their aliases) need no further work, and why; records that they were seen."""
         ...
 
+    async def alike(self, source: str, events: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
+        """By id: other events of the same text, size, place and numbering, each with the `newest` of its time."""
+        ...
+
     async def intend(
         self, source: str, event: str, *, owner: str, alias: Alias | None, element: str, title: str
     ) -> Entry | None:

@@ -1,0 +1,45 @@
+"""Counts at which mail a mailbox's connection ends, so that one mail does not stop all that come after it.
+
+Some servers say BYE, hang up or fall silent whenever one particular mail is read. The source then begins again, and
+would come to the same mail for ever.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from zeebe_connectors.sdk.client_cache import ClientCache
+
+MAX_FAILURES = 3
+"""So often the connection may end at one mail; then the mail is not read any more."""
+_MAX_MAILS = 1000
+
+
+class ReadFailures:
+    """The failures of one source; outlives its connections, not the runtime."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self.one_by_one = False
+        """Whether headers are asked for one mail at a time, since the connection ended at a batch of them."""
+
+    def failed(self, mail: str, reason: str) -> None:
+        """Notes that the connection ended while a mail was read."""
+        count, _ = self._failures.pop(mail, (0, ""))
+        self._failures[mail] = count + 1, reason
+        while len(self._failures) > _MAX_MAILS:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, mail: str) -> None:
+        """Notes that a mail was read."""
+        self._failures.pop(mail, None)
+
+    def verdict(self, mail: str, *, limit: int = MAX_FAILURES) -> str:
+        """Why a mail is not to be read any more; empty while it may be."""
+        count, reason = self._failures.get(mail, (0, ""))
+        return f"the connection ended {count} times while this mail was read: {reason}" if count >= limit else ""
+
+
+async def failures_of(source: str, clients: ClientCache) -> ReadFailures:
+    """The failures of a source, by its name."""
+    return await clients.get(("mail-read-failures", source), ReadFailures)

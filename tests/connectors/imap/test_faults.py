@@ -1,0 +1,473 @@
+"""Servers that answer strangely, or stop at one mail, neither lose a mail nor block the others."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+
+import pytest
+from tests.connectors.imap.test_source import World, reason, settle
+from tests.connectors.watching import running
+
+from zeebe_connectors.connectors.imap import connector as connector_module
+from zeebe_connectors.mail import imap as client_module
+from zeebe_connectors.mail.imap import ImapSession
+from zeebe_connectors.runtime.inbound import sources as sources_module
+from zeebe_connectors.testing.servers import Folder, ImapServer, message
+
+
+@pytest.fixture
+async def world(tmp_path, monkeypatch):
+    monkeypatch.setattr(client_module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
+    monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
+    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
+        yield world
+
+
+async def quarantined(sources) -> list[str]:
+    return [entry.reason for entry in await sources._shared.ledger.entries(state="quarantined")]
+
+
+def asks_for_body_of(arguments: str, uid: str) -> bool:
+    return "BODY.PEEK[]" in arguments and arguments.split(maxsplit=1)[0] == uid
+
+
+ABSENT = [
+    "* 1 FETCH (UID 1 FLAGS () BODY[] NIL)",
+    '* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 0 BODY[] "")',
+    "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 0 BODY[] {0}\r\n)",
+    "* 1 FETCH (UID 1 FLAGS ())",
+    "",
+]
+
+
+@pytest.mark.parametrize("answer", ABSENT)
+async def test_a_mail_without_content_is_asked_for_again_and_goes_to_quarantine_unmarked(world, answer):
+    async def fetch(session, tag, arguments):
+        if not asks_for_body_of(arguments, "1"):
+            await session.do_uid_fetch(tag, arguments)
+            return
+        if answer:
+            session.send(answer)
+        session.send(f"{tag} OK done")
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("empty", "good")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["good"])
+    (why,) = await quarantined(sources)
+    assert "gives no content" in why
+    assert sum(asks_for_body_of(command.removeprefix("UID FETCH "), "1") for command in world.server.commands) == 2
+    assert world.server.folders["INBOX"].messages[0].flags == set()
+
+
+@pytest.mark.parametrize("answer", ABSENT)
+async def test_a_mail_that_was_removed_meanwhile_is_passed_over(world, answer):
+    async def fetch(session, tag, arguments):
+        if not asks_for_body_of(arguments, "1"):
+            await session.do_uid_fetch(tag, arguments)
+            return
+        session.chosen_folder.messages[:] = [one for one in session.chosen_folder.messages if one.uid != 1]
+        if answer:
+            session.send(answer)
+        session.send(f"{tag} OK done")
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("gone", "good")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["good"])
+    assert await quarantined(sources) == []
+
+
+@pytest.mark.parametrize("answer", [*ABSENT, "* 1 FETCH (UID 1 FLAGS () BODY[HEADER.FIELDS (SUBJECT)] NIL)"])
+async def test_a_mail_whose_headers_or_body_come_at_the_second_asking_is_handed_over(world, answer):
+    asked = []
+
+    async def fetch(session, tag, arguments):
+        asked.append(arguments)
+        if ("HEADER" in answer or "BODY[]" not in answer) != ("HEADER" in arguments) or len(asked) > 2:
+            await session.do_uid_fetch(tag, arguments)
+            return
+        if answer:
+            session.send(answer)
+        session.send(f"{tag} OK done")
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("one")
+    await world.runtime()
+    await world.until(lambda: world.subjects() == ["one"])
+
+
+@pytest.mark.parametrize("part", ["HEADER", "BODY.PEEK[]"])
+@pytest.mark.parametrize("fault", ["bye", "hang up", "refused and closed", "silence"])
+async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_three_times(world, part, fault):
+    tries = []
+
+    async def fetch(session, tag, arguments):
+        if part not in arguments or "2" not in arguments.split()[0].split(","):
+            await session.do_uid_fetch(tag, arguments)
+            return
+        if arguments.split()[0] == "2":
+            tries.append(arguments)
+        if fault == "silence":
+            await asyncio.sleep(30)
+        elif fault == "bye":
+            session.send("* BYE internal error")
+        elif fault == "refused and closed":
+            session.send(f"{tag} NO cannot read it")
+            await session.writer.drain()
+        session.writer.close()
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("one", "bad", "three")
+    sources = await world.runtime()
+    await world.until(lambda: world.subjects() == ["one", "three"])
+    for _ in range(200):
+        if found := await quarantined(sources):
+            break
+        await asyncio.sleep(0.02)
+    assert "the connection ended 3 times" in found[0]
+    assert len(tries) == 3
+    world.deliver("four")
+    await world.until(lambda: world.subjects() == ["one", "three", "four"])
+
+
+async def test_a_mail_at_whose_marking_the_connection_ends_is_handed_over_once_and_stops_no_other(world):
+    async def store(session, tag, arguments):
+        if arguments.startswith("1 "):
+            session.writer.close()
+        else:
+            await session.do_uid_store(tag, arguments)
+
+    world.server.answers["UID STORE"] = store
+    world.deliver("one", "two")
+    await world.runtime()
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    await world.until(lambda: world.server.folders["INBOX"].messages[1].flags == {"\\Seen"})
+
+
+async def test_a_word_about_flags_after_the_mail_takes_nothing_of_it_away(world):
+    async def fetch(session, tag, arguments):
+        found = session._by_uid(arguments.split()[0])
+        for number, mail in enumerate(found, 1):
+            head = mail.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if "HEADER" in arguments else mail.raw
+            session.send(f"* {number} FETCH (UID {mail.uid} RFC822.SIZE {len(mail.raw)})")
+            session.send(f"* {number} FETCH (BODY[] {{{len(head)}}}\r\n".encode() + head + b")")
+            session.send(f'* {number} FETCH (INTERNALDATE "{mail.date}")')
+            session.send(f"* {number} FETCH (UID {mail.uid} FLAGS (\\Seen))")
+        session.send("* 99 FETCH (UID 99 FLAGS (\\Seen))")
+        session.send(f"{tag} OK done")
+
+    world.server.answers["UID FETCH"] = fetch
+    world.deliver("one", "two")
+    await world.runtime(resultExpression="={subject: subject, text: text, at: receivedDateTime}")
+    await world.until(lambda: world.subjects() == ["one", "two"])
+    sent = [m.data["variables"] for m in world.gateway.messages.values()]
+    assert all(one["text"] == "text" and one["at"] for one in sent)
+
+
+# The same mail once
+
+ALL = {"data__pollingConfigDiscriminator": "allPollingConfig"}
+
+
+def move(world, uid: int, source: str, target: str, *, date: str | None = None) -> None:
+    """Moves a mail as a person does in a mail program."""
+    folders = world.server.folders
+    mail = next(one for one in folders[source].messages if one.uid == uid)
+    folders[source].messages.remove(mail)
+    world.server.deliver(mail.raw, target, flags=set(), date=date or mail.date)
+
+
+@pytest.mark.parametrize("strategy", ["NONE", "MOVE"])
+@pytest.mark.parametrize("has_id", [True, False])
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_mail_that_a_person_moves_back_is_the_same_mail(world, strategy, has_id, restarted):
+    world.server.folders["Done"] = Folder()
+    raw = message("one") if has_id else message("one").replace(b"Message-ID: <one@example.test>\r\n", b"")
+    world.server.deliver(raw)
+    settings = {**ALL, "data__pollingConfig__handlingStrategy": strategy, "data__pollingConfig__targetFolder": "Done"}
+    sources = await world.runtime(**settings)
+    await world.until(lambda: world.subjects() == ["one"])
+    for _ in range(2):
+        if strategy == "NONE":
+            move(world, world.server.folders["INBOX"].messages[0].uid, "INBOX", "Done")
+        else:
+            await world.until(lambda: world.server.folders["Done"].messages)
+        if restarted:
+            await world.end(sources)
+            sources = await world.runtime(**settings)
+        await world.server.idle.wait()
+        move(world, world.server.folders["Done"].messages[0].uid, "Done", "INBOX")
+        world.deliver("after")
+        await world.until(lambda: "after" in world.subjects())
+        world.server.folders["Done"].messages.clear()
+        await settle(world)
+        assert world.subjects().count("one") == 1
+        strategy = "NONE"
+
+
+@pytest.mark.parametrize("strategy", ["NONE", "MOVE", "DELETE"])
+@pytest.mark.parametrize("batch", [250, 1])
+async def test_alike_mails_that_lie_there_together_are_two(world, monkeypatch, strategy, batch):
+    monkeypatch.setattr(connector_module, "BATCH", batch)
+    world.deliver("one", "one")
+    await world.runtime(**ALL, data__pollingConfig__handlingStrategy=strategy, data__pollingConfig__targetFolder="Done")
+    await world.until(lambda: world.subjects() == ["one", "one"])
+    if strategy == "NONE":
+        world.deliver("one")  # a third, while both are there
+        await world.until(lambda: world.subjects() == ["one", "one", "one"])
+
+
+@pytest.mark.parametrize("change", ["date", "size"])
+async def test_a_mail_that_came_at_another_time_or_is_larger_is_another_mail(world, change):
+    world.deliver("one")
+    await world.runtime(**ALL, data__pollingConfig__handlingStrategy="DELETE")
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: not world.server.folders["INBOX"].messages)
+    await world.server.idle.wait()
+    if change == "date":
+        world.server.deliver(message("one"), date="03-Nov-2026 10:00:01 +0000")
+    else:
+        world.server.deliver(message("one", body="text and more"))
+    await world.until(lambda: world.subjects() == ["one", "one"])
+
+
+# Where it begins, how often it looks, what becomes of the mails
+
+
+@pytest.mark.parametrize("choice", ["skip", "process"])
+async def test_what_lies_in_the_folder_at_the_first_start_counts_or_not(world, choice):
+    world.deliver("old")
+    sources = await world.runtime(**ALL, data__existingMails=choice)
+    await world.server.idle.wait()
+    world.deliver("new")
+    expected = ["new"] if choice == "skip" else ["old", "new"]
+    await world.until(lambda: world.subjects() == expected)
+    memory = sources._shared.services.memory
+    await world.end(sources)
+    world.deliver("meanwhile")
+    again = await world.runtime(**ALL, data__existingMails=choice, memory=memory)
+    await world.until(lambda: world.subjects() == [*expected, "meanwhile"])
+    await world.end(again)
+    folder = world.server.folders["INBOX"]
+    folder.validity += 1  # numbered anew: the old one is still old
+    for number, mail in enumerate(folder.messages):
+        mail.uid += 100 + number
+    folder.next_uid = 200
+    await world.runtime(**ALL, data__existingMails=choice, memory=memory)
+    world.server.deliver(message("last"), date="03-Nov-2099 10:00:00 +0000")
+    await world.until(lambda: world.subjects() == [*expected, "meanwhile", "last"])
+
+
+@pytest.mark.parametrize("strategy", ["MOVE", "NONE", "READ"])
+@pytest.mark.parametrize("read", ["true", "false"])
+async def test_moving_and_marking_as_read_are_apart(world, strategy, read):
+    world.deliver("one")
+    await world.runtime(
+        data__pollingConfig__handlingStrategy=strategy,
+        data__pollingConfig__targetFolder="Done",
+        data__pollingConfig__markAsRead=read,
+    )
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.server.idle.wait()
+    folder = world.server.folders["Done" if strategy == "MOVE" else "INBOX"]
+    is_read = strategy == "READ" or (strategy == "MOVE" and read == "true")
+    assert [mail.flags for mail in folder.messages] == [{"\\Seen"} if is_read else set()]
+
+
+@pytest.mark.parametrize("forgetful", [True, False])
+async def test_under_idle_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch, forgetful):
+    monkeypatch.setattr(connector_module, "SAFETY_POLL", 300.0)
+    monkeypatch.setattr(client_module, "TIMEOUT", 30.0)
+    await world.runtime(data__pollingWaitTime="1s")
+    await world.server.idle.wait()
+    await world.until(lambda: len(world.server.seen("UID SEARCH")) >= 3)
+    if forgetful:
+        world.server.folders["INBOX"].add(message("untold"))
+    else:
+        world.deliver("untold")
+    await world.until(lambda: world.subjects() == ["untold"])
+
+
+# What a refusal means
+
+TEMPORARY = [
+    "Server Unavailable. 15",
+    "[SERVERBUG] Internal error occurred",
+    "[UNAVAILABLE] Temporary authentication failure.",
+    "System Error",
+    "User is authenticated but not connected.",
+    "[INUSE] too many connections",
+    "LOGIN Server error - Please try again later",
+]
+
+
+@pytest.mark.parametrize("text", TEMPORARY)
+@pytest.mark.parametrize("status", ["NO", "BAD", "no"])
+async def test_a_refusal_for_now_does_not_blame_the_password_and_is_tried_again(world, text, status):
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} {status} {text}")
+
+    world.server.answers["LOGIN"] = refuse
+    world.deliver("one")
+    sources = await world.runtime()
+    await world.until(lambda: "lets nobody in now" in reason(sources))
+    assert "password" not in reason(sources)
+    del world.server.answers["LOGIN"]
+    await world.until(lambda: world.subjects() == ["one"])
+
+
+@pytest.mark.parametrize("text", ["[AUTHENTICATIONFAILED] Invalid credentials", "LOGIN failed.", "Logon failure"])
+async def test_a_refusal_for_good_says_what_to_check(world, text):
+    async def refuse(session, tag, arguments):
+        session.send(f"{tag} NO {text}")
+
+    world.server.answers["LOGIN"] = refuse
+    sources = await world.runtime()
+    await world.until(lambda: "Check user name and password" in reason(sources))
+
+
+@pytest.mark.parametrize("fault", ["NO", "BAD", "close"])
+async def test_idle_that_is_offered_and_refused_means_polling(world, fault, monkeypatch):
+    monkeypatch.setattr(connector_module, "_FIRST_WAIT", 0.1)
+
+    async def refuse(session, tag, arguments):
+        if fault == "close":
+            session.writer.close()
+        else:
+            session.send(f"{tag} {fault} not for you")
+
+    world.server.answers["IDLE"] = refuse
+    sources = await world.runtime()
+    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 5)
+    assert len(world.server.seen("IDLE")) <= 3
+    world.deliver("one")
+    await world.until(lambda: world.subjects() == ["one"])
+    assert not reason(sources)
+
+
+# Names, greetings and other spellings
+
+
+@pytest.mark.parametrize(
+    ("spelled", "shown"),
+    [
+        ("R & D", "R & D"),
+        ("R &- D", "R & D"),
+        ("Büro/Aufträge", "Büro/Aufträge"),
+        ("B&APw-ro", "Büro"),
+        ("Zahl &Zx", "Zahl &Zx"),
+        ("&AGE-", "&AGE-"),
+        ("A&-B & C", "A&-B & C"),
+    ],
+)
+async def test_folders_are_opened_and_moved_to_by_the_name_that_the_server_spelled(world, spelled, shown):
+    world.server.folders[spelled] = Folder()
+    world.server.folders["Done " + spelled] = Folder()
+    world.server.deliver(message("one"), spelled)
+    await world.runtime(
+        data__folderToListen=shown,
+        data__pollingConfig__handlingStrategy="MOVE",
+        data__pollingConfig__targetFolder="Done " + shown,
+    )
+    await world.until(lambda: world.subjects() == ["one"])
+    await world.until(lambda: world.server.folders["Done " + spelled].messages)
+    assert set(world.server.folders) == {"INBOX", spelled, "Done " + spelled}
+
+
+async def test_who_we_are_is_said_after_the_login_where_the_server_wants_to_know(world):
+    known = []
+
+    async def identify(session, tag, arguments):
+        known.append(arguments)
+        session.send("* ID NIL")
+        session.send(f"{tag} OK done")
+
+    async def select(session, tag, arguments):
+        if known:
+            await session.do_select(tag, arguments)
+        else:
+            session.send(f"{tag} NO Unsafe Login. Please contact the provider")
+
+    world.server.capabilities += " ID"
+    world.server.answers.update({"ID": identify, "SELECT": select})
+    world.deliver("one")
+    await world.runtime()
+    await world.until(lambda: world.subjects() == ["one"])
+    assert "zeebe-connectors" in known[0]
+
+
+async def test_a_refused_id_changes_nothing(world):
+    world.server.capabilities += " ID"
+    world.deliver("one")
+    await world.runtime()
+    await world.until(lambda: world.subjects() == ["one"])
+    assert world.server.seen("ID ")
+
+
+@pytest.mark.parametrize("greeting", ["* PREAUTH welcome", "* preauth welcome"])
+async def test_a_server_that_signs_one_in_by_itself_is_asked_for_no_login(greeting):
+    async with ImapServer() as server:
+        server.greeting = greeting
+        session = await ImapSession.connect("127.0.0.1", server.port, "none")
+        await session.login_with_token("alice@example.test", "any")
+        await session.login("alice@example.test", "any")
+        await session.select("INBOX")
+        await session.logout()
+        assert not server.seen("AUTHENTICATE")
+        assert not server.seen("LOGIN")
+
+
+@pytest.mark.parametrize("noise", ["* ", "*", "*  ", ""])
+async def test_lower_case_answers_and_empty_lines_are_understood(noise):
+    async def login(session, tag, arguments):
+        session.send(noise)
+        session.send(f"{tag} ok welcome")
+
+    async def capability(session, tag, arguments):
+        session.send(noise)
+        session.send("* capability imap4rev1 idle")
+        session.send(noise)
+        session.send(f"{tag} Ok done")
+
+    async with ImapServer() as server:
+        server.greeting = "* ok ready"
+        server.answers.update({"LOGIN": login, "CAPABILITY": capability})
+        session = await ImapSession.connect("127.0.0.1", server.port, "none")
+        await session.login("alice@example.test", "secret")
+        assert session.offers("IDLE")
+        await session.logout()
+
+
+@pytest.mark.parametrize("mechanism", ["LOGIN", "CRAM-MD5", "PLAIN"])
+@pytest.mark.parametrize("initial", ["", "SASL-IR "])
+async def test_where_login_is_disabled_another_mechanism_signs_in(mechanism, initial):
+    said = []
+
+    async def authenticate(session, tag, arguments):
+        name, _, proof = arguments.partition(" ")
+        challenges = {"LOGIN": [b"Username:", b"Password:"], "CRAM-MD5": [b"<1@host>"], "PLAIN": [b""]}[name]
+        for challenge in [] if proof else challenges:
+            session.send(b"+ " + base64.b64encode(challenge))
+            said.append(base64.b64decode(await session.reader.readline()))
+        if proof:
+            said.append(base64.b64decode(proof))
+        session.send(f"{tag} OK welcome")
+
+    async with ImapServer() as server:
+        server.capabilities = f"IMAP4rev1 {initial}LOGINDISABLED AUTH={mechanism}"
+        server.answers["AUTHENTICATE"] = authenticate
+        session = await ImapSession.connect("127.0.0.1", server.port, "none")
+        await session.login("tim", "tanstaaf")
+        await session.logout()
+    assert (
+        said
+        == {
+            "LOGIN": [b"tim", b"tanstaaf"],
+            "CRAM-MD5": [b"tim " + hmac.new(b"tanstaaf", b"<1@host>", "md5").hexdigest().encode()],
+            "PLAIN": [b"\0tim\0tanstaaf"],
+        }[mechanism]
+    )
