@@ -132,6 +132,15 @@ async def _smtp(world: World, diagram: bytes) -> None:
     assert (mail["Subject"], mail["X-Order-Id"], mail["Importance"]) == ("Your order A-7", "A-7", "high")
 
 
+async def _smtp_infosys(world: World, diagram: bytes) -> None:
+    customers = "[ann@example.com, bob@example.com]"
+    result = await world.run(
+        diagram, {"smtpHost": "127.0.0.1", "smtpPort": world.smtp.port, "customers": customers, "orderId": "A-7"}
+    )
+    assert (result["mailSent"], result["mail"]["response"]) == ("SUCCESS", "Mail sent successfully")
+    assert world.smtp.mails[-1].to == ["ann@example.com", "bob@example.com"]
+
+
 async def _soap_example(world: World, diagram: bytes) -> None:
     result = await world.run(diagram, {"soapUrl": world.http.url("/soap"), "orderId": "A7"})
     assert result["order"] == {"id": "A7", "total": "42.5"} or result["order"]["total"] == "42.5"
@@ -207,6 +216,7 @@ EXPECTED = {
     "process-message": _message,
     "rest": _rest,
     "smtp": _smtp,
+    "smtp-infosys": _smtp_infosys,
     "soap": _soap_example,
     "sql": _sql,
 }
@@ -287,7 +297,7 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
             client.sendmail("ann@example.test", [mailbox], text)
     runtime.start()
     try:
-        world = World(runtime.gateway, None, None)
+        world = World(runtime.gateway, None, None, tmp_path)
         results = [await world.run(diagram, variables) for _ in range(3)]
     finally:
         await runtime.drain()

@@ -94,6 +94,8 @@ class Outbound(Description):
     """What the template's result expression starts with."""
     importer: Importer | None = None
     """Makes templates of descriptions of services, if it can."""
+    failure: Callable[[str], Mapping[str, Any]] | None = field(repr=False, default=None)
+    """What the result variable takes when the task fails, of the error's message; None leaves it unset."""
 
     def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
@@ -131,6 +133,7 @@ def outbound(
     result_expression: str | None = None,
     importer: Importer | None = None,
     protocols: Sequence[str] = (),
+    failure: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -150,6 +153,8 @@ def outbound(
         importer: Makes templates of descriptions of services.
         protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
             the provider fills.
+        failure: Makes of an error's message what the result variable takes when the task fails, where diagrams read
+            there that it did; sent with the failure, with a BPMN error and with `ignoreError`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -183,6 +188,7 @@ def outbound(
             result_expression=result_expression,
             importer=importer,
             protocols=tuple(protocols),
+            failure=failure,
         )
 
     return describe
