@@ -1,4 +1,4 @@
-FROM python:3.13-slim AS build
+FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src src
@@ -7,7 +7,7 @@ COPY element-templates element-templates
 RUN python -m venv /opt/connectors \
  && /opt/connectors/bin/pip install --no-cache-dir -c constraints.txt '.[providers,signing,soap,ntlm,imap,smime,postgresql,sql,files,coap]'
 
-FROM python:3.13-slim
+FROM python:3.13.9-slim-bookworm
 RUN useradd --uid 1001 --create-home connectors
 COPY --from=build /opt/connectors /opt/connectors
 # A new volume takes its owner from the folder that it is mounted on.

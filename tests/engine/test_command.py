@@ -44,5 +44,5 @@ def test_files_are_deployed_together(tmp_path: Path, zeebe: Any) -> None:
     done = told("deploy", "good.bpmn", "order.form", folder=tmp_path, zeebe=zeebe)
     assert done.returncode == 0
     assert re.search(r"^good\.bpmn: together-\w+, version 1$", done.stdout, re.MULTILINE)
-    assert "order.form: deployed" in done.stdout
+    assert "order.form: form order, version 1" in done.stdout
     assert "partitions healthy" in told("check", "--connect", folder=tmp_path, zeebe=zeebe).stdout

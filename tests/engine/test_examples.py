@@ -186,7 +186,7 @@ async def _files(world: World, diagram: bytes) -> None:
     with FtpServer(home, password="s3cret") as server:
         given = {"filesHost": "127.0.0.1", "filesPort": server.port, "orderId": "A-7", "total": "42.50"}
         result = await world.run(diagram, given)
-    assert result["file"] == "orders/A-7.csv"
+    assert result["filed"] == "orders/A-7.csv"
     assert (home / "orders/A-7.csv").read_text() == "id;total\nA-7;42.50\n"
 
 

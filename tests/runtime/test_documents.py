@@ -1,6 +1,7 @@
 """Documents: every kind of reference is read, what is created can be read again, and nothing else can."""
 
 import asyncio
+import datetime as dt
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
+from zeebe_connectors.runtime.ledger import SqliteStore, StoredLedger
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import Basic
@@ -405,11 +407,14 @@ def configured(tmp_path, **values):
 
 
 async def test_local_store_is_the_default(tmp_path):
-    """Without a setting, documents go to the directory and are kept."""
+    """Without a setting, documents go to the directory and are kept for 180 days; for ever with `PT0S`."""
     needed = configured(tmp_path)
     document = await needed.documents.create(b"x")
     assert document.reference["storeId"] == "zeebe-connectors"
-    assert "expiresAt" not in document.reference["metadata"]
+    ends = dt.datetime.fromisoformat(document.reference["metadata"]["expiresAt"])
+    assert 179 < (ends - dt.datetime.now(dt.UTC)).days + 1 <= 181
+    for_ever = configured(tmp_path, ZEEBE_CONNECTORS_DOCUMENTS_KEEP="PT0S")
+    assert "expiresAt" not in (await for_ever.documents.create(b"x")).reference["metadata"]
     kept_for_a_day = configured(tmp_path, ZEEBE_CONNECTORS_DOCUMENTS_KEEP="P1D")
     assert "expiresAt" in (await kept_for_a_day.documents.create(b"x")).reference["metadata"]
 
@@ -443,6 +448,53 @@ def test_wrong_store_setting(tmp_path, values, says):
     """A wrong setting is told at the start, by its name."""
     with pytest.raises(SettingsError, match=says):
         configured(tmp_path, **values)
+
+
+async def test_a_document_expires_when_nobody_reads_it(tmp_path):
+    """Each reading keeps it for another while; afterwards the code says that its time was over."""
+    documents = LocalDocuments(tmp_path / "documents", keep=3600)
+    document = await documents.create(b"data", name="a.txt")
+    (path,) = (one for one in documents.directory.glob("??/*") if not one.suffix and one.parent.name != "__")
+    os.utime(path, (1, 1))
+    await documents.read(Document(document.reference), seconds=5)
+    assert documents.sweep() == 0
+    os.utime(path, (1, 1))
+    assert documents.sweep() == 1
+    assert (await refused(documents, document.reference)).code == "DOCUMENT_NOT_FOUND"  # too early by its own word
+    metadata = {**document.reference["metadata"], "expiresAt": "2001-01-01T00:00:00+00:00"}
+    late = await refused(documents, {**document.reference, "metadata": metadata})
+    assert late.code == "DOCUMENT_EXPIRED"
+    assert "ZEEBE_CONNECTORS_DOCUMENTS_KEEP" in late.message
+    await documents.aclose()
+
+
+async def test_a_document_is_erased(tmp_path):
+    """For good, by the hash of its content."""
+    documents = LocalDocuments(tmp_path / "documents")
+    document = await documents.create(b"data")
+    digest = document.reference["contentHash"]
+    assert documents.erase(digest)
+    assert not documents.erase(digest)
+    assert not documents.erase("../../etc/passwd")
+    await documents.aclose()
+
+
+async def test_files_are_for_the_owner_alone(tmp_path):
+    """From their making, whatever the umask."""
+    before = os.umask(0)
+    try:
+        documents = LocalDocuments(tmp_path / "var" / "documents")
+        await documents.create(b"data")
+        store = SqliteStore(tmp_path / "var" / "ledger" / "ledger.db")
+        await StoredLedger(store).entries(limit=1)
+        made = list((tmp_path / "var").rglob("*"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in made}
+        await store.aclose()
+        await documents.aclose()
+    finally:
+        os.umask(before)
+    assert made
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
 
 async def test_the_cluster_itself_is_asked_whatever_holds_for_tasks(tmp_path, server):

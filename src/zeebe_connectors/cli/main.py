@@ -30,10 +30,12 @@ app = typer.Typer(
 
 
 PARTS = {
+    "documents": "zeebe_connectors.cli.documents",
     "engine": "zeebe_connectors.cli.engine",
     "feel": "zeebe_connectors.cli.feel",
     "imap": "zeebe_connectors.cli.imap",
     "ledger": "zeebe_connectors.cli.ledger",
+    "new": "zeebe_connectors.cli.new",
     "pop3": "zeebe_connectors.cli.pop3",
     "providers": "zeebe_connectors.cli.providers",
     "soap": "zeebe_connectors.cli.soap",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zeebe_connectors.sdk.errors import PermanentError
+from zeebe_connectors.sdk.files import private_folder
 
 PIECE = 1024 * 1024
 """Bytes that one call of a thread reads or writes."""
@@ -129,5 +130,5 @@ class _Growing:
 def _temporary(directory: Path) -> tuple[int, str]:
     """A file in a folder of the store's own shape, so that what a killed runtime leaves is swept with the documents."""
     folder = directory / "__"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     return tempfile.mkstemp(dir=folder, prefix=".")

@@ -37,6 +37,7 @@ from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument, Reference
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.files import private_folder
 from zeebe_connectors.sdk.names import name_of_disposition
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
@@ -49,6 +50,8 @@ LOCAL_STORE = "zeebe-connectors"
 STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
 HOSTS_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_HOSTS"
 KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
+KEEP = 180 * 86_400.0
+"""Seconds after the last reading for which the local directory keeps a document, unless the operator says otherwise."""
 MAX_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE"
 MAX_BYTES = 50 * 1024 * 1024
 MAX_STREAMED = 4 * 1024**3
@@ -151,8 +154,9 @@ class LocalDocuments:
             path = self._path(key)
             try:
                 size = (await asyncio.to_thread(path.stat)).st_size
+                await asyncio.to_thread(os.utime, path)
             except FileNotFoundError:
-                raise _missing() from None
+                raise _expired_or(_missing(), document, self._keep) from None
             known = {**await asyncio.to_thread(self._sidecar, key), **(document.reference.get("metadata") or {})}
             pieces = read_pieces(path, key)
             kind = str(known.get("contentType") or _ANY_TYPE)
@@ -214,7 +218,10 @@ class LocalDocuments:
 
     async def _stored(self, document: Document, call: Call) -> Content:  # noqa: ARG002 - other stores need the time
         key = self._key(document)
-        data, sidecar = await asyncio.to_thread(self._load, key)
+        try:
+            data, sidecar = await asyncio.to_thread(self._load, key)
+        except PermanentError as error:
+            raise _expired_or(error, document, self._keep) from None
         known = {**sidecar, **(document.reference.get("metadata") or {})}
         return Content(data, str(known.get("fileName") or key), str(known.get("contentType") or _ANY_TYPE))
 
@@ -267,6 +274,8 @@ class LocalDocuments:
             if path.stat().st_size > self._max_bytes:
                 raise _too_large("The stored document is larger than is allowed now", self._max_bytes)
             data = path.read_bytes()
+            with contextlib.suppress(OSError):  # the directory may be for reading only
+                os.utime(path)  # it is kept as long as it is read now and then
         except FileNotFoundError:
             raise _missing() from None
         except OSError as error:
@@ -288,7 +297,7 @@ class LocalDocuments:
     def _write(self, data: bytes, metadata: Mapping[str, Any]) -> str:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         _replace(path.with_suffix(".json"), json.dumps(metadata, ensure_ascii=False).encode())
         if path.exists() and path.stat().st_size == len(data):
             os.utime(path)
@@ -300,7 +309,7 @@ class LocalDocuments:
         """Moves a complete file to where its content says."""
         try:
             path = self._path(written.digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             _replace(path.with_suffix(".json"), json.dumps(metadata, ensure_ascii=False).encode())
             written.path.replace(path)
         finally:
@@ -314,11 +323,24 @@ class LocalDocuments:
             if deleted:
                 _log.info("Deleted %d documents older than %.0f s", deleted, self._keep)
 
-    def sweep(self) -> int:
-        """Deletes what is older than `keep`, and tells how many documents that were."""
-        if self._keep is None:
+    def erase(self, digest: str) -> bool:
+        """Deletes a document by the hash of its content (`contentHash` of its references); whether it was there."""
+        if not _HASH.fullmatch(digest):
+            return False
+        path = self._path(digest)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sweep(self, keep: float | None = None) -> int:
+        """Deletes what was neither written nor read for so long (as long as documents are kept); gives how many."""
+        keep = self._keep if keep is None else keep
+        if keep is None:
             return 0
-        end = time.time() - self._keep
+        end = time.time() - keep
         count = 0
         for path in self.directory.glob("??/*"):
             with contextlib.suppress(OSError):
@@ -326,6 +348,23 @@ class LocalDocuments:
                     path.unlink()
                     count += _HASH.fullmatch(path.name) is not None
         return count
+
+
+def _expired_or(error: PermanentError, document: Document, keep: float | None) -> PermanentError:
+    """`DOCUMENT_EXPIRED` where the reference says that the document's time was over; else the error as it is."""
+    ends = (document.reference.get("metadata") or {}).get("expiresAt")
+    try:
+        over = isinstance(ends, str) and datetime.fromisoformat(ends) <= datetime.now(UTC)
+    except (ValueError, TypeError):
+        over = False
+    if error.code != "DOCUMENT_NOT_FOUND" or not over:
+        return error
+    kept = f"{keep / 86_400:.0f} days" if keep else "some time"
+    return PermanentError(
+        "DOCUMENT_EXPIRED",
+        f"The document was not read for {kept} and was deleted; let the process make it again, or keep documents "
+        f"longer ({KEEP_SETTING})",
+    )
 
 
 def _missing() -> PermanentError:
@@ -501,8 +540,8 @@ def documents_of(
     """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
 
     `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is how many bytes a file from a server may have that becomes a document.
-    `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` is how long documents are kept, such as `P30D`; when it is not set, the directory
-    keeps all and the cluster decides by itself.
+    `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` is how long documents are kept after they were last read, such as `P30D`; when it
+    is not set, the directory keeps them for 180 days and the cluster decides by itself. `PT0S` keeps all.
 
     Args:
         settings: Directory, and how to reach the cluster.
@@ -514,10 +553,12 @@ def documents_of(
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.
     """
     keep = seconds(environment, KEEP_SETTING, 0.0) or None
+    is_set = bool(environment.text(KEEP_SETTING))
     max_streamed = int(environment.number(MAX_SETTING, MAX_STREAMED, minimum=1, maximum=2**50))
     chosen = environment.text(STORE_SETTING, "local").casefold()
     hosts = environment.names(HOSTS_SETTING)
     if chosen == "local":
+        keep = keep if is_set else KEEP
         return LocalDocuments(settings.documents, keep=keep, clients=clients, max_streamed=max_streamed, hosts=hosts)
     if chosen != "cluster":
         raise SettingsError(f"{STORE_SETTING}: must be 'local' or 'cluster'")

@@ -8,6 +8,18 @@ from pathlib import Path
 from zeebe_connectors.sdk.errors import InputError
 
 
+def private_folder(path: Path) -> Path:
+    """Make a folder, and those above it that are missing, for the owner alone; one that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [path, *path.parents]
+    for folder in reversed(missing[: next((at for at, each in enumerate(missing) if each.is_dir()), len(missing))]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 class AllowedFiles:
     """Gives access to files below the directories that the operator named, and to no others.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zeebe_connectors.runtime.gateway import Deployed
+from zeebe_connectors.sdk.files import private_folder
 
 MAX_RECORDS = 1000
 """Diagrams that are remembered in the folder; the oldest make room."""
@@ -74,7 +75,7 @@ class DeployedHere:
 
 
 def _store(folder: Path, one: Deployed, xml: bytes) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     _write(folder / f"{one.process_definition_key}.bpmn", xml)
     _write(folder / f"{one.process_definition_key}.json", json.dumps({one.bpmn_process_id: one.version}).encode())
     files = sorted(folder.glob("*.bpmn"), key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,64 @@
+"""Rules and providers on PostgreSQL, which replicas on several machines share."""
+
+import asyncio
+import os
+import time
+
+from zeebe_connectors.config.providers import Rules
+from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore
+from zeebe_connectors.runtime.limits import Limit
+from zeebe_connectors.runtime.providers import Editor, ProviderStore, Sealer
+
+
+async def test_rates_and_permits_hold_over_two_replicas(postgresql):
+    url = postgresql.database()
+    stores = [PostgresqlStore(url) for _ in range(2)]
+    rules = Rules(max_per_second=40, max_concurrent=4)
+    limits = [Limit("x/test", rules, store=store, owner=str(number)) for number, store in enumerate(stores)]
+    times = []
+    running = most = 0
+
+    async def one(limit):
+        nonlocal running, most
+        await limit.enter("p", deadline=time.monotonic() + 30)
+        times.append(time.monotonic())
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        limit.leave()
+
+    await asyncio.gather(*(one(limits[number % 2]) for number in range(60)))
+    limits[0].hold(0.5)
+    held = time.monotonic()
+    await asyncio.sleep(0.1)
+    await one(limits[1])
+    assert times[-1] - held >= 0.45
+    assert most <= 4
+    assert max(sum(1 for other in times if one <= other < one + 1.0) for one in times) <= 40
+    for limit, store in zip(limits, stores, strict=True):
+        await limit.aclose()
+        await store.aclose()
+
+
+async def test_providers_are_kept_and_seen_by_another_replica(postgresql):
+    url = postgresql.database()
+    stores = [PostgresqlStore(url) for _ in range(2)]
+    sealer = Sealer([os.urandom(32)])
+    one, other = (ProviderStore(store, sealer) for store in stores)
+    login = {"type": "basic", "username": "u", "password": {"value": "canary-4711"}}
+    document = {
+        "protocol": "http",
+        "environments": {"test": {"url": "http://erp.example.com/", "authentication": login}},
+    }
+    before = await other.version()
+    entry = await one.create("erp", document, Editor("ann"))
+    assert await other.version() != before
+    found = (await other.providers())["erp"].environments["test"].authentication["password"]
+    assert found.reveal() == "canary-4711"
+    copied = await other.copy("erp", Editor("bob"), from_="test", to="live", version=entry.version, secured=True)
+    assert [change.who for change in await one.history("erp")] == ["bob", "ann"]
+    await one.delete("erp", Editor("ann"), version=copied.version)
+    assert await other.providers() == {}
+    for store in stores:
+        await store.aclose()
