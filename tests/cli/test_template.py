@@ -69,7 +69,6 @@ def test_diagram_is_filled_with_examples():
     ("arguments", "message"),
     [
         (("show", "nothing"), "there is no connector 'nothing'"),
-        (("show", "smtp-infosys"), "has no template of its own"),
         (("diagram", "imap"), "draw its event in the Modeler"),
     ],
 )

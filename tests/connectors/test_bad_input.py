@@ -156,13 +156,11 @@ SMTP = {
 }
 
 INFOSYS = {
-    "unreachable host": Row({"port": 1}, "SMTP_UNREACHABLE", TRIED_AGAIN, ("host", "Check host and port")),
-    "name that does not resolve": Row(
-        {"hostname": "no-such-host.invalid"}, "SMTP_NAME_NOT_RESOLVED", INCIDENT, ("host", "spelling")
-    ),
+    "unreachable host": Row({"port": 1}, "404", TRIED_AGAIN, ("host", "Check host and port")),
+    "name that does not resolve": Row({"hostname": "no-such-host.invalid"}, "404", INCIDENT, ("host", "spelling")),
     "refused login": Row(
         {"username": "u", "password": VALUE, "port": "{login}"},
-        "SMTP_AUTH_FAILED",
+        "500",
         INCIDENT,
         ("authentication", "Check"),
     ),
@@ -179,7 +177,7 @@ INFOSYS = {
         ("smtpEmailContent", "allowed"),
     ),
     "unknown importance": Row(
-        {"smtpEmailImportance": VALUE}, "INVALID_INPUT", INCIDENT, ("smtpEmailImportance", "high, normal or low")
+        {"smtpEmailImportance": VALUE}, "INVALID_INPUT", INCIDENT, ("smtpEmailImportance", "'high'")
     ),
     "unknown follow-up": Row(
         {"smtpEmailFollowUp": VALUE}, "INVALID_INPUT", INCIDENT, ("smtpEmailFollowUp", "today, tomorrow")

@@ -201,7 +201,7 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {"graphql": GRAPHQL, "clientKeystore": {**KEYSTORE, "keystoreLocation": DOCUMENT}},
     ],
     "smtp": [*({**MAIL, "authentication": login} for login in LOGINS), {**MAIL, "trustedCertificate": "c"}],
-    "smtp-infosys": [INFOSYS],
+    "smtp-infosys": [INFOSYS, {**INFOSYS, "authentication": {"host": "127.0.0.1", "port": "{smtp}"}}],
 }
 CONNECTORS = {"rest": rest.request, "graphql": graphql.run, "smtp": smtp.send, "smtp-infosys": infosys.send}
 Path = tuple[str, ...]

@@ -132,6 +132,15 @@ async def _smtp(world: World, diagram: bytes) -> None:
     assert (mail["Subject"], mail["X-Order-Id"], mail["Importance"]) == ("Your order A-7", "A-7", "high")
 
 
+async def _smtp_infosys(world: World, diagram: bytes) -> None:
+    customers = "[ann@example.com, bob@example.com]"
+    result = await world.run(
+        diagram, {"smtpHost": "127.0.0.1", "smtpPort": world.smtp.port, "customers": customers, "orderId": "A-7"}
+    )
+    assert (result["mailSent"], result["mail"]["response"]) == ("SUCCESS", "Mail sent successfully")
+    assert world.smtp.mails[-1].to == ["ann@example.com", "bob@example.com"]
+
+
 async def _soap_example(world: World, diagram: bytes) -> None:
     result = await world.run(diagram, {"soapUrl": world.http.url("/soap"), "orderId": "A7"})
     assert result["order"] == {"id": "A7", "total": "42.5"} or result["order"]["total"] == "42.5"
@@ -207,6 +216,7 @@ EXPECTED = {
     "process-message": _message,
     "rest": _rest,
     "smtp": _smtp,
+    "smtp-infosys": _smtp_infosys,
     "soap": _soap_example,
     "sql": _sql,
 }

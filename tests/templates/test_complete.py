@@ -22,9 +22,6 @@ from zeebe_connectors.testing import Fail, run
 ROOT = Path(__file__).parent.parent.parent
 CANARY = "canary-7f1c"
 
-WITHOUT_TEMPLATE = {"smtp-infosys": "carries out what Infosys' own template sends; new diagrams take smtp"}
-WITHOUT_EXAMPLE = {"smtp-infosys": "its diagrams are made with Infosys' template, which is not ours to ship"}
-
 DEAD_PORT = {
     "coap": lambda port: {
         "operation": "get",
@@ -132,7 +129,7 @@ def test_the_folder_is_named_after_the_connector(connector):
 @every
 def test_every_template_keeps_the_rules(connector):
     made = templates_of(connector)
-    assert bool(made) is (connector.name not in WITHOUT_TEMPLATE)
+    assert made
     for template in made.values():
         assert broken_rules(template) == []
 
@@ -145,17 +142,14 @@ def test_no_two_templates_have_the_same_id():
 @every
 def test_there_is_an_example_that_uses_the_template(connector):
     example = ROOT / "bpmn-examples" / f"{connector.name}.bpmn"
-    assert example.is_file() is (connector.name not in WITHOUT_EXAMPLE)
-    if example.is_file():
-        text = example.read_text(encoding="utf-8")
-        assert any(f'zeebe:modelerTemplate="{made["id"]}"' in text for made in templates_of(connector).values())
+    text = example.read_text(encoding="utf-8")
+    assert any(f'zeebe:modelerTemplate="{made["id"]}"' in text for made in templates_of(connector).values())
 
 
 @every
 def test_there_is_an_icon_that_the_web_modeler_takes(connector):
-    if connector.name not in WITHOUT_TEMPLATE:
-        assert connector.icon is not None
-        assert len(icon_url(connector.icon)) <= ICON_LIMIT
+    assert connector.icon is not None
+    assert len(icon_url(connector.icon)) <= ICON_LIMIT
 
 
 @every

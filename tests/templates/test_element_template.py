@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_the_standard_groups_come_last(template):
 def test_an_optional_input_may_stay_empty_on_every_broker(template):
     for item in template["properties"]:
         if item["binding"]["type"] == "zeebe:input" and not item.get("constraints", {}).get("notEmpty"):
-            assert item["optional"] is True, item["id"]
+            never_empty = item["type"] == "Dropdown" and item.get("value")
+            assert item.get("optional") is True or never_empty, item["id"]
 
 
 def test_numbers_and_truth_values_take_expressions(template):
@@ -179,3 +181,14 @@ def broken(template, change):
 )
 def test_a_broken_rule_is_named(template, change, problem):
     assert any(line.startswith(problem) for line in broken(template, change))
+
+
+@pytest.mark.parametrize("file", sorted(Path("element-templates").glob("*.json")), ids=lambda file: file.stem)
+def test_a_dropdown_with_a_default_offers_no_blank_choice(file):
+    """The modeler puts an empty choice before those of an optional dropdown."""
+    blank = [
+        item["id"]
+        for item in json.loads(file.read_text(encoding="utf-8"))["properties"]
+        if item["type"] == "Dropdown" and item.get("optional") and item.get("value")
+    ]
+    assert blank == []

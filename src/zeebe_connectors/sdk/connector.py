@@ -116,6 +116,8 @@ class Outbound(Description):
         if self.test is None:
             raise DefinitionError(f"the connector {self.name} has no test operation; carry out a job that does no harm")
         return replace(self, call=self.test)
+    failure: Callable[[str], Mapping[str, Any]] | None = field(repr=False, default=None)
+    """What the result variable takes when the task fails, of the error's message; None leaves it unset."""
 
     def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
@@ -161,6 +163,7 @@ def outbound(
     protocols: Sequence[str] = (),
     test: TestFunction | None = None,
     test_inputs: Mapping[str, Any] | None = None,
+    failure: Callable[[str], Mapping[str, Any]] | None = None,
     documentation: str = "",
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
@@ -184,6 +187,8 @@ def outbound(
         test: An async function `(input, context) -> words` that tries connection and login and changes nothing, such as
             listing a folder; for `try --test` and the check of providers.
         test_inputs: Wire name -> value: the least that the input model wants for a test, besides the address.
+        failure: Makes of an error's message what the result variable takes when the task fails, where diagrams read
+            there that it did; sent with the failure, with a BPMN error and with `ignoreError`.
         documentation: Address of its documentation, for the Modeler; its package's link `Documentation` when left out.
 
     Raises:
@@ -222,6 +227,7 @@ def outbound(
             protocols=tuple(protocols),
             test=test,
             test_inputs=dict(test_inputs or {}),
+            failure=failure,
             documentation=documentation,
         )
 

@@ -217,7 +217,7 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
         id=item.id,
         label=item.label,
         description=None if hidden else description or None,
-        optional=True if not item.required and not hidden and (inbound or not item.header) else None,
+        optional=True if _may_be_blank(item, control, inbound=inbound) else None,
         value=_start(item, inbound=inbound),
         constraints=None if hidden else _constraints(item, control) or None,
         feel=None if hidden else feel,
@@ -232,6 +232,13 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
         if control == "Dropdown"
         else None,
     )
+
+
+def _may_be_blank(item: Field, control: str, *, inbound: bool) -> bool:
+    """Whether the form may write nothing. A dropdown that has a default would offer an empty choice beside it."""
+    if item.required or control == "Hidden" or (item.header and not inbound):
+        return False
+    return control != "Dropdown" or item.start in {None, ""}
 
 
 def _control(item: Field) -> str:

@@ -7,8 +7,22 @@ import pytest
 
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.smtp.infosys import send
-from zeebe_connectors.testing import Complete, Throw, run
+from zeebe_connectors.testing import Complete, Fail, Throw, run
+from zeebe_connectors.testing.process import free_ports
 from zeebe_connectors.testing.servers import SmtpServer
+
+
+def inputs_for(server, **inputs):
+    """The least that a task has; of a server, or of a port where none listens."""
+    return {
+        "authentication": {"hostname": "127.0.0.1", "port": str(getattr(server, "port", server))},
+        "smtpEmailMailBoxName": "mailer@example.com",
+        "smtpEmailToRecipients": ["a@example.com"],
+        "smtpEmailSubject": "Order 42",
+        "smtpEmailContentType": "Text",
+        "smtpEmailContent": "Thank you.",
+        **inputs,
+    }
 
 
 async def test_the_template_with_its_defaults():
@@ -42,7 +56,7 @@ async def test_the_template_with_its_defaults():
             result_expression="={ mailSent: response.result, both: response.response }",
         )
     assert isinstance(outcome, Complete), outcome
-    assert outcome.variables["mailSent"] == outcome.variables["both"] == "Mail sent successfully"
+    assert (outcome.variables["mailSent"], outcome.variables["both"]) == ("SUCCESS", "Mail sent successfully")
     assert outcome.variables["mail"]["response"] == "Mail sent successfully"
     mail = server.mails[0]
     assert mail.to == ["a@example.com", "b@example.com"]
@@ -77,7 +91,7 @@ async def test_a_login_goes_unencrypted_only_where_somebody_chose_that(monkeypat
         )
     assert bool(server.mails) is sent
     if not sent:
-        assert outcome.code == "SMTP_TLS_FAILED"
+        assert (outcome.code, outcome.variables["error"]["variables"]["code"]) == ("500", "SMTP_TLS_FAILED")
         assert "unencrypted" in outcome.message
 
 
@@ -153,7 +167,7 @@ async def test_each_form_of_the_template(server, form, empty):
         error_expression="=bpmnError(error.code, error.message, {who: error.variables.refused[1].address})",
     )
     assert isinstance(refused, Throw)
-    assert (refused.code, refused.variables) == ("SMTP_RECIPIENT_REFUSED", {"who": "a@example.com"})
+    assert (refused.code, refused.variables) == ("500", {"who": "a@example.com"})
 
 
 @pytest.mark.parametrize("field", ["smtpEmailFollowUp", "smtpFollowUp"])
@@ -167,17 +181,30 @@ async def test_both_spellings_of_the_follow_up(smtp, server, field, word):
     assert parsedate_to_datetime(message["Reply-By"]) > before
 
 
-@pytest.mark.parametrize("given", [["a@example.com", "b@example.com"], "a@example.com, b@example.com"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a@example.com", "b@example.com"],
+        "a@example.com, b@example.com",
+        "[a@example.com, b@example.com]",
+        " [ a@example.com ; b@example.com ] ",
+        '["a@example.com", "b@example.com"]',
+        "['a@example.com', 'b@example.com']",
+        ["[a@example.com, b@example.com]"],
+        '[Ann <a@example.com>, "Bob, the second" <b@example.com>]',
+    ],
+)
 async def test_lists_as_lists_or_text(smtp, server, files, given):
     """Text could not even be read there."""
     (files / "a.txt").write_text("a")
     (files / "b.txt").write_text("b")
+    attached = {list: ["a.txt", "b.txt"], "a": "a.txt, b.txt", "[": "[a.txt, b.txt]", " ": '["a.txt", "b.txt"]'}
     await smtp.infosys(
         server,
         smtpEmailToRecipients=given,
         smtpEmailCcRecipients=given,
         smtpEmailDirectReplyTo=given,
-        smtpEmailAttachments="a.txt, b.txt" if isinstance(given, str) else ["a.txt", "b.txt"],
+        smtpEmailAttachments=attached[given[0] if isinstance(given, str) else type(given)],
     )
     message = server.mails[0].parsed
     for name in ("To", "Cc", "Reply-To"):
@@ -185,11 +212,63 @@ async def test_lists_as_lists_or_text(smtp, server, files, given):
     assert [part.get_filename() for part in message.iter_attachments()] == ["a.txt", "b.txt"]
 
 
-@pytest.mark.parametrize("only", ["smtpEmailCcRecipients", "smtpEmailBccRecipients"])
-async def test_one_kind_of_recipient_is_enough(smtp, server, only):
-    """To was compulsory there."""
-    await smtp.infosys(server, **{"smtpEmailToRecipients": None, only: "x@example.com"})
-    assert server.mails[0].to == ["x@example.com"]
+@pytest.mark.parametrize("empty", [None, "", " ", [], [None], [""], ",", "[]", "[ ]", ["[]"], ...])
+async def test_an_empty_to_is_an_incident(server, empty):
+    """As Infosys' document has it, also where Cc is filled; nothing is sent."""
+    inputs = {**inputs_for(server), "smtpEmailToRecipients": empty, "smtpEmailCcRecipients": ["c@example.com"]}
+    if empty is ...:
+        del inputs["smtpEmailToRecipients"]
+    outcome = await run(send, inputs, result_variable="mail")
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 0
+    assert "smtpEmailToRecipients" in outcome.message
+    assert outcome.variables["mail"] == {"response": outcome.message, "result": "FAIL"}
+    assert server.lines == []
+
+
+async def test_the_server_under_the_documents_name(server):
+    """`host` counts where `hostname` is blank, and as the whole value a secret of the operator's."""
+    for name in ({"host": "127.0.0.1"}, {"hostname": "", "host": "secrets.HOST"}):
+        inputs = {**inputs_for(server), "authentication": {"port": str(server.port), **name}}
+        outcome = await run(send, inputs, secrets={"HOST": "127.0.0.1"})
+        assert isinstance(outcome, Complete), outcome
+    assert len(server.mails) == 2
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        (None, Fail),
+        ('if error.code = "404" then bpmnError("404", "Out of reach") else null', Throw),
+        ('if error.code = "404" then ignoreError({}) else null', Complete),
+        ('if error.code = "404" then jobError("later", {}, 5) else null', Fail),
+    ],
+)
+async def test_a_server_out_of_reach_is_404_and_the_result_says_fail(expression, kind):
+    """Whatever the error expression makes of it; the finer code stands in the error's variables."""
+    (port,) = free_ports(1)
+    inputs = inputs_for(port)
+    more = {} if expression is None else {"error_expression": f"={expression}"}
+    outcome = await run(send, inputs, result_variable="mail", **more)
+    assert isinstance(outcome, kind), outcome
+    assert outcome.variables["mail"]["result"] == "FAIL"
+    assert str(port) in outcome.variables["mail"]["response"]
+    if expression is None:
+        assert outcome.variables["error"]["code"] == "404"
+        assert outcome.variables["error"]["variables"]["code"] == "SMTP_UNREACHABLE"
+        assert outcome.retries == 2
+
+
+@pytest.mark.parametrize(("reply", "retries"), [("550 5.7.1 No", 0), ("451 4.3.0 Later", 2)])
+async def test_a_mail_that_is_not_taken_is_500(server, reply, retries):
+    """And is tried again where that may help."""
+    server.say("MAIL", reply)
+    outcome = await run(send, inputs_for(server), result_variable="mail")
+    assert isinstance(outcome, Fail)
+    assert (outcome.variables["error"]["code"], outcome.retries) == ("500", retries)
+    assert outcome.variables["mail"]["result"] == "FAIL"
+    quiet = await run(send, inputs_for(server))
+    assert set(quiet.variables) == {"error"}, "nothing but the error where no result variable is named"
 
 
 @pytest.mark.parametrize("kind", ["Text", "txt", "TEXT"])
@@ -265,7 +344,7 @@ async def test_read_receipt(smtp, server):
         ({"smtpEmailContent": ""}, "smtpEmailContent"),
         ({"smtpEmailSubject": ""}, "smtpEmailSubject"),
         ({"smtpEmailToRecipients": "nobody"}, "smtpEmailToRecipients"),
-        ({"smtpEmailToRecipients": []}, "to, cc, bcc"),
+        ({"smtpEmailToRecipients": []}, "smtpEmailToRecipients"),
         ({"smtpEmailMailBoxName": "nobody"}, "smtpEmailMailBoxName"),
         ({"login": {"port": "smtp"}}, "authentication.port"),
         ({"login": {"hostname": ""}}, "authentication.hostname"),
@@ -284,11 +363,11 @@ async def test_the_connection_is_protected_where_the_server_can(smtp, tls):
     async with SmtpServer(tls=tls) as server:
         with pytest.raises(PermanentError) as caught:
             await smtp.infosys(server)
-    assert caught.value.code == "SMTP_TLS_FAILED"
+    assert (caught.value.code, caught.value.variables["code"]) == ("500", "SMTP_TLS_FAILED")
 
 
 async def test_protection_can_be_demanded(smtp, server):
     """By an input that the template does not have."""
     with pytest.raises(PermanentError) as caught:
         await smtp.infosys(server, login={"security": "starttls"})
-    assert caught.value.code == "SMTP_TLS_FAILED"
+    assert (caught.value.code, caught.value.variables["code"]) == ("500", "SMTP_TLS_FAILED")

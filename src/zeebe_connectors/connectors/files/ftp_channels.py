@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from zeebe_connectors import InputError
+from zeebe_connectors.net.tls import checking
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -60,6 +61,6 @@ def tls_context(trusted: str) -> ssl.SSLContext:
         InputError: The authorities are no PEM.
     """
     try:
-        return ssl.create_default_context(cadata=trusted.strip() or None)
-    except (ssl.SSLError, ValueError):
+        return checking(trusted)
+    except (ssl.SSLError, ValueError, TypeError):
         raise InputError("trustedCertificate: is not a certificate in PEM") from None

@@ -2,71 +2,179 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from zeebe_connectors import Context, Document, Hint, InputError, Model, Secret, outbound
-from zeebe_connectors.connectors.smtp.connector import SUCCESS, RefusedRecipient, end_of_day, mark_headers
+from zeebe_connectors import (
+    ConnectorError,
+    Context,
+    Document,
+    Group,
+    Hint,
+    InputError,
+    Model,
+    PermanentError,
+    Secret,
+    TransientError,
+    outbound,
+)
+from zeebe_connectors.connectors.smtp.connector import SUCCESS as SENT
+from zeebe_connectors.connectors.smtp.connector import RefusedRecipient, end_of_day, mark_headers
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Message, address, addresses, header_text
+from zeebe_connectors.mail.smtp.compose import Address, Message, address, addresses, header_text
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
+
+GROUPS = (
+    Group("server", "Mail server"),
+    Group("recipients", "Sender and recipients"),
+    Group("content", "Content"),
+    Group("marks", "Marks and receipts", open=False),
+)
+
+_OUT_OF_REACH = frozenset({"SMTP_NAME_NOT_RESOLVED", "SMTP_UNREACHABLE", "SMTP_TIMEOUT"})
+_INPUTS = (
+    "INVALID_ADDRESS",
+    "HEADER_INJECTION",
+    "HOST_FORBIDDEN",
+    "FILE_FORBIDDEN",
+    "FILE_NOT_FOUND",
+    "FILE_NOT_READABLE",
+    "INVALID_INPUT",
+)
+INFOSYS_ERRORS = {
+    "404": "The mail server cannot be reached: its name is unknown, nothing listens there, or it does not answer. "
+    "Check host and port; `error.variables.code` tells which: "
+    + ", ".join(f"`{code}`" for code in sorted(_OUT_OF_REACH))
+    + ". "
+    "Tried again, unless the name is unknown.",
+    "500": "The mail was not sent for any other reason, such as a refused login or recipient; the message tells it, "
+    "and `error.variables.code` has the finer code, one of those of *Mail: send (SMTP)*. Tried again where that helps.",
+    **{code: ERRORS[code] for code in _INPUTS},
+}
+
+
+def _failure(message: str) -> dict[str, str]:
+    """What the result variable takes after a failure."""
+    return {"response": message, "result": "FAIL"}
+
+
+def _kind(given: Any) -> Any:
+    """The content type; file endings stand for it, as in Infosys' connector."""
+    word = given.strip().casefold() if isinstance(given, str) else given
+    return {"txt": "text", "htm": "html"}.get(word, word) if isinstance(word, str) else word
+
+
+def _importance(given: Any) -> Any:
+    """The importance; true is high and false is normal, as Infosys' template writes them."""
+    word = str(given).strip().casefold().removeprefix("${").removesuffix("}")
+    return {"true": "high", "false": "normal"}.get(word, word)
+
+
+def _sensitivity(given: Any) -> Any:
+    """The sensitivity; the name that stands in the mail's header is understood too."""
+    return given.strip().casefold().removeprefix("company-") if isinstance(given, str) else given
 
 
 class InfosysServer(Model):
     """Server and login."""
 
-    hostname: Annotated[str, Field(min_length=1), Hint(secrets="whole", provider="host", example="localhost")]
+    hostname: Annotated[
+        str,
+        Field(min_length=1),
+        Hint("server", "Host", secrets="whole", provider="host", placeholder="smtp.example.com", example="localhost"),
+    ]
     """Name or address of the mail server."""
-    port: Annotated[int, Field(ge=1, le=65535), Hint(secrets="whole", provider="port", example="587")]
-    """Decides the protection too, unless `security` is given: 465 speaks TLS from the start, 587 demands STARTTLS, any
-    other port uses STARTTLS where the server offers it."""
-    username: Annotated[str | None, Hint(secrets=True, provider="authentication.username")] = None
-    """Left empty, no login takes place (a relay that needs none)."""
-    password: Annotated[Secret | None, Hint(provider="authentication.password")] = None
-    """The password."""
-    security: Annotated[Literal["tls", "starttls", "none"] | None, Hint(hidden=True, provider="security")] = None
-    """Not in Infosys' template: demands this protection, whatever the port."""
+    host: Annotated[str, Hint("server", secrets="whole", hidden=True)] = ""
+    """Another name of `authentication.hostname`, as Infosys' document has it."""
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535),
+        Hint("server", secrets="whole", provider="port", form_default="587", example="587"),
+    ]
+    """465 speaks TLS from the start and 587 demands STARTTLS; any other port takes STARTTLS where the server has it,
+    unless `security` says otherwise."""
+    username: Annotated[str | None, Hint("server", secrets=True, provider="authentication.username")] = None
+    """Left empty, no login takes place."""
+    password: Annotated[Secret | None, Hint("server", provider="authentication.password")] = None
+    """Best as a secret."""
+    security: Annotated[Literal["tls", "starttls", "none"] | None, Hint("server", hidden=True, provider="security")] = (
+        None
+    )
+    """Demands this protection, whatever the port. Infosys' template does not have it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _host(cls, data: Any) -> Any:
+        """Takes `host` for `hostname`."""
+        if isinstance(data, dict) and not str(data.get("hostname") or "").strip() and data.get("host"):
+            return {**data, "hostname": data["host"]}
+        return data
 
 
 class InfosysMail(Model):
     """A mail, named as in Infosys' template `com.infosys.camundaconnectors.email.smtp.v1`."""
 
-    authentication: InfosysServer
+    authentication: Annotated[InfosysServer, Hint("server")]
     """Server and login."""
-    smtp_email_mail_box_name: Annotated[str, Field(min_length=1), Hint(secrets=True, example="billing@example.com")]
+    smtp_email_mail_box_name: Annotated[
+        str,
+        Field(min_length=1),
+        Hint("recipients", "From", secrets=True, placeholder="billing@example.com", example="billing@example.com"),
+    ]
     """The mailbox that sends; read receipts go there."""
-    smtp_email_to_recipients: Annotated[str | list[str] | None, Hint(example="jane@example.com")] = None
-    """Addresses, as a list or as text with commas. At least one of To, Cc and Bcc is needed."""
-    smtp_email_cc_recipients: str | list[str] | None = None
+    smtp_email_to_recipients: Annotated[
+        Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)],
+        Hint("recipients", "To", example="jane@example.com", placeholder="jane@example.com, john@example.com"),
+    ]
+    """Addresses: a list, or text with commas, also in brackets. At least one."""
+    smtp_email_cc_recipients: Annotated[str | list[str] | None, Hint("recipients", "Cc")] = None
     """Who gets a copy."""
-    smtp_email_bcc_recipients: str | list[str] | None = None
+    smtp_email_bcc_recipients: Annotated[str | list[str] | None, Hint("recipients", "Bcc")] = None
     """Who gets a copy that no one else sees."""
-    smtp_email_subject: Annotated[str, Field(min_length=1), Hint(example="Your order")]
+    smtp_email_subject: Annotated[
+        str, Field(min_length=1), Hint("content", "Subject", placeholder="Your order", example="Your order")
+    ]
     """One line."""
-    smtp_email_content_type: Annotated[Literal["text", "html", "txt", "htm"], Hint(example="text")]
-    """What the content is."""
+    smtp_email_content_type: Annotated[
+        Literal["text", "html"],
+        BeforeValidator(_kind),
+        Hint("content", "Content type", form_default="text", choices={"text": "Text", "html": "HTML"}, example="text"),
+    ]
+    """What the content is. `txt` and `htm` are understood too."""
     smtp_email_content: Annotated[
-        Annotated[str, Field(min_length=1)] | Document, Hint(example="Thank you for your order.")
+        Annotated[str, Field(min_length=1)] | Document,
+        Hint("content", "Content", text=True, example="Thank you for your order."),
     ]
     """The text; or the HTML, or the path of an HTML file below an allowed directory; or a document that holds it. In a
     text the two characters `\\n` are a line break, as they were, and so is a real one."""
-    smtp_email_attachments: Annotated[list[Any], Field(default_factory=list)]
+    smtp_email_attachments: Annotated[
+        list[Any],
+        Field(default_factory=list),
+        Hint("content", "Attachments", placeholder='=["reports/may.pdf", document]'),
+    ]
     """Paths below an allowed directory, http(s) URLs or documents, as a list or as text with commas."""
-    smtp_email_importance: bool | str = False
-    """True gives high importance; `high`, `normal` and `low` are understood too."""
-    smtp_email_read_receipt: bool = False
-    """Asks for a read receipt."""
-    smtp_email_follow_up: str | None = None
-    """`today`, `tomorrow`, or a date."""
-    smtp_follow_up: Annotated[str | None, Hint(hidden=True)] = None
-    """Another spelling of `smtpEmailFollowUp`, which some diagrams have."""
-    smtp_email_direct_reply_to: str | list[str] | None = None
+    smtp_email_importance: Annotated[
+        Literal["normal", "high", "low"], BeforeValidator(_importance), Hint("marks", "Importance")
+    ] = "normal"
+    """As the recipient's program shows it. True is high and false is normal."""
+    smtp_email_read_receipt: Annotated[bool, Hint("marks", "Ask for a read receipt")] = False
+    """The recipient's program may send one to the mailbox."""
+    smtp_email_follow_up: Annotated[str | None, Hint("marks", "Follow-up", placeholder="tomorrow")] = None
+    """`today`, `tomorrow`, or a date: flags the mail, due at the end of that day."""
+    smtp_follow_up: Annotated[str | None, Hint("marks", hidden=True)] = None
+    """Another spelling of `smtpEmailFollowUp`, as Infosys' document has it."""
+    smtp_email_direct_reply_to: Annotated[str | list[str] | None, Hint("recipients", "Reply to")] = None
     """Where answers go, when not to the mailbox."""
-    smtp_email_sensitivity: Literal["normal", "personal", "private", "confidential", "company-confidential"] = "normal"
+    smtp_email_sensitivity: Annotated[
+        Literal["normal", "personal", "private", "confidential"],
+        BeforeValidator(_sensitivity),
+        Hint("marks", "Sensitivity"),
+    ] = "normal"
     """As the recipient's program shows it."""
 
 
@@ -74,9 +182,9 @@ class InfosysResult(Model):
     """What became of a mail: `response` as Infosys' connector gave it, and more."""
 
     response: str
-    """`Mail sent successfully`."""
+    """`Mail sent successfully`; after a failure, what went wrong."""
     result: str
-    """The same, for diagrams that read `response.result`."""
+    """`SUCCESS`; after a failure `FAIL`, and then only `response` stands beside it."""
     message_id: str
     """The mail's Message-ID, with angle brackets; the same on every try of a job."""
     accepted: list[str]
@@ -89,29 +197,39 @@ class InfosysResult(Model):
 
 @outbound(
     "smtp-infosys",
-    title="Mail: send (Infosys SMTP template)",
+    title="Mail: send (Infosys SMTP task)",
     type="com.infosys.camundaconnectors.email:smtp:1",
-    errors=ERRORS,
+    groups=GROUPS,
+    errors=INFOSYS_ERRORS,
+    keywords=["email", "mail", "smtp", "send", "infosys"],
     protocols=("smtp", "smtps"),
-    template=False,
+    result_expression="={mailSent: response.result}",
+    failure=_failure,
 )
 async def send(mail: InfosysMail, context: Context) -> InfosysResult:
-    """Send a mail from a task that uses Infosys' SMTP template, unchanged.
+    """Send a mail from a task of Infosys' SMTP template, unchanged, or of our own for the same task type.
 
     What is better than there, and so differs: the certificate is checked; text is sent as text, so that `<` in it does
     no harm and line breaks stay; content and attachments are read only below the directories that the operator allowed;
     lists may be text and text may be a list; an unknown sensitivity or follow-up is refused instead of ignored; a
-    follow-up for today is due at the end of the day; Cc or Bcc alone are enough; a login is not compulsory.
+    follow-up for today is due at the end of the day; a login is not compulsory.
+
+    What its document says holds: the result is SUCCESS or FAIL (FAIL stands in the result variable after a failure, a
+    BPMN error and `ignoreError`), `error.code` is 404 when the server cannot be reached and 500 when it does not take
+    the mail, an empty To is an incident. The finer code stands in `error.variables.code`.
     """
+    to = _mailboxes(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
+    if not to:
+        raise InputError("smtpEmailToRecipients: must not be empty; give at least one address")
     sender = address(mail.smtp_email_mail_box_name, field="smtpEmailMailBoxName")
     flag = mail.smtp_email_follow_up or mail.smtp_follow_up
     body = await _body(mail, context)
-    is_html = mail.smtp_email_content_type in {"html", "htm"}
+    is_html = mail.smtp_email_content_type == "html"
     message = Message(
         sender=sender,
-        to=addresses(mail.smtp_email_to_recipients, field="smtpEmailToRecipients"),
-        cc=addresses(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
-        reply_to=addresses(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
+        to=to,
+        cc=_mailboxes(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
+        reply_to=_mailboxes(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
         subject=header_text(mail.smtp_email_subject, field="smtpEmailSubject"),
         text=None if is_html else body,
         html=body if is_html else None,
@@ -120,17 +238,22 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
             for position, item in enumerate(_attachments(mail.smtp_email_attachments), 1)
         ],
         headers=mark_headers(
-            importance=_importance(mail.smtp_email_importance),
-            sensitivity=mail.smtp_email_sensitivity.removeprefix("company-"),
+            importance=mail.smtp_email_importance,
+            sensitivity=mail.smtp_email_sensitivity,
             receipt_to=sender if mail.smtp_email_read_receipt else None,
             flag_until=end_of_day(flag, field="smtpEmailFollowUp") if flag else None,
         ),
     )
-    bcc = addresses(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
-    delivered = await deliver(message, bcc, Delivery(_server(mail.authentication)), context)
+    bcc = _mailboxes(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
+    try:
+        delivered = await deliver(message, bcc, Delivery(_server(mail.authentication)), context)
+    except InputError:
+        raise
+    except ConnectorError as error:
+        raise _with_their_code(error) from None
     return InfosysResult(
-        response=SUCCESS,
-        result=SUCCESS,
+        response=SENT,
+        result="SUCCESS",
         message_id=delivered.message_id,
         accepted=delivered.receipt.accepted,
         refused=[],
@@ -152,26 +275,46 @@ async def _body(mail: InfosysMail, context: Context) -> str:
     content = mail.smtp_email_content
     if isinstance(content, Document):
         return await attachments.text(content, context, field="smtpEmailContent")
-    if mail.smtp_email_content_type in {"text", "txt"}:
+    if mail.smtp_email_content_type == "text":
         return content.replace("\\n", "\n")
     if "<" in content:
         return content
     return await attachments.text(content.strip(), context, field="smtpEmailContent")
 
 
+def _mailboxes(given: str | list[str] | None, *, field: str) -> list[Address]:
+    """The addresses of a list, or of text as Infosys' document writes a list: `[a@example.com, b@example.com]`."""
+    texts = [given] if isinstance(given, str) else given or []
+    return addresses([_without_brackets(text) for text in texts], field=field)
+
+
+def _without_brackets(text: str) -> str:
+    """A list that was written as text, without its brackets and the quotes around its items."""
+    stripped = text.strip()
+    if not (stripped.startswith("[") and stripped.endswith("]")):
+        return text
+    try:
+        items = json.loads(stripped)
+    except ValueError:
+        return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
+    return ", ".join(item for item in items if isinstance(item, str))
+
+
 def _attachments(given: list[Any]) -> list[Any]:
     items: list[Any] = []
     for item in attachments.listed(given):
         if isinstance(item, str) and not re.match(r"https?://", item.strip()):
-            items += [path.strip() for path in item.split(",") if path.strip()]
+            items += [path.strip() for path in _without_brackets(item).split(",") if path.strip()]
         else:
             items.append(item)
     return items
 
 
-def _importance(given: bool | str) -> str:  # noqa: FBT001 - as the template has it
-    word = str(given).strip().casefold()
-    known = {"true": "high", "false": "normal", "high": "high", "normal": "normal", "low": "low"}
-    if word not in known:
-        raise InputError("smtpEmailImportance: must be true, false, high, normal or low")
-    return known[word]
+def _with_their_code(error: ConnectorError) -> ConnectorError:
+    """The error under the code that Infosys' document compares: 404 for a server out of reach, 500 for the rest."""
+    code = "404" if error.code in _OUT_OF_REACH else "500"
+    variables = {**(error.variables or {}), "code": error.code}
+    if isinstance(error, TransientError):
+        return TransientError(code, error.message, variables=variables, delay=error.delay)
+    kind = PermanentError if isinstance(error, PermanentError) else ConnectorError
+    return kind(code, error.message, variables=variables)

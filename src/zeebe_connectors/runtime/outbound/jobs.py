@@ -26,6 +26,7 @@ from zeebe_connectors.runtime.documents import for_tenant
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
     MAX_WAIT,
+    RESULT_VARIABLE,
     BpmnError,
     IgnoreError,
     JobError,
@@ -321,10 +322,13 @@ class JobHandler:
         seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
             verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            result = self._failure(job, seen["error"])
             if verdict is not None:
+                verdict = dataclasses.replace(verdict, variables={**result, **verdict.variables})
                 return await _decided_off(verdict, mask)
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
+        seen = {**result, **seen}
         retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
         delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
         seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
@@ -336,6 +340,14 @@ class JobHandler:
             payload=payload,
             code=error.code,
         )
+
+    def _failure(self, job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
+        """The result variable of a failed task, for a connector whose diagrams read there that it failed."""
+        name = job.headers.get(RESULT_VARIABLE, "").strip()
+        if self._connector.failure is None or not name:
+            return {}
+        told = (error.get("variables") or {}).get("message") or error["message"]
+        return {name: dict(self._connector.failure(told))}
 
 
 def _is_cancelled() -> bool:
@@ -357,7 +369,7 @@ def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
     try:
         return seen, encode(seen, "The error's variables")
     except InputError:
-        less = {"error": {name: value for name, value in seen["error"].items() if name != "variables"}}
+        less = {**seen, "error": {name: value for name, value in seen["error"].items() if name != "variables"}}
         return less, encode(less, "The error")
 
 
