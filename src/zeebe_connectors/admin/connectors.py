@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -49,7 +51,7 @@ class Gallery:
         shown = [self._short(one) for one in loaded]
         shown += [
             {"name": one.name, "title": one.name, "text": "", "kind": "", "type": "", "state": "unavailable",
-             "needs": one.reason, "templates": [], "keywords": []}
+             "also": [], "needs": one.reason, "protocols": [], "keywords": [], "templates": []}
             for one in sorted(registry.unavailable.values(), key=lambda one: one.name)
         ]  # fmt: skip
         words = text.casefold().split()
@@ -131,6 +133,17 @@ class Gallery:
         return self._details[connector.name]
 
 
+_GALLERIES: WeakKeyDictionary[Runtime, Gallery] = WeakKeyDictionary()
+
+
+def gallery_of(runtime: Runtime) -> Gallery:
+    """The one gallery of a runtime, whoever asks."""
+    found = _GALLERIES.get(runtime)
+    if found is None:
+        found = _GALLERIES[runtime] = Gallery(runtime)
+    return found
+
+
 def zipped(files: Mapping[str, str]) -> bytes:
     """Texts by file name as a zip; the same files always make the same bytes."""
     into = io.BytesIO()
@@ -164,17 +177,18 @@ class ConnectorsApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query
-        return web.json_response({"connectors": self._gallery.listed(query.get("q", ""), query.get("kind", ""))})
+        found = await asyncio.to_thread(self._gallery.listed, query.get("q", ""), query.get("kind", ""))
+        return web.json_response({"connectors": found})
 
     async def _show(self, request: web.Request) -> web.Response:
-        shown = self._gallery.shown(request.match_info["name"])
+        shown = await asyncio.to_thread(self._gallery.shown, request.match_info["name"])
         if shown is None:
             return web.json_response({"code": "NOT_FOUND", "message": NOT_FOUND}, status=404)
         return web.json_response(shown)
 
     async def _archive(self, request: web.Request) -> web.Response:
         names = request.query.getall("name", [])
-        body = self._gallery.archive(names)
+        body = await asyncio.to_thread(self._gallery.archive, names)
         return download(body, "element-templates.zip", "application/zip")
 
 
