@@ -81,7 +81,7 @@ async def test_inputs_and_error_codes_are_those_of_the_model(start):
     errors = await page.viewer.get("/connectors/rest/errors")
     assert shown["errors"]
     for item in shown["errors"]:
-        assert f'>{item["code"]}<' in errors
+        assert f">{item['code']}<" in errors
     names = {one["name"] for group in shown["groups"] for one in group["inputs"]}
     assert {"url", "method", "authentication.type"} <= names
 

@@ -135,9 +135,7 @@ def _states(visit: Visit, shown: dict[str, Any]) -> list[tuple[str, str]]:
         word = "Off here" if shown["state"] == "off" else "Not installed"
         return [("standby", f"{word}: {shown['needs']}")]
     if isinstance(runtime.registry.outbound.get(shown["name"]), Outbound):
-        found = [
-            (kind, state) for kind, state in runtime.liveness().items() if kind in {shown["type"], *shown["also"]}
-        ]
+        found = [(kind, state) for kind, state in runtime.liveness().items() if kind in {shown["type"], *shown["also"]}]
         return [
             (
                 "up" if state.state == "working" else "standby",
