@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
+from zeebe_connectors.admin.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.providers import ProvidersApi
@@ -88,6 +89,7 @@ class Api:
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
         ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
+        ConnectorsApi(gallery_of(runtime)).add_to(self.app.router)
         self.app.router.add_post("/{connector}/inspect", self._inspect)
         self.app.router.add_post("/{connector}/import", self._import)
 

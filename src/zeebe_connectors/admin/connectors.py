@@ -46,7 +46,7 @@ class Gallery:
             kind: `task` or `event`; both when empty.
         """
         registry = self._runtime.registry
-        loaded = [*registry.outbound.values(), *registry.inbound.values()]
+        loaded: list[Outbound | Inbound] = [*registry.outbound.values(), *registry.inbound.values()]
         loaded.sort(key=lambda one: (isinstance(one, Inbound), one.title.casefold()))
         shown = [self._short(one) for one in loaded]
         shown += [

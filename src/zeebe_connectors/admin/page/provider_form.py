@@ -164,7 +164,7 @@ def differences(shown: Mapping[str, Any], one: str, other: str) -> list[tuple[st
 
 
 def collisions(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Field, value now, value in the form, of each field in which two versions differ; no secured value is in either."""
+    """Field, value now, value in the form, of each field in which two versions differ; secured values are left out."""
     own, other = dict(_flat(rest(mine))), dict(_flat(rest(theirs)))
     return [
         (name, _as_text(other.get(name)), _as_text(own.get(name)))
@@ -226,24 +226,8 @@ def _rules(form: Form, document: dict[str, Any]) -> None:
 
 
 def _environment(form: Form, name: str, environment: dict[str, Any]) -> None:
-    more = _text(form, f"more:{name}")
-    if more:
-        path, _, value = more.partition("=")
-        if not value or not path.strip():
-            raise ProviderError(
-                f"environments.{name}: a further field is written NAME=VALUE, such as options.folder=/in"
-            )
-        if _is_secured(path.strip()):
-            raise ProviderError(f"environments.{name}.{path.strip()}: is secured; it has a field of its own")
-        put(environment, path.strip(), _typed(value.strip(), None))
-    prefix = f"f:{name}:"
-    for key in [key for key in form if key.startswith(prefix)]:
-        path, text = key.removeprefix(prefix), _text(form, key)
-        if _is_secured(path):
-            raise ProviderError(f"environments.{name}.{path}: is secured; it is set in its own field")
-        before = at(environment, path)
-        if text != _as_text(before):
-            put(environment, path, _typed(text, before, path) if text else None)
+    _further(_text(form, f"more:{name}"), name, environment)
+    _plain_fields(form, name, environment)
     for key in [key for key in form if key.startswith(f"s:{name}:")]:
         path, value = key.removeprefix(f"s:{name}:"), form[key][0]
         if _text(form, f"r:{name}:{path}") == "yes":
@@ -253,6 +237,29 @@ def _environment(form: Form, name: str, environment: dict[str, Any]) -> None:
     for section in ("authentication", "wsSecurity", "tls", "options", "proxy"):
         if environment.get(section) == {}:
             del environment[section]
+
+
+def _further(text: str, name: str, environment: dict[str, Any]) -> None:
+    if text:
+        path, _, value = text.partition("=")
+        if not value or not path.strip():
+            raise ProviderError(
+                f"environments.{name}: a further field is written NAME=VALUE, such as options.folder=/in"
+            )
+        if _is_secured(path.strip()):
+            raise ProviderError(f"environments.{name}.{path.strip()}: is secured; it has a field of its own")
+        put(environment, path.strip(), _typed(value.strip(), None))
+
+
+def _plain_fields(form: Form, name: str, environment: dict[str, Any]) -> None:
+    prefix = f"f:{name}:"
+    for key in [key for key in form if key.startswith(prefix)]:
+        path, text = key.removeprefix(prefix), _text(form, key)
+        if _is_secured(path):
+            raise ProviderError(f"environments.{name}.{path}: is secured; it is set in its own field")
+        before = at(environment, path)
+        if text != _as_text(before):
+            put(environment, path, _typed(text, before, path) if text else None)
 
 
 def _typed(text: str, before: Any, path: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""The connectors: all of them, one with its form as the Modeler shows it, its inputs, its error codes, its templates."""
+"""The connectors: all of them, and one with its form as the Modeler shows it, inputs, error codes and templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.connectors import Gallery, download, gallery_of
-from zeebe_connectors.admin.page.site import Drawn, NotFound, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.templates.element_template import template_text
 from zeebe_connectors.templates.preview import preview

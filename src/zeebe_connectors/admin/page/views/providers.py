@@ -1,4 +1,4 @@
-"""The providers: all of them, and one with its environments side by side, to be changed, copied, checked and deleted."""
+"""The providers: all of them, and one with its environments side by side, to be changed, copied, checked, deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.page import provider_form
-from zeebe_connectors.admin.page.site import Drawn, NotFound, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.admin.providers import provider_shown
 from zeebe_connectors.config.providers.model import PROTOCOLS
 from zeebe_connectors.config.providers.secured import put
@@ -59,7 +59,7 @@ async def all_providers(visit: Visit) -> Drawn:
     if providers.directory.problem is not None:
         problems[str(providers.directory.file)] = providers.directory.problem
     values = {
-        "providers": [await _in_short(visit, providers, known.name) for known in rest[:ROWS]],
+        "providers": [_in_short(providers, known.name) for known in rest[:ROWS]],
         "count": len(found),
         "total": len(everything),
         "environment": providers.environment,
@@ -335,7 +335,7 @@ def _to(address: str) -> web.Response:
     return web.Response(status=303, headers={"Location": address})
 
 
-async def _in_short(visit: Visit, providers: Providers, name: str) -> dict[str, Any]:
+def _in_short(providers: Providers, name: str) -> dict[str, Any]:
     """One row of the list."""
     known = providers.directory.all()[name]
     provider = known.provider
