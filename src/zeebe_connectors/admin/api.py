@@ -23,6 +23,7 @@ from zeebe_connectors.admin.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.providers import ProvidersApi
+from zeebe_connectors.admin.trying import TryApi
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
@@ -89,6 +90,7 @@ class Api:
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
         ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
+        TryApi(runtime, self._given, self.access.role_of).add_to(self.app.router)
         ConnectorsApi(gallery_of(runtime)).add_to(self.app.router)
         self.app.router.add_post("/{connector}/inspect", self._inspect)
         self.app.router.add_post("/{connector}/import", self._import)

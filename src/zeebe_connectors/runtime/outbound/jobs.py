@@ -44,6 +44,7 @@ from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
@@ -108,9 +109,13 @@ class JobHandler:
         connector: What carries them out.
         services: What it needs.
         slots: Jobs of the connector in work at once; a part of them may wait for providers.
+        trial: Records a run by hand; its handler has no other job.
     """
 
-    def __init__(self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS) -> None:
+    def __init__(
+        self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS, trial: Trial | None = None
+    ) -> None:
+        self._trial = trial
         self._connector = connector
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
@@ -131,6 +136,8 @@ class JobHandler:
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
         mask = custody.mask
+        if self._trial is not None:
+            self._trial.mask = mask
         backoff: float | None = None
         progress = _Progress()
         try:
@@ -143,6 +150,8 @@ class JobHandler:
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
             response = await for_size_of(response, functools.partial(plain, response))
+            if self._trial is not None:
+                self._trial.answers(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -196,6 +205,8 @@ class JobHandler:
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
+                if self._trial is not None:
+                    self._trial.calls(data, custody.mask)
                 if use is None:
                     progress.started = True
                     return await self._connector.call(given, context)
@@ -245,6 +256,7 @@ class JobHandler:
             process=job.bpmn_process_id,
             tenant=job.tenant_id,
             version_tag=lambda: self._version_tag(job),
+            by_hand=self._trial is not None,
         )
         if wanted is None:
             return None
@@ -306,6 +318,8 @@ class JobHandler:
 
     async def _element(self, job: Job) -> Element | None:
         """What the job's diagram says of its element; None when nobody knows the diagram."""
+        if self._trial is not None:
+            return None
         try:
             return await self._services.diagrams.element(job)
         except DiagramUnavailable as error:
