@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
+from pydantic import Field
 
 from zeebe_connectors import feel
 from zeebe_connectors.admin.access import Refused, Role
@@ -48,11 +49,11 @@ _running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
 class Try(Model):
     """What is tried."""
 
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = Field(default={})
     """By wire name, nested; text that begins with `=` is an expression over the variables."""
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] = Field(default={})
     """Process variables, as the expressions see them."""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
     """`resultVariable`, `resultExpression`, `errorExpression`."""
     provider: str = ""
     """Where it goes to; left out: as the inputs say."""

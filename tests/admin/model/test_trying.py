@@ -164,9 +164,9 @@ async def test_live_is_open_for_operators_where_the_setting_says_so(start, serve
 
 async def test_only_two_run_at_once(start):
     page = await start([slow])
-    calls = [page.modeler.session.post(
-        "/api/connectors/slow/try", json={"confirmed": True}, headers={"Authorization": "Bearer token-of-the-modeler-4712"}
-    ) for _ in range(4)]  # fmt: skip
+    headers = {"Authorization": "Bearer token-of-the-modeler-4712"}
+    call = {"json": {"confirmed": True}, "headers": headers}
+    calls = [page.modeler.session.post("/api/connectors/slow/try", **call) for _ in range(4)]
     statuses = []
     for answer in await asyncio.gather(*calls):
         statuses.append(answer.status)

@@ -131,13 +131,13 @@ class JobHandler:
         """
         mask = Mask()
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
+        if self._trial is not None:
+            self._trial.mask = mask
         with holding(custody), for_tenant(job.tenant_id):
             return await self._handled(job, extend, custody)
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
         mask = custody.mask
-        if self._trial is not None:
-            self._trial.mask = mask
         backoff: float | None = None
         progress = _Progress()
         try:
@@ -149,9 +149,7 @@ class JobHandler:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await for_size_of(response, functools.partial(plain, response))
-            if self._trial is not None:
-                self._trial.answers(response)
+            response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -173,6 +171,12 @@ class JobHandler:
             return self._with_discards(await _decided_off(verdict, mask), progress)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
+
+    async def _plain(self, response: Any) -> Any:
+        response = await for_size_of(response, functools.partial(plain, response))
+        if self._trial is not None:
+            self._trial.answers(response)
+        return response
 
     async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
