@@ -35,6 +35,7 @@ PARTS = {
     "feel": "zeebe_connectors.cli.feel",
     "imap": "zeebe_connectors.cli.imap",
     "ledger": "zeebe_connectors.cli.ledger",
+    "new": "zeebe_connectors.cli.new",
     "pop3": "zeebe_connectors.cli.pop3",
     "providers": "zeebe_connectors.cli.providers",
     "soap": "zeebe_connectors.cli.soap",

@@ -13,7 +13,7 @@ import typer
 from zeebe_connectors.cli.options import ConfigFile
 
 if TYPE_CHECKING:
-    from zeebe_connectors.sdk.connector import Description
+    from zeebe_connectors.sdk.connector import Inbound, Outbound
 
 app = typer.Typer(no_args_is_help=True, help="Element templates for the Camunda Modeler.")
 
@@ -102,6 +102,23 @@ def diagram(name: _Name) -> None:
         typer.echo(diagram_of(template, values, process=connector.name, name=connector.title), nl=False)
 
 
+@app.command()
+def check(names: _Names = None) -> None:
+    """Hold connectors to the rules of this project's own: names, groups, defaults, texts, and how they fail."""
+    import asyncio
+
+    from zeebe_connectors.testing import check as check_connector
+
+    wrong = 0
+    for connector in _connectors(names, with_template=False):
+        found = asyncio.run(check_connector(connector))
+        typer.echo(f"{connector.name}: {'ok' if not found else ''}".rstrip())
+        for line in found:
+            typer.echo(f"  {line}")
+        wrong += len(found)
+    raise typer.Exit(1 if wrong else 0)
+
+
 def modeler_directory(platform: str, environment: Mapping[str, str], home: Path) -> Path:
     """Where the Desktop Modeler keeps the user's data.
 
@@ -123,8 +140,8 @@ class _Wrong(typer.BadParameter):
     """The command was given something that it cannot do."""
 
 
-def _connectors(names: Sequence[str] | None) -> list[Description]:
-    """The connectors of these names, or all that have templates.
+def _connectors(names: Sequence[str] | None, *, with_template: bool = True) -> list[Outbound | Inbound]:
+    """The connectors of these names, or all; only those that have templates, if asked.
 
     Raises:
         _Wrong: There is none of that name, or it cannot be loaded.
@@ -132,18 +149,18 @@ def _connectors(names: Sequence[str] | None) -> list[Description]:
     from zeebe_connectors.sdk.registry import Registry
 
     registry = Registry.installed(names or None)
-    found: dict[str, Description] = {**registry.outbound, **registry.inbound}
+    found: dict[str, Outbound | Inbound] = {**registry.outbound, **registry.inbound}
     for name in names or ():
         if name in registry.unavailable:
             raise _Wrong(f"the connector {name} cannot be used: {registry.unavailable[name].reason}")
         if name not in found:
             raise _Wrong(f"there is no connector {name!r}; known are: {', '.join(Registry.names())}")
-        if not found[name].template:
+        if with_template and not found[name].template:
             raise _Wrong(f"{name} has no template of its own; it carries out what other projects' templates send")
-    return [found[name] for name in sorted(found) if found[name].template]
+    return [found[name] for name in sorted(found) if found[name].template or not with_template]
 
 
-def _templates(names: Sequence[str] | None) -> list[tuple[Description, dict[str, dict[str, Any]]]]:
+def _templates(names: Sequence[str] | None) -> list[tuple[Outbound | Inbound, dict[str, dict[str, Any]]]]:
     from zeebe_connectors.templates.element_template import templates_of
 
     return [(connector, templates_of(connector)) for connector in _connectors(names)]

@@ -19,6 +19,7 @@ from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+_OWN = "zeebe_connectors.connectors."
 
 
 class DefinitionError(TypeError):
@@ -55,6 +56,13 @@ class Description:
     module: str
     protocols: Sequence[str] = field(default=(), kw_only=True)
     """The protocols of the providers that it takes; empty when it takes none."""
+    documentation: str = field(default="", kw_only=True)
+    """Where it is documented on the web; when empty, the link `Documentation` of its package's metadata counts."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is part of this project, and not of somebody else's package."""
+        return self.module.startswith(_OWN)
 
     @cached_property
     def models(self) -> list[ModelType]:
@@ -131,6 +139,7 @@ def outbound(
     result_expression: str | None = None,
     importer: Importer | None = None,
     protocols: Sequence[str] = (),
+    documentation: str = "",
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -143,13 +152,14 @@ def outbound(
         keywords: Words under which the Modeler finds it.
         also: Further job types with the same inputs.
         template: Whether an element template is generated (a connector for another project's template has none).
-        template_id: Stable id of the template; derived from the name when left out.
+        template_id: Stable id of the template; derived from the job type when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
         result_expression: What the form's result expression starts with.
         importer: Makes templates of descriptions of services.
         protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
             the provider fills.
+        documentation: Address of its documentation, for the Modeler; its package's link `Documentation` when left out.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -173,7 +183,7 @@ def outbound(
             errors=dict(errors or {}),
             keywords=tuple(keywords),
             template=template,
-            template_id=template_id or f"io.github.zeebe-connectors.{name}.v1",
+            template_id=template_id or _template_id(function, name, type),
             template_version=template_version,
             icon=_icon(function, icon),
             module=function.__module__,
@@ -183,6 +193,7 @@ def outbound(
             result_expression=result_expression,
             importer=importer,
             protocols=tuple(protocols),
+            documentation=documentation,
         )
 
     return describe
@@ -202,6 +213,7 @@ def inbound(
     icon: str = "icon.svg",
     preview: PreviewFunction | None = None,
     protocols: Sequence[str] = (),
+    documentation: str = "",
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -213,12 +225,13 @@ def inbound(
         errors: Error code -> what it means and what to do.
         keywords: Words under which the Modeler finds it.
         template: Whether element templates are generated.
-        template_id: Stable id of the templates; derived from the name when left out.
+        template_id: Stable id of the templates; derived from the type when left out.
         template_version: Raise it with every change that is not cosmetic.
         icon: SVG file beside the module.
         preview: An async generator `(settings, context, hours)` that yields the events of the last hours, newest first,
             whether they were handed over or not. It marks, moves and stores nothing.
         protocols: The protocols of the providers that it takes, as for `outbound`.
+        documentation: Address of its documentation, as for `outbound`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
@@ -248,16 +261,27 @@ def inbound(
             errors=dict(errors or {}),
             keywords=tuple(keywords),
             template=template,
-            template_id=template_id or f"io.github.zeebe-connectors.inbound.{name}.v1",
+            template_id=template_id or _template_id(function, name, type, "inbound."),
             template_version=template_version,
             icon=_icon(function, icon),
             module=function.__module__,
             watch=function,
             preview=preview,
             protocols=tuple(protocols),
+            documentation=documentation,
         )
 
     return describe
+
+
+def _template_id(function: Callable[..., Any], name: str, kind: str, direction: str = "") -> str:
+    """A template's id in the author's own name space: that of the job type, or the package where the type has none."""
+    if function.__module__.startswith(_OWN):
+        return f"io.github.zeebe-connectors.{direction}{name}.v1"
+    *space, last = re.sub(r"[^A-Za-z0-9.:_-]", "-", kind).split(":")
+    if not space:
+        return f"{function.__module__.partition('.')[0]}.{direction}{name}.v1"
+    return ".".join((*space, f"v{last}" if last.isdigit() else last))
 
 
 def _called(function: Any) -> str:

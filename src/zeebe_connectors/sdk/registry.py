@@ -19,6 +19,19 @@ class Unavailable:
     reason: str
 
 
+def documentation_of(connector: Outbound | Inbound) -> str:
+    """Where a connector is documented: what it says itself, else its package's link `Documentation`; else nothing."""
+    if connector.documentation:
+        return connector.documentation
+    for point in entry_points(group=GROUP):
+        if point.name == connector.name and point.module == connector.module and point.dist is not None:
+            for link in point.dist.metadata.get_all("Project-URL") or ():
+                label, _, address = str(link).partition(",")
+                if label.strip().casefold() == "documentation":
+                    return address.strip()
+    return ""
+
+
 class Registry:
     """Connectors by name; two that claim the same job type are refused.
 
@@ -57,10 +70,10 @@ class Registry:
         try:
             connector = point.load()
         except ModuleNotFoundError as error:
-            extra = point.extras[0] if point.extras else point.name
             package = point.dist.name if point.dist else "zeebe-connectors"
+            what = f"{package}[{point.extras[0]}]" if point.extras else package
             self.unavailable[point.name] = Unavailable(
-                point.name, f"the library {error.name} is not installed; add it with: pip install '{package}[{extra}]'"
+                point.name, f"the library {error.name} is not installed; add it with: pip install '{what}'"
             )
             return
         except Exception as error:  # noqa: BLE001 - one broken connector must not keep the others from working

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group, Inbound, Outbound
+from zeebe_connectors.sdk.registry import documentation_of
 from zeebe_connectors.templates.form import Condition, Field, Form, form_of
 
 Template = dict[str, Any]
@@ -131,7 +132,7 @@ def _inbound(connector: Inbound, form: Form, place: _Place) -> Template:
 
 
 def _template(
-    connector: Description,
+    connector: Outbound | Inbound,
     *,
     id_: str,
     name: str,
@@ -145,6 +146,7 @@ def _template(
         "name": name,
         "id": id_,
         "description": plain(connector.summary),
+        "documentationRef": documentation_of(connector),
         "keywords": list(connector.keywords),
         "version": connector.template_version,
         "category": {"id": "connectors", "name": "Connectors"},
@@ -154,8 +156,9 @@ def _template(
         "groups": [_group(group) for group in groups],
         "properties": properties,
     }
-    if not connector.keywords:
-        del template["keywords"]
+    for key in ("documentationRef", "keywords"):
+        if not template[key]:
+            del template[key]
     if connector.icon is not None:
         template["icon"] = {"contents": icon_url(connector.icon)}
     return template

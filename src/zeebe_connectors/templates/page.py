@@ -16,6 +16,10 @@ from zeebe_connectors.templates.kinds import type_words
 
 NOTICE = "<!-- Generated from the connector by `make generate`; edit the connector instead. -->"
 
+NOTICE_OF_OTHERS = (
+    "<!-- Generated from the connector by `zeebe-connectors template page {name}`; edit the connector instead. -->"
+)
+
 
 def page_of(connector: Description, *, example: str | None = None) -> str:
     """The reference page of a connector.
@@ -27,7 +31,7 @@ def page_of(connector: Description, *, example: str | None = None) -> str:
     form = form_of(connector)
     parts = [
         f"# {connector.title}",
-        NOTICE,
+        NOTICE if connector.is_own else NOTICE_OF_OTHERS.format(name=connector.name),
         connector.summary,
         _facts(connector, example),
         connector.details,
@@ -49,7 +53,10 @@ def _facts(connector: Description, example: str | None) -> str:
         rows.append(("Job type", f"`{connector.type}`"))
     if isinstance(connector, Outbound) and connector.also:
         rows.append(("Also answers", ", ".join(f"`{kind}`" for kind in connector.also)))
-    files = [f"[`{name}.json`](../../element-templates/{name}.json)" for name in templates_of(connector)]
+    files = [
+        f"[`{name}.json`](../../element-templates/{name}.json)" if connector.is_own else f"`{name}.json`"
+        for name in templates_of(connector)
+    ]
     if files:
         rows.append(("Element template", "<br>".join(files)))
     if example:

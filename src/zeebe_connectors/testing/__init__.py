@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zeebe_connectors.runtime.gateway.fake import FakeGateway
     from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+    from zeebe_connectors.testing.checking import check
     from zeebe_connectors.testing.engine import Engine
     from zeebe_connectors.testing.jobs import run
     from zeebe_connectors.testing.process import EngineProcess
+    from zeebe_connectors.testing.watching import Watching, watch
 
 _ROOMS = {
     "Complete": "zeebe_connectors.runtime.outbound.outcome",
@@ -29,9 +31,24 @@ _ROOMS = {
     "Throw": "zeebe_connectors.runtime.outbound.outcome",
     "Engine": "zeebe_connectors.testing.engine",
     "EngineProcess": "zeebe_connectors.testing.process",
+    "Watching": "zeebe_connectors.testing.watching",
+    "check": "zeebe_connectors.testing.checking",
     "run": "zeebe_connectors.testing.jobs",
+    "watch": "zeebe_connectors.testing.watching",
 }
-__all__ = ["Complete", "Engine", "EngineProcess", "Fail", "FakeGateway", "Outcome", "Throw", "run"]
+__all__ = [
+    "Complete",
+    "Engine",
+    "EngineProcess",
+    "Fail",
+    "FakeGateway",
+    "Outcome",
+    "Throw",
+    "Watching",
+    "check",
+    "run",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

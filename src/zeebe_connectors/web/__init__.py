@@ -7,7 +7,7 @@ from zeebe_connectors.net.egress import NetworkRules
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web.auth import Authentication, AuthenticationConfiguration, NoAuth, Scheme
 from zeebe_connectors.web.client import Call, Caller, Exchange, HttpClient
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, header_fields, query_fields
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, header_fields, query_fields, with_query
 from zeebe_connectors.web.result import Response, ReturnFormat, result_of, status_error
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "query_fields",
     "result_of",
     "status_error",
+    "with_query",
 ]

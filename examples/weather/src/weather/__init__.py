@@ -1,0 +1,1 @@
+"""A connector that looks up the weather."""
