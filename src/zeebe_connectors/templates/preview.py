@@ -91,6 +91,17 @@ def preview(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None
     ]
 
 
+def shown_properties(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
+    """The template's properties whose conditions hold, hidden ones too.
+
+    Args:
+        template: The element template.
+        chosen: As for `preview`.
+    """
+    held = _held(template, chosen or {})
+    return [item for item in template["properties"] if all(_holds(one, held) for one in _conditions(item))]
+
+
 def _held(template: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     """The values that conditions ask for, by property id."""
     held: dict[str, Any] = {}

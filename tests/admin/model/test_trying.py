@@ -197,3 +197,92 @@ def test_only_what_lists_searches_or_reads_runs_without_asking():
         assert not any(changes_outside(known[name], one) for one in inputs), name
     for name, inputs in changes.items():
         assert all(changes_outside(known[name], one) for one in inputs), name
+
+
+async def test_the_page_runs_what_the_form_says(start, server):
+    page = await start(("rest",))
+    form = await page.modeler.get("/connectors/rest/try")
+    assert 'name="v:url"' in form
+    assert "Do it once" in form
+    assert "Do it once" not in await page.viewer.get("/connectors/rest/try")
+    given = {
+        "do": "run",
+        "v:method": "GET",
+        "v:url": server.url("/stock"),
+        "v:queryParameters": "={w: order.warehouse}",
+        "v:resultExpression": "={free: response.body.free}",
+        "variables": '{"order": {"warehouse": "OSL"}}',
+    }
+    found = await page.modeler.post("/connectors/rest/try", given, status=200)
+    assert "The job would complete" in found
+    assert "&#34;free&#34;: 312" in found
+    assert "w=OSL" in server.seen[0].target
+    await page.viewer.post("/connectors/rest/try", given, status=403)
+    assert len(server.seen) == 1
+
+
+async def test_the_page_shows_the_fields_of_the_choices_and_repeats_no_secret(start, server):
+    page = await start(("rest",))
+    await page.operator.get("/connectors/rest/try")
+    chosen = {
+        "do": "show",
+        "v:authentication.type": "bearer",
+        "v:authentication.token": CANARY,
+        "v:url": "http://kept/",
+    }
+    form = await page.operator.post("/connectors/rest/try", chosen, status=200)
+    assert 'name="v:authentication.token" type="password"' in form
+    assert 'value="http://kept/"' in form
+    named = {**chosen, "v:authentication.token": "{{secrets.CANARY}}"}
+    assert 'value="{{secrets.CANARY}}"' in await page.operator.post("/connectors/rest/try", named, status=200)
+    run = {**named, "do": "run", "v:method": "GET", "v:url": server.url("/stock")}
+    assert "The job would complete" in await page.operator.post("/connectors/rest/try", run, status=200)
+    assert server.seen[0].header("authorization") == f"Bearer {CANARY}"
+    assert "Only operators" in await _as_modeler(page, run)
+
+
+async def _as_modeler(page, form):
+    await page.modeler.get("/connectors/rest/try")
+    return await page.modeler.post("/connectors/rest/try", form, status=403)
+
+
+async def test_the_page_names_the_wrong_field_and_asks_before_a_change(start, server):
+    page = await start(("rest", "smtp-infosys"))
+    await page.modeler.get("/connectors/rest/try")
+    wrong = await page.modeler.post("/connectors/rest/try", {"do": "run", "v:method": "GET"}, status=400)
+    assert 'href="#v-url"' in wrong
+    assert wrong.count('aria-describedby="wrong"') >= 1
+    number = {"do": "run", "v:url": "http://x/", "v:connectionTimeoutInSeconds": "soon"}
+    assert "must be a number" in await page.modeler.post("/connectors/rest/try", number, status=400)
+    text = {"do": "run", "v:url": "http://x/", "variables": "{"}
+    assert "is not JSON" in await page.modeler.post("/connectors/rest/try", text, status=400)
+    post = {"do": "run", "v:url": server.url("/stock"), "v:method": "POST"}
+    assert "Confirm that it may" in await page.modeler.post("/connectors/rest/try", post, status=409)
+    assert not server.seen
+    await page.modeler.post("/connectors/rest/try", {**post, "confirmed": "yes"}, status=200)
+    assert len(server.seen) == 1
+
+
+async def test_the_page_takes_json_and_a_provider(start, server, tmp_path):
+    file = tmp_path / "providers.yaml"
+    file.write_text(PROVIDERS.format(url=server.url("/")))
+    page = await start(("rest", "smtp-infosys", "imap"), ZEEBE_CONNECTORS_PROVIDERS=str(file))
+    await page.modeler.get("/connectors/rest/try")
+    shown = await page.modeler.post("/connectors/rest/try", {"do": "show", "v:connection": "provider"}, status=200)
+    assert "<option>erp</option>" in shown
+    assert "live, closed for trying" in shown
+    form = {
+        "do": "run",
+        "v:connection": "provider",
+        "v:provider": "erp",
+        "v:environment": "test",
+        "v:url:path": "stock",
+        "v:method": "GET",
+    }
+    assert "The job would complete" in await page.modeler.post("/connectors/rest/try", form, status=200)
+    assert server.seen[0].header("authorization") == f"Bearer {CANARY}"
+    whole = {"do": "run", "json": '{"inputs": {"url": "' + server.url("/stock") + '", "method": "GET"}}'}
+    assert "The job would complete" in await page.modeler.post("/connectors/rest/try", whole, status=200)
+    await page.modeler.post("/connectors/rest/try", {"do": "run", "json": "["}, status=400)
+    assert 'name="json"' in await page.modeler.get("/connectors/smtp-infosys/try")
+    await page.modeler.get("/connectors/imap/try", status=404)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.page.views import connectors, providers
+from zeebe_connectors.admin.page.views import connectors, providers, trying, wsdl
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
 from zeebe_connectors.admin.page.visit import View
@@ -19,6 +19,10 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/connectors/{name}/errors", Role.VIEWER, connectors.errors),
     ("GET", "/connectors/{name}/template.json", Role.VIEWER, connectors.template_file),
     ("GET", "/connectors/{name}/icon.svg", Role.VIEWER, connectors.icon),
+    ("GET", "/connectors/{name}/try", Role.VIEWER, trying.ask),
+    ("POST", "/connectors/{name}/try", Role.MODELER, trying.run),
+    ("GET", "/import/soap", Role.VIEWER, wsdl.ask),
+    ("POST", "/import/soap", Role.MODELER, wsdl.step),
     ("GET", "/providers", Role.VIEWER, providers.all_providers),
     ("POST", "/providers", Role.OPERATOR, providers.create),
     ("GET", "/providers/+new", Role.OPERATOR, providers.new_provider),
