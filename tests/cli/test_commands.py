@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -67,11 +70,28 @@ def test_a_connector_is_tried_without_an_engine(tmp_path: Path) -> None:
     assert (done.returncode, outcome["outcome"], outcome["code"]) == (1, "fail", "408")
 
 
+def test_a_connector_tests_address_and_login(tmp_path: Path) -> None:
+    """Without doing what the job would do; a connector that has no test says so."""
+    job = {"database": "sqlite", "name": str(tmp_path / "orders.sqlite"), "statement": "CREATE TABLE t (id INT)"}
+    given = json.dumps({**job, "operation": "execute"})
+    done = told("try", "sql", "-", "--test", folder=tmp_path, given=given, ZEEBE_CONNECTORS_FILES=str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["variables"]["result"].startswith("sqlite 3")
+    with contextlib.closing(sqlite3.connect(tmp_path / "orders.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        given = json.dumps({"protocol": "ftp", "host": "127.0.0.1", "port": unused.getsockname()[1]})
+        done = told("try", "files", "-", "--test", folder=tmp_path, given=given)
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "FILES_UNREACHABLE")
+    assert "has no test" in told("try", "rest", "-", "--test", folder=tmp_path, given="{}").stderr
+
+
 def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:
     """What is wrong and what there is instead."""
     unknown = told("try", "nosuch", "-", folder=tmp_path, given="{}")
     assert unknown.returncode == 2
-    assert "known are: email, graphql" in unknown.stderr
+    assert "known are: coap, email, files, graphql" in unknown.stderr
     assert "imap" not in unknown.stderr, "it watches, and carries out no job"
     assert "cannot be read" in told("try", "rest", "nosuch.json", folder=tmp_path).stderr
     assert "JSON object" in told("try", "rest", "-", folder=tmp_path, given="[1]").stderr

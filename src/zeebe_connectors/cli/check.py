@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.providers import providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
@@ -14,6 +15,7 @@ from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder,
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -43,7 +45,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
-    if connect and not await _connections(settings, store):
+    if connect and not await _reached(settings, environment, store):
         code = 1
     await store.aclose()
     warned = settings.cluster.exposes_credentials
@@ -67,6 +69,27 @@ def _sources(settings: Settings, registry: Registry) -> bool:
     for number, line in enumerate(lines):
         typer.echo(f"{'' if number else 'Sources':<13}{line}")
     return settings.polling or any(s.type in runs for s in sources)
+
+
+async def _reached(settings: Settings, environment: Environment, store: Store) -> bool:
+    cluster = await _connections(settings, store)
+    return await _providers(settings, environment, store) and cluster
+
+
+async def _providers(settings: Settings, environment: Environment, store: Store) -> bool:
+    """Has each provider tested in the environment in force; gives whether all can be used."""
+    services = services_of(settings, environment, store=store)
+    providers = services.providers
+    if providers is None:
+        return True
+    try:
+        await providers.directory.refresh()
+        return await show_checked(services, store, environment=providers.environment)
+    except LedgerError:  # said with the ledger
+        return False
+    finally:
+        await providers.aclose()
+        await services.aclose()
 
 
 async def _connections(settings: Settings, store: Store) -> bool:

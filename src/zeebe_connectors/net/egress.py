@@ -224,8 +224,8 @@ def _texts(text: str) -> frozenset[str]:
 
 def _metadata(name: str) -> InputError:
     return _blocked(
-        f"{name}: this is the address of a cloud's metadata service, which gives credentials to whoever asks. Use "
-        f"another host; if it is meant, the operator has to name that very address in {_HOSTS}ALLOWRANGES"
+        f"{name}: this is the address of a cloud's metadata service, which gives credentials to any caller. Use "
+        f"another host; if it is intended, the operator must list exactly this address in {_HOSTS}ALLOWRANGES"
     )
 
 

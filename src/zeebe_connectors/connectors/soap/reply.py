@@ -1,4 +1,4 @@
-"""Reads SOAP replies: envelope, attachments, fault, and their JSON."""
+"""Read SOAP replies: envelope, attachments, fault, and their JSON."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply that was read: the envelope's root and the parts that came beside it."""
+    """A parsed reply: the envelope's root and its attached parts."""
 
     root: etree._Element
     attachments: Mapping[str, Attachment]
@@ -175,7 +175,7 @@ def _value(  # noqa: C901 - flat, because it runs once per element
 
 @dataclass(slots=True)
 class _Work:
-    """What reading a reply has taken: its elements with the namespaces that each of them sees, and where it is."""
+    """The work done on a reply so far: its elements times the namespaces in scope of each, and the current depth."""
 
     done: int = 0
     depth: int = 0
