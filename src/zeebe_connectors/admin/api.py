@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import asdict
@@ -18,29 +17,28 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from zeebe_connectors.admin import importing
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
+from zeebe_connectors.admin.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.events import chosen, events_shown, forget, retry
 from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.providers import ProvidersApi
 from zeebe_connectors.admin.sources import SourceTests, sources_shown
+from zeebe_connectors.admin.trying import TryApi
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.providers import Editor
 from zeebe_connectors.runtime.supervisor import Runtime
-from zeebe_connectors.sdk.connector import Outbound
-from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.sdk.fields import Model, read_input
-from zeebe_connectors.sdk.importer import Importer
 
 MAX_BYTES = 12 * 1024 * 1024
 """Of a request's body: a WSDL as text fits in."""
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_CONCURRENT = 2
-MAX_TEMPLATES = 200
 SECONDS = 60.0
 """What one call may take, its body's arrival included."""
 
@@ -93,6 +91,8 @@ class Api:
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
         ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
+        TryApi(runtime, self._given, self.access.role_of).add_to(self.app.router)
+        ConnectorsApi(gallery_of(runtime)).add_to(self.app.router)
         self.app.router.add_post("/{connector}/inspect", self._inspect)
         self.app.router.add_post("/{connector}/import", self._import)
 
@@ -227,24 +227,14 @@ class Api:
     # Importers
 
     async def _inspect(self, request: web.Request) -> web.Response:
-        connector, importer = self._importer(request)
-        given = await self._given(request)
-
-        async def work() -> Any:
-            return await importer.inspect(self._read(importer, given), self._context(connector))
-
-        return await self._limited(work)
+        given, name = await self._given(request), request.match_info["connector"]
+        return await self._limited(lambda: importing.inspect(self._runtime, name, given, _mask.get()))
 
     async def _import(self, request: web.Request) -> web.Response:
-        connector, importer = self._importer(request)
-        given = await self._given(request)
+        given, name = await self._given(request), request.match_info["connector"]
 
         async def work() -> Any:
-            from zeebe_connectors.templates.element_template import templates_of  # noqa: PLC0415 - few runtimes need it
-
-            base = (await asyncio.to_thread(templates_of, connector))[connector.name]
-            request = self._read(importer, given)
-            found = await importer.templates(request, self._context(connector), base, max_templates=MAX_TEMPLATES)
+            found = await importing.make(self._runtime, name, given, _mask.get())
             return {
                 "templates": [asdict(item) for item in found.made],
                 "skipped": found.skipped,
@@ -252,27 +242,6 @@ class Api:
             }
 
         return await self._limited(work)
-
-    def _importer(self, request: web.Request) -> tuple[Outbound, Importer]:
-        known = {
-            name: (connector, connector.importer)
-            for name, connector in self._runtime.registry.outbound.items()
-            if connector.importer is not None and self._runtime.settings.outbound.runs(name, connector.type)
-        }
-        found = known.get(request.match_info["connector"])
-        if found is None:
-            raise Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")
-        return found
-
-    @staticmethod
-    def _read(importer: Importer, given: dict[str, Any]) -> Any:
-        return read_input(importer.input, given, seen=_mask.get().add)
-
-    def _context(self, connector: Outbound) -> Context:
-        services = self._runtime.services
-        log = logging.LoggerAdapter(logging.getLogger(connector.module), {"job": "api"})
-        deadline = time.monotonic() + self._seconds
-        return Context(Job(0, connector.type), services.clients, services.documents, services.files, log, deadline)
 
 
 _PLAIN = {

@@ -89,32 +89,17 @@ class ProvidersApi:
         return web.json_response({**answer, "problems": problems})
 
     async def _shown(self, known: Known) -> dict[str, Any]:
-        if known.kind == "store":
-            entry = await self._store.find(known.name)
-            if entry is not None:
-                return {**shown_entry(entry), "usedBy": self._used_by(known.name)}
-        return {**shown_known(known, self._providers.directory), "usedBy": self._used_by(known.name)}
-
-    def _used_by(self, name: str) -> list[str]:
-        """Processes that used it, and sources that name it."""
-        found = set(self._providers.used_by(name))
-        if self._runtime.sources is not None:
-            for watch in self._runtime.sources.watches.values():
-                if any(element.properties.get("provider") == name for element in watch.source.elements):
-                    found.add(f"source {watch.source.name}")
-        return sorted(found)
+        shown = await provider_shown(self._runtime, known.name)
+        if shown is None:  # deleted at this very moment
+            raise web.HTTPNotFound
+        return shown
 
     async def _show(self, request: web.Request) -> web.Response:
         await self._providers.directory.refresh()
-        name = request.match_info["name"]
-        known = self._providers.directory.all().get(name)
-        if known is not None:
-            return _answer(await self._shown(known))
-        entry = await self._store.find(name)
-        if entry is None:
+        shown = await provider_shown(self._runtime, request.match_info["name"])
+        if shown is None:
             raise web.HTTPNotFound
-        problem = self._store.problems.get(name)
-        return _answer({**shown_entry(entry), "problem": problem})
+        return _answer(shown)
 
     async def _create(self, request: web.Request) -> web.Response:
         given = await self._given(request)
@@ -150,7 +135,7 @@ class ProvidersApi:
         except (ProviderUnknownError, NotAllowedError) as error:
             return _refused(error)
         await self._providers.directory.refresh()
-        return web.json_response({"deleted": name, "usedBy": self._used_by(name)})
+        return web.json_response({"deleted": name, "usedBy": used_by(self._runtime, name)})
 
     async def _written(
         self,
@@ -208,6 +193,38 @@ class ProvidersApi:
         if known is None:
             raise web.HTTPNotFound
         return known
+
+
+async def provider_shown(runtime: Runtime, name: str) -> dict[str, Any] | None:
+    """One provider, also one of the database that cannot be used, with `problem`; None when there is none.
+
+    Args:
+        runtime: Whose.
+        name: The provider's.
+    """
+    providers = runtime.services.providers
+    if providers is None:
+        return None
+    directory = providers.directory
+    known = directory.all().get(name)
+    if known is not None and known.kind == "file":
+        return {**shown_known(known, directory), "usedBy": used_by(runtime, name)}
+    entry = await directory.store.find(name) if directory.store is not None else None
+    if directory.store is None or entry is None:
+        return None
+    problem = directory.store.problems.get(name)
+    return {**shown_entry(entry), "usedBy": used_by(runtime, name), **({"problem": problem} if problem else {})}
+
+
+def used_by(runtime: Runtime, name: str) -> list[str]:
+    """Processes that used a provider since the start, and sources that name it."""
+    providers = runtime.services.providers
+    found = set(providers.used_by(name)) if providers is not None else set()
+    if runtime.sources is not None:
+        for watch in runtime.sources.watches.values():
+            if any(element.properties.get("provider") == name for element in watch.source.elements):
+                found.add(f"source {watch.source.name}")
+    return sorted(found)
 
 
 def _version(request: web.Request) -> int:

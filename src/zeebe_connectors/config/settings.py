@@ -122,6 +122,8 @@ class Settings:
     """Lets who has it look, test sources and import templates."""
     viewer_token: Secret = field(default_factory=lambda: Secret(""))
     """Lets who has it look."""
+    try_live: bool = False
+    """Whether operators may try connectors with secrets and providers of the environment `live`."""
     operate: str = ""
     """Address of the cluster's Operate, for links to instances."""
     admin_hosts: frozenset[str] = frozenset()
@@ -183,6 +185,7 @@ class Settings:
             admin_token=_token(environment, ADMIN_TOKEN_SETTING),
             modeler_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN"),
             viewer_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN"),
+            try_live=_try(environment),
             operate=_web_address(environment, "ZEEBE_CONNECTORS_OPERATE_URL"),
             admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
@@ -237,6 +240,14 @@ def ledger_url(environment: Environment) -> Secret | None:
             "characters of the password written as %XX; unset it to keep the ledger in a file in ZEEBE_CONNECTORS_DATA"
         )
     return Secret(text)
+
+
+def _try(environment: Environment) -> bool:
+    """Whether trying is open for the environment `live` too."""
+    text = environment.text("ZEEBE_CONNECTORS_TRY").casefold()
+    if text not in {"", "live"}:
+        raise SettingsError("ZEEBE_CONNECTORS_TRY: must be 'live', or be left out")
+    return text == "live"
 
 
 def _web_address(environment: Environment, name: str) -> str:

@@ -45,6 +45,7 @@ from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
+from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
@@ -109,9 +110,13 @@ class JobHandler:
         connector: What carries them out.
         services: What it needs.
         slots: Jobs of the connector in work at once; a part of them may wait for providers.
+        trial: Records a run by hand; its handler has no other job.
     """
 
-    def __init__(self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS) -> None:
+    def __init__(
+        self, connector: Outbound, services: Services, *, slots: int = DEFAULT_SLOTS, trial: Trial | None = None
+    ) -> None:
+        self._trial = trial
         self._connector = connector
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
@@ -127,6 +132,8 @@ class JobHandler:
         """
         mask = Mask()
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
+        if self._trial is not None:
+            self._trial.mask = mask
         with holding(custody), for_tenant(job.tenant_id):
             return await self._handled(job, extend, custody)
 
@@ -143,7 +150,7 @@ class JobHandler:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await for_size_of(response, functools.partial(plain, response))
+            response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -165,6 +172,12 @@ class JobHandler:
             return self._with_discards(await _decided_off(verdict, mask), progress)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
+
+    async def _plain(self, response: Any) -> Any:
+        response = await for_size_of(response, functools.partial(plain, response))
+        if self._trial is not None:
+            self._trial.answers(response)
+        return response
 
     async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
@@ -197,6 +210,8 @@ class JobHandler:
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
+                if self._trial is not None:
+                    self._trial.calls(data, custody.mask)
                 if use is None:
                     progress.started = True
                     return await self._connector.call(given, context)
@@ -246,6 +261,7 @@ class JobHandler:
             process=job.bpmn_process_id,
             tenant=job.tenant_id,
             version_tag=lambda: self._version_tag(job),
+            by_hand=self._trial is not None,
         )
         if wanted is None:
             return None
@@ -307,6 +323,8 @@ class JobHandler:
 
     async def _element(self, job: Job) -> Element | None:
         """What the job's diagram says of its element; None when nobody knows the diagram."""
+        if self._trial is not None:
+            return None
         try:
             return await self._services.diagrams.element(job)
         except DiagramUnavailable as error:

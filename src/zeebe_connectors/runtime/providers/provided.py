@@ -51,6 +51,7 @@ class Asking:
         process: BPMN process id.
         tenant: Tenant id.
         version_tag: Of the process's deployed version.
+        by_hand: Somebody tries it: any environment may be named, and no process has to be allowed.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Asking:
     process: str = ""
     tenant: str = ""
     version_tag: VersionTag = no_version_tag
+    by_hand: bool = False
 
 
 def asking(texts: Mapping[str, str], **who: Any) -> Asking | None:
@@ -262,6 +264,8 @@ class Providers:
                 f"provider: {name} speaks {provider.protocol}, and the connector {connector.name} takes "
                 f"{', '.join(connector.protocols)}; use another provider or another connector",
             )
+        if wanted.by_hand:
+            return
         if provider.processes and not any(fnmatchcase(wanted.process, pattern) for pattern in provider.processes):
             raise PermanentError(
                 "PROVIDER_FORBIDDEN",
@@ -279,7 +283,7 @@ class Providers:
         """The environment that counts: the task's or the version's where the provider allows it, else the runtime's."""
         name, provider = known.name, known.provider
         if wanted.environment:
-            if "task" not in provider.environment_by:
+            if "task" not in provider.environment_by and not wanted.by_hand:
                 if wanted.environment == self.environment:
                     return self._there(known, wanted.environment)
                 raise PermanentError(
@@ -288,7 +292,7 @@ class Providers:
                     "operator add task to environmentBy",
                 )
             return self._there(known, wanted.environment)
-        if "versionTag" in provider.environment_by:
+        if "versionTag" in provider.environment_by and not wanted.by_hand:
             tag = await wanted.version_tag()
             if tag and tag in provider.environments:
                 return tag

@@ -37,7 +37,7 @@ async function copy(button) {
   setTimeout(() => { button.textContent = word; }, 2000);
 }
 
-const places = { o: "/", j: "/jobs", s: "/sources", q: "/events", f: "/feel", r: "/runtime" };
+const places = { o: "/", j: "/jobs", s: "/sources", q: "/events", f: "/feel", r: "/runtime", c: "/connectors", p: "/providers" };
 let going = 0;
 
 function byKey(event) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.page.views import connectors, providers, trying, wsdl
 from zeebe_connectors.admin.page.views.events import forget_chosen, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
@@ -13,6 +14,27 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/", Role.VIEWER, overview),
     ("GET", "/jobs", Role.VIEWER, some_jobs),
     ("GET", "/jobs/{key}", Role.VIEWER, one_job),
+    ("GET", "/connectors", Role.VIEWER, connectors.all_connectors),
+    ("GET", "/connectors/templates.zip", Role.VIEWER, connectors.archive),
+    ("GET", "/connectors/{name}", Role.VIEWER, connectors.form),
+    ("GET", "/connectors/{name}/inputs", Role.VIEWER, connectors.inputs),
+    ("GET", "/connectors/{name}/errors", Role.VIEWER, connectors.errors),
+    ("GET", "/connectors/{name}/template.json", Role.VIEWER, connectors.template_file),
+    ("GET", "/connectors/{name}/icon.svg", Role.VIEWER, connectors.icon),
+    ("GET", "/connectors/{name}/try", Role.VIEWER, trying.ask),
+    ("POST", "/connectors/{name}/try", Role.MODELER, trying.run),
+    ("GET", "/import/soap", Role.VIEWER, wsdl.ask),
+    ("POST", "/import/soap", Role.MODELER, wsdl.step),
+    ("GET", "/providers", Role.VIEWER, providers.all_providers),
+    ("POST", "/providers", Role.OPERATOR, providers.create),
+    ("GET", "/providers/+new", Role.OPERATOR, providers.new_provider),
+    ("GET", "/providers/{name}", Role.VIEWER, providers.one_provider),
+    ("POST", "/providers/{name}", Role.OPERATOR, providers.change),
+    ("GET", "/providers/{name}/copy", Role.OPERATOR, providers.ask_copy),
+    ("POST", "/providers/{name}/copy", Role.OPERATOR, providers.copy),
+    ("GET", "/providers/{name}/delete", Role.OPERATOR, providers.ask_delete),
+    ("POST", "/providers/{name}/delete", Role.OPERATOR, providers.delete),
+    ("POST", "/providers/{name}/check", Role.OPERATOR, providers.check_environment),
     ("GET", "/sources", Role.VIEWER, some_sources),
     ("GET", "/sources/{name}", Role.VIEWER, one_source),
     ("POST", "/sources/{name}/test", Role.MODELER, tested_source),

@@ -1,0 +1,93 @@
+"""Makes templates of descriptions of services, for the API and the page alike: within the operator's network rules."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.importer import Importer, Imports
+
+MAX_TEMPLATES = 200
+MAX_AT_ONCE = 2
+SECONDS = 50.0
+Result = TypeVar("Result")
+_running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
+
+
+async def inspect(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+    """What a description offers: its `operations`, and what had to be left out as `skipped`.
+
+    Args:
+        runtime: Whose rules.
+        name: Of the connector.
+        given: The importer's inputs.
+        mask: Learns the password.
+
+    Raises:
+        Refused: No connector of the name imports (404), or as much is going on as may (429).
+        ConnectorError: The description cannot be used; the message says where and why.
+    """
+    connector, importer = _importer(runtime, name)
+    request = read_input(importer.input, dict(given), seen=mask.add)
+    return await _bounded(runtime, lambda: importer.inspect(request, _context(runtime, connector)))
+
+
+async def make(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> Imports:
+    """The templates of the wanted operations.
+
+    Args:
+        runtime: Whose rules.
+        name: Of the connector.
+        given: The importer's inputs.
+        mask: Learns the password.
+
+    Raises:
+        Refused: As `inspect`.
+        ConnectorError: The description, a name or a preset cannot be used.
+    """
+    from zeebe_connectors.templates.element_template import templates_of  # noqa: PLC0415 - few runtimes need it
+
+    connector, importer = _importer(runtime, name)
+    request = read_input(importer.input, dict(given), seen=mask.add)
+    base = (await asyncio.to_thread(templates_of, connector))[connector.name]
+    context = _context(runtime, connector)
+    return await _bounded(runtime, lambda: importer.templates(request, context, base, max_templates=MAX_TEMPLATES))
+
+
+def _importer(runtime: Runtime, name: str) -> tuple[Outbound, Importer]:
+    known = {
+        key: (connector, connector.importer)
+        for key, connector in runtime.registry.outbound.items()
+        if connector.importer is not None and runtime.settings.outbound.runs(key, connector.type)
+    }
+    found = known.get(name)
+    if found is None:
+        raise Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")
+    return found
+
+
+def _context(runtime: Runtime, connector: Outbound) -> Context:
+    services = runtime.services
+    log = logging.LoggerAdapter(logging.getLogger(connector.module), {"job": "import"})
+    deadline = time.monotonic() + SECONDS
+    return Context(Job(0, connector.type), services.clients, services.documents, services.files, log, deadline)
+
+
+async def _bounded(runtime: Runtime, work: Callable[[], Awaitable[Result]]) -> Result:
+    if _running.get(runtime, 0) >= MAX_AT_ONCE:
+        raise Refused(429, "BUSY", f"{MAX_AT_ONCE} imports are running already; try again in a few seconds")
+    _running[runtime] = _running.get(runtime, 0) + 1
+    try:
+        return await work()
+    finally:
+        _running[runtime] -= 1
