@@ -261,3 +261,46 @@ async def test_two_connectors_must_not_take_the_same_jobs() -> None:
     environment = Environment(("test", {"CONNECTOR_AGAIN_TYPE": "test:order:1"}))
     with pytest.raises(SettingsError, match=r"CONNECTOR_AGAIN_TYPE.*order and again"):
         Runtime(Settings.read(environment), Registry([order, again]), FakeGateway(), environment=environment)
+
+
+async def probes(session: aiohttp.ClientSession) -> dict[str, int]:
+    found = {}
+    for name in ("live", "ready", "startup"):
+        async with session.get(f"/health/{name}") as response:
+            assert (response.status == 200) == ((await response.json())["status"] == "UP")
+            found[name] = response.status
+    return found
+
+
+async def test_probes_follow_start_work_and_drain(running: Any) -> None:
+    """Each probe is for another question."""
+    _, runtime, session = running
+    async with asyncio.timeout(10):
+        while (await probes(session))["startup"] != 200:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+    assert await probes(session) == {"live": 200, "ready": 200, "startup": 200}
+    await runtime.drain()
+    assert await probes(session) == {"live": 200, "ready": 503, "startup": 200}
+
+
+async def test_a_source_that_is_down_does_not_make_the_runtime_unready(tmp_path: Any) -> None:
+    """Its jobs are done all the same."""
+    (tmp_path / "sources.toml").write_text('[shut]\ntype = "test:box:1"\nmessage = "m"\nfail = true\n')
+    settings = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_SOURCES": str(tmp_path / "sources.toml")}
+    environment = Environment(("test", settings))
+    runtime = Runtime(Settings.read(environment), Registry([order, box]), FakeGateway(), environment=environment)
+    server = AdminServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=0)
+    runtime.start()
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session, asyncio.timeout(10):
+            while runtime.health()["inbound"]["status"] != "DOWN":  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+            while (await probes(session))["startup"] != 200:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+            assert await probes(session) == {"live": 200, "ready": 200, "startup": 200}
+            async with session.get("/health") as response:
+                assert response.status == 503
+    finally:
+        await server.aclose()
+        await runtime.drain()

@@ -54,7 +54,10 @@ class AdminServer:
         app = web.Application(middlewares=[self._connections.watched])
         for path in ("/health", "/actuator/health", "/actuator/health/readiness"):
             app.router.add_get(path, self._health)
-        app.router.add_get("/actuator/health/liveness", self._liveness)
+        for path in ("/health/live", "/actuator/health/liveness"):
+            app.router.add_get(path, self._liveness)
+        app.router.add_get("/health/ready", self._ready)
+        app.router.add_get("/health/startup", self._startup)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
         self._api = api or Api(runtime)
@@ -98,11 +101,24 @@ class AdminServer:
         return web.json_response(health if self._api.is_known(request) else _words(health), status=status)
 
     async def _liveness(self, _: web.Request) -> web.Response:
-        alive = self._runtime.is_alive()
-        return web.json_response({"status": "UP" if alive else "DOWN"}, status=200 if alive else 503)
+        return _probe(up=self._runtime.is_alive())
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """Whether jobs are done; one mailbox that is down does not take the runtime out of service."""
+        workers = self._runtime.health()["workers"].values()
+        return _probe(up=all(worker["status"] == "UP" for worker in workers) and self._runtime.is_alive())
+
+    async def _startup(self, _: web.Request) -> web.Response:
+        """Whether every worker has heard from the engine once."""
+        states = self._runtime.liveness().values()
+        return _probe(up=all(state.last_contact is not None for state in states))
 
     async def _prometheus(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+
+def _probe(*, up: bool) -> web.Response:
+    return web.json_response({"status": "UP" if up else "DOWN"}, status=200 if up else 503)
 
 
 def _words(health: Mapping[str, Any]) -> dict[str, Any]:
