@@ -25,10 +25,13 @@ test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_AD
 
 check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests; tests run on all cores
 
-test-servers: install ## Run the tests against servers that Debian packages bring: it names the packages that are missing
+test-servers: install ## Run the tests against servers of Debian's packages: it names those that are missing
 	@for package in mariadb-server:mariadbd vsftpd:vsftpd openssh-server:sshd libcoap3-bin:coap-server-gnutls; do \
 	  PATH=$$PATH:/usr/sbin command -v $${package#*:} >/dev/null || echo "missing: apt-get install $${package%:*}"; done
-	SERVERS=all $(BIN)/python -m pytest -m servers
+	@test -x var/proftpd/usr/sbin/proftpd || { mkdir -p var/proftpd && cd var/proftpd && \
+	  apt-get download -qq proftpd-core proftpd-mod-crypto && for file in *.deb; do dpkg-deb -x $$file .; done; }
+	@$(BIN)/python -c "import DTLSSocket" 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[coaps]'
+	PROFTPD=$(CURDIR)/var/proftpd SERVERS=all $(BIN)/python -m pytest -m servers
 
 format: install
 	$(BIN)/ruff format --check .
@@ -56,6 +59,8 @@ bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressi
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/smtp.py
 	$(BIN)/python benchmarks/soap.py
+	$(BIN)/python benchmarks/sql.py
+	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/feel.py
 	$(BIN)/python -m benchmarks.inbound
 
@@ -74,7 +79,8 @@ sbom: install ## Write build/sbom.json (CycloneDX) and build/hashes.txt: what is
 	$(BIN)/python benchmarks/hashes.py build/report.json > build/hashes.txt
 	build/cyclonedx/bin/cyclonedx-py requirements build/hashes.txt --of JSON -o build/sbom.json
 
-nightly: install ## A million random expressions, ten minutes of random inputs for each reader; then `make chaos`
+nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random expressions, ten minutes of random inputs; `make chaos`
+	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
 	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/hostile/test_random_inputs.py --timeout 0
 	$(BIN)/python -m tests.engine.inbound_chaos

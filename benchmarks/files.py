@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 USER, PASSWORD = "ann", "s3cr:t/p@ss"
 
 
@@ -50,6 +50,7 @@ async def ours(given: dict) -> float:
     from zeebe_connectors.connectors.files.connector import carry
     from zeebe_connectors.runtime.documents import LocalDocuments
     from zeebe_connectors.sdk.client_cache import ClientCache
+    from zeebe_connectors.sdk.document import Document
     from zeebe_connectors.sdk.fields import read_input
 
     clients, documents = ClientCache(), LocalDocuments(Path(given["store"]))
@@ -60,7 +61,7 @@ async def ours(given: dict) -> float:
     await job(1, operation="exists", file="none")  # the session is there already, as for the bare ones
     if given["what"] == "up":
         began = time.perf_counter()
-        await job(2, operation="write", file="large.bin", content=given["document"])
+        await job(2, operation="write", file="large.bin", content=Document(given["document"]))
     elif given["what"] == "down":
         began = time.perf_counter()
         await job(3, operation="read", file="large.bin")

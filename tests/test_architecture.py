@@ -203,7 +203,7 @@ def test_a_long_module_has_its_reason() -> None:
     assert long <= excused, f"longer than {MAX_LINES} lines: split them, or give docs/architecture.md the reason"
 
 
-@pytest.mark.parametrize("title", ["The way of a job", "The way of a mail"])
+@pytest.mark.parametrize("title", ["The path of a job", "The path of a mail"])
 def test_the_ways_lead_through_functions_that_exist(title: str) -> None:
     """A newcomer can follow a job and a mail from the wire to the wire."""
     text = section(title)

@@ -33,7 +33,10 @@ class FtpServer:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__, json.dumps(self.given)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-W", "ignore", __file__, json.dumps(self.given)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self.port = int(self._process.stdout.readline())
         return self

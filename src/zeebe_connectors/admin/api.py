@@ -7,8 +7,6 @@ sites' pages, and few at once. Each ends in time, obeys the operator's network r
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import json
 import logging
 import time
@@ -16,11 +14,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
+from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
+from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.providers import ProvidersApi
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
@@ -40,23 +40,12 @@ MAX_BYTES = 12 * 1024 * 1024
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_CONCURRENT = 2
 MAX_TEMPLATES = 200
-MAX_GUESSING = 4
-"""Calls with a wrong token that wait at once."""
-WRONG_TOKEN_SECONDS = 1.0
 SECONDS = 60.0
 """What one call may take, its body's arrival included."""
 
 _mask: ContextVar[Mask] = ContextVar("mask")
 """The secrets of the call that is carried out."""
 _log = logging.getLogger("zeebe_connectors.admin")
-
-
-class _Refused(Exception):  # noqa: N818 - an answer, not a mistake of the program
-    """The call is not carried out."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class Test(Model):
@@ -88,11 +77,12 @@ class Api:
         self._seconds = seconds
         self._most_bytes = most_bytes
         self._running = 0
-        self._guessing = 0
-        self._wrong_token_seconds = wrong_token_seconds
-        self.refused_tokens = 0
-        """Calls with a wrong token, or none."""
+        self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
+        self.overview = Overview(runtime)
         self.app = web.Application(middlewares=[self._guarded])
+        self.app.router.add_get("/overview", self._overview)
+        self.app.router.add_get("/jobs", self._jobs)
+        self.app.router.add_get("/jobs/{key}", self._job)
         self.app.router.add_get("/sources", self._sources)
         self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/sources/{name}/test", self._test)
@@ -110,7 +100,7 @@ class Api:
             await self._check(request)
             async with asyncio.timeout(self._seconds):
                 answer = await handler(request)
-        except _Refused as refused:
+        except Refused as refused:
             answer = _error(refused.status, refused.code, refused.message)
         except ConnectorError as error:
             status = 400 if isinstance(error, InputError) else 422 if isinstance(error, PermanentError) else 502
@@ -135,58 +125,32 @@ class Api:
     async def _check(self, request: web.Request) -> None:
         settings = self._runtime.settings
         if not settings.admin_token:
-            raise _Refused(
+            raise Refused(
                 404,
                 "API_DISABLED",
                 f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
             )
-        self._check_origin(request)
-        if not self.is_known(request):
-            await self._slow_down()
-            raise _Refused(401, "UNAUTHORIZED", f"Send the header Authorization: Bearer with {ADMIN_TOKEN_SETTING}")
+        self.access.check_origin(request)
+        role = self.access.role_of(request)
+        if role is None:
+            await self.access.slow_down()
+            raise Refused(401, "UNAUTHORIZED", f"Send the header Authorization: Bearer with {ADMIN_TOKEN_SETTING}")
+        if role < _needed(request):
+            raise Refused(403, "ROLE_INSUFFICIENT", f"This call is for the role {_needed(request).word}")
         if request.method in {"POST", "PUT"} and request.content_type != "application/json":
-            raise _Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
+            raise Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
 
     def is_known(self, request: web.Request) -> bool:
-        """Whether a request carries the operator's token."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        known = self._runtime.settings.admin_token.reveal().encode()
-        given = token.strip().encode(errors="surrogateescape")
-        return bool(known) and scheme.casefold() == "bearer" and hmac.compare_digest(given, known)
-
-    async def _slow_down(self) -> None:
-        """Make who tries tokens wait, few at a time; who has the right one never waits."""
-        self.refused_tokens += 1
-        if self._guessing >= MAX_GUESSING:
-            raise _Refused(429, "TOO_MANY", "Too many calls with a wrong token; try again in a few seconds")
-        self._guessing += 1
-        try:
-            await asyncio.sleep(self._wrong_token_seconds)
-        finally:
-            self._guessing -= 1
-
-    def _check_origin(self, request: web.Request) -> None:
-        """Refuses what a browser was made to send: by another site's page, or under a name made to point here."""
-        host = request.headers.get("Host", "")
-        name = _parts(f"//{host}")[0]
-        if not _is_address(name) and name not in {"localhost", *self._runtime.settings.admin_hosts}:
-            raise _Refused(
-                403,
-                "HOST_UNKNOWN",
-                "The API is called by an address, as localhost, or by a name in ZEEBE_CONNECTORS_ADMIN_HOSTS",
-            )
-        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-        foreign = origin is not None and _parts(origin)[1] != host.casefold()
-        if foreign or site not in {"none", "same-origin"}:
-            raise _Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
+        """Whether a request carries a token."""
+        return self.access.role_of(request) is not None
 
     async def _given(self, request: web.Request) -> dict[str, Any]:
         try:
             given = await asyncio.to_thread(json.loads, await self._body(request) or b"{}")
         except (ValueError, RecursionError):
-            raise _Refused(400, "NOT_JSON", "The body is not JSON") from None
+            raise Refused(400, "NOT_JSON", "The body is not JSON") from None
         if not isinstance(given, dict):
-            raise _Refused(400, "NOT_JSON", "The body must be a JSON object")
+            raise Refused(400, "NOT_JSON", "The body must be a JSON object")
         return given
 
     async def _body(self, request: web.Request) -> bytes:
@@ -195,7 +159,7 @@ class Api:
         async for piece in request.content.iter_any():
             data += piece
             if len(data) > self._most_bytes:
-                raise _Refused(413, "TOO_LARGE", f"The body is larger than {self._most_bytes:,} bytes")
+                raise Refused(413, "TOO_LARGE", f"The body is larger than {self._most_bytes:,} bytes")
         return bytes(data)
 
     async def _limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
@@ -209,10 +173,25 @@ class Api:
             result = await work()
             text = await asyncio.to_thread(_json, result)
             if len(text) > MAX_ANSWER:
-                raise _Refused(422, "ANSWER_TOO_LARGE", "The answer would be too large; name fewer operations")
+                raise Refused(422, "ANSWER_TOO_LARGE", "The answer would be too large; name fewer operations")
             return web.Response(text=text, content_type="application/json")
         finally:
             self._running -= 1
+
+    # What happens
+
+    async def _overview(self, _: web.Request) -> web.Response:
+        return web.json_response(await self.overview.show())
+
+    async def _jobs(self, request: web.Request) -> web.Response:
+        return web.json_response(jobs_shown(self._runtime.record, request.query))
+
+    async def _job(self, request: web.Request) -> web.Response:
+        text = request.match_info["key"]
+        found = tries_shown(self._runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
+        if found is None:
+            raise Refused(404, "NOT_FOUND", "No such job is in this runtime's memory; its log and Operate know more")
+        return web.json_response(found)
 
     # Sources
 
@@ -239,7 +218,7 @@ class Api:
         name = request.match_info["name"]
         watches = self._runtime.sources.watches if self._runtime.sources is not None else {}
         if name not in watches:
-            raise _Refused(404, "NOT_FOUND", f"There is no such source; there is {', '.join(watches) or 'none'}")
+            raise Refused(404, "NOT_FOUND", f"There is no such source; there is {', '.join(watches) or 'none'}")
         watch = watches[name]
         connector = connector_of(watch.source, self._runtime.registry)
 
@@ -293,7 +272,7 @@ class Api:
         }
         found = known.get(request.match_info["connector"])
         if found is None:
-            raise _Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")
+            raise Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")
         return found
 
     @staticmethod
@@ -308,8 +287,8 @@ class Api:
 
 
 _PLAIN = {
-    404: "There is no such call; there is GET /api/sources, POST /api/sources/NAME/test, GET /api/providers, "
-    "POST /api/soap/inspect and POST /api/soap/import",
+    404: "There is no such call; there is GET /api/overview, GET /api/jobs, GET /api/sources, "
+    "POST /api/sources/NAME/test, GET /api/providers, POST /api/soap/inspect and POST /api/soap/import",
     405: "The call wants another method",
 }
 
@@ -326,18 +305,8 @@ def _error(status: int, code: str, message: str | None) -> web.Response:
     return answer
 
 
-def _parts(url: str) -> tuple[str, str]:
-    """Name, and name with port, of a URL; empty when it is none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", ""
-    return (parts.hostname or "").casefold(), parts.netloc.casefold()
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+def _needed(request: web.Request) -> Role:
+    """The role that a call is for."""
+    if request.method == "GET":
+        return Role.VIEWER
+    return Role.OPERATOR if "/providers" in request.path else Role.MODELER

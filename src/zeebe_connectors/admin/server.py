@@ -14,6 +14,7 @@ from aiohttp import web
 from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.page.site import Page, is_loopback
 from zeebe_connectors.admin.provider_metrics import ProviderMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
@@ -58,7 +59,10 @@ class AdminServer:
             app.router.add_get(path, self._prometheus)
         self._api = api or Api(runtime)
         app.add_subapp("/api", self._api.app)
-        metrics.count_refused_tokens(lambda: self._api.refused_tokens)
+        if runtime.settings.admin_token:
+            self._page = Page(self._api.overview, self._api.access, beyond_loopback=not is_loopback(host))
+            self._page.add_to(app.router)
+        metrics.count_refused_tokens(lambda: self._api.access.refused_tokens)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_CLOSING, keepalive_timeout=HEADER_SECONDS, lingering_time=_LINGERING
         )

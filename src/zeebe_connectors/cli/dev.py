@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn, cast
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
 
+from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.deploy import deploy_together
 from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, mail_directory, mail_process
 from zeebe_connectors.cli.steps import Steps
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
-from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING, Settings
 from zeebe_connectors.engine.local import LocalEngine
 from zeebe_connectors.runtime.diagrams import DeployedHere
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
@@ -49,11 +53,23 @@ async def develop(folder: Path, environment: Environment) -> int:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-dev-")))
             settings = local_settings(environment, folder, address=local.grpc_address, data=data)
             gateway = ZeebeGateway(settings.cluster)
-            runtime = Runtime(settings, Registry.installed(), gateway, environment=environment, log_mask=mask)
+            metrics = PrometheusMetrics()
+            runtime = Runtime(
+                settings,
+                Registry.installed(),
+                gateway,
+                environment=environment,
+                metrics=metrics,
+                source_metrics=metrics,
+                log_mask=mask,
+            )
             runtime.start()
             stack.push_async_callback(runtime.drain)
+            page = await _page(stack, runtime, metrics)
             console.print(f"Engine     {local.grpc_address}, REST {local.rest_address}")
             console.print(f"Mail       SMTP port {mail['smtp']}, IMAP port {mail['imap']}, see `engine mails`")
+            if page:
+                console.print(f"Page       {page}")
             console.print(f"Diagrams   {folder}, deployed as they change; Ctrl+C ends it all")
             await _deploy_changes(folder, gateway, runtime.services.diagrams.here)
     except asyncio.CancelledError:
@@ -62,6 +78,21 @@ async def develop(folder: Path, environment: Environment) -> int:
         console.print(str(error), style="red", markup=False)
         return 1
     return 0
+
+
+async def _page(stack: AsyncExitStack, runtime: Runtime, metrics: PrometheusMetrics) -> str:
+    """Serves the operator's page; gives a link that signs in, or nothing where the settings want no port.
+
+    The token stands behind `#`: browsers keep that part to themselves, and the page sends it in a form.
+    """
+    settings = runtime.settings
+    if settings.port < 0:
+        return ""
+    port = settings.port if settings.port and is_free(settings.port) else 0
+    server = AdminServer(runtime, metrics, host=settings.host, port=port)
+    await server.start()
+    stack.push_async_callback(server.aclose)
+    return f"http://{settings.host}:{server.port}/signin#{quote(settings.admin_token.reveal(), safe='')}"
 
 
 async def _mail_ports(stack: AsyncExitStack) -> dict[str, int]:
@@ -88,6 +119,8 @@ def local_settings(environment: Environment, folder: Path, *, address: str, data
         "ZEEBE_CONNECTORS_DATA": str(data),
         "ZEEBE_CONNECTORS_LEDGER": "",
     }
+    if not environment.text(ADMIN_TOKEN_SETTING):
+        here[ADMIN_TOKEN_SETTING] = secrets.token_urlsafe(24)
     return Settings.read(
         Environment(("zeebe-connectors dev", here), ("your settings", _without_cluster(environment))),
     )

@@ -118,6 +118,12 @@ class Settings:
     log_format: Literal["text", "json"] = "text"
     admin_token: Secret = field(default_factory=lambda: Secret(""))
     """What calls of the operator's API have to bring; without one there is no API."""
+    modeler_token: Secret = field(default_factory=lambda: Secret(""))
+    """Lets who has it look, test sources and import templates."""
+    viewer_token: Secret = field(default_factory=lambda: Secret(""))
+    """Lets who has it look."""
+    operate: str = ""
+    """Address of the cluster's Operate, for links to instances."""
     admin_hosts: frozenset[str] = frozenset()
     """Names under which the API may be called, besides addresses and `localhost`."""
 
@@ -174,7 +180,10 @@ class Settings:
                 )
             ),
             log_format="json" if log_format == "json" else "text",
-            admin_token=_token(environment),
+            admin_token=_token(environment, ADMIN_TOKEN_SETTING),
+            modeler_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN"),
+            viewer_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN"),
+            operate=_web_address(environment, "ZEEBE_CONNECTORS_OPERATE_URL"),
             admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
 
@@ -230,8 +239,20 @@ def ledger_url(environment: Environment) -> Secret | None:
     return Secret(text)
 
 
-def _token(environment: Environment) -> Secret:
-    name, text = ADMIN_TOKEN_SETTING, environment.text(ADMIN_TOKEN_SETTING)
+def _web_address(environment: Environment, name: str) -> str:
+    """An address that a page may link to, without a slash at its end; empty when it is unset."""
+    text = environment.text(name).rstrip("/")
+    try:
+        usable = not text or (urlsplit(text).scheme in {"http", "https"} and bool(urlsplit(text).hostname))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must be like https://operate.example.com")
+    return text
+
+
+def _token(environment: Environment, name: str) -> Secret:
+    text = environment.text(name)
     if text and len(text) < MIN_TOKEN_LENGTH:
         raise SettingsError(f"{name} ({environment.origin(name)}): must have at least {MIN_TOKEN_LENGTH} characters")
     return Secret(text)

@@ -1,1 +1,1 @@
-"""The network below every protocol: what the operator allows to be called, name resolution, TLS material."""
+"""Reach servers, for every protocol: the operator's rules, name resolution, TLS material."""

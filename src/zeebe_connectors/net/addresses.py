@@ -1,4 +1,4 @@
-"""Judge network addresses: what they stand for in other notations, and whether the operator allows them."""
+"""Check network addresses: decode other notations, and apply the operator's rules."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ METADATA = frozenset(
         "fd20:ce::254",  # Google over IPv6
     )
 )
-"""Where a cloud gives credentials to whoever asks from within."""
+"""Metadata services, which give a cloud's credentials to any program inside it."""
 METADATA_NAMES = frozenset(
     {"metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"}
 )
 _PRIVATE = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
-# Networks of IPv6 whose last 32 bits are an address of IPv4: NAT64 (public and local), translated, compatible.
+# IPv6 networks whose last 32 bits are an IPv4 address: NAT64 (public and local), translated, compatible.
 _EMBEDDING = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")]
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
@@ -55,7 +55,7 @@ def _literal(host: str) -> IpAddress | None:
 
 
 def plain_host(host: str) -> str:
-    """A host as it is compared: an address in its usual notation, a name in small ASCII letters without a last dot."""
+    """A host in its normal form: an address in its usual notation, a name in lower-case ASCII without a final dot."""
     if (address := literal(host)) is not None:
         return str(getattr(address, "ipv4_mapped", None) or address)
     name = unicodedata.normalize("NFKC", host).strip().strip("[]").rstrip(".").casefold()
@@ -69,7 +69,7 @@ def plain_host(host: str) -> str:
 
 @lru_cache(maxsize=4096)
 def forms(address: IpAddress) -> tuple[IpAddress, ...]:
-    """An address and all that it may reach: of one in IPv6, the addresses of IPv4 within it."""
+    """An address and everything that it may reach: for IPv6, also the IPv4 addresses inside it."""
     found: list[IpAddress] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         teredo = address.teredo or ()
@@ -98,7 +98,7 @@ class HostRules:
         return not self.is_metadata(address) and (not self.enabled or self._allows(address))
 
     def is_metadata(self, address: IpAddress) -> bool:
-        """Whether it is that of a metadata service, which the operator did not name; a range names none."""
+        """Whether it belongs to a metadata service that the operator did not allow by its exact address."""
         return any(
             form in METADATA
             and not any(network.num_addresses == 1 and form == network.network_address for network in self.allow)
@@ -122,7 +122,7 @@ class HostRules:
             if address.is_site_local:
                 return False
             if len(forms(address)) > 1:
-                return True  # the address within decides
+                return True  # the inner address decides
         if _within(address, _PRIVATE):
             return self.private
         return address.is_global

@@ -1,4 +1,4 @@
-"""Connects to servers of any protocol: only to addresses that the operator allows, with one map of what can fail."""
+"""Connect to servers of any protocol, only at addresses that the operator allows, with one map of failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host, if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
+"""Returns the addresses of a host if the operator allows all of them; raises `HOST_FORBIDDEN` or `OSError`."""
 ConnectionT = TypeVar("ConnectionT")
 
 
@@ -26,7 +26,7 @@ _warned: set[tuple[str, str, int]] = set()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own, so that nobody is between."""
+    """Whether a host's name or address is this machine's own, so that no network lies in between."""
     name = host.strip("[]").partition("%")[0].rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -37,7 +37,7 @@ def is_loopback(host: str) -> bool:
 
 
 def warn_unencrypted(protocol: str, host: str, port: int) -> None:
-    """Say once for each server that credentials go there unencrypted, as somebody chose."""
+    """Log once for each server that credentials go there unencrypted, by configuration."""
     where = (protocol, host, port)
     if where not in _warned and len(_warned) < _MAX_WARNED and not is_loopback(host):
         _warned.add(where)
@@ -45,7 +45,7 @@ def warn_unencrypted(protocol: str, host: str, port: int) -> None:
 
 
 async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
-    """What resolves names for a connection to this port, and refuses what the operator does not allow.
+    """Returns a resolver for connections to this port that refuses addresses the operator does not allow.
 
     Args:
         port: Where the connection goes.
@@ -59,7 +59,7 @@ async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         rules.check_addresses((ipaddress.ip_address(one.partition("%")[0]) for one in addresses), name="host")
-        return addresses  # and to these the connection goes, so that a second look-up cannot change them
+        return addresses  # the connection uses these, so a second look-up cannot change them
 
     return allowed
 
@@ -67,10 +67,10 @@ async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
 async def connected(
     connect: Callable[[str], Awaitable[ConnectionT]], host: str, resolver: Resolver | None
 ) -> ConnectionT:
-    """The first connection that comes about: to the name itself, or to the addresses that the resolver gives.
+    """Opens the first connection that succeeds: to the name itself, or to the resolver's addresses.
 
     Raises:
-        OSError: None of them can be reached; of the last one.
+        OSError: None of them can be reached; the error is the last one's.
     """
     addresses = [host] if resolver is None else await resolver(host)
     for address in addresses[:-1]:
@@ -84,7 +84,7 @@ async def connected(
 
 
 def _misplaced(host: str) -> str | None:
-    """What stands in a host that does not belong there."""
+    """The part of a host that does not belong there."""
     name, _, port = host.rpartition(":")
     if "://" in host or "/" in host:
         return "holds an address with its scheme or path; write the name of the server alone, such as mail.example.com"
@@ -99,18 +99,18 @@ _CERTIFICATE_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 def connect_error(
     protocol: str, host: str, port: int, error: BaseException, *, patience: float, stage: str = "connecting"
 ) -> BaseException:
-    """What a failure to connect means, the same for every protocol; other errors are given back as they are.
+    """Translates a failure to connect, in the same way for every protocol; other errors are returned unchanged.
 
-    The codes are `<PROTOCOL>_NAME_NOT_RESOLVED`, `_TLS_FAILED`, `_TIMEOUT` and `_UNREACHABLE`. A name that does not
-    exist and a failure of TLS are permanent, as no further try helps; the others are transient.
+    The codes are `<PROTOCOL>_NAME_NOT_RESOLVED`, `_TLS_FAILED`, `_TIMEOUT` and `_UNREACHABLE`. An unknown name and a
+    TLS failure are permanent, because retrying does not help; the others are transient.
 
     Args:
         protocol: Begins the error's code.
         host: Name or address of the server.
         port: Its port.
         error: What was raised.
-        patience: Seconds that the server had to answer.
-        stage: What was under way.
+        patience: Seconds that the server was given to answer.
+        stage: What was in progress.
     """
     where = f"{host}:{port}"
     if isinstance(error, socket.gaierror | UnicodeError) and (misplaced := _misplaced(host)):
@@ -156,13 +156,13 @@ def connect_error(
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in the system's words where it has them."""
+    """The reason for an error, in the system's words where it has any."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text or type(error).__name__
 
 
 def connect_errors(protocol: str) -> dict[str, str]:
-    """The codes that `connect_error` gives for a protocol, with their meaning for the connector's page."""
+    """The codes that `connect_error` uses for a protocol, with their meaning, for the connector's page."""
     return {
         f"{protocol}_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried "
         "again only when the name server said that the failure is temporary.",

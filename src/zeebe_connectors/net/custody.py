@@ -1,7 +1,7 @@
-"""Know, wherever a job's traffic goes out, which secrets it carries: to mask, to stop and to count them.
+"""Track which secrets a job's traffic carries, to mask, stop and count them wherever it goes out.
 
-The runtime sets the custody of the running job or source; clients ask it without knowing the job. It travels with the
-task, so that two jobs never see each other's.
+The runtime sets the custody of the running job or source; clients use it without knowing the job. It is a context
+variable of the asyncio task, so two jobs never see each other's secrets.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class Custody(Protocol):
         ...
 
     def learn(self, value: str) -> None:
-        """Masks a value from now on that was obtained by means of a secret, such as a token."""
+        """Masks a value obtained with a secret, such as a token, from now on."""
         ...
 
     def carries(self, material: Sequence[Material]) -> bool:
-        """Whether a resolved secret stands in any of these, in whatever encoding."""
+        """Whether any of these contains a resolved secret, in any encoding."""
         ...
 
     def sending(self, host: str, material: Sequence[Material] | None) -> None:
-        """Takes note that a host is about to get these.
+        """Records that these are about to be sent to a host.
 
         Args:
             host: Name or address.
@@ -45,7 +45,7 @@ _CURRENT: ContextVar[Custody | None] = ContextVar("custody", default=None)
 
 
 class holding:  # noqa: N801 - used like a function; a class costs each job less than a generator
-    """Makes this the custody of all that happens within.
+    """Makes this the custody of everything that runs within.
 
     Args:
         custody: The running job's or source's.
@@ -64,34 +64,34 @@ class holding:  # noqa: N801 - used like a function; a class costs each job less
 
 
 def clipped(text: str, limit: int) -> str:
-    """A text for people, masked while it is whole and then cut: a cut secret would no longer be recognised.
+    """Masks a text for people, then truncates it: a truncated secret would no longer be recognised.
 
     Args:
         text: What a server said.
-        limit: Characters that are kept.
+        limit: Characters to keep.
     """
     return masked(text)[:limit]
 
 
 def masked(text: str) -> str:
-    """A text without the secrets of the running job, before it is changed in whatever way."""
+    """Masks the running job's secrets in a text; call it before changing the text in any way."""
     custody = _CURRENT.get()
     return text if custody is None else custody.masked(text)
 
 
 def learn(value: str) -> None:
-    """Masks a value that was obtained by means of a secret: an access token, an NTLM message."""
+    """Masks a value obtained with a secret: an access token, an NTLM message."""
     if value and (custody := _CURRENT.get()) is not None:
         custody.learn(value)
 
 
 def carries(*material: Material | None) -> bool:
-    """Whether a resolved secret of the running job stands in any of these."""
+    """Whether any of these contains a resolved secret of the running job."""
     custody = _CURRENT.get()
     return custody is not None and custody.carries([item for item in material if item])
 
 
 def sending(host: str, material: Sequence[Material] | None = None) -> None:
-    """Takes note that the running job uses a host; see `Custody.sending`."""
+    """Records that the running job uses a host; see `Custody.sending`."""
     if (custody := _CURRENT.get()) is not None:
         custody.sending(host, material)

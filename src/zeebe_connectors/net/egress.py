@@ -1,7 +1,7 @@
-"""Holds what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
+"""Hold what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
 
-One policy for HTTP, mail, files, databases and whatever else speaks to the outside, applied to what is asked for, to
-what its name resolves to, and to each redirect. The names of the settings are the official runtime's.
+One policy covers HTTP, mail, files, databases and every other protocol. It applies to the requested target, to the
+addresses of its name, and to each redirect. The names of the settings are the official runtime's.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class NetworkRules:
         return proxy
 
     def check(self, url: str, *, name: str = "url") -> SplitResult:
-        """Refuses a URL that the operator blocked; its parts come back.
+        """Refuses a URL that the operator blocked; returns its parts.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -108,7 +108,7 @@ class NetworkRules:
         return parts
 
     def check_host(self, host: str, port: int, *, name: str = "host") -> None:
-        """Refuses a host and port of any other protocol; lists of blocked URLs count with their hosts.
+        """Refuses a host and port of any other protocol; blocked URLs are applied by their hosts.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -118,7 +118,7 @@ class NetworkRules:
                 one
                 for scheme in ("tcp", "http", "https")
                 for tail in ("", "/")
-                for given in (port, None)  # a list that blocks a host's pages means the host
+                for given in (port, None)  # blocking a host's pages means blocking the host
                 for one in _spellings(scheme, host, given, tail, "")
             }
             self._check_blocks({*spellings, plain_host(host)}, port, name)
@@ -144,7 +144,7 @@ class NetworkRules:
                 raise _blocked(f"{name}: the provided URL is not allowed (Block Name: {block})")
 
     def check_addresses(self, addresses: Iterable[IpAddress], *, name: str = "url") -> None:
-        """Refuses a host of which any address may not be called.
+        """Refuses a host if any of its addresses may not be called.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -161,7 +161,7 @@ class NetworkRules:
     async def check_proxied(self, host: str) -> None:
         """Refuses a host that a proxy will resolve and call, like `check_addresses`.
 
-        With host validation on, the name is resolved here too. Without, metadata services are known by name.
+        With host validation on, the name is resolved here too. Without it, metadata services are recognised by name.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -190,7 +190,7 @@ def _tail(parts: SplitResult) -> str:
 
 
 def _spellings(scheme: str, host: str, port: int | None, tail: str, written: str) -> set[str]:
-    """How a target may stand in a list of blocked ones: as it is written, and plainly, with and without its port."""
+    """The spellings of a target to look for in blocked texts: as written, and normalised, with and without its port."""
     scheme, plain = scheme.lower(), plain_host(host)
     plain = f"[{plain}]" if ":" in plain else plain
     tail = _ESCAPE.sub(_unescaped, tail)
@@ -201,14 +201,14 @@ def _spellings(scheme: str, host: str, port: int | None, tail: str, written: str
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    """What stands for an escape that needs none; others stay."""
+    """Decodes an escape that is not needed; others stay."""
     letter = chr(int(found[1], 16))
     return letter if letter.isascii() and (letter.isalnum() or letter in "-._~") else found[0].upper()
 
 
 @lru_cache(maxsize=256)
 def _texts(text: str) -> frozenset[str]:
-    """How a blocked text is looked for in spellings in small letters."""
+    """The forms of a blocked text to look for in lower-case spellings."""
     found = {text.casefold()}
     if "://" in text:
         try:

@@ -1,4 +1,4 @@
-"""Resolves host names for the HTTP client, and lets only allowed addresses through."""
+"""Resolve host names for the HTTP client, and pass on only allowed addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS settings for every protocol: whom to trust, and the client certificate to show."""
+"""Define TLS settings for every protocol: whom to trust, and the client certificate to show."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ClientTls(Model):
         return bool(self.client_certificate or self.client_private_key or self.trusted_certificate)
 
     def key(self) -> tuple[object, ...]:
-        """What makes two settings differ, to keep one client each."""
+        """A key that differs between settings, to keep one client for each."""
         return (self.client_certificate, self.client_private_key, self.private_key_password, self.trusted_certificate)
 
     def context(self, *, name: str = "clientTls") -> ssl.SSLContext:

@@ -21,6 +21,7 @@ from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
+from zeebe_connectors.runtime.record import JobRecord
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.registry import Registry
@@ -68,6 +69,7 @@ class Runtime:
         self.services = services_of(
             settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
         )
+        self.record = JobRecord()
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -114,7 +116,7 @@ class Runtime:
             JobHandler(connector, self.services, slots=worker.slots),
             slots=worker.slots,
             stream=worker.stream,
-            metrics=metrics,
+            metrics=self.record.metrics(connector.name, metrics),
             cluster_outage=self._cluster_outage,
         )
 

@@ -126,14 +126,19 @@ async def _read(given: Request, task: Task) -> Done:
         return _done(path, document=document, size=size)
     data = await task.read_bytes(path, given.max_bytes)
     if given.read_as == "base64":
-        return _done(path, content=await base64_text(data), size=len(data))
+        return _with_content(_done(path, size=len(data)), await base64_text(data))
     try:
-        return _done(path, content=data.decode(given.charset), size=len(data))
+        return _with_content(_done(path, size=len(data)), data.decode(given.charset))
     except UnicodeDecodeError:
         raise PermanentError(
             "FILES_CONTENT_INVALID",
             f"{path}: is no text in {given.charset}; choose its charset, or read it as document or base64",
         ) from None
+
+
+def _with_content(done: Done, content: str) -> Done:
+    """Past the model's leniency, for which empty text is none: an empty file is there and has empty text."""
+    return done.model_copy(update={"content": content})
 
 
 async def _write(given: Request, task: Task) -> Done:

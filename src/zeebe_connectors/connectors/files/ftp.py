@@ -2,7 +2,7 @@
 
 Written for what the libraries lack together: data connections whose TLS handshake comes after the command and resumes
 the control connection's session (strict servers refuse all else), active mode, MLSD with a fall-back, a deadline for
-every wait. See docs/adr.
+every wait. See docs/adr/0013-files-sql-coap.md.
 """
 
 from __future__ import annotations

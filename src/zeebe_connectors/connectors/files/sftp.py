@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 import stat as modes
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +18,10 @@ from zeebe_connectors.net.connect import Resolver, connect_error, connected
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
     import asyncssh
 
-PIECE = 2 * 1024 * 1024
-"""Bytes asked for at once; asyncssh makes many requests of it, which travel together."""
+PIECE = 1024 * 1024
+"""Bytes asked for at once."""
+AT_ONCE = 8
+"""Pieces that are on their way: what hides the network's delay, and what one transfer holds in memory."""
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _LEGACY = {
     "server_host_key_algs": "+ssh-rsa,ssh-dss",
@@ -115,41 +118,46 @@ class SftpSession:
                 await self._patiently(file.close())
 
     async def _pieces(self, file: Any, path: str) -> AsyncGenerator[bytes, None]:
-        """One piece is read while the last one is used."""
+        """Several pieces are on their way while one is used."""
         size = (await self._patiently(file.stat(), path)).size
-        offset = 0
-        coming = asyncio.ensure_future(file.read(PIECE, 0))
+        asked = got = 0
+        coming: deque[asyncio.Future[bytes]] = deque()
         try:
-            while data := await self._patiently(asyncio.shield(coming), path):
-                offset += len(data)
-                coming = asyncio.ensure_future(file.read(PIECE, offset))
-                yield data
+            while True:
+                while len(coming) < AT_ONCE and (size is None or asked <= size):
+                    coming.append(asyncio.ensure_future(file.read(PIECE, asked)))
+                    asked += PIECE
+                if not coming:
+                    break
+                data = await self._patiently(asyncio.shield(coming[0]), path)
+                coming.popleft()
+                got += len(data)
+                if data:
+                    yield data
+                if len(data) < PIECE:  # the end, or a file that is shorter now
+                    break
         finally:
-            coming.cancel()
-            with contextlib.suppress(BaseException):
-                await coming
-        if size is not None and offset < size:
+            await _ended(coming)
+        if size is not None and got < size:
             raise lost(self._server.where)
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], *, append: bool = False) -> int:
         """See `Session.write`."""
         file = await self._patiently(self._client.open(path, "ab" if append else "wb"), path)
         start = offset = ((await self._patiently(file.stat(), path)).size or 0) if append else 0
-        going: asyncio.Future[Any] | None = None
+        going: deque[asyncio.Future[Any]] = deque()
         try:
             async for data in _gathered(pieces):
-                if going is not None:
-                    await self._patiently(asyncio.shield(going), path)
-                going = asyncio.ensure_future(file.write(data, offset))
+                if len(going) >= AT_ONCE:
+                    await self._patiently(asyncio.shield(going[0]), path)
+                    going.popleft()
+                going.append(asyncio.ensure_future(file.write(data, offset)))
                 offset += len(data)
-            if going is not None:
-                await self._patiently(asyncio.shield(going), path)
-                going = None
+            while going:
+                await self._patiently(asyncio.shield(going[0]), path)
+                going.popleft()
         finally:
-            if going is not None:
-                going.cancel()
-                with contextlib.suppress(BaseException):
-                    await going
+            await _ended(going)
             with contextlib.suppress(ConnectorError):
                 await self._patiently(file.close())
         return offset - start
@@ -224,6 +232,13 @@ class SftpSession:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 await self._connection.wait_closed()
+
+
+async def _ended(waiting: Iterable[asyncio.Future[Any]]) -> None:
+    """Gives up what is still under way, so that nobody is left to say so later."""
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -1,1 +1,1 @@
-"""Sends mails: compose, session, pool and delivery."""
+"""Send mails: compose, session, pool and delivery."""

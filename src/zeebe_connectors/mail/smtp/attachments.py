@@ -1,4 +1,4 @@
-"""Reads what a modeler attaches: files, documents, URLs and base64 text."""
+"""Read what a modeler attaches: files, documents, URLs and base64 text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_tex
 from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
-"""No mail server takes more; a limit, so that a wrong path or URL cannot fill the memory."""
+"""No mail server accepts more; the limit keeps a wrong path or URL from filling the memory."""
 
 
 async def part(item: Any, context: Context, *, field: str, content_id: str | None = None) -> Part:
@@ -27,11 +27,11 @@ async def part(item: Any, context: Context, *, field: str, content_id: str | Non
             or `content` (base64), and optionally `name` and `contentType`.
         context: For the allowed files and the documents.
         field: Name of the input, for messages.
-        content_id: Under which the HTML refers to it.
+        content_id: The id by which the HTML refers to it.
 
     Raises:
         InputError: `FILE_FORBIDDEN`, `FILE_NOT_FOUND`, `SMTP_TOO_LARGE`, `INVALID_INPUT`, `HEADER_INJECTION`.
-        ConnectorError: What reading a document raised.
+        ConnectorError: A document cannot be read.
     """
     data, name, content_type = await _read(item, context, field)
     name = file_name(header_text(name, field=f"{field}: the name")) or "attachment"
@@ -56,7 +56,7 @@ async def _read(item: Any, context: Context, field: str) -> tuple[bytes, str, st
         given = item.strip()
         if _is_url(given):
             last = unquote(urlsplit(given).path).rpartition("/")[2]
-            name = last if "." in last else None  # else the server may tell one
+            name = last if "." in last else None  # otherwise the server may name one
             return await _document({"camunda.document.type": "external", "url": given, "name": name}, context)
         return await _file(given, context, field)
     if isinstance(item, Document):
@@ -89,7 +89,7 @@ async def _described(item: Mapping[str, Any], context: Context, field: str) -> t
 
 
 def _checked_source(key: str, value: Any, field: str) -> Any:
-    """The value under `path`, `url` or `document`, if it is such a thing."""
+    """The value under `path`, `url` or `document`, if there is one."""
     if key == "document":
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
         if not (Document.is_reference(value) or isinstance(value, Document)):
@@ -139,7 +139,7 @@ def _bytes_of(path: Path, field: str) -> bytes:
 
 
 def _content_of(path: Path) -> bytes | None:
-    if not path.is_file():  # nor a pipe or a device, which could be read for ever
+    if not path.is_file():  # nor a pipe or a device, which may never end
         return None
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
@@ -158,7 +158,7 @@ async def _document(reference: Mapping[str, Any], context: Context) -> tuple[byt
 
 
 def listed(value: Any) -> list[Any]:
-    """Several attachments, however they come: a list, one alone, or JSON text of a list."""
+    """Several attachments in any form: a list, a single one, or a list as JSON text."""
     if value is None:
         return []
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Writes mails in MIME, in pieces that are ready for the wire.
+"""Write mails in MIME, in pieces that are ready to send.
 
-Written out by hand, because the standard library's `EmailMessage` needs ten times as long for a simple mail; the tests
-let its parser read what is made here. RFC 5322 (headers, addresses), 2045-2047 and 2231 (MIME), 6531 (SMTPUTF8).
+It is written by hand because the standard library's `EmailMessage` takes ten times as long for a simple mail; the tests
+read the result with the library's parser. RFC 5322 (headers, addresses), 2045-2047 and 2231 (MIME), 6531 (SMTPUTF8).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OWN_FIELDS = frozenset({
     "bcc", "cc", "content-disposition", "content-id", "content-transfer-encoding", "content-type", "date", "from",
     "message-id", "mime-version", "received", "reply-to", "return-path", "sender", "subject", "to",
 })  # fmt: skip
-"""Headers that the mail's own inputs write; an extra header with such a name would contradict them."""
+"""Headers that the mail's own inputs set; an extra header of that name would contradict them."""
 
 _LINE = 76
 _ROWS = 4096
@@ -83,7 +83,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """All of a mail but its Bcc recipients, which stand in the envelope only."""
+    """A mail without its Bcc recipients, which are in the envelope only."""
 
     sender: Address
     to: Sequence[Address] = ()
@@ -161,7 +161,7 @@ def _wrong_address(field: str, position: int, reason: str) -> InputError:
 
 
 def _mailboxes(text: str, field: str, position: int) -> Iterator[tuple[str, str]]:
-    """Splits at commas and semicolons outside quotes, comments and angle brackets; gives display name and address."""
+    """Splits at commas and semicolons outside quotes, comments and angle brackets; yields display name and address."""
     for part in _split(text, field, position):
         opening = part.find("<", _closing_quote(part, part.find('"')) if part.startswith('"') else 0)
         if opening < 0:
@@ -263,7 +263,7 @@ def header_text(value: str, *, field: str) -> str:
     Raises:
         InputError: `HEADER_INJECTION` when it holds a line break or another control character.
     """
-    value = value.rstrip("\r\n")  # a text from elsewhere often ends with its line
+    value = value.rstrip("\r\n")  # text from elsewhere often ends with a line break
     if _CONTROL.search(value):
         raise InputError(
             f"{field}: contains a line break or control character, with which a header could be forged. Remove it",
@@ -273,12 +273,12 @@ def header_text(value: str, *, field: str) -> str:
 
 
 def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """Checks headers that the modeler adds; a list as value gives the header several times.
+    """Checks headers that the modeler adds; a list as value repeats the header.
 
     Args:
         headers: Name -> text, number or list of these.
         field: Name of the input, for the message.
-        taken: Further names that other inputs have written, in lower case.
+        taken: Further names that other inputs set, in lower case.
 
     Raises:
         InputError: `HEADER_INJECTION`, `HEADER_NOT_ALLOWED` or `INVALID_INPUT`.
@@ -304,7 +304,7 @@ def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str
 
 
 def encoded_words(text: str, *, room: int = 64) -> str:
-    """RFC 2047: text as UTF-8 encoded words, a space between two.
+    """Encodes text as UTF-8 encoded words (RFC 2047), separated by spaces.
 
     Args:
         text: What to encode.
@@ -336,7 +336,7 @@ def _folded(name: str, text: str) -> str:
         return f"{name}: {text}\r\n"
     lines: list[str] = []
     line = f"{name}:"
-    fresh = True  # a line that holds nothing but the name yet
+    fresh = True  # a line with nothing but the name so far
     for word in text.split(" "):
         if len(line) + 1 + len(word) > _LINE and word and not fresh:
             lines.append(line)
@@ -380,13 +380,13 @@ def _text_part(kind: str, text: str) -> list[bytes]:
     head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: "
     data = text.replace("\n", "\r\n").encode()
     quoted = [binascii.b2a_qp(block, istext=True) for block in _blocks(data)]
-    if sum(map(len, quoted)) <= len(data) * 1.4 + 200:  # readable, and filters for spam frown on base64
+    if sum(map(len, quoted)) <= len(data) * 1.4 + 200:  # readable, and spam filters distrust base64
         return [f"{head}quoted-printable\r\n\r\n".encode(), *quoted]
     return [f"{head}base64\r\n\r\n".encode(), *_base64_lines(data)]
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """Lines in blocks of bounded size, so that no single call upon them holds up others; long lines stay whole."""
+    """Splits lines into blocks of bounded size, so that no single call holds up others; long lines stay whole."""
     start = 0
     while start < len(data):
         end = data.find(b"\r\n", start + _TEXT_BLOCK)
@@ -449,13 +449,13 @@ def _body(message: Message) -> Iterable[bytes]:
 
 
 def build(message: Message) -> list[bytes]:
-    """Writes the message out.
+    """Writes the message.
 
     Args:
         message: What to write; texts for headers are checked already.
 
     Returns:
-        Pieces, each ending with CRLF; a large attachment gives many.
+        Pieces, each ending with CRLF; a large attachment yields many.
     """
     head = [
         f"Date: {format_datetime(message.date or datetime.now(UTC))}\r\n",

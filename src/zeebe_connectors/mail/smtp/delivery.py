@@ -1,4 +1,4 @@
-"""Delivers a mail once: builds it, sends it over a pooled session and remembers the receipt."""
+"""Deliver a mail once: build it, send it over a pooled session and remember the receipt."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PLACE = "smtp"  # in the runtime's memory
 _MAX_PARTS = 100
 """Transactions that one mail may take; each goes to as many recipients as the server takes at once."""
 _MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent
-_MEMORY_SHARE = 0.25  # of a short job's time, at most, before it is sent: what the memory takes, the server lacks
+_MEMORY_SHARE = 0.25  # of a short job's time, at most, before sending: time spent on the memory is lost to the server
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a mail is to be handed over."""
+    """How to deliver a mail."""
 
     server: Server
     timeout: float = 30.0
@@ -53,7 +53,7 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
     Args:
         message: The mail; without a Message-ID it gets one that stays the same over the job's retries.
         bcc: Recipients that no one sees.
-        delivery: Where to and how.
+        delivery: The server, and how to deliver.
         context: The job's.
 
     Raises:
@@ -103,7 +103,7 @@ async def _in_parts(
 ) -> Delivered:
     """Sends to all recipients, in several transactions where the server takes only so many at once.
 
-    Each transaction's receipt is remembered for itself: a job that is tried again goes on where it was.
+    Each transaction's receipt is remembered separately, so a retried job continues where it stopped.
     """
     whole: Receipt | None = None
     left = list(recipients)
@@ -126,7 +126,7 @@ async def _in_parts(
 
 
 def _together(first: Receipt, second: Receipt) -> Receipt:
-    """The receipts of two transactions with one mail; what the second is about is no refusal of the first."""
+    """Merges the receipts of two transactions of one mail; recipients of the second are not refusals of the first."""
     return Receipt(
         [*first.accepted, *second.accepted],
         [*(refusal for refusal in first.refused if not refusal.too_many), *second.refused],
@@ -138,7 +138,7 @@ def _together(first: Receipt, second: Receipt) -> Receipt:
 class _Receipts:
     """The receipt of one job's mail in the runtime's memory: a job that is tried again must not send it again.
 
-    What the memory cannot do stops no mail: docs/adr/0006-smtp-once.md has the reason.
+    A failure of the memory stops no mail; docs/adr/0006-smtp-once.md explains why.
     """
 
     def __init__(self, context: Context, stable_id: str) -> None:
@@ -146,7 +146,7 @@ class _Receipts:
         self._id = stable_id
 
     async def recall(self) -> Delivered | None:
-        """What was delivered when this job was carried out before."""
+        """What was delivered in an earlier try of this job."""
         patience = min(_MEMORY_PATIENCE, self._context.seconds_left() * _MEMORY_SHARE)
         try:
             async with asyncio.timeout(patience):
@@ -187,15 +187,15 @@ def _read(text: str) -> Delivered:
 
 
 async def _sessions(server: Server, context: Context) -> Sessions:
-    """The sessions with one server; where the operator restricts hosts, only to addresses that are allowed."""
+    """The sessions with one server, only at addresses that the operator allows."""
     return Sessions(server, resolver=await checked_resolver(server.port, context.clients))
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:
     """A Message-ID that is the same whenever this job sends this mail, and differs for any other mail.
 
-    The content takes part because keys repeat: in another cluster, and in a local engine that was set up anew. What is
-    tried without an engine has no key and is a new mail each time.
+    The content is included because keys repeat in another cluster and in a newly created local engine. A job that is
+    tried without an engine has no key, so each try is a new mail.
     """
     key = context.key if context.job.element_instance_key else secrets.token_hex(8)
     digest = hashlib.blake2b(digest_size=12, key=key.encode()[:64])

@@ -1,4 +1,4 @@
-"""Says what a failure of an SMTP session means: its code, whether to try again, and what to do."""
+"""Translate failures of an SMTP session: the code, whether to try again, and what to do."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class LostError(Exception):
 
 
 class NotSmtpError(ConnectionError):
-    """What came is no answer of a mail server."""
+    """The received bytes are not a mail server's answer."""
 
 
 def is_size(reply: Reply) -> bool:
-    """Whether the server refused the mail for its size; the enhanced code, where there is one, knows better."""
+    """Whether the server refused the mail for its size; an enhanced code, if present, takes precedence."""
     if reply.enhanced:
         return reply.enhanced[1:] in {".3.4", ".2.3"}
     return reply.code == 552
@@ -34,7 +34,7 @@ def is_missing_tls(reply: Reply) -> bool:
 
 
 def wants_tls(server: Server, reply: Reply) -> ConnectorError:
-    """The error for a session in clear with a server that wants STARTTLS."""
+    """The error for an unencrypted session with a server that requires STARTTLS."""
     return PermanentError(
         "SMTP_TLS_FAILED",
         f"security: {server} wants an encrypted session: {reply}. Set security to STARTTLS",
@@ -48,7 +48,7 @@ def reply_variables(reply: Reply) -> dict[str, object]:
 
 
 def by_code(reply: Reply, code: str, message: str) -> ConnectorError:
-    """4xx may be tried again, all else may not."""
+    """Makes the error for a reply: transient for 4xx, permanent for all others."""
     kind = TransientError if 400 <= reply.code < 500 else PermanentError
     return kind(code, message, variables=reply_variables(reply))
 
@@ -102,7 +102,7 @@ def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
 
 
 def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
-    """The error for a mail that was handed over and never confirmed."""
+    """The error for a mail that was sent but never confirmed."""
     why = "no answer came in time" if isinstance(error, TimeoutError) else reason_of(error)
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",

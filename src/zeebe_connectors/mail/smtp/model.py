@@ -1,4 +1,4 @@
-"""Describes mail servers, logins, envelopes, replies and receipts: the plain data of a mail transaction."""
+"""Describe mail servers, logins, envelopes, replies and receipts: the plain data of a mail transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zeebe_connectors.net import custody
 Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
 TokenSource = Callable[[bool], Awaitable[str]]
-"""Gives an access token; called with true when the last one was refused and must not come from a cache."""
+"""Returns an access token; the argument is true when the last one was refused and must not come from a cache."""
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
@@ -69,7 +69,7 @@ class Envelope:
     sender: str
     recipients: Sequence[str]
     utf8: bool = False
-    """Whether an address has other than ASCII letters before its @, so that SMTPUTF8 is needed."""
+    """Whether an address has non-ASCII letters before its @, so that SMTPUTF8 is needed."""
     all_or_none: bool = True
     """Whether one refused recipient stops the mail for all."""
     notify: str | None = None
@@ -99,7 +99,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the server took over."""
+    """What the server accepted."""
 
     accepted: list[str]
     refused: list[Refusal]

@@ -1,4 +1,4 @@
-"""Keeps SMTP sessions open between mails, a bounded number for each server, and sends mails over them."""
+"""Keep SMTP sessions open between mails, a bounded number for each server, and send mails over them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ SESSIONS = 8
 IDLE_SECONDS = 30.0
 """A session unused for so long is closed; servers drop idle clients after one to five minutes."""
 _MARGIN = 0.25
-"""Seconds kept back from the job's time, so that the error is ours and not a bare cancellation."""
+"""Seconds reserved from the job's time, so that it fails with an error instead of a bare cancellation."""
 
 
 class Sessions:
     """Sessions with one server, kept open between mails; the runtime keeps one of these per `Server`.
 
     Args:
-        server: Whom to reach.
-        max_sessions: Sessions at a time.
+        server: The server. max_sessions: Sessions at a time.
         idle: Seconds after which an unused session is closed.
         resolver: Gives the addresses to connect to; None leaves it to the system.
     """
@@ -57,7 +56,7 @@ class Sessions:
         patience: float,
         token: TokenSource | None = None,
     ) -> Receipt:
-        """Hands one message over, on a kept session or a new one; once more on a new one if that was lost in time.
+        """Sends one message on an open session or a new one; retries once on a new one if the first was lost in time.
 
         Args:
             envelope: Sender and recipients.

@@ -1,4 +1,4 @@
-"""Speaks SMTP's lines for one session: parses replies, writes with back-pressure and limits every wait."""
+"""Speak SMTP's lines for one session: parse replies, write with back-pressure and limit every wait."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether nothing has come in that was not read."""
+        """Whether everything received has been read."""
         return not (self.replies or self._rest or self._lines)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,9 +140,9 @@ class Clock:
         self.limit = asyncio.timeout_at(min(deadline, self._loop.time() + patience))
 
     def next(self) -> None:
-        """Starts the patience anew."""
+        """Restarts the patience."""
         self.limit.reschedule(min(self.deadline, self._loop.time() + self.patience))
 
     def last(self) -> None:
-        """Lets what follows take all the time that is left."""
+        """Lets the following steps take all the remaining time."""
         self.limit.reschedule(self.deadline)

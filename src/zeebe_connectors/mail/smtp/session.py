@@ -1,8 +1,8 @@
-"""Opens an SMTP session, signs in and hands mails over, one at a time.
+"""Open an SMTP session, sign in and send mails, one at a time.
 
 The session is our own because three things must be exact: whether a failure came before or after the dot that ends the
 message (only before it may the mail be sent again at once), commands that travel together where the server offers
-PIPELINING, and large messages that are written piece by piece so that other jobs go on.
+PIPELINING, and large messages that are written piece by piece so that other jobs continue.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PIECE = 64 * 1024
 _BREATHE = 4
 """Pieces written before other work gets its turn."""
 _SUSPECT = {451, 454, 503}
-"""Answers before DATA that a session gives which served too long, besides 421: a fresh one is asked once."""
+"""Answers before DATA, besides 421, that a session gives after too long: a new session is tried once."""
 
 
 class Session:
@@ -55,7 +55,7 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        """Whether the connection stands and the server has said nothing unasked (such as 421 before it hangs up)."""
+        """Whether the connection is open and the server has sent nothing unsolicited (as 421 before it hangs up)."""
         return self._wire.lost is None and self._wire.silent
 
     def abort(self) -> None:
@@ -125,7 +125,7 @@ class Session:
             self._stage = "STARTTLS"
             if await self._start_tls(context):
                 clock.next()
-                await self._hello()  # what was offered in clear must not be believed (RFC 3207)
+                await self._hello()  # extensions offered without encryption must not be trusted (RFC 3207)
         if server.login is not None:
             if server.security == "none":
                 warn_unencrypted("SMTP", server.host, server.port)
@@ -174,7 +174,7 @@ class Session:
         if reply.code != 220:
             raise by_code(reply, "SMTP_TLS_FAILED", f"security: {server} refused STARTTLS: {reply}")
         if not wire.silent or wire.transport is None:
-            # What came in clear behind the answer would pass for the secured session's (RFC 3207, CVE-2011-0411).
+            # Plaintext after the answer would be taken for part of the secured session (RFC 3207, CVE-2011-0411).
             raise PermanentError(
                 "SMTP_TLS_FAILED",
                 f"security: {server} sent data before TLS began; somebody may be tampering with the connection",
@@ -189,7 +189,7 @@ class Session:
         return True
 
     def _refuse_unencrypted_login(self) -> None:
-        """Somebody between may have taken STARTTLS out of the offer, to be handed the password."""
+        """An attacker in between may have removed STARTTLS from the offer to get the password."""
         server = self._server
         peer = self._wire.transport.get_extra_info("peername") if self._wire.transport is not None else None
         if server.login is not None and not is_loopback(str(peer[0]) if peer else server.host):
@@ -200,7 +200,7 @@ class Session:
             )
 
     async def send(self, envelope: Envelope, message: Sequence[bytes], *, deadline: float, patience: float) -> Receipt:
-        """Hands one message over.
+        """Sends one message.
 
         Args:
             envelope: Sender and recipients.
@@ -210,7 +210,7 @@ class Session:
 
         Raises:
             ConnectorError: The server refused the sender, recipients or message; or `SMTP_OUTCOME_UNKNOWN`.
-            LostError: The connection ended before the message was handed over.
+            LostError: The connection ended before the message was sent.
         """
         in_step = handed_over = False
         try:
@@ -248,7 +248,7 @@ class Session:
         return Receipt(accepted, refused, str(reply), warnings)
 
     def _lost(self, error: OSError, patience: float, *, handed_over: bool) -> Exception:
-        """What the end of a session in the middle of a mail means."""
+        """Translates the end of a session in the middle of a mail."""
         if handed_over:
             return outcome_unknown(self._server, error)
         if isinstance(error, TimeoutError):
@@ -262,7 +262,7 @@ class Session:
     ) -> tuple[list[str], list[Refusal], list[str]]:
         """MAIL, RCPT and DATA; afterwards the server waits for the message."""
         mail, recipients, warnings = self._commands(envelope, sum(map(len, message)))
-        # Once the server has said 354 there is no way back but to hang up, so DATA waits where one may stop all.
+        # After the server's 354 the only way back is to hang up, so DATA waits where one refusal stops the mail.
         data_at_once = "PIPELINING" in self._extensions and (len(recipients) == 1 or not envelope.all_or_none)
         replies = await self._talk(
             [*(["RSET"] if self._reset else []), mail, *recipients, *(["DATA"] if data_at_once else [])], clock
@@ -293,7 +293,7 @@ class Session:
         return accepted, refused, warnings
 
     async def _talk(self, lines: Sequence[str], clock: Clock) -> list[Reply]:
-        """Sends commands, all at once where the server allows it, and gives the answers."""
+        """Sends commands, all at once where the server allows it, and returns the answers."""
         together = "PIPELINING" in self._extensions
         if together:
             self._wire.write("".join(f"{line}\r\n" for line in lines).encode())
@@ -302,7 +302,7 @@ class Session:
             self._stage = line.partition(" ")[0]
             if not together:
                 self._wire.write(f"{line}\r\n".encode())
-            if replies and not self._wire.replies:  # answers that came together need no new timer each
+            if replies and not self._wire.replies:  # answers that arrive together share one timer
                 clock.next()
             reply = await self._wire.reply()
             if reply.code == 421 or (self._served and reply.code in _SUSPECT):

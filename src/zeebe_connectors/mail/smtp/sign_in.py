@@ -1,7 +1,7 @@
-"""Sign in to a mail server by the mechanisms that it offers, one after the other where one does not work.
+"""Sign in to a mail server with the mechanisms that it offers, trying the next where one fails.
 
-What servers get wrong decides the form: some ignore an initial response and ask for the user name all the same (they
-would get the password as one), some refuse it with 501, and some offer a mechanism that they then refuse.
+The form accounts for faulty servers: some ignore an initial response and still ask for the user name (they would then
+get the password as one), some refuse it with 501, and some offer a mechanism that they then refuse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 
 _MECHANISMS: dict[str, str] = {"plain": "PLAIN", "login": "LOGIN", "cramMd5": "CRAM-MD5", "xoauth2": "XOAUTH2"}
 _NOT_THIS_ONE = {504, 534, 538}
-"""Refusals of a mechanism and not of a password: the next one is tried."""
+"""Replies that refuse a mechanism, not a password: the next one is tried."""
 _NO_INITIAL_RESPONSE = 501
 
 
@@ -56,7 +56,7 @@ class SignIn:
             reply = await self._with_password(method, login)
             if reply.code == 235:
                 return
-            # CRAM-MD5 needs the password in clear at the server; many that keep a hash offer it and refuse everybody.
+            # CRAM-MD5 needs the plain password at the server; many that store a hash offer it and refuse everybody.
             another = reply.code in _NOT_THIS_ONE or (method == "cramMd5" and reply.code == 535)
             if following is None or not another:
                 raise self._refused(reply, self._hidden(login))
@@ -112,7 +112,7 @@ class SignIn:
             proof = _base64(f"user={login.username}\1auth=Bearer {token}\1\1")
             try:
                 reply = await self._at_once("XOAUTH2", proof)
-                if reply.code == 334:  # the reason comes as a challenge, which an empty answer ends
+                if reply.code == 334:  # the reason arrives as a challenge, which an empty answer ends
                     reply = await self._command("")
             except OSError:
                 if refused is not None:  # the server hung up after the first refusal
@@ -127,7 +127,7 @@ class SignIn:
             raise refused
 
     async def _at_once(self, mechanism: str, response: str) -> Reply:
-        """A mechanism with its response in the same line; in a line of its own where the server wants it so."""
+        """Sends a mechanism with its response on the same line, or on a line of its own where the server wants that."""
         reply = await self._command(f"AUTH {mechanism} {response}")
         if reply.code == _NO_INITIAL_RESPONSE:
             reply = await self._command(f"AUTH {mechanism}")
@@ -150,7 +150,7 @@ class SignIn:
     def _refused(self, reply: Reply, hidden: Sequence[str]) -> ConnectorError:
         text = reply.text
         for secret in sorted(filter(None, hidden), key=len, reverse=True):
-            text = text.replace(secret, "***")  # a server may quote what it was sent
+            text = text.replace(secret, "***")  # a server may quote what it received
         reply = Reply(reply.code, text)
         if is_missing_tls(reply) and not self._wire.secured:
             return wants_tls(self._server, reply)

@@ -1,12 +1,12 @@
-"""Keeps the ledger: what inbound has handed over, and what outbound must not do twice.
+"""Keep the ledger: what inbound has handed over, and what outbound must not do twice.
 
-An event's way: nothing known -> `publishing` (the intention, written before the engine is asked) -> `published` ->
-`done`. `ignored` ends one that no element wanted, `quarantined` one that cannot be handed over; `retry` is an
-operator's word that a quarantined one shall be tried again. What is written survives a SIGKILL and a power cut.
+The states of an event: unknown -> `publishing` (the intention, written before the engine is called) -> `published` ->
+`done`. An event that no element wants ends as `ignored`, one that cannot be handed over as `quarantined`; an operator
+sets `retry` to have a quarantined one tried again. Everything written survives a SIGKILL and a power cut.
 
 A source is held by one owner at a time through a lease, and only the holder's intentions are accepted: runtimes that
-share a ledger never publish the same event side by side. It is kept in an SQLite file, or for replicas on several
-machines in PostgreSQL; the statements are the same (`events`, `store`).
+share a ledger never publish the same event side by side. The ledger is an SQLite file, or a PostgreSQL database for
+replicas on several machines; both use the same statements (`events`, `store`).
 """
 
 from zeebe_connectors.runtime.ledger.events import SqliteLedger, StoredLedger

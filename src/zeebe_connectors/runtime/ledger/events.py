@@ -1,4 +1,4 @@
-"""Records what became of events, each step in one transaction, whichever store holds the rows."""
+"""Record the progress of events, each step in one transaction, in any store."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StoredLedger:
         def work(do: Transaction) -> bool:
             held = do.rows("SELECT owner FROM leases WHERE source = :source", {"source": source})
             gone = next((row[0] for row in held if row[0] != owner and self._gone(row[0])), "")
-            # One statement decides, whoever else wants the lease at this moment.
+            # One statement decides, even if others want the lease at the same moment.
             changed = do.change(
                 "INSERT INTO leases (source, owner, until) VALUES (:source, :owner, :until) "
                 "ON CONFLICT (source) DO UPDATE SET owner = excluded.owner, until = excluded.until "
@@ -107,7 +107,8 @@ class StoredLedger:
         """See `Ledger.intend`."""
 
         def work(do: Transaction) -> Entry | None:
-            # Locked to the transaction's end: a successor takes the lease before it, or after the intention is there.
+            # Locked until the transaction ends: a successor takes the lease before it, or after the intention is
+            # stored.
             query = "SELECT owner, until FROM leases WHERE source = :source"
             lease = do.rows_locked(query, {"source": source})
             if not lease or lease[0][0] != owner or lease[0][1] <= do.now():
@@ -158,7 +159,7 @@ class StoredLedger:
 
         def work(do: Transaction) -> None:
             place = {"source": source, "id": event}
-            # A runtime that slept through its lease must not undo what its successor has done meanwhile.
+            # A runtime that slept through its lease must not undo what its successor has done since.
             changed = do.change(
                 "INSERT INTO events (source, id, alias, place, numbering, state, updated, seen, reason, title) "
                 "VALUES (:source, :id, :alias, :place, :numbering, 'quarantined', :now, :now, :reason, :title) "

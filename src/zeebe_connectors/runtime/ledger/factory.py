@@ -1,4 +1,4 @@
-"""Opens the store that the settings name."""
+"""Open the store that the settings name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
         data: The directory of what must survive a restart.
 
     Raises:
-        SettingsError: What the URL needs is not installed.
+        SettingsError: A package that the URL needs is not installed.
     """
     if ledger is None:
         return SqliteStore(ledger_file(data))
@@ -34,5 +34,5 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
 
 
 def ledger_file(data: Path) -> Path:
-    """Where the ledger is without a database, below the directory of what must survive a restart."""
+    """The ledger's file when there is no database, below the directory that must survive a restart."""
     return data / "ledger.sqlite"

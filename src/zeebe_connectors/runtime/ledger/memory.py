@@ -1,7 +1,7 @@
-"""What connectors must not forget, in the ledger's database: texts by place and id, written and read in groups.
+"""Remember what connectors must not forget, in the ledger's database: texts by place and id.
 
-Jobs that ask at the same time share one read, and those that remember share one transaction: each waits for the disk
-once, together with all who came while the disk was busy with the ones before.
+Concurrent reads share one query and concurrent writes share one transaction: each waits for the disk once, together
+with all that arrived while the disk was busy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from zeebe_connectors.runtime.ledger.protocol import RETENTION, SEEN_EVERY, Ledg
 from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
 from zeebe_connectors.sdk.errors import TransientError
 
-_GROUP = 200  # asked for or written together, at most
-_ALONE_AFTER = 1.0  # seconds for which what need not be on disk at once waits for a write to go along with
+_GROUP = 200  # read or written together, at most
+_ALONE_AFTER = 1.0  # seconds for which writes that can wait are held back to join another write
 _MAX_ID = 500
 _SWEEP_EVERY = 6 * 3600.0
 Key = tuple[str, str]
@@ -50,7 +50,7 @@ class StoredMemory:
         self._writes = _Grouped(self._remember)
         self._discarded: dict[Key, None] = {}
         self._seen: dict[Key, float] = {}
-        """What was asked for again after long, and when; nobody waits until this is written."""
+        """Texts that were read again after a long time, and when; nobody waits for this to be written."""
         self._timer: asyncio.TimerHandle | None = None
         self._swept: float | None = None
 
@@ -81,7 +81,7 @@ class StoredMemory:
         self._write_soon()
 
     def _noted(self, found: dict[Key, str], stale: dict[Key, float]) -> dict[Key, str]:
-        """What was found; that it was seen is written later, for an answer must not fail or wait for that."""
+        """Returns what was found; the time of the read is written later, because the answer must not wait for that."""
         if stale:
             self._seen |= stale
             self._write_soon()
@@ -97,13 +97,13 @@ class StoredMemory:
             self._timer = None
 
     def _write_alone(self) -> None:
-        """Writes what can wait although nothing is remembered that it could go along with."""
+        """Writes what was held back, although there is no other write to join."""
         self._timer = None
         if (self._discarded or self._seen) and not self._writes.begin():
             self._write_soon()
 
     async def entries(self, *, place: str | None = None, limit: int = 100) -> Sequence[Remembered]:
-        """What is remembered, the last seen first."""
+        """What is remembered, most recently seen first."""
         where = "1 = 1" if place is None else "place = :place"
         query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :limit"  # noqa: S608 - fixed names
         values = {"limit": limit} | ({} if place is None else {"place": place})
@@ -130,7 +130,7 @@ class StoredMemory:
         is_due = self._swept is None or time.monotonic() - self._swept > _SWEEP_EVERY
 
         def write(do: Transaction) -> Sequence[str]:
-            # All in one order, so that two replicas that write the same wait for each other and not both ways round.
+            # Always in the same order, so that two replicas that write the same rows cannot deadlock.
             do.change_each(
                 "UPDATE memory SET seen = :seen WHERE place = :place AND id = :id",
                 [{"place": place, "id": each, "seen": seen[place, each]} for place, each in sorted(seen)],
@@ -149,7 +149,7 @@ class StoredMemory:
                 names, values = marks([each for its, each, _ in texts if its == place])
                 query = f"SELECT id, text FROM memory WHERE place = :place AND id IN ({names})"  # noqa: S608 - names only
                 known |= {(place, row[0]): row[1] for row in do.rows(query, {"place": place, **values})}
-            _delete(do, sorted(gone))  # last: what is remembered here and discarded was discarded afterwards
+            _delete(do, sorted(gone))  # last: what is both remembered and discarded here was discarded later
             return [known.get((place, each), text) for place, each, text in texts]
 
         answers = await self._store.write(write)
@@ -159,7 +159,7 @@ class StoredMemory:
 
 
 class _Grouped(Generic[AskT, AnswerT]):
-    """Answers many questions at once: those that come while an answer is awaited make up the next group."""
+    """Answers questions in groups: those that arrive while one is being answered form the next group."""
 
     def __init__(self, answer: Callable[[Sequence[AskT]], Awaitable[Sequence[AnswerT]]]) -> None:
         self._answer = answer
@@ -167,14 +167,14 @@ class _Grouped(Generic[AskT, AnswerT]):
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, question: AskT) -> AnswerT:
-        """The answer; the question is asked although its asker is cancelled meanwhile."""
+        """Returns the answer; the question is completed even if the caller is cancelled."""
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         self.begin()
         return await future
 
     def begin(self) -> bool:
-        """Answers what waits, be it nothing; False when a group is under way, after which what waits has its turn."""
+        """Answers the waiting questions, if any; False while a group is in progress, which they then follow."""
         if self._task is not None and not self._task.done():
             return False
         self._task = asyncio.get_running_loop().create_task(self._work())
@@ -203,7 +203,7 @@ class _Grouped(Generic[AskT, AnswerT]):
 
 
 def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[Key, float]]:
-    """What is there, and of what was not seen for long, when it was seen now."""
+    """Reads texts, and notes the time for those that were not read for long."""
     found: dict[Key, str] = {}
     stale: dict[Key, float] = {}
     for place in dict.fromkeys(place for place, _ in keys):
@@ -217,7 +217,7 @@ def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[K
 
 
 def _key(place: str, id: str) -> Key:  # noqa: A002
-    """Place and id as every database takes them: one that it does not take would stop the others of its group."""
+    """Place and id in a form that every database accepts: a refused one would fail its whole group."""
     if len(id) > _MAX_ID:  # for which a PostgreSQL index has no room
         id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
     return plain(place), plain(id)

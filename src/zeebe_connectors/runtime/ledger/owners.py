@@ -1,4 +1,4 @@
-"""Names this process in leases, so that others on its machine know when it is gone."""
+"""Name this process in leases, so that others on its machine know when it is gone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _OWN: set[str] = set()
 
 
 def owner_name() -> str:
-    """A name for this runtime in leases; it tells others on this machine when the process is gone."""
+    """A name for this runtime in leases, from which others on this machine can see when the process is gone."""
     name = f"{socket.gethostname()}|{_process_space()}|{os.getpid()}|{uuid.uuid4().hex[:8]}"
     _OWN.add(name)
     return name
 
 
 def is_gone(owner: str) -> bool:
-    """Whether an owner's process is certainly gone: then its lease need not be waited for."""
+    """Whether an owner's process is certainly gone, so that there is no need to wait for its lease to end."""
     host, _, rest = owner.partition("|")
     space, _, rest = rest.partition("|")
     pid = rest.partition("|")[0]
@@ -30,15 +30,15 @@ def is_gone(owner: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's: it is there
+    except OSError:  # another user's, so it exists
         return False
     return False
 
 
 def _process_space() -> str:
-    """The space in which process ids count, or empty where the system does not tell: containers have their own.
+    """The namespace of process ids (containers have their own), or empty where the system does not reveal it.
 
-    Two machines may have one name, and both number their first space alike; the boot's id tells them apart.
+    Two machines may have the same name and number their first namespace alike; the boot id distinguishes them.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

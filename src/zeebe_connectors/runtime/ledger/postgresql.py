@@ -1,7 +1,7 @@
-"""Stores the ledger in PostgreSQL, for replicas on several machines.
+"""Store the ledger in PostgreSQL, for replicas on several machines.
 
-What makes it right under READ COMMITTED: rows that a decision rests on are locked by their SELECT, leases change by one
-conditional statement, and leases go by the database's clock, since those of replicas differ. What makes it end: every
+It is correct under READ COMMITTED: rows that a decision depends on are locked by their SELECT, leases change by one
+conditional statement, and leases use the database's clock, since those of replicas differ. Nothing waits forever: every
 connection and statement has a deadline, at the server and here; a replica that is stopped in mid-transaction loses its
 locks when the server ends its session.
 """
@@ -26,7 +26,7 @@ from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT, Values, Work
 
 SCHEMA_NAME = "zeebe_connectors"
-"""The schema within the database: its tables' names are plain words that other programs may use too."""
+"""The schema within the database; the tables' names are plain words that other programs may also use."""
 CONNECTIONS = 4
 """Connections that a runtime keeps at most; they are opened as they are needed."""
 DEADLINE = 30.0
@@ -42,7 +42,7 @@ _SESSION = {
 }
 _NETWORK = {
     "connect_timeout": str(_CONNECT),
-    # A server that is gone without a word: 20 s to find out, whether we wait for its answer or it for ours.
+    # A server that vanished silently: 20 s to find out, whether we wait for its answer or it for ours.
     "keepalives_idle": "5",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -123,7 +123,7 @@ class PostgresqlStore:
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=DEADLINE,
-            pool_pre_ping=True,  # after a restart of the server, the first piece of work finds a new connection
+            pool_pre_ping=True,  # after a restart of the server, the first piece of work opens a new connection
             pool_recycle=1800,
             hide_parameters=True,
             connect_args={**_NETWORK, **given, "options": options},
@@ -164,7 +164,7 @@ class PostgresqlStore:
             try:
                 return use()
             except SQLAlchemyError as error:
-                raise self._unusable(error) from None  # its text may hold what was to be written
+                raise self._unusable(error) from None  # its text may contain the data to be written
 
         begun: Future[ResultT] = self._threads.submit(run)
         try:
@@ -173,7 +173,7 @@ class PostgresqlStore:
         except TimeoutError:
             if not limit.expired():
                 raise
-            begun.cancel()  # what waits for a free connection must not happen later, when nobody counts on it
+            begun.cancel()  # work that waits for a free connection must not run later, when nobody expects it
             raise LedgerError(
                 f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database runs and "
                 "can be reached; sources try again by themselves"
@@ -190,11 +190,11 @@ class PostgresqlStore:
         )
 
     def _make(self) -> None:
-        """Makes schema and tables where they are missing; a user without the right to can be given them ready made."""
+        """Creates schema and tables where they are missing; an operator can create them for a user who may not."""
         if self._is_made:
             return
         with self._engine.begin() as connection:
-            # Otherwise two replicas that start together make the same table, and one fails.
+            # Otherwise two replicas that start together create the same table, and one fails.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
             last = connection.execute(
                 text(
@@ -215,7 +215,7 @@ class PostgresqlStore:
         """See `Store.aclose`."""
         closing = asyncio.ensure_future(asyncio.to_thread(self._close))
         await asyncio.wait([closing], timeout=_CLOSING)
-        for connection in self._opened:  # only when the server does not answer: it would keep the process from ending
+        for connection in self._opened:  # only when the server does not answer: it would block the exit
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
         await closing

@@ -1,4 +1,4 @@
-"""Says what the ledger promises, whatever its store."""
+"""Define what the ledger guarantees, in any store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETENTION = 90 * 86400.0
 MAX_ORIGINAL = 25 * 1024 * 1024
 """Bytes of a quarantined event's original that are kept."""
 SEEN_EVERY = 86400.0
-"""Seconds between two notes that a thing was seen again: most sightings are the same mails again."""
+"""Minimum seconds between two records that an event was seen again: most sightings are the same mails."""
 
 
 class LedgerError(Exception):
@@ -56,7 +56,7 @@ class Ledger(Protocol):
         ...
 
     async def release(self, source: str, owner: str) -> None:
-        """Gives the lease back, so that another owner need not wait for its end."""
+        """Releases the lease, so that another owner need not wait for its end."""
         ...
 
     async def find(self, source: str, event: str, alias: Alias | None = None) -> Entry | None:
@@ -64,16 +64,16 @@ class Ledger(Protocol):
         ...
 
     async def settled(self, source: str, events: Mapping[str, Alias | None]) -> dict[str, State]:
-        """Which of these ids (with their aliases) need nothing any more, and why; remembers that they were seen."""
+        """Which of these ids (with their aliases) need no further work, and why; records that they were seen."""
         ...
 
     async def intend(
         self, source: str, event: str, *, owner: str, alias: Alias | None, element: str, title: str
     ) -> Entry | None:
-        """Writes that the engine is about to be asked.
+        """Records the intention to call the engine.
 
         Returns:
-            The entry that was there before, when the engine may have been asked already; else None.
+            The previous entry if the engine may have been called already, else None.
 
         Raises:
             NotHolder: The owner's lease is over.
@@ -81,13 +81,13 @@ class Ledger(Protocol):
         ...
 
     async def record(self, source: str, event: str, state: State, *, key: int = 0, reason: str = "") -> None:
-        """Writes how far an event has come."""
+        """Records how far an event has come."""
         ...
 
     async def quarantine(
         self, source: str, event: str, *, alias: Alias | None, reason: str, title: str, original: bytes | None
     ) -> None:
-        """Puts an event aside with its reason and its original."""
+        """Quarantines an event with its reason and its original."""
         ...
 
     async def entries(
@@ -101,11 +101,11 @@ class Ledger(Protocol):
         ...
 
     async def retry(self, source: str, event: str) -> bool:
-        """Lets a quarantined event be tried again; False when there is none."""
+        """Marks a quarantined event to be tried again; False when there is none."""
         ...
 
     async def waiting(self, source: str) -> Sequence[str]:
-        """Ids of the events that an operator wants to be tried again."""
+        """Ids of the events that an operator wants retried."""
         ...
 
     async def forget(self, source: str, event: str) -> bool:
@@ -113,7 +113,7 @@ class Ledger(Protocol):
         ...
 
     async def sweep(self, older_than: float = RETENTION) -> int:
-        """Forgets settled events that were last seen so many seconds ago; gives how many."""
+        """Forgets settled events that were last seen so many seconds ago; returns how many."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Stores the ledger in one SQLite file, for runtimes on one machine.
+"""Store the ledger in one SQLite file, for runtimes on one machine.
 
 It uses the standard library and not SQLAlchemy, which would cost every runtime a quarter of a second and 16 MiB for the
 same statements (docs/adr/0008-exactly-once.md).
@@ -79,7 +79,7 @@ class SqliteStore:
         self._writer = _Side("ledger")
         self._reader = _Side("ledger reader")
         self._near: sqlite3.Connection | None = None
-        """For looks, which give up where they would have to wait."""
+        """For quick reads, which give up where they would have to wait."""
 
     async def write(self, work: Work[ResultT]) -> ResultT:
         """See `Store.write`."""
@@ -104,12 +104,12 @@ class SqliteStore:
         return await self._run(self._reader, read_now)
 
     def read_now(self, work: Work[ResultT]) -> ResultT | None:
-        """See `Store.read_now`; from the second reading work on, for the first one opens the file."""
+        """See `Store.read_now`; available from the second read on, because the first one opens the file."""
         if self._near is None:
             return None
         try:
             return work(_Transaction(self._near, self._clock))
-        except sqlite3.Error:  # another process recovers or closes the file, or something that `read` will tell
+        except sqlite3.Error:  # another process recovers or closes the file, or an error that `read` will report
             return None
 
     async def _run(self, side: _Side, use: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
@@ -152,7 +152,7 @@ class SqliteStore:
 
     @staticmethod
     def _make_wal(connection: sqlite3.Connection) -> None:
-        """Sets the journal's mode; SQLite does not wait by itself when two open a new file at the same moment."""
+        """Sets the journal mode; SQLite itself does not wait when two processes open a new file at the same moment."""
         ends = time.monotonic() + _LOCK_WAIT
         while True:
             try:
@@ -175,7 +175,7 @@ class SqliteStore:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # A deferred one fails instead of waiting when another process writes meanwhile.
+    # A deferred one fails instead of waiting when another process is writing.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,6 +1,7 @@
-"""Runs the ledger's pieces of work, each in one transaction of a database.
+"""Run the ledger's pieces of work, each in one database transaction.
 
-The statements are the same for all databases; a `Transaction` has the few words that differ. Values are named, `:name`.
+The statements are the same for all databases; a `Transaction` supplies the few words that differ. Values are named, as
+`:name`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class Transaction(Protocol):
         ...
 
     def rows_locked(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
-        """All rows of a SELECT, which nobody else changes before the transaction's end."""
+        """All rows of a SELECT, locked against changes until the transaction ends."""
         ...
 
     def change(self, statement: str, values: Values) -> int:
-        """Carries out a change; gives how many rows it touched."""
+        """Carries out a change; returns the number of affected rows."""
         ...
 
     def change_each(self, statement: str, values: Sequence[Values]) -> None:
@@ -43,10 +44,10 @@ class Store(Protocol):
     """One database. It is opened by the first piece of work."""
 
     place: str
-    """Where it is, in words for the operator; without a password."""
+    """Its location, for the operator; without a password."""
 
     async def write(self, work: Work[ResultT]) -> ResultT:
-        """Does the work in one transaction, on disk when this returns; it goes on although the caller is cancelled.
+        """Does the work in one transaction, on disk when this returns; it continues even if the caller is cancelled.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -54,7 +55,7 @@ class Store(Protocol):
         ...
 
     async def read(self, work: Work[ResultT]) -> ResultT:
-        """Does work that only reads; it waits for no writer, and each of its statements sees what was written before.
+        """Does read-only work; it waits for no writer, and each of its statements sees all earlier writes.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -64,7 +65,7 @@ class Store(Protocol):
     def read_now(self, work: Work[ResultT]) -> ResultT | None:
         """Does a small piece of reading work in the caller's thread, where it waits for no lock and no network.
 
-        A thread costs a lone caller ten times as much as such a look. None where it cannot be done so: then `read`.
+        For a single caller, a thread costs ten times as much as such a read. None where that is impossible: use `read`.
         """
         ...
 
@@ -106,10 +107,10 @@ SCHEMA = (
     name TEXT NOT NULL, owner TEXT NOT NULL, held INTEGER NOT NULL, wanted INTEGER NOT NULL,
     until DOUBLE PRECISION NOT NULL, PRIMARY KEY (name, owner)){by_key}""",
 )
-"""Statements that make the tables; what differs stands in braces."""
+"""Statements that create the tables; the words that differ are in braces."""
 
 ADDED_COLUMNS = ("place", "numbering")
-"""Columns of the table `events` that a ledger of an earlier version lacks; all hold text."""
+"""Columns of the table `events` that a ledger of an earlier version lacks; all are text."""
 
 
 def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -119,7 +120,7 @@ def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 
 def plain(text: str) -> str:
-    """The text as every database takes it: without NUL, which PostgreSQL has none for, and halves of characters."""
+    """The text in a form that every database accepts: without NUL, which PostgreSQL refuses, and lone surrogates."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()

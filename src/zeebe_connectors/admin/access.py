@@ -1,0 +1,140 @@
+"""Decides who may call the operator's port: roles by token, known names, no other site's pages, and slow guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from enum import IntEnum
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from zeebe_connectors.config.settings import Settings
+
+MAX_GUESSING = 4
+"""Calls with a wrong token that wait at once."""
+WRONG_TOKEN_SECONDS = 1.0
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a mistake of the program
+    """The call is not carried out.
+
+    Args:
+        status: Of the HTTP answer.
+        code: For programs.
+        message: For people: the reason and the remedy.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class Role(IntEnum):
+    """What somebody may do; each may all that the ones below may."""
+
+    VIEWER = 1
+    """Look."""
+    MODELER = 2
+    """Also test sources and import templates, which changes nothing."""
+    OPERATOR = 3
+    """Everything."""
+
+    @property
+    def word(self) -> str:
+        """As it is shown."""
+        return self.name.lower()
+
+
+class Access:
+    """Who may call one runtime.
+
+    Args:
+        settings: Its tokens and names.
+        wrong_token_seconds: What a call with a wrong token has to wait.
+    """
+
+    def __init__(self, settings: Settings, *, wrong_token_seconds: float = WRONG_TOKEN_SECONDS) -> None:
+        self._hosts = settings.admin_hosts
+        given = {
+            Role.VIEWER: settings.viewer_token,
+            Role.MODELER: settings.modeler_token,
+            Role.OPERATOR: settings.admin_token,
+        }
+        self.tokens: Mapping[Role, bytes] = {role: token.reveal().encode() for role, token in given.items() if token}
+        self._guessing = 0
+        self._wrong_token_seconds = wrong_token_seconds
+        self.refused_tokens = 0
+        """Calls with a wrong token, or none."""
+
+    def role_of_token(self, token: str) -> Role | None:
+        """What the holder of a token may do; each known token is compared, in a time that tells nothing."""
+        given = token.strip().encode(errors="surrogateescape")
+        found = [role for role, known in self.tokens.items() if hmac.compare_digest(given, known)]
+        return max(found, default=None)
+
+    def role_of(self, request: web.Request) -> Role | None:
+        """What the sender of a request may do, by its header `Authorization: Bearer`."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return self.role_of_token(token) if scheme.casefold() == "bearer" else None
+
+    async def slow_down(self) -> None:
+        """Makes who tries tokens wait, few at a time; who has the right one never waits.
+
+        Raises:
+            Refused: As many wait already as may.
+        """
+        self.refused_tokens += 1
+        if self._guessing >= MAX_GUESSING:
+            raise Refused(429, "TOO_MANY", "Too many calls with a wrong token; try again in a few seconds")
+        self._guessing += 1
+        try:
+            await asyncio.sleep(self._wrong_token_seconds)
+        finally:
+            self._guessing -= 1
+
+    def check_host(self, request: web.Request) -> None:
+        """Refuses a request under a name that was made to point here.
+
+        Raises:
+            Refused: The name is none of ours.
+        """
+        name = _parts(f"//{request.headers.get('Host', '')}")[0]
+        if not _is_address(name) and name not in {"localhost", *self._hosts}:
+            raise Refused(
+                403,
+                "HOST_UNKNOWN",
+                "The API is called by an address, as localhost, or by a name in ZEEBE_CONNECTORS_ADMIN_HOSTS",
+            )
+
+    def check_origin(self, request: web.Request) -> None:
+        """Refuses what another site's page made a browser send.
+
+        Raises:
+            Refused: It did, or the name is none of ours.
+        """
+        self.check_host(request)
+        host = request.headers.get("Host", "")
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+        foreign = origin is not None and _parts(origin)[1] != host.casefold()
+        if foreign or site not in {"none", "same-origin"}:
+            raise Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Name, and name with port, of a URL; empty when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return (parts.hostname or "").casefold(), parts.netloc.casefold()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

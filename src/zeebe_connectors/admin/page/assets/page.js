@@ -1,0 +1,64 @@
+// The page works without this: it puts times into the browser's zone, copies, moves by keys and signs in from a link.
+"use strict";
+
+const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function localTimes(root) {
+  const forms = {
+    time: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+    minute: { hour: "2-digit", minute: "2-digit" },
+    day: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
+  };
+  for (const item of root.querySelectorAll("time[data-form]")) {
+    const when = new Date(item.dateTime);
+    item.textContent = when.toLocaleString(undefined, forms[item.dataset.form]);
+    item.title = when.toLocaleString();
+  }
+}
+
+function signInFromLink() {
+  const form = document.getElementById("signin");
+  const token = decodeURIComponent(location.hash.slice(1));
+  if (!form || !token || form.querySelector(".msg")) return;
+  history.replaceState(null, "", location.pathname + location.search); // so that it stays in no history
+  form.elements.token.value = token;
+  form.requestSubmit();
+}
+
+async function copy(button) {
+  const text = `${button.dataset.copy}\n${location.href}`;
+  const word = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Could not copy";
+  }
+  setTimeout(() => { button.textContent = word; }, 2000);
+}
+
+const places = { o: "/", j: "/jobs", s: "/sources", q: "/events", f: "/feel", r: "/runtime" };
+let going = 0;
+
+function byKey(event) {
+  const field = event.target.closest("input, select, textarea, [contenteditable]");
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field && field.form) field.form.requestSubmit();
+  if (field || event.ctrlKey || event.metaKey || event.altKey || localStorage.getItem("keys") === "off") return;
+  const to = places[event.key];
+  if (Date.now() - going < 1500 && to && document.querySelector(`nav a[href="${to}"]`)) location.assign(to);
+  going = event.key === "g" ? Date.now() : 0;
+  if (event.key === "/") {
+    const search = document.querySelector("input[type=search]");
+    if (search) { event.preventDefault(); search.focus(); }
+  }
+}
+
+localTimes(document);
+const named = document.getElementById("zone");
+if (named) named.textContent = `Times are in ${zone}`;
+signInFromLink();
+document.addEventListener("keydown", byKey);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (button) copy(button);
+});

@@ -1,0 +1,141 @@
+"""Draws charts as SVG with classes only: colours come from the sheet, so no inline style is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+_SHAPES = {
+    "up": ("ok", "", '<circle cx="5" cy="5" r="4.5"/>'),
+    "standby": ("idle", " hollow", '<circle cx="5" cy="5" r="3.9"/>'),
+    "down": ("bad", "", '<rect x="0.8" y="0.8" width="8.4" height="8.4" rx="1"/>'),
+    "warn": ("warn", "", '<path d="M5 0.6 9.8 9.2H0.2z"/>'),
+    "quarantined": ("warn", "", '<path d="M5 0 10 5 5 10 0 5z"/>'),
+    "bpmn": ("idle", " hollow", '<path d="M5 0.9 9.1 5 5 9.1 0.9 5z"/>'),
+}
+_SHAPE_OF = {"completed": "up", "retried": "warn", "incident": "down", "unanswered": "warn", "bad": "down"}
+_HEIGHT = 120
+_STEP = 16
+
+
+def glyph(name: str) -> Markup:
+    """The shape of a state, in its colour."""
+    colour, hollow, shape = _SHAPES[_SHAPE_OF.get(name, name)]
+    return Markup('<svg class="g{} {}" viewBox="0 0 10 10" aria-hidden="true">{}</svg>').format(
+        hollow,
+        colour,
+        Markup(shape),  # noqa: S704 - our own
+    )
+
+
+def state(name: str, text: str) -> Markup:
+    """A state: shape, word and colour."""
+    colour = _SHAPES[_SHAPE_OF.get(name, name)][0]
+    return Markup('<span class="st {}">{}<span>{}</span></span>').format(colour, glyph(name), text)
+
+
+def swatch(name: str) -> Markup:
+    """The colour of a legend's entry."""
+    return Markup(
+        '<svg viewBox="0 0 10 10" aria-hidden="true"><rect class="f-{}" width="10" height="10" rx="2"/></svg>'
+    ).format(name)
+
+
+def spark(values: Sequence[int]) -> Markup:
+    """The course of an hour, without numbers."""
+    top = max(values, default=0) or 1
+    points = " ".join(f"{i * 2 + 1},{20 - 17 * value / top:.1f}" for i, value in enumerate(values))
+    return Markup(
+        '<svg class="spark" viewBox="0 0 120 22" preserveAspectRatio="none" aria-hidden="true">'
+        '<polyline class="s-line" points="{}"/></svg>'
+    ).format(points)
+
+
+def jobs_chart(minutes: Sequence[Sequence[float]]) -> Markup:
+    """Jobs a minute over an hour, stacked by outcome; failures keep a height that can be seen.
+
+    Args:
+        minutes: Begin, completed, BPMN errors, tried again, incidents of each.
+    """
+    top = _round_up(max((sum(counts) for _, *counts in minutes), default=0))
+    parts = [f'<line class="grid" x1="0" x2="960" y1="{y}" y2="{y}"/>' for y in (0.5, 60, 119.5)]
+    for i, (_, *counts) in enumerate(minutes):
+        y = float(_HEIGHT)
+        for name, value in zip(("done", "bpmn", "warn", "bad"), counts, strict=True):
+            if value:
+                size = max(2.5, _HEIGHT * value / top)
+                y -= size
+                parts.append(
+                    f'<rect class="f-{name}" x="{i * _STEP + 1.5}" y="{max(0.0, y):.1f}" '
+                    f'width="{_STEP - 3}" height="{size:.1f}"/>'
+                )
+    totals = [int(sum(column)) for column in list(zip(*minutes, strict=True))[1:]]
+    label = "Jobs a minute in the last hour: {:,} completed, {:,} BPMN errors, {:,} tried again, {:,} incidents"
+    times = [minutes[i][0] for i in (0, 20, 40, 59)]
+    return Markup(
+        '<div class="plot"><div class="ys" aria-hidden="true">{}</div><svg viewBox="0 0 960 120" '
+        'preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+        '<div class="xs" aria-hidden="true">{}</div></div>'
+    ).format(
+        Markup("").join(Markup("<span>{}</span>").format(f"{y:,}") for y in (top, top // 2, 0)),
+        label.format(*totals),
+        Markup("".join(parts)),  # noqa: S704 - numbers and our own names only
+        Markup("").join(Markup("<span>{}</span>").format(moment(at, "minute")) for at in times),
+    )
+
+
+def moment(at: float | None, form: str = "time") -> Markup:
+    """A time, in UTC; the page's script puts it into the browser's zone.
+
+    Args:
+        at: Seconds since 1970.
+        form: `time` with seconds, `minute`, or `day` with date.
+    """
+    if at is None:
+        return Markup("&ndash;")
+    when = datetime.fromtimestamp(at, UTC)
+    text = when.strftime({"time": "%H:%M:%S", "minute": "%H:%M"}.get(form, "%d %b %Y, %H:%M"))
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(
+        when.isoformat(timespec="milliseconds"), form, text
+    )
+
+
+def took(seconds: float | None) -> str:
+    """A duration in the unit that suits it."""
+    if seconds is None:
+        return "—"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+
+def written_out(text: object) -> str:
+    """Text from outside whose marks that would turn or hide it are written out."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else f"[U+{ord(letter):04X}]" for letter in str(text)
+    )
+
+
+def visible(text: object) -> Markup:
+    """The same for a place among other text, which it turns nothing around of."""
+    return Markup("<bdi>{}</bdi>").format(written_out(text))
+
+
+def clipped(text: object, limit: int = 300) -> Markup:
+    """Text from outside; what is beyond the limit is a click away."""
+    whole = str(text)
+    if len(whole) <= limit:
+        return visible(whole)
+    return Markup("{} <details><summary>all of it</summary>{}</details>").format(
+        visible(whole[:limit] + "…"), visible(whole)
+    )
+
+
+def _round_up(value: float) -> int:
+    """The next number that reads well on an axis."""
+    size = 2
+    while size < value:
+        size = size * 5 // 2 if str(size)[0] == "2" else size * 2
+    return size

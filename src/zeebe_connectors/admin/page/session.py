@@ -1,0 +1,104 @@
+"""Signs people in: a cookie, signed with a key made from the token that they showed, says who they are for 12 hours.
+
+Nothing is stored, so it is valid on all replicas and after a restart, and a new token ends all sessions of the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Role
+
+SECONDS = 12 * 3600
+COOKIE = "zc"
+SECURE_COOKIE = "__Host-zc"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in.
+
+    Args:
+        role: What they may do.
+        form_token: What their forms bring along, so that no other page can send one.
+    """
+
+    role: Role
+    form_token: str
+
+    def is_form_token(self, given: str) -> bool:
+        """Whether a form was made for this session."""
+        return hmac.compare_digest(given.encode(errors="replace"), self.form_token.encode())
+
+
+class Sessions:
+    """Makes and reads the cookies.
+
+    Args:
+        tokens: By role.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, tokens: Mapping[Role, bytes], *, clock: Callable[[], float] = time.time) -> None:
+        self._keys = {
+            role: hmac.digest(token, b"session of the operator's page", "sha256") for role, token in tokens.items()
+        }
+        self._clock = clock
+
+    def begin(self, role: Role) -> str:
+        """The value of a new session's cookie."""
+        body = f"{role.word}.{int(self._clock()) + SECONDS}.{secrets.token_urlsafe(16)}"
+        return f"{body}.{self._signature(role, body)}"
+
+    def read(self, request: web.Request) -> Session | None:
+        """Who sent a request; None without a valid cookie."""
+        return self.of(request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, ""))
+
+    def of(self, value: str) -> Session | None:
+        """Whose cookie it is; None when it is none of ours, or too old."""
+        body, _, signature = value.rpartition(".")
+        word, _, rest = body.partition(".")
+        until = rest.partition(".")[0]
+        role = next((known for known in self._keys if known.word == word), None)
+        if role is None or not until.isascii() or not until.isdecimal() or len(until) > 15:
+            return None
+        if not hmac.compare_digest(signature.encode(errors="replace"), self._signature(role, body).encode()):
+            return None
+        if self._clock() > int(until):
+            return None
+        return Session(role, self._signature(role, f"form {body}"))
+
+    def _signature(self, role: Role, text: str) -> str:
+        return hmac.new(self._keys[role], text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether the browser's connection is TLS, which a proxy before us ends and says so."""
+    return request.secure or request.headers.get("X-Forwarded-Proto", "").casefold() == "https"
+
+
+def set_cookie(request: web.Request, answer: web.StreamResponse, value: str) -> None:
+    """Hands a session to the browser."""
+    secure = is_secure(request)
+    answer.set_cookie(
+        SECURE_COOKIE if secure else COOKIE,
+        value,
+        max_age=SECONDS,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def end_cookie(request: web.Request, answer: web.StreamResponse) -> None:
+    """Takes the session from the browser."""
+    secure = is_secure(request)
+    answer.del_cookie(SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Strict")

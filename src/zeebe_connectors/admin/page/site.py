@@ -1,0 +1,241 @@
+"""Serves the operator's page: who may see what, forms from nowhere else, and the headers that keep it to itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from zeebe_connectors._version import __version__
+from zeebe_connectors.admin.access import Access, Refused, Role
+from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
+from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
+from zeebe_connectors.admin.page.views import ADDRESSES
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
+from zeebe_connectors.runtime.ledger import LedgerError
+
+SECONDS = 60.0
+"""What drawing one page may take, all that it asks for included."""
+MAX_FORM = 256 * 1024
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_log = logging.getLogger("zeebe_connectors.admin")
+
+
+class Page:
+    """The pages of one runtime.
+
+    Args:
+        overview: What it knows of the runtime, shared with the API.
+        access: Who may call it.
+        beyond_loopback: Whether other machines reach the port.
+    """
+
+    def __init__(self, overview: Overview, access: Access, *, beyond_loopback: bool) -> None:
+        self._overview = overview
+        self._access = access
+        self._beyond_loopback = beyond_loopback
+        self.sessions = Sessions(access.tokens)
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Adds the addresses."""
+        router.add_get("/assets/{hash}/{name}", self._asset)
+        router.add_get("/signin", self._guarded(self._ask))
+        router.add_post("/signin", self._guarded(self._sign_in))
+        router.add_post("/signout", self._guarded(self._sign_out))
+        for method, path, needs, view in ADDRESSES:
+            router.add_route(method, path, self._guarded(self._signed_in(view, needs)))
+        router.add_get("/{address:.*}", self._guarded(self._signed_in(_nothing_here, Role.VIEWER)))
+
+    # Guards
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Refuses other sites' requests, turns what goes wrong into a page, and sets the headers."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                self._check(request)
+                async with asyncio.timeout(SECONDS):
+                    answer = await handler(request)
+            except Refused as refused:
+                answer = await self._trouble(request, refused.status, refused.message)
+            except TimeoutError:
+                answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
+            if request.method != "GET":
+                _log.info("page: %s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
+            answer.headers.update(_HEADERS)
+            answer.headers.setdefault("Cache-Control", "no-store")
+            return answer
+
+        return handle
+
+    def _check(self, request: web.Request) -> None:
+        """A link from elsewhere may lead here; nothing else may come from there."""
+        followed = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        if followed and request.headers.get("Sec-Fetch-Dest", "document") == "document":
+            self._access.check_host(request)
+        else:
+            self._access.check_origin(request)
+
+    def _signed_in(self, view: View, needs: Role) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            session = self.sessions.read(request)
+            if session is None:
+                to = request.rel_url.raw_path_qs if request.method == "GET" else "/"
+                return see_other(f"/signin?to={quote(to, safe='')}")
+            form: Mapping[str, list[str]] = {}
+            if request.method == "POST":
+                form = await _form(request)
+                if not session.is_form_token(form.get("form_token", [""])[0]):
+                    raise Refused(403, "FORM_OLD", "This form was made for another session. Load the page anew.")
+            if session.role < needs:
+                raise Refused(403, "ROLE_INSUFFICIENT", f"This is for the role {needs.word}.")
+            visit = Visit(request, session, self._overview, form)
+            try:
+                found = await view(visit)
+            except NotFound as reason:
+                found = Drawn("message.html", {"title": "Nothing is here", "text": str(reason)}, status=404)
+            except LedgerError as error:
+                found = Drawn("message.html", {"title": "The ledger cannot be used", "text": str(error)}, status=502)
+            if isinstance(found, Drawn):
+                return await self._drawn(visit, found)
+            return found
+
+        return handle
+
+    async def _drawn(self, visit: Visit, found: Drawn) -> web.Response:
+        runtime = visit.runtime
+        down = 0 if runtime.sources is None else sum(w.status == "DOWN" for w in runtime.sources.watches.values())
+        shell = {
+            "here": found.here,
+            "session": visit.session,
+            "cluster": runtime.settings.cluster.address,
+            "operate": runtime.settings.operate,
+            "version": __version__,
+            "sources_down": down,
+            "warn_plain": self._beyond_loopback and not is_secure(visit.request),
+        }
+        return await _html(visit.request, found.template, shell | found.values, found.status)
+
+    async def _trouble(self, request: web.Request, status: int, text: str) -> web.Response:
+        return await _html(request, "trouble.html", {"title": "This was refused", "text": text}, status)
+
+    # Signing in
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        to = _inside(request.query.get("to", "/"))
+        if self.sessions.read(request) is not None:
+            return see_other(to)
+        return await self._form_of_token(request, to, wrong="", status=200)
+
+    async def _form_of_token(self, request: web.Request, to: str, *, wrong: str, status: int) -> web.Response:
+        values = {
+            "to": to,
+            "wrong": wrong,
+            "cluster": self._overview.runtime.settings.cluster.address,
+            "warn_plain": self._beyond_loopback and not is_secure(request),
+        }
+        return await _html(request, "signin.html", values, status)
+
+    async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        form = await _form(request)
+        to = _inside(form.get("to", ["/"])[0])
+        role = self._access.role_of_token(form.get("token", [""])[0])
+        if role is None:
+            try:
+                await self._access.slow_down()
+            except Refused as refused:
+                answer = await self._form_of_token(request, to, wrong=refused.message, status=429)
+                answer.headers["Retry-After"] = "5"
+                return answer
+            wrong = "This is not the token. It is what the named setting holds where the runtime runs."
+            return await self._form_of_token(request, to, wrong=wrong, status=403)
+        answer = see_other(to)
+        set_cookie(request, answer, self.sessions.begin(role))
+        return answer
+
+    async def _sign_out(self, request: web.Request) -> web.StreamResponse:
+        answer = see_other("/signin")
+        end_cookie(request, answer)
+        return answer
+
+    # Assets
+
+    async def _asset(self, request: web.Request) -> web.Response:
+        found = assets().get(request.match_info["name"])
+        if found is None or request.match_info["hash"] != assets_hash():
+            raise web.HTTPNotFound
+        data, packed, kind = found
+        headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding", **_HEADERS}
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            data, headers["Content-Encoding"] = packed, "gzip"
+        return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
+
+
+async def _nothing_here(visit: Visit) -> Drawn:
+    """What is shown at an address that there is not."""
+    raise NotFound(f"There is no page at {visit.request.path[:200]}.")
+
+
+def see_other(to: str) -> web.Response:
+    """Leads the browser to another address of the page."""
+    return web.Response(status=303, headers={"Location": to})
+
+
+async def _html(request: web.Request, template: str, values: dict[str, Any], status: int) -> web.Response:
+    # In a thread: the first page imports the templates' engine, and a table of 50 rows takes milliseconds.
+    text = await asyncio.to_thread(draw, template, values)
+    answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+    answer.headers["Vary"] = "Accept-Encoding"
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer.enable_compression(web.ContentCoding.gzip)
+    return answer
+
+
+async def _form(request: web.Request) -> dict[str, list[str]]:
+    """What a form brought, as text; bounded."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Refused(415, "NOT_A_FORM", "This takes what the page's forms send.")
+    data = bytearray()
+    async for piece in request.content.iter_any():
+        data += piece
+        if len(data) > MAX_FORM:
+            raise Refused(413, "TOO_LARGE", f"The form is larger than {MAX_FORM:,} bytes.")
+    try:
+        return parse_qs(data.decode(), keep_blank_values=True, max_num_fields=2000, encoding="utf-8")
+    except ValueError:
+        raise Refused(400, "NOT_A_FORM", "This is not what the page's forms send.") from None
+
+
+def _inside(to: str) -> str:
+    """An address of this page, whatever was asked for: nobody is sent elsewhere."""
+    try:
+        parts = urlsplit(to)
+    except ValueError:
+        return "/"
+    plain = to.startswith("/") and to[1:2] not in {"/", "\\"} and not parts.scheme and not parts.netloc
+    return to if plain and to.isprintable() and "\\" not in to and len(to) < 2000 else "/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"

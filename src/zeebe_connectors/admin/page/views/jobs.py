@@ -1,0 +1,66 @@
+"""The jobs that the runtime remembers, and one of them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from zeebe_connectors.admin.jobs import SINCE, jobs_shown, tries_shown
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
+from zeebe_connectors.runtime.record import OUTCOMES
+
+WORDS = {
+    "incident": "Incident",
+    "retried": "Tried again",
+    "unanswered": "Not answered",
+    "bpmn": "BPMN error",
+    "completed": "Completed",
+}
+"""What outcomes are called."""
+_FILTERS = ("outcome", "connector", "process", "q", "since")
+
+
+async def some_jobs(visit: Visit) -> Drawn:
+    """Draws `/jobs`."""
+    given = {name: visit.query[name][:200] for name in _FILTERS if visit.query.get(name)}
+
+    def link(**changes: str) -> str:
+        query = {name: value for name, value in (given | changes).items() if value}
+        return "/jobs" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+    shown = jobs_shown(visit.runtime.record, given | {"before": visit.query.get("before", "")})
+    segments = [("", "All", sum(shown["counts"].values()), link(outcome=""))]
+    segments += [
+        (name, WORDS[name], shown["counts"][name], link(outcome=name))
+        for name in OUTCOMES
+        if name != "unanswered" or shown["counts"][name]
+    ]
+    return Drawn(
+        "jobs.html",
+        {
+            **shown,
+            "given": {name: given.get(name, "") for name in _FILTERS},
+            "segments": segments,
+            "connectors": sorted({w.activation.worker.partition("@")[0] for w in visit.runtime.workers}),
+            "times": [
+                (name, {"1h": "Last hour", "24h": "Last 24 hours"}.get(name, "All that is kept")) for name in SINCE
+            ],
+            "words": WORDS,
+            "older": link(before=shown["next"]) if shown["next"] else "",
+            "newest": link() if visit.query.get("before") else "",
+            "without_process": link(process=""),
+            "everything": "/jobs",
+        },
+        "jobs",
+    )
+
+
+async def one_job(visit: Visit) -> Drawn:
+    """Draws `/jobs/KEY`."""
+    text = visit.request.match_info["key"]
+    found = tries_shown(visit.runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
+    if found is None:
+        raise NotFound(
+            f"Job {text[:40]} is not in this runtime's memory, which begins anew with each start and keeps the last "
+            "jobs of each outcome. Its log has a line for each job with its key, and Operate has the instance."
+        )
+    return Drawn("job.html", {"job": found, "words": WORDS}, "jobs")

@@ -1,0 +1,58 @@
+"""What a view is given, and what it gives: the contract between the site and its places."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.page.session import Session
+from zeebe_connectors.runtime.supervisor import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at one page by somebody who is signed in."""
+
+    request: web.Request
+    session: Session
+    overview: Overview
+    form: Mapping[str, list[str]]
+    """What a form brought; empty for a look."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Whose page it is."""
+        return self.overview.runtime
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The filter in the address."""
+        return self.request.query
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a view shows.
+
+    Args:
+        template: Its file.
+        values: What it shows.
+        here: The place in the navigation.
+        status: Of the HTTP answer.
+    """
+
+    template: str
+    values: dict[str, Any]
+    here: str = ""
+    status: int = 200
+
+
+View = Callable[[Visit], Awaitable[Drawn | web.StreamResponse]]
+
+
+class NotFound(Exception):  # noqa: N818 - an answer
+    """There is nothing at this address (any more); the text says what and why."""

@@ -1,0 +1,267 @@
+"""Remembers, in bounded memory, what became of jobs: exact counts, the last hour by minute, the last jobs.
+
+It is what the operator's page shows and is lost with the process. It keeps words that the log has too (keys, names,
+codes, masked messages), never a variable. Each outcome has room of its own, so success never pushes out a failure.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.worker import Metrics
+from zeebe_connectors.sdk.context import Job
+
+JobOutcome: TypeAlias = Literal["completed", "bpmn", "retried", "incident", "unanswered"]
+OUTCOMES: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered", "bpmn", "completed")
+"""What may become of a job, the worst first."""
+FAILED: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered")
+ROOM = {"incident": 1000, "retried": 1000, "unanswered": 500, "bpmn": 500, "completed": 2000}
+"""How many of the last jobs of each outcome are kept."""
+MINUTES = 60
+MAX_TEXT = 1000
+"""Characters that are kept of a message."""
+FULL_RATE = 200
+"""Completed jobs a second up to which each is kept; above, one in n, so that about as many are."""
+_EDGES = [0.001 * 1.25**i for i in range(60)]  # seconds; the last is over 10 minutes
+
+
+class RecordedJob(NamedTuple):
+    """One answer to one job."""
+
+    key: int
+    outcome: JobOutcome
+    connector: str
+    type: str
+    process: str
+    version: int
+    element: str
+    instance: int
+    template: str
+    template_version: str
+    at: float
+    """When it was answered, in seconds since 1970."""
+    seconds: float
+    """How long handling it took; 0 when it is not known."""
+    code: str
+    message: str
+    """Masked already."""
+    retries: int
+    """How many are left."""
+    backoff: float
+    """Seconds before the engine offers it again; 0 for at once."""
+
+
+class Minute:
+    """What one connector did in one minute."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+        self.seconds = [0] * (len(_EDGES) + 1)
+
+
+class HourOf(NamedTuple):
+    """What one connector did in the last hour."""
+
+    counts: dict[JobOutcome, int]
+    minutes: list[int]
+    """Jobs of each minute, the oldest first; the last one is not over."""
+    median: float | None
+    p95: float | None
+
+
+class JobRecord:
+    """The record of one runtime's jobs.
+
+    Args:
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.since = clock()
+        self.totals: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+        """Exact counts since the start."""
+        self.one_in = 1
+        """Of how many completed jobs one is kept at the present rate."""
+        self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
+        self._kept: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
+        self._second = 0
+        self._this_second = 0
+
+    def metrics(self, connector: str, onward: Metrics | None) -> Metrics:
+        """Counts for the worker of one connector, and hands what it counts on.
+
+        Args:
+            connector: Its name.
+            onward: Who else counts.
+        """
+        return _Counting(self, connector, onward)
+
+    def add(self, job: RecordedJob) -> None:
+        """Takes note of an answer."""
+        self._count(job.connector, job.outcome, job.at, job.seconds)
+        self._kept[job.outcome].append(job)
+
+    def count_completed(self, connector: str, seconds: float) -> float | None:
+        """Counts a completed job; gives the time when it is one to be kept."""
+        now = self._clock()
+        self._count(connector, "completed", now, seconds)
+        if (second := int(now)) != self._second:
+            self.one_in = max(1, math.ceil(self._this_second / FULL_RATE)) if second == self._second + 1 else 1
+            self._second, self._this_second = second, 0
+        self._this_second += 1
+        return now if self._this_second % self.one_in == 0 else None
+
+    def keep(self, job: RecordedJob) -> None:
+        """Keeps a job that was counted already."""
+        self._kept[job.outcome].append(job)
+
+    def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> None:
+        self.totals[outcome] += 1
+        number = int(now // 60)
+        if not self._minutes or self._minutes[-1][0] < number:
+            self._minutes.append((number, {}))
+        minutes = self._minutes[-1][1]
+        minute = minutes.get(connector)
+        if minute is None:
+            minute = minutes[connector] = Minute()
+        minute.counts[outcome] += 1
+        if outcome != "unanswered":
+            minute.seconds[bisect_left(_EDGES, seconds)] += 1
+
+    def minutes(self) -> list[tuple[float, dict[JobOutcome, int]]]:
+        """Begin (seconds since 1970) and counts of each of the last 60 minutes, the oldest first."""
+        by_number = dict(self._minutes)
+        last = int(self._clock() // 60)
+        found = []
+        for number in range(last - MINUTES + 1, last + 1):
+            counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+            for minute in by_number.get(number, {}).values():
+                for outcome, count in minute.counts.items():
+                    counts[outcome] += count
+            found.append((number * 60.0, counts))
+        return found
+
+    def hour_of(self, connector: str) -> HourOf:
+        """What a connector did in the last hour; times are within an eighth of the true ones."""
+        by_number = dict(self._minutes)
+        last = int(self._clock() // 60)
+        counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+        seconds = [0] * (len(_EDGES) + 1)
+        course = []
+        for number in range(last - MINUTES + 1, last + 1):
+            minute = by_number.get(number, {}).get(connector)
+            course.append(0 if minute is None else sum(minute.counts.values()))
+            if minute is None:
+                continue
+            for outcome, count in minute.counts.items():
+                counts[outcome] += count
+            seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]
+        return HourOf(counts, course, _quantile(seconds, 0.5), _quantile(seconds, 0.95))
+
+    def jobs(self, *outcomes: JobOutcome) -> Iterator[RecordedJob]:
+        """The kept jobs of some outcomes, or of all, the newest first."""
+        kept = [list(self._kept[name]) for name in outcomes or OUTCOMES]
+        yield from sorted((job for jobs in kept for job in jobs), key=lambda job: job.at, reverse=True)
+
+    def tries(self, key: int) -> list[RecordedJob]:
+        """All kept answers to one job, the newest first."""
+        return sorted((j for jobs in self._kept.values() for j in jobs if j.key == key), key=lambda j: -j.at)
+
+
+class _Counting:
+    """What one worker reports."""
+
+    def __init__(self, record: JobRecord, connector: str, onward: Metrics | None) -> None:
+        self._record = record
+        self._connector = connector
+        self._onward = onward
+
+    def activated(self, job: Job) -> None:
+        if self._onward is not None:
+            self._onward.activated(job)
+
+    def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        if self._onward is not None:
+            self._onward.answered(job, outcome, seconds)
+        if isinstance(outcome, Complete):
+            at = self._record.count_completed(self._connector, seconds)
+            if at is not None:
+                self._record.keep(self._recorded(job, "completed", at, seconds))
+        elif isinstance(outcome, Fail):
+            kind: JobOutcome = "retried" if outcome.retries > 0 else "incident"
+            self._add(job, kind, seconds, outcome.code or "", outcome.message, outcome.retries, outcome.backoff or 0.0)
+        else:
+            self._add(job, "bpmn", seconds, outcome.code, outcome.message)
+
+    def unanswered(self, job: Job) -> None:
+        if self._onward is not None:
+            self._onward.unanswered(job)
+        message = "No answer reached the engine; it offers the job again after its timeout"
+        self._add(job, "unanswered", 0.0, "", message, job.retries)
+
+    def _add(
+        self,
+        job: Job,
+        kind: JobOutcome,
+        seconds: float,
+        code: str,
+        message: str,
+        retries: int = 0,
+        backoff: float = 0.0,
+    ) -> None:
+        at = self._record._clock()  # noqa: SLF001 - one room
+        self._record.add(self._recorded(job, kind, at, seconds, code[:100], message[:MAX_TEXT], retries, backoff))
+
+    def _recorded(
+        self,
+        job: Job,
+        kind: JobOutcome,
+        at: float,
+        seconds: float,
+        code: str = "",
+        message: str = "",
+        retries: int = 0,
+        backoff: float = 0.0,
+    ) -> RecordedJob:
+        headers = job.headers
+        return RecordedJob(
+            job.key,
+            kind,
+            self._connector,
+            job.type,
+            job.bpmn_process_id,
+            job.process_definition_version,
+            job.element_id,
+            job.process_instance_key,
+            headers.get("elementTemplateId", "")[:200],
+            headers.get("elementTemplateVersion", "")[:20],
+            at,
+            seconds,
+            code,
+            message,
+            retries,
+            backoff,
+        )
+
+
+def _quantile(seconds: list[int], share: float) -> float | None:
+    """The time that a share of the jobs did not exceed; None without jobs."""
+    total = sum(seconds)
+    if not total:
+        return None
+    seen, wanted = 0, share * total
+    for index, count in enumerate(seconds):
+        seen += count
+        if seen >= wanted:
+            upper = _EDGES[min(index, len(_EDGES) - 1)]
+            return upper / 1.118 if index else upper / 2  # the middle of its class
+    return _EDGES[-1]

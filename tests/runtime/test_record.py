@@ -1,0 +1,118 @@
+"""What the runtime remembers of its jobs: exact counts, an hour by minute, and room of their own for failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
+from zeebe_connectors.runtime.record import FULL_RATE, ROOM, JobRecord
+from zeebe_connectors.sdk.context import Job
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def job(key: int, **more):
+    return Job(key, "test:1", bpmn_process_id="order", element_id="pay", variables='{"secret": "CANARY"}', **more)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def record(clock):
+    return JobRecord(clock=clock)
+
+
+def test_each_outcome_is_counted_and_kept_without_variables(record):
+    counted = record.metrics("rest", None)
+    counted.answered(job(1), Complete(), 0.05)
+    counted.answered(job(2), Throw("REFUSED", "no credit"), 0.05)
+    counted.answered(job(3), Fail("503", 2, backoff=30.0, code="503"), 0.05)
+    counted.answered(job(4), Fail("503 again", 0, code="503"), 0.05)
+    counted.unanswered(job(5))
+    assert record.totals == {"completed": 1, "bpmn": 1, "retried": 1, "incident": 1, "unanswered": 1}
+    assert {found.key: found.outcome for found in record.jobs()} == {
+        1: "completed", 2: "bpmn", 3: "retried", 4: "incident", 5: "unanswered"
+    }  # fmt: skip
+    assert record.tries(3)[0].backoff == 30.0
+    assert "CANARY" not in repr(list(record.jobs()))
+
+
+def test_others_count_too(record):
+    class Other:
+        seen = []
+
+        def activated(self, job):
+            self.seen.append("activated")
+
+        def answered(self, job, outcome, seconds):
+            self.seen.append("answered")
+
+        def unanswered(self, job):
+            self.seen.append("unanswered")
+
+    counted = record.metrics("rest", Other())
+    counted.activated(job(1))
+    counted.answered(job(1), Complete(), 1.0)
+    counted.unanswered(job(2))
+    assert Other.seen == ["activated", "answered", "unanswered"]
+
+
+def test_success_never_pushes_out_a_failure_and_memory_is_bounded(record, clock):
+    counted = record.metrics("rest", None)
+    counted.answered(job(1), Fail("gone", 0), 0.1)
+    for key in range(2, 60_000):
+        clock.now += 0.0001
+        counted.answered(job(key), Complete(), 0.1)
+        if key % 10 == 0:
+            counted.answered(job(key), Fail("again", 1), 0.1)
+    assert record.totals["completed"] == 59_998
+    assert [found.key for found in record.jobs("incident")] == [1]
+    assert len(list(record.jobs())) <= sum(ROOM.values())
+    assert len(list(record.jobs("completed"))) == ROOM["completed"]
+
+
+def test_above_a_rate_one_in_n_completed_jobs_is_kept_and_n_is_known(record, clock):
+    counted = record.metrics("rest", None)
+    for _ in range(3):
+        for key in range(FULL_RATE * 5):
+            counted.answered(job(key), Complete(), 0.1)
+        clock.now += 1
+    assert record.one_in == 5
+    assert record.totals["completed"] == FULL_RATE * 15
+    assert len(list(record.jobs("completed"))) == FULL_RATE * 5 + 2 * FULL_RATE
+    clock.now += 10
+    counted.answered(job(1), Complete(), 0.1)
+    assert record.one_in == 1
+
+
+def test_the_hour_is_by_minute_and_older_minutes_are_gone(record, clock):
+    counted = record.metrics("rest", None)
+    counted.answered(job(1), Complete(), 0.1)
+    clock.now += 60 * 59
+    counted.answered(job(2), Fail("x", 0), 2.0)
+    minutes = record.minutes()
+    assert len(minutes) == 60
+    assert minutes[0][1]["completed"] == 1
+    assert minutes[-1][1]["incident"] == 1
+    clock.now += 60
+    assert sum(counts["completed"] for _, counts in record.minutes()) == 0
+    assert record.totals["completed"] == 1
+
+
+def test_median_and_95_percent_are_near_the_true_ones(record):
+    counted = record.metrics("rest", None)
+    for number in range(1, 1001):
+        counted.answered(job(number), Complete(), number / 1000)
+    hour = record.hour_of("rest")
+    assert hour.median == pytest.approx(0.5, rel=0.13)
+    assert hour.p95 == pytest.approx(0.95, rel=0.13)
+    assert record.hour_of("soap").median is None
