@@ -71,7 +71,7 @@ def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:
     """What is wrong and what there is instead."""
     unknown = told("try", "nosuch", "-", folder=tmp_path, given="{}")
     assert unknown.returncode == 2
-    assert "known are: email, graphql" in unknown.stderr
+    assert "known are: coap, email, files, graphql" in unknown.stderr
     assert "imap" not in unknown.stderr, "it watches, and carries out no job"
     assert "cannot be read" in told("try", "rest", "nosuch.json", folder=tmp_path).stderr
     assert "JSON object" in told("try", "rest", "-", folder=tmp_path, given="[1]").stderr
