@@ -145,7 +145,9 @@ public class CxfServer {
         map("action", "Timestamp Signature", "user", "server", "signaturePropFile", "server.properties", "passwordCallbackRef", password,
             "signatureKeyIdentifier", "DirectReference",
             "signatureAlgorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-            "signatureParts", "{}{http://schemas.xmlsoap.org/soap/envelope/}Body"), false);
+            "signatureDigestAlgorithm", "http://www.w3.org/2001/04/xmlenc#sha256",
+            "signatureParts", "{}{http://schemas.xmlsoap.org/soap/envelope/}Body;{}{http://docs.oasis-open.org/wss/2004/01/"
+                + "oasis-200401-wss-wssecurity-utility-1.0.xsd}Timestamp"), false);
     System.out.println("up");
     System.in.read();
     System.exit(0);

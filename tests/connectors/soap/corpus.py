@@ -28,7 +28,8 @@ from zeebe_connectors.connectors.soap.samples import sample, sample_field
 from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.writer import Writer
-from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, _without_other_bindings, load
+from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, load
+from zeebe_connectors.connectors.soap.wsdl_repair import without_other_bindings
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.runtime.document_trust import Everything
@@ -174,7 +175,7 @@ class Trial:
         """How many operations ran, and what went wrong."""
         documents = await documents_of(path, self._context_of())
         found = load(await documents_of(path, self._context_of()))
-        _without_other_bindings(documents)
+        without_other_bindings(documents)
         zeep = ZeepDocument(documents.location, _Offline(documents), settings=Settings(strict=True))
         literal = SchemaCheck(documents)
         ran, wrong = 0, []
