@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import html.parser
+import json
 import re
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 
-from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
+from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
@@ -257,7 +260,7 @@ async def test_headers_keep_the_page_to_itself(start, path):
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response.headers["Cache-Control"] == "no-store"
@@ -425,3 +428,130 @@ def test_a_chart_of_nothing_and_of_a_flood_is_drawn():
     assert "0 completed" in empty
     assert flood.count("<rect") == 240
     assert 'y="-' not in flood
+
+
+# Sources and quarantine
+
+
+async def look(given: Order, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+    """Shows one event."""
+    yield Event("box/1/1", {"word": given.token.reveal(), "fromAddress": "a@example.com"}, title="<b>Hello</b>")
+
+
+@inbound("box", title="Box", type="test:box:1", preview=look)
+async def box(given: Order, context: InboundContext) -> AsyncIterator[Event]:
+    """Fails, or waits."""
+    if given.fail:
+        raise ConnectorError("SHUT", f"the box is shut for {given.token.reveal()}")
+    context.report(None)
+    await asyncio.sleep(3600)
+    yield Event("never", {})
+
+
+async def with_sources(start, tmp_path, count=2):
+    lines = [
+        f'["box {i:04}#/x"]\ntype = "test:box:1"\nmessage = "m"\ntoken = "{{{{secrets.T}}}}"\nnote = "{i}"\n'
+        f"fail = {'true' if i == 1 else 'false'}\nresultExpression = '={{got: word}}'\n"
+        for i in range(count)
+    ]
+    (tmp_path / "sources.toml").write_text("".join(lines))
+    running = await start((order, box), ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
+    async with asyncio.timeout(60):
+        while sum(w.status in {"UP", "DOWN"} for w in running.runtime.sources.watches.values()) < min(count, 100):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+    return running
+
+
+async def post(running: Running, path: str, page: str, **form: Any) -> tuple[int, str]:
+    """Sends a form as the page that holds it would."""
+    _, text = await running.get(page)
+    token = re.search(r'name="form_token" value="([0-9a-f]+)"', text)
+    async with running.session.post(path, data={"form_token": token[1] if token else "", **form}) as response:
+        return response.status, await response.text()
+
+
+async def test_a_source_that_is_down_says_why_and_can_be_tested(start, tmp_path):
+    running = await with_sources(start, tmp_path)
+    await running.sign_in(MODELER)
+    _, text = await running.get("/")
+    assert "Source <bdi>" not in text
+    assert "box 0001#/x is down" in text
+    assert "/sources/box%200001%23%2Fx" in text
+    _, listed = await running.get("/sources")
+    assert listed.index("box 0001") < listed.index("box 0000")
+    page = "/sources/box%200000%23%2Fx"
+    url = yarl.URL(running.url + page, encoded=True)
+    async with running.session.get(url) as response:
+        shown = await response.text()
+        assert response.status == 200
+    token = re.search(r'name="form_token" value="([0-9a-f]+)"', shown)[1]
+    test = yarl.URL(f"{running.url}{page}/test", encoded=True)
+    async with running.session.post(test, data={"form_token": token, "hours": "24"}) as response:
+        tested = await response.text()
+        assert response.status == 200
+    assert "&lt;b&gt;Hello" in tested
+    assert "Variables" in tested
+    async with running.session.post(test, data={"form_token": token, "hours": "x"}) as response:
+        assert response.status == 422
+    async with running.session.post(test, data={"form_token": "0" * 64, "hours": "1"}) as response:
+        assert response.status == 403
+    for shown_text in (text, listed, shown, tested):
+        assert CANARY not in shown_text
+    assert not {command.name for command in running.gateway.commands} & {"publish", "create", "start"}
+
+
+async def test_a_thousand_sources_are_fifty_rows_and_quick(start, tmp_path):
+    running = await with_sources(start, tmp_path, count=1000)
+    await running.sign_in(VIEWER)
+    await running.get("/sources")
+    began = time.perf_counter()
+    response, text = await running.get("/sources")
+    assert time.perf_counter() - began < 2
+    assert response.status == 200
+    assert text.count('class="rowlink"') == 50
+    following = next(link for link in links(text).found if "after=" in link)
+    _, text = await running.get(following)
+    assert text.count('class="rowlink"') == 50
+    assert "box 0001" not in text
+
+
+async def test_quarantined_events_are_downloaded_retried_and_forgotten_by_operators(start, tmp_path):
+    running = await with_sources(start, tmp_path)
+    ledger = running.runtime.ledger
+    for number in range(3):
+        reason = f"cannot be read {number} <i>"
+        await ledger.quarantine("box", f"id/{number}", alias=None, reason=reason, title="T", original=b"From: x")
+    pairs = [json.dumps(["box", f"id/{number}"]) for number in range(3)]
+    await running.sign_in(VIEWER)
+    response, text = await running.get("/events")
+    assert response.status == 200
+    assert "cannot be read 1 &lt;i&gt;" in text
+    assert "Original" not in text
+    assert (await running.get("/events/original?source=box&id=id/0"))[0].status == 403
+    assert (await post(running, "/events/retry", "/events", event=pairs[0]))[0] == 403
+    assert (await ledger.find("box", "id/0")).state == "quarantined"
+
+    running.session.cookie_jar.clear()
+    await running.sign_in(OPERATOR)
+    response, body = await running.get("/events/original?source=box&id=id/0")
+    assert (response.status, body) == (200, "From: x")
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert "3 events of box in quarantine" in (await running.get("/"))[1]
+    status, text = await post(running, "/events/retry", "/events", event=pairs[0])
+    assert (status, "Asked for 1 of 1" in text) == (200, True)
+    assert (await ledger.find("box", "id/0")).state == "retry"
+    _, text = await post(running, "/events/retry", "/events", event=pairs[0])
+    assert "not in quarantine" in text
+    _, text = await post(running, "/events/forget", "/events", event=pairs[1])
+    assert "may start a second process" in text
+    assert await ledger.find("box", "id/1") is not None
+    _, text = await post(running, "/events/forget", "/events", event=pairs[1], confirmed="yes")
+    assert "Forgot 1 of 1" in text
+    assert await ledger.find("box", "id/1") is None
+    assert (await ledger.find("box", "id/2")).state == "quarantined"
+    for wrong in ("x", "[]", "[1, 2]", "[" * 10_000):
+        assert "Nothing was chosen" in (await post(running, "/events/retry", "/events", event=wrong))[1]
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    body = {"events": [["box", "id/2"], ["box", "id/9"]]}
+    async with running.session.post("/api/events/retry", json=body, headers=headers) as response:
+        assert [result["done"] for result in (await response.json())["results"]] == [True, False]

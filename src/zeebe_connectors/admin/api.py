@@ -19,13 +19,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
+from zeebe_connectors.admin.events import chosen, events_shown, forget, retry
 from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.providers import ProvidersApi
+from zeebe_connectors.admin.sources import SourceTests, sources_shown
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
-from zeebe_connectors.runtime.inbound.preview import connector_of, preview
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.providers import Editor
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -79,11 +80,15 @@ class Api:
         self._running = 0
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
+        self.tests = SourceTests(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/overview", self._overview)
         self.app.router.add_get("/jobs", self._jobs)
         self.app.router.add_get("/jobs/{key}", self._job)
         self.app.router.add_get("/sources", self._sources)
+        self.app.router.add_get("/events", self._events)
+        self.app.router.add_post("/events/retry", self._retry)
+        self.app.router.add_post("/events/forget", self._forget)
         self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
@@ -195,16 +200,19 @@ class Api:
 
     # Sources
 
-    async def _sources(self, _: web.Request) -> web.Response:
-        sources = self._runtime.sources
-        if sources is None:
-            return web.json_response({"sources": [], "problems": []})
-        testable = {item.type for item in self._runtime.registry.inbound.values() if item.preview is not None}
-        health = sources.health()
-        shown = [
-            {"name": name, **source, "test": source["type"] in testable} for name, source in health["sources"].items()
-        ]
-        return web.json_response({"sources": shown, "problems": health["problems"]})
+    async def _sources(self, request: web.Request) -> web.Response:
+        return web.json_response(sources_shown(self._runtime, request.query))
+
+    async def _events(self, request: web.Request) -> web.Response:
+        return web.json_response(await events_shown(self._runtime, request.query))
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        events = chosen((await self._given(request)).get("events"))
+        return web.json_response({"results": await retry(self._runtime, events)})
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        events = chosen((await self._given(request)).get("events"))
+        return web.json_response({"results": await forget(self._runtime, events)})
 
     async def _secrets(self, _: web.Request) -> web.Response:
         """Which secret went where, and how often; never a value."""
@@ -213,27 +221,8 @@ class Api:
 
     async def _test(self, request: web.Request) -> web.Response:
         given = read_input(Test, await self._given(request))
-        if not 0 < given.hours <= 24 * 366:
-            raise InputError("hours: must be above zero, and at most a year")
         name = request.match_info["name"]
-        watches = self._runtime.sources.watches if self._runtime.sources is not None else {}
-        if name not in watches:
-            raise Refused(404, "NOT_FOUND", f"There is no such source; there is {', '.join(watches) or 'none'}")
-        watch = watches[name]
-        connector = connector_of(watch.source, self._runtime.registry)
-
-        async def work() -> Any:
-            found = await preview(
-                watch.source,
-                connector,
-                self._runtime.services,
-                hours=given.hours,
-                settled=watch.context().settled,
-                mask=_mask.get(),
-            )
-            return await asyncio.to_thread(lambda: _mask.get().value(asdict(found)))
-
-        return await self._limited(work)
+        return await self._limited(lambda: self.tests.run(name, given.hours, _mask.get()))
 
     # Importers
 
@@ -309,4 +298,5 @@ def _needed(request: web.Request) -> Role:
     """The role that a call is for."""
     if request.method == "GET":
         return Role.VIEWER
-    return Role.OPERATOR if "/providers" in request.path else Role.MODELER
+    path = request.path.removeprefix("/api")
+    return Role.OPERATOR if path.startswith(("/providers", "/events")) else Role.MODELER

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.runtime.ledger import Entry, LedgerError
@@ -43,7 +44,7 @@ class Overview:
                 self._quarantined = error
         return self._quarantined
 
-    def asks_anew(self) -> None:
+    def refresh(self) -> None:
         """Lets the ledger be asked again at once, after a change."""
         self._asked = -math.inf
 
@@ -88,6 +89,10 @@ def _item(level: str, code: str, title: str, text: str, *, since: float | None, 
     return {"level": level, "code": code, "title": title, "text": text, "since": since, "until": None, "href": href}
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def _engine(runtime: Runtime) -> dict[str, Any]:
     """Whether the engine answers: it does when any worker heard from it lately."""
     states = runtime.liveness().values()
@@ -130,8 +135,9 @@ def _source_items(runtime: Runtime) -> list[dict[str, Any]]:
             "bad",
             "SOURCE_DOWN",
             f"Source {watch.source.name} is down",
-            f"{watch.reason or 'It gives no reason'}. What comes waits there; it is tried again by itself.",
+            f"{_sentence(watch.reason or 'It gives no reason')} What comes waits there; it is tried again by itself.",
             since=watch.since,
+            href=f"/sources/{quote(watch.source.name, safe='')}",
         )
         for watch in runtime.sources.watches.values()
         if watch.status == "DOWN"
@@ -154,7 +160,7 @@ def _incident_items(runtime: Runtime) -> list[dict[str, Any]]:
     found = []
     for (connector, process, element, code), jobs in groups.items():
         count = "1 incident" if len(jobs) == 1 else f"{len(jobs):,} incidents"
-        text = f"{jobs[0].message} Once the cause is gone, let the engine try again in Operate."
+        text = f"{_sentence(jobs[0].message)} Once the cause is gone, let the engine try again in Operate."
         item = _item(
             "bad", code or "INCIDENT", f"{count} at {connector}, in {element} of {process}", text, since=jobs[-1].at
         )
@@ -181,8 +187,17 @@ def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[dict[s
     for source, entries in by_source.items():
         count = "1 event" if len(entries) == 1 else f"{len(entries):,} events"
         oldest = min(entries, key=lambda entry: entry.updated)
-        text = f"{entries[0].reason}. See them with `zeebe-connectors ledger list --state quarantined`."
-        found.append(_item("warn", "QUARANTINE", f"{count} of {source} in quarantine", text, since=oldest.updated))
+        text = f"{_sentence(entries[0].reason)} Once the cause is gone, let them be tried again."
+        found.append(
+            _item(
+                "warn",
+                "QUARANTINE",
+                f"{count} of {source} in quarantine",
+                text,
+                since=oldest.updated,
+                href=f"/events?source={quote(source, safe='')}",
+            )
+        )
     return found
 
 

@@ -196,7 +196,9 @@ class ProvidersApi:
             raise InputError(f"environment: there is {', '.join(known.provider.environments)}")
 
         async def work() -> Any:
-            found = await check(self._providers, known, wanted, store=self._runtime.store)
+            found = await check(
+                self._providers, known, wanted, services=self._runtime.services, store=self._runtime.store
+            )
             return {"environment": wanted, "findings": [asdict(finding) for finding in found]}
 
         return await self._limited(work)

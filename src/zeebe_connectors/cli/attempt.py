@@ -19,15 +19,30 @@ from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 
+_EXPRESSIONS = (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)
 
-async def attempt(connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings) -> int:
-    """Carries out one job with the configured secrets and prints what would be sent to the engine, secrets masked."""
+
+async def attempt(
+    connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings, *, test: bool = False
+) -> int:
+    """Carries out one job with the configured secrets and prints what would be sent to the engine, secrets masked.
+
+    Args:
+        connector: Whose job.
+        given: The inputs, or variables and headers.
+        environment: Where secrets are.
+        settings: The operator's.
+        test: Whether only connection and login are tried, which changes nothing.
+    """
     mask = Mask()
     log.configure(mask)
     whole = isinstance(given.get("variables"), dict)
     variables = given["variables"] if whole else given
     headers = dict(given.get("headers") or {}) if whole else {}
-    if not any(headers.get(name) for name in (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)):
+    if test:
+        connector, variables = connector.as_test(), {**connector.test_inputs, **variables}
+        headers = {name: text for name, text in headers.items() if name not in _EXPRESSIONS}
+    if not any(headers.get(name) for name in _EXPRESSIONS):
         headers[RESULT_VARIABLE] = "result"
     needed = services_of(settings, environment, log_mask=mask)
     timeout = settings.worker.timeout

@@ -144,10 +144,10 @@ def list_connectors(
 def check(
     config: ConfigFile = None,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Also reach the cluster, and the ledger's database.")
+        bool, typer.Option("--connect", help="Also reach the cluster, the ledger's database and the providers.")
     ] = False,
 ) -> None:
-    """Check the settings, the connectors, the sources and, with --connect, that cluster and ledger answer."""
+    """Check settings, connectors, sources and, with --connect, that cluster, ledger and providers answer."""
     from zeebe_connectors.cli.check import report
 
     environment, settings = _load(config)
@@ -160,6 +160,10 @@ def try_connector(
     file: Annotated[
         Path, typer.Argument(help='JSON file: the inputs, or {"variables": …, "headers": …}. "-" reads from stdin.')
     ],
+    test: Annotated[
+        bool,
+        typer.Option("--test", help="Only test address and login; the connector's own test, which changes nothing."),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Carry out one job without an engine and show its outcome."""
@@ -174,7 +178,7 @@ def try_connector(
         fail(f"{file} is not JSON: {error}")
     if not isinstance(given, dict):
         fail(f"{file} must hold a JSON object: the connector's inputs by name")
-    raise SystemExit(asyncio.run(attempt(_outbound(connector), given, environment, settings)))
+    raise SystemExit(asyncio.run(attempt(_outbound(connector), given, environment, settings, test=test)))
 
 
 def _outbound(name: str) -> Outbound:

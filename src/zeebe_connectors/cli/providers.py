@@ -21,7 +21,7 @@ from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
 from zeebe_connectors.runtime.providers import Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
-from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
 app = typer.Typer(no_args_is_help=True, help="Remote systems with a name: their environments, credentials and rules.")
@@ -38,13 +38,15 @@ SecretSets = Annotated[
     list[str] | None,
     typer.Option("--secret", help="FIELD whose value is asked for, such as environments.live.tls.password."),
 ]
+_ALL = "*"
 ResultT = TypeVar("ResultT")
 
 
 class _Room:
     """What a command works with."""
 
-    def __init__(self, providers: Providers, database: Store) -> None:
+    def __init__(self, services: Services, providers: Providers, database: Store) -> None:
+        self.services = services
         self.providers = providers
         self.database = database
 
@@ -80,7 +82,7 @@ def _run(config: Path | None, work: Callable[[_Room], Awaitable[ResultT]]) -> Re
         assert providers is not None  # noqa: S101 - there always are, if only none
         try:
             await providers.directory.refresh()
-            return await work(_Room(providers, database))
+            return await work(_Room(services, providers, database))
         finally:
             await providers.aclose()
             await services.clients.aclose()
@@ -208,24 +210,43 @@ def check_(
 ) -> None:
     """Checks addresses, secrets, connections and logins; ends with 1 when something has to be mended."""
 
-    async def work(room: _Room) -> list[tuple[str, list[Finding]]]:
-        directory = room.providers.directory
-        chosen = [room.known(name)] if name else list(directory.all().values())
-        found: list[tuple[str, list[Finding]]] = []
-        for known in chosen:
-            for one in _environments(known, environment or room.providers.environment, every=every):
-                findings = await check(room.providers, known, one, store=room.database, connect=not offline)
-                found.append((f"{known.name}/{one}", findings))
-        for missing, why in (directory.store.problems if directory.store is not None else {}).items():
-            found.append((missing, [Finding("secrets", "failed", why)]))
-        return found
+    async def work(room: _Room) -> bool:
+        environments = _ALL if every else environment or room.providers.environment
+        return await show_checked(
+            room.services, room.database, name=name, environment=environments, connect=not offline
+        )
 
-    failed = False
-    for where, findings in _run(config, work):
+    raise typer.Exit(0 if _run(config, work) else 1)
+
+
+async def show_checked(
+    services: Services, database: Store, *, name: str = "", environment: str = "", connect: bool = True
+) -> bool:
+    """Checks providers and prints a line for each finding; gives whether nothing has to be mended.
+
+    Args:
+        services: With the providers, read anew before.
+        database: Where some may be.
+        name: One provider; all when left out.
+        environment: Of this environment, or `*` for every one.
+        connect: Whether they are reached.
+    """
+    providers = services.providers
+    if providers is None:
+        return True
+    directory = providers.directory
+    chosen = [directory.get(name)] if name else list(directory.all().values())
+    found: list[tuple[str, list[Finding]]] = []
+    for known in chosen:
+        for one in _environments(known, environment):
+            findings = await check(providers, known, one, services=services, store=database, connect=connect)
+            found.append((f"{known.name}/{one}", findings))
+    for missing, why in (directory.store.problems if directory.store is not None else {}).items():
+        found.append((missing, [Finding("secrets", "failed", why)]))
+    for where, findings in found:
         for finding in findings or [Finding("address", "ok", "is described well")]:
-            failed = failed or finding.verdict == "failed"
             typer.echo(f"{where:<28} {finding.verdict:<8} {finding.what}: {finding.text}")
-    raise typer.Exit(1 if failed else 0)
+    return not any(finding.verdict == "failed" for _, findings in found for finding in findings)
 
 
 @app.command()
@@ -279,9 +300,9 @@ def rotate(config: ConfigFile = None) -> None:
     typer.echo(f"{count} values are sealed anew; keys behind the first are needed no longer")
 
 
-def _environments(known: Known, wanted: str, *, every: bool) -> list[str]:
+def _environments(known: Known, wanted: str) -> list[str]:
     there = list(known.provider.environments)
-    if every:
+    if wanted == _ALL:
         return there
     if wanted in there:
         return [wanted]

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -102,6 +102,20 @@ class Outbound(Description):
     """What the template's result expression starts with."""
     importer: Importer | None = None
     """Makes templates of descriptions of services, if it can."""
+    test: TestFunction | None = field(repr=False, default=None)
+    """Tries connection and login, and changes nothing; None when it cannot."""
+    test_inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The inputs by wire name that a test needs besides where to connect to."""
+
+    def as_test(self) -> Outbound:
+        """The same connector with its test in the place of its work, so that a test is carried out as a job is.
+
+        Raises:
+            DefinitionError: It has no test.
+        """
+        if self.test is None:
+            raise DefinitionError(f"the connector {self.name} has no test operation; carry out a job that does no harm")
+        return replace(self, call=self.test)
 
     def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
@@ -117,6 +131,8 @@ class Inbound(Description):
     """Shows what it would hand over, for a test by hand; None when it cannot."""
 
 
+TestFunction = Callable[[Any, Context], Awaitable[str]]
+"""`(input, context)` -> words for the operator, when connection and login work; raises what a job would raise."""
 PreviewFunction = Callable[[Any, InboundContext, float], AsyncIterator[Event]]
 """`(settings, context, hours)` -> the events of the last hours, old ones too; touches nothing outside."""
 
@@ -139,6 +155,8 @@ def outbound(
     result_expression: str | None = None,
     importer: Importer | None = None,
     protocols: Sequence[str] = (),
+    test: TestFunction | None = None,
+    test_inputs: Mapping[str, Any] | None = None,
     documentation: str = "",
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
@@ -159,6 +177,9 @@ def outbound(
         importer: Makes templates of descriptions of services.
         protocols: The protocols of the providers that it takes, such as `("ftp", "ftps")`; a field's hint names what
             the provider fills.
+        test: An async function `(input, context) -> words` that tries connection and login and changes nothing, such as
+            listing a folder; for `try --test` and the check of providers.
+        test_inputs: Wire name -> value: the least that the input model wants for a test, besides the address.
         documentation: Address of its documentation, for the Modeler; its package's link `Documentation` when left out.
 
     Raises:
@@ -169,6 +190,8 @@ def outbound(
         where = f"@outbound({name!r})"
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(f"{where}: {_called(function)} must be a function written with `async def`")
+        if test is not None and not inspect.iscoroutinefunction(test):
+            raise DefinitionError(f"{where}: test={_called(test)} must be a function written with `async def`")
         model, output = _signature(function, where, first="a job's input")
         _check(where, name, type, model, groups)
         summary, details = _docstring(function, where)
@@ -193,6 +216,8 @@ def outbound(
             result_expression=result_expression,
             importer=importer,
             protocols=tuple(protocols),
+            test=test,
+            test_inputs=dict(test_inputs or {}),
             documentation=documentation,
         )
 

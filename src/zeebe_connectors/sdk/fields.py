@@ -89,10 +89,11 @@ class Secret:
     Use `reveal()` at the last moment. Two secrets are equal when their values are; a secret never equals plain text.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_digest", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._digest: bytes | None = None
 
     def reveal(self) -> str:
         """The value itself, for the call that needs it."""
@@ -100,7 +101,9 @@ class Secret:
 
     def fingerprint(self) -> bytes:
         """A keyed digest, equal for equal values within this process; safe to keep in a cache key."""
-        return hmac.digest(_FINGERPRINT_KEY, self._value.encode(), hashlib.sha256)
+        if self._digest is None:  # a key of the client cache is hashed several times for each job
+            self._digest = hmac.digest(_FINGERPRINT_KEY, self._value.encode(), hashlib.sha256)
+        return self._digest
 
     def __bool__(self) -> bool:
         return bool(self._value)

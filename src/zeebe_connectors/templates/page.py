@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -208,7 +209,15 @@ def _try(connector: Outbound, form: Form) -> str:
         f"```sh\nzeebe-connectors try {connector.name} input.json\n```",
         "with `input.json`:",
         f"```json\n{json.dumps(sample, indent=2, ensure_ascii=False)}\n```",
+        *_test(connector),
     ))  # fmt: skip
+
+
+def _test(connector: Outbound) -> list[str]:
+    if connector.test is None:
+        return []
+    what = (inspect.getdoc(connector.test) or "").partition("\n\n")[0]
+    return [f"With `--test` it only tests address and login, as `zeebe-connectors check --connect` does. {what}"]
 
 
 def example_input(form: Form) -> dict[str, Any]:

@@ -119,6 +119,15 @@ async def test_blocks_both_ways(place):
     assert (fail.code, fail.retries) == ("COAP_TOO_LARGE", 0)
 
 
+async def test_no_more_blocks_are_fetched_than_fit(place):
+    place.server.thing.payload = os.urandom(40_000)
+    async with Losing(place.server.port, 0, seed=1) as proxy:
+        fail = await place.fails("get", path="thing", maxBytes=4_000, port=proxy.port)
+    assert (fail.code, fail.retries) == ("COAP_TOO_LARGE", 0)
+    assert proxy.passed < 20, "all would be forty blocks, each asked for and answered"
+    assert (await place.do("get", path="thing", readAs="base64", maxBytes=40_000))["size"] == 40_000
+
+
 async def test_discovery(place):
     found = (await place.do("discover"))["links"]
     thing = next(one for one in found if one["path"] == "/thing")

@@ -19,6 +19,7 @@ from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
+from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0
@@ -30,7 +31,7 @@ _POLICY = (
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send their own forms with `Origin: null`
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -43,12 +44,14 @@ class Page:
 
     Args:
         overview: What it knows of the runtime, shared with the API.
+        tests: Tests its sources, shared too.
         access: Who may call it.
         beyond_loopback: Whether other machines reach the port.
     """
 
-    def __init__(self, overview: Overview, access: Access, *, beyond_loopback: bool) -> None:
+    def __init__(self, overview: Overview, tests: SourceTests, access: Access, *, beyond_loopback: bool) -> None:
         self._overview = overview
+        self._tests = tests
         self._access = access
         self._beyond_loopback = beyond_loopback
         self.sessions = Sessions(access.tokens)
@@ -106,7 +109,7 @@ class Page:
                     raise Refused(403, "FORM_OLD", "This form was made for another session. Load the page anew.")
             if session.role < needs:
                 raise Refused(403, "ROLE_INSUFFICIENT", f"This is for the role {needs.word}.")
-            visit = Visit(request, session, self._overview, form)
+            visit = Visit(request, session, self._overview, self._tests, form)
             try:
                 found = await view(visit)
             except NotFound as reason:

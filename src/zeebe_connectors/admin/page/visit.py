@@ -10,6 +10,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.overview import Overview
 from zeebe_connectors.admin.page.session import Session
+from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.supervisor import Runtime
 
 
@@ -20,6 +21,7 @@ class Visit:
     request: web.Request
     session: Session
     overview: Overview
+    tests: SourceTests
     form: Mapping[str, list[str]]
     """What a form brought; empty for a look."""
 

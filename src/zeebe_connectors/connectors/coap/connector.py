@@ -74,7 +74,9 @@ class _Client:
 
 
 async def test(given: Request, context: Context) -> str:
-    """Asks the device for its resources; changes nothing. Gives words for the operator.
+    """Asks the device for its resources (`.well-known/core`); changes nothing.
+
+    Gives words for the operator.
 
     Raises:
         ConnectorError: Why it cannot be used.
@@ -92,6 +94,8 @@ async def test(given: Request, context: Context) -> str:
     errors=ERRORS,
     keywords=["coap", "coaps", "iot", "device", "sensor", "actuator", "dtls", "cbor", "udp"],
     protocols=("coap", "coaps"),
+    test=test,
+    test_inputs={"operation": "discover"},
     result_expression="={answer: response.body}",
 )
 async def ask(given: Request, context: Context) -> Answer:
@@ -120,12 +124,35 @@ async def ask(given: Request, context: Context) -> Answer:
         _address(message, given, addresses[0], port)
         turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
         async with _turn(turn, where, context), asyncio.timeout(min(given.timeout, context.seconds_left())):
-            response = await client.context.request(message).response
+            response = await _exchange(client.context, message, given, where)
     if not response.code.is_successful():
         raise _refusal(given, where, response)
     if len(response.payload) > given.max_bytes:
-        raise PermanentError("COAP_TOO_LARGE", f"{where}: the answer is larger than maxBytes ({given.max_bytes})")
+        raise _too_large(given, where)
     return await _answer(given, response, context)
+
+
+async def _exchange(context: aiocoap.Context, message: Any, given: Request, where: str) -> Any:
+    """The whole answer; no further block is asked for once there is more than the task takes."""
+    from aiocoap.protocol import BlockwiseRequest  # noqa: PLC0415 - as below
+
+    class Bounded:
+        """The context, as far as a request in blocks uses it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(context, name)
+
+        def request(self, block: Any, *, handle_blockwise: bool = False) -> Any:
+            asked = block.opt.block2
+            if asked is not None and asked.start >= given.max_bytes:  # so much is there already, and more to come
+                raise _too_large(given, where)
+            return context.request(block, handle_blockwise=handle_blockwise)
+
+    return await BlockwiseRequest(Bounded(), message).response
+
+
+def _too_large(given: Request, where: str) -> PermanentError:
+    return PermanentError("COAP_TOO_LARGE", f"{where}: the answer is larger than maxBytes ({given.max_bytes})")
 
 
 @contextlib.asynccontextmanager

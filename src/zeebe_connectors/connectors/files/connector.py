@@ -25,7 +25,9 @@ _HOST_KEYS = "files:host-keys"
 
 
 async def test(given: Request, context: Context) -> str:
-    """Signs in and lists the folder; changes nothing. Gives words for the operator.
+    """Signs in and lists the folder; changes nothing.
+
+    Gives words for the operator.
 
     Raises:
         ConnectorError: Why the server cannot be used.
@@ -46,6 +48,8 @@ async def test(given: Request, context: Context) -> str:
     errors=ERRORS,
     keywords=["files", "ftp", "ftps", "ftpes", "sftp", "ssh", "upload", "download", "folder", "transfer"],
     protocols=("ftp", "ftps", "ftpes", "sftp"),
+    test=test,
+    test_inputs={"operation": "list"},
     result_expression="={file: response.path}",
 )
 async def carry(given: Request, context: Context) -> Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,7 +32,9 @@ MAX_BATCH = 100_000
 
 
 async def test(given: Work, context: Context) -> str:
-    """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing. Gives words for the operator.
+    """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing.
+
+    Gives words for the operator.
 
     Raises:
         ConnectorError: Why the database cannot be used.
@@ -53,6 +56,8 @@ async def test(given: Work, context: Context) -> str:
     errors=ERRORS,
     keywords=["sql", "database", "jdbc", "postgresql", "mysql", "mariadb", "sqlite", "oracle", "query", "table"],
     protocols=("database",),
+    test=test,
+    test_inputs={"operation": "query", "statement": "SELECT 1"},
     result_expression="={rows: response.rows}",
 )
 async def work(given: Work, context: Context) -> Done:
@@ -235,7 +240,7 @@ async def _database(given: Work, context: Context) -> Database:
     tls = address.tls if given.url and address.tls is not None else given.security == "tls"
     file = context.files.resolve(address.name, field="name") if address.kind == "sqlite" else None
     access = Access(
-        Address(**{**_fields(address), "username": "", "password": None}),
+        replace(address, username="", password=None),
         username=username,
         password=password,
         tls=tls,
@@ -252,10 +257,6 @@ async def _database(given: Work, context: Context) -> Database:
         return Database(access, resolver)
 
     return await context.clients.get(("sql", access), opened)
-
-
-def _fields(address: Address) -> dict[str, Any]:
-    return {name: getattr(address, name) for name in Address.__dataclass_fields__}
 
 
 def _address(given: Work) -> Address:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
-from zeebe_connectors.config.providers.model import OVER_HTTP
+from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
 from zeebe_connectors.config.secrets import Mask
-from zeebe_connectors.net.connect import checked_resolver, connect_error, connected
+from zeebe_connectors.net import custody
+from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
-from zeebe_connectors.runtime.providers.filling import address_of, authentication_of
+from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of
 from zeebe_connectors.runtime.providers.provided import Providers
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.fields import explain, read_input
-from zeebe_connectors.sdk.provided import ProviderPlace
+from zeebe_connectors.sdk.provided import VALUES, ProviderPlace
+from zeebe_connectors.sdk.registry import Registry
+
+if TYPE_CHECKING:  # the services hold the providers
+    from zeebe_connectors.runtime.services import Services
 
 PATIENCE = 15.0
 """Seconds for one environment."""
@@ -48,7 +57,13 @@ class Finding:
 
 
 async def check(
-    providers: Providers, known: Known, environment: str, *, store: Store | None = None, connect: bool = True
+    providers: Providers,
+    known: Known,
+    environment: str,
+    *,
+    services: Services | None = None,
+    store: Store | None = None,
+    connect: bool = True,
 ) -> list[Finding]:
     """Looks at one environment of a provider.
 
@@ -56,6 +71,8 @@ async def check(
         providers: Where its secrets and clients are.
         known: The provider.
         environment: Which.
+        services: What connectors are handed, whose own tests are used then; without them, servers of files, databases
+            and devices are only connected to.
         store: The runtime's database, which decides who shares usage rules.
         connect: Whether to reach out; else only what is written is looked at.
     """
@@ -68,18 +85,26 @@ async def check(
     for value in values:
         mask.add(value)
     if connect and known.provider.active and not any(item.verdict == "failed" for item in found):
-        clients = await providers.scoped(known.name, environment, document.get("proxy"))
-        found += [item async for item in _reached(known.provider, document, clients)]
+        clients = await providers.scoped(known, environment, document.get("proxy"))
+        test = None if services is None else _Test(services, clients, mask)
+        found += [item async for item in _reached(known.provider, document, clients, test)]
     return [Finding(item.what, item.verdict, mask.text(item.text)) for item in found]
 
 
-def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
+def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
+    """Whether credentials go to another machine without encryption, as the environment is written."""
     there = provider.environments[environment]
+    security = there.security or SECURITY.get(provider.protocol, "tls")
+    host = there.host or urlsplit(there.url or "").hostname or ""
+    signs_in = there.authentication.get("type", "none") not in {"none", "noAuth"}
+    return security == "none" and signs_in and not is_loopback(host)
+
+
+def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
     found: list[Finding] = []
     if not provider.active:
         found.append(Finding("address", "warning", "the provider is switched off; its tasks become incidents"))
-    clear = provider.protocol == "http" or there.security == "none"
-    if clear and there.authentication.get("type", "none") not in {"none", "noAuth"}:
+    if signs_in_unencrypted(provider, environment):
         found.append(Finding("address", "warning", "credentials go unencrypted; use TLS outside a trusted network"))
     rules = provider.rules
     if rules is not None and rules.enabled:
@@ -93,16 +118,74 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
     return found
 
 
-async def _reached(provider: Provider, document: Mapping[str, Any], clients: ClientCache) -> AsyncIterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """Has a connector test the provider itself, as its tasks would use it.
+
+    Args:
+        services: What connectors are handed.
+        clients: The provider's own.
+        mask: Knows the provider's secured values.
+    """
+
+    services: Services
+    clients: ClientCache
+    mask: Mask
+
+    async def __call__(
+        self, connector: Outbound, provider: Provider, document: Mapping[str, Any], values: dict[str, str]
+    ) -> Finding:
+        """What the test found.
+
+        Raises:
+            ConnectorError: Why tasks could not use it.
+        """
+        data: dict[str, Any] = {**connector.test_inputs, VALUES: values}
+        plan_of(connector.provider_places, provider, document).fill(data)
+        now = time.monotonic()
+        context = Context(
+            Job(0, connector.type, deadline=now + PATIENCE),
+            self.clients,
+            self.services.documents,
+            self.services.files,
+            logging.LoggerAdapter(logging.getLogger(connector.module), {}),
+            now + PATIENCE - 0.5,
+            self.services.memory,
+        )
+        held = self.services.secrets.custody(self.mask, process="", element="")
+        try:
+            given = read_input(connector.input, data)
+            with custody.holding(held):
+                text = await connector.as_test().call(given, context)
+        except InputError as error:
+            if error.code != "INVALID_INPUT":
+                raise
+            return Finding("connection", "warning", f"not tried, because only a task gives it all: {error.message}")
+        signs_in = bool((document.get("authentication") or {}).get("type", "none") not in {"none", "noAuth"})
+        return Finding("login" if signs_in else "connection", "ok", text)
+
+
+def _tester(provider: Provider) -> Outbound | None:
+    """The connector that can test what speaks such a protocol."""
+    installed = Registry.installed().outbound.values()
+    return next((one for one in installed if provider.protocol in one.protocols and one.test is not None), None)
+
+
+async def _reached(
+    provider: Provider, document: Mapping[str, Any], clients: ClientCache, test: _Test | None
+) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(PATIENCE):
-            sample = _sample(provider, document)
-            if sample is None:
+            values = _sample_values(provider, document)
+            if values is None:
                 text = "its address has placeholders without default or choices, so it is not called"
                 yield Finding("address", "warning", text)
                 return
+            sample = _sample(provider, document, values)
             if provider.protocol in OVER_HTTP:
                 yield await _http(sample, document, clients)
+            elif test is not None and (connector := _tester(provider)) is not None:
+                yield await test(connector, provider, document, values)
             elif provider.protocol in {"coap", "coaps"}:
                 yield Finding("connection", "warning", "CoAP has no connection; a task of it tells whether it answers")
             else:
@@ -116,16 +199,24 @@ async def _reached(provider: Provider, document: Mapping[str, Any], clients: Cli
         yield Finding("address", "failed", str(error))
 
 
-def _sample(provider: Provider, document: Mapping[str, Any]) -> str | None:
-    """The address with the first choice or default of each placeholder; None where there is none."""
-    template = str(document.get("url") if provider.protocol in OVER_HTTP else address_of(provider, document)["host"])
-    values = {}
-    for name in placeholders(template):
+def _template(provider: Provider, document: Mapping[str, Any]) -> str:
+    return str(document.get("url") if provider.protocol in OVER_HTTP else address_of(provider, document)["host"])
+
+
+def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str, str] | None:
+    """The default or first choice of each placeholder of the address; None where one has none."""
+    values: dict[str, str] = {}
+    for name in placeholders(_template(provider, document)):
         variable = provider.variables.get(name)
         value = (variable.default or next(iter(variable.choices), None)) if variable is not None else None
         if value is None:
             return None
         values[name] = value
+    return values
+
+
+def _sample(provider: Provider, document: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    template = _template(provider, document)
     if provider.protocol in OVER_HTTP:
         return filled_url(template, provider.variables, values, hosts=provider.dynamic_hosts)
     return filled_host(template, provider.variables, values)

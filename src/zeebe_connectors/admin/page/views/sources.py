@@ -1,0 +1,93 @@
+"""The sources that are watched, one of them, and the test of its operation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from urllib.parse import quote, urlencode
+
+from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
+from zeebe_connectors.admin.sources import ROWS, STATES, source_shown, sources_shown, watches_of
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.inbound.elements import DiscoveryError
+from zeebe_connectors.sdk.errors import ConnectorError
+
+WORDS = {"DOWN": "Down", "STARTING": "Starting", "STANDBY": "Standing by", "UP": "Up"}
+_MAX_VARIABLES = 20_000
+_log = logging.getLogger("zeebe_connectors.admin")
+
+
+async def some_sources(visit: Visit) -> Drawn:
+    """Draws `/sources`."""
+    given = {name: visit.query[name][:200] for name in ("state", "q") if visit.query.get(name)}
+
+    def link(**changes: str) -> str:
+        query = {name: value for name, value in (given | changes).items() if value}
+        return "/sources" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+    shown = sources_shown(visit.runtime, given | {"after": visit.query.get("after", "")}, rows=ROWS)
+    for source in shown["sources"]:
+        source["href"] = address_of(source["name"])
+    segments = [("", "All", sum(shown["counts"].values()), link(state=""))]
+    segments += [
+        (name.lower(), WORDS[name], shown["counts"][name.lower()], link(state=name.lower())) for name in STATES
+    ]
+    values = {
+        **shown,
+        "given": {"state": given.get("state", ""), "q": given.get("q", "")},
+        "segments": [one for one in segments if one[2] or one[0] in {"", given.get("state")}],
+        "words": WORDS,
+        "older": link(after=shown["next"]) if shown["next"] else "",
+    }
+    return Drawn("sources.html", values, "sources")
+
+
+async def one_source(visit: Visit) -> Drawn:
+    """Draws `/sources/NAME`."""
+    return _one(visit, {"hours": "24", "tested": None, "trouble": ""})
+
+
+async def tested_source(visit: Visit) -> Drawn:
+    """Carries out `POST /sources/NAME/test` and shows what came of it."""
+    text = visit.form.get("hours", ["24"])[0][:10]
+    name, mask = visit.request.match_info["name"], Mask()
+    values: dict[str, object] = {"hours": text, "tested": None, "trouble": ""}
+    status = 200
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    try:
+        found = await visit.tests.run(name, hours, mask)
+    except Refused as refused:
+        if refused.status == 404:
+            raise NotFound(refused.message) from None
+        values["trouble"], status = refused.message, refused.status
+    except (ConnectorError, DiscoveryError) as error:
+        values["trouble"], status = mask.text(str(error)), 422
+    else:
+        for row in found["rows"]:
+            row["variables"] = (await asyncio.to_thread(_json, row["variables"]))[:_MAX_VARIABLES]
+        values["tested"] = found
+    _log.info("page: %s tested the source %s", visit.session.role.word, name[:200])
+    return _one(visit, values, status)
+
+
+def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
+    name = visit.request.match_info["name"]
+    watch = watches_of(visit.runtime).get(name)
+    if watch is None:
+        raise NotFound(f"No source named {name[:200]} is watched here (any more).")
+    shown = {"source": source_shown(visit.runtime, watch), "words": WORDS, "address": address_of(name)}
+    return Drawn("source.html", shown | values, "sources", status)
+
+
+def address_of(name: str) -> str:
+    """Where a source is shown."""
+    return f"/sources/{quote(name, safe='')}"
+
+
+def _json(variables: object) -> str:
+    return json.dumps(variables, indent=2, ensure_ascii=False)

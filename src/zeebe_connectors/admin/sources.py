@@ -1,0 +1,127 @@
+"""Shows the sources that are watched, and tests one on request, for the API and the page alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.inbound.preview import connector_of, preview
+from zeebe_connectors.runtime.inbound.sources import Watch
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.errors import InputError
+
+ROWS = 50
+MAX_HOURS = 24 * 366
+STATES = ("DOWN", "STARTING", "STANDBY", "UP")
+"""How a source may be."""
+
+
+def watches_of(runtime: Runtime) -> Mapping[str, Watch]:
+    """The sources by name; none where nothing is watched."""
+    return {} if runtime.sources is None else runtime.sources.watches
+
+
+def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | None = None) -> dict[str, Any]:
+    """Sources, those that are down first, then by name.
+
+    Args:
+        runtime: Whose.
+        query: `state`, `q` (in name, reason or element), `after` (the last name of the page before).
+        rows: How many at most; all when left out.
+
+    Returns:
+        `sources`; `counts` by state; `problems`: elements that cannot be watched; `found`; `next`, or None.
+    """
+    watches = watches_of(runtime)
+    counts = Counter(watch.status for watch in watches.values())
+    state, text = query.get("state", "").upper(), query.get("q", "").casefold()
+    fitting = sorted(
+        (
+            watch
+            for watch in watches.values()
+            if (not state or watch.status == state) and (not text or text in _searchable(watch))
+        ),
+        key=_place,
+    )
+    after = watches.get(query.get("after", ""))
+    older = [watch for watch in fitting if after is None or _place(watch) > _place(after)]
+    listed = older[:rows]
+    return {
+        "sources": [source_shown(runtime, watch) for watch in listed],
+        "counts": {name.lower(): counts[name] for name in STATES},
+        "problems": [] if runtime.sources is None else runtime.sources.problems,
+        "found": len(fitting),
+        "next": listed[-1].source.name if len(older) > len(listed) else None,
+    }
+
+
+def source_shown(runtime: Runtime, watch: Watch) -> dict[str, Any]:
+    """One source: its health, and whether it can be tested."""
+    connector = runtime.registry.inbound_of(watch.source.type)
+    testable = connector is not None and connector.preview is not None
+    return {"name": watch.source.name, **watch.health(), "test": testable}
+
+
+class SourceTests:
+    """Tests of one runtime's sources, few at once: each signs in to a mailbox.
+
+    Args:
+        runtime: Whose.
+        max_running: How many may run.
+    """
+
+    def __init__(self, runtime: Runtime, *, max_running: int = 2) -> None:
+        self._runtime = runtime
+        self._max_running = max_running
+        self._running = 0
+
+    async def run(self, name: str, hours: float, mask: Mask) -> dict[str, Any]:
+        """What a source would hand over of the last hours; starts, marks and moves nothing.
+
+        Args:
+            name: The source's.
+            hours: How far back.
+            mask: Learns the secrets that are used; they are masked in the answer.
+
+        Raises:
+            Refused: There is no such source, or as many tests run as may.
+            ConnectorError: The source cannot be reached, or its settings are wrong.
+        """
+        if not 0 < hours <= MAX_HOURS:
+            raise InputError("hours: must be above zero, and at most a year")
+        watches = watches_of(self._runtime)
+        if name not in watches:
+            known = ", ".join(list(watches)[:ROWS]) or "none"
+            raise Refused(404, "NOT_FOUND", f"There is no such source; there is {known}")
+        if self._running >= self._max_running:
+            raise Refused(429, "BUSY", f"{self._running} tests are running already; try again in a few seconds")
+        watch = watches[name]
+        connector = connector_of(watch.source, self._runtime.registry)
+        self._running += 1
+        try:
+            found = await preview(
+                watch.source,
+                connector,
+                self._runtime.services,
+                hours=hours,
+                settled=watch.context().settled,
+                mask=mask,
+            )
+        finally:
+            self._running -= 1
+        shown: dict[str, Any] = await asyncio.to_thread(lambda: mask.value(asdict(found)))
+        return shown
+
+
+def _place(watch: Watch) -> tuple[int, str]:
+    return (0 if watch.status == "DOWN" else 1, watch.source.name)
+
+
+def _searchable(watch: Watch) -> str:
+    elements = " ".join(f"{element.process}/{element.id}" for element in watch.source.elements)
+    return f"{watch.source.name} {watch.reason or ''} {elements}".casefold()

@@ -1,0 +1,99 @@
+"""A provider is tested by its connector: it signs in, lists, asks; nothing is changed; what is wrong is told."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+import yaml
+
+from servers.coapd import CoapServer
+from servers.ftpd import FtpServer
+from servers.ports import free_port
+from servers.postgres import PASSWORD
+from servers.sftpd import PASSWORD as SFTP_PASSWORD
+from servers.sftpd import SftpServer
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.providers.checking import Finding, check
+from zeebe_connectors.runtime.services import services_of
+
+LOGIN = {"type": "basic", "username": "ann", "password": "{{secrets.FILES}}"}
+
+
+@pytest.fixture(autouse=True)
+def _plain_network(monkeypatch):
+    for name in os.environ:
+        if name.startswith(("CONNECTOR_HTTP", "CAMUNDA_CONNECTOR_")):
+            monkeypatch.delenv(name)
+
+
+async def finding_of(tmp_path, protocol: str, environment: dict[str, Any], password: str, **more: Any) -> Finding:
+    """The last finding of a provider's check."""
+    document = {"protocol": protocol, "environments": {"live": environment}, **more}
+    (tmp_path / "providers.yaml").write_text(yaml.safe_dump({"providers": {"it": document}}))
+    given = {
+        "ZEEBE_CONNECTORS_PROVIDERS": str(tmp_path / "providers.yaml"),
+        "ZEEBE_CONNECTORS_DATA": str(tmp_path),
+        "SECRET_FILES": password,
+    }
+    operators = Environment(("environment", given))
+    services = services_of(Settings.read(operators), operators)
+    try:
+        known = services.providers.directory.get("it")
+        findings = await check(services.providers, known, "live", services=services)
+    finally:
+        await services.providers.aclose()
+        await services.aclose()
+    assert "canary" not in repr(findings)
+    return findings[-1]
+
+
+async def test_a_folder_is_listed_over_ftp(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "one.txt").write_text("1")
+    with FtpServer(home, password="canary-ftp") as server:
+        where = {"host": "${host}", "port": server.port, "authentication": LOGIN}
+        variables = {"host": {"kind": "host", "choices": ["127.0.0.1"]}}
+        found = await finding_of(tmp_path, "ftp", where, "canary-ftp", variables=variables)
+        assert (found.what, found.verdict) == ("login", "ok")
+        assert "1 entries" in found.text
+        found = await finding_of(tmp_path, "ftp", where, "canary-wrong", variables=variables)
+        assert (found.what, found.verdict) == ("login", "failed")
+    assert [path.name for path in home.iterdir()] == ["one.txt"]
+
+
+async def test_a_folder_is_listed_over_sftp_when_the_host_key_is_known(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    async with SftpServer(home) as server:
+        where = {"host": "127.0.0.1", "port": server.port, "authentication": LOGIN}
+        found = await finding_of(tmp_path, "sftp", where, SFTP_PASSWORD)
+        assert (found.what, found.verdict) == ("connection", "warning"), "the tasks may know the key"
+        assert "knownHosts" in found.text
+        where["options"] = {"knownHosts": server.known_hosts}
+        assert (await finding_of(tmp_path, "sftp", where, SFTP_PASSWORD)).verdict == "ok"
+
+
+async def test_a_database_answers(tmp_path, postgresql):
+    name = postgresql.database().rpartition("/")[2]
+    url = f"postgresql://127.0.0.1:{postgresql.port}/{name}"
+    where = {"url": url, "security": "none", "authentication": {**LOGIN, "username": "test"}}
+    found = await finding_of(tmp_path, "database", where, PASSWORD)
+    assert (found.what, found.verdict) == ("login", "ok")
+    assert found.text.startswith("postgresql ")
+    found = await finding_of(tmp_path, "database", where, "canary-wrong")
+    assert (found.what, found.verdict) == ("login", "failed")
+    where["url"] = url.replace(str(postgresql.port), str(free_port()))
+    found = await finding_of(tmp_path, "database", where, PASSWORD)
+    assert (found.what, found.verdict) == ("connection", "failed")
+
+
+async def test_a_device_lists_its_resources(tmp_path):
+    async with CoapServer() as server:
+        found = await finding_of(tmp_path, "coap", {"host": "127.0.0.1", "port": server.port}, "")
+        assert (found.what, found.verdict) == ("connection", "ok")
+        assert "resources" in found.text
+        assert not server.thing.requests
