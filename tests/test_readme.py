@@ -3,57 +3,35 @@
 from __future__ import annotations
 
 import re
-import sys
-import types
 from pathlib import Path
-from typing import Any
 
-import pytest
-from aiohttp import web
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli.main import add_parts, app
-from zeebe_connectors.testing import Complete, Fail, run
+from zeebe_connectors.config.cluster import NAMES
+from zeebe_connectors.config.declared import SETTINGS
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def weather(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The connector of the README, as a module."""
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
-    module = types.ModuleType("weather")
-    monkeypatch.setitem(sys.modules, "weather", module)
-    exec(compile(code, "weather.py", "exec"), module.__dict__)
-    return module.look_up
+WEATHER = ROOT / "examples" / "weather"
 
 
-@pytest.fixture
-async def weather_server():
-    async def answer(request: web.Request) -> web.Response:
-        assert request.headers["X-Token"] == "k"
-        if request.query["city"] != "Oslo":
-            return web.Response(status=404)
-        return web.json_response({"temperature": 3.5})
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    await runner.cleanup()
-
-
-async def test_the_example_connector_works(weather: Any, weather_server: str) -> None:
-    """With the README's own test."""
-    given = {"url": weather_server, "city": "Oslo", "token": "secrets.KEY"}
-    outcome = await run(weather, given, result_variable="weather", secrets={"KEY": "k"})
-    assert outcome == Complete({"weather": {"temperature": 3.5}}, '{"weather":{"temperature":3.5}}')
-    unknown = await run(weather, {**given, "city": "Atlantis"}, secrets={"KEY": "k"})
-    assert isinstance(unknown, Fail)
-    assert (unknown.code, unknown.retries) == ("WEATHER_UNKNOWN_CITY", 0)
+def test_the_readme_quotes_the_example() -> None:
+    """Word for word: code, entry point and test of a package that tests/examples installs and runs."""
+    quoted = (
+        WEATHER / "src" / "weather" / "connector.py",
+        WEATHER / "pyproject.toml",
+        WEATHER / "tests" / "test_weather.py",
+    )
+    code = re.findall(r"```(?:python|toml)\n(.*?)```", README, re.DOTALL)
+    assert len(code) == len(quoted)
+    for block, file in zip(code, quoted, strict=True):
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        assert "\n".join(line.strip() for line in block.splitlines()) in "\n".join(lines), file.name
 
 
 def test_the_commands_of_the_readme_exist() -> None:
@@ -93,11 +71,55 @@ def test_every_decision_is_listed() -> None:
         assert f"[{title}]({page.name})" in listed
 
 
-def test_every_setting_of_ours_is_documented() -> None:
-    """Where an operator or a developer reads."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-    told = "".join(page.read_text(encoding="utf-8") for page in pages)
-    sources = (ROOT / "src").rglob("*.py")
-    names = {name for file in sources for name in re.findall(r'"(ZEEBE_CONNECTORS_[A-Z_]+)"', file.read_text("utf-8"))}
-    assert len(names) > 15
-    assert not {name for name in names if f"`{name}" not in told}
+READ = re.compile(r'"((?:ZEEBE|CAMUNDA|CONNECTOR|SERVER)_[A-Z_]+)"')
+NO_SETTINGS = {
+    "ZEEBE_CONNECTORS": "a table of the settings file",
+    "CAMUNDA_CONNECTOR": "as above",
+    "CAMUNDA_CLIENT_WORKER": "as above",
+    "SERVER_PORT": "another name of ZEEBE_CONNECTORS_PORT; its row says so",
+    "ZEEBE_INSECURE_CONNECTION": "what demo and tests set for the local engine; an alias in the page's second table",
+}
+
+
+def test_the_settings_that_are_declared_are_those_that_are_read() -> None:
+    """`docs/settings.md` is generated from the declarations, so it has them all and no others."""
+    read = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        if file.name != "declared.py":
+            read |= set(READ.findall(file.read_text("utf-8")))
+    assert len(read) > 50
+    aliases = {name for names in NAMES.values() for name in names}
+    declared = {name for item in SETTINGS for name in item.names}
+    prefixes = {name for name in read if name.endswith("_")}
+    unknown = {
+        name
+        for name in read - declared - aliases - set(NO_SETTINGS)
+        if not any(known.startswith(name) for known in (declared if name in prefixes else ()))
+    }
+    assert unknown == set(), "declare them in config/declared.py"
+    dynamic = re.compile(r"CONNECTOR_(<NAME>|OUTBOUND|INBOUND|HTTPS?_PROXY)_")
+    unread = {
+        name
+        for name in declared - read - aliases
+        if not dynamic.match(name) and not any(name.startswith(prefix) for prefix in prefixes)
+    }
+    assert unread == set(), "nothing reads them"
+
+
+def test_declared_defaults_hold() -> None:
+    """Those that are plain values, beside what an empty environment gives."""
+    settings = Settings.read(Environment(("environment", {})))
+    defaults = {name: item.default for item in SETTINGS for name in item.names}
+    for name, value in {
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": settings.worker.slots,
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED": str(settings.worker.stream).lower(),
+        "CAMUNDA_CONNECTOR_POLLING_ENABLED": str(settings.polling).lower(),
+        "ZEEBE_ADDRESS": f"`{settings.cluster.address}`",
+        "ZEEBE_CONNECTORS_DATA": f"`{settings.data}`",
+        "ZEEBE_CONNECTORS_GRACE": f"`{settings.grace:g}s`",
+        "ZEEBE_CONNECTORS_LOG_FORMAT": f"`{settings.log_format}`",
+        "ZEEBE_CONNECTORS_PORT": f"`{settings.host}`, {settings.port}",
+        "ZEEBE_CONNECTORS_SECRETS_SCOPE": f"`{settings.secrets_scope}`",
+        "ZEEBE_CONNECTORS_SECRETS_UNRESOLVED": f"`{settings.secrets_unresolved}`",
+    }.items():
+        assert defaults[name] == str(value), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from zeebe_connectors.config.declared import settings_page
 from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.element_template import template_text, templates_of
@@ -15,6 +16,7 @@ TEMPLATES = Path("element-templates")
 PAGES = Path("docs/connectors")
 EXAMPLES = Path("bpmn-examples")
 README = Path("README.md")
+SETTINGS = Path("docs/settings.md")
 BEGIN, END = "<!-- connectors -->", "<!-- /connectors -->"
 
 
@@ -50,6 +52,7 @@ def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dic
         example = EXAMPLES / f"{connector.name}.bpmn"
         there = (root / example).is_file()
         files[PAGES / f"{connector.name}.md"] = page_of(connector, example=f"../../{example}" if there else None)
+    files[SETTINGS] = settings_page()
     files[PAGES / "README.md"] = f"# Connectors\n\n{table_of(listed, pages='')}\n"
     readme = root / README
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
