@@ -116,6 +116,7 @@ class Outbound(Description):
         if self.test is None:
             raise DefinitionError(f"the connector {self.name} has no test operation; carry out a job that does no harm")
         return replace(self, call=self.test)
+
     failure: Callable[[str], Mapping[str, Any]] | None = field(repr=False, default=None)
     """What the result variable takes when the task fails, of the error's message; None leaves it unset."""
 

@@ -29,8 +29,8 @@ from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, load
-from zeebe_connectors.connectors.soap.wsdl_repair import without_other_bindings
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
+from zeebe_connectors.connectors.soap.wsdl_repair import without_other_bindings
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
