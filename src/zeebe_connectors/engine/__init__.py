@@ -1,4 +1,4 @@
-"""The local engine: run BPMN processes in this process or over gRPC, for development and tests.
+"""Run BPMN processes locally, in this process or over gRPC, for development and tests.
 
     engine = Engine()
     engine.deploy([("order.bpmn", Path("order.bpmn").read_bytes())])
@@ -6,8 +6,8 @@
     (job,) = engine.activate_jobs("pay")
     engine.complete_job(job.key, {"paid": True})
 
-It executes commands at once; `Host` runs it inside asyncio and writes each answer's state before the answer, and
-`zeebe_connectors.engine.gateway` serves it to every client of a cluster.
+It executes commands at once; `Host` runs it inside asyncio and saves the state before each answer, and
+`zeebe_connectors.engine.gateway` serves it to any client of a cluster.
 """
 
 from zeebe_connectors.engine.clock import Clock

@@ -1,4 +1,4 @@
-"""Keep what is due when: timers, job deadlines, back-offs, messages that expire."""
+"""Schedule what becomes due: timers, job deadlines, back-offs, messages that expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell the engine's time, which tests may move."""
+"""Keep the engine's time, which tests may move."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Clock:
     """The machine's time plus an offset; or, when frozen, a time that moves only when somebody moves it.
 
     Args:
-        frozen_at: Milliseconds since 1970 at which the clock stands still. None: it runs with the machine's.
+        frozen_at: Milliseconds since 1970 at which the clock stands still. None: it follows the machine's clock.
     """
 
     def __init__(self, frozen_at: int | None = None) -> None:

@@ -30,7 +30,7 @@ from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
 MAX_FINISHED = 1_000
 _TIMERS_AT_ONCE = 100
-_MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop for ever
+_MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop forever
 LATEST = -1
 
 
@@ -41,9 +41,9 @@ class Engine:
     runs the flow until everything waits, and writes what changed. With one (`Host`), the host does both.
 
     Args:
-        store: Where the state is kept; what is in it is taken up. None: in memory.
+        store: Where the state is kept; existing state is loaded. None: in memory.
         clock: The engine's time; None: the machine's, which `advance` can move.
-        scheduler: Called after each command, by who then runs the flow and saves; None: the engine does both itself.
+        scheduler: Called after each command, to have the flow run and saved; None: the engine does both itself.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Engine:
         self.store.close()
 
     def process_due(self) -> bool:
-        """Do what is due by now, up to a hundred things; tell whether more is due."""
+        """Run up to a hundred due actions; return whether more are due."""
         for _ in range(_TIMERS_AT_ONCE):
             found = self.agenda.pop(self.clock.now_ms())
             if found is None:
@@ -223,7 +223,7 @@ class Engine:
         return process
 
     def process_ended(self, process: ProcessInstance, state: State) -> None:
-        """A process instance has ended: tell who waits for it, and start what waited for its end."""
+        """Handle the end of a process instance: notify its waiters, and start what waited for its end."""
         self.instances.pop(process.key, None)
         process.state = state
         process.ended_ms = self.clock.now_ms()
@@ -238,7 +238,7 @@ class Engine:
         self._keep(process)
 
     def _keep(self, process: ProcessInstance) -> None:
-        """Keep a finished instance for those who look, without its variables if they are large."""
+        """Keep a finished instance for queries, without its variables if they are large."""
         root = process.root
         if root.variables and is_large(root.variables):
             root.variables = None
@@ -260,7 +260,7 @@ class Engine:
         """Deploy resources, as (name, content): BPMN is run, forms and DMN are kept.
 
         Raises:
-            Rejection: One is invalid, or holds what this engine cannot run; none is deployed then.
+            Rejection: One is invalid, or contains elements that this engine cannot run; then none is deployed.
         """
         deployment = self.definitions.deploy(resources)
         self._after()
@@ -281,7 +281,7 @@ class Engine:
         Args:
             bpmn_process_id: The process, with its `version`; or give the `definition_key`.
             version: Its version; -1 for the latest.
-            definition_key: Key of the very version.
+            definition_key: Key of that exact version.
             variables: The first variables.
             start_at: Ids of elements to begin before, instead of the none start event.
             on_end: Called once when the instance has ended.
@@ -360,7 +360,7 @@ class Engine:
         Args:
             scope_key: The process instance or element instance.
             variables: Names and values.
-            local: True: in this very scope; False: each in the nearest scope that has it, else in the process.
+            local: True: in exactly this scope; False: each in the nearest scope that has it, else in the process.
 
         Raises:
             Rejection: There is no such instance.
@@ -454,7 +454,7 @@ class Engine:
     def correlate_message(
         self, name: str, correlation_key: str = "", *, variables: Mapping[str, Any] | None = None
     ) -> tuple[int, int]:
-        """Publish a message that must come to somebody now; return its key and the process instance's.
+        """Publish a message that must be received now; return its key and the process instance's.
 
         Raises:
             Rejection: It has no name, or nobody waits for it.
@@ -481,7 +481,7 @@ class Engine:
         return key
 
     def resolve_incident(self, key: int) -> None:
-        """Do the step of an incident again, or offer its job again.
+        """Retry the step of an incident, or offer its job again.
 
         Raises:
             Rejection: There is no such incident, or its job has no retries.

@@ -1,4 +1,4 @@
-"""Read cron expressions of six fields, and tell the next time that one names, in UTC."""
+"""Read cron expressions of six fields, and compute the next matching time, in UTC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deploy resources: all or none, each under a version of its own, and tell which version is meant."""
+"""Deploy resources, all or none, each under its own version, and find the version that is meant."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Definition:
 
     @cached_property
     def model(self) -> Process:
-        """Its elements; read when they are needed first."""
+        """Its elements, read on first use."""
         return next(found for found in read_processes(self.resource.content) if found.id == self.bpmn_process_id)
 
     @property
     def deployment_key(self) -> int:
-        """The deployment that brought it."""
+        """The deployment that created it."""
         return self.resource.deployment_key
 
     def _started_by(self, kind: EventKind) -> list[tuple[str, str]]:
@@ -80,7 +80,7 @@ class Definition:
 
 @dataclass(slots=True)
 class Stored:
-    """One version of a decision, of decision requirements or of a form: kept, and not evaluated here."""
+    """One version of a decision, of decision requirements or of a form: stored but not evaluated."""
 
     key: int
     kind: str
@@ -104,7 +104,7 @@ class StartTimer:
 
 @dataclass(slots=True)
 class Deployment:
-    """What a deployment brought, or found unchanged."""
+    """What a deployment created, or found unchanged."""
 
     key: int
     processes: list[Definition] = field(default_factory=list)
@@ -122,7 +122,7 @@ class _Candidate:
 
 
 class Definitions:
-    """All that was deployed to an engine."""
+    """Everything deployed to an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -150,7 +150,7 @@ class Definitions:
         return self._versions[process_id][0].key
 
     def in_deployment(self, process_id: str, deployment_key: int) -> Definition | None:
-        """Return the version that a deployment brought."""
+        """Return the version that a deployment created."""
         found = (other for other in self._versions.get(process_id, ()) if other.deployment_key == deployment_key)
         return next(found, None)
 
@@ -174,7 +174,7 @@ class Definitions:
     # --- deploying
 
     def deploy(self, resources: Sequence[tuple[str, bytes]]) -> Deployment:
-        """Deploy resources; those that are as they were keep their version, if all in the deployment are.
+        """Deploy resources; unchanged ones keep their version if everything in the deployment is unchanged.
 
         Raises:
             Rejection: One of them is invalid; then none is deployed.
@@ -244,12 +244,12 @@ class Definitions:
             deployment.stored.append(stored)
 
     def add_stored(self, stored: Stored) -> None:
-        """Take in a decision, decision requirements or a form."""
+        """Add a decision, decision requirements or a form."""
         self.stored[stored.key] = stored
         self._stored_versions[stored.kind, stored.id].append(stored)
 
     def add(self, definition: Definition, *, open_starts: bool = True) -> None:
-        """Take in a version; its start events replace those of the version before, unless that is done later."""
+        """Add a version; its start events replace those of the previous version, unless that is done later."""
         self.by_key[definition.key] = definition
         self._versions[definition.bpmn_process_id].append(definition)
         if open_starts:

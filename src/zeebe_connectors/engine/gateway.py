@@ -257,7 +257,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
     @_answering
     async def PublishMessage(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Publish a message."""
-        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as the protocol's page has it
+        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as in the protocol's documentation
         variables = parse_variables(request.variables)
         key: int = await self._host.do(
             lambda: self._engine.publish_message(
@@ -270,7 +270,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
     @_answering
     async def BroadcastSignal(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Broadcast a signal."""
-        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as the protocol's page has it
+        _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as in the protocol's documentation
         variables = parse_variables(request.variables)
         key: int = await self._host.do(lambda: self._engine.broadcast_signal(request.signalName, variables))
         return pb.BroadcastSignalResponse(key=key, tenantId=TENANT)
@@ -393,22 +393,22 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
 
     @_answering
     async def EvaluateDecision(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
-        """Refuse: decisions are kept, and not evaluated."""
+        """Refuse: decisions are stored but not evaluated."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"EvaluateDecision {_NOT_HERE}")
 
     @_answering
     async def DeleteResource(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
-        """Refuse: what was deployed stays."""
+        """Refuse: deployed resources cannot be deleted."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"DeleteResource {_NOT_HERE}")
 
     @_answering
     async def MigrateProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
-        """Refuse: an instance stays in its version."""
+        """Refuse: an instance keeps its version."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"MigrateProcessInstance {_NOT_HERE}")
 
     @_answering
     async def ModifyProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
-        """Refuse: a token moves along the flows only."""
+        """Refuse: a token moves only along the flows."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"ModifyProcessInstance {_NOT_HERE}")
 
 

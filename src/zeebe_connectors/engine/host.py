@@ -1,4 +1,4 @@
-"""Run an engine inside asyncio: its flow in slices, its timers in time, its state written before each answer."""
+"""Run an engine inside asyncio: run the flow in slices, fire timers, and save the state before each answer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MAX_NAP_SECONDS = 60.0
 class Host:
     """Owns an engine while an event loop runs it.
 
-    Commands that arrive together share one transaction: `do` executes a command, and returns its answer once that and
-    all that followed from it is written.
+    Commands that arrive together share one transaction: `do` executes a command, and returns its answer once it and all
+    its consequences are written.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -55,7 +55,7 @@ class Host:
     # --- commands
 
     async def do(self, command: Callable[[], T]) -> T:
-        """Execute a command of the engine, and wait until what it did is written.
+        """Execute a command of the engine, and wait until its changes are written.
 
         Raises:
             Rejection: The command is refused.
@@ -90,7 +90,7 @@ class Host:
             return False
         except asyncio.CancelledError:
             if future.done() and self.engine.jobs.has_activatable(kind):
-                self._job_activatable(kind)  # it was this worker's turn: let the next have it
+                self._job_activatable(kind)  # it was this worker's turn: pass it on
             raise
         finally:
             if future in waiting:
@@ -116,13 +116,13 @@ class Host:
         return self._loop
 
     def _schedule(self) -> None:
-        """Have the flow go on, and its state written, in the next turn of the loop."""
+        """Schedule the flow and the saving of its state for the next turn of the loop."""
         if not self._scheduled and self._loop is not None:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Run a slice of the flow, write, and tell those who wait for it."""
+        """Run a slice of the flow, save, and notify the waiters."""
         self._scheduled = False
         if self._loop is None:
             return

@@ -24,11 +24,11 @@ UNKNOWN = "UNKNOWN"
 
 
 class StepFailedError(Exception):
-    """A step of the flow cannot be done as things are; an incident is raised, and resolving it does the step again.
+    """A step of the flow is currently impossible; an incident is raised, and resolving it retries the step.
 
     Attributes:
         kind: The incident's type.
-        done: Whether the step has used up its argument, so that it is done again without.
+        done: Whether the step has consumed its argument, so that it is retried without it.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -45,7 +45,7 @@ class Incident:
         key: Its key.
         kind: Its type as the API names it, such as `CONDITION_ERROR`.
         message: What is wrong.
-        instance: The element that stands still.
+        instance: The stopped element.
         job_key: The job, where the incident is about one; else 0.
         created_ms: When it was raised.
     """
@@ -78,12 +78,12 @@ class Incidents:
         return incident
 
     def restore(self, incident: Incident) -> None:
-        """Put back an incident that was stored."""
+        """Restore a stored incident."""
         self.by_key[incident.key] = incident
         incident.instance.incident = incident.key
 
     def resolve(self, key: int) -> None:
-        """Do the step again, or offer the job again.
+        """Retry the step, or offer the job again.
 
         Raises:
             Rejection: There is no such incident, or its job has no retries.
@@ -114,7 +114,7 @@ class Incidents:
             engine.flow.do(step, instance, argument)
 
     def remove(self, instance: ElementInstance) -> None:
-        """Close an element's incident, whatever became of the element."""
+        """Close an element's incident, whatever the element's state."""
         incident = self.by_key.pop(instance.incident, None)
         instance.incident = 0
         if incident is None:

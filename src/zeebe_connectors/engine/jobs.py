@@ -24,7 +24,7 @@ _ROOM_FOR_THE_REST = 16 * 1024  # of an answer, beside the jobs' variables and h
 
 
 class JobState(IntEnum):
-    """What may be done with a job."""
+    """The states of a job."""
 
     ACTIVATABLE = 0
     ACTIVATED = 1
@@ -79,7 +79,7 @@ class ActivatedJob:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in an answer, about."""
+        """Its approximate size in an answer, in bytes."""
         return len(self.variables) + len(self.headers) + len(self.type) + 256
 
 
@@ -126,7 +126,7 @@ class Jobs:
         self._offer(job)
 
     def restore(self, job: Job) -> None:
-        """Put back a job that was stored."""
+        """Restore a stored job."""
         self.by_key[job.key] = job
         if job.state is JobState.ACTIVATABLE:
             self._activatable[job.type][job.key] = job
@@ -179,7 +179,7 @@ class Jobs:
     # --- workers
 
     def open_stream(self, stream: Stream) -> None:
-        """Push jobs that become activatable from now on; those that wait already are for workers that poll."""
+        """Push jobs that become activatable from now on; those already waiting are for workers that poll."""
         self._streams[stream.type].append(stream)
 
     def close_stream(self, stream: Stream) -> None:
@@ -198,7 +198,7 @@ class Jobs:
                 self.make_activatable(job)
 
     def has_activatable(self, kind: str) -> bool:
-        """Tell whether a worker that polls would get a job."""
+        """Return whether a worker that polls would get a job."""
         return bool(self._activatable.get(kind))
 
     def activate(
@@ -229,7 +229,7 @@ class Jobs:
     def _activate(
         self, job: Job, worker: str, timeout_ms: int, fetch: tuple[str, ...], reserve: int | None = None
     ) -> ActivatedJob:
-        """Give a job to a worker; one larger than `reserve` bytes stays where it is, and has the deadline 0."""
+        """Give a job to a worker; one larger than `reserve` bytes is not given, and has the deadline 0."""
         engine, instance = self._engine, job.instance
         visible = Visible(instance).all()
         variables = {name: visible[name] for name in fetch if name in visible} if fetch else visible
@@ -321,7 +321,7 @@ class Jobs:
             self.make_activatable(job)
 
     def throw(self, key: int, code: str, message: str, variables: dict[str, Any]) -> None:
-        """Let an error happen at a job's element; one that nothing catches is an incident.
+        """Throw an error at a job's element; one that nothing catches is an incident.
 
         Raises:
             Rejection: There is no such job, or it has failed.
@@ -400,7 +400,7 @@ class Jobs:
 
 
 def check_worker(kind: str, timeout_ms: int, *, worker: str | None = None, max_jobs: int | None = None) -> None:
-    """Check what a worker asks with.
+    """Check the arguments of a worker's request.
 
     Raises:
         Rejection: The type or the worker's name is blank, or a number is less than 1.

@@ -1,4 +1,4 @@
-"""Give out keys as a cluster does: ascending, with the partition in the upper bits, never one twice."""
+"""Issue keys as a cluster does: ascending, unique, with the partition in the upper bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Keys:
     """The engine's counter of keys.
 
     A key may be known outside only once the store holds that it is reserved; so the store writes `reserve()` in the
-    same transaction as the state in which the key is used, and a restart goes on behind what was reserved.
+    same transaction as the state in which the key is used, and a restart continues after the reserved ones.
     """
 
     def __init__(self, next_key: int = FIRST_KEY) -> None:

@@ -1,4 +1,4 @@
-"""Runs an engine with both its servers in this process: for `dev`, `demo`, tests, and the engine's own program."""
+"""Run an engine with both its servers in this process, for `dev`, `demo`, tests, and the engine's own program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LocalEngine:
             print(local.grpc_address, local.rest_address)
 
     Args:
-        state: The SQLite file of its state, which is taken up when it is there; documents are kept beside it. None: in
+        state: The SQLite file of its state, which is loaded if it exists; documents are stored beside it. None: in
             memory.
         grpc_port: Where the gateway listens; 0 takes a free port.
         rest_port: Where the REST API listens; likewise.

@@ -33,7 +33,7 @@ async def run(local: LocalEngine, ready: Callable[[LocalEngine], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with local:
         gc.collect()
-        gc.freeze()  # what a program consists of is no garbage: not to look at it again saves time at each collection
+        gc.freeze()  # the program's own objects are never garbage: skipping them saves time at each collection
         ready(local)
         await stop.wait()
 

@@ -1,4 +1,4 @@
-"""Publish messages, buffer them, and bring them to those who wait for them or start processes with them."""
+"""Publish messages, buffer them, and deliver them to waiting instances or start processes with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Message:
 
     Attributes:
         until_ms: When it leaves the buffer.
-        seen: Ids of the processes that it came to; it comes to each once.
+        seen: Ids of the processes that received it; each receives it once.
     """
 
     __slots__ = ("correlation_key", "key", "message_id", "name", "seen", "until_ms", "variables")
@@ -45,7 +45,7 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        # By address, then by process, as a message comes to each process once; then in the order of their opening.
+        # By address, then by process, as each process receives a message once; then in the order of their opening.
         self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
@@ -107,7 +107,7 @@ class Messages:
     def publish(
         self, name: str, correlation_key: str, variables: dict[str, Any], ttl_ms: int, message_id: str
     ) -> tuple[Message, int]:
-        """Bring a message to all who wait for it, and buffer it; return it, and an instance that it came to, or 0.
+        """Deliver a message to all that wait for it, and buffer it; return it, and an instance that received it, or 0.
 
         Raises:
             Rejection: It has no name, or its id is that of a message in the buffer.
@@ -178,7 +178,7 @@ class Messages:
         self._locks[process_id, correlation_key] = instance_key
 
     def unlock(self, process_id: str, correlation_key: str) -> None:
-        """An instance that a message started has ended: the next buffered message of its key starts the next."""
+        """Handle the end of an instance that a message started: its key's next buffered message starts another."""
         self._locks.pop((process_id, correlation_key), None)
         definition = self._engine.definitions.latest(process_id)
         if definition is None or not definition.start_messages or not self.buffer:

@@ -1,4 +1,4 @@
-"""Read the JSON documents of variables that come from outside, and judge how large values are."""
+"""Read JSON documents of variables from outside, and measure how large values are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_VARIABLE_DEPTH = 300
 
 
 def is_large(variables: Mapping[str, Any]) -> bool:
-    """Tell whether variables are too many, or a text or list among them too long, to be kept."""
+    """Return whether there are too many variables, or a text or list among them is too long, to keep them."""
     if len(variables) > _MAX_KEPT_VARIABLES:
         return True
     left = _MAX_KEPT_WEIGHT
@@ -35,7 +35,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
     """Read a JSON document of variables; a blank one has none.
 
     Raises:
-        Rejection: It is no JSON, or no object.
+        Rejection: It is not JSON, or not an object.
     """
     if not text or not text.strip():
         return {}

@@ -1,4 +1,4 @@
-"""Look at an engine's state, for REST answers, `engine status` and tests: frozen records, never the state itself."""
+"""Query an engine's state, for REST answers, `engine status` and tests: frozen records, never the state itself."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Queries:
         return running or next((process for process in self._engine.finished if process.key == key), None)
 
     def instances(self, *, running: bool | None = None) -> list[InstanceView]:
-        """Return process instances by key: those that run, and the last thousand that ended."""
+        """Return process instances by key: the running ones, and the last thousand that ended."""
         found = [process for process in self._processes() if running is None or (process.ended_ms == 0) == running]
         stopped = self._stopped()
         return [self._instance(process, stopped) for process in sorted(found, key=lambda process: process.key)]

@@ -1,4 +1,4 @@
-"""Name the ways in which a command is refused."""
+"""Define the ways in which a command is refused."""
 
 from __future__ import annotations
 

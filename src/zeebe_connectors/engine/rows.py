@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dump_element(instance: ElementInstance) -> dict[str, Any]:
-    """Return what has to be known of an element instance, in short."""
+    """Return the stored form of an element instance."""
     data: dict[str, Any] = {"e": instance.element.id, "s": int(instance.state)}
     process = instance.process
     if instance.parent is None:
@@ -65,7 +65,7 @@ def _dump_job(job: Job) -> list[Any]:
 
 
 def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
-    """Put element instances back, each with its job and what it waits for.
+    """Restore element instances, each with its job and what it waits for.
 
     A container's key, and a caller's, is lower than that of what is inside or called; so the order of the keys will do.
     """

@@ -1,7 +1,7 @@
-"""Keep the engine's state: nowhere but in memory, or in a SQLite file that survives the process being killed.
+"""Keep the engine's state, in memory only or in a SQLite file that survives a kill of the process.
 
 What SQLite holds is written before a command is answered, in write-ahead mode and without waiting for the disk on each
-commit: the death of the process loses nothing; the loss of power may lose the last moments, and leaves the file sound.
+commit: killing the process loses nothing; a power cut may lose the last moments, but leaves the file intact.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Store(Protocol):
     """Where an engine keeps its state."""
 
     def load(self, engine: Engine) -> None:
-        """Put what is stored into a new engine."""
+        """Load the stored state into a new engine."""
 
     def save(self, engine: Engine) -> None:
         """Write what changed."""
@@ -107,14 +107,14 @@ class SqliteStore:
     """Keeps the state in a SQLite file, which one engine at a time may have open.
 
     Args:
-        path: The file; it is made when it is missing, and so is its directory.
+        path: The file; it and its directory are created if missing.
     """
 
     def __init__(self, path: Path | str) -> None:
         """Open the file.
 
         Raises:
-            StoreError: Another engine has it open, or it is none of ours.
+            StoreError: Another engine has it open, or it is not an engine's file.
         """
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,7 @@ class SqliteStore:
     # --- reading
 
     def load(self, engine: Engine) -> None:
-        """Put what is stored into a new engine."""
+        """Load the stored state into a new engine."""
         meta = dict(self._db.execute("SELECT name, value FROM meta"))
         if "next_key" in meta:
             engine.keys = type(engine.keys)(meta["next_key"])
@@ -229,7 +229,7 @@ class SqliteStore:
         for key, data in self._rows("message"):
             engine.messages.restore(_load_message(key, data))
         collecting = gc.isenabled()
-        gc.disable()  # much is made and nothing thrown away: looking for garbage would double the time
+        gc.disable()  # many objects are made and none discarded: garbage collection would double the time
         try:
             load_elements(engine, self._rows("element"))
         finally:

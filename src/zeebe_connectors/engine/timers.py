@@ -1,4 +1,4 @@
-"""Read the times of timer events: dates, durations and cycles as ISO 8601 has them, and cron expressions."""
+"""Read the times of timer events: ISO 8601 dates, durations and cycles, and cron expressions."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Schedule:
 
     Attributes:
         first_due: When it fires first, or next, in milliseconds since 1970.
-        left: How often it still fires, this time included; -1 for ever.
-        interval: What lies between two times.
+        left: How often it still fires, this time included; -1 forever.
+        interval: The time between two firings.
         cron: The expression that gives the next time, where the cycle is one.
     """
 
@@ -73,7 +73,7 @@ class Schedule:
         if self.interval is None:
             return None
         following_ms = max(self.interval.after(due_ms), due_ms + 1)
-        if left < 0 and following_ms < now_ms:  # the engine was away: what has no end is not made up for
+        if left < 0 and following_ms < now_ms:  # the engine was down: missed times are not made up for
             following_ms = _first_of_cycle(following_ms, self.interval, now_ms)
         return replace(self, first_due=max(following_ms, due_ms + 1), left=left)
 

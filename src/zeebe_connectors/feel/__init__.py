@@ -1,4 +1,4 @@
-"""Evaluates FEEL, the expression language of Camunda 8, as the cluster's engine does.
+"""Evaluate FEEL, the expression language of Camunda 8, as the cluster's engine does.
 
     feel.evaluate("order.total > 100", {"order": {"total": 120}})     # True
 
@@ -7,7 +7,7 @@
 
 Values are plain Python: None, bool, int, float, Decimal, str, list, dict and the `datetime` types. Durations are
 `YearsMonths` and `DaysTime`, and what `datetime` can't hold (a time in a zone, nanoseconds, years beyond 9999) is
-`Date`, `Time` or `DateTime`; `str()` of these is ISO text. `to_json` turns any value into what JSON has.
+`Date`, `Time` or `DateTime`; `str()` of these is ISO text. `to_json` turns any value into JSON types.
 """
 
 from zeebe_connectors.feel.cluster import CLUSTER_FUNCTIONS

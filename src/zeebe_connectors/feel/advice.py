@@ -1,7 +1,8 @@
-"""Advise the author of an expression that is FEEL, yet null, what other languages' habits mean here.
+"""Advise authors whose expression is valid FEEL but null, because it follows another language's habits.
 
-`items[0]`, `date("31.12.2024")` and `name.toUpperCase()` parse, and are null on every cluster. What is found here is
-read off the syntax tree, and only when an evaluation had no value, a warning or an error: it costs a good one nothing.
+`items[0]`, `date("31.12.2024")` and `name.toUpperCase()` parse, and are null on every cluster. The advice comes from
+the syntax tree, and only after an evaluation without a value, with a warning or with an error, so a good expression
+pays nothing.
 """
 
 from __future__ import annotations
@@ -87,11 +88,11 @@ _SIMILAR = 0.75
 
 
 def advice(node: tree.Node, functions: Collection[str] = ()) -> list[str]:
-    """Lists what in an expression probably was meant otherwise, a sentence each.
+    """Lists the probable mistakes in an expression, one sentence each.
 
     Args:
         node: the expression.
-        functions: names of the host's functions, which may be meant by a name that is spelled wrongly.
+        functions: names of the host's functions, to suggest for a misspelled name.
     """
     found: dict[str, None] = {}
     local: set[str] = set()
@@ -130,7 +131,7 @@ def is_quoted(key: str) -> bool:
 
 
 def on_key(key: str) -> str:
-    """What to say about a key that `is_quoted`."""
+    """The advice about a key that `is_quoted`."""
     return f'the quotes are a part of the key {key}; FEEL wants straight double quotes or none: {{"{key[1:-1]}": 1}}'
 
 

@@ -1,6 +1,6 @@
-"""The functions that the cluster adds to the language: give them to an evaluation as functions of the host.
+"""Provide the functions that the cluster adds to the language, to pass to an evaluation as host functions.
 
-They are apart from the built-in ones because the engine alone does not know them, in the cluster neither.
+They are separate from the built-in ones because the expression engine alone lacks them, in the cluster, too.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from zeebe_connectors.feel.values import HostFunction, HostFunctions, iso_text, 
 
 
 def _from_ai(value: Any, *_about: Any) -> Any:
-    """The value as it is: the rest tells an AI agent what to fill in."""
+    """Returns the value unchanged: the other arguments tell an AI agent what to fill in."""
     return value
 
 
@@ -17,7 +17,7 @@ _FROM_AI_PARAMETERS = ("value", "description", "type", "schema", "options")
 
 
 def _cycle(repetitions: Any, interval: Any) -> str:
-    """A timer's cycle in the form of ISO 8601; without repetitions it has no end."""
+    """A timer's cycle in ISO 8601 form; without repetitions it never ends."""
     return f"R{'' if repetitions is None else to_json(repetitions)}/{iso_text(interval)}"
 
 

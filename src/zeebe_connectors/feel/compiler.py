@@ -1,7 +1,7 @@
-"""Compiles syntax trees to Python functions that take a scope and return the expression's value.
+"""Compile syntax trees to Python functions that take a scope and return the expression's value.
 
-Each node becomes one closure over those of its parts, with a shorter one for the forms that are most frequent. Two
-exceptions take the place of values: `Failure`, which the operations that forgive turn into null, and `NoInput`.
+Each node becomes one closure over those of its parts, with shorter ones for the most frequent forms. Two exceptions
+replace values: `Failure`, which lenient operations turn into null, and `NoInput`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _BYTES_PER_DECIMAL = 104
 _NODES_PER_STEP = 8
 _CHARACTERS_PER_STEP = 16
 _INPUT = "cellInput"
-"""The name under which a test finds the input value; it is the cluster's engine's."""
+"""The name under which a test finds the input value, as in the cluster's engine."""
 _SYMBOL = "?"
 
 
@@ -170,7 +170,7 @@ class _Compiler:
             return _forgiving(lambda scope: operations.at(_list(scope, of(scope)), index))
         condition, steps = self.code(by), _steps_of(by)
         scopes = _filter_scopes if self.defines_functions else _reused_filter_scopes
-        # What may be a number is asked first without an item: it may be an index, and the same one for all.
+        # What may be a number is first evaluated without an item: it may be an index, the same for all items.
         index_first = not isinstance(by, _NEVER_AN_INDEX)
 
         def filtered(scope: Scope) -> Any:
@@ -249,7 +249,7 @@ class _Compiler:
     def _if(self, node: tree.If) -> Code:
         branches: list[tuple[Code, Code]] = []
         last: Node = node
-        while isinstance(last, tree.If):  # in a loop, so that `else if` is no depth
+        while isinstance(last, tree.If):  # in a loop, so that `else if` adds no depth
             branches.append((self.code(last.condition), self.code(last.then)))
             last = last.otherwise
         otherwise = self.code(last)
@@ -348,7 +348,7 @@ class _Compiler:
                 if keep:
                     variables = {}
                     inner = Scope(variables, scope, run)
-                # Of two variables with one name the first one counts.
+                # Of two variables with the same name the first one counts.
                 for name, item in zip(reversed(names), reversed(items), strict=True):
                     variables[name] = item
                 yield variables, inner
@@ -543,12 +543,12 @@ def _advising(sentence: str, code: Code) -> Code:
 
 
 def _steps_of(node: Node) -> int:
-    """The steps of one round of a loop with this body: what is written inside counts, whatever of it is run."""
+    """The steps of one round of a loop with this body: everything written inside counts, whether it runs or not."""
     return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
 
 
 def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
-    """Which entry `function(x, y) x.a < y.a` orders by, and whether the largest comes first; None of another one."""
+    """The entry by which `function(x, y) x.a < y.a` sorts, and whether the largest comes first; None for others."""
     body = node.body
     if len(node.parameters) != 2 or not isinstance(body, tree.Compare) or body.sign not in ("<", ">"):
         return None
@@ -640,7 +640,7 @@ def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
 
 
 def _fold(run: Run, state: bool | None, decisive: bool, part: Code, scope: Scope) -> bool | None:  # noqa: FBT001 - inner
-    """One more operand of `and` (decided by false) or `or` (by true); what is no boolean makes the result null."""
+    """One more operand of `and` (decided by false) or `or` (by true); a non-boolean makes the result null."""
     try:
         value = part(scope)
     except Failure:
@@ -875,7 +875,7 @@ def _evaluated(scope: Scope, arguments: Sequence[Code]) -> list[Any]:
 
 
 def _only_errors(scope: Scope, code: Code) -> None:
-    """Evaluate what has no value any more because its neighbour failed, but may still end the evaluation."""
+    """Evaluate a part whose value is lost because its neighbour failed, but which may still end the evaluation."""
     with contextlib.suppress(Failure):
         code(scope)
 

@@ -1,6 +1,7 @@
-"""Writes the documentation's page of built-in functions from their declarations.
+"""Write the documentation's page of built-in functions from their declarations.
 
-`python -m zeebe_connectors.feel.document` writes `docs/feel.md` anew; with `--check` it only tells whether it is fresh.
+`python -m zeebe_connectors.feel.document` regenerates `docs/feel.md`; with `--check` it only reports whether it is
+current.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _entry(builtin: Builtin) -> str:
 
 
 def page(current: str) -> str:
-    """The page with its generated part anew; what is written by hand stays."""
+    """The page with its generated part replaced; the handwritten part stays."""
     by_hand = current.partition(_START)[0].rstrip()
     return f"{by_hand}\n\n{_START}\n\n{functions()}".rstrip() + "\n"
 

@@ -1,4 +1,4 @@
-"""What can go wrong with an expression: its text does not parse, it has no value, or it reaches a limit."""
+"""Define the errors of an expression: its text does not parse, it has no value, or it reaches a limit."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ class FeelSyntaxError(FeelError):
     """The text is not FEEL.
 
     Attributes:
-        line, column: where the parser could not go on, both counted from 1.
-        found: what stands there.
-        expected: what could have stood there.
+        line, column: where the parser stopped, both counted from 1.
+        found: what is there.
+        expected: what would be valid there.
         hint: the FEEL way to write a common slip, or None.
     """
 
@@ -38,11 +38,11 @@ class FeelEvaluationError(FeelError):
 
 
 class AssertionFailedError(FeelEvaluationError):
-    """An `assert` does not hold; nothing in the expression forgives that."""
+    """An `assert` does not hold; no operation turns that into null."""
 
 
 class FeelLimitError(FeelError):
-    """The expression would take more than it may; `limit` is the name of the field of `Limits` that stopped it."""
+    """The expression exceeds a limit; `limit` is the name of the field of `Limits` that stopped it."""
 
     def __init__(self, limit: str, message: str) -> None:
         self.limit = limit
@@ -60,11 +60,11 @@ class EvaluationWarning(NamedTuple):
 
 
 class Failure(Exception):  # noqa: N818 - not an error to anybody outside: it becomes null where Camunda's engine says so
-    """A value could not be made; the nearest operation that forgives turns it into null and a warning."""
+    """A value could not be computed; the nearest lenient operation turns it into null and a warning."""
 
 
 class NoInput(Exception):  # noqa: N818 - as above
-    """`?` was read where no input value is; only a unary test forgives it."""
+    """`?` was read where there is no input value; only a unary test tolerates it."""
 
 
 NO_VARIABLE = "NO_VARIABLE_FOUND"

@@ -1,4 +1,4 @@
-"""Parses each expression's text once and evaluates it."""
+"""Parse each expression's text once and evaluate it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _LONG = 4_096
 
 
 class Result(NamedTuple):
-    """What one evaluation gave: the value, and why parts of it are null."""
+    """The result of one evaluation: the value, and why parts of it are null."""
 
     value: Any
     warnings: list[EvaluationWarning]
 
 
 class Program:
-    """A parsed and compiled text. It keeps nothing of its evaluations, so any number of threads may run it."""
+    """A parsed and compiled text. It stores nothing about its evaluations, so any number of threads may run it."""
 
     __slots__ = ("code", "text", "tree")
 
@@ -55,7 +55,7 @@ def _compiled(text: str, node: tree.Node) -> Program:
 
 
 def new_program(text: str, limits: Limits) -> Program:
-    """The compiled form of an expression, made anew."""
+    """The compiled form of an expression, without the cache."""
     return _compiled(text, parser.parse(text, limits))
 
 
@@ -104,11 +104,11 @@ class Expression:
     def evaluate(
         self, context: Mapping[str, Any] | None = None, functions: Functions = (), *, clock: Clock | None = None
     ) -> Any:
-        """The value of the expression; `warnings` then tell why parts of it are null.
+        """The value of the expression; `warnings` then says why parts of it are null.
 
         Raises:
             FeelEvaluationError: it has none.
-            FeelLimitError: it would take more than its limits allow.
+            FeelLimitError: it exceeds its limits.
         """
         value, self.warnings = self.run(context, functions, clock=clock)
         return value
@@ -131,7 +131,7 @@ class Expression:
 
         Raises:
             FeelEvaluationError: it has no value.
-            FeelLimitError: it would take more than its limits allow.
+            FeelLimitError: it exceeds its limits.
         """
         return _run(self._program, {} if context is None else context, functions, clock, limits or self._limits)
 

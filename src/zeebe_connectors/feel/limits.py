@@ -1,4 +1,4 @@
-"""How much one expression may take, and the account of one evaluation that keeps it."""
+"""Limit what one expression may take, and count what one evaluation has taken."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Limits:
     text: int = 65_536
     """Characters of an expression's text."""
     depth: int = 90
-    """Expressions inside expressions, in the text. `else if` is no depth."""
+    """Expressions inside expressions, in the text. `else if` adds no depth."""
     steps: int = 10_000_000
     """Work of one evaluation: items looped over (times the size of the loop's body), functions called, and one step for
     each 64 characters that an operation reads or writes."""
@@ -30,11 +30,11 @@ class Limits:
     characters: int = 4_000_000
     """Characters of one text that the expression makes."""
     memory: int = 64_000_000
-    """Bytes of all values that one evaluation makes, those that it drops again too."""
+    """Bytes of all values that one evaluation makes, including discarded ones."""
     seconds: float = 2.0
     """Seconds of processor time of one evaluation."""
     pattern: int = 10_000
-    """Characters, classes and groups of a regular expression, each as often as its smallest repeats multiply it."""
+    """Characters, classes and groups of a regular expression, each counted as often as its minimum repetition."""
     pattern_seconds: float = 0.1
     """Seconds of one regular expression's search."""
 
@@ -43,7 +43,7 @@ DEFAULT_LIMITS = Limits()
 QUICK_LIMITS = Limits(
     steps=20_000, items=20_000, characters=250_000, memory=4_000_000, seconds=0.01, pattern=500, pattern_seconds=0.01
 )
-"""What an event loop has for one evaluation. What needs more is for a thread: see `feel.offload`."""
+"""What one evaluation may take on an event loop. An evaluation that needs more goes to a thread: see `feel.offload`."""
 _MAX_WARNINGS = 100
 _MAX_WARNING = 500
 _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 500
@@ -59,7 +59,7 @@ def _now() -> datetime:
 
 
 class Run:
-    """One evaluation: what it may still take, what it warned about, and the functions and the clock it was given."""
+    """One evaluation: its remaining limits, its warnings, and the functions and the clock that it was given."""
 
     __slots__ = ("_deadline", "_next_look", "clock", "functions", "limits", "memory", "steps", "warnings")
 
@@ -114,7 +114,7 @@ class Run:
         self.seconds_left()
 
     def seconds_left(self) -> float:
-        """Seconds of processor time that are left. They count from the first question: short expressions never ask.
+        """Remaining seconds of processor time, counted from the first call: short expressions never call it.
 
         Raises:
             FeelLimitError: there are none.

@@ -1,7 +1,7 @@
-"""Evaluates expressions for an event loop: what is quick at once, what takes longer in a thread.
+"""Evaluate expressions for an event loop: quick ones at once, longer ones in a thread.
 
 An evaluation cannot be paused, so each is tried under `QUICK_LIMITS` first, about ten milliseconds. One that needs more
-starts again in a thread, under its full limits; there it shares the interpreter with the loop, which takes its turn
+is restarted in a thread, under its full limits; there it shares the interpreter with the loop, which takes its turn
 every few milliseconds, and never holds one of the loop's callbacks.
 """
 
@@ -18,7 +18,7 @@ from zeebe_connectors.feel.limits import DEFAULT_LIMITS, QUICK_LIMITS, Limits
 
 Value = TypeVar("Value")
 _LONG_TEXT = 2_000
-"""Characters of an expression whose parsing alone may take longer than the loop has."""
+"""Characters beyond which parsing alone may take longer than the loop allows."""
 _THREADS = 2
 """More would not evaluate more: they share one interpreter. Two let a short evaluation pass a long one."""
 
@@ -29,12 +29,12 @@ def _threads() -> ThreadPoolExecutor:
 
 
 async def offload(text: str, work: Callable[[Limits], Value], limits: Limits = DEFAULT_LIMITS) -> Value:
-    """Do what parses and evaluates an expression, on the loop where it is quick and in a thread otherwise.
+    """Parse and evaluate an expression, on the loop where it is quick and in a thread otherwise.
 
     Args:
         text: The expression.
         work: Does it under the limits that it is given. It may be called twice, the second time in a thread, and must
-            leave nothing behind from the first time.
+            leave no trace of the first call.
         limits: The full limits.
 
     Raises:

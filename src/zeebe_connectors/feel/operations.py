@@ -1,4 +1,4 @@
-"""Carries out operators, with null and a warning where the cluster's engine gives null."""
+"""Apply operators, with null and a warning where the cluster's engine gives null."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ OPERATORS = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}
 
 
 def calculation_failed(error: DecimalException) -> FeelEvaluationError:
-    """What ends an evaluation when a calculation has no result, as the cluster's engine does."""
+    """The error that ends an evaluation when a calculation has no result, as in the cluster's engine."""
     return FeelEvaluationError(f"a calculation has no result ({type(error).__name__})")
 
 

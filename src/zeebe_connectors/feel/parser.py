@@ -1,6 +1,6 @@
-"""Parses expressions into syntax trees, with errors that teach.
+"""Parse expressions into syntax trees, with errors that explain the remedy.
 
-The grammar is that of the cluster's engine, with its choices where it is ambiguous: see the comments. A word is a
+The grammar follows the cluster's engine, and resolves ambiguities as it does: see the comments. A word is a
 keyword only where one is expected, so `if`, `for`, `of` and the like may be names.
 """
 
@@ -34,7 +34,7 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Node:
     """The tree of an expression.
 
     Raises:
-        FeelSyntaxError: the text is no expression.
+        FeelSyntaxError: the text is not an expression.
         FeelLimitError: it is too long or nested too deep.
     """
     return _parse(text, limits, lambda parser: parser.expression())
@@ -65,7 +65,7 @@ def _parse(text: str, limits: Limits, start: Callable[[_Parser], Node]) -> Node:
 
 
 def unescape(text: str) -> str:
-    """What stands between the quotes of a literal -> the text that it means; an unknown escape stays as it is."""
+    """The content of a literal's quotes -> the text that it means; an unknown escape stays unchanged."""
     if "\\" not in text:
         return text
     return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text).replace("\\\\", "\\")
@@ -170,7 +170,7 @@ class _Parser:
 
     def conditional(self) -> Node | None:
         branches: list[tuple[Node, Node]] = []
-        while True:  # a branch a round, so that `else if` is no depth
+        while True:  # one branch per round, so that `else if` adds no depth
             start, depth = self.now.start, self.depth
             self.next()
             try:
@@ -179,7 +179,7 @@ class _Parser:
                 then = self.expression()
                 self.expect_keyword("else")
             except _Unexpected:
-                # `if` may be a name. How often this is tried is bounded, or nested ones would take for ever.
+                # `if` may be a name. The number of attempts is bounded, or nested ones would take forever.
                 self.retries += 1
                 if self.retries > _MAX_RETRIES:
                     raise
@@ -427,7 +427,7 @@ class _Parser:
         return tree.ListOf(tuple(items))
 
     def outward_range(self) -> tree.RangeOf:
-        """A range that starts with `]`, which is taken already; if there is none, that bracket was the mistake."""
+        """A range that starts with `]`, which is already consumed; if there is none, that bracket was the mistake."""
         position, furthest, expected = self.now.start - 1, self.furthest, self.expected
         try:
             start = self.math()

@@ -1,7 +1,7 @@
-r"""Matches Java's regular expressions, as FEEL's users write them, in bounded time.
+r"""Match Java's regular expressions, as FEEL's users write them, in bounded time.
 
-A pattern is rewritten for the `regex` package, which can be stopped. What Java means by `.`, `^`, `$`, `\\d`, `\\b` and
-classes is written out, since Python means other characters.
+A pattern is rewritten for the `regex` package, which can be stopped. Java's meaning of `.`, `^`, `$`, `\\d`, `\\b` and
+classes is spelled out, because Python's differs.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
                 return
             run.tick()
             yield match
-            # Java goes on behind a match, and one further behind an empty one; Python would look there once more.
+            # Java continues after a match, and one further after an empty one; Python would search there once more.
             position = match.end() + (match.end() == match.start())
     except (TimeoutError, MemoryError):
         raise FeelLimitError(

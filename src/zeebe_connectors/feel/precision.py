@@ -1,7 +1,7 @@
 """Calculate with the digits that the cluster's engine keeps: 34, or as many as the left operand was written with.
 
-A number that is written with more than 34 digits keeps all of them there, and every calculation that starts from it is
-rounded to as many digits as it had. `WideDecimal` is such a number; all others calculate in `DECIMAL128`.
+There, a number written with more than 34 digits keeps all of them, and every calculation with it as the left operand is
+rounded to as many digits. `WideDecimal` is such a number; all others calculate in `DECIMAL128`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class WideDecimal(Decimal):
 
 
 def written(text: str) -> Decimal:
-    """The number that a text of digits means, none of them lost.
+    """The number that a text of digits means, with all digits.
 
     Raises:
         decimal.InvalidOperation: the text is no number.

@@ -1,4 +1,4 @@
-"""Advise the author of a text that is not FEEL how FEEL writes what they probably meant."""
+"""Advise authors whose text is not FEEL on how to write what they probably meant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOP = "a loop is written: for i in list return i"
 _MINUS = "write the minus as '-', the key beside the zero: a - b"
 _OPERATOR = "two values need an operator or a comma between them; a name with spaces is written in backticks: `my name`"
 
-# What stands at the place (or starts one character before it) -> the advice. Longer ones first.
+# The text at the position (or one character before it) -> the advice. Longer ones first.
 _AT: tuple[tuple[str, str], ...] = (
     ("===", "FEEL compares with a single '=': a = b"),
     ("==", "FEEL compares with a single '=': a = b"),
@@ -69,7 +69,7 @@ _AT: tuple[tuple[str, str], ...] = (
 )
 # A character that begins a longer slip one place before where the parser stopped.
 _BEGINNINGS = frozenset("=!<&|+$-:?")
-# What stands at the place, or is the word before it.
+# The text at the position, or the word before it.
 _WORDS: dict[str, str] = {
     "is": "compare with '=': a = null",
     "not": "not is a function: not(a). 'not in' is written not(a in b)",
@@ -108,18 +108,18 @@ _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
 
 
 def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
-    """Advises how to write what stands at the position where a text stopped being FEEL.
+    """Advises how to write the part at which a text stopped being FEEL.
 
     Args:
         text: the whole text.
-        position: where the parser could not go on.
-        expected: what could have stood there, as in the error's message.
+        position: where the parser stopped.
+        expected: what would be valid there, as in the error's message.
 
     Returns:
         One sentence for the author, or None where nothing fits.
     """
     if position == 0 and text.startswith("=") and not text.startswith("=="):
-        return "leave out the '=' in front: it tells the Modeler that FEEL follows, it is no part of the expression"
+        return "leave out the '=' in front: it marks FEEL for the Modeler and is not part of the expression"
     before = text[:position].rstrip()
     word, word_before = _word(text, position), _word_before(before)
     return (

@@ -1,8 +1,8 @@
-"""Calculates with dates, times and durations as the cluster's engine does.
+"""Calculate with dates, times and durations as the cluster's engine does.
 
-Python's `datetime` ends at the year 9999 and at microseconds, the cluster's engine does not. So each value has a wide
-form (`Date`, `Time`, `DateTime`: whole days and nanoseconds), in which all arithmetic happens, and a narrow one (the
-`datetime` types), which the expression's author gets wherever it holds the value without loss.
+Python's `datetime` is limited to the year 9999 and to microseconds; the cluster's engine is not. So each value has a
+wide form (`Date`, `Time`, `DateTime`: whole days and nanoseconds), in which all arithmetic happens, and a narrow one
+(the `datetime` types), which the expression's author gets wherever it holds the value without loss.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def in_zone(days: int, nanos: int, zone: str, preferred: int | None = None) -> D
 
 
 def standard_offset(zone: str) -> int:
-    """The offset of a zone now, without daylight saving: what a time of day in a zone is reckoned with."""
+    """The current offset of a zone, without daylight saving: the one used for a time of day in a zone."""
     rules = _rules(zone)
     now = dt.datetime.now(dt.UTC).astimezone(rules)
     offset = (now.utcoffset() or dt.timedelta()) - (now.dst() or dt.timedelta())
@@ -490,7 +490,7 @@ LITERALS: dict[str, Callable[[str], Wide]] = {
     "date and time": parse_date_time,
     "duration": parse_literal_duration,
 }
-"""What reads the text of a literal, by the function that it is written with. Each raises ValueError."""
+"""The parsers of literals, by the function that writes them. Each raises ValueError."""
 
 
 def _narrow_clock(nanos: int) -> dt.time:
@@ -619,7 +619,7 @@ def minus(left: Wide, right: Wide) -> Wide | None:
     if isinstance(left, Time) and isinstance(right, Time) and (left.offset is None) == (right.offset is None):
         if left.offset is None:
             return DaysTime(left.nanos - right.nanos)
-        return DaysTime(abs(left.instant - right.instant))  # the cluster's engine loses the sign here, so we do
+        return DaysTime(abs(left.instant - right.instant))  # the cluster's engine loses the sign here, so we do too
     if isinstance(left, DateTime) and isinstance(right, DateTime) and (left.offset is None) == (right.offset is None):
         return DaysTime(left.instant - right.instant)
     return None

@@ -1,4 +1,4 @@
-"""Splits an expression into tokens as the parser asks for them."""
+"""Split an expression into tokens as the parser requests them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOKEN = regex.compile(
     regex.VERBOSE | regex.V1,
 )
 NOT_IN_KEY = '"{}:,[]`'
-"""What the key of a context's entry without quotes may not have in it."""
+"""Characters that an unquoted key of a context may not contain."""
 
 NAME, NUMBER, STRING, QUOTED, SYMBOL, END, OTHER = "name", "number", "string", "quoted", "symbol", "end", "other"
 

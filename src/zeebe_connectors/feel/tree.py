@@ -1,4 +1,4 @@
-"""The syntax tree of an expression: the parser makes it, the compiler reads it, `write` turns it back into text."""
+"""Define the syntax tree: the parser makes it, the compiler reads it, `write` turns it back into text."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 _TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
 
-# How tightly each form binds: one of a lower level is put in parentheses where a higher one is wanted.
+# How tightly each form binds: a lower level gets parentheses where a higher one is expected.
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
 
 

@@ -1,4 +1,4 @@
-"""The values that an expression calculates with: what kind each is, how it is written as text and as JSON.
+"""Define the values of expressions: their kinds, and how they are written as text and as JSON.
 
 Plain Python values are used as they are: None, bool, int, float, Decimal, str, list, dict and the `datetime` types.
 """

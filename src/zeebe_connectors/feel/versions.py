@@ -1,4 +1,4 @@
-"""List what in an expression a cluster of an older version does not know, for `zeebe-connectors feel --cluster`."""
+"""List the parts of an expression that an older cluster does not support, for `zeebe-connectors feel --cluster`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OFFSET_AND_ZONE_SINCE = "8.9"
 
 
 def unknown_to(node: tree.Node, cluster: str) -> list[str]:
-    """Says what a cluster evaluates to null although newer ones, and we, know it; a sentence each.
+    """Lists what a cluster evaluates to null although newer ones, and this engine, support it; a sentence each.
 
     Args:
         node: the expression.

@@ -131,13 +131,13 @@ def connect_error(
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentError(
             f"{protocol}_TLS_FAILED",
-            f"security: the certificate of {where} is not trusted: {error.verify_message}. Use the name that stands in "
-            "it as host, or give the authority that issued it as trustedCertificate",
+            f"security: the certificate of {where} is not trusted: {error.verify_message}. Use the name in "
+            "the certificate as host, or give the authority that issued it as trustedCertificate",
         )
     if isinstance(error, ssl.SSLError):
         return PermanentError(
             f"{protocol}_TLS_FAILED",
-            f"security: TLS with {where} failed: {error.reason or reason_of(error)}. If this port begins in clear, "
+            f"security: TLS with {where} failed: {error.reason or reason_of(error)}. If this port starts unencrypted, "
             "choose STARTTLS",
         )
     if isinstance(error, TimeoutError):

@@ -1,1 +1,1 @@
-"""GraphQL: a query or mutation as a task."""
+"""Run a GraphQL query or mutation as a task."""

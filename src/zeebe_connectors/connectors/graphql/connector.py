@@ -1,4 +1,4 @@
-"""Queries GraphQL services."""
+"""Declare the GraphQL connector, which runs queries and mutations."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Operation(Model):
     read_timeout_in_seconds: ReadTimeout = None
     """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
     store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
-    """Store the response as a document; older templates' way of saying so."""
+    """Store the response as a document; used by older templates."""
 
 
 class Request(Certified):
@@ -84,7 +84,7 @@ class Request(Certified):
     graphql: Annotated[Operation, Hint(group="endpoint")]
     """The operation."""
     document_return_format: Annotated[ReturnFormat, Hint(group="endpoint")] = ReturnFormat()
-    """What becomes of the response's body."""
+    """How to read the response's body."""
 
 
 @outbound(
@@ -152,7 +152,7 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
 
 
 async def _refuse_errors(response: HttpResponse) -> None:
-    """Raises what the service calls an error, with the first message."""
+    """Raises an error if the response lists any, with the first one's message."""
     body = await lenient_body(response)
     errors = body.get("errors") if isinstance(body, dict) else None
     if not isinstance(errors, list) or not errors:

@@ -1,7 +1,7 @@
-r"""Undoes the escapes of a query whose text was escaped once more, as the official template sends it.
+r"""Unescape a query that was escaped once more, as the official template sends it.
 
-Outside of GraphQL's own string literals a backslash means nothing, so that `\n` and `\"` can only come from there.
-What stands inside a literal is the literal's: there `\n` is a line break of the text.
+Outside GraphQL's own string literals a backslash means nothing, so `\n` and `\"` can only be such escapes. Inside a
+literal they belong to the literal: there `\n` is a line break in the text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def unescaped(query: str) -> str:
         elif query[at] == "\\" and query[at + 1 : at + 2] in {"n", "r", "t"}:
             at += 2
             if _is_name(out[-1][-1:] if out else "") and _is_name(query[at : at + 1]):
-                out.append("\n")  # what it kept apart stays apart
+                out.append("\n")  # keeps its neighbours apart
         else:
             out.append(query[at])
             at += 1
@@ -35,7 +35,7 @@ def _is_name(char: str) -> bool:
 
 
 def _comment(query: str, at: int, out: list[str]) -> int:
-    """Takes a comment over, whose end may be escaped too; gives the place after it."""
+    """Copies a comment, whose end may be escaped too; returns the position after it."""
     ends = [end for end in (query.find("\n", at), query.find("\\n", at)) if end >= 0]
     end = min(ends, default=len(query))
     out.append(query[at:end])
@@ -46,7 +46,7 @@ def _comment(query: str, at: int, out: list[str]) -> int:
 
 
 def _literal(query: str, at: int, out: list[str]) -> int:
-    """Takes a literal over; gives the place after it. One whose quotes are escaped was escaped as a whole."""
+    """Copies a literal; returns the position after it. One with escaped quotes was escaped as a whole."""
     for mark in ('\\"\\"\\"', '"""', '\\"', '"'):
         if query.startswith(mark, at):
             break
@@ -70,7 +70,7 @@ def _literal(query: str, at: int, out: list[str]) -> int:
 
 
 def _escaped_once_more(query: str, at: int, out: list[str], *, is_block: bool) -> int:
-    """Undoes one level of escapes within a literal; gives the place after it."""
+    """Removes one level of escapes within a literal; returns the position after it."""
     following = query[at + 1 : at + 2]
     if following == "\\":
         out.append("\\")

@@ -1,1 +1,1 @@
-"""REST: any HTTP service as a task."""
+"""Call any HTTP service from a task."""

@@ -1,4 +1,4 @@
-"""Encodes the input `body`, and gives its content type."""
+"""Encode the input `body` and find its content type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *, without_nulls: bool) -> bytes:
-    """The bytes of a body; its content type is put into the headers.
+    """Encodes a body and sets its content type in the headers.
 
     A context becomes a multipart form, a URL-encoded form or JSON, as the given content type says; text is sent as it
     is; a document is sent with its own type; anything else is JSON. Documents inside JSON or such a form become base64.
@@ -61,7 +61,7 @@ def _charset(content_type: str) -> str:
     """The character set that the header names.
 
     Raises:
-        InputError: Nobody knows it.
+        InputError: It is unknown.
     """
     charset = (parameter(content_type, "charset") or "utf-8") if content_type else "utf-8"
     if codec(charset) is None:

@@ -1,4 +1,4 @@
-"""Calls REST services."""
+"""Declare the REST connector, which calls HTTP services."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Request(Certified):
     skip_encoding: Annotated[
         bool, BeforeValidator(lambda value: value is True or value == "true"), Hint(group="endpoint", hidden=True)
     ] = False
-    """Send the URL exactly as it stands."""
+    """Send the URL exactly as written."""
     follow_redirects: Annotated[
         bool,
         Hint(
@@ -85,11 +85,11 @@ class Request(Certified):
             tooltip="Credentials are sent to the first host only.",
         ),
     ] = False
-    """Go where the service redirects to, instead of returning the redirect."""
+    """Follow the service's redirects instead of returning them."""
     document_return_format: Annotated[ReturnFormat, Hint(group="endpoint")] = ReturnFormat()
-    """What becomes of the response's body."""
+    """How to read the response's body."""
     store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
-    """Store the response as a document; older templates' way of saying so."""
+    """Store the response as a document; used by older templates."""
     connection_timeout_in_seconds: ConnectionTimeout = 20
     """How long to try to connect; 0 for as long as the job may take."""
     read_timeout_in_seconds: ReadTimeout = None
@@ -134,23 +134,24 @@ async def request(given: Request, context: Context) -> Response:
 
     Connections are kept open between jobs and shared by all that have the same TLS settings; cookies are not kept. One
     access token serves all jobs with the same OAuth settings; a token that the service refuses is replaced once. A
-    failed call is a failed job, which the engine offers again after the task's back-off, or after the time that the
-    service asked for in `Retry-After`.
+    failed call fails the job, which the engine offers again after the task's back-off, or after the time that the
+    service requested in `Retry-After`.
 
-    The official REST templates, of every version, run on this connector. It differs from the official one where that
-    helps and no template can tell:
+    The official REST templates, of every version, run on this connector. It differs from the official connector where
+    that helps and no template depends on it:
 
     - The connection timeout limits connecting (name, TCP and TLS); there it limits the wait for a free connection.
-    - A 429 or 503 is not repeated by the client itself; there it is, whatever the method, and then again by the engine.
-    - The response format JSON takes an empty body, as a 204 has it, as null; there it fails.
+    - The client itself does not retry a 429 or 503; there it does, whatever the method, and then the engine retries
+      again.
+    - With the response format JSON, an empty body, as in a 204, becomes null; there it fails.
     - An error's body that is a JSON list arrives as a list; there it is null.
-    - Documents become base64 wherever they stand in a JSON body or in query parameters, and one may be the whole body.
-    - No response may be larger than the operator's limit; there it holds for tokens and documents only.
+    - Documents become base64 anywhere in a JSON body or in query parameters, and one may be the whole body.
+    - No response may be larger than the operator's limit; there the limit applies to tokens and documents only.
     - A scheme's credentials replace a header of the same name; there both are sent.
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
-    - An incident's message names method, host and status behind the reason phrase; an error expression sees the bare
+    - An incident's message names method, host and status after the reason phrase; an error expression sees the bare
       phrase as `error.message`, and that fuller text as `error.variables.message`.
-    - `error.variables.reason` tells apart what has the code 408, 500 or SSL_HANDSHAKE_FAILED.
+    - `error.variables.reason` distinguishes the causes of the codes 408, 500 and SSL_HANDSHAKE_FAILED.
     - Methods HEAD and OPTIONS, the response format Automatic, keystores, and all schemes but the official six are
       additions.
     """

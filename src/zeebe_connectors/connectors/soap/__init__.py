@@ -1,1 +1,1 @@
-"""Calls SOAP services, by envelope or by an operation of a WSDL."""
+"""Call SOAP services, by envelope or by an operation of a WSDL."""

@@ -1,4 +1,4 @@
-"""Declares the SOAP connector, its codes and its import of WSDLs."""
+"""Declare the SOAP connector, its error codes and its WSDL import."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ ERRORS = {
         "The service answered with this status and no fault; `error.variables.response` has `headers` and `body`."
     ),
     "408": (
-        "No answer. `error.variables.reason` tells whether the name did not resolve (`name-not-resolved`), nothing "
+        "No answer. `error.variables.reason` says whether the name did not resolve (`name-not-resolved`), nothing "
         "listened (`refused`), a timeout ran out (`connect-timeout`, `read-timeout`, `deadline`), the connection broke "
         "(`disconnected`) or the `proxy` failed."
     ),
-    "SSL_HANDSHAKE_FAILED": "No TLS connection: the service's certificate is not accepted, or it wants one of ours.",
-    "SOAP_REPLY_INVALID": "The reply is no SOAP envelope, or does not fit the WSDL. The address is probably wrong.",
+    "SSL_HANDSHAKE_FAILED": "No TLS connection: the service's certificate is not accepted, or it demands a client's.",
+    "SOAP_REPLY_INVALID": "The reply is not a SOAP envelope, or does not fit the WSDL. The address is probably wrong.",
     "SOAP_SIGNATURE_INVALID": "The reply had to be signed and is not, or not by somebody trusted.",
-    "SOAP_MESSAGE_INVALID": "Header or body is no well-formed XML. The message tells where. An incident.",
+    "SOAP_MESSAGE_INVALID": "Header or body is not well-formed XML. The message says where. An incident.",
     "SOAP_INPUT_INVALID": "A value does not fit the WSDL's schema; the message names field and type. An incident.",
-    "SOAP_WSDL_INVALID": "The WSDL cannot be used: the message tells which document and why. An incident.",
-    "SOAP_WSDL_UNREACHABLE": "The WSDL, or what it imports, could not be read. It is tried again.",
+    "SOAP_WSDL_INVALID": "The WSDL cannot be used: the message says which document and why. An incident.",
+    "SOAP_WSDL_UNREACHABLE": "The WSDL, or a document that it imports, could not be read. It is tried again.",
     "SOAP_CERTIFICATE_INVALID": "A certificate, key or keystore cannot be used, or its password is wrong. An incident.",
     "RESPONSE_TOO_LARGE": "The reply is larger than the operator allows. An incident.",
     "AUTHENTICATION_INVALID": ERRORS_OF_HTTP["AUTHENTICATION_INVALID"],
@@ -47,7 +47,7 @@ ERRORS = {
     "HEADER_INVALID": "A header's name or value cannot be sent. An incident.",
     "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
     "FILE_FORBIDDEN": "A file is outside the directories that the operator allows. An incident.",
-    "TLS_MATERIAL_INVALID": "A certificate or key is no PEM, or they do not fit together. An incident.",
+    "TLS_MATERIAL_INVALID": "A certificate or key is not PEM, or they do not fit together. An incident.",
     "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
 }
 
@@ -109,8 +109,8 @@ async def call(given: Request, context: Context) -> dict[str, Any]:
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
     as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes stands under
     `$content`. With an operation the reply comes back typed by the WSDL's schema, under `output` (and `header`). Parts
-    of an MTOM reply become documents in the place where the envelope refers to them; others are listed under
-    `attachments`. [From a WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
+    of an MTOM reply become documents where the envelope refers to them; others are listed under `attachments`. [From a
+    WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
     if isinstance(given.body, BodyOperation):
         await load(_operation)

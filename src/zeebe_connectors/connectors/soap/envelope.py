@@ -1,4 +1,4 @@
-"""Builds SOAP envelopes from header and body."""
+"""Build SOAP envelopes from header and body."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def xml_of(content: Mapping[str, Any], *, nulls: Nulls, exact: bool, where: str)
     Args:
         content: The elements by name.
         nulls: Whether null leaves an element out or writes it with `xsi:nil="true"`.
-        exact: As Camunda's connector: null is the text `null`, and markup in values stays markup.
+        exact: As in Camunda's connector: null is the text `null`, and markup in values stays markup.
         where: Name of the input, for messages.
 
     Raises:
-        InputError: A name is no XML name, or an attribute or text is a list or a context.
+        InputError: A name is not an XML name, or an attribute or text is a list or a context.
     """
     out: list[str] = []
     for name, value in content.items():
@@ -100,7 +100,7 @@ def build(
         body: The body's content as XML text.
         version: `1.1` or `1.2`.
         namespaces: Prefix -> namespace, declared on the envelope.
-        first_only: As Camunda's connector: of several elements only the first is sent.
+        first_only: As in Camunda's connector: of several elements only the first is sent.
 
     Returns:
         The envelope's bytes, and its tree to add security or addressing to.

@@ -1,4 +1,4 @@
-"""Sends an envelope, secured as wanted, and reads the reply or its fault."""
+"""Send an envelope, secured as configured, and read the reply or its fault."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -> ResultT:
-    """Does the work in a thread when it is much, else at once."""
+    """Does large work in a thread, other work at once."""
     return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 

@@ -1,4 +1,4 @@
-"""Lists what a WSDL offers and makes an element template for each wanted operation."""
+"""List the operations of a WSDL and make element templates for the chosen ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
 async def templates(
     given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
 ) -> Imports:
-    """An element template for each wanted operation.
+    """An element template for each chosen operation.
 
     Raises:
         ConnectorError: As `inspect`; or a name, description or preset does not fit.

@@ -1,4 +1,4 @@
-"""The inputs of the SOAP connector: those of Camunda's template by their names, and what it lacks beside them."""
+"""Define the inputs of the SOAP connector: those of Camunda's template by their names, and additional ones."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class SoapVersion(Model):
             tooltip="Left empty for an operation: the WSDL's. In SOAP 1.2 it is the parameter `action`.",
         ),
     ] = None
-    """What the service calls the operation; left empty with a WSDL, it is the one that stands there."""
+    """The service's name for the operation; left empty with a WSDL, the WSDL's own is used."""
 
 
 class NoHeader(Model):
@@ -266,7 +266,7 @@ class BodyOperation(Model):
     ] = Field(default={})
     """The operation's SOAP headers, by the names of the WSDL's schema; what is left out is not sent."""
     wsdl_age: Annotated[float, Field(ge=0), Hint(label="Read the WSDL again after seconds")] = 3600
-    """How long a WSDL that was read is used before it is read again."""
+    """How long to use a WSDL before reading it again."""
     external: Annotated[
         list[str],
         Hint(
@@ -366,7 +366,7 @@ class Request(Model):
             choices={"omit": "Leave the element out", "nil": 'Write xsi:nil="true"'},
         ),
     ] = "omit"
-    """What becomes of null in JSON."""
+    """How to write null in JSON."""
     connection_timeout_in_seconds: Annotated[
         float | None, Hint(group="timeout", label="Connection timeout in seconds", form_default="20")
     ] = None
@@ -375,9 +375,9 @@ class Request(Model):
         Literal["standard", "camunda"],
         Hint(hidden=True, group="timeout", setting="ZEEBE_CONNECTORS_SOAP_COMPATIBILITY"),
     ] = "standard"
-    """`camunda` repeats what is odd in Camunda's connector: values are not escaped, null is the text `null`, of several
-    body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The operator
-    sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
+    """`camunda` reproduces the peculiarities of Camunda's connector: values are not escaped, null is the text `null`,
+    of several body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The
+    operator sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
 
     @field_validator("client_keystore", mode="before")
     @classmethod
@@ -400,7 +400,7 @@ class Request(Model):
 
 
 class Preset(Model):
-    """What an imported template does with one input: the form shows it with a value, or it is settled already."""
+    """What an imported template does with one input: the form shows it with a value, or it is fixed."""
 
     mode: Literal["edited", "fixed", "variable"] = "edited"
     """`edited`: the form begins with the value; `fixed`: the form does not show it; `variable`: from the process."""
@@ -409,18 +409,18 @@ class Preset(Model):
 
 
 class WsdlImport(Model):
-    """A WSDL, and what is to become of it."""
+    """A WSDL, and how to import it."""
 
     wsdl: str = ""
     """Address of the WSDL, or its path below a directory that the operator allows."""
     text: str = ""
     """The WSDL itself; what it imports is looked for beside `wsdl`, if that is given too."""
     wsdl_address: str | None = None
-    """What the templates give as the WSDL, when it is not what is read now."""
+    """The WSDL address to write into the templates, when it differs from the one read now."""
     external: list[str] = Field(default=[])
     """Hosts besides the WSDL's own from which it may import."""
     operations: list[str] = Field(default=[])
-    """Names of the wanted operations; all when left out."""
+    """Names of the operations to import; all when left out."""
     service: str | None = None
     """Only of this service."""
     port: str | None = None
@@ -436,7 +436,7 @@ class WsdlImport(Model):
     description: str | None = None
     """Description of the template, for one operation."""
     presets: dict[str, Preset] = Field(default={})
-    """What becomes of inputs, by their names; headers as `headers.NAME`."""
+    """Presets of inputs, by their names; headers as `headers.NAME`."""
     username: str | None = None
     """User name for HTTP Basic."""
     password: Secret | None = None

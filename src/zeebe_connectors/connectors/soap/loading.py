@@ -1,4 +1,4 @@
-"""Loads modules that take long without holding up the event loop: zeep and lxml need half a second."""
+"""Load slow modules without holding up the event loop: zeep and lxml need half a second."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Renders Mustache templates as XML, every value escaped unless the template says raw.
+"""Render Mustache templates as XML, escaping every value unless the template says raw.
 
 The subset that XML needs: `{{name}}`, `{{{raw}}}`, `{{&raw}}`, dotted names, sections, inverted sections, comments and
 `-first`, `-last`, `-index` inside a section over a list. A value that is missing or null is an error, because an
-envelope with a hole in it is a wrong order that nobody notices. Partials and changed delimiters are refused.
+envelope with a gap could be a wrong order that nobody notices. Partials and changed delimiters are refused.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def render(template: str, context: Mapping[str, Any], *, where: str) -> str:
         where: Name of the input that holds template and context, such as `body`, for messages.
 
     Raises:
-        InputError: A tag is malformed, or a value is missing, null or no scalar; the message names tag and input.
+        InputError: A tag is malformed, or a value is missing, null or not a scalar; the message names tag and input.
     """
     if "{{" not in template:
         return template

@@ -1,4 +1,4 @@
-"""The namespaces of SOAP and WS-Security, and the parser that reads XML from outside without trusting it."""
+"""Define the namespaces of SOAP and WS-Security, and the pattern of XML names."""
 
 from __future__ import annotations
 

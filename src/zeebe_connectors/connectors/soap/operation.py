@@ -1,4 +1,4 @@
-"""Calls an operation of a WSDL: writes its input and reads its output by the schema."""
+"""Call an operation of a WSDL: write its input and read its output by the schema."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _input_names(message: Message) -> list[str]:
 
 
 def _by_schema_names(values: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
-    """Gives inputs their schema's names: a diagram's input cannot be called `order-id`, so `order_id` is understood."""
+    """Maps inputs to the schema's names: a diagram cannot name an input `order-id`, so `order_id` is accepted."""
     odd = {safe_name(name): name for name in names if safe_name(name) != name}
     return (
         {odd.get(name, name) if name not in names else name: value for name, value in values.items()} if odd else values
@@ -159,7 +159,7 @@ def read_header(message: Message, header: etree._Element, reader: Reader) -> dic
 
 
 def _refers(body: etree._Element | None) -> bool:
-    """Whether the body has elements beside its first that others refer to, as SOAP's encoding has."""
+    """Whether other elements of the body follow the first and are referred to, as in SOAP's encoding."""
     return body is not None and any(child.get("id") for child in body)
 
 
@@ -186,7 +186,7 @@ def read_body(message: Message, body: etree._Element | None, reader: Reader) -> 
         name = etree.QName(part).localname
         item = known.get(name)
         if item is None and len(parts) == 1 and len(known) == 1:
-            (item,) = known.values()  # many rpc services call their only result as they like
+            (item,) = known.values()  # many rpc services name their only result arbitrarily
         result[item.name if item else name] = (
             next(iter(json_of(part, {}).values())) if item is None else reader.value(item.type, part)
         )
@@ -197,7 +197,7 @@ def _inline_references(body: etree._Element) -> None:
     """Puts what SOAP's encoding moved to the end of the body (`href`, `id`) where it belongs.
 
     Raises:
-        ConnectorError: `SOAP_REPLY_INVALID`: references to references grow beyond every measure.
+        ConnectorError: `SOAP_REPLY_INVALID`: references to references grow without bound.
     """
     targets = {f"#{item.get('id')}": item for item in body if item.get("id")}
     left = _MAX_COPIED

@@ -1,4 +1,4 @@
-"""Makes an element template for one operation out of the connector's own."""
+"""Make an element template for one operation from the connector's own."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def template_of(
 
     Args:
         operation: The operation.
-        wsdl: What the task gives as its WSDL.
+        wsdl: The WSDL address to put into the task.
         base: The connector's own template; groups that do not concern the operation come from there.
         name: What the Modeler lists it as; made from the operation's name when left out.
         description: The line below; the WSDL's documentation when left out.
         hosts: Further hosts that the WSDL imports from.
-        presets: What becomes of inputs, by their names, and of headers, as `headers.NAME`.
+        presets: How to preset inputs, by their names, and headers, as `headers.NAME`.
         file: Name of its file, for a variant beside others; made of service and operation when left out.
         template_id: Its id; made of the file's name, if that is given, or of service and operation.
 
@@ -200,7 +200,7 @@ def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> Non
 
 
 def _input_fields(message: Message) -> list[Field]:
-    """All that stands in the input, attributes of its element included, as elements."""
+    """Everything in the input, including the attributes of its element, as elements."""
     element = message.element
     attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
     return [*message.inputs(), *map(_as_field, attributes)]
@@ -265,7 +265,7 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _needed(group: Group | None) -> set[str]:
-    """Names of elements that have to be given: required, and not merely one choice of several."""
+    """Names of the required elements that are not merely one choice of several."""
     found: set[str] = set()
     if group is None or group.min_occurs == 0 or group.kind == "choice":
         return found
@@ -377,7 +377,7 @@ def result_expression(message: Message) -> str:
 
 _KEYWORDS = {"and", "between", "else", "every", "external", "false", "for", "function", "if", "in", "instance", "not",
              "null", "of", "or", "return", "satisfies", "some", "then", "true"}  # fmt: skip
-"""FEEL's own words, which modelers do not take as the name after a dot."""
+"""FEEL's keywords, which modelers do not accept as a name after a dot."""
 
 
 def _slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads XML as JSON by a schema's types."""
+"""Read XML as JSON by a schema's types."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zeebe_connectors.connectors.soap.writer import TEMPORAL
 
 
 class Reader:
-    """Reads XML as JSON by a schema; a service that is not exact about namespaces is understood all the same.
+    """Reads XML as JSON by a schema; a service that is imprecise about namespaces is tolerated.
 
     Args:
         includes: What stands for a part that the reply refers to, by the text that was put in its place.
@@ -113,7 +113,7 @@ def _repeated(kind: Complex) -> set[str]:
 
 
 def scalar(base: str, text: str) -> Any:
-    """The text of a built-in type as JSON; what is too exact for a JSON number stays text."""
+    """The text of a built-in type as JSON; values too precise for a JSON number stay text."""
     bare = text.strip()
     if base == "boolean":
         return bare in TRUE
@@ -133,5 +133,5 @@ def scalar(base: str, text: str) -> Any:
         if base == "decimal" and abs(exact) < MAX_INTEGER and exact == exact.to_integral_value():
             return int(exact)
         near = float(exact)
-        return near if math.isfinite(near) else text  # JSON knows no infinity
+        return near if math.isfinite(near) else text  # JSON has no infinity
     return "".join(text.split()) if base == "base64Binary" else bare if base in TEMPORAL else text

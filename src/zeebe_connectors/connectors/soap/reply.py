@@ -1,4 +1,4 @@
-"""Reads SOAP replies: envelope, attachments, fault, and their JSON."""
+"""Read SOAP replies: envelope, attachments, fault, and their JSON."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from lxml import etree
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, XOP
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
+from zeebe_connectors.sdk.names import file_name
 
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -60,7 +61,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply that was read: the envelope's root and the parts that came beside it."""
+    """A parsed reply: the envelope's root and its attached parts."""
 
     root: etree._Element
     attachments: Mapping[str, Attachment]
@@ -175,7 +176,7 @@ def _value(  # noqa: C901 - flat, because it runs once per element
 
 @dataclass(slots=True)
 class _Work:
-    """What reading a reply has taken: its elements with the namespaces that each of them sees, and where it is."""
+    """The work done on a reply so far: its elements times the namespaces in scope of each, and the current depth."""
 
     done: int = 0
     depth: int = 0
@@ -291,7 +292,7 @@ def _part(piece: bytes, number: int) -> Attachment:
         id=str(headers.get("Content-ID", f"part-{number}")).strip().strip("<>"),
         data=data,
         content_type=headers.get_content_type(),
-        name=headers.get_filename(),
+        name=file_name(headers.get_filename() or "") or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Makes sample values of schema types: for forms, for trying an operation, and for tests."""
+"""Make sample values of schema types: for forms, for trying an operation, and for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DEEPEST = 6
 _NO_DEEPER = 40
 _MAX_VALUES, _MAX_ITEMS = 3000, 20
 _UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
-"""What must differ within a document: no sample fits twice."""
+"""Types whose values must be unique within a document, so that no sample fits twice."""
 _SAMPLES: dict[str, Any] = {
     "boolean": True,
     "decimal": 12.5,
@@ -35,7 +35,7 @@ _SAMPLES: dict[str, Any] = {
 
 
 def sample(kind: Type, *, all_fields: bool = True) -> Any:
-    """A value of a type; of a type that would need thousands of values, as many as a person can look at.
+    """A sample of a type, limited to as many values as a person can read.
 
     Args:
         kind: The type.

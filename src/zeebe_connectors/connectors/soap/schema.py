@@ -1,6 +1,6 @@
-"""Describes a schema's types as plain data, whichever library read the schema; `writer` and `reader` go by them.
+"""Describe a schema's types as plain data, whichever library read the schema; `writer` and `reader` follow them.
 
-JSON goes by the schema's local names. `@name` is an attribute (plain `name` too, where no element has it), `$content`
+JSON uses the schema's local names. `@name` is an attribute (plain `name` too, where no element has it), `$content`
 the text beside attributes, `@type` the name of a derived type, and a repeated element is a list. `$items` is a list
 of contexts for a repeated group whose order matters.
 """
@@ -16,11 +16,11 @@ from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, WSU, XSI
 NIL, TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
 NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f"{{{WSU}}}")
-"""How attributes begin that speak about the message, not about what it says."""
+"""Prefixes of attributes that concern the message itself, not its content."""
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 
 MAX_INTEGER = 2**63
-"""From here on, numbers stay text in JSON: FEEL and many readers keep no more digits."""
+"""Numbers with more digits stay text in JSON: FEEL and many readers keep no more."""
 
 INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "integer": (None, None),

@@ -1,4 +1,4 @@
-"""Secures envelopes with WS-Security (Timestamp, UsernameToken, X.509 signature) and verifies replies.
+"""Secure envelopes with WS-Security (Timestamp, UsernameToken, X.509 signature) and verify replies.
 
 After WS-Security 1.1 (UsernameToken Profile, X.509 Token Profile) and WS-Addressing 1.0.
 """
@@ -57,7 +57,7 @@ _ACCEPTED_DIGESTS = frozenset(
         "http://www.w3.org/2001/04/xmlenc#sha512",
     }
 )
-"""Of replies: SHA-1 can be forged, and is for sending to those who know nothing better."""
+"""Accepted in replies: SHA-1 can be forged; it is only for sending to services that support nothing better."""
 _CLOCKS = timedelta(seconds=60)
 _LIFE = timedelta(minutes=5)
 _DEFAULT_SIGNATURE = {"rsa": f"{_MORE}rsa-sha256", "ec": f"{_MORE}ecdsa-sha256"}
@@ -288,7 +288,7 @@ def verify(root: etree._Element, trusted: Sequence[x509.Certificate]) -> None:
 
 
 def _check_time(security: etree._Element, signed: Sequence[str]) -> None:
-    """A signed Timestamp of now: without it a reply that somebody once caught could be sent again for ever."""
+    """Requires a current signed Timestamp; without it, an intercepted reply could be replayed forever."""
     stamps = security.findall(f"{{{WSU}}}Timestamp")
     if len(stamps) != 1:
         raise _refused("it has no Timestamp; let the service send one and sign it" if not stamps else "two Timestamps")

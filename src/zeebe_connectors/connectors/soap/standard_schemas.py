@@ -1,4 +1,4 @@
-"""Stands in for schemas that many WSDLs import, in a short form, so that no host is asked for them."""
+"""Provide short forms of schemas that many WSDLs import, so that no host is contacted for them."""
 
 from __future__ import annotations
 

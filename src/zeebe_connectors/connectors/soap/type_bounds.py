@@ -1,4 +1,4 @@
-"""Refuses WSDLs whose types unfold beyond every measure, before anything reads them.
+"""Refuse WSDLs whose types expand without bound, before anything reads them.
 
 A group that names another twice, which names another twice, and so on, has a few lines and a billion elements.
 """
@@ -13,7 +13,7 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, wsdl_error
 
 MAX_PARTICLES = 400_000
-"""Elements and attributes of all types together, with what groups and base types bring in."""
+"""Elements and attributes of all types together, including those from groups and base types."""
 _DEEPEST = 200
 _GROUP, _ATTRIBUTES, _TYPE = f"{{{XSD}}}group", f"{{{XSD}}}attributeGroup", f"{{{XSD}}}complexType"
 _COUNTED = {f"{{{XSD}}}element", f"{{{XSD}}}attribute", f"{{{XSD}}}any", f"{{{XSD}}}anyAttribute"}
@@ -22,7 +22,7 @@ _Key = tuple[str, str]
 
 
 def check_bounds(documents: WsdlDocuments) -> None:
-    """Counts what the types of a WSDL come to.
+    """Counts the expanded size of a WSDL's types.
 
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`: it is too much, or groups or types contain themselves.

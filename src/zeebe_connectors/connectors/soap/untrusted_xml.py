@@ -1,4 +1,4 @@
-"""Reads XML from outside without trusting it: no entities, no document types, no network, bounded depth."""
+"""Read XML from outside without trusting it: no entities, no document types, no network, bounded depth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUOTED = re.compile(rb"=\s*+(?:\"[^\"]*+\"|'[^']*+')")
 
 
 class UntrustedXmlError(ValueError):
-    """XML that is not read: malformed, or with a document type."""
+    """XML that is refused: malformed, or with a document type."""
 
 
 def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree._Element:
@@ -54,7 +54,7 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
 
 
 def is_quick(data: bytes) -> bool:
-    """Whether a document is so small, in every respect, that the event loop may read it and walk over it."""
+    """Whether a document is small enough, in every respect, for the event loop to read and walk it."""
     return len(data) <= _QUICK_BYTES and data.count(b"<") <= _QUICK_TAGS and data.count(b"=") <= _QUICK_TAGS
 
 
@@ -91,7 +91,7 @@ def _begins_with_document_type(data: bytes) -> bool:
             return data.startswith(b"<!DOCTYPE", at)
         end = data.find(closing, at + len(opening))
         if end < 0:
-            return False  # the parser tells that it has no end
+            return False  # the parser reports the missing end
         at = end + len(closing)
 
 

@@ -1,4 +1,4 @@
-"""Writes JSON as XML by a schema's types."""
+"""Write JSON as XML by a schema's types."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Writer:
     """Writes JSON as XML by a schema.
 
     Args:
-        nulls: What becomes of null.
+        nulls: How to write null.
         files: Bytes in the place of documents, by the identity of the reference object.
         encoded: Whether every element names its type, as SOAP's own encoding demands.
     """
@@ -324,7 +324,7 @@ def _names(kind: Complex) -> str:
 
 
 def expected(kind: Type) -> str:
-    """In words what a value of a type must be."""
+    """Describes what a value of a type must be."""
     if isinstance(kind, Complex):
         if kind.items is not None:
             return "a list"
@@ -355,7 +355,7 @@ def expected(kind: Type) -> str:
 
 
 def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
-    """A JSON scalar as XML Schema writes it, or None when it is none of that type."""
+    """A JSON scalar as XML Schema writes it, or None when it is not a value of that type."""
     if isinstance(value, (dict, list)) or value is None:
         return None
     text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"

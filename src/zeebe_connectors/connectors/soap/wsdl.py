@@ -1,4 +1,4 @@
-"""Reads WSDLs into services, operations and types as plain data; only this module knows zeep."""
+"""Read WSDLs into services, operations and types as plain data; only this module knows zeep."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def load(documents: WsdlDocuments) -> Wsdl:
             found = _compiled(documents, skipped)
         except PermanentError:
             raise error if not reasons else wsdl_error(documents.location, "; ".join(reasons)) from None
-    else:  # zeep leaves some operations out without a word
+    else:  # zeep silently leaves some operations out
         reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
     if reasons:
         kept = [reason for reason in found.skipped if not reason.startswith("message ")]
@@ -158,7 +158,7 @@ def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
     location = documents.location
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False, strict=True)
     logging.getLogger("zeep").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"zeep\.")  # what they say is given as the reason for skipping
+    warnings.filterwarnings("ignore", module=r"zeep\.")  # their text becomes the reason for skipping
     try:
         document = Document(location, _Offline(documents), settings=settings)
         return _Compiler(documents, document).wsdl(skipped)
@@ -186,7 +186,7 @@ def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
 
 
 def _sought(error: BaseException) -> str:
-    """What zeep looked for: it tells so in the error behind the one that it raises."""
+    """What zeep looked for, from the error that caused the one it raises."""
     behind: BaseException | None = error
     while behind is not None:
         if getattr(behind, "qname", None) is not None:
@@ -304,7 +304,7 @@ class _Compiler:
         return Wsdl(tuple(operations), tuple(skipped))
 
     def _unresolved(self) -> list[str]:
-        """Messages that refer to what no schema defines: zeep leaves out their operations without a word."""
+        """Messages that refer to undefined parts: zeep silently leaves out their operations."""
         found = []
         for root in self._roots:
             for part in root.iter(f"{{{WSDL}}}part"):
@@ -362,7 +362,7 @@ class _Compiler:
         return Message(element=self._field(body), headers=headers)
 
     def _header(self, item: Any) -> schema.Field:
-        """A header, which is never demanded: services that need one of several name them all."""
+        """A header, which is never required: services that need one of several name them all."""
         return replace(self._field(item), min_occurs=0)
 
     def _field(self, item: Any) -> schema.Field:
@@ -458,12 +458,12 @@ class _Compiler:
                 items.append(schema.Wildcard(int(item.min_occurs)))
         if isinstance(found, Choice):
             for made in items:
-                made.min_occurs = max(made.min_occurs, 1)  # zeep makes what stands in a choice optional
+                made.min_occurs = max(made.min_occurs, 1)  # zeep makes the parts of a choice optional
         kind: Any = "choice" if isinstance(found, Choice) else "all" if isinstance(found, All) else "sequence"
         return schema.Group(kind, items, int(found.min_occurs), _max_occurs(found.max_occurs))
 
     def _derive(self) -> None:
-        """Tells every type which others may stand in its place."""
+        """Records for every type which others may replace it."""
         made: dict[str, schema.Complex] = {}
         for tag, kind in self._global.items():
             if tag in self._notes.bases or tag in self._notes.bases.values():

@@ -1,4 +1,4 @@
-"""Reads the WSDL that an operation names, once for all jobs, and keeps it within a bound of memory."""
+"""Read the WSDL that an operation names, once for all jobs, and cache it within a bound of memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _reading = ThreadPoolExecutor(1, thread_name_prefix="wsdl")
 
 
 class WsdlCache:
-    """WSDLs that were read, with their age; the least used go when there are too many, or when they are too large.
+    """Caches WSDLs with their age; the least recently used go when there are too many, or when they are too large.
 
     Args:
         max_count: How many are kept.
@@ -50,7 +50,7 @@ class WsdlCache:
         self.shrink()
 
     def shrink(self) -> None:
-        """Lets the least used go until the others fit."""
+        """Evicts the least recently used until the others fit."""
         while len(self._known) > 1 and (len(self._known) > self._max_count or self.memory() > self._memory):
             self._known.popitem(last=False)
 
@@ -87,7 +87,7 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not known.cancelled() or (task is not None and task.cancelling()):
-                raise  # it is we who are stopped, and not the job that read it; else the next who waits reads it
+                raise  # this job was stopped, not the one that reads; otherwise the next waiting job reads
     reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
     cache.put(key, reading)
     try:
@@ -117,7 +117,7 @@ async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) ->
 
 
 def _is_the_services(wsdl: str, service: str | None) -> bool:
-    """Whether the WSDL is where the service is: credentials are the service's, and go to no other host."""
+    """Whether the WSDL is on the service's host: the credentials belong to the service and go to no other host."""
     if service is None or not wsdl.strip().casefold().startswith(("http://", "https://")):
         return True
     return origin_of(wsdl.strip()) == origin_of(service.strip())

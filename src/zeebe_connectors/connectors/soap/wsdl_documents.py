@@ -1,4 +1,4 @@
-"""Gathers a WSDL and all that it imports: bounded, and only from where it may."""
+"""Gather a WSDL and all its imports, within bounds and only from allowed places."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Prepare a WSDL for zeep: take out what cannot be used, with the reason, so that the rest of it can.
+"""Prepare a WSDL for zeep: remove the parts that cannot be used, with the reason, so that the rest can.
 
-zeep refuses a whole WSDL for one part that refers to nothing, whether or not anybody needs it. This runs when it did:
-the parts that are wrong are found by their names in the documents themselves, and left out.
+zeep refuses a whole WSDL for one dangling reference, whether or not anybody needs that part. This runs after such a
+refusal: it finds the faulty parts by their names in the documents themselves, and leaves them out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Component:
 
 @dataclass(slots=True)
 class _Names:
-    """The global names that there are, by kind and namespace; what has no namespace may be included into any."""
+    """The existing global names, by kind and namespace; those without a namespace may be included into any."""
 
     of: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: {kind: set() for kind in _KINDS})
 
@@ -50,7 +50,7 @@ class _Names:
 
 
 def without_other_bindings(documents: WsdlDocuments) -> list[str]:
-    """Takes out bindings that do not speak SOAP, with their ports: zeep stumbles over some of them."""
+    """Removes bindings other than SOAP, with their ports: zeep fails on some of them."""
     others: set[str] = set()
     for address, root in documents.roots.items():
         found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{SOAP}}}binding") is None]
@@ -90,13 +90,13 @@ def give_namespaces(documents: WsdlDocuments) -> None:
 
 
 def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
-    """Takes out what refers to nothing and what zeep stumbles over.
+    """Removes dangling references and other parts on which zeep fails.
 
     Args:
         documents: Changed in place.
 
     Returns:
-        What was taken out and why, with its document and line; and whether anything was changed at all.
+        What was removed and why, with its document and line; and whether anything was changed at all.
     """
     repaired = _Repair(documents)
     repaired.types()
@@ -125,7 +125,7 @@ class _Repair:
         self.names = _Names()
 
     def types(self) -> None:
-        """Takes out global types and elements that refer to what is not there, and then what referred to them."""
+        """Removes global types and elements with dangling references, and then what referred to them."""
         components = list(self._components())
         for each in components:
             self.names.of[each.kind].add((each.space, each.name))
@@ -151,7 +151,7 @@ class _Repair:
                 self.changed.add(address)
 
     def operations(self) -> None:
-        """Takes out the operations whose messages or port types are not there or refer to nothing."""
+        """Removes the operations whose messages or port types are missing or have dangling references."""
         for address, root in self.documents.roots.items():
             for binding in list(root.iter(f"{{{WSDL}}}binding")):
                 port_type = self._find("portType", binding.get("type") or "", binding)
@@ -216,7 +216,7 @@ class _Repair:
                         yield _Component(kind, schema.get("targetNamespace") or "", child, address)
 
     def _missing_in(self, component: _Component) -> str | None:
-        """The first name that a component refers to and that is not there."""
+        """The first name that a component refers to and that is missing."""
         for each in component.element.iter(f"{{{XSD}}}*"):
             kind = etree.QName(each).localname
             references: list[tuple[str | None, tuple[str, ...]]] = []

@@ -1,4 +1,4 @@
-"""Say for each kind of element what it does once it is activated."""
+"""Define what each kind of element does once it is activated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Behaviour(Protocol):
         """Make the instance active, and wait, act or go on.
 
         Raises:
-            StepFailedError: It cannot be done as things are; nothing has changed.
+            StepFailedError: It is currently impossible; nothing has changed.
         """
 
 

@@ -1,4 +1,4 @@
-"""Look for who catches an error: scope by scope upward, and through call activities."""
+"""Find the event that catches an error, scope by scope upward, and through call activities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
-    """Let the nearest event that catches the error happen; False when there is none, and nothing has changed."""
+    """Trigger the nearest event that catches the error; False when there is none, and nothing has changed."""
     current: ElementInstance | None = instance
     while current is not None:
         if current.index < 0:  # the boundary events of a multi-instance activity belong to its body
@@ -36,7 +36,7 @@ def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, A
 
 
 def _catcher(events: Iterable[Element], code: str) -> Element | None:
-    """Return the event that catches the code: one of that very code before one that catches all."""
+    """Return the event that catches the code: one for exactly this code before one that catches all."""
     all_codes = None
     for element in events:
         event = element.event

@@ -1,4 +1,4 @@
-"""Run the queue of steps, and lead every element instance through its life."""
+"""Run the queue of steps, and take every element instance through its life cycle."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Flow:
                 except StepFailedError as error:
                     instance.pending = (name, None if error.done else argument)
                     self.engine.incidents.raise_for(instance, error.kind, str(error))
-                except Exception:  # a defect of the engine: it must not take the other processes with it
+                except Exception:  # a defect of the engine must not bring down the other processes
                     log.exception("The step %s of element %s failed", name, instance.element.id)
                     instance.pending = (name, argument)
                     self.engine.incidents.raise_for(instance, UNKNOWN, "The engine failed at this step; see its log.")
@@ -113,7 +113,7 @@ class Flow:
         """Make an instance active: from now on it waits for its own events and its boundary events.
 
         Raises:
-            StepFailedError: An event's name, key or time cannot be evaluated; nothing is waited for then.
+            StepFailedError: An event's name, key or time cannot be evaluated; then the instance waits for nothing.
         """
         events = list(waits_for)
         if instance.index < 0:  # those of a multi-instance activity belong to its body
@@ -130,7 +130,7 @@ class Flow:
             engine.tell(HappeningKind.ELEMENT_ACTIVATED, instance.key, instance)
 
     def leave(self, instance: ElementInstance, flows: list[SequenceFlow]) -> None:
-        """End a completed instance, take the flows behind it, and see what that means for its container."""
+        """End a completed instance, take its outgoing flows, and update its container."""
         container = instance.parent
         assert container is not None  # noqa: S101 - a process is not left, it ends
         self.finish(instance, State.COMPLETED)
@@ -216,7 +216,7 @@ class Flow:
             self.leave(instance, instance.element.outgoing)
 
     def _settle(self, container: ElementInstance, _: Any) -> None:
-        """A container in which nothing is active any more completes."""
+        """Complete a container in which nothing is active any more."""
         if container.state is State.ACTIVATED and not container.children and not container.arrivals:
             if container.is_body:
                 return  # it completes when its instances are counted
@@ -224,7 +224,7 @@ class Flow:
             self.do("complete", container)
 
     def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
-        """An event that an instance waits for has happened."""
+        """Handle an event that an instance waits for."""
         event_id, payload = argument
         event = holder.process.definition.model.index[event_id]
         if holder.state not in {State.ACTIVATED, State.COMPLETING}:
@@ -242,7 +242,7 @@ class Flow:
             self.do("complete", holder, payload)
 
     def boundary_triggered(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> None:
-        """A boundary event happens: an interrupting one ends its activity first."""
+        """Trigger a boundary event; an interrupting one ends its activity first."""
         container = holder.parent
         assert container is not None  # noqa: S101 - an activity is inside a container
         if event.interrupting:
@@ -252,7 +252,7 @@ class Flow:
             self.do("join", container)
 
     def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
-        """An event sub-process begins: an interrupting one ends all else in its scope first."""
+        """Start an event sub-process; an interrupting one ends everything else in its scope first."""
         if container.interrupted or container.state is not State.ACTIVATED:
             return
         if element.starts[0].interrupting:
@@ -268,5 +268,5 @@ class Flow:
         self.enter(element, container, payload)
 
     def throw_error(self, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
-        """Throw an error from an element; tell whether something catches it."""
+        """Throw an error from an element; return whether something catches it."""
         return errors.throw(self, instance, code, payload)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def take(flow: Flow, taken: SequenceFlow, container: ElementInstance) -> None:
-    """Let a token go over a flow, into its target or to a gateway that waits for others."""
+    """Move a token along a flow, into its target or to a gateway that waits for others."""
     target = taken.target
     joins = target.behaviour in {"parallel", "inclusive"} and len(target.incoming) > 1
     if not joins:
@@ -33,7 +33,7 @@ def take(flow: Flow, taken: SequenceFlow, container: ElementInstance) -> None:
 
 
 def _pass(flow: Flow, target: Element, container: ElementInstance) -> None:
-    """Use up one token of each flow that has one, and go on with one behind the gateway; surplus tokens stay."""
+    """Consume one token of each flow that has one, and continue with one after the gateway; surplus tokens stay."""
     assert container.arrivals is not None  # noqa: S101 - for the types; the caller has looked
     arrived = container.arrivals[target.id]
     left = {flow_id: count - 1 for flow_id, count in arrived.items() if count > 1}
@@ -59,10 +59,10 @@ def join_inclusive(flow: Flow, container: ElementInstance) -> None:
 
 
 def _nothing_can_arrive(target: Element, joins: list[Element], container: ElementInstance) -> bool:
-    """Tell whether no path leads from anything active to the gateway over a flow without a token.
+    """Return whether no path leads from anything active to the gateway over a flow without a token.
 
-    A token at another inclusive gateway counts as active, too. One at a parallel gateway does not: it goes on with
-    those that it waits for, which are looked at themselves.
+    A token at another inclusive gateway counts as active, too. One at a parallel gateway does not: it continues with
+    those that it waits for, which are checked themselves.
     """
     assert container.arrivals is not None  # noqa: S101 - for the types; the caller has looked
     arrived = container.arrivals[target.id]
@@ -88,7 +88,7 @@ def condition(engine: Engine, expression: Expression, variables: Visible) -> boo
     """Evaluate a condition.
 
     Raises:
-        StepFailedError: It fails, or gives something else than true or false.
+        StepFailedError: It fails, or gives something other than true or false.
     """
     value: Any = evaluate(engine, expression, variables)
     if value is not True and value is not False:

@@ -1,4 +1,4 @@
-"""Hold what runs: process instances and their element instances."""
+"""Hold running process instances and their element instances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_PATH = 10_000
 
 
 class State(IntEnum):
-    """Where an element instance is in its life."""
+    """The state of an element instance in its life cycle."""
 
     ACTIVATING = 0
     ACTIVATED = 1
@@ -122,7 +122,7 @@ class ProcessInstance:
     Attributes:
         root: The element instance of the process itself.
         caller: The call activity that waits for it; None when nothing called it.
-        correlation_key: The key of the message that started it, which starts no other meanwhile; empty for none.
+        correlation_key: The key of the message that started it, which starts no other while it runs; empty for none.
         depth: How many calls are above it.
         path: What was activated, in order; the last 10,000.
     """

@@ -72,7 +72,7 @@ def _start_next(flow: Flow, body: ElementInstance) -> None:
 
 
 def inner_completed(flow: Flow, inner: ElementInstance) -> None:
-    """Collect an instance's output, and see whether the body goes on.
+    """Collect an instance's output, and decide whether the body continues.
 
     Raises:
         StepFailedError: The output element or the completion condition cannot be evaluated.
@@ -111,7 +111,7 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
 
 
 def _complete_body(flow: Flow, body: ElementInstance) -> None:
-    """Take the collected outputs up, and leave; the mappings were those of the instances."""
+    """Write the collected outputs to the body's scope, and leave; the mappings were those of the instances."""
     output = _loop(body).output_collection
     body.state = State.COMPLETING
     if output is not None and body.parent is not None:

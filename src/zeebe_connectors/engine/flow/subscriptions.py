@@ -119,7 +119,7 @@ def close_all(engine: Engine, holder: ElementInstance) -> None:
 
 
 def trigger(engine: Engine, subscription: Subscription, payload: dict[str, Any]) -> None:
-    """Let a subscription's event happen: the step is queued, and what can happen once only is closed now."""
+    """Trigger a subscription's event: queue the step, and close a subscription that triggers only once."""
     holder = subscription.holder
     if holder.element.behaviour == "event_based":
         close_all(engine, holder)
@@ -129,7 +129,7 @@ def trigger(engine: Engine, subscription: Subscription, payload: dict[str, Any])
 
 
 def fire_timer(engine: Engine, subscription: Subscription) -> None:
-    """A timer is due: schedule its next time, if it has one, and trigger its event."""
+    """Handle a due timer: schedule its next time, if it has one, and trigger its event."""
     schedule = subscription.schedule
     if subscription.repeats and schedule is not None:
         following = schedule.following(subscription.due_ms, engine.clock.now_ms())

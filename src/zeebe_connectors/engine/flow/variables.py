@@ -117,7 +117,7 @@ def kind_of(value: Any) -> str:
 
 
 def assign(into: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Write a value below a path of names; contexts on the way are copied, so that nobody else's change."""
+    """Write a value below a path of names; contexts along the path are copied, so that others do not change."""
     for name in path[:-1]:
         inner = into.get(name)
         into[name] = inner = dict(inner) if isinstance(inner, dict) else {}
@@ -165,7 +165,7 @@ def apply_inputs(engine: Engine, instance: ElementInstance) -> None:
 
 
 def apply_outputs(engine: Engine, instance: ElementInstance, payload: Mapping[str, Any] | None) -> None:
-    """Take an element's result up: as it is, or what the output mappings make of it.
+    """Merge an element's result: unchanged, or as the output mappings make it.
 
     Raises:
         StepFailedError: A mapping fails.
@@ -192,6 +192,6 @@ def apply_outputs(engine: Engine, instance: ElementInstance, payload: Mapping[st
                 made[first] = outer.get(first)
             assign(made, mapping.target, value)
     except StepFailedError as error:
-        error.done = True  # the result is local by now, where it may be set right
+        error.done = True  # the result is local by now, where it can be corrected
         raise
     propagate(engine, target, made)

@@ -89,7 +89,7 @@ def _start_event(element: Element, report: Report) -> None:
 
 
 def _without_variables(element: Element, event: Event, report: Report) -> None:
-    """The name of what starts a process is evaluated at deployment, where no variables are."""
+    """Check names of start events, which are evaluated at deployment, where there are no variables."""
     assert event.name is not None  # noqa: S101 - for the types; the caller has looked
     try:
         value = event.name.value({})

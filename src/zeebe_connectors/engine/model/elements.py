@@ -1,4 +1,4 @@
-"""Describe what a deployed process consists of, in the form that the flow runs."""
+"""Describe the elements of a deployed process, in the form that the flow runs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Element:
     Attributes:
         id: Its id in the diagram.
         tag: The name of its BPMN element, such as `serviceTask`.
-        behaviour: The name of what the flow does with it.
+        behaviour: The name of its behaviour in the flow.
         parent: The container; None for the process.
         attached_to: The activity of a boundary event.
         interrupting: Whether a boundary event ends its activity, or a start event of an event sub-process its scope.

@@ -1,4 +1,4 @@
-"""Hold a property of a diagram that may be an expression: `=…` is FEEL, any other text is itself."""
+"""Hold a property of a diagram that may be an expression: `=…` is FEEL, any other text is literal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Expression:
 
     Attributes:
         text: The text as it stands in the diagram, without spaces around it.
-        is_static: Whether it is no FEEL expression, so that its value is the text.
+        is_static: Whether it is not a FEEL expression, so that its value is the text.
     """
 
     __slots__ = ("_compiled", "is_static", "text")
@@ -63,7 +63,7 @@ class Expression:
             raise ExpressionError(str(error)) from None
 
     def value(self, variables: Mapping[str, Any], clock: Callable[[], datetime] | None = None) -> Any:
-        """Evaluate to a value as variables have it: what JSON can say.
+        """Evaluate to a value that a variable can hold, in JSON types.
 
         Raises:
             ExpressionError: The evaluation fails.

@@ -1,4 +1,4 @@
-"""Say why a diagram is refused, in the form that a cluster uses: the element, ERROR, the reason."""
+"""Report why a diagram is refused, in a cluster's format: the element, ERROR, the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the XML of a resource into processes, or into the list of all that is wrong with it."""
+"""Turn the XML of a resource into processes, or into a list of everything wrong with it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ THROWN = {
     EventKind.TERMINATE: "terminate",
     EventKind.LINK: "link_throw",
 }
-# Part of a diagram, but not of what is executed.
+# Parts of a diagram that are not executed.
 IGNORED = frozenset({
     "association", "auditing", "category", "completionCondition", "conditionExpression", "dataInputAssociation",
     "dataObject", "dataObjectReference", "dataOutputAssociation", "dataStoreReference", "documentation",
@@ -52,7 +52,7 @@ IGNORED = frozenset({
 })  # fmt: skip
 # A cluster runs these.
 ONLY_IN_A_CLUSTER = frozenset({"adHocSubProcess"})
-# Nobody does.
+# Nothing runs these.
 UNKNOWN = frozenset({"callChoreography", "choreographyTask", "complexGateway", "implicitThrowEvent", "subChoreography",
                      "transaction"})  # fmt: skip
 ACTIVITIES = frozenset({
@@ -171,7 +171,7 @@ class _Reader:
         return element
 
     def _details(self, element: Element, node: Node, report: Callable[..., None]) -> None:
-        """Read what only elements of one kind have."""
+        """Read the properties that only elements of one kind have."""
         readers: dict[str, Callable[[Element, Node, Callable[..., None]], None]] = {
             "serviceTask": self._job,
             "sendTask": self._job,
@@ -258,7 +258,7 @@ class _Reader:
             target.incoming.append(flow)
 
     def _attach(self, element: Element, node: Node, container: Element) -> None:
-        """Connect an element with others of its container, which are all read by now."""
+        """Connect an element with others of its container, which have all been read by now."""
         if element.tag == "startEvent":
             container.starts.append(element)
         if element.event_triggered:

@@ -1,4 +1,4 @@
-"""Parse a diagram's XML safely, and name what the reading rooms look for in it."""
+"""Parse a diagram's XML safely, and find the parts that the readers need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
 
 
 class XmlError(Exception):
-    """The text is no XML that may be read; the message says where and why."""
+    """The text is not acceptable XML; the message says where and why."""
 
 
 class _WithoutDoctype(ET.TreeBuilder):

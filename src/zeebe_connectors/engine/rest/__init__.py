@@ -1,4 +1,4 @@
-"""The engine's REST API: the part of the Orchestration Cluster API (`/v2`) about what the engine has."""
+"""Serve the engine's REST API: the part of the Orchestration Cluster API (`/v2`) that the engine supports."""
 
 from zeebe_connectors.engine.rest.server import RestServer
 

@@ -1,4 +1,4 @@
-"""Carries out commands: deployments, instances, jobs, incidents, messages, signals, variables."""
+"""Execute commands: deployments, instances, jobs, incidents, messages, signals, variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps documents for the engine's REST API, in memory or in a directory, as a cluster's document store does."""
+"""Store documents for the engine's REST API, in memory or in a directory, as a cluster's document store does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stored:
         content: Its bytes.
         metadata: Name, type, size and whatever came with it.
         digest: SHA-256 of the content, in hexadecimal digits.
-        until: When it goes, in seconds since 1970; None: never.
+        until: When it expires, in seconds since 1970; None: never.
     """
 
     content: bytes

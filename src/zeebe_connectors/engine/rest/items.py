@@ -1,4 +1,4 @@
-"""Shows what the engine has as the API does: camelCase names, keys as text, dates in UTC, nothing for what is empty."""
+"""Show the engine's records as the API does: camelCase names, keys as text, dates in UTC, no empty fields."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def element(view: VisitView) -> dict[str, Any]:
 
 
 def variable_key(view: VariableView) -> int:
-    """Make a key for a variable, which has none here: from its scope and name, so that it stays."""
+    """Make a key for a variable, which has none here, from its scope and name, so that it is stable."""
     return (view.scope_key & 0x3FFFFFFF) << 32 | zlib.crc32(view.name.encode())
 
 

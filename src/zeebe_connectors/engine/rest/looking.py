@@ -1,4 +1,4 @@
-"""Answers what can be looked at: definitions, instances, elements, variables, jobs, incidents, subscriptions."""
+"""Serve read-only requests: definitions, instances, elements, variables, jobs, incidents, subscriptions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Looking:
         return web.Response(text=view.xml, content_type="text/xml", charset="utf-8")
 
     async def _statistics(self, request: web.Request) -> web.Response:
-        """How many subscriptions each version has; asked for to find old versions that still wait."""
+        """The number of subscriptions of each version; used to find old versions that still wait."""
         asked = await body_of(request)
         wanted = object_of(asked.get("filter"), "filter")
         whole = search(

@@ -1,4 +1,4 @@
-"""Says what is wrong with a request, as the Orchestration Cluster API does: a problem in JSON with a status."""
+"""Report what is wrong with a request, as the Orchestration Cluster API does: a problem in JSON with a status."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bad(detail: str) -> Problem:
 
 
 def missing(what: str, key: object) -> Problem:
-    """Make the problem of something that is not there."""
+    """Make the problem of something that does not exist."""
     return Problem(404, "NOT_FOUND", f"{what} with key '{key}' not found")
 
 

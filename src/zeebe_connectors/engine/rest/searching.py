@@ -1,4 +1,4 @@
-"""Carries out searches: filters with their operators, sorting and pages, on items as the API shows them."""
+"""Execute searches: filters with their operators, sorting and pages, on items as the API shows them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def search(
         special: Filters that are no field of an item.
 
     Raises:
-        Problem: The request names what there is not.
+        Problem: The request names something that does not exist.
     """
     filters = asked.get("filter") or {}
     if not isinstance(filters, dict):
@@ -70,7 +70,7 @@ def _matches(
 
 
 def meets(had: Any, wanted: Any) -> bool:
-    """Tell whether a value meets a filter: a plain value, or an object of operators.
+    """Return whether a value meets a filter: a plain value, or an object of operators.
 
     Raises:
         Problem: There is no such operator.
@@ -152,7 +152,7 @@ def _cursor(key: str, place: int) -> str:
 
 
 def _place(items: list[Item], cursor: str, key: str) -> int:
-    """Where a cursor's item is now; where it was when it is gone."""
+    """The current position of a cursor's item; its former position if it is gone."""
     try:
         known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
         was = int(place)

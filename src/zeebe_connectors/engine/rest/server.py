@@ -1,4 +1,4 @@
-"""Serves the engine's REST API on loopback: what runtimes ask a cluster for, and what a person wants to see."""
+"""Serve the engine's REST API on loopback: what runtimes need from a cluster, and what people want to see."""
 
 from __future__ import annotations
 

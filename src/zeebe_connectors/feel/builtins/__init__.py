@@ -1,4 +1,4 @@
-"""The functions that are built into FEEL: their declarations, by name.
+"""Collect FEEL's built-in functions: their declarations, by name.
 
 To add one, write a Python function in the module of its topic and declare it with `@builtin`: the signature as FEEL's
 users read it, a line that explains it, and examples, which are run as tests. The rest follows from that: the checks

@@ -1,4 +1,4 @@
-"""Functions of conditions: negation, presence and assertion."""
+"""Declare functions of conditions: negation, presence and assertion."""
 
 from typing import Any
 

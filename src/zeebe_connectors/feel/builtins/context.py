@@ -1,4 +1,4 @@
-"""Functions of contexts: their entries, and contexts with other ones."""
+"""Declare functions of contexts: read entries, and make contexts with others."""
 
 from typing import Any
 

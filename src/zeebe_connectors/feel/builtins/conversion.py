@@ -1,4 +1,4 @@
-"""Functions that make a value of one kind from one of another: dates, numbers, texts and JSON."""
+"""Declare functions that convert values: dates, numbers, texts and JSON."""
 
 from __future__ import annotations
 

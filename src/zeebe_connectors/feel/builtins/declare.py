@@ -1,4 +1,4 @@
-"""Declares built-in functions: a Python function, its FEEL signature and checked arguments."""
+"""Declare built-in functions: a Python function, its FEEL signature and checked arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of lists: what is in them, their sums and means, and lists made of lists."""
+"""Declare functions of lists: their content, sums and means, and new lists made from them."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _mode(run: Run, items: Any) -> Any:
 def _conjunction(run: Run, items: Any, decisive: bool) -> Any:  # noqa: FBT001 - both callers name it
     run.tick(len(items))
     if any(item is decisive for item in items):
-        # An item of another kind before it makes the result null, and only the decisive one after that decides.
+        # An item of another kind makes the result null, unless a decisive item comes later.
         return decisive
     return None if any(not isinstance(item, bool) for item in items) else not decisive
 

@@ -1,4 +1,4 @@
-"""Functions of numbers: rounding, remainders, roots and logarithms."""
+"""Declare functions of numbers: rounding, remainders, roots and logarithms."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Functions of ranges: where two ranges, or a point and a range, lie to one another."""
+"""Declare functions of ranges: how two ranges, or a point and a range, relate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def _pair(
     range_point: Callable[[Range, Any], bool] | None = None,
     points: Callable[[Any, Any], bool] | None = None,
 ) -> bool:
-    """Choose by what both arguments are; a pair that the function has no meaning for makes its call null."""
+    """Choose by the kinds of both arguments; a pair without a meaning makes the call null."""
     _comparable(left, right)
     if isinstance(left, Range):
         chosen = ranges if isinstance(right, Range) else range_point

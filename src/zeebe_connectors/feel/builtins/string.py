@@ -1,4 +1,4 @@
-"""Functions of texts: parts of them, searches in them, and other texts made of them."""
+"""Declare functions of texts: take parts, search, and make other texts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _part(units: str | bytes, start: int, end: int) -> str:
     if isinstance(units, str):
         return units[start:end]
     part = units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")
-    return _HALVES.sub("?", part)  # half a character is no text to anybody else
+    return _HALVES.sub("?", part)  # nobody else accepts half a character as text
 
 
 def _offset(units: str | bytes, position: Any) -> int:

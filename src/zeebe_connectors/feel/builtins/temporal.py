@@ -1,4 +1,4 @@
-"""Functions of dates: the current one, and what day, week and month one is."""
+"""Declare functions of dates: the current one, and the day, week and month of one."""
 
 from typing import Any
 

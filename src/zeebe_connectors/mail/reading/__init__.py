@@ -1,1 +1,1 @@
-"""Reads mails: turns the bytes of one mail into JSON-able data, decrypted and verified where S/MIME is used."""
+"""Read mails: turn the bytes of one mail into JSON-able data, decrypted and verified where S/MIME is used."""

@@ -1,6 +1,6 @@
-"""Read the addresses of a header such as `To`, by the grammar of RFC 5322 and what mailers write instead.
+"""Read the addresses of a header such as `To`, by the grammar of RFC 5322 and by what mail programs really write.
 
-An address that is found stands in the header as it is, and a name belongs to the address that it was written beside.
+Every address found is in the header literally, and a name belongs to the address beside which it was written.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Reader:
     words: list[str] = field(default_factory=list)
     """The words of the current mailbox; what stands together without space is one."""
     quoted: list[bool] = field(default_factory=list)
-    """Whether a word is a quoted text, which never is an address by itself."""
+    """Whether a word is a quoted text, which is never an address by itself."""
     comment: str = ""
     named: bool = False
     """Whether an address in angle brackets was found for the current mailbox."""
@@ -81,7 +81,7 @@ class _Reader:
             self._word(text, quoted=kind == "quoted")
 
     def finish(self) -> None:
-        """Ends the current mailbox: what has no angle brackets may be addresses with spaces between them."""
+        """Ends the current mailbox: words without angle brackets may be addresses separated by spaces."""
         if self.words and not self.named:
             self._bare()
         self._forget()
@@ -138,7 +138,7 @@ class _Reader:
 
 
 def _phrase(words: list[str]) -> str:
-    """A display name of its words, the quotes around them undone."""
+    """A display name from its words, with the quotes around them removed."""
     plain = (_ESCAPE.sub(r"\1", word[1:].removesuffix('"')) if word.startswith('"') else word for word in words)
     return decode_words(" ".join(plain))
 

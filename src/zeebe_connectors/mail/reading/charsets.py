@@ -1,6 +1,6 @@
-"""Find the codec that a label of a character set means, and decode what Python's own codecs refuse.
+"""Find the codec for a character set's label, and decode what Python's own codecs refuse.
 
-Labels are those of the WHATWG encoding standard, with the spellings that mailers write beside them. The Japanese codecs
+Labels are those of the WHATWG encoding standard, plus other spellings that mail programs use. The Japanese codecs
 read what vendors added to the standards (NEC's row 13 with its circled numbers, half-width kana), as `cp50221` and
 `cp51932` do elsewhere.
 """
@@ -69,7 +69,7 @@ _ROWS = {"$@", "$B", "$(@"}
 
 
 def _key(label: str) -> str:
-    """A label without what spellings differ in: `KOI8R`, `koi8-r` and `koi8_r` are one."""
+    """A label without the differences of spelling: `KOI8R`, `koi8-r` and `koi8_r` are one."""
     return _OTHER.sub("", label.lower())
 
 
@@ -97,7 +97,7 @@ def is_stateful(codec: str) -> bool:
 
 
 def decode_japanese(data: bytes, codec: str) -> str:
-    """Decodes EUC-JP or ISO-2022-JP with the vendors' characters; what is broken becomes U+FFFD."""
+    """Decodes EUC-JP or ISO-2022-JP with the vendors' characters; broken parts become U+FFFD."""
     return _iso2022(data) if codec == "iso2022-jp" else _euc(data)
 
 
@@ -118,7 +118,7 @@ def _segment(data: bytes, state: str) -> str:
     if state in _KANA:
         return bytes(octet | 0x80 if 0x21 <= octet <= 0x5F else octet for octet in data).decode("cp932", "replace")
     if state in _ROWS:
-        # A line ends the shift although no escape says so: what mailers that cut lines leave behind.
+        # A line end also ends the shift without an escape, since some mail programs truncate lines.
         lines = re.split(rb"([\r\n]+)", data)
         return "".join(_rows(line) if index % 2 == 0 else line.decode("ascii") for index, line in enumerate(lines))
     if state == "$(D":

@@ -1,4 +1,4 @@
-"""Read the dates of mail headers; what cannot be read for certain is None, never a wrong moment."""
+"""Read the dates of mail headers; an uncertain date is None, never a wrong time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ZONES = {
 
 
 def date(raw: bytes) -> datetime | None:
-    """The moment that a date header names, in UTC; a date without any zone counts as UTC."""
+    """The time that a date header names, in UTC; a date without a zone counts as UTC."""
     text = _COMMENT.sub(" ", header_text(raw[:_MAX_LENGTH])).strip()
     try:
         moment = datetime.fromisoformat(text) if _ISO.match(text) else _of_mail(text)

@@ -1,4 +1,4 @@
-"""Reads header values: parameters, addresses, dates; nothing raises."""
+"""Read header values: parameters, addresses, dates; nothing raises."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import unquote_to_bytes
 
 from zeebe_connectors.mail.reading.text import clean, decode, decode_words, header_text
 
-# Possessive, and nothing before a name but spaces: what backtracks here costs minutes on a header of semicolons.
+# Possessive, with only spaces before a name: backtracking costs minutes on a header of semicolons.
 _PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|[^;]*+)', re.DOTALL)
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
 _COMMENT = re.compile(r"\([^()]*+\)")
-MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are cut before anything is searched in them
+MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are truncated before any search
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Turns HTML into plain text with line breaks, for mails that have no text of their own."""
+"""Turn HTML into plain text with line breaks, for mails that have no text of their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("s
 
 
 def html_text(html: str) -> str:
-    """The text that a reader of the HTML sees: tags gone, blocks on lines of their own.
+    """The text that a reader of the HTML sees: without tags, blocks on lines of their own.
 
     Written here because the standard library's parser takes minutes for some half a megabyte of unclosed tags.
     """
@@ -87,7 +87,7 @@ def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
 
 
 def _end_of_tag(html: str, at: int) -> int:
-    """Where a tag ends, with what is quoted in it passed over; below zero when it does not."""
+    """Where a tag ends, ignoring quoted parts; below zero when it does not."""
     while (stop := _STOP.search(html, at)) is not None:
         if stop[0] == ">":
             return stop.end()

@@ -1,6 +1,6 @@
-"""Reads mails: `parse_mail` turns the bytes of one into a `Mail`, whatever they are, without raising.
+"""Read mails: `parse_mail` turns any bytes into a `Mail` without raising.
 
-`Mail.data` gives the official inbound email's keys with ours beside them.
+`Mail.data` has the official inbound email's keys, and additional ones.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LARGE = 8 * 1024  # bytes of a mail that is read in a thread: made for it, so m
 
 
 async def read_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring | None = None) -> Mail:
-    """Reads a mail as `parse_mail` does; one that costs time, in a thread."""
+    """Reads a mail as `parse_mail` does; a slow one in a thread."""
     if len(raw) > _LARGE or re.search(rb"pkcs7|smime", raw, re.IGNORECASE):
         return await asyncio.to_thread(parse_mail, raw, received=received, keyring=keyring)
     return parse_mail(raw, received=received, keyring=keyring)
@@ -63,7 +63,7 @@ def parse_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring
 
 
 def _is_protected(entity: Entity, *, whole: bool) -> bool:
-    """Whether something in it is signed or encrypted with S/MIME."""
+    """Whether any part is signed or encrypted with S/MIME."""
     if is_clear_signed(entity) or (not entity.parts and is_message(entity, whole=whole)):
         return True
     return any(_is_protected(part, whole=whole and len(entity.parts) == 1) for part in entity.parts)
@@ -140,7 +140,7 @@ class _Reader:
             self.mail.plain, self.mail.html = self.tnef[0] or self.mail.plain, self.tnef[1]
 
     def _bodies(self, entity: Entity, *, alone: bool = False) -> tuple[list[str], list[str]]:
-        """The plain and HTML bodies below an entity, in order; parts are put aside on the way."""
+        """The plain and HTML bodies below an entity, in order; collects its parts on the way."""
         kind = entity.type.value
         if entity.parts:
             pairs = [self._bodies(part, alone=kind == "multipart/alternative") for part in entity.parts]
@@ -175,7 +175,7 @@ class _Reader:
                     self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
                 self.tnef = (tnef.text, tnef.html)
                 return
-            self.defects.note("a winmail.dat cannot be read; it is an attachment as it is")
+            self.defects.note("a winmail.dat cannot be read; it stays an attachment")
         content_id = (entity.first("Content-ID") or b"").decode("ascii", "replace").strip().strip("<>") or None
         shown = kind.startswith(("image/", "audio/", "video/")) or kind == "text/css"
         inline = entity.disposition.value != "attachment" and (

@@ -1,4 +1,4 @@
-"""Parses a mail into a tree of entities, however broken its bytes are.
+"""Parse a mail into a tree of entities, however broken its bytes are.
 
 The standard library's parser is not used: it builds a string per line (a 50 MB mail costs seconds and several times its
 size), raises on some broken headers and has no bound on depth or number of parts.
@@ -73,7 +73,7 @@ class Entity:
 
 
 class Defects(list[str]):
-    """What was found broken, for people; bounded, each once."""
+    """The defects found, for people; bounded, each once."""
 
     def note(self, text: str) -> None:
         """Adds a defect."""
@@ -93,7 +93,7 @@ def parse_entities(raw: bytes, defects: Defects) -> Entity:
 
 
 class _Tree:
-    """Reads entities inside entities, and keeps the account of them."""
+    """Reads nested entities, and counts them."""
 
     def __init__(self, defects: Defects, size: int) -> None:
         self.defects = defects
@@ -240,7 +240,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
                 defects.note("the blank line after the headers is missing")
                 return _unfolded(lines), at
-            defects.note("a line among the headers is none")
+            defects.note("a line among the headers is not a header")
         at = line_end
     return _unfolded(lines), end
 
@@ -261,7 +261,7 @@ def _unuuencode(data: bytes) -> bytes:
             try:
                 found.append(binascii.a2b_uu(line))
             except binascii.Error:
-                if line:  # some encoders count wrongly; as many bytes as the first character says
+                if line:  # some encoders count wrongly; takes as many bytes as the first character says
                     length = (((line[0] - 32) & 63) * 4 + 5) // 3
                     try:
                         found.append(binascii.a2b_uu(line[:length]))

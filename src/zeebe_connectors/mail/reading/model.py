@@ -1,4 +1,4 @@
-"""Describes a mail that was read: addresses, bodies, parts, its signature, and the JSON-able data made of them."""
+"""Describe a mail that was read: addresses, bodies, parts, its signature, and the JSON-able data made of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Signature:
         signer_email: Its mail address, the sender's if it is among several.
         matches_sender: Whether the sender's address is one of the certificate's.
         issuer: Who issued the certificate.
-        signed_at: When it was signed, by the signer's word.
+        signed_at: When it was signed, according to the signer.
         reason: Why it is not valid.
     """
 
@@ -101,7 +101,7 @@ class Mail:
     encrypted: bool = False
     signature: Signature | None = None
     failure: PermanentError | None = None
-    """Why its content cannot be had though a key is set (`MAIL_NOT_DECRYPTED`, `MAIL_TOO_LARGE`)."""
+    """Why its content cannot be read although a key is set (`MAIL_NOT_DECRYPTED`, `MAIL_TOO_LARGE`)."""
 
     @property
     def attachments(self) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Lists a mail's attachments and inline parts, or stores them as documents."""
+"""List a mail's attachments and inline parts, or store them as documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zeebe_connectors.sdk.document import Documents
 
 
 def named(mail: Mail) -> list[dict[str, str]]:
-    """The attachments by name and type, for a look that stores nothing."""
+    """The attachments by name and type, for a preview that stores nothing."""
     return [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
 
 
@@ -17,7 +17,7 @@ async def stored(mail: Mail, documents: Documents) -> dict[str, Any]:
     """The parts as documents: `attachments`, and `inlineParts` with their content ids.
 
     Raises:
-        ConnectorError: The store does not take them.
+        ConnectorError: The store does not accept them.
     """
     attachments, inline = [], []
     for part in mail.parts:

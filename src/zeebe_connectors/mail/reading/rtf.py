@@ -17,7 +17,7 @@ _WINDOW = 4096
 _COMPRESSED, _PLAIN = b"LZFu", b"MELA"
 _HEADER = 16
 MAX_RTF_BYTES = 2 * 1024 * 1024
-"""Bytes of rich text after decompression; what is beyond is not read."""
+"""Bytes of rich text after decompression; the rest is not read."""
 
 _TOKEN = re.compile(
     rb"""\\(?:'(?P<hex>[0-9a-fA-F]{2})|(?P<word>[a-z]{1,32})(?P<number>-?[0-9]{1,10})?[ ]?|(?P<symbol>[^a-z]))

@@ -1,4 +1,4 @@
-"""Decodes text, also under a wrong character set, to what JSON can carry."""
+"""Decode text, even under a wrong character set, to text that JSON can carry."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def clean(text: str) -> str:
 
 
 def unbase64(data: bytes) -> bytes:
-    """Decodes base64, ignoring what does not belong there and what is missing at the end.
+    """Decodes base64, ignoring foreign characters and a missing end.
 
     Several pieces that were encoded each for itself, with `=` at their ends, are decoded one after the other. In steps,
     so that other threads have their turn while an attachment of many megabytes is decoded.

@@ -68,7 +68,7 @@ class Tnef:
 
 
 def parse_tnef(data: bytes) -> Tnef | None:
-    """Reads a TNEF stream as far as it is whole; None when it is none.
+    """Reads a TNEF stream as far as it is intact; None when it is not one.
 
     Mails inside it are read too: their texts and attachments are attachments.
     """

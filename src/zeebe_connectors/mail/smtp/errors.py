@@ -37,7 +37,7 @@ def wants_tls(server: Server, reply: Reply) -> ConnectorError:
     """The error for an unencrypted session with a server that requires STARTTLS."""
     return PermanentError(
         "SMTP_TLS_FAILED",
-        f"security: {server} wants an encrypted session: {reply}. Set security to STARTTLS",
+        f"security: {server} requires an encrypted session: {reply}. Set security to STARTTLS",
         variables=reply_variables(reply),
     )
 
@@ -139,18 +139,18 @@ ERRORS = {
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
     "or token. Tried again after a 4xx answer.",
-    "MAIL_TOKEN_FAILED": "No access token could be got. Check the token endpoint, client and scopes. Tried again "
+    "MAIL_TOKEN_FAILED": "No access token could be obtained. Check the token endpoint, client and scopes. Tried again "
     "unless the endpoint refused the credentials.",
     "SMTP_SENDER_REFUSED": "The server does not take mail from this sender. Use an address that the account may send "
     "from. Tried again after a 4xx answer.",
     "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
     "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "
     "refusals are temporary.",
-    "SMTP_TOO_MANY_RECIPIENTS": "The server takes so many recipients at once and no more; nobody got the mail. Send it "
+    "SMTP_TOO_MANY_RECIPIENTS": "The mail has more recipients than the server takes at once; nobody got it. Send it "
     "to fewer at once, or choose that refused recipients stop no others: the rest then goes out apart.",
-    "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer tells why. Tried again "
+    "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer says why. Tried again "
     "after a 4xx answer.",
-    "SMTP_TOO_LARGE": "The mail is larger than the server takes (or a file than any takes). Send a link instead.",
+    "SMTP_TOO_LARGE": "The mail is larger than the server accepts (or a file than any does). Send a link instead.",
     "SMTP_UTF8_NOT_OFFERED": "An address has letters other than ASCII before its @, and the server does not offer "
     "SMTPUTF8.",
     "SMTP_CONNECTION_LOST": "The connection was lost twice before the mail was handed over; nothing was sent. Tried "

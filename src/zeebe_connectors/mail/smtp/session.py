@@ -377,7 +377,7 @@ class Session:
         return by_code(
             reply,
             "SMTP_MESSAGE_REFUSED",
-            f"{self._server} refused the mail: {reply}. The answer tells why: content, policy or quota",
+            f"{self._server} refused the mail: {reply}. The answer says why: content, policy or quota",
         )
 
 

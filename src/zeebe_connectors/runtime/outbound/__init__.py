@@ -1,1 +1,1 @@
-"""Outbound connectors: takes jobs from the gateway, runs a connector's function for each and answers it."""
+"""Run outbound connectors: take jobs from the gateway, run a connector's function for each and answer it."""

@@ -1,7 +1,6 @@
-"""Carries out functions that inputs name, such as `{"camunda.function.type": "base64", "params": [...]}`.
+"""Carry out functions that inputs name, such as `{"camunda.function.type": "base64", "params": [...]}`.
 
-Templates of the official runtime use them where an expression cannot reach: a document's content, or a token that has
-to be signed.
+The official runtime's templates use them for what expressions cannot do: read a document's content, or sign a token.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ async def resolve_intrinsics(data: Any, documents: Documents, *, deadline: float
     Args:
         data: A job's inputs.
         documents: Where documents are read.
-        deadline: When all must be over, in seconds of `time.monotonic()`.
+        deadline: When all must be finished, in seconds of `time.monotonic()`.
         github: Address of GitHub's API, for `createGithubAppInstallationToken`.
 
     Raises:
         InputError: `FUNCTION_FAILED`: an unknown function, wrong parameters, or too many of them.
-        ConnectorError: A document cannot be read, or the token not be fetched.
+        ConnectorError: A document cannot be read, or the token cannot be fetched.
     """
     if not _holds_function(data):
         return data

@@ -1,4 +1,4 @@
-"""Handles jobs: the single place that decides how a job is answered, and that always answers."""
+"""Handle jobs: the single place that decides how a job is answered, and that always answers."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ from zeebe_connectors.sdk.provided import PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
-_ANSWER_SHARE = 0.15  # of the job's time, kept back so that the answer is told before the worker stops the job
+_ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
-"""Seconds before the end of a connector's time at which its own limits end, so that its own error is told."""
+"""Seconds before the end of a connector's time at which its own limits end, so that its own error is reported."""
 _MAX_CAUSES = 5
 _WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 _MAX_FRAMES = 20
@@ -93,7 +93,7 @@ def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a job came."""
+    """How far a job has come."""
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
@@ -214,7 +214,7 @@ class JobHandler:
 
     async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
         """The inputs with secrets, documents and functions in their places."""
-        # A look at the text spares most jobs two walks over their inputs.
+        # Checking the text spares most jobs two walks over their inputs.
         if MARK in job.variables:
             data = await self._with_secrets(job, data, custody)
         if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
@@ -227,7 +227,7 @@ class JobHandler:
 
     @asynccontextmanager
     async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
-        """Around the call: when the provider's usage rules allow it; else the job goes back."""
+        """Wraps the call: waits until the provider's usage rules allow it, or hands the job back."""
         try:
             async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
                 yield
@@ -238,7 +238,7 @@ class JobHandler:
             ) from None
 
     async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
-        """Fills what the task's provider decides; gives what the call needs of it."""
+        """Fills in what the task's provider decides; returns what the call needs of it."""
         services = self._services
         wanted = asking(
             job.headers,
@@ -262,7 +262,7 @@ class JobHandler:
             )
         except DiagramUnavailable as error:
             raise HandBack(
-                "The provider's environment goes by the process's version tag, and its diagram cannot be read: "
+                "The provider's environment depends on the process's version tag, but its diagram cannot be read: "
                 f"{error.message}. The task is tried again, its retries are untouched",
                 error.delay,
             ) from None
@@ -296,7 +296,7 @@ class JobHandler:
         return resolved
 
     async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
-        """The inputs with those document references and function objects marked that count."""
+        """The inputs, with trusted document references and function objects marked."""
         services = self._services
         if services.trust is not None:
             return services.trust.marked(data)
@@ -316,7 +316,7 @@ class JobHandler:
             ) from None
 
     async def _failed(self, job: Job, error: ConnectorError, backoff: float | None, mask: Mask) -> Outcome:
-        """What a failure comes to: the error expression's verdict, else by the error's type."""
+        """Turns a failure into an outcome: by the error expression, else by the error's type."""
         known = None if error.variables is None else dict(error.variables)
         seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
@@ -400,7 +400,7 @@ async def _with_timeout(job: Job, extend: Extend | None) -> Job:
 
 
 def _known(error: BaseException, mask: Mask) -> ConnectorError:
-    """Any exception as one that says what to do; of an unexpected one the log has the places, the job the text."""
+    """Turns any exception into one that says what to do; the log gets an unexpected one's places, the job its text."""
     if isinstance(error, ConnectorError):
         return error
     kind = type(error).__name__
@@ -449,7 +449,7 @@ def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
-    """A failure that no retry mends, because an expression of the diagram itself is wrong."""
+    """A failure that no retry can fix, because an expression of the diagram itself is wrong."""
     text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -1,4 +1,4 @@
-"""Outcomes: the only things that handling a job gives; plain data, already encoded, sized and masked."""
+"""Define outcomes, the only results of handling a job: plain data, already encoded, sized and masked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Outcome = Complete | Fail | Throw
 
 
 class HandBack(Exception):  # noqa: N818 - no fault of the job
-    """The job cannot be carried out now through no fault of its own: it goes back with its retries untouched.
+    """The job cannot run now, through no fault of its own: it goes back with its retries untouched.
 
     Raise it only before anything happened outside.
 

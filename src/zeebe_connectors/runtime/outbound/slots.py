@@ -1,4 +1,4 @@
-"""Counts the free slots of one worker, for polling and streaming alike."""
+"""Count the free slots of one worker, for polling and streaming alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Slots:
-    """The one count of free slots; whoever needs some waits until that many are free."""
+    """The single count of free slots; callers wait until enough are free."""
 
     def __init__(self, size: int) -> None:
         self.free = size
@@ -17,7 +17,7 @@ class Slots:
         self.free -= count
 
     def give(self, count: int = 1) -> None:
-        """Gives slots back and wakes those for whom there are enough now."""
+        """Returns slots and wakes the callers that now have enough."""
         self.free += count
         for least, future in self._waiting:
             if least <= self.free and not future.done():

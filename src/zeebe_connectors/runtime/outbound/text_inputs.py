@@ -1,7 +1,8 @@
-"""Replaces documents by their content in base64 where a model wants text.
+"""Replace documents by their content in base64 where a model wants text.
 
-The official runtime binds so. A document stays a reference where the model takes one (`Document`, also in a union) or
-takes anything (`Any`), because there the connector decides what becomes of it; and in a `Secret`, which is no content.
+The official runtime does the same. A document stays a reference where the model takes one (`Document`, also in a
+union) or takes anything (`Any`), because there the connector decides how to use it; and in a `Secret`, which is not
+content.
 """
 
 from __future__ import annotations

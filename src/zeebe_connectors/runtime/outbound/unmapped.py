@@ -1,4 +1,4 @@
-"""Warn when an error expression asks the result for what the mapped variables do not hold, once for each element.
+"""Warn, once per element, when an error expression reads a part of the result that no variable holds.
 
 Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only where
 there are neither. An expression on `response.body` is then silently null, here as in the official runtime.
@@ -24,7 +24,7 @@ _log = logging.getLogger("zeebe_connectors.jobs")
 
 
 class UnmappedResponses:
-    """Which elements were warned of already; one for each connector of a runtime."""
+    """Remembers the elements already warned about; one instance for each connector of a runtime."""
 
     def __init__(self) -> None:
         self._warned: OrderedDict[tuple[str, str], None] = OrderedDict()

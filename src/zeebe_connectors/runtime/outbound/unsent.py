@@ -1,4 +1,4 @@
-"""Keeps outcomes that the engine could not be sent before the deadline, until it offers their jobs again."""
+"""Keep outcomes that could not be sent before the deadline, until the engine offers their jobs again."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Unsent:
         # A killed engine may forget what it did last, and give the same key to another job.
         if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
             return None
-        # With other retries than before, somebody failed or repaired the job meanwhile: our failure is history then.
-        # A completion or a BPMN error still stands, for the effect has happened.
+        # Different retries mean that somebody failed or repaired the job since: our failure is then outdated.
+        # A completion or a BPMN error still stands, because the effect has happened.
         return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
 
     def _forget(self, key: int) -> None:

@@ -1,23 +1,23 @@
-"""Takes jobs of one type, as many as there are free slots, and answers them.
+"""Take jobs of one type, as many as there are free slots, and answer them.
 
 How it keeps its promises:
 
 * **One count of slots.** Polling and streaming take from the same count, and no more jobs run than there are slots.
   The stream is read only while a slot is free, so what the engine pushes beyond that stays in the connection (a few
-  hundred small jobs at most) until the engine notices and keeps its jobs for whoever polls. Closing the stream instead
-  would lose the jobs on their way until their deadline. A job that waited there for long gets its full time again
-  before it is begun; past its deadline it is not begun at all, for by then it belongs to someone else.
-* **No nap at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps batches
-  worth their round trip, and after 20 ms with fewer.
-* **It outlives every error.** Each status means to wait, longer each time and with jitter, and to try again; the first
-  success begins anew.
-* **An outcome is sent until the job's deadline.** What could not be sent by then is kept, and answers the job when the
-  engine offers it again, so that its effect happens once.
+  hundred small jobs at most) until the engine notices and keeps its jobs for pollers. Closing the stream instead
+  would lose the jobs on their way until their deadline. A job that waited there for long is extended to its full
+  time before it starts; past its deadline it does not start, because by then it belongs to someone else.
+* **No sleep at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps
+  batches large enough to be worth their round trip, and after 20 ms with fewer.
+* **It survives every error.** After any status it waits, longer each time and with jitter, and tries again; the first
+  success resets the wait.
+* **An outcome is sent until the job's deadline.** An outcome that could not be sent by then is kept, and answers the
+  job when the engine offers it again, so that its effect happens once.
 * **Drain.** The stream and the poll end first; jobs that wait in the connection are handed back, their retries
-  untouched. What runs may end within the grace period. What is then still running is
-  cancelled: the handler may answer its cancellation with an outcome, which it does when the effect had not begun; if it
-  does not, nobody knows whether the effect happened, and the job is left to its deadline, exactly as after a crash,
-  its retries untouched. Failing it instead would run it again at once, beside a call that may still be under way.
+  untouched. Running jobs may finish within the grace period, then they are cancelled. The handler may answer its
+  cancellation with an outcome, which it does when the effect had not begun. If it does not, nobody knows whether the
+  effect happened, and the job is left to its deadline, exactly as after a crash, its retries untouched. Failing it
+  instead would run it again at once, beside a call that may still be in progress.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from zeebe_connectors.sdk.context import Job
 logger = logging.getLogger(__name__)
 
 Extend: TypeAlias = Callable[[float], Awaitable[Job]]
-"""Gives the job this many seconds from now; returns the job with its new deadline or raises `GatewayError`."""
+"""Extends the job to this many seconds from now; returns it with its new deadline or raises `GatewayError`."""
 
 Handle: TypeAlias = Callable[[Job, Extend], Awaitable[Outcome]]
-"""One job in, one outcome out. It should not raise. When cancelled it may return an outcome instead of giving way."""
+"""Turns one job into one outcome. It should not raise. When cancelled, it may return an outcome instead."""
 
 State: TypeAlias = Literal["new", "working", "draining", "stopped"]
 
@@ -85,7 +85,7 @@ class _NoMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """How a worker is.
+    """The state of a worker.
 
     Args:
         state: `working` from start to drain.
@@ -206,7 +206,7 @@ class Worker:
         self._left: set[int] = set()
 
     def start(self) -> None:
-        """Begins to take jobs; needs a running event loop.
+        """Starts taking jobs; needs a running event loop.
 
         Raises:
             RuntimeError: It was started before.
@@ -225,7 +225,7 @@ class Worker:
         await self._stopped.wait()
 
     def liveness(self) -> Liveness:
-        """How the worker is, for health and metrics."""
+        """The state of the worker, for health and metrics."""
         return Liveness(
             type=self.activation.type,
             state=self._state,
@@ -467,7 +467,7 @@ class Worker:
             self._free.give()
 
     async def _is_ours(self, taken: _Taken) -> bool:
-        """Gives a job that waited in the stream its full time again; says whether it is still there to be worked on."""
+        """Extends a job that waited in the stream to its full time; returns whether it still exists."""
         timeout = self.activation.timeout
         if taken.deadline - time.monotonic() > timeout / 2:
             return True
@@ -496,13 +496,13 @@ class Worker:
         except Exception as error:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
-            message = f"The connector runtime met an unexpected {type(error).__name__}."
+            message = f"The connector runtime encountered an unexpected {type(error).__name__}."
             return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
         finally:
             taken.disarm()
 
     async def _deliver(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
-        """Sends an outcome until the engine has it or the deadline passes; gives what was sent in the end."""
+        """Sends an outcome until the engine has it or the deadline passes; returns what was finally sent."""
         backoff = Backoff()
         key = taken.job.key
         while True:
@@ -544,7 +544,7 @@ class Worker:
         except GatewayError:
             raise
         except Exception as error:
-            # An answer that cannot even be written must not end in silence.
+            # An answer that cannot even be encoded must not be lost silently.
             reason = f"it is no valid command ({type(error).__name__})"
             raise GatewayError("INVALID_ARGUMENT", reason) from error
 

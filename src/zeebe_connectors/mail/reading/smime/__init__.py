@@ -1,4 +1,4 @@
-"""Opens mails that S/MIME protects and says what is known of their signatures."""
+"""Open mails that S/MIME protects and report on their signatures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reads BER and DER lazily: only what is looked at costs time.
+"""Read BER and DER lazily: only the values that are accessed cost time.
 
-Written here because mails come as BER streams with indefinite lengths, which the readers of strict DER refuse, and
-because what reads bytes from anybody needs bounds on depth and number.
+It is written here because mails arrive as BER streams with indefinite lengths, which strict DER readers refuse, and
+because reading untrusted bytes needs bounds on depth and number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _END = b"\0\0"
 
 
 class Damaged(Exception):  # noqa: N818 - a verdict on bytes, caught by those who read them
-    """The bytes are not what they should be."""
+    """The bytes are not valid."""
 
 
 @dataclass(frozen=True, slots=True)

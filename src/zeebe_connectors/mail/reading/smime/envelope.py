@@ -1,6 +1,6 @@
-"""Decrypts and decompresses CMS messages (RFC 5652, 5083, 5084, 5753, 3274).
+"""Decrypt and decompress CMS messages (RFC 5652, 5083, 5084, 5753, 3274).
 
-Whatever goes wrong behind a matching recipient is one error: nobody who sends mails must learn which step failed.
+Every failure after a matching recipient is the same error: senders of mails must not learn which step failed.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class Key:
         if name.tag == SEQUENCE:
             parts = name.parts()
             issuer, serial = parts.take(SEQUENCE), parts.take().number()
-            # Some senders write the issuer's name in other types of strings; a long serial number is name enough.
+            # Some senders write the issuer's name in other string types; a long serial number identifies it well
+            # enough.
             return serial == self.serial and (bytes(issuer.whole) == self.issuer or serial.bit_length() > 63)
         return name.octets() in self.ids
 
@@ -271,7 +272,7 @@ class _Recipient:
     shared: bytes | None = None
 
     def secret(self) -> bytes:
-        """The content's key; nothing of the right length when it cannot be had."""
+        """The content's key; empty bytes when it cannot be recovered."""
         try:
             if isinstance(self.key.private, rsa.RSAPrivateKey):
                 return self.key.private.decrypt(self.sealed, _padding(self.algorithm))

@@ -1,6 +1,6 @@
-"""Decrypts RC2 with short keys (RFC 2268), for mails of old programs.
+"""Decrypt RC2 with short keys (RFC 2268), for mails of old programs.
 
-The library's RC2 takes keys of 128 bits only. This one is slow, and what it takes is bounded.
+The library's RC2 accepts 128-bit keys only. This one is slow, so the size of its input is bounded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Describes the form's fields for S/MIME and opens their keyring, once."""
+"""Describe the form's fields for S/MIME and open their keyring, once."""
 
 from __future__ import annotations
 

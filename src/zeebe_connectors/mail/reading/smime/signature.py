@@ -1,6 +1,6 @@
-"""Verifies signatures of mails (RFC 5652, 8551).
+"""Verify signatures of mails (RFC 5652, 8551).
 
-The signature is checked over the very bytes that were sent. What a certificate's authority has revoked is not asked.
+The signature is checked over the exact bytes that were sent. Revocation of certificates is not checked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _CONTENT_TYPE, _DIGEST, _TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", 
 _MAX_SIGNERS = 5
 _MAX_CERTIFICATES = 50
 _RANKS = ("valid", "untrusted", "unsupported", "invalid")
-_CLOCKS = timedelta(days=1)  # by which a signer's clock may be ahead
+_CLOCKS = timedelta(days=1)  # by which a signer's clock may run ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Trust:
     given: tuple[x509.Certificate, ...] | None = None
 
     def doubt(self, certificate: x509.Certificate, others: Sequence[x509.Certificate], moment: datetime) -> str:
-        """Why a certificate is not trusted at a moment; empty when it is."""
+        """Why a certificate is not trusted at a given time; empty when it is."""
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             return _NOT_VALID_THEN
         if self.given is not None and certificate in self.given:
@@ -137,15 +137,15 @@ def canonical(content: bytes) -> bytes:
 def verify(
     signed: Signed, contents: Sequence[bytes], trust: Trust, sender: str, received: datetime | None = None
 ) -> Signature:
-    """What is known of a signature; with several signers, of the best of them.
+    """The verdict on a signature; with several signers, on the best of them.
 
     Args:
         signed: The signed message.
         contents: What may have been signed: the content as it came, and with its line ends put right.
         trust: Whom to trust.
         sender: The address that the mail says it is from.
-        received: When the mail was received; now when left out. A certificate must be good then as well: when a mail
-            was signed is the signer's own word.
+        received: When the mail was received; now when left out. A certificate must be valid then as well, because only
+            the signer claims when a mail was signed.
     """
     received = received or datetime.now(UTC)
     certificates = list(_certificates(signed.certificates))
@@ -335,7 +335,7 @@ def _broken(
     """Why the signature does not hold; empty when it does."""
     key = certificate.public_key()
     if signer.attributes is None:
-        # Signed attributes could be passed off as a content without any.
+        # Signed attributes could be passed off as content without attributes.
         bare = [content for content in contents if content[:1] != bytes([SET])]
         holds = signed.kind == DATA and any(_holds(signer, key, content) for content in bare)
         return "" if holds else "the content was changed, or was signed with another key"
@@ -351,7 +351,7 @@ def _broken(
 
 
 def _digested(digest: type[hashes.HashAlgorithm], content: bytes) -> bytes:
-    """By the standard library, which lets other threads go on meanwhile."""
+    """Hashes with the standard library, which lets other threads run meanwhile."""
     return hashlib.new(digest().name, content).digest()
 
 

@@ -1,7 +1,7 @@
-"""Puts the contents of S/MIME parts in their places in a mail's tree.
+"""Put the contents of S/MIME parts in their places in a mail's tree.
 
 Signatures count for the mail only when they cover all that it shows, and an encrypted part is never mixed with text
-beside it, which somebody may have put there to get hold of it.
+beside it, which an attacker may have added to steal its content.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class Unwrapped:
 def unwrap(
     root: Entity, keyring: Keyring, defects: Defects, *, sender: str, received: datetime | None = None
 ) -> Unwrapped:
-    """Opens what is protected; what cannot be opened stays as it is, and the result says why.
+    """Opens the protected parts; a part that cannot be opened stays unchanged, and the result says why.
 
     Args:
         root: The mail. It is changed.
         keyring: Keys and trust.
-        defects: Gets what is worth knowing beside.
+        defects: Receives further remarks.
         sender: The address that the mail says it is from.
-        received: When it was received; now when nobody knows.
+        received: When it was received; now when unknown.
     """
     walk = _Walk(keyring, defects, sender, Unwrapped(root), received)
     walk.found.root = walk.open(root, whole=True)
@@ -142,12 +142,12 @@ class _Walk:
                 f"the mail's compressed content has more bytes than allowed ({self.keyring.max_bytes:,})",
             )
         except Damaged as error:
-            self.defects.note(f"a signed or encrypted part cannot be read ({error}); it is an attachment as it is")
+            self.defects.note(f"a signed or encrypted part cannot be read ({error}); it stays an attachment")
         except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
             if self.found.encrypted:
                 self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
             else:
-                self.defects.note("a signed part cannot be read; it is an attachment as it is")
+                self.defects.note("a signed part cannot be read; it stays an attachment")
         else:
             if data is not None:
                 inner = parse_entities(data, self.defects)
@@ -175,9 +175,7 @@ class _Walk:
             elif kind in {ENVELOPED, AUTH_ENVELOPED}:
                 self.found.encrypted = True
                 if not self.keyring.keys:
-                    self.defects.note(
-                        "the mail is encrypted and no key is set (smimeKey); it is an attachment as it is"
-                    )
+                    self.defects.note("the mail is encrypted and no key is set (smimeKey); it stays an attachment")
                     return None
                 kind, data = decrypt(kind, value, self.keyring.keys)
                 self.decrypted += 1
@@ -205,7 +203,7 @@ class _Walk:
         return _careful(lambda: verify(signed, [content], self.keyring.trust, self.sender, self.received))
 
     def _note(self, signature: Signature, *, whole: bool) -> None:
-        """The innermost signature over all of the mail is what counts; one over a part only if there is none."""
+        """The innermost signature over all of the mail counts; one over a part only if there is no other."""
         if whole:
             self.found.signature = signature
         elif self.found.signature is None:
@@ -215,7 +213,7 @@ class _Walk:
             self.found.signature = signature
 
     def _note_outside(self) -> None:
-        """A signature around an encrypted content says nothing of the content: anybody can sign what he caught."""
+        """A signature around encrypted content proves nothing: anybody can sign what they intercepted."""
         signature = self.found.signature
         if signature and signature.status in {"valid", "untrusted"}:
             reason = "what is signed is the encrypted content, which the signer need not know"
