@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import typer
 
 from zeebe_connectors.cli.providers import show_checked
+from zeebe_connectors.cli.targets import targets_deployed
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.providers import Provider, providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
@@ -14,15 +15,12 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import Found, Source, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
 from zeebe_connectors.runtime.providers.checking import signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
-from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -38,7 +36,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         operator_defaults(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
-    watched, absent = _sources(settings, registry, warnings)
+    watched, warned = _sources(settings, registry, warnings)
     if not running and not watched:
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
@@ -56,12 +54,12 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
             code = 1
     if connect:
-        well, deployed = await _reached(settings, environment, store), await _targets(settings)
+        well, deployed = await _reached(settings, environment, store), await targets_deployed(settings)
         code = code if well else 1
-        absent = absent or not deployed
+        warned = warned or not deployed
     await store.aclose()
     _print("Security", [f"WARNING: {line}" for line in warnings])
-    typer.echo(_verdict(code, warned=bool(settings.cluster.exposes_credentials or warnings or absent)))
+    typer.echo(_verdict(code, warned=settings.cluster.exposes_credentials or bool(warnings) or warned))
     return code
 
 
@@ -100,31 +98,6 @@ def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> tup
         lines.append("those of deployed processes")
     _print("Sources", lines)
     return settings.polling or any(s.type in runs for s in sources), warned
-
-
-async def _targets(settings: Settings) -> bool:
-    """Looks up the processes that sources outside diagrams start; gives whether nothing is missing."""
-    elements = read_sources(settings.sources) if settings.sources else []
-    wanted = sorted({element.process for element in elements if element.kind == "start"})
-    if not wanted:
-        return True
-    clients = ClientCache()
-    try:
-        deployed = deployed_processes(settings.cluster, clients)
-        if deployed is None:
-            typer.echo("Targets      not looked up: set CAMUNDA_CLIENT_REST_ADDRESS to the cluster's REST address")
-            return True
-        known = await deployed.names()
-    except ConnectorError as error:
-        typer.echo(f"Targets      cannot be looked up: {error}")
-        return False
-    finally:
-        await clients.aclose()
-    missing = [process for process in wanted if process not in known]
-    for number, process in enumerate(wanted):
-        state = "is not deployed: deploy it, or correct the source's `process`" if process in missing else "is deployed"
-        typer.echo(f"{'' if number else 'Targets':<13}{process} {state}")
-    return not missing
 
 
 def _unencrypted_providers(providers: Mapping[str, Provider]) -> list[str]:
