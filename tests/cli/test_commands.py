@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from zeebe_connectors import __version__
+from zeebe_connectors.runtime.documents import LocalDocuments
 
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
 
@@ -140,6 +141,69 @@ def test_a_sources_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, 
     wrong = told(command, folder=tmp_path, ZEEBE_CONNECTORS_SOURCES="sources.toml")
     assert wrong.returncode == 2
     assert "sources.toml: [orders] needs a type" in wrong.stderr
+
+
+def test_check_warns_of_credentials_that_go_unencrypted(tmp_path: Path) -> None:
+    """To the cluster, to mailboxes, to providers and to the database; all of them were somebody's choice."""
+    (tmp_path / "sources.toml").write_text(
+        '[far]\ntype = "io.camunda:connector-email-inbound:1"\nprocess = "order"\n'
+        '[far.data.imapConfig]\nimapHost = "imap.example.com"\nimapCryptographicProtocol = "NONE"\n'
+        '[safe]\ntype = "io.camunda:connector-email-inbound:1"\nprocess = "order"\n'
+        '[safe.data.imapConfig]\nimapHost = "imap.example.com"\n'
+    )
+    (tmp_path / "providers.yaml").write_text(
+        "providers:\n"
+        + "".join(
+            f"  {name}:\n    protocol: {protocol}\n    environments:\n      live:\n        {where}\n"
+            "        authentication: {type: basic, username: me, password: secrets.P}\n"
+            for name, protocol, where in (
+                ("plainweb", "http", "url: http://erp.example.com/"),
+                ("plainmail", "pop", "host: pop.example.com\n        security: none"),
+                ("near", "http", "url: http://127.0.0.1:8080/"),
+                ("safemail", "pops", "host: pop.example.com"),
+            )
+        )
+    )
+    login = {"ZEEBE_CONNECTORS_SOURCES": "sources.toml", "CAMUNDA_CLIENT_AUTH_USERNAME": "demo"}
+    login["CAMUNDA_CLIENT_AUTH_PASSWORD"] = "secret-of-the-cluster"
+    login["ZEEBE_CONNECTORS_LEDGER"] = "postgresql://me:secret@db.example.com/ledger"
+    shown = told("check", folder=tmp_path, ZEEBE_ADDRESS="http://zeebe.example.com:26500", **login)
+    assert shown.returncode, "nobody chose what the database's password may do"
+    login["ZEEBE_CONNECTORS_LEDGER"] += "?sslmode=disable"
+    shown = told("check", folder=tmp_path, ZEEBE_ADDRESS="http://zeebe.example.com:26500", **login)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    warned = [line for line in shown.stdout.splitlines() if "WARNING" in line]
+    assert [word for word in ("credentials go there", "#far", "plainweb/", "plainmail/", "db.example.com")
+            if not any(word in line for line in warned)] == []  # fmt: skip
+    assert len(warned) == 5, warned
+    assert "see the warning" in shown.stdout
+    assert "All is well" not in shown.stdout
+
+
+def test_documents_are_erased_by_command(tmp_path: Path) -> None:
+    """By the hash that references name, and by age; not without a yes, and nothing else."""
+    store = LocalDocuments(tmp_path / "documents")
+    made = [asyncio.run(store.create(text)) for text in (b"one", b"two", b"old")]
+    hashes = [document.reference["contentHash"] for document in made]
+    place = {"ZEEBE_CONNECTORS_DOCUMENTS": str(tmp_path / "documents")}
+
+    def there() -> list[bool]:
+        return [(store.directory / digest[:2] / digest).exists() for digest in hashes]
+
+    assert there() == [True, True, True]
+    os.utime(store.directory / hashes[2][:2] / hashes[2], (1, 1))
+    assert told("documents", "erase", folder=tmp_path, **place).returncode == 2
+    assert told("documents", "erase", hashes[0], folder=tmp_path, given="n\n", **place).returncode
+    assert there() == [True, True, True]
+    done = told("documents", "erase", hashes[0], "--yes", folder=tmp_path, **place)
+    assert (done.returncode, there()) == (0, [False, True, True]), done.stderr
+    aged = told("documents", "erase", "--older-than", "P30D", "--yes", folder=tmp_path, **place)
+    assert (aged.returncode, there()) == (0, [False, True, False])
+    assert "1 deleted" in aged.stdout
+    again = told("documents", "erase", hashes[0], "--yes", folder=tmp_path, **place)
+    assert again.returncode == 1
+    assert hashes[0] in again.stderr
+    assert told("documents", "erase", "--older-than", "soon", folder=tmp_path, **place).returncode == 2
 
 
 def test_secrets_are_in_no_report(tmp_path: Path) -> None:

@@ -465,6 +465,17 @@ async def test_plain_text_after_starttls_is_not_taken_for_encrypted(certificate,
             await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
 
 
+async def test_a_login_before_starttls_is_refused(certificate):
+    """PREAUTH: one would read a mailbox that somebody between chose, and STARTTLS is not allowed any more."""
+    async with ImapServer(tls=certificate[0]) as server:
+        server.capabilities += " STARTTLS"
+        server.greeting = "* PREAUTH welcome"
+        with pytest.raises(PermanentError, match="PREAUTH") as caught:
+            await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
+        assert caught.value.code == "IMAP_TLS_FAILED"
+        assert not any("STARTTLS" in command for command in server.commands)
+
+
 async def test_nothing_that_was_said_before_starttls_counts(certificate):
     """Capabilities are those of the encrypted session, also where the server does not say them again."""
 

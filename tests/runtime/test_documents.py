@@ -62,6 +62,38 @@ async def test_create_and_read(local):
     assert (content.data, content.name, content.content_type) == (b"\0data", "ü.bin", "application/x-thing")
 
 
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("../../etc/passwd", "passwd"), ("C:\\a\\b.txt", "b.txt"), ("x\u202etxt.exe", "xtxt.exe"), ("a\0b", "ab")],
+)
+async def test_no_name_is_a_path(local, server, name, safe):
+    """When it is stored, and when it is read again from a reference that somebody else made."""
+
+    async def pieces():
+        yield b"x"
+
+    assert (await local.create(b"x", name=name)).name == safe
+    assert (await local.store(pieces(), name=name)).reference["metadata"]["fileName"] == safe
+    inline = Document({**INLINE, "name": name})
+    assert inline.name == (await local.read(inline, seconds=5)).name == safe
+    async with local.open(inline, seconds=5) as opened:
+        assert opened.name == safe
+    server.answer("/x", Reply(200, b"x"))
+    external = Document({"camunda.document.type": "external", "url": server.url("/x"), "name": name})
+    assert external.name == (await local.read(external, seconds=5)).name == safe
+    stored = (await local.create(b"y")).reference
+    foreign = Document({**stored, "metadata": {**stored["metadata"], "fileName": name}})
+    assert foreign.name == (await local.read(foreign, seconds=5)).name == safe
+
+
+async def test_a_name_of_which_nothing_is_left(local):
+    """It is none, and reading gives a plain one."""
+    assert "fileName" not in (await local.create(b"x", name="..")).reference["metadata"]
+    unnamed = Document({**INLINE, "name": "../"})
+    assert unnamed.name is None
+    assert (await local.read(unnamed, seconds=5)).name == "document"
+
+
 async def test_type_is_guessed(local):
     """Without a type, the name tells it; without both, it is bytes."""
     assert (await local.create(b"", name="a.pdf")).content_type == "application/pdf"
@@ -287,6 +319,12 @@ async def test_cluster(cluster):
     assert (content.data, content.name, content.content_type) == (b"\0x", "a.bin", "application/x-thing")
     assert await cluster.link(document, life=60, seconds=5) == "https://link/60000"
     assert await cluster.link(document, life=None, seconds=5) == "https://link/None"
+
+
+async def test_the_cluster_gets_no_path_as_a_name(cluster):
+    """Its store would hand it to whoever fetches the document."""
+    document = await cluster.create(b"x", name="../../etc/passwd")
+    assert document.reference["metadata"]["fileName"] == document.name == "passwd"
 
 
 async def test_cluster_not_found(cluster):

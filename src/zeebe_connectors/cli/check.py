@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import typer
 
 from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.providers import providers_file, read_file
+from zeebe_connectors.config.providers import Provider, providers_file, read_file
 from zeebe_connectors.config.secrets import installed_providers
 from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.inbound.elements import Found, group, read_folder, read_sources
+from zeebe_connectors.runtime.inbound.elements import Found, Source, group, read_folder, read_sources
 from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
+from zeebe_connectors.runtime.providers.checking import signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.registry import Registry
 
@@ -22,8 +26,8 @@ from zeebe_connectors.sdk.registry import Registry
 async def report(environment: Environment, settings: Settings, *, connect: bool) -> int:
     """Prints what would run and what is wrong; gives 0 when nothing is."""
     code = 0
-    for number, line in enumerate(settings.cluster.describe()):
-        typer.echo(f"{'' if number else 'Cluster':<13}{line}")
+    warnings: list[str] = []
+    _print("Cluster", settings.cluster.describe())
     registry = Registry.installed()
     running = [c for c in registry.outbound.values() if settings.outbound.runs(c.name, c.type)]
     typer.echo(f"Connectors   {', '.join(sorted(c.name for c in running)) or 'none'}")
@@ -31,16 +35,19 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         operator_defaults(connector, environment)
     for missing in registry.unavailable.values():
         typer.echo(f"             {missing.name}: {missing.reason}")
-    watched = _sources(settings, registry)
+    watched = _sources(settings, registry, warnings)
     if not running and not watched:
         typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
     typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
     if (file := providers_file(environment)) is not None:
         in_force = environment.text(ENVIRONMENT_SETTING) or "the only one of each"
-        typer.echo(f"Providers    {len(read_file(file).providers)} in {file}; environment: {in_force}")
+        found = read_file(file).providers
+        typer.echo(f"Providers    {len(found)} in {file}; environment: {in_force}")
+        warnings += _unencrypted_providers(found)
     store = store_of(settings.ledger, settings.data)
     typer.echo(f"Ledger       {store.place}")
+    warnings += _unencrypted_store(store)
     for directory in settings.files:
         if not directory.is_dir():
             typer.echo(f"Files        {directory} does not exist; create it or correct ZEEBE_CONNECTORS_FILES")
@@ -48,7 +55,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     if connect and not await _reached(settings, environment, store):
         code = 1
     await store.aclose()
-    warned = settings.cluster.exposes_credentials
+    _print("Security", [f"WARNING: {line}" for line in warnings])
+    warned = settings.cluster.exposes_credentials or warnings
     if warned and code == 0:
         typer.echo("Nothing is broken, but see the warning above")
     else:
@@ -56,19 +64,58 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     return code
 
 
-def _sources(settings: Settings, registry: Registry) -> bool:
-    """Prints what would be watched, and what cannot be; gives whether there may be anything to watch."""
+def _print(head: str, lines: Sequence[str]) -> None:
+    for number, line in enumerate(lines):
+        typer.echo(f"{'' if number else head:<13}{line}")
+
+
+def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> bool:
+    """Prints what would be watched, and what cannot be; gives whether there may be anything to watch.
+
+    Args:
+        settings: Where sources stand.
+        registry: Which connectors there are.
+        warnings: Gets a line for each source that signs in without encryption.
+    """
     elements = read_sources(settings.sources) if settings.sources else []
     found = read_folder(settings.diagrams) if settings.diagrams else Found()
     sources, problems = group([*elements, *found.elements])
     runs = {c.type for c in registry.inbound.values() if settings.inbound.runs(c.name, c.type)}
+    warnings += [line for source in sources if (line := _unencrypted(source, registry))]
     lines = [s.name if s.type in runs else f"{s.name}: no connector for {s.type} runs here" for s in sources]
     lines += found.problems + problems
     if settings.polling:
         lines.append("those of deployed processes")
-    for number, line in enumerate(lines):
-        typer.echo(f"{'' if number else 'Sources':<13}{line}")
+    _print("Sources", lines)
     return settings.polling or any(s.type in runs for s in sources)
+
+
+def _unencrypted_providers(providers: Mapping[str, Provider]) -> list[str]:
+    return [
+        f"{name}/{environment}: credentials go unencrypted; use TLS outside a trusted network"
+        for name, provider in providers.items()
+        for environment in provider.environments
+        if signs_in_unencrypted(provider, environment)
+    ]
+
+
+def _unencrypted_store(store: Store) -> list[str]:
+    in_clear = getattr(store, "in_clear", "")
+    return [f"Ledger: the password may go to {in_clear} unencrypted; write ?sslmode=verify-full"] if in_clear else []
+
+
+def _unencrypted(source: Source, registry: Registry) -> str:
+    """What to say of a source that goes to another machine without encryption, as its form says; else empty."""
+    connector = registry.inbound_of(source.type)
+    if connector is None:
+        return ""
+    given = source.elements[0].properties
+    said = {
+        place.source: str(given[name]) for place in connector.provider_places if (name := ".".join(place.path)) in given
+    }
+    if said.get("security", "").lower() != "none" or is_loopback(said.get("host", "")):
+        return ""
+    return f"{source.name}: credentials and mails go unencrypted; choose TLS outside a trusted network"
 
 
 async def _reached(settings: Settings, environment: Environment, store: Store) -> bool:

@@ -29,7 +29,7 @@ from zeebe_connectors.net.addresses import (
 )
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
-__all__ = ["RULES", "HostRules", "NetworkRules", "Proxy"]
+__all__ = ["RULES", "HostRules", "NetworkRules", "Proxy", "Reach"]
 
 RULES = "web.rules"
 """Key under which the runtime keeps its rules."""
@@ -49,6 +49,46 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """The only targets of one system; what is left empty is not restricted.
+
+    It narrows the operator's general rules and never widens them.
+    """
+
+    hosts: tuple[str, ...] = ()
+    """Host names, `*` as a wildcard."""
+    ports: tuple[int, ...] = ()
+    networks: tuple[IpNetwork, ...] = ()
+    """Of the addresses to which a name resolves, all must be within."""
+
+    def check(self, host: str, port: int | None, *, name: str) -> None:
+        """Refuses a host or port that is not among them.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        plain = plain_host(host)
+        if self.hosts and not any(fnmatch.fnmatchcase(plain, pattern.casefold()) for pattern in self.hosts):
+            raise _beyond(name, "this host", f"hosts ({', '.join(self.hosts)})")
+        if self.ports and port not in self.ports:
+            raise _beyond(name, f"the port {port}", f"ports ({', '.join(map(str, self.ports))})")
+
+    def check_address(self, address: IpAddress, *, name: str) -> None:
+        """Refuses an address in none of the networks.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        plain: IpAddress = getattr(address, "ipv4_mapped", None) or address
+        if self.networks and not any(plain in one for one in self.networks if one.version == plain.version):
+            raise _beyond(name, "the address of this host", f"networks ({', '.join(map(str, self.networks))})")
+
+
+def _beyond(name: str, what: str, where: str) -> InputError:
+    return _blocked(f"{name}: {what} is not among the provider's {where}; the operator can add it to its egress")
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkRules:
     """Proxies, blocked targets and limits, read once from the environment."""
 
@@ -62,6 +102,8 @@ class NetworkRules:
     hosts: HostRules = field(default_factory=HostRules)
     max_body: int = 50 * 1024 * 1024
     """Bytes of a response that are read at most, counted after decompression."""
+    reach: Reach = field(default_factory=Reach)
+    """What else restricts the targets, of one system."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -100,8 +142,9 @@ class NetworkRules:
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
+        port = parts.port or _PORTS.get(parts.scheme.lower())
+        self.reach.check(host, port, name=name)
         if self._blocks:
-            port = parts.port or _PORTS.get(parts.scheme.lower())
             self._check_blocks(_spellings(parts.scheme, host, port, _tail(parts), url), port, name)
         if (address := literal(host)) is not None:
             self.check_addresses([address], name=name)  # a name is checked when it is resolved
@@ -113,6 +156,7 @@ class NetworkRules:
         Raises:
             InputError: `HOST_FORBIDDEN`.
         """
+        self.reach.check(host, port, name=name)
         if self._blocks:
             spellings = {
                 one
@@ -150,6 +194,7 @@ class NetworkRules:
             InputError: `HOST_FORBIDDEN`.
         """
         for address in addresses:
+            self.reach.check_address(address, name=name)
             if self.hosts.is_metadata(address):
                 raise _metadata(name)
             if not self.hosts.allows(address):
@@ -167,7 +212,7 @@ class NetworkRules:
             InputError: `HOST_FORBIDDEN`.
             TransientError: `408` when the name cannot be resolved here, so that nothing is known about it.
         """
-        if not self.hosts.enabled:
+        if not self.hosts.enabled and not self.reach.networks:
             if plain_host(host) in METADATA_NAMES and all(map(self.hosts.is_metadata, METADATA)):
                 raise _metadata("url")
             return
@@ -176,7 +221,8 @@ class NetworkRules:
         except OSError:
             raise TransientError(
                 "408",
-                f"Host validation is on and {host} cannot be resolved here, so it was not called through the proxy",
+                f"The addresses of {host} have to be checked and cannot be resolved here, so it was not called through "
+                "the proxy",
                 variables={"reason": "name-not-resolved"},
             ) from None
         self.check_addresses(ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found)

@@ -38,7 +38,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument, Reference
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.files import private_folder
-from zeebe_connectors.sdk.names import name_of_disposition
+from zeebe_connectors.sdk.names import file_name, name_of_disposition
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
@@ -192,8 +192,8 @@ class LocalDocuments:
 
     def _metadata(self, size: int, name: str | None, content_type: str | None) -> dict[str, Any]:
         metadata: dict[str, Any] = {"contentType": content_type or _guessed_type(name), "size": size}
-        if name:
-            metadata["fileName"] = name
+        if name and (safe := file_name(name)):
+            metadata["fileName"] = safe
         if self._keep is not None:
             metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")
         return metadata
@@ -447,13 +447,14 @@ class ClusterDocuments(LocalDocuments):
         if len(data) > self._max_bytes:
             raise _too_large(f"The document has {len(data)} bytes", self._max_bytes)
         kind = content_type or _guessed_type(name)
-        file_name = name or f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
-        metadata: dict[str, Any] = {"contentType": kind, "fileName": file_name}
+        ending = mimetypes.guess_extension(kind.partition(";")[0].strip()) or ""
+        name = file_name(name or "") or f"{uuid.uuid4()}{ending}"
+        metadata: dict[str, Any] = {"contentType": kind, "fileName": name}
         if self._keep is not None:
             metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")
         boundary = new_boundary()
         parts = [
-            Part("file", data, file_name, kind),
+            Part("file", data, name, kind),
             Part("metadata", json.dumps(metadata, ensure_ascii=False).encode(), None, "application/json"),
         ]
         headers = CIMultiDict({"Content-Type": f"multipart/form-data; boundary={boundary}"})

@@ -14,6 +14,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError
+from zeebe_connectors.sdk.names import file_name
 
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
@@ -23,6 +24,8 @@ NOT_COUNTED = (
 )
 MAX_AS_TEXT = 50 * 1024 * 1024
 """Bytes of all documents that become text in the inputs of one job."""
+NAMELESS = "document"
+"""What a document is called of whose name nothing safe is left."""
 _PIECE = 3 * 256 * 1024  # a multiple of three bytes, so that pieces of base64 join without padding
 
 
@@ -51,10 +54,12 @@ class Document:
 
     @property
     def name(self) -> str | None:
-        """File name, if the reference tells it."""
+        """File name, if the reference tells it; without any path, whoever wrote it."""
         if self.kind == "camunda":
-            return (self.reference.get("metadata") or {}).get("fileName")
-        return self.reference.get("name")
+            name = (self.reference.get("metadata") or {}).get("fileName")
+        else:
+            name = self.reference.get("name")
+        return (file_name(str(name)) or None) if name else None
 
     @property
     def content_type(self) -> str | None:
@@ -109,11 +114,14 @@ def _in_pieces(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A document's bytes with what is known about them."""
+    """A document's bytes with what is known about them; the name loses any path, wherever it comes from."""
 
     data: bytes = field(repr=False)
     name: str
     content_type: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name) or NAMELESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ class OpenDocument:
     """A document whose bytes come piece by piece.
 
     Args:
-        name: File name.
+        name: File name, which loses any path.
         content_type: Media type.
         size: Bytes in all; None when that is not known before the end.
         chunks: The bytes, once; raises `ConnectorError` when the document is damaged or its store fails on the way.
@@ -131,6 +139,9 @@ class OpenDocument:
     content_type: str
     size: int | None
     chunks: AsyncIterator[bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name) or NAMELESS)
 
 
 class Documents(Protocol):

@@ -11,6 +11,14 @@ import pytest
 from zeebe_connectors.testing import Complete, Fail
 
 
+async def test_a_download_has_a_name_without_a_path(place):
+    """A server of another kind takes names that are a path here, or that hide their ending."""
+    for name, safe in (("a\\b.txt", "b.txt"), ("in\u202etxt.exe", "intxt.exe")):
+        (place.home / name).write_bytes(b"x")
+        done = await place.do("read", file=name)
+        assert done["document"]["metadata"]["fileName"] == safe
+
+
 async def test_write_and_read_in_every_form(place):
     data = os.urandom(300_000)
     document = await place.documents.create(data, name="x.bin")

@@ -135,6 +135,42 @@ async def test_stls_is_required_when_it_is_chosen(server):
         await Pop3Session.connect("127.0.0.1", server.port, "starttls")
 
 
+@pytest.mark.parametrize("injected", [b"+OK smuggled\r\n", b"x"])
+async def test_what_comes_before_tls_is_refused(tls, authority, injected):
+    """Somebody between may put text behind the answer to STLS; it must not count as the encrypted session's."""
+
+    async def inject(session, _):
+        session.writer.write(b"+OK begin\r\n" + injected)
+
+    trusted = client_module.trust(authority.cert_pem.bytes().decode())
+    async with Pop3Server(tls=tls) as server:
+        server.capabilities = ["STLS"]
+        server.answers["STLS"] = inject
+        with pytest.raises(PermanentError) as caught:
+            await Pop3Session.connect("127.0.0.1", server.port, "starttls", tls=trusted)
+    assert caught.value.code == "POP3_TLS_FAILED"
+    assert "before the encryption" in caught.value.message
+
+
+async def test_nothing_that_was_said_before_stls_counts(tls, authority):
+    """Neither the capabilities nor the stamp for APOP, which somebody between could choose."""
+
+    async def capa(session, _):
+        clear = session.writer.get_extra_info("ssl_object") is None
+        session.send_lines(b"STLS\r\nEVIL" if clear else b"UIDL")
+
+    trusted = client_module.trust(authority.cert_pem.bytes().decode())
+    async with Pop3Server(tls=tls) as server:
+        server.banner = "+OK <chosen@evil.example>"
+        server.answers["CAPA"] = capa
+        session = await Pop3Session.connect("127.0.0.1", server.port, "starttls", tls=trusted)
+        assert "UIDL" in session.capabilities
+        assert "EVIL" not in session.capabilities
+        await session.login(USER, "secret")
+        await session.quit()
+        assert not any(command.startswith("APOP") for command in server.commands)
+
+
 # The source
 
 

@@ -339,10 +339,11 @@ async def test_starttls_that_is_refused(smtp, tls):
         assert isinstance(await smtp.error(server, "SMTP_TLS_FAILED", security="starttls"), TransientError)
 
 
-async def test_text_smuggled_before_tls_is_noticed(smtp, tls, trusted):
+@pytest.mark.parametrize("smuggled", ["250 smuggled", "250-AUTH PLAIN\r\n250 8BITMIME"])
+async def test_text_smuggled_before_tls_is_noticed(smtp, tls, trusted, smuggled):
     """CVE-2011-0411: what came in clear must not count as the secured session's."""
     async with SmtpServer(tls=tls) as server:
-        server.say("STARTTLS", "220 2.0.0 Ready\r\n250 smuggled")
+        server.say("STARTTLS", f"220 2.0.0 Ready\r\n{smuggled}")
         error = await smtp.error(server, "SMTP_TLS_FAILED", security="starttls", trustedCertificate=trusted)
     assert "before TLS" in error.message
 

@@ -253,7 +253,7 @@ async def test_proxy(server, soap, monkeypatch):
     assert len(proxy.requests) == 1
 
 
-def mtom(*, encoding="binary", root_last=False):
+def mtom(*, encoding="binary", root_last=False, name="p.png"):
     xop = "http://www.w3.org/2004/08/xop/include"
     root = envelope(f'<r><file><x:Include xmlns:x="{xop}" href="cid:a%40b"/></file><n>1</n></r>')
     data = b"\x00\x01\r\n--not" if encoding == "binary" else b"AAE="
@@ -261,7 +261,7 @@ def mtom(*, encoding="binary", root_last=False):
         b'Content-Type: application/xop+xml; type="text/xml"\r\nContent-ID: <root>\r\n\r\n' + root,
         b"Content-Type: image/png\r\nContent-ID: <a@b>\r\nContent-Transfer-Encoding: "
         + encoding.encode()
-        + b'\r\nContent-Disposition: attachment; filename="p.png"\r\n\r\n'
+        + f'\r\nContent-Disposition: attachment; filename="{name}"\r\n\r\n'.encode()
         + data,
         b"Content-Type: text/plain\r\nContent-ID: <more>\r\n\r\nmore",
     ]
@@ -286,6 +286,17 @@ async def test_mtom(server, soap, encoding, expected, root_last):
     assert content.content_type == "image/png"
     (other,) = result["attachments"]
     assert (await soap.documents.read(Document(other), seconds=5)).data == b"more"
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("../../etc/cron.d/x", "x"), ("C:/a/p.png", "p.png"), ("a\u202egnp.exe", "agnp.exe"), ("..", None)],
+)
+async def test_a_part_is_no_path(server, soap, name, safe):
+    """The service names its parts; whoever saves them must not be led elsewhere."""
+    server.answer("/", mtom(name=name))
+    file = (await soap(server.url()))["Envelope"]["Body"]["r"]["file"]
+    assert file["metadata"].get("fileName") == safe
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,36 @@ from zeebe_connectors.runtime.ledger import postgresql as room
 from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "me:secret@db.example.com/ledger",
+        "me:secret@192.0.2.7:5432/ledger",
+        "me:secret@localhost/ledger?host=db.example.com",
+        "me:secret@localhost/ledger?hostaddr=192.0.2.7",
+    ],
+)
+def test_a_password_goes_unencrypted_only_where_somebody_chose_that(monkeypatch, place):
+    """The library by itself would send it in clear to a server that offers no TLS."""
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    with pytest.raises(LedgerError, match="sslmode=verify-full") as told:
+        PostgresqlStore(f"postgresql://{place}")
+    assert "secret" not in str(told.value)
+    more = "&" if "?" in place else "?"
+    for mode in ("require", "verify-ca", "verify-full"):
+        assert not PostgresqlStore(f"postgresql://{place}{more}sslmode={mode}").in_clear
+    for mode in ("disable", "allow", "prefer"):
+        assert PostgresqlStore(f"postgresql://{place}{more}sslmode={mode}").in_clear
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert not PostgresqlStore(f"postgresql://{place}").in_clear
+
+
+@pytest.mark.parametrize("place", ["me:secret@localhost/ledger", "me:secret@127.0.0.1/ledger", "/ledger?host=/run/pg"])
+def test_this_machine_needs_no_encryption(monkeypatch, place):
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    assert not PostgresqlStore(f"postgresql://{place}").in_clear
+
+
 async def test_after_a_restart_of_the_server_the_ledger_goes_on(postgresql):
     ledger = StoredLedger(PostgresqlStore(postgresql.database()))
     await ledger.record("s", "a", "done")

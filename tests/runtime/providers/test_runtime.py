@@ -18,6 +18,7 @@ from zeebe_connectors.connectors.smtp.connector import send as smtp
 from zeebe_connectors.engine import Engine, Host
 from zeebe_connectors.engine.gateway import serve
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
+from zeebe_connectors.runtime.inbound.elements import read_diagram
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway
@@ -135,6 +136,53 @@ async def test_a_version_tag_chooses_the_environment_where_the_provider_allows_i
             await until(lambda before=before: len(server.seen) > before)
             assert server.last.target == expected
             await running.drain()
+
+
+MAILBOX = """<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+  <bpmn:process id="order" isExecutable="true">
+    <bpmn:extensionElements><zeebe:versionTag value="{tag}"/></bpmn:extensionElements>
+    <bpmn:startEvent id="s">
+      <bpmn:extensionElements><zeebe:properties>
+        <zeebe:property name="inbound.type" value="{type}"/>
+        <zeebe:property name="provider" value="box"/>
+      </zeebe:properties></bpmn:extensionElements>
+    </bpmn:startEvent>
+  </bpmn:process>
+</bpmn:definitions>
+"""
+
+
+@pytest.mark.parametrize(
+    ("tag", "by", "expected"),
+    [("acceptance", ["versionTag"], "acceptance"), ("acceptance", [], "test"), ("none", ["versionTag"], "test")],
+)
+async def test_a_version_tag_chooses_the_environment_of_a_source(tmp_path, tag, by, expected):
+    diagrams = tmp_path / "diagrams"
+    diagrams.mkdir()
+    (diagrams / "order.bpmn").write_text(MAILBOX.format(tag=tag, type=watch.type))
+    async with Pop3Server() as test, Pop3Server() as acceptance:
+        servers = {"test": test, "acceptance": acceptance}
+        login = {"type": "basic", "username": "alice@example.test", "password": "secret"}
+        there = {
+            name: {"host": "127.0.0.1", "port": server.port, "security": "none", "authentication": login}
+            for name, server in servers.items()
+        }
+        box = {"protocol": "pop", "environments": there, "environmentBy": by}
+        running = runtime(tmp_path, {"box": box}, FakeGateway(), (watch,), ZEEBE_CONNECTORS_DIAGRAMS=str(diagrams))
+        running.start()
+        await until(lambda: "UIDL" in servers[expected].commands)
+        await running.drain()
+        assert [name for name, server in servers.items() if server.commands] == [expected]
+
+
+def test_versions_with_other_tags_do_not_share_a_source_of_a_provider():
+    """Each may be meant for another environment."""
+    texts = [MAILBOX.format(tag=tag, type="t").encode() for tag in ("test", "live")]
+    one, other = (read_diagram(text).elements[0] for text in texts)
+    assert (one.version_tag, other.version_tag) == ("test", "live")
+    assert one.fingerprint() != other.fingerprint()
 
 
 def most_within(times, seconds):

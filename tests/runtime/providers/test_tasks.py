@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from zeebe_connectors.config.providers.model import ProviderError, provider_of
 from zeebe_connectors.connectors.email.connector import run as email
 from zeebe_connectors.connectors.graphql.connector import run as graphql
 from zeebe_connectors.connectors.pop3.fetch import fetch
@@ -123,6 +124,77 @@ async def test_credentials_do_not_follow_a_redirect_elsewhere(server):
         assert isinstance(await call(rest, {"url": "/go", "followRedirects": True}, provider), Complete)
         assert other.last.path == "/there"
         assert other.last.header("authorization") is None
+
+
+@pytest.mark.parametrize(
+    ("egress", "fine"),
+    [
+        ({"hosts": ["127.0.0.1"]}, True),
+        ({"networks": ["127.0.0.0/8"]}, True),
+        ({"hosts": ["*.example.com"]}, False),
+        ({"ports": [443]}, False),
+        ({"networks": ["10.0.0.0/8", "fd00::/8"]}, False),
+    ],
+)
+async def test_a_provider_connects_only_where_its_egress_rules_allow(server, egress, fine):
+    outcome = await call(rest, {"url": "/x"}, {"erp": erp(server.url("/"), egress=egress)})
+    if fine:
+        assert isinstance(outcome, Complete), outcome
+        return
+    assert isinstance(outcome, Fail), outcome
+    assert (outcome.code, outcome.retries) == ("HOST_FORBIDDEN", 0)
+    assert "egress" in outcome.message
+    assert server.seen == []
+
+
+async def test_egress_rules_hold_for_names_and_for_redirects(server):
+    """A name counts by what it resolves to, and the second host as the first."""
+    async with HttpServer() as other:
+        other.answer("*", Reply.json({}))
+        port = int(server.url("").rpartition(":")[2].strip("/"))
+        server.answer("/go", Reply(302, b"", [("Location", other.url("/there"))]))
+        server.answer("/by-name", Reply(302, b"", [("Location", f"http://localhost:{port}/x")]))
+        provider = erp(server.url("/"), egress={"ports": [port]})
+        outcome = await call(rest, {"url": "/go", "followRedirects": True}, {"erp": provider})
+        assert isinstance(outcome, Fail), outcome
+        assert outcome.code == "HOST_FORBIDDEN"
+        assert other.seen == []
+        provider = erp(server.url("/"), egress={"hosts": ["127.0.0.1"]})
+        outcome = await call(rest, {"url": "/by-name", "followRedirects": True}, {"erp": provider})
+        assert isinstance(outcome, Fail), outcome
+        provider = erp(f"http://localhost:{port}/", egress={"networks": ["10.0.0.0/8"]})
+        outcome = await call(rest, {"url": "/x"}, {"erp": provider})
+        assert isinstance(outcome, Fail), outcome
+        assert outcome.code == "HOST_FORBIDDEN"
+        assert [seen.path for seen in server.seen] == ["/go", "/by-name"]
+
+
+async def test_egress_rules_never_widen_what_the_runtime_allows(server, monkeypatch):
+    monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED", "true")
+    provider = erp(server.url("/"), egress={"networks": ["127.0.0.0/8"], "hosts": ["127.0.0.1"]})
+    outcome = await call(rest, {"url": "/x"}, {"erp": provider})
+    assert isinstance(outcome, Fail), outcome
+    assert outcome.code == "HOST_FORBIDDEN"
+
+
+@pytest.mark.parametrize("egress", [{"hosts": ["mail.example.com"]}, {"ports": [25]}, {"networks": ["10.0.0.0/8"]}])
+async def test_egress_rules_hold_for_mails_too(egress):
+    async with SmtpServer() as mails:
+        there = {"host": "localhost", "port": mails.port, "security": "none"}
+        provider = {"protocol": "smtp", "environments": {"test": there}}
+        assert isinstance(await call(smtp, MAIL, {"erp": provider}), Complete)
+        outcome = await call(smtp, MAIL, {"erp": {**provider, "egress": egress}})
+        assert isinstance(outcome, Fail), outcome
+        assert outcome.code == "HOST_FORBIDDEN"
+        assert len(mails.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "egress", [{"host": ["a.example.com"]}, {"hosts": ["https://x/"]}, {"ports": [0]}, {"networks": ["10.0.0.1/8"]}]
+)
+def test_egress_rules_that_mean_nothing_are_refused(egress):
+    with pytest.raises(ProviderError, match="egress"):
+        provider_of(erp("http://x.example.com/", egress=egress), name="erp")
 
 
 ENVIRONMENTS = {"test": {"url": "http://test.example.com/"}, "live": {"url": "http://live.example.com/"}}

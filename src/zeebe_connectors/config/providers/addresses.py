@@ -112,15 +112,15 @@ def check_host(host: str, variables: Mapping[str, Declared]) -> None:
     _check_kinds(host, variables, {"label", "host"}, "host")
 
 
-def check_host_pattern(pattern: str) -> None:
-    """Finds what is wrong with a pattern of `dynamicHosts`.
+def check_host_pattern(pattern: str, *, field: str = "dynamicHosts") -> None:
+    """Finds what is wrong with a pattern of hosts.
 
     Raises:
         ValueError: The reason and the remedy.
     """
     rest = pattern.removeprefix("*.")
     if not _HOST.fullmatch(_bracketed(rest)) or ("." not in rest and rest != "localhost"):
-        raise ValueError("dynamicHosts: each is a host name such as api.example.com, or *.example.com")
+        raise ValueError(f"{field}: each is a host name such as api.example.com, or *.example.com")
 
 
 def check_path(path: str, *, name: str = "path") -> None:

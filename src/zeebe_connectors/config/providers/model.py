@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,6 +22,8 @@ from zeebe_connectors.config.providers.addresses import (
     check_path,
     placeholders,
 )
+from zeebe_connectors.net.addresses import literal, plain_host
+from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
 
 Protocol = Literal[
@@ -140,6 +144,29 @@ class Rules(_Strict):
     """For replicas that share no database: how many of them share the rules; each takes its part."""
 
 
+class Egress(_Strict):
+    """Where the provider's tasks and sources may connect to, within what the runtime allows in general."""
+
+    hosts: list[str] = Field(default=[])
+    """Such as api.example.com or *.example.com; empty allows all. A redirect and a token endpoint count too."""
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(default=[])
+    """Empty allows all."""
+    networks: list[str] = Field(default=[])
+    """Such as 10.20.0.0/16, for the addresses to which a name resolves; empty allows all."""
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> Self:
+        for host in self.hosts:
+            if literal(host) is None:
+                check_host_pattern(host, field="hosts")
+        for network in self.networks:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"networks: {network[:64]!r} is no network; write it like 10.20.0.0/16") from None
+        return self
+
+
 class Operation(_Strict):
     """One thing to do with a provider, with an element template of its own."""
 
@@ -184,10 +211,18 @@ class Provider(_Strict):
     """BPMN process ids that may use it, `*` as a wildcard; empty allows all."""
     tenants: list[str] = Field(default=[])
     """Tenants that may use it; empty allows all."""
+    egress: Egress = Field(default=Egress())
+    """Where its tasks and sources may connect to; left out, wherever the runtime allows."""
     rules: Rules | None = None
     """How often it may be asked; left out, as often as tasks want."""
     operations: dict[str, Operation] = Field(default={})
     """What modelers pick, each with an element template of its own."""
+
+    @cached_property
+    def reach(self) -> Reach:
+        """The egress rules as the network takes them."""
+        hosts = tuple(plain_host(host) for host in self.egress.hosts)
+        return Reach(hosts, tuple(self.egress.ports), tuple(map(ip_network, self.egress.networks)))
 
     @field_validator("protocol", mode="before")
     @classmethod
@@ -311,6 +346,7 @@ __all__ = [
     "PLACEHOLDER",
     "PROTOCOLS",
     "SECURITY",
+    "Egress",
     "Environment",
     "Operation",
     "Protocol",

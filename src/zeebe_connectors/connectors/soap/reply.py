@@ -17,6 +17,7 @@ from lxml import etree
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, XOP
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
+from zeebe_connectors.sdk.names import file_name
 
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -291,7 +292,7 @@ def _part(piece: bytes, number: int) -> Attachment:
         id=str(headers.get("Content-ID", f"part-{number}")).strip().strip("<>"),
         data=data,
         content_type=headers.get_content_type(),
-        name=headers.get_filename(),
+        name=file_name(headers.get_filename() or "") or None,
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.diagrams.cluster import FIRST_VERSION, ClusterApi, ClusterError
 from zeebe_connectors.runtime.diagrams.reading import (
     MAX_DIAGRAM,
@@ -62,7 +63,7 @@ class _Failure:
     """Why a diagram could not be read last time, and until when that answer stands."""
 
     message: str
-    pause: float
+    backoff: Backoff
     until: float
 
 
@@ -143,7 +144,7 @@ class Diagrams:
             return None
         failure = self._failures.get(key)
         if failure is not None and time.monotonic() < failure.until:
-            raise DiagramUnavailable(failure.message, failure.pause)
+            raise DiagramUnavailable(failure.message, failure.until - time.monotonic())
         task = self._fetching.get(key)
         if task is None:
             task = asyncio.create_task(self._find(key, process, version), name=f"diagram {key}")
@@ -217,8 +218,9 @@ class Diagrams:
     def _failed(self, key: int, message: str) -> DiagramUnavailable:
         """Takes note of a failure, so that those who come next do not all ask again."""
         before = self._failures.pop(key, None)
-        pause = min(_MAX_PAUSE, before.pause * 2 if before else _FIRST_PAUSE)
-        self._failures[key] = _Failure(message, pause, time.monotonic() + pause)
+        backoff = before.backoff if before else Backoff(_FIRST_PAUSE, _MAX_PAUSE)
+        pause = backoff.next()
+        self._failures[key] = _Failure(message, backoff, time.monotonic() + pause)
         _bound(self._failures, MAX_DIAGRAMS)
         if before is None:
             _log.warning("The diagram of the process definition %d cannot be read: %s", key, message)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeebe_connectors.config.environment import SettingsError
+from zeebe_connectors.runtime.diagrams.reading import version_tag_of
 from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.sdk.provided import PROVIDER
 
 Kind = Literal["start", "message-start", "catch"]
 TYPE = "inbound.type"
@@ -54,6 +56,7 @@ class Element:
         properties: The connector's own, by dotted name.
         message: Name of the message.
         version: Version of the process to start; -1 is the latest.
+        version_tag: What the modeler called this version; empty without one.
     """
 
     process: str
@@ -63,6 +66,7 @@ class Element:
     properties: Mapping[str, Any] = field(repr=False)
     message: str = ""
     version: int = -1
+    version_tag: str = ""
     tenant: str = ""
     condition: str = ""
     consume_unmatched: bool = False
@@ -76,7 +80,10 @@ class Element:
 
     def fingerprint(self) -> str:
         """A digest of the connector's properties: elements with the same may share one source."""
-        text = json.dumps([self.type, sorted(self.properties.items())], default=str)
+        what: list[Any] = [self.type, sorted(self.properties.items())]
+        if self.version_tag and PROVIDER in self.properties:  # which may choose the provider's environment
+            what.append(self.version_tag)
+        text = json.dumps(what, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -177,6 +184,7 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
                         kind=kind,
                         message=message,
                         version=version,
+                        version_tag=version_tag_of(process) or "",
                         tenant=tenant,
                     )
                 )
@@ -227,6 +235,7 @@ def element(
     kind: Kind,
     message: str = "",
     version: int = -1,
+    version_tag: str = "",
     tenant: str = "",
 ) -> Element:
     """Sorts an element's properties into the runtime's and the connector's.
@@ -260,6 +269,7 @@ def element(
         properties={name: value for name, value in properties.items() if name not in _RUNTIME},
         message=message,
         version=version,
+        version_tag=version_tag,
         tenant=tenant,
         condition=text("activationCondition") or text("inbound.activationCondition"),
         consume_unmatched=text("consumeUnmatchedEvents").casefold() == "true",

@@ -73,7 +73,12 @@ class Properties:
         )
         use: Use | None = None
         texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
-        if (wanted := asking(texts, process=element.process, tenant=element.tenant)) is not None:
+
+        async def version_tag() -> str | None:
+            return element.version_tag or None
+
+        who = {"process": element.process, "tenant": element.tenant, "version_tag": version_tag}
+        if (wanted := asking(texts, **who)) is not None:
             if self.providers is None:
                 raise PermanentError(
                     "PROVIDER_UNKNOWN",

@@ -1,4 +1,4 @@
-"""Open the store that the settings name."""
+"""Opens the store that the settings name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from zeebe_connectors.config.environment import SettingsError
+from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store
 from zeebe_connectors.sdk.fields import Secret
@@ -19,7 +20,8 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
         data: The directory of what must survive a restart.
 
     Raises:
-        SettingsError: A package that the URL needs is not installed.
+        SettingsError: A package that the URL needs is not installed, or nobody chose whether the password may go
+            unencrypted.
     """
     if ledger is None:
         return SqliteStore(ledger_file(data))
@@ -30,9 +32,12 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
         )
     from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore  # noqa: PLC0415 - an optional extra
 
-    return PostgresqlStore(ledger.reveal())
+    try:
+        return PostgresqlStore(ledger.reveal())
+    except LedgerError as error:
+        raise SettingsError(str(error)) from None
 
 
 def ledger_file(data: Path) -> Path:
-    """The ledger's file when there is no database, below the directory that must survive a restart."""
+    """Where the ledger is without a database, below the directory of what must survive a restart."""
     return data / "ledger.sqlite"

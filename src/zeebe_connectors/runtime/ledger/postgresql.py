@@ -84,19 +84,29 @@ class _Transaction:
         return self._now
 
 
-def _require_chosen_security(address: URL, given: Mapping[str, str]) -> None:
-    """Refuse what libpq does by itself: it tries TLS, and sends the password unencrypted where the server offers none.
+_ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
+
+
+def _in_clear(address: URL, given: Mapping[str, str]) -> str:
+    """The other machine to which the password may go unencrypted, as somebody chose; empty where it cannot.
+
+    What libpq does by itself is no choice: it tries TLS, and sends the password unencrypted where the server offers
+    none.
 
     Raises:
         LedgerError: Nobody chose, and the database is on another machine.
     """
-    hosts = [address.host or "", *given.get("host", "").split(",")]
+    hosts = [address.host or "", *given.get("host", "").split(","), *given.get("hostaddr", "").split(",")]
     remote = [host for host in hosts if host and not host.startswith("/") and not is_loopback(host)]
-    if remote and not (given.get("sslmode") or os.environ.get("PGSSLMODE")):
+    if not remote:
+        return ""
+    mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
+    if not mode:
         raise LedgerError(
             f"ZEEBE_CONNECTORS_LEDGER: says nothing of encryption to {remote[0]}; add ?sslmode=verify-full (with "
             "sslrootcert), or ?sslmode=require; ?sslmode=disable where the network is trusted"
         )
+    return "" if mode in _ENCRYPTED else remote[0]
 
 
 class PostgresqlStore:
@@ -114,7 +124,8 @@ class PostgresqlStore:
         self._clock = clock
         options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
         given = {name: value if isinstance(value, str) else value[-1] for name, value in address.query.items()}
-        _require_chosen_security(address, given)
+        self.in_clear = _in_clear(address, given)
+        """The other machine to which the password may go unencrypted; empty where it cannot."""
         if "options" in given:
             options = f"{options} {given['options']}"
         self._engine = create_engine(

@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
-from zeebe_connectors.config.providers.model import OVER_HTTP
+from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.connect import checked_resolver, connect_error, connected
+from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
 from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of
@@ -84,19 +85,26 @@ async def check(
     for value in values:
         mask.add(value)
     if connect and known.provider.active and not any(item.verdict == "failed" for item in found):
-        clients = await providers.scoped(known.name, environment, document.get("proxy"))
+        clients = await providers.scoped(known, environment, document.get("proxy"))
         test = None if services is None else _Test(services, clients, mask)
         found += [item async for item in _reached(known.provider, document, clients, test)]
     return [Finding(item.what, item.verdict, mask.text(item.text)) for item in found]
 
 
-def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
+def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
+    """Whether credentials go to another machine without encryption, as the environment is written."""
     there = provider.environments[environment]
+    security = there.security or SECURITY.get(provider.protocol, "tls")
+    host = there.host or urlsplit(there.url or "").hostname or ""
+    signs_in = there.authentication.get("type", "none") not in {"none", "noAuth"}
+    return security == "none" and signs_in and not is_loopback(host)
+
+
+def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
     found: list[Finding] = []
     if not provider.active:
         found.append(Finding("address", "warning", "the provider is switched off; its tasks become incidents"))
-    clear = provider.protocol == "http" or there.security == "none"
-    if clear and there.authentication.get("type", "none") not in {"none", "noAuth"}:
+    if signs_in_unencrypted(provider, environment):
         found.append(Finding("address", "warning", "credentials go unencrypted; use TLS outside a trusted network"))
     rules = provider.rules
     if rules is not None and rules.enabled:

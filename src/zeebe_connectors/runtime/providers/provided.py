@@ -13,7 +13,7 @@ from typing import Any
 from zeebe_connectors.config.providers import Provider
 from zeebe_connectors.config.providers.secured import refers, revealed, secured_fields
 from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
-from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy
+from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy, Reach
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
 from zeebe_connectors.runtime.providers.directory import Directory, Known
@@ -341,22 +341,28 @@ class Providers:
             plan_of(connector.provider_places, known.provider, texts),
             tuple(sorted(held)),
             tuple(used.values.items()),
-            await self.scoped(known.name, environment, texts.get("proxy")),
+            await self.scoped(known, environment, texts.get("proxy")),
             f"{known.name}/{environment}",
             time.monotonic() + _SECRETS_AGE if refers_ else float("inf"),
         )
         return prepared
 
-    async def scoped(self, name: str, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
-        """Clients of this provider's own: neither its connections nor its tokens are anybody else's."""
-        if not proxy:
-            return self._clients.scoped(("provider", name, environment))
-        rules = await self._clients.get(RULES, NetworkRules.from_environment)
-        password = str(proxy.get("password") or "")
-        through = Proxy(str(proxy["url"]).rstrip("/"), str(proxy.get("username") or ""), password)
-        own = replace(rules, proxies={"http": through, "https": through}, direct=())
-        scope = ("provider", name, environment, through.url, through.user, Secret(password).fingerprint())
-        return self._clients.scoped(scope, preset={RULES: own})
+    async def scoped(self, known: Known, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
+        """Clients of this provider's own: neither its connections nor its tokens are anybody else's.
+
+        They go where the provider's egress rules allow, within those of the runtime, and through the provider's proxy.
+        """
+        scope: tuple[Any, ...] = ("provider", known.name, environment)
+        reach = known.provider.reach
+        if not proxy and reach == Reach():
+            return self._clients.scoped(scope)
+        own = replace(await self._clients.get(RULES, NetworkRules.from_environment), reach=reach)
+        if proxy:
+            password = str(proxy.get("password") or "")
+            through = Proxy(str(proxy["url"]).rstrip("/"), str(proxy.get("username") or ""), password)
+            own = replace(own, proxies={"http": through, "https": through}, direct=())
+            scope = (*scope, through.url, through.user, Secret(password).fingerprint())
+        return self._clients.scoped((*scope, reach), preset={RULES: own})
 
 
 class _Names(JobSecrets):
