@@ -58,7 +58,9 @@ def test_from_adding_to_removing(command, tmp_path, monkeypatch):
     exported = read_text(command("export"))
     assert exported.providers["erp"].environments["test"].authentication["password"] == "{{secrets.ERP_TEST_PASSWORD}}"
     assert "failed   connection" in command("check", "erp", code=1)  # nothing listens on port 9
-    assert "unencrypted" in command("check", "erp", "--offline")
+    assert "is described well" in command("check", "erp", "--offline")  # on loopback nobody listens
+    command("edit", "erp", "--set", "environments.live.authentication.username=u")
+    assert "unencrypted" in command("check", "erp", "--environment", "live", "--offline")
     new = base64.b64encode(os.urandom(32)).decode()
     monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", f"{new},{os.environ['ZEEBE_CONNECTORS_PROVIDERS_KEY']}")
     assert "1 values are sealed anew" in command("rotate")

@@ -135,6 +135,11 @@ SETTINGS = (
         "none",
         "tokens of those who may only look, and who may also test and import, on the [operator's page](operator.md)",
     ),
+    Setting(
+        ("ZEEBE_CONNECTORS_TRY",),
+        "none",
+        "`live` lets operators [try](operator.md) connectors with a provider's live environment from the page",
+    ),
     Setting(("ZEEBE_CONNECTORS_OPERATE_URL",), "none", "where the page's links to process instances lead"),
     Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "what running jobs get at shutdown"),
     Setting(("ZEEBE_CONNECTORS_LOG_FORMAT",), "`text`", "or `json`"),

@@ -284,5 +284,5 @@ async def test_the_page_takes_json_and_a_provider(start, server, tmp_path):
     whole = {"do": "run", "json": '{"inputs": {"url": "' + server.url("/stock") + '", "method": "GET"}}'}
     assert "The job would complete" in await page.modeler.post("/connectors/rest/try", whole, status=200)
     await page.modeler.post("/connectors/rest/try", {"do": "run", "json": "["}, status=400)
-    assert 'name="json"' in await page.modeler.get("/connectors/smtp-infosys/try")
+    assert 'name="json"' in await page.modeler.get("/connectors/smtp-infosys/try?as=json")
     await page.modeler.get("/connectors/imap/try", status=404)
