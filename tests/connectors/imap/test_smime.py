@@ -29,7 +29,8 @@ async def mailbox(tmp_path, monkeypatch):
 
 
 async def test_an_encrypted_mail_is_read_and_its_signature_told(mailbox):
-    mailbox.server.deliver((STORED / "rsa-signed-inside.eml").read_bytes())
+    # Received after its certificate was made: expiry is judged by that moment, too.
+    mailbox.server.deliver((STORED / "rsa-signed-inside.eml").read_bytes(), date="26-Nov-2026 10:00:00 +0000")
     expression = "={subject: trim(text), encrypted: encrypted, status: signature.status, files: attachments}"
     await mailbox.runtime(**KEY, resultExpression=expression)
     await mailbox.until(lambda: len(mailbox.gateway.messages) == 1)

@@ -18,6 +18,7 @@ from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.names import file_name
 from zeebe_connectors.testing import Complete, Fail, run
 
 TABLE = {
@@ -119,7 +120,7 @@ async def test_other_inputs_change_no_statement(filled, place):
             assert fail.retries == 0
         elif place == "fileName":
             done = await filled.do("query", "SELECT name FROM t", result="csv", fileName=text)
-            assert done["document"]["metadata"]["fileName"] == text
+            assert done["document"]["metadata"]["fileName"] == file_name(text)
         elif filled.kind != "sqlite" or place in {"url", "name"}:
             before = filled.inputs
             wrong = {"url": f"jdbc:postgresql://127.0.0.1:1/{text}"} if place == "url" else {place: text}
