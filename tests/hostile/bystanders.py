@@ -36,6 +36,7 @@ class Bystanders:
 
     def __init__(self) -> None:
         self.longest = 0.0
+        self._collected = 0.0
         self.where = ""
         self.finished = 0
         self.failed: list[object] = []
@@ -98,9 +99,10 @@ class Bystanders:
             if threading.get_ident() != thread:
                 before(handle)
                 return
-            began = time.thread_time()
+            began, garbage = time.thread_time(), self._collected
             before(handle)
-            took = time.thread_time() - began
+            # A full collection's time is that of this process' heap, which holds the whole test session.
+            took = time.thread_time() - began - (self._collected - garbage)
             if took > self.longest:
                 self.longest, self.where = took, repr(handle)[:300]
 
@@ -109,7 +111,9 @@ class Bystanders:
                 if phase == "start":
                     self._collecting = time.thread_time()
                 else:
-                    self.collecting = max(self.collecting, time.thread_time() - self._collecting)
+                    took = time.thread_time() - self._collecting
+                    self._collected += took
+                    self.collecting = max(self.collecting, took)
 
         gc.callbacks.append(collected)
         self._ending.callback(gc.callbacks.remove, collected)
