@@ -132,10 +132,14 @@ class SharedPermits:
             self._now.clear()
             wanted = min(self._waiting(), self._most)
             before = time.monotonic()
+            held, used = self._held, self._used
+            # Until the answer comes nothing is taken beyond what is counted on: another may be given the rest.
+            self._held = min(held, used)
             try:
-                self._held = await self._store.write(partial(self._agreed, wanted))
+                self._held = await self._store.write(partial(self._agreed, wanted, held, used))
                 self._until = before + LEASE * 0.8
             except LedgerError as error:
+                self._held = held
                 _log.warning("The permits of %s cannot be asked for: %s", self._key, error)
             if self._used < self._held:
                 self._wake()
@@ -146,8 +150,8 @@ class SharedPermits:
             # Those who want one ask again and again; half a look between two of them is soon enough.
             await asyncio.sleep(_LOOK / 10)
 
-    def _agreed(self, wanted: int, do: Transaction) -> int:
-        """How many permits this runtime holds from now on."""
+    def _agreed(self, wanted: int, before: int, used: int, do: Transaction) -> int:
+        """How many permits this runtime holds from now on, after so many before, of which some are in use."""
         now = do.now()
         # One row of its own first: whoever is second waits here until the first is done.
         do.change(
@@ -161,13 +165,13 @@ class SharedPermits:
             {"name": self._key, "owner": self._owner, "now": now},
         )
         free = self._most - sum(int(held) for held, _ in others)
-        need = self._used + wanted
+        need = used + wanted
         if any(int(other) for _, other in others):
             fair = max(1, self._most // (1 + sum(1 for held, other in others if int(held) or int(other))))
-            need = max(self._used, min(need, fair))
+            need = max(used, min(need, fair))
         else:
-            need = max(need, min(self._held, self._most))  # nobody else waits: it keeps what it has
-        held = max(self._used, min(need, free))
+            need = max(need, min(before, self._most))  # nobody else waits: it keeps what it has
+        held = max(used, min(need, free))
         do.change(
             "INSERT INTO limit_permits (name, owner, held, wanted, until) "
             "VALUES (:name, :owner, :held, :wanted, :until) ON CONFLICT (name, owner) DO UPDATE SET "
@@ -176,7 +180,7 @@ class SharedPermits:
                 "name": self._key,
                 "owner": self._owner,
                 "held": held,
-                "wanted": max(0, self._used + wanted - held),
+                "wanted": max(0, used + wanted - held),
                 "until": now + LEASE,
             },
         )
