@@ -53,12 +53,11 @@ async def test_two_runtimes_on_one_database_keep_them_together(tmp_path):
     await asyncio.gather(*(use(limits[number % 2], times) for number in range(150)))
     times.sort()
     assert most_in_a_second(times) <= 50
-    # A slot of the shared rule passes unused when the loop is late, so a busy machine does not reach all of it.
-    assert 149 / (times[-1][0] - times[0][0]) > 0.7 * 50
+    assert 149 / (times[-1][0] - times[0][0]) > 0.9 * 50
     alone = []
     await asyncio.gather(*(use(limits[0], alone) for _ in range(60)))
     assert most_in_a_second(alone) <= 50
-    assert 59 / (alone[-1][0] - alone[0][0]) > 0.7 * 50
+    assert 59 / (alone[-1][0] - alone[0][0]) > 0.9 * 50
     for limit, store in zip(limits, stores, strict=True):
         await limit.aclose()
         await store.aclose()
