@@ -175,7 +175,7 @@ def _template(
             del template[key]
     if connector.icon is not None:
         template["icon"] = {"contents": icon_url(connector.icon)}
-    return template | menu
+    return template | dict(menu)
 
 
 def icon_url(file: Path) -> str:
