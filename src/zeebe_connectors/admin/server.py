@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.site import Page, is_loopback

@@ -14,12 +14,12 @@ from aiohttp.typedefs import Handler
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Access, Refused, Role
-from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.api.overview import Overview
+from zeebe_connectors.admin.api.sources import SourceTests
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
-from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.api.overview import Overview
+from zeebe_connectors.admin.api.sources import SourceTests
 from zeebe_connectors.admin.page.session import Session
-from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.supervisor import Runtime
 
 

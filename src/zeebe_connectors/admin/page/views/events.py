@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from zeebe_connectors.admin.events import chosen, events_shown, forget, retry
+from zeebe_connectors.admin.api.events import chosen, events_shown, forget, retry
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.errors import InputError
 

@@ -8,8 +8,8 @@ import logging
 from urllib.parse import quote, urlencode
 
 from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.api.sources import ROWS, STATES, source_shown, sources_shown, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
-from zeebe_connectors.admin.sources import ROWS, STATES, source_shown, sources_shown, watches_of
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.sdk.errors import ConnectorError

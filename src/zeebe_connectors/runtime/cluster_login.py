@@ -1,4 +1,4 @@
-"""Makes the authentication scheme for the cluster's REST API, with the same login as the gateway's."""
+"""Sign in to the cluster's REST API with the login that the gateway gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeebe_connectors.web.auth import Basic, ClientCredentials
 
 
 def cluster_scheme(cluster: ClusterSettings) -> Scheme:
-    """The same login that the gateway gets."""
+    """The login as an authentication scheme of HTTP."""
     if cluster.auth == "basic":
         return Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
     if cluster.auth == "oidc":

@@ -28,7 +28,7 @@ _PAUSE = 1.0  # seconds after a database that did not answer
 _log = logging.getLogger("zeebe_connectors.limits")
 
 
-class Gate(Protocol):
+class Schedule(Protocol):
     """When the next request may begin."""
 
     def wait(self, now: float, waiting: int) -> float | None:
@@ -54,7 +54,7 @@ class Gate(Protocol):
         ...
 
 
-class LocalGate:
+class LocalSchedule:
     """For one runtime alone.
 
     Args:
@@ -67,23 +67,23 @@ class LocalGate:
 
     @property
     def interval(self) -> float:
-        """See `Gate.interval`."""
+        """See `Schedule.interval`."""
         return max(self._budget.interval, self._budget.delay)
 
     def wait(self, now: float, waiting: int) -> float | None:  # noqa: ARG002 - only shared budgets ask ahead
-        """See `Gate.wait`."""
+        """See `Schedule.wait`."""
         return self._budget.wait(now)
 
     def grant(self, now: float) -> None:
-        """See `Gate.grant`."""
+        """See `Schedule.grant`."""
         self._budget.grant(now)
 
     def hold(self, seconds: float) -> None:
-        """See `Gate.hold`."""
+        """See `Schedule.hold`."""
         self._budget.hold(time.monotonic() + seconds)
 
 
-class SharedGate:
+class SharedSchedule:
     """For all runtimes that use one database.
 
     Args:
@@ -110,11 +110,11 @@ class SharedGate:
 
     @property
     def interval(self) -> float:
-        """See `Gate.interval`."""
+        """See `Schedule.interval`."""
         return self._interval
 
     def wait(self, now: float, waiting: int) -> float | None:
-        """See `Gate.wait`."""
+        """See `Schedule.wait`."""
         while self._slots and self._slots[0][1] < now:
             self._slots.popleft()
         if self._held > now:
@@ -130,13 +130,13 @@ class SharedGate:
         return max(0.0, self._slots[0][0] - now, self._last + self._delay - now)
 
     def grant(self, now: float) -> None:
-        """See `Gate.grant`."""
+        """See `Schedule.grant`."""
         if self._slots:
             self._slots.popleft()
         self._last = now
 
     def hold(self, seconds: float) -> None:
-        """See `Gate.hold`."""
+        """See `Schedule.hold`."""
         self._held = max(self._held, time.monotonic() + seconds)
         self._slots.clear()
         self._holding = asyncio.ensure_future(self._hold_everywhere(seconds))

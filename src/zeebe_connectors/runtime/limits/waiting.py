@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from zeebe_connectors.config.providers import Rules
 from zeebe_connectors.runtime.ledger import Store
-from zeebe_connectors.runtime.limits.gate import Gate, LocalGate, SharedGate
 from zeebe_connectors.runtime.limits.gcra import interval_of
 from zeebe_connectors.runtime.limits.permits import LocalPermits, Permits, SharedPermits
+from zeebe_connectors.runtime.limits.schedule import LocalSchedule, Schedule, SharedSchedule
 
 MAX_BACKOFF = 60.0
 """Seconds after which somebody who must come back later comes back at the latest."""
@@ -78,15 +78,15 @@ class Limit:
         self._come_back = 0.0
         self._has_permit = False
         """Whether a permit is held for whoever begins next."""
-        self._gate: Gate | None = None
+        self._schedule: Schedule | None = None
         self._permits: Permits | None = None
         if self.rules is not None:
             interval = interval_of(self.rules.max_per_second, self.rules.share_of)
             delay = self.rules.min_delay_ms / 1000 * self.rules.share_of
-            self._gate = (
-                LocalGate(interval, delay)
+            self._schedule = (
+                LocalSchedule(interval, delay)
                 if store is None
-                else SharedGate(key, store, interval=interval, delay=delay, wake=self._pump)
+                else SharedSchedule(key, store, interval=interval, delay=delay, wake=self._pump)
             )
             if self.rules.max_concurrent is not None:
                 most = max(1, self.rules.max_concurrent // self.rules.share_of)
@@ -123,18 +123,18 @@ class Limit:
         """
         now = time.monotonic()
         held = self.held_until - now
-        if self._gate is None:
+        if self._schedule is None:
             if held > 0:
                 await self._wait_out(held, deadline, waiting)
             self._count(now)
             return
-        wait = self._gate.wait(now, self._queued + 1)
+        wait = self._schedule.wait(now, self._queued + 1)
         if not self._queued and held <= 0 and wait == 0 and self._takes_permit():
             self._has_permit = False
-            self._gate.grant(now)
+            self._schedule.grant(now)
             self._count(now)
             return
-        expected = max(held, wait or 0.0) + self._queued * self._gate.interval
+        expected = max(held, wait or 0.0) + self._queued * self._schedule.interval
         if now + expected > deadline or (waiting is not None and waiting.now >= waiting.room):
             raise self._busy(now)
         queue = self._queues.setdefault(process, deque())
@@ -173,8 +173,8 @@ class Limit:
         if until > self.held_until:
             self.held_until = until
             self.counts.slowed += 1
-            if self._gate is not None:
-                self._gate.hold(seconds)
+            if self._schedule is not None:
+                self._schedule.hold(seconds)
 
     async def aclose(self) -> None:
         """Gives back what this runtime took from the shared budget."""
@@ -209,10 +209,10 @@ class Limit:
 
     def _busy(self, now: float) -> Busy:
         """When somebody who must come back is probably served: behind those who wait and who come back before."""
-        assert self._gate is not None  # noqa: S101 - only then does anybody queue
+        assert self._schedule is not None  # noqa: S101 - only then does anybody queue
         self.counts.handed_back += 1
-        soonest = max(now, self.held_until) + self._queued * self._gate.interval
-        self._come_back = max(self._come_back, soonest) + self._gate.interval
+        soonest = max(now, self.held_until) + self._queued * self._schedule.interval
+        self._come_back = max(self._come_back, soonest) + self._schedule.interval
         delay = (self._come_back - now) * random.uniform(0.9, 1.0)  # noqa: S311 - as above
         return Busy(min(MAX_BACKOFF, max(_MIN_BACKOFF, delay)))
 
@@ -230,18 +230,18 @@ class Limit:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._gate is None:
+        if self._schedule is None:
             return
         # The permit first: time slots that are taken while all permits are in use would be lost for everybody.
         while self._queued and self._takes_permit():
-            wait = self._gate.wait(time.monotonic(), self._queued)
+            wait = self._schedule.wait(time.monotonic(), self._queued)
             if wait is None:
                 return
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                 return
             self._has_permit = False
-            self._gate.grant(time.monotonic())
+            self._schedule.grant(time.monotonic())
             self._next().set_result(None)
         if self._has_permit and not self._queued:
             self._has_permit = False

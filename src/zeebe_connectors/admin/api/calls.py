@@ -17,15 +17,15 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from zeebe_connectors.admin import importing
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
-from zeebe_connectors.admin.connectors import ConnectorsApi, gallery_of
-from zeebe_connectors.admin.events import chosen, events_shown, forget, retry
-from zeebe_connectors.admin.jobs import jobs_shown, tries_shown
-from zeebe_connectors.admin.overview import Overview
-from zeebe_connectors.admin.providers import ProvidersApi
-from zeebe_connectors.admin.sources import SourceTests, sources_shown
-from zeebe_connectors.admin.trying import TryApi
+from zeebe_connectors.admin.api import importing
+from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
+from zeebe_connectors.admin.api.events import chosen, events_shown, forget, retry
+from zeebe_connectors.admin.api.jobs import jobs_shown, tries_shown
+from zeebe_connectors.admin.api.overview import Overview
+from zeebe_connectors.admin.api.providers import ProvidersApi
+from zeebe_connectors.admin.api.sources import SourceTests, sources_shown
+from zeebe_connectors.admin.api.trying import TryApi
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
