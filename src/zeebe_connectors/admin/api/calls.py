@@ -21,6 +21,7 @@ from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, 
 from zeebe_connectors.admin.api import importing
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.events import chosen, events_shown, forget, retry
+from zeebe_connectors.admin.api.feel import Evaluation, Playground
 from zeebe_connectors.admin.api.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
@@ -79,6 +80,7 @@ class Api:
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
+        self.playground = Playground()
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/overview", self._overview)
         self.app.router.add_get("/jobs", self._jobs)
@@ -88,6 +90,7 @@ class Api:
         self.app.router.add_post("/events/retry", self._retry)
         self.app.router.add_post("/events/forget", self._forget)
         self.app.router.add_get("/secrets", self._secrets)
+        self.app.router.add_post("/feel", self._feel)
         self.app.router.add_post("/sources/{name}/test", self._test)
         # Who has the token may do everything, secured values included.
         ProvidersApi(runtime, self._given, self._limited, lambda _: Editor("operator")).add_to(self.app.router)
@@ -202,6 +205,10 @@ class Api:
 
     async def _sources(self, request: web.Request) -> web.Response:
         return web.json_response(sources_shown(self._runtime, request.query))
+
+    async def _feel(self, request: web.Request) -> web.Response:
+        wanted = read_input(Evaluation, await self._given(request))
+        return web.json_response(await self.playground.evaluate(wanted))
 
     async def _events(self, request: web.Request) -> web.Response:
         return web.json_response(await events_shown(self._runtime, request.query))
