@@ -318,7 +318,8 @@ def _cluster_id(answer: Any) -> str:
     named = getattr(answer, "clusterId", None)
     if named is not None:
         return str(named)
-    for field in UnknownFieldSet(answer):
+    fields: Any = UnknownFieldSet(answer)
+    for field in fields:
         if field.field_number == _CLUSTER_ID and isinstance(field.data, bytes):
             return field.data.decode(errors="replace")
     return ""
