@@ -90,7 +90,7 @@ nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random
 	$(BIN)/python -m tests.integration.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
-	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py
+	$(BIN)/python -m tests.connectors.soap.corpus
 
 install: $(INSTALLED)
 
