@@ -14,8 +14,7 @@ import grpc
 import pytest
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
-
-from engine_room.diagrams import catch, process, sub, task, timer
+from tests.engine.diagrams import catch, process, sub, task, timer
 
 pytestmark = pytest.mark.timeout(180)
 

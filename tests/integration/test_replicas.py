@@ -7,7 +7,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from tests.engine.inbound_chaos import OwnMailbox, World, order
+from tests.integration.inbound_chaos import OwnMailbox, World, order
 
 pytestmark = pytest.mark.engine
 

@@ -14,8 +14,8 @@ from grpc import StatusCode
 from pyzeebe import ZeebeClient, ZeebeWorker, create_insecure_channel
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
+from tests.engine.diagrams import catch, message, multi, on_message, process, script, start, task, timer
 
-from engine_room.diagrams import catch, message, multi, on_message, process, script, start, task, timer
 from zeebe_connectors.engine import Engine, Host
 from zeebe_connectors.engine.gateway import MAX_REQUEST_BYTES, serve
 

@@ -13,8 +13,8 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from tests.integration.hostile.mails import TNEF, attribute, integers_inside, multipart, nested, tnef, with_attachment
 
-from hostile.mails import TNEF, attribute, integers_inside, multipart, nested, tnef, with_attachment
 from zeebe_connectors import ConnectorError, feel
 from zeebe_connectors.connectors.soap import reply
 from zeebe_connectors.mail import parse_mail

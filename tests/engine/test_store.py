@@ -6,9 +6,8 @@ import json
 import sqlite3
 
 import pytest
-
-from engine_room.conftest import NOON, Bench
-from engine_room.diagrams import (
+from tests.engine.conftest import NOON, Bench
+from tests.engine.diagrams import (
     Node,
     boundary,
     call,
@@ -27,6 +26,7 @@ from engine_room.diagrams import (
     task,
     timer,
 )
+
 from zeebe_connectors.engine import Clock, Engine, RejectionCode, SqliteStore, StoreError
 
 

@@ -1,7 +1,7 @@
 """Mails go in while the runtime is killed, connections are cut and the engine is restarted; instances are counted.
 
-`python -m tests.engine.inbound_chaos` runs every setting at full size, prints a table of the counts and ends with 1
-when any mail started no process, or more than one. `--setting`, `--server`, `--runtimes` and `--ledger` choose;
+`python -m tests.integration.inbound_chaos` runs every setting at full size, prints a table of the counts and ends with
+1 when any mail started no process, or more than one. `--setting`, `--server`, `--runtimes` and `--ledger` choose;
 `--outage 600` instead takes the mail server away for so many seconds and prints when health told of it and when mails
 went on.
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.engine.conftest import NOON
+from tests.engine.test_random_diagrams import Draw, drawn, predicted
 
-from engine_room.conftest import NOON
-from engine_room.test_random_diagrams import Draw, drawn, predicted
 from zeebe_connectors.engine import Clock, Engine, SqliteStore
 
 DIAGRAMS = 30

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from engine_room.diagrams import (
+from tests.engine.diagrams import (
     Node,
     boundary,
     call,
@@ -24,6 +24,7 @@ from engine_room.diagrams import (
     task,
     timer,
 )
+
 from zeebe_connectors.engine import RejectionCode
 
 

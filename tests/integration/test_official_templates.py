@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.modeler import tool
 
-from modeler import tool
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway

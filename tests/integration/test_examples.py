@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.modeler import tool
+from tests.servers.coapd import CoapServer
+from tests.servers.ftpd import FtpServer
 
-from modeler import tool
-from servers.coapd import CoapServer
-from servers.ftpd import FtpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway

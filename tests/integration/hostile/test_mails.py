@@ -7,9 +7,18 @@ import time
 import tracemalloc
 
 import pytest
+from tests.integration.hostile.bystanders import Bystanders
+from tests.integration.hostile.mails import (
+    TNEF,
+    attribute,
+    headed,
+    integers_inside,
+    multipart,
+    nested,
+    tnef,
+    with_attachment,
+)
 
-from hostile.bystanders import Bystanders
-from hostile.mails import TNEF, attribute, headed, integers_inside, multipart, nested, tnef, with_attachment
 from zeebe_connectors.mail import read_mail
 
 PROPERTIES = (500_000).to_bytes(4, "little") + b"\x02\x10\x00\x10" + b"\xff\xff\xff\0" + b"\0" * 100_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.integration.hostile.bystanders import Bystanders
 
-from hostile.bystanders import Bystanders
 from zeebe_connectors import Context, Model, outbound
 from zeebe_connectors.testing import Complete, Fail, run
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 import aiosmtplib
 import pytest
-from tests.engine.inbound_chaos import OwnMailbox, chaos
+from tests.integration.inbound_chaos import OwnMailbox, chaos
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.secrets import SecretResolver

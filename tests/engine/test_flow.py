@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from engine_room.diagrams import (
+from tests.engine.diagrams import (
     TERMINATE,
     Node,
     boundary,
@@ -32,6 +31,7 @@ from engine_room.diagrams import (
     throw,
     timer,
 )
+
 from zeebe_connectors.engine import RejectionCode
 
 

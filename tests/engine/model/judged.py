@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine_room.diagrams import (
+from tests.engine.diagrams import (
     TERMINATE,
     Node,
     boundary,

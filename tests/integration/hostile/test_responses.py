@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from tests.integration.hostile.bystanders import Bystanders
 
-from hostile.bystanders import Bystanders
 from zeebe_connectors.connectors.graphql.connector import run as graphql
 from zeebe_connectors.connectors.rest.connector import request as rest
 from zeebe_connectors.connectors.soap.connector import call as soap

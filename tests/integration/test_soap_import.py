@@ -4,11 +4,11 @@ import asyncio
 import json
 
 import pytest
+from tests.modeler import tool
+from tests.servers.cxf import CxfServer, CxfUnavailable
+from tests.servers.pairs import Pair
 from typer.testing import CliRunner
 
-from modeler import tool
-from servers.cxf import CxfServer, CxfUnavailable
-from servers.pairs import Pair
 from zeebe_connectors.cli.soap import app
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings

@@ -6,8 +6,8 @@ import random
 from xml.etree import ElementTree as ET
 
 import pytest
+from tests.engine.model.judged import DIAGRAMS
 
-from engine_room.model.judged import DIAGRAMS
 from zeebe_connectors.engine import Engine, InvalidResourceError, Rejection, RejectionCode, read_processes
 
 NAMES = sorted(DIAGRAMS)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-
-from engine_room.conftest import Bench
-from engine_room.diagrams import (
+from tests.engine.conftest import Bench
+from tests.engine.diagrams import (
     Node,
     boundary,
     catch,

@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.engine.model.judged import DIAGRAMS
 
-from engine_room.model.judged import DIAGRAMS
 from zeebe_connectors.engine import InvalidResourceError, read_processes
 
 HERE = Path(__file__).parent

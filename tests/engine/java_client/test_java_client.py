@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.engine.diagrams import multi, process, task
 
-from engine_room.diagrams import multi, process, task
 from zeebe_connectors.engine import Engine, Host
 from zeebe_connectors.engine.gateway import serve
 

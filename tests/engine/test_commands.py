@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from engine_room.conftest import NOON
-from engine_room.diagrams import (
+from tests.engine.conftest import NOON
+from tests.engine.diagrams import (
     Node,
     boundary,
     call,
@@ -26,6 +25,7 @@ from engine_room.diagrams import (
     task,
     timer,
 )
+
 from zeebe_connectors.engine import RejectionCode, parse_variables
 from zeebe_connectors.engine.jobs import MAX_ANSWER_BYTES, Stream
 

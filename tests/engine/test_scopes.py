@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from engine_room.diagrams import (
+from tests.engine.diagrams import (
     boundary,
     call,
     catch,
@@ -24,6 +23,7 @@ from engine_room.diagrams import (
     task,
     timer,
 )
+
 from zeebe_connectors.engine import RejectionCode
 
 
