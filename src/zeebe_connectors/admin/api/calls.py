@@ -25,6 +25,7 @@ from zeebe_connectors.admin.api.feel import Evaluation, Playground
 from zeebe_connectors.admin.api.jobs import jobs_shown, tries_shown
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
+from zeebe_connectors.admin.api.runtime import RuntimeView, packages
 from zeebe_connectors.admin.api.sources import SourceTests, sources_shown
 from zeebe_connectors.admin.api.trying import TryApi
 from zeebe_connectors.config.secrets import Mask
@@ -81,6 +82,7 @@ class Api:
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
         self.playground = Playground()
+        self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/overview", self._overview)
         self.app.router.add_get("/jobs", self._jobs)
@@ -89,6 +91,8 @@ class Api:
         self.app.router.add_get("/events", self._events)
         self.app.router.add_post("/events/retry", self._retry)
         self.app.router.add_post("/events/forget", self._forget)
+        self.app.router.add_get("/runtime", self._runtime_shown)
+        self.app.router.add_get("/runtime/packages", self._packages)
         self.app.router.add_get("/secrets", self._secrets)
         self.app.router.add_post("/feel", self._feel)
         self.app.router.add_post("/sources/{name}/test", self._test)
@@ -205,6 +209,12 @@ class Api:
 
     async def _sources(self, request: web.Request) -> web.Response:
         return web.json_response(sources_shown(self._runtime, request.query))
+
+    async def _runtime_shown(self, _: web.Request) -> web.Response:
+        return web.json_response(await self.view.show())
+
+    async def _packages(self, _: web.Request) -> web.Response:
+        return web.json_response({"packages": await asyncio.to_thread(packages)})
 
     async def _feel(self, request: web.Request) -> web.Response:
         wanted = read_input(Evaluation, await self._given(request))
