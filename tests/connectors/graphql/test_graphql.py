@@ -8,7 +8,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
-from zeebe_connectors.runtime.document_trust import Everything
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
