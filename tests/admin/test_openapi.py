@@ -37,7 +37,45 @@ def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
     return {**schema, "components": document["components"]}
 
 
-async def test_every_call_is_described_and_answers_what_the_description_says(world):
+async def check_refusals(world: World, document: dict[str, Any]) -> None:
+    """Without a token, with too small a role, for nothing that there is, with no JSON."""
+    async with aiohttp.ClientSession(world.url) as session:
+        problem = resolved(document, document["components"]["schemas"]["Problem"])
+        for call in world.api.calls:
+            operation = document["paths"][f"/api{call.path}"][call.method.lower()]
+            path = call.path.replace("{key}", "0").replace("{name}", "nothing")
+            wanted: list[tuple[int | None, dict[str, Any]]] = [
+                (401, {}),
+                (403, {"headers": {"Origin": "https://evil.example", **world.headers()}}),
+                (None, {"json": {}, "headers": {"If-Match": '"1"', **world.headers()}}),
+            ]
+            if call.role > Role.VIEWER:
+                wanted.append((403, {"json": {}, "headers": world.headers("viewer")}))
+            if call.body is not None:
+                wanted.append((415, {"data": b"x", "headers": world.headers()}))
+            for expected, options in wanted:
+                async with session.request(call.method, f"/api{path}", **options) as answer:
+                    assert expected is None or answer.status == expected, (call.method, path)
+                    assert str(answer.status) in operation["responses"], (call.method, path, await answer.text())
+                    if answer.status >= 400:
+                        jsonschema.validate(await answer.json(), problem)
+
+
+def check_is_whole(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
+    names = {name.split('"')[0] for name in text.split("#/components/schemas/")[1:]}
+    assert names <= set(document["components"]["schemas"])
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["x-role"] in {"viewer", "modeler", "operator"}
+        assert {"401", "403", "500"} <= set(operation["responses"])
+        assert all(one["in"] == "path" or one["description"] for one in operation.get("parameters", ()))
+
+
+async def test_every_call_answers_and_refuses_as_it_is_described(world):
     documented: set[str] = set()
     async with aiohttp.ClientSession(world.url) as session:
         async with session.get("/api/openapi.json", headers=world.headers("viewer")) as answer:
@@ -63,48 +101,5 @@ async def test_every_call_is_described_and_answers_what_the_description_says(wor
         if route.method != "HEAD"
     }
     assert documented == routes  # a new call needs a sample in samples.py
-
-
-async def test_every_refusal_is_described(world):
-    """Without a token, with too small a role, for nothing that there is, with no JSON."""
-    async with aiohttp.ClientSession(world.url) as session:
-        async with session.get("/api/openapi.json", headers=world.headers()) as answer:
-            document = await answer.json()
-        problem = resolved(document, document["components"]["schemas"]["Problem"])
-        for call in world.api.calls:
-            operation = document["paths"][f"/api{call.path}"][call.method.lower()]
-            path = call.path.replace("{key}", "0").replace("{name}", "nothing")
-            wanted: list[tuple[int | None, dict[str, Any]]] = [
-                (401, {}),
-                (403, {"headers": {"Origin": "https://evil.example", **world.headers()}}),
-                (None, {"json": {}, "headers": {"If-Match": '"1"', **world.headers()}}),
-            ]
-            if call.role > Role.VIEWER:
-                wanted.append((403, {"json": {}, "headers": world.headers("viewer")}))
-            if call.body is not None:
-                wanted.append((415, {"data": b"x", "headers": world.headers()}))
-            for expected, options in wanted:
-                async with session.request(call.method, f"/api{path}", **options) as answer:
-                    assert expected is None or answer.status == expected, (call.method, path)
-                    assert str(answer.status) in operation["responses"], (call.method, path, await answer.text())
-                    if answer.status >= 400:
-                        jsonschema.validate(await answer.json(), problem)
-
-
-async def test_the_description_is_whole(world):
-    async with aiohttp.ClientSession(world.url) as session:
-        async with session.get("/api/openapi.json", headers=world.headers("viewer")) as answer:
-            document = await answer.json()
-    text = json.dumps(document)
-    jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
-    names = {name.split('"')[0] for name in text.split("#/components/schemas/")[1:]}
-    assert names <= set(document["components"]["schemas"])
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert len({operation["operationId"] for operation in operations}) == len(operations)
-    for operation in operations:
-        assert operation["summary"]
-        assert operation["x-role"] in {"viewer", "modeler", "operator"}
-        assert {"401", "403", "500"} <= set(operation["responses"])
-        assert all(parameter["in"] == "path" or parameter["description"] for parameter in operation["parameters"] or ()) if (
-            "parameters" in operation
-        ) else True
+    check_is_whole(document)
+    await check_refusals(world, document)

@@ -134,7 +134,7 @@ class World:
             metrics=metrics,
             source_metrics=metrics,
         )
-        self.api = Api(self.runtime, wrong_token_seconds=0.05)
+        self.api = Api(self.runtime, wrong_token_seconds=0.01)
         self.server = AdminServer(self.runtime, metrics, host="127.0.0.1", port=0, api=self.api)
         self.runtime.start()
         self._stack.push_async_callback(self.runtime.drain)
@@ -159,7 +159,9 @@ class World:
         word, counted = self._word, self.runtime.record.metrics("order", None)
         for key in range(1, self._jobs + 1):
             job = Job(key, "test:order:1", bpmn_process_id=word, element_id=word, process_instance_key=key)
-            outcome = (Complete(), Throw("E", word), Fail(word, 1, code="503"), Fail(word, 0, code="SHOP_SHUT"))[key % 4]
+            outcome = (Complete(), Throw("E", word), Fail(word, 1, code="503"), Fail(word, 0, code="SHOP_SHUT"))[
+                key % 4
+            ]
             counted.answered(job, outcome, 0.1)
         if self._jobs:
             self.gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}", "note": "HIDDEN"}, retries=1)

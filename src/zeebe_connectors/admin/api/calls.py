@@ -83,6 +83,7 @@ class Api:
             *importing.calls(runtime, self),
             Call("GET", "/openapi.json", Role.VIEWER, "Describes all calls", self._describe, dict[str, Any]),
         )
+        self._description = ""
         self._roles: dict[tuple[str, str], Role] = {}
         for call in self.calls:
             route = self.app.router.add_route(call.method, call.path, call.handle)
@@ -202,8 +203,9 @@ class Api:
             self._running -= 1
 
     async def _describe(self, _: web.Request) -> web.Response:
-        text = await asyncio.to_thread(lambda: _json(openapi(self.calls)))
-        return web.Response(text=text, content_type="application/json")
+        if not self._description:  # half a second of work, for the few who ask
+            self._description = await asyncio.to_thread(lambda: _json(openapi(self.calls)))
+        return web.Response(text=self._description, content_type="application/json")
 
 
 _PLAIN = {

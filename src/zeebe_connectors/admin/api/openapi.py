@@ -85,11 +85,16 @@ def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], 
     inputs: list[tuple[tuple[int, JsonSchemaMode], JsonSchemaMode, TypeAdapter[Any]]] = [
         ((-1, "serialization"), "serialization", TypeAdapter(Problem))
     ]
+    adapters: dict[int, TypeAdapter[Any]] = {}  # by identity: a shape that several calls share is read once
+
+    def adapter(kind: Any) -> TypeAdapter[Any]:
+        return adapters.setdefault(id(kind), adapters.get(id(kind)) or TypeAdapter(kind))
+
     for number, call in enumerate(calls):
         if call.body is not None:
-            inputs.append(((number, "validation"), "validation", TypeAdapter(call.body)))
+            inputs.append(((number, "validation"), "validation", adapter(call.body)))
         if not isinstance(call.answer, str):
-            inputs.append(((number, "serialization"), "serialization", TypeAdapter(call.answer)))
+            inputs.append(((number, "serialization"), "serialization", adapter(call.answer)))
     found, shared = TypeAdapter.json_schemas(
         inputs, by_alias=True, ref_template=_REFERENCE, schema_generator=GenerateJsonSchema
     )
