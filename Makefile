@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev docs test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ demo: install ## Show the main job on the local engine: a REST call, a mail, an 
 
 dev: install ## Run engine, mail server and connectors; redeploy the diagrams of bpmn-examples/ as they change
 	@$(BIN)/zeebe-connectors dev bpmn-examples
+
+docs: install ## Build the documentation as a site in build/site, and refuse dead links and pages that nothing leads to
+	$(BIN)/sphinx-build -W --keep-going -q -b html -c docs . build/site
+	@echo "build/site/index.html"
 
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -75,5 +75,8 @@ def samples(world: World) -> list[Sample]:
         Sample("PUT /providers/{name}", "/providers/new", changed, "new"),
         Sample("GET /providers/{name}/history", "/providers/new/history"),
         Sample("DELETE /providers/{name}", "/providers/new", version="new"),
+        Sample("POST /feel", "/feel", {"expression": "=a.b + 1", "variables": {"a": {}}}),
+        Sample("POST /feel", "/feel", {"expression": "=1 +"}),
+        Sample("POST /feel", "/feel", {"expression": '=bpmnError("A", "b")', "kind": "error", "error": {"code": "X"}}),
         Sample("GET /openapi.json", "/openapi.json"),
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.connectors.watching import running
 
-from zeebe_connectors.connectors.imap.connector import Mailbox, preview
+from zeebe_connectors.connectors.imap.connector import preview
+from zeebe_connectors.connectors.imap.model import Mailbox
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.testing.servers import ImapServer, message
 

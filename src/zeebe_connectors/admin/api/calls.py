@@ -17,9 +17,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
-from zeebe_connectors.admin.api import events, importing, jobs, overview, secrets, sources, trying
+from zeebe_connectors.admin.api import events, feel, importing, jobs, overview, secrets, sources, trying
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
+from zeebe_connectors.admin.api.feel import Playground
 from zeebe_connectors.admin.api.openapi import openapi
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
@@ -69,6 +70,7 @@ class Api:
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
+        self.playground = Playground()
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
             *overview.calls(self.overview),
@@ -81,6 +83,7 @@ class Api:
             *ConnectorsApi(gallery_of(runtime)).calls(),
             *trying.calls(runtime, self),
             *importing.calls(runtime, self),
+            *feel.calls(self.playground, self),
             Call("GET", "/openapi.json", Role.VIEWER, "Describes all calls", self._describe, dict[str, Any]),
         )
         self._description = ""

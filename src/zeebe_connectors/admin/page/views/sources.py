@@ -59,7 +59,7 @@ async def tested_source(visit: Visit) -> Drawn:
     except ValueError:
         hours = 0.0
     try:
-        found = await visit.tests.run(name, hours, mask)
+        found = await visit.api.tests.run(name, hours, mask)
     except Refused as refused:
         if refused.status == 404:
             raise NotFound(refused.message) from None
