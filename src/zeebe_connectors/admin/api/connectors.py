@@ -15,8 +15,9 @@ from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.description import Call, NotRequired, TypedDict, described
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Inbound, Outbound
-from zeebe_connectors.templates.element_template import Template, plain, template_text, templates_of
+from zeebe_connectors.templates.element_template import Template, template_text, templates_of
 from zeebe_connectors.templates.form import Field, form_of
+from zeebe_connectors.templates.wording import plain
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """Of every file, so that the same templates make the same archive."""

@@ -28,8 +28,8 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Model, read_input
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
-from zeebe_connectors.templates.element_template import plain
 from zeebe_connectors.templates.form import form_of
+from zeebe_connectors.templates.wording import plain
 
 SECONDS = 50.0
 """What the connector may take, within the time of a call."""

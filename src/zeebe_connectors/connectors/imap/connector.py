@@ -55,6 +55,7 @@ async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> As
         Group("authentication", "Authentication"),
         Group("mailbox", "Mailbox"),
         Group("smime", "S/MIME", open=False),
+        Group("tls", "Certificates", open=False),
     ],
     errors={
         "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
@@ -74,6 +75,7 @@ async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> As
     keywords=["mail", "email", "inbox", "imap"],
     preview=preview,
     result_variable="mail",
+    result_expression="={subject: response.subject, fromAddress: response.fromAddress}",
     event_fields=(*MAIL_FIELDS, "folder", "uid"),
 )
 async def watch(mailbox: Mailbox, context: InboundContext) -> AsyncIterator[Event]:

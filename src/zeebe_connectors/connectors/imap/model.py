@@ -36,7 +36,7 @@ class ImapServer(Model):
     """TLS from the start, or required after STARTTLS. `TLS` on port 143 means STARTTLS."""
     trusted_certificate: Annotated[
         str,
-        Hint(label="Trusted certificate", text=True, secrets=True, provider="tls.trustedCertificate"),
+        Hint("tls", label="Trusted certificate", text=True, secrets=True, provider="tls.trustedCertificate"),
     ] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -100,9 +100,9 @@ class Watching(Protection):
     """Only mails whose From header contains this, in upper or lower case."""
     received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""
     """Only mails that came at this date (or ISO 8601 time) or later."""
-    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(label="At most per poll")] = 100
-    """So many mails are processed before the folder is looked at again."""
-    max_mail_size: Annotated[int, Field(ge=1), Hint(label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(label="Maximum mails per check")] = 100
+    """How many mails are processed before the folder is looked at again."""
+    max_mail_size: Annotated[int, Field(ge=1), Hint(label="Maximum mail size (bytes)")] = 50 * 1024 * 1024
     """A larger mail goes to quarantine unread."""
     quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
     """Where mails go that cannot be handed over; blank leaves them in place."""
