@@ -78,5 +78,7 @@ def samples(world: World) -> list[Sample]:
         Sample("POST /feel", "/feel", {"expression": "=a.b + 1", "variables": {"a": {}}}),
         Sample("POST /feel", "/feel", {"expression": "=1 +"}),
         Sample("POST /feel", "/feel", {"expression": '=bpmnError("A", "b")', "kind": "error", "error": {"code": "X"}}),
+        Sample("GET /runtime", "/runtime"),
+        Sample("GET /runtime/packages", "/runtime/packages"),
         Sample("GET /openapi.json", "/openapi.json"),
     ]

@@ -18,6 +18,7 @@ from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.loop_lag import LoopLag
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
@@ -55,6 +56,7 @@ class Runtime:
         log_mask: Mask | None = None,
     ) -> None:
         self.settings = settings
+        self.environment = environment
         self.registry = registry
         self.gateway = gateway
         self.store = store_of(settings.ledger, settings.data)
@@ -70,6 +72,7 @@ class Runtime:
             settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
         )
         self.record = JobRecord()
+        self.loop_lag = LoopLag()
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -123,6 +126,7 @@ class Runtime:
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        self.loop_lag.start()
         if self.services.providers is not None:
             self.services.providers.directory.start()
         for worker in self.workers:
@@ -133,6 +137,7 @@ class Runtime:
 
     async def drain(self) -> None:
         """Takes nothing new, lets running jobs end within the grace period, closes everything."""
+        self.loop_lag.stop()
         _log.info("Stopping: running jobs get %.0f s to end", self.settings.grace)
         grace = self.settings.grace
         watching = asyncio.ensure_future(self.sources.drain(grace)) if self.sources is not None else None

@@ -18,12 +18,14 @@ from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
 from zeebe_connectors.admin.api import events, feel, importing, jobs, overview, secrets, sources, trying
+from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
 from zeebe_connectors.admin.api.feel import Playground
 from zeebe_connectors.admin.api.openapi import openapi
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
+from zeebe_connectors.admin.api.runtime import RuntimeView
 from zeebe_connectors.admin.api.sources import SourceTests
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
@@ -71,6 +73,7 @@ class Api:
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
         self.playground = Playground()
+        self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
             *overview.calls(self.overview),
@@ -84,6 +87,7 @@ class Api:
             *trying.calls(runtime, self),
             *importing.calls(runtime, self),
             *feel.calls(self.playground, self),
+            *runtime_view.calls(self.view),
             Call("GET", "/openapi.json", Role.VIEWER, "Describes all calls", self._describe, dict[str, Any]),
         )
         self._description = ""

@@ -15,6 +15,7 @@ from aiohttp import web
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.description import Call, NotRequired, TypedDict, described
+from zeebe_connectors.config.effective import unknown_settings
 from zeebe_connectors.runtime.ledger import Entry, LedgerError
 from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, JobOutcome, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -182,6 +183,7 @@ def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> Over
         *_source_items(runtime),
         *_incident_items(runtime),
         *_quarantine_items(quarantined),
+        *_setting_items(runtime),
     ]
     totals = Counter[str]()
     minutes = []
@@ -317,6 +319,16 @@ def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[Attent
             )
         )
     return found
+
+
+def _setting_items(runtime: Runtime) -> list[AttentionItem]:
+    # Others share our prefixes too, so only what was probably meant for us needs attention.
+    unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
+    if not unknown:
+        return []
+    title = "A setting has an unknown name" if len(unknown) == 1 else f"{len(unknown)} settings have unknown names"
+    text = "; ".join(f"{name}: did you mean {meant}?" for name, meant in unknown[:5])
+    return [_item("warn", "SETTING_UNKNOWN", title, text, since=None, href="/runtime#settings")]
 
 
 def _ledger(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> LedgerState:
