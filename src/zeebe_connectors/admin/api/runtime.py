@@ -160,7 +160,8 @@ class RuntimeView:
                 "loop": _loop(runtime),
             },
             "replicas": leases[1],
-            **_settings(runtime),
+            "settings": _settings(runtime),
+            "unknown": [{"name": name, "meant": meant} for name, meant in unknown_settings(runtime.environment)],
         }
 
     async def _ask_engine(self) -> Part:
@@ -308,20 +309,17 @@ def _loop(runtime: Runtime) -> Part:
     return _part("up" if lag.last_minute < SLOW_LOOP else "warn", text, more)
 
 
-def _settings(runtime: Runtime) -> dict[str, Any]:
-    return {
-        "settings": [
-            {
-                "name": one.name,
-                "value": one.value,
-                "where": one.where,
-                "default": one.default,
-                "isDefault": one.is_default,
-            }
-            for one in effective_settings(runtime.environment)
-        ],
-        "unknown": [{"name": name, "meant": meant} for name, meant in unknown_settings(runtime.environment)],
-    }
+def _settings(runtime: Runtime) -> list[SettingShown]:
+    return [
+        {
+            "name": one.name,
+            "value": one.value,
+            "where": one.where,
+            "default": one.default,
+            "isDefault": one.is_default,
+        }
+        for one in effective_settings(runtime.environment)
+    ]
 
 
 @cache
