@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
+from zeebe_connectors.runtime.loop_lag import LoopLag
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
@@ -56,6 +57,7 @@ class Runtime:
         log_mask: Mask | None = None,
     ) -> None:
         self.settings = settings
+        self.environment = environment
         self.registry = registry
         self.gateway = gateway
         self.store = store_of(settings.ledger, settings.data)
@@ -72,6 +74,7 @@ class Runtime:
             settings, environment, log_mask=log_mask, memory=self.of_cluster, gateway=gateway, store=self.store
         )
         self.record = JobRecord()
+        self.loop_lag = LoopLag()
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -125,6 +128,7 @@ class Runtime:
     def start(self) -> None:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
+        self.loop_lag.start()
         if self.services.providers is not None:
             self.services.providers.directory.start()
         for worker in self.workers:
@@ -135,6 +139,7 @@ class Runtime:
 
     async def drain(self) -> None:
         """Takes nothing new, lets running jobs end within the grace period, closes everything."""
+        self.loop_lag.stop()
         _log.info("Stopping: running jobs get %.0f s to end", self.settings.grace)
         grace = self.settings.grace
         watching = asyncio.ensure_future(self.sources.drain(grace)) if self.sources is not None else None

@@ -488,7 +488,7 @@ async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_emp
 
 
 async def test_an_outage_is_told_all_the_while_and_the_pauses_end(world, impatient):
-    """The real one of ten minutes is `python -m tests.engine.inbound_chaos --outage 600`."""
+    """The real one of ten minutes is `python -m tests.integration.inbound_chaos --outage 600`."""
     world.deliver("before")
     sources = await world.runtime()
     await world.until(lambda: world.subjects() == ["before"])

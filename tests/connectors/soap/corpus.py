@@ -15,11 +15,11 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from lxml import etree
+from tests.servers.soap import SoapServer, envelope
 from zeep import Settings
 from zeep.exceptions import Error as ZeepError
 from zeep.wsdl import Document as ZeepDocument
 
-from servers.soap import SoapServer, envelope
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request
@@ -32,8 +32,8 @@ from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, load
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.connectors.soap.wsdl_repair import without_other_bindings
 from zeebe_connectors.net.tls import ClientTls
-from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
