@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev docs test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,12 +16,16 @@ demo: install ## Show the main job on the local engine: a REST call, a mail, an 
 dev: install ## Run engine, mail server and connectors; redeploy the diagrams of bpmn-examples/ as they change
 	@$(BIN)/zeebe-connectors dev bpmn-examples
 
+docs: install ## Build the documentation as a site in build/site, and refuse dead links and pages that nothing leads to
+	$(BIN)/sphinx-build -W --keep-going -q -b html -c docs . build/site
+	@echo "build/site/index.html"
+
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_ADDRESS=host:26500 make test-cluster
 	@test -n "$$ZEEBE_ADDRESS" || { echo "name the cluster's gateway: ZEEBE_ADDRESS=host:26500 make test-cluster"; exit 2; }
-	$(BIN)/python -m pytest tests/engine -m "engine and not modeler" --engine "$$ZEEBE_ADDRESS"
+	$(BIN)/python -m pytest tests/integration -m "engine and not modeler" --engine "$$ZEEBE_ADDRESS"
 
 check: install format lint types stale unit ## The quick checks: all but engine, Modeler and slow tests; tests run on all cores
 
@@ -65,7 +69,7 @@ bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressi
 	$(BIN)/python -m benchmarks.inbound
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
-	$(BIN)/python -m tests.engine.inbound_chaos
+	$(BIN)/python -m tests.integration.inbound_chaos
 
 feel-fuzz: install ## Compare random expressions with Camunda's own FEEL engine (needs a JVM)
 	$(BIN)/python -m tests.feel.oracle.fuzz
@@ -82,11 +86,11 @@ sbom: install ## Write build/sbom.json (CycloneDX) and build/hashes.txt: what is
 nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random expressions, ten minutes of random inputs; `make chaos`
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
-	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/hostile/test_random_inputs.py --timeout 0
-	$(BIN)/python -m tests.engine.inbound_chaos
+	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/integration/hostile/test_random_inputs.py --timeout 0
+	$(BIN)/python -m tests.integration.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
-	@PYTHONPATH=tests $(BIN)/python tests/connectors/soap/corpus.py
+	$(BIN)/python -m tests.connectors.soap.corpus
 
 install: $(INSTALLED)
 

@@ -24,12 +24,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 USER, PASSWORD = "ann", "s3cr:t/p@ss"
 
 
 async def sftp_server(home: str) -> None:
-    from servers.sftpd import SftpServer
+    from tests.servers.sftpd import SftpServer
 
     async with SftpServer(Path(home)) as server:
         print(json.dumps({"port": server.port, "known": server.known_hosts}), flush=True)
@@ -176,8 +176,7 @@ def measured(**given) -> dict:
 @contextlib.contextmanager
 def servers(directory: Path):
     import trustme
-
-    from servers.ftpd import FtpServer
+    from tests.servers.ftpd import FtpServer
 
     authority = trustme.CA()
     file = directory / "server.pem"

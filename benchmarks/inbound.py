@@ -23,7 +23,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.engine.inbound_chaos import (
+from tests.integration.inbound_chaos import (
     ADDRESS,
     DovecotMailbox,
     InstanceCounter,

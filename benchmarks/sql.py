@@ -23,8 +23,9 @@ from pathlib import Path
 import psycopg
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-from servers.postgres import PASSWORD, Postgres  # noqa: E402
+sys.path.insert(0, str(ROOT))
+from tests.servers.postgres import PASSWORD, Postgres  # noqa: E402
+
 from zeebe_connectors import Context  # noqa: E402
 from zeebe_connectors.connectors.sql.connector import work  # noqa: E402
 from zeebe_connectors.runtime.documents import LocalDocuments  # noqa: E402

@@ -4,8 +4,7 @@ import os
 
 import hypothesis
 import pytest
-
-from servers import postgres
+from tests.servers import postgres
 
 # A busy machine makes any example slow; what must end in time says so itself.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from tests.servers.soap import SoapServer
 
-from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment, SettingsError

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from zeebe_connectors.admin.access import MAX_GUESSING
-from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.connections import Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer

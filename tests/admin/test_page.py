@@ -17,7 +17,7 @@ import yarl
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.charts import clipped, jobs_chart, visible
 from zeebe_connectors.admin.page.rendering import assets, assets_hash

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.servers.cluster import bpmn
 
-from servers.cluster import bpmn
 from zeebe_connectors.cli.deploy import deploy_files, deploy_together
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.servers.soap import SoapServer, reply
 from typer.testing import CliRunner
 
-from servers.soap import SoapServer, reply
 from zeebe_connectors.cli.soap import app
 from zeebe_connectors.connectors.soap.connector import call as connector
 from zeebe_connectors.runtime.outbound.outcome import Complete

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import pytest
 from pydantic import BaseModel
+from tests.servers.cluster import bpmn
 
-from servers.cluster import bpmn
 from zeebe_connectors.config.secrets import Mask, SecretResolver
 from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
 from zeebe_connectors.runtime.documents import LocalDocuments

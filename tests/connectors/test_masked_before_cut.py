@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.servers.soap import SoapServer
 
-from servers.soap import SoapServer
 from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver
 from zeebe_connectors.connectors.imap import connector as imap
 from zeebe_connectors.connectors.smtp import connector as smtp

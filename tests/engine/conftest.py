@@ -1,49 +1,99 @@
-"""The engine and the mail server that all tests of this folder share, and how to get one of one's own."""
+"""An engine in process whose clock stands still until a test moves it."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import itertools
+import json
 
 import pytest
 
-from zeebe_connectors.testing.process import EngineProcess
-from zeebe_connectors.testing.servers import MailServer, in_thread
+from zeebe_connectors.engine import Clock, Engine, Rejection, RejectionCode
+
+NOON = 1_780_000_000_000
+AGES = 10**11  # a worker's time that no test outlasts
 
 
-@dataclass(frozen=True)
-class RemoteZeebe:
-    """A gateway that somebody else runs, as `--engine host:port` names it."""
+class Bench:
+    """Drives an engine the way a client would, and says what came of it."""
 
-    grpc_address: str
+    def __init__(self, store=None, clock=None) -> None:
+        self.engine = Engine(store, clock or Clock(NOON))
+        self._names = itertools.count(1)
 
+    def deploy(self, *documents: bytes, name=None):
+        named = [(name or f"{next(self._names)}.bpmn", content) for content in documents]
+        return self.engine.deploy(named)
 
-@pytest.fixture(scope="session")
-def zeebe(pytestconfig):
-    """One engine for the session. Its data is shared: use process ids and job types of your own; never kill it."""
-    where = pytestconfig.getoption("--engine")
-    if where != "local":
-        yield RemoteZeebe(where)
-        return
-    with in_thread(EngineProcess()) as engine:
-        yield engine
+    def refused(self, document: bytes) -> str:
+        with pytest.raises(Rejection) as caught:
+            self.deploy(document)
+        assert caught.value.code is RejectionCode.INVALID_ARGUMENT
+        return caught.value.message
+
+    def create(self, process="p", **variables) -> int:
+        return self.engine.create_instance(process, variables=variables).key
+
+    def jobs(self, kind, n=100, **more):
+        return self.engine.activate_jobs(kind, max_jobs=n, **{"timeout_ms": AGES, **more})
+
+    def job(self, kind):
+        (job,) = self.jobs(kind, 1)
+        return job
+
+    def none(self, kind) -> bool:
+        return self.jobs(kind) == []
+
+    def do(self, kind, **variables):
+        job = self.job(kind)
+        self.engine.complete_job(job.key, variables)
+        return json.loads(job.variables)
+
+    def complete(self, job, **variables) -> None:
+        self.engine.complete_job(job.key, variables)
+
+    def publish(self, name, key="", *, ttl=0.0, message_id="", **variables) -> int:
+        return self.engine.publish_message(
+            name, key, variables=variables, ttl_ms=round(ttl * 1000), message_id=message_id
+        )
+
+    def advance(self, seconds: float) -> None:
+        self.engine.advance(seconds)
+
+    def active(self, key: int) -> bool:
+        return key in self.engine.instances
+
+    def ended(self, key: int) -> bool:
+        return self.engine.queries.instance(key).state == "COMPLETED"
+
+    def result(self, key: int) -> dict:
+        """The variables of a completed instance."""
+        assert self.ended(key), (self.engine.queries.instance(key), self.engine.queries.incidents())
+        return {found.name: found.value for found in self.engine.queries.variables(key, key)}
+
+    def run(self, process="p", **variables) -> dict:
+        return self.result(self.create(process, **variables))
+
+    def incident(self):
+        """The only open incident."""
+        (found,) = self.engine.queries.incidents()
+        return found
+
+    def resolve(self) -> None:
+        self.engine.resolve_incident(self.incident().key)
+
+    def set(self, key: int, *, local=False, **variables) -> None:
+        self.engine.set_variables(key, variables, local=local)
+
+    def path(self, key: int) -> tuple[str, ...]:
+        return self.engine.queries.instance(key).path
+
+    def rejects(self, code: RejectionCode, command, *arguments, **more) -> str:
+        with pytest.raises(Rejection) as caught:
+            command(*arguments, **more)
+        assert caught.value.code is code
+        return caught.value.message
 
 
 @pytest.fixture
-async def own_zeebe(pytestconfig):
-    """An engine for one test, which may kill and restart it."""
-    if pytestconfig.getoption("--engine") != "local":
-        pytest.skip("kills the engine, so it needs one of its own: --engine local")
-    async with EngineProcess() as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def mail():
-    """One mail server for the whole session, where every address may log in. Use addresses of your own."""
-    with in_thread(MailServer()) as server:
-        yield server
-
-
-@pytest.fixture
-async def own_mail():
-    """A mail server for one test."""
-    async with MailServer() as server:
-        yield server
+def bench():
+    return Bench()

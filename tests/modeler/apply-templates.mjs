@@ -134,7 +134,7 @@ async function runCase(browser, bundle, templates, oneCase) {
       [ template.id, template.version ]);
     result.appliedBy = result.offered ? 'chooser' : 'api';
     if (result.offered) {
-      await chooseTemplate(page, template, oneCase.steps);
+      await chooseTemplate(page, template, oneCase.steps, oneCase.values);
     } else if (oneCase.allowNotOffered) {
       await page.evaluate(([ id, version ]) => harness.applyDirectly(id, version), [ template.id, template.version ]);
     } else {

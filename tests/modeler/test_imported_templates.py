@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.modeler import tool
 from typer.testing import CliRunner
 
-from modeler import tool
 from zeebe_connectors.cli.soap import app
 
 pytestmark = [pytest.mark.modeler, pytest.mark.timeout(900)]

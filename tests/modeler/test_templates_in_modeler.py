@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from modeler.tool import ROOT, TEMPLATES, applied, cases, opened, run_node
+from tests.modeler.tool import ROOT, TEMPLATES, applied, cases, opened, run_node
 
 pytestmark = [pytest.mark.modeler, pytest.mark.timeout(900)]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pydantic import Field
+from tests.servers.cluster import bpmn
 
-from servers.cluster import bpmn
 from zeebe_connectors import Context, Document, Model, outbound
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.mail.smtp.attachments import part

@@ -1,8 +1,8 @@
 """Keys: PEM, PKCS#12 and JKS give the same identity, and what is wrong is told without the secret."""
 
 import pytest
+from tests.servers.pairs import Pair, jks
 
-from servers.pairs import Pair, jks
 from zeebe_connectors import InputError
 from zeebe_connectors.sdk.keys import all_from_keystore, from_keystore, from_pem
 

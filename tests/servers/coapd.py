@@ -9,8 +9,7 @@ from typing import Self
 
 import aiocoap
 from aiocoap import resource
-
-from servers.ports import free_port
+from tests.servers.ports import free_port
 
 CBOR, JSON, TEXT, BYTES = 60, 50, 0, 42
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from servers.ports import free_port
+from tests.servers.ports import free_port
 
 DAEMON = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
 PASSWORD = "s3cr:t/p@ss"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers.ports import free_port
+from tests.servers.ports import free_port
 
 USER, PASSWORD = "ann", "s3cret-pass"
 _ROOT = Path(os.environ.get("PROFTPD", "/"))

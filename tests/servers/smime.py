@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.servers.pairs import Pair, der
 
-from servers.pairs import Pair, der
 from zeebe_connectors.mail.reading.smime.envelope import Key
 from zeebe_connectors.mail.reading.smime.signature import Trust
 from zeebe_connectors.mail.reading.smime.unwrap import MAX_UNPACKED, Keyring

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-
-from servers import maven as artifacts
-from servers.maven import Artifact, ArtifactUnavailableError, obtain
+from tests.servers import maven as artifacts
+from tests.servers.maven import Artifact, ArtifactUnavailableError, obtain
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, no two blocks at the same place of a cycle
 JAR = Artifact("org.example", "thing", "1.0", "jar", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "MIT")

@@ -1,11 +1,14 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from zeebe_connectors import feel
 from zeebe_connectors.sdk.connector import DefinitionError
-from zeebe_connectors.templates.element_template import icon_url, sentences, template_text, templates_of
+from zeebe_connectors.templates.element_template import icon_url, template_text, templates_of
 from zeebe_connectors.templates.rules import broken_rules
+from zeebe_connectors.templates.wording import adds_to, laid_out
 
 
 def properties(template):
@@ -71,7 +74,7 @@ def test_numbers_and_truth_values_take_expressions(template):
     known = properties(template)
     assert [(known[name]["type"], known[name]["feel"], known[name]["value"]) for name in ("port", "strict")] == [
         ("Number", "optional", 443),
-        ("Boolean", "optional", True),
+        ("Boolean", "static", True),
     ]
 
 
@@ -134,17 +137,103 @@ def test_an_icon_that_is_too_large_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "first", "rest"),
+    ("label", "text", "adds"),
     [
-        ("One.", "One", ""),
-        ("One. Two.", "One", "Two."),
-        ("Such as e.g. Two. Three.", "Such as e.g. Two", "Three."),
-        ("Version 1.5 of it", "Version 1.5 of it", ""),
-        ("", "", ""),
+        ("Username", "The user's name.", False),
+        ("IMAP host", "Host of the IMAP server.", False),
+        ("Headers", "Headers to send.", False),
+        ("Port", "993 for TLS, 143 for STARTTLS or none.", True),
+        ("From", "The mailbox that sends.", True),
     ],
 )
-def test_the_first_sentence_stands_below_the_field(text, first, rest):
-    assert (first, rest) == sentences(text)
+def test_help_that_repeats_the_label_is_left_out(label, text, adds):
+    assert adds_to(label, text) is adds
+
+
+def test_what_a_field_means_is_behind_its_name_and_not_below_it(template):
+    shown = [item for item in template["properties"] if item["type"] != "Hidden"]
+    assert [item["id"] for item in shown if "description" in item] == []
+    assert any(item.get("tooltip") for item in shown)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names", "text"),
+    [
+        (
+            '={status: response.status, items: [1, 2], note: "a, b"}',
+            ["status", "body"],
+            (
+                '={\n  status: response.status,\n  items: [1, 2],\n  note: "a, b"\n'
+                "  /* Each entry becomes a process variable.\n     There is also: response.body */\n}"
+            ),
+        ),
+        (
+            "",
+            [],
+            "={\n  /* Each entry becomes a process variable.\n     There is: the whole result as response */\n}",
+        ),
+        ("=response.body", ["body"], "=response.body"),
+    ],
+)
+def test_a_result_expression_stands_on_several_lines_with_a_comment(expression, names, text):
+    assert laid_out(expression, names) == text
+    feel.compile(text.removeprefix("="))
+
+
+@pytest.mark.parametrize("file", sorted(Path("element-templates").glob("*.json")), ids=lambda file: file.stem)
+def test_a_template_says_where_it_is_documented_and_what_becomes_of_the_result(file):
+    template = json.loads(file.read_text(encoding="utf-8"))
+    *_, page = template["documentationRef"].partition("/docs/")
+    assert (Path("docs") / page).is_file()
+    expression = properties(template)["resultExpression"]["value"]
+    assert "/*" in expression
+    assert expression.count("\n") >= 3
+    feel.compile(expression.removeprefix("="))
+
+
+def test_truth_values_are_ticked_and_not_written(template):
+    assert {"static"} == {item.get("feel") for item in template["properties"] if item["type"] == "Boolean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("url", ["https://a.example/x", "HTTP://a.example", "=base + path", "{{secrets.URL}}", "secrets.URL"],
+            ["a.example", "ftp://a.example", "https://"]),
+        ("retryBackoff", ["PT30S", "P1D", "PT1H30M", "pt0.5s"], ["30", "30s", "P", "PT", "P1W", ""]),
+    ],
+)  # fmt: skip
+def test_a_form_marks_what_is_certainly_no_url_and_no_duration(name, good, bad):
+    item = properties(json.loads(Path("element-templates/rest.json").read_text(encoding="utf-8")))[name]
+    pattern = re.compile(item["constraints"]["pattern"]["value"])
+    assert "optional" not in item
+    assert [text for text in good if not pattern.search(text)] == []
+    assert [text for text in bad if pattern.search(text)] == []
+
+
+def test_a_connector_with_several_operations_has_a_menu_of_them():
+    template = json.loads(Path("element-templates/email.json").read_text(encoding="utf-8"))
+    leaves = [leaf for step in template["steps"] for leaf in step.get("steps", [step])]
+    presets = {preset["id"]: preset["properties"] for preset in template["presets"]}
+    assert [leaf["presetId"] for leaf in leaves] == [*presets]
+    known = properties(template)
+    for values in presets.values():
+        for name, value in values.items():
+            assert value in {choice["value"] for choice in known[name]["choices"]}
+            assert known[name]["group"] == "operation"
+    assert presets["imap_moveEmailImap"] == {
+        "protocol": "imap",
+        "data.imapActionDiscriminator": "moveEmailImap",
+    }
+
+
+@pytest.mark.parametrize("name", ["rest", "graphql", "soap", "email", "smtp", "imap-start", "pop3-start"])
+def test_certificates_come_after_what_everybody_fills_in(name):
+    template = json.loads(Path(f"element-templates/{name}.json").read_text(encoding="utf-8"))
+    places = [item["id"] for item in template["properties"] if "id" in item]
+    first = min(place for place, one in enumerate(places) if "ertificate" in one and not one.startswith("auth"))
+    for wanted in ("url", "graphql.url", "serviceUrl", "method", "body.json", "data.smtpAction.body", "text", "host"):
+        assert wanted not in places or places.index(wanted) < first
 
 
 def broken(template, change):

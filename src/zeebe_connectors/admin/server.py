@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.api import Api
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.site import Page, is_loopback
@@ -63,9 +63,7 @@ class AdminServer:
         self._api = api or Api(runtime)
         app.add_subapp("/api", self._api.app)
         if runtime.settings.admin_token:
-            self._page = Page(
-                self._api.overview, self._api.tests, self._api.access, beyond_loopback=not is_loopback(host)
-            )
+            self._page = Page(self._api, beyond_loopback=not is_loopback(host))
             self._page.add_to(app.router)
         metrics.count_refused_tokens(lambda: self._api.access.refused_tokens)
         self._runner = web.AppRunner(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from zeebe_connectors.sdk.fields import Hint, Model, Secret
+from zeebe_connectors.sdk.fields import URL, Hint, Model, Secret
 
 
 def _not_empty(secret: Secret) -> Secret:
@@ -42,6 +42,7 @@ class _OAuthLogin(Model):
     oauth_token_endpoint: Annotated[
         str,
         Field(min_length=1),
+        URL,
         Hint(label="Token endpoint", placeholder="https://login.example.com/token", secrets="whole"),
     ]
     """Where access tokens are issued."""

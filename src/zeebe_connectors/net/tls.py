@@ -25,7 +25,7 @@ class ClientTls(Model):
             text=True,
             secrets=True,
             placeholder="-----BEGIN CERTIFICATE-----",
-            tooltip="The certificate, followed by its intermediates. Goes together with the private key.",
+            tooltip="Its intermediates follow it. Goes together with the private key.",
         ),
     ] = ""
     """Certificate chain in PEM that this client shows to the server (mutual TLS)."""
@@ -42,7 +42,7 @@ class ClientTls(Model):
             text=True,
             secrets=True,
             placeholder="-----BEGIN CERTIFICATE-----",
-            tooltip="Leave empty to trust what the system trusts.",
+            tooltip="Left empty: what the system trusts.",
         ),
     ] = ""
     """Certificate authorities in PEM; only these are trusted then."""

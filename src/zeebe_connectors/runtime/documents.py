@@ -29,9 +29,9 @@ from multidict import CIMultiDict
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings, seconds
 from zeebe_connectors.net.addresses import plain_host
+from zeebe_connectors.runtime.cluster_login import cluster_scheme
 from zeebe_connectors.runtime.document_files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.document_ids import DocumentIds, current_tenant, for_tenant
-from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache

@@ -180,17 +180,25 @@ async def result_variables(
     expression = source(headers, RESULT_EXPRESSION)
     if expression:
         context = {**response, "response": response} if isinstance(response, dict) else {"response": response}
-        mapped = await _evaluate(expression, context, RESULT_EXPRESSION, documents)
-        if mapped is not None and not isinstance(mapped, dict):
-            raise InputError(
-                f"{RESULT_EXPRESSION}: must return a JSON object, but got {_kind(mapped)}; write it as a context, for "
-                "example ={answer: response}"
-            )
-        variables.update(mapped or {})
+        variables.update(mapped_variables(await _evaluate(expression, context, RESULT_EXPRESSION, documents)))
     text = await for_size_of(variables, lambda: encode(variables, "The output"))
     if expression:
         _refuse_functions(text, RESULT_EXPRESSION)
     return variables, text
+
+
+def mapped_variables(value: Any) -> dict[str, Any]:
+    """The variables that a result expression's value stands for.
+
+    Raises:
+        InputError: It is no context.
+    """
+    if value is not None and not isinstance(value, dict):
+        raise InputError(
+            f"{RESULT_EXPRESSION}: must return a JSON object, but got {_kind(value)}; write it as a context, for "
+            "example ={answer: response}"
+        )
+    return value or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +279,7 @@ async def error_verdict(
         return None
     base = seen if isinstance(seen, dict) else {}
     context = {**base, "response": seen, "job": {"retries": retries}}
-    value = await _evaluate(expression, context, ERROR_EXPRESSION, documents)
-    if value is None or value == {}:
-        return None
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{ERROR_EXPRESSION}: must return bpmnError(…), jobError(…), ignoreError(…) or null, but got {_kind(value)}"
-        )
-    verdict = _verdict(value)
+    verdict = verdict_of(await _evaluate(expression, context, ERROR_EXPRESSION, documents))
     if verdict is not None:
         given = verdict.variables
         text = await for_size_of(given, lambda: encode(given, f"What {ERROR_EXPRESSION} returned"))
@@ -286,7 +287,18 @@ async def error_verdict(
     return verdict
 
 
-def _verdict(value: Mapping[str, Any]) -> Verdict | None:
+def verdict_of(value: Any) -> Verdict | None:
+    """What an error expression's value decides; None leaves things as they are.
+
+    Raises:
+        InputError: It is no verdict.
+    """
+    if value is None or value == {}:
+        return None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{ERROR_EXPRESSION}: must return bpmnError(…), jobError(…), ignoreError(…) or null, but got {_kind(value)}"
+        )
     kind = value.get("errorType")
     variables = value.get("variables") or {}
     if not isinstance(variables, dict):

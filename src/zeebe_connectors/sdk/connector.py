@@ -134,6 +134,8 @@ class Inbound(Description):
     """Shows what it would hand over, for a test by hand; None when it cannot."""
     result_variable: str = ""
     """The variable that takes the whole event in its templates, unless the modeler names another."""
+    result_expression: str = ""
+    """What its templates' result expression starts with."""
     event_fields: Sequence[str] = ()
     """The names under which expressions see what an event has; they stand in the form."""
 
@@ -250,6 +252,7 @@ def inbound(
     preview: PreviewFunction | None = None,
     protocols: Sequence[str] = (),
     result_variable: str = "",
+    result_expression: str = "",
     event_fields: Sequence[str] = (),
     documentation: str = "",
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
@@ -271,6 +274,7 @@ def inbound(
         protocols: The protocols of the providers that it takes, as for `outbound`.
         result_variable: What the templates' result variable starts with, so that a process has the whole event although
             nobody wrote a result expression.
+        result_expression: What the templates' result expression starts with, such as `={subject: response.subject}`.
         event_fields: The names under which expressions see what an event has.
         documentation: Address of its documentation, as for `outbound`.
 
@@ -310,6 +314,7 @@ def inbound(
             preview=preview,
             protocols=tuple(protocols),
             result_variable=result_variable,
+            result_expression=result_expression,
             event_fields=tuple(event_fields),
             documentation=documentation,
         )

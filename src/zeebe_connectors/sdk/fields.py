@@ -83,6 +83,26 @@ class Hint:
     provider: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a field's text looks like, for the form, which marks what does not; stands beside the type.
+
+    Args:
+        pattern: A regular expression for the whole text, which browsers and Python read alike.
+        message: What the form says of other text.
+    """
+
+    pattern: str
+    message: str
+
+
+URL = Format(r"\s*[hH][tT][tT][pP][sS]?://\S[\s\S]*", "must begin with http:// or https://")
+DURATION = Format(
+    r"\s*[pP](?=\d|[tT]\d)(\d+[dD])?([tT](?=\d)(\d+[hH])?(\d+[mM])?(\d+(\.\d+)?[sS])?)?\s*",
+    "must be an ISO 8601 duration such as PT30S, PT5M or P1D",
+)
+
+
 class Secret:
     """A value that is never printed: `repr`, `str` and formatting show `***`.
 

@@ -9,6 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from zeebe_connectors.sdk.connector import DefinitionError, Inbound, Outbound
 
 GROUP = "zeebe_connectors"
+DOCUMENTATION = "https://github.com/zeebe-connectors/zeebe-connectors/blob/main/docs"
+"""Where this project is documented; the same stands in its package's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ def documentation_of(connector: Outbound | Inbound) -> str:
     """Where a connector is documented: what it says itself, else its package's link `Documentation`; else nothing."""
     if connector.documentation:
         return connector.documentation
+    if connector.is_own:
+        return f"{DOCUMENTATION}/connectors/{connector.name}.md"
     for point in entry_points(group=GROUP):
         if point.name == connector.name and point.module == connector.module and point.dist is not None:
             for link in point.dist.metadata.get_all("Project-URL") or ():

@@ -1,8 +1,8 @@
 """Makes a connector's element templates, deployable on Camunda 8.5 and later.
 
 Shape and key order are those of the official templates. Three rules come from what modelers and brokers do: an
-optional input carries `"optional": true`, because brokers before 8.8 refuse an empty one; no optional property has a
-pattern, because the properties panel marks it when empty; and `elementType` always stands, because without it the
+optional input carries `"optional": true`, because brokers before 8.8 refuse an empty one; no property that may be empty
+has a pattern, because the properties panel marks it then; and `elementType` always stands, because without it the
 element stays a plain task.
 """
 
@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group, Inbound, Outbound
+from zeebe_connectors.sdk.fields import DURATION, Format
 from zeebe_connectors.sdk.registry import documentation_of
 from zeebe_connectors.templates.form import Condition, Field, Form, form_of
+from zeebe_connectors.templates.steps import menu_of
+from zeebe_connectors.templates.wording import help_of, laid_out, plain, result_names
 
 Template = dict[str, Any]
 
@@ -94,9 +95,14 @@ def _outbound(connector: Outbound, form: Form) -> Template:
             hidden_type,
             *(_property(item, binding="zeebe:input") for item in form.fields),
             *_connector_headers(connector),
-            *_output(connector.result_expression, binding="zeebe:taskHeader"),
+            *_output(
+                connector.result_expression or "",
+                binding="zeebe:taskHeader",
+                names=result_names(connector.output),
+            ),
             *_error_and_retries(),
         ],
+        menu=menu_of(form),
     )
 
 
@@ -126,8 +132,15 @@ def _inbound(connector: Inbound, form: Form, place: _Place) -> Template:
             *_activation(),
             *(_correlation(start=place.element == "bpmn:StartEvent") if place.message else ()),
             *_deduplication(),
-            *_output(None, binding="zeebe:property", variable=connector.result_variable, fields=connector.event_fields),
+            *_output(
+                connector.result_expression,
+                binding="zeebe:property",
+                names=connector.event_fields,
+                variable=connector.result_variable,
+                fields=connector.event_fields,
+            ),
         ],
+        menu={},
     )
 
 
@@ -140,6 +153,7 @@ def _template(
     element: dict[str, Any],
     groups: Iterable[Group],
     properties: list[dict[str, Any]],
+    menu: Mapping[str, Any],
 ) -> Template:
     template: Template = {
         "$schema": SCHEMA,
@@ -161,7 +175,7 @@ def _template(
             del template[key]
     if connector.icon is not None:
         template["icon"] = {"contents": icon_url(connector.icon)}
-    return template
+    return template | dict(menu)
 
 
 def icon_url(file: Path) -> str:
@@ -203,7 +217,7 @@ def _ordered(**values: Any) -> dict[str, Any]:
 def _property(item: Field, *, binding: str) -> dict[str, Any]:
     """One input of the connector."""
     inbound = binding == "zeebe:property"
-    description, tooltip = _help(item)
+    tooltip = help_of(item)
     control = _control(item)
     hidden = control == "Hidden"
     placeholder = item.placeholder if control == "String" else None
@@ -216,7 +230,6 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
     return _ordered(
         id=item.id,
         label=item.label,
-        description=None if hidden else description or None,
         optional=True if _may_be_blank(item, control, inbound=inbound) else None,
         value=_start(item, inbound=inbound),
         constraints=None if hidden else _constraints(item, control) or None,
@@ -264,12 +277,20 @@ def _constraints(item: Field, control: str) -> dict[str, Any]:
     constraints: dict[str, Any] = {}
     if item.required and control != "Boolean":
         constraints["notEmpty"] = True
+    if item.required and control == "String" and item.format:
+        constraints["pattern"] = _pattern(item.format, expressions=item.feel is not None, secrets=item.secrets)
     if control == "String" and item.required and item.feel is None:
         if item.min_length and item.min_length > 1:
             constraints["minLength"] = item.min_length
         if item.max_length:
             constraints["maxLength"] = item.max_length
     return constraints
+
+
+def _pattern(format_: Format, *, expressions: bool = False, secrets: bool = False) -> dict[str, str]:
+    """A format as a constraint; what is no text of its own passes."""
+    others = ["=[\\s\\S]*"] * expressions + ["\\{\\{[\\s\\S]*", "secrets\\.\\S+"] * secrets
+    return {"value": f"^({'|'.join([*others, format_.pattern])})$", "message": format_.message}
 
 
 def _condition(conditions: tuple[Condition, ...]) -> dict[str, Any] | None:
@@ -282,35 +303,6 @@ def _condition(conditions: tuple[Condition, ...]) -> dict[str, Any] | None:
     if len(simple) > 1:
         return {"allMatch": simple}
     return simple[0] if simple else None
-
-
-def _help(item: Field) -> tuple[str, str]:
-    """The line below the field, and what stands behind its name: the rest of a longer description.
-
-    Modelers show both as HTML.
-    """
-    first, rest = sentences(plain(item.description))
-    more = [text for text in (rest, plain(item.tooltip or "")) if text]
-    if item.kind == "document":
-        more.append("A document reference from a process variable, such as the result of an earlier task.")
-    if item.secrets and not item.secret:
-        more.append("Placeholders of secrets resolve here: {{secrets.NAME}}.")
-    if item.secret:
-        more.append("Write {{secrets.NAME}} instead of the value itself, which would stand readable in the diagram.")
-    return escape(first, quote=False), escape(" ".join(more), quote=False)
-
-
-def sentences(text: str) -> tuple[str, str]:
-    """The first sentence without its full stop, and the rest."""
-    match = re.search(r"(?<!e\.g)(?<!i\.e)(?<!etc)\.\s+(?=[A-Z0-9(\"'{])", text)
-    if match is None:
-        return text.removesuffix("."), ""
-    return text[: match.start()], text[match.end() :]
-
-
-def plain(text: str) -> str:
-    """A docstring as one line of text without markup."""
-    return " ".join(text.replace("``", "`").replace("`", "").split())
 
 
 def _connector_headers(connector: Outbound) -> list[dict[str, Any]]:
@@ -341,33 +333,40 @@ def _bound(binding: str, name: str) -> dict[str, str]:
 
 
 def _output(
-    expression: str | None, *, binding: str, variable: str = "", fields: Sequence[str] = ()
+    expression: str, *, binding: str, names: Sequence[str], variable: str = "", fields: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    names = f" Fields: {', '.join(fields)}." if fields else ""
+    """What becomes of the result.
+
+    Args:
+        expression: What the connector's result expression starts with; empty for none.
+        binding: Where the two settings stand.
+        names: The result's fields that the comment in the expression names.
+        variable: What the result variable starts with.
+        fields: All fields of the event, for the help.
+    """
+    all_names = f" Fields: {', '.join(fields)}." if fields else ""
     optional = True if binding == "zeebe:property" else None
     return [
         _ordered(
             id="resultVariable",
             label="Result variable",
-            description="Name of the process variable that takes the whole result",
             optional=optional,
             value=variable or None,
             group="output",
             binding=_bound(binding, "resultVariable"),
+            tooltip="Name of the process variable that takes the whole result.",
             type="String",
         ),
         _ordered(
             id="resultExpression",
             label="Result expression",
-            description="Expression that maps the result to process variables",
             optional=optional,
-            value=None if expression is None else expression if expression.startswith("=") else f"={expression}",
+            value=laid_out(expression, names),
             feel="required",
             group="output",
             binding=_bound(binding, "resultExpression"),
-            tooltip="The result's fields stand under their names, and the whole result under response. The value must "
-            "be a context: its entries become process variables."
-            f"{names}",
+            tooltip="A context: each entry becomes a process variable. The result's fields stand under their names, and"
+            f" the whole result under response.{all_names}",
             type="Text",
         ),
     ]
@@ -379,40 +378,39 @@ def _error_and_retries() -> list[dict[str, Any]]:
         _ordered(
             id="errorExpression",
             label="Error expression",
-            description="Expression that maps an error to a BPMN error, a retry or success",
             feel="required",
             group="error",
             binding=_bound(header, "errorExpression"),
             tooltip="error.code and error.message tell what happened. Answer with bpmnError(code, message, variables), "
-            "jobError(message, variables, retries, backoff), ignoreError(variables), or null for neither.",
+            "jobError(message, variables, retries, backoff), ignoreError(variables), or null to leave it as it is.",
             type="Text",
         ),
         _ordered(
             id="retryCount",
             label="Retries",
-            description="How often the task is tried before it becomes an incident",
             value="3",
             feel="optional",
             group="retries",
             binding={"type": "zeebe:taskDefinition", "property": "retries"},
+            tooltip="How often the task is tried before it becomes an incident.",
             type="String",
         ),
         _ordered(
             id="retryBackoff",
             label="Retry back-off",
-            description="ISO 8601 duration to wait between two tries, such as PT30S",
             value="PT30S",
+            constraints={"pattern": _pattern(DURATION)},
             group="retries",
             binding=_bound(header, "retryBackoff"),
+            tooltip="How long to wait between two tries: an ISO 8601 duration such as PT30S or PT5M.",
             type="String",
         ),
         _ordered(
             id="jobTimeout",
             label="Job timeout",
-            description="ISO 8601 duration that one try may take, such as PT5M",
             group="retries",
             binding=_bound(header, "jobTimeout"),
-            tooltip="When empty, the runtime's own setting counts.",
+            tooltip="How long one try may take: an ISO 8601 duration such as PT5M. Left empty, the runtime decides.",
             type="String",
         ),
     ]
@@ -423,7 +421,7 @@ def _activation() -> list[dict[str, Any]]:
         _ordered(
             id="activationCondition",
             label="Activation condition",
-            description="Expression over the event; only what makes it true goes on. Empty means always",
+            tooltip='Only events for which this is true go on, such as =contains(subject, "order"). Left empty: all.',
             optional=True,
             feel="required",
             group="activation",
@@ -433,7 +431,7 @@ def _activation() -> list[dict[str, Any]]:
         _ordered(
             id="consumeUnmatchedEvents",
             label="Consume unmatched events",
-            description="Count an event that does not match the condition as handled",
+            tooltip="Count an event that does not match the condition as handled.",
             value=True,
             group="activation",
             binding={"type": "zeebe:property", "name": "consumeUnmatchedEvents"},
@@ -464,7 +462,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="correlationKeyProcess",
             label="Correlation key (process)",
-            description="Expression over the process's variables",
+            tooltip="Over the process's variables, such as =orderId.",
             constraints=required,
             feel="required",
             group="correlation",
@@ -475,7 +473,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="correlationKeyPayload",
             label="Correlation key (payload)",
-            description="Expression over the event that gives the same value",
+            tooltip="Over the event; must give the same value as the one above.",
             constraints=required,
             feel="required",
             group="correlation",
@@ -486,7 +484,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="messageIdExpression",
             label="Message ID expression",
-            description="Expression over the event that gives a unique id of the message. Empty means the event's own",
+            tooltip="Gives a unique id of the message, out of the event. Left empty: the event's own.",
             optional=True,
             feel="required",
             group="correlation",
@@ -496,7 +494,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="messageTtl",
             label="Message TTL",
-            description="ISO 8601 duration for which the broker keeps the message until it correlates, such as PT1H",
+            tooltip="How long the engine keeps the message until somebody wants it: an ISO 8601 duration such as PT1H.",
             optional=True,
             group="correlation",
             binding={"type": "zeebe:property", "name": "messageTtl"},
@@ -519,17 +517,17 @@ def _deduplication() -> list[dict[str, Any]]:
         _ordered(
             id="deduplicationModeManualFlag",
             label="Manual mode",
-            description="Name the connection yourself, so that several elements share it",
             value=False,
             group="deduplication",
             binding={"type": "zeebe:property", "name": "deduplicationModeManualFlag"},
-            tooltip="By default, elements of one process whose settings are equal share a connection.",
+            tooltip="Name the connection yourself, so that several elements share it. Otherwise elements of one "
+            "process with equal settings do.",
             type="Boolean",
         ),
         _ordered(
             id="deduplicationId",
             label="Deduplication ID",
-            description="Letters, digits, underscores and dashes",
+            tooltip="Elements with the same name share a connection.",
             constraints={
                 "notEmpty": True,
                 "pattern": {"value": "^[a-zA-Z0-9_-]+$", "message": "only letters, digits, underscores and dashes"},

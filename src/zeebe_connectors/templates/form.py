@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group
-from zeebe_connectors.sdk.fields import Hint, Model, Secret, When, hint_of, leaf_types
+from zeebe_connectors.sdk.fields import Format, Hint, Model, Secret, When, hint_of, leaf_types
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, is_hidden
 from zeebe_connectors.templates.kinds import (
     Feel,
@@ -89,6 +89,7 @@ class Field:
     example: Any = None
     min_length: int | None = None
     max_length: int | None = None
+    format: Format | None = None
     header: bool = False
     """Not an input but a task header: text of the diagram, which no process variable can be mistaken for."""
 
@@ -427,6 +428,7 @@ def _path_of(address: Field) -> Field:
         id=f"{address.path}:path",
         label="Path",
         required=False,
+        format=None,
         description="Appended to the provider's address; `${name}` is filled from the values above, encoded.",
         tooltip=None,
         conditions=tuple(_BY_PROVIDER if condition == _HERE else condition for condition in address.conditions),
@@ -518,6 +520,7 @@ def _simple(name: str, info: FieldInfo, hint: Hint, place: _Place, kinds: Sequen
         example=hint.example,
         min_length=_constraint(info, "min_length"),
         max_length=_constraint(info, "max_length"),
+        format=next((item for item in info.metadata if isinstance(item, Format)), None),
     )
 
 

@@ -63,6 +63,8 @@ def feel_of(kind: Kind) -> Feel | None:
     """What the Modeler does about expressions in such a field, when the hint does not tell."""
     if kind in {"list", "context", "document"}:
         return "required"
+    if kind == "flag":
+        return "static"
     return None if kind in {"choice", "fixed"} else "optional"
 
 

@@ -144,7 +144,7 @@ class _Made:
 def _field(name: str, variable: Variable, group: str) -> dict[str, Any]:
     field: dict[str, Any] = {"id": f"{VALUES}.{name}", "label": humanised(name)}
     if variable.description:
-        field["description"] = variable.description
+        field["tooltip"] = variable.description
     needed = variable.default is None
     if not needed:
         field |= {"optional": True, "value": variable.default}

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.context import Context
-from zeebe_connectors.sdk.fields import Hint, Model
+from zeebe_connectors.sdk.fields import URL, Hint, Model
 from zeebe_connectors.web.auth import SCHEMES, Authentication, AuthenticationConfiguration, NoAuth, Scheme
 from zeebe_connectors.web.keystore import Keystore, tls_of
 
@@ -19,7 +19,7 @@ def _http(value: str) -> str:
     return value
 
 
-HttpUrl = Annotated[str, Field(min_length=1), AfterValidator(_http)]
+HttpUrl = Annotated[str, Field(min_length=1), AfterValidator(_http), URL]
 ConnectionTimeout = Annotated[float, Field(ge=0), Hint(group="timeout", label="Connection timeout in seconds")]
 ReadTimeout = Annotated[
     float | None, Field(ge=0), Hint(group="timeout", label="Read timeout in seconds", form_default="20")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 1024 * 1024
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*", re.ASCII)
-_TOOLTIP = "PKCS#12 or JKS file: a path below a directory that the operator allows, a document, or its base64."
 
 
 class Keystore(Model):
@@ -33,7 +32,7 @@ class Keystore(Model):
 
     keystore_location: Annotated[
         Annotated[str, Field(min_length=1)] | Document,
-        Hint(label="Keystore", feel="optional", placeholder="/certificates/client.p12", tooltip=_TOOLTIP),
+        Hint(label="Keystore", feel="optional", placeholder="/certificates/client.p12"),
     ]
     """PKCS#12 or JKS file: a path below an allowed directory, a document, or the file itself in base64."""
     keystore_password: Annotated[Secret, Hint(label="Keystore password")]

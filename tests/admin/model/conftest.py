@@ -92,6 +92,7 @@ class Started:
     """What a test works with."""
 
     runtime: Runtime
+    server: AdminServer
     base: str
     browsers: dict[str, Browser] = field(default_factory=dict)
 
@@ -126,7 +127,7 @@ async def start(tmp_path, caplog) -> AsyncIterator[Start]:
         runtime = Runtime(Settings.read(environment), registry, FakeGateway(), environment=environment, metrics=metrics)
         server = AdminServer(runtime, metrics, host="127.0.0.1", port=0)
         await server.start()
-        started = Started(runtime, f"http://127.0.0.1:{server.port}")
+        started = Started(runtime, server, f"http://127.0.0.1:{server.port}")
         for role, token in TOKENS.items():
             session = aiohttp.ClientSession(started.base, cookie_jar=aiohttp.CookieJar(unsafe=True))
             stops.append(session.close)

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 import cbor2
 import pytest
 from aiocoap import NON
+from tests.servers.coapd import BYTES, CBOR, JSON, TEXT, CoapServer, Losing
+from tests.servers.ports import free_port
 
-from servers.coapd import BYTES, CBOR, JSON, TEXT, CoapServer, Losing
-from servers.ports import free_port
 from zeebe_connectors.connectors.coap.connector import ask
 from zeebe_connectors.connectors.coap.content import decoded, links
 from zeebe_connectors.runtime.documents import LocalDocuments

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import ftpd, sftpd
 
-from servers import ftpd, sftpd
 from zeebe_connectors.connectors.files.connector import carry
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache

@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
-from connectors.files.conftest import Place
-from servers import realftp
+from tests.connectors.files.conftest import Place
+from tests.servers import realftp
 
 pytestmark = pytest.mark.servers
 

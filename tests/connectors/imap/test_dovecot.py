@@ -19,7 +19,7 @@ from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
 
 from zeebe_connectors import Document
-from zeebe_connectors.connectors.imap import connector as connector_module
+from zeebe_connectors.connectors.imap import watcher as watcher_module
 from zeebe_connectors.runtime.inbound import sources as sources_module
 from zeebe_connectors.runtime.inbound.sources import Sources
 from zeebe_connectors.testing.servers import HttpServer, message
@@ -229,7 +229,7 @@ def numbered_anew(world: DovecotWorld, folder: str) -> None:
 @pytest.fixture
 def looks_often(monkeypatch):
     """A watcher in IDLE is not told by this server that its folder is gone: it finds out when it looks again."""
-    monkeypatch.setattr(connector_module, "SAFETY_POLL", 1.0)
+    monkeypatch.setattr(watcher_module, "SAFETY_POLL", 1.0)
 
 
 async def test_a_folder_that_is_deleted_and_made_again_while_it_is_watched_hands_nothing_over_again(world, looks_often):

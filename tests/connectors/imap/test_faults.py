@@ -10,7 +10,7 @@ import pytest
 from tests.connectors.imap.test_source import World, reason, settle
 from tests.connectors.watching import running
 
-from zeebe_connectors.connectors.imap import connector as connector_module
+from zeebe_connectors.connectors.imap import watcher as watcher_module
 from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.mail.imap import ImapSession
 from zeebe_connectors.runtime.inbound import sources as sources_module
@@ -20,7 +20,7 @@ from zeebe_connectors.testing.servers import Folder, ImapServer, message
 @pytest.fixture
 async def world(tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 0.5)
-    monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
+    monkeypatch.setattr(watcher_module, "SAFETY_POLL", 0.3)
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
         yield world
@@ -212,7 +212,7 @@ async def test_a_mail_that_a_person_moves_back_is_the_same_mail(world, strategy,
 @pytest.mark.parametrize("strategy", ["NONE", "MOVE", "DELETE"])
 @pytest.mark.parametrize("batch", [250, 1])
 async def test_alike_mails_that_lie_there_together_are_two(world, monkeypatch, strategy, batch):
-    monkeypatch.setattr(connector_module, "BATCH", batch)
+    monkeypatch.setattr(watcher_module, "BATCH", batch)
     world.deliver("one", "one")
     await world.runtime(**ALL, data__pollingConfig__handlingStrategy=strategy, data__pollingConfig__targetFolder="Done")
     await world.until(lambda: world.subjects() == ["one", "one"])
@@ -280,7 +280,7 @@ async def test_moving_and_marking_as_read_are_apart(world, strategy, read):
 
 @pytest.mark.parametrize("forgetful", [True, False])
 async def test_under_idle_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch, forgetful):
-    monkeypatch.setattr(connector_module, "SAFETY_POLL", 300.0)
+    monkeypatch.setattr(watcher_module, "SAFETY_POLL", 300.0)
     monkeypatch.setattr(client_module, "TIMEOUT", 30.0)
     await world.runtime(data__pollingWaitTime="1s")
     await world.server.idle.wait()
@@ -332,7 +332,7 @@ async def test_a_refusal_for_good_says_what_to_check(world, text):
 
 @pytest.mark.parametrize("fault", ["NO", "BAD", "close"])
 async def test_idle_that_is_offered_and_refused_means_polling(world, fault, monkeypatch):
-    monkeypatch.setattr(connector_module, "_FIRST_WAIT", 0.1)
+    monkeypatch.setattr(watcher_module, "_FIRST_WAIT", 0.1)
 
     async def refuse(session, tag, arguments):
         if fault == "close":

@@ -15,7 +15,7 @@ def test_every_inbound_template_gives_the_whole_mail_under_a_default_and_names_i
     for template in templates_of(connector).values():
         properties = {item.get("id"): item for item in template["properties"]}
         assert properties["resultVariable"]["value"] == "mail"
-        assert "value" not in properties["resultExpression"]
+        assert "subject: response.subject" in properties["resultExpression"]["value"]
         assert all(
             f" {name}" in properties["resultExpression"]["tooltip"] for name in ("text", "fromAddress", "attachments")
         )

@@ -6,13 +6,13 @@ import base64
 from pathlib import Path
 
 import pytest
+from tests.connectors.imap.test_source import World
 from tests.connectors.watching import running
 
-from zeebe_connectors.connectors.imap.connector import Mailbox, preview
+from zeebe_connectors.connectors.imap.connector import preview
+from zeebe_connectors.connectors.imap.model import Mailbox
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.testing.servers import ImapServer, message
-
-from .test_source import World
 
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 KEY = {

@@ -16,8 +16,9 @@ from tests.connectors.watching import running
 
 from zeebe_connectors import Document
 from zeebe_connectors.config.secrets import SecretResolver
-from zeebe_connectors.connectors.imap import connector as connector_module
-from zeebe_connectors.connectors.imap.connector import Mailbox, preview, watch
+from zeebe_connectors.connectors.imap import watcher as watcher_module
+from zeebe_connectors.connectors.imap.connector import preview, watch
+from zeebe_connectors.connectors.imap.model import Mailbox
 from zeebe_connectors.mail import imap as client_module
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
@@ -193,7 +194,7 @@ async def test_a_blank_destination_or_the_same_folder_moves_nothing(world, targe
 
 async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch):
     """Rarely enough, and nobody keeps a connection open in between."""
-    monkeypatch.setattr(connector_module, "KEEP_OPEN", 1.5)
+    monkeypatch.setattr(watcher_module, "KEEP_OPEN", 1.5)
     waited = []
     sleep = asyncio.sleep
 
@@ -201,7 +202,7 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
         waited.append(seconds)
         await sleep(0.05 if seconds >= 1 else seconds)
 
-    monkeypatch.setattr(connector_module, "sleep", noted)
+    monkeypatch.setattr(watcher_module, "sleep", noted)
     world.deliver("one")
     sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
     await world.until(lambda: world.subjects() == ["one"] and 300.0 in waited)
@@ -351,7 +352,7 @@ async def test_a_mail_that_cannot_be_handed_over_goes_to_quarantine_and_the_othe
 
 
 async def test_a_quarantined_mail_that_stayed_is_tried_again_when_an_operator_says_so(world, monkeypatch):
-    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.0)
     world.deliver("one")
     world.gateway.refuse("publish", "INVALID_ARGUMENT", "not today")
     sources = await world.runtime()
@@ -409,7 +410,7 @@ async def test_a_server_that_is_down_and_comes_back_is_found_again(world):
 def impatient(monkeypatch):
     """Minutes become tenths of a second."""
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
-    monkeypatch.setattr(connector_module, "SAFETY_POLL", 0.3)
+    monkeypatch.setattr(watcher_module, "SAFETY_POLL", 0.3)
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.3)
 
 
@@ -487,7 +488,7 @@ async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_emp
 
 
 async def test_an_outage_is_told_all_the_while_and_the_pauses_end(world, impatient):
-    """The real one of ten minutes is `python -m tests.engine.inbound_chaos --outage 600`."""
+    """The real one of ten minutes is `python -m tests.integration.inbound_chaos --outage 600`."""
     world.deliver("before")
     sources = await world.runtime()
     await world.until(lambda: world.subjects() == ["before"])
@@ -506,7 +507,7 @@ async def test_an_outage_is_told_all_the_while_and_the_pauses_end(world, impatie
 
 
 async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over_once(world, impatient, monkeypatch):
-    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+    monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def refuse(session, tag, arguments):
         session.send(f"{tag} NO [NOPERM] read-only mailbox")
@@ -526,7 +527,7 @@ async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over
 
 
 async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(world, impatient, monkeypatch):
-    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+    monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def refuse(session, tag, arguments):
         session.send(f"{tag} NO [OVERQUOTA] full")
@@ -549,7 +550,7 @@ async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(
 
 @pytest.mark.parametrize("part", ["BODY.PEEK[HEADER", "BODY.PEEK[]"])
 async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(world, impatient, monkeypatch, part):
-    monkeypatch.setattr(connector_module, "LOOK_AGAIN", 0.3)
+    monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def fetch(session, tag, arguments):
         if part in arguments and "2" in arguments.partition(" ")[0].split(","):

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from tests.servers.auth import DigestGuard, OAuth1Guard, TokenIssuer
 
-from servers.auth import DigestGuard, OAuth1Guard, TokenIssuer
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
 

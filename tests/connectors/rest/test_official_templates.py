@@ -7,8 +7,8 @@ import base64
 import time
 
 import pytest
+from tests.connectors.rest.official import EMPTY, SCHEMES, VERSIONS
 
-from connectors.rest.official import EMPTY, SCHEMES, VERSIONS
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.testing import Complete, Fail, Throw, run
 from zeebe_connectors.testing.servers import Reply

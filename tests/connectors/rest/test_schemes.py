@@ -7,10 +7,10 @@ import ssl
 
 import pytest
 import trustme
+from tests.servers.auth import NtlmGuard, TokenIssuer
+from tests.servers.pairs import Pair, jks
+from tests.servers.signatures import AssertionIssuer, AwsGuard, AzureGuard
 
-from servers.auth import NtlmGuard, TokenIssuer
-from servers.pairs import Pair, jks
-from servers.signatures import AssertionIssuer, AwsGuard, AzureGuard
 from zeebe_connectors.connectors.graphql.connector import Request as GraphQL
 from zeebe_connectors.connectors.rest.connector import Request as Rest
 from zeebe_connectors.connectors.soap.inputs import Request as Soap

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from tests.servers.auth import TokenIssuer
 
-from servers.auth import TokenIssuer
 from zeebe_connectors.testing.servers import Reply
 
 
@@ -78,7 +78,7 @@ async def test_its_words(rest, server, answer, code, reason, words):
 
 async def test_an_echoed_assertion_is_masked(rest, server):
     """An endpoint that repeats the assertion in its refusal does not bring it into an error."""
-    from servers.pairs import Pair  # noqa: PLC0415
+    from tests.servers.pairs import Pair  # noqa: PLC0415
 
     server.answer("/token", lambda seen: Reply(400, seen.form["client_assertion"].encode(), [], "Bad Request"))
     error = await rest.error(

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from tests.servers import postfix as servers
 
-from servers import postfix as servers
 from zeebe_connectors import PermanentError
 
 pytestmark = pytest.mark.skipif(servers.why_not() is not None, reason=servers.why_not() or "")

@@ -7,9 +7,9 @@ import os
 import time
 
 import pytest
+from tests.servers.pairs import Pair
+from tests.servers.soap import SoapServer
 
-from servers.pairs import Pair
-from servers.soap import SoapServer
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request

@@ -15,11 +15,11 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from lxml import etree
+from tests.servers.soap import SoapServer, envelope
 from zeep import Settings
 from zeep.exceptions import Error as ZeepError
 from zeep.wsdl import Document as ZeepDocument
 
-from servers.soap import SoapServer, envelope
 from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.soap.connector import call
 from zeebe_connectors.connectors.soap.inputs import Request

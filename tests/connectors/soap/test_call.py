@@ -4,8 +4,8 @@ import asyncio
 import socket
 
 import pytest
+from tests.servers.soap import SOAP11, SOAP12, envelope, fault, reply
 
-from servers.soap import SOAP11, SOAP12, envelope, fault, reply
 from zeebe_connectors import Document, InputError
 from zeebe_connectors.testing.servers import ForwardProxy, Reply
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from tests.servers.soap import fault, guarded, reply, username_problem
 
-from servers.soap import fault, guarded, reply, username_problem
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.connectors.soap.connector import call

@@ -4,8 +4,8 @@ import asyncio
 from urllib.request import urlopen
 
 import pytest
+from tests.servers.cxf import CxfServer, CxfUnavailable
 
-from servers.cxf import CxfServer, CxfUnavailable
 from zeebe_connectors import Document
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

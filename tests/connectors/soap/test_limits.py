@@ -4,8 +4,8 @@ import time
 
 import pytest
 from lxml import etree
+from tests.servers.soap import envelope
 
-from servers.soap import envelope
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.operation_template import described
 from zeebe_connectors.connectors.soap.reader import scalar

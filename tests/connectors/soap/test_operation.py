@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.servers.soap import envelope, guarded, reply, username_problem
 
-from servers.soap import envelope, guarded, reply, username_problem
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.soap.wsdl_cache import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
+from tests.servers.soap import envelope
 
-from servers.soap import envelope
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.reply import json_of, read
 from zeebe_connectors.connectors.soap.wsdl import load

@@ -7,8 +7,7 @@ import hashlib
 import pytest
 import xmlsec
 from lxml import etree
-
-from servers.soap import (
+from tests.servers.soap import (
     DSIG,
     WSSE,
     WSU,
@@ -19,6 +18,7 @@ from servers.soap import (
     timestamp_problem,
     username_problem,
 )
+
 from zeebe_connectors.testing.servers import Reply
 
 OK = reply("<Pong/>")

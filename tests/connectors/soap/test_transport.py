@@ -4,10 +4,10 @@ import ssl
 
 import pytest
 import trustme
+from tests.servers.auth import NtlmGuard
+from tests.servers.pairs import jks
+from tests.servers.soap import SoapServer, envelope
 
-from servers.auth import NtlmGuard
-from servers.pairs import jks
-from servers.soap import SoapServer, envelope
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
 OK = Reply(200, envelope("<Pong/>"), [("Content-Type", "text/xml")])

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import mariadb, postgres
 
-from servers import mariadb, postgres
 from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache

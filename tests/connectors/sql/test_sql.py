@@ -10,9 +10,9 @@ import logging
 import time
 
 import pytest
+from tests.connectors.sql.conftest import Place
+from tests.servers import mariadb
 
-from connectors.sql.conftest import Place
-from servers import mariadb
 from zeebe_connectors.connectors.sql.connector import test as check
 from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.sdk.context import Context, Job
@@ -500,7 +500,7 @@ async def test_procedures(pg):
 
 @pytest.mark.servers
 async def test_procedures_of_mariadb(maria, request, tmp_path):
-    from connectors.sql.conftest import _place  # noqa: PLC0415 - the fixture is parametrised
+    from tests.connectors.sql.conftest import _place  # noqa: PLC0415 - the fixture is parametrised
 
     place = _place("mariadb", request, tmp_path)
     await place.do("execute", "CREATE PROCEDURE double_it(IN n INT, OUT twice INT) BEGIN SET twice = n * 2; END")

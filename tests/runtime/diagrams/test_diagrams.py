@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.servers.cluster import ClusterServer, bpmn
 
-from servers.cluster import ClusterServer, bpmn
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, DiagramError, Diagrams, DiagramUnavailable
 from zeebe_connectors.runtime.diagrams import known as known_module
 from zeebe_connectors.runtime.diagrams.reading import read

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import pytest
+from tests.servers.cluster import ClusterServer
 
-from servers.cluster import ClusterServer
 from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, Secret, inbound
 from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver
 from zeebe_connectors.runtime.diagrams import ClusterApi

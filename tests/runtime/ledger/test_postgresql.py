@@ -9,8 +9,8 @@ import time
 
 import psycopg
 import pytest
+from tests.servers.postgres import PASSWORD, QUOTED
 
-from servers.postgres import PASSWORD, QUOTED
 from zeebe_connectors.runtime.ledger import LedgerError, StoredLedger
 from zeebe_connectors.runtime.ledger import postgresql as room
 from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore

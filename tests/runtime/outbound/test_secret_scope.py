@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
+from tests.servers.cluster import ClusterServer, bpmn
 
-from servers.cluster import ClusterServer, bpmn
 from zeebe_connectors import Hint, Model, Secret, outbound
 from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams

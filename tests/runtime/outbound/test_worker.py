@@ -13,8 +13,9 @@ from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.outage import Outage
+from zeebe_connectors.runtime.outbound.delivery import MESSAGE_LIMIT
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.outbound.worker import MESSAGE_LIMIT, Worker
+from zeebe_connectors.runtime.outbound.worker import Worker
 
 TYPE = "io.camunda:http-json:1"
 

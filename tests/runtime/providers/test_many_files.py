@@ -9,8 +9,8 @@ import time
 
 import pytest
 import yaml
+from tests.servers.sftpd import PASSWORD, SftpServer
 
-from servers.sftpd import PASSWORD, SftpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.connectors.files.connector import carry

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.servers.coapd import CoapServer
+from tests.servers.ftpd import FtpServer
+from tests.servers.ports import free_port
+from tests.servers.postgres import PASSWORD
+from tests.servers.sftpd import PASSWORD as SFTP_PASSWORD
+from tests.servers.sftpd import SftpServer
 
-from servers.coapd import CoapServer
-from servers.ftpd import FtpServer
-from servers.ports import free_port
-from servers.postgres import PASSWORD
-from servers.sftpd import PASSWORD as SFTP_PASSWORD
-from servers.sftpd import SftpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.providers.checking import Finding, check

@@ -13,13 +13,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.admin.access import Access, Refused, Role
-from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
-from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0
@@ -43,18 +42,15 @@ class Page:
     """The pages of one runtime.
 
     Args:
-        overview: What it knows of the runtime, shared with the API.
-        tests: Tests its sources, shared too.
-        access: Who may call it.
+        api: The runtime's calls, whose functions the page is drawn from.
         beyond_loopback: Whether other machines reach the port.
     """
 
-    def __init__(self, overview: Overview, tests: SourceTests, access: Access, *, beyond_loopback: bool) -> None:
-        self._overview = overview
-        self._tests = tests
-        self._access = access
+    def __init__(self, api: Api, *, beyond_loopback: bool) -> None:
+        self._api = api
+        self._access = api.access
         self._beyond_loopback = beyond_loopback
-        self.sessions = Sessions(access.tokens)
+        self.sessions = Sessions(api.access.tokens)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds the addresses."""
@@ -109,7 +105,7 @@ class Page:
                     raise Refused(403, "FORM_OLD", "This form was made for another session. Load the page anew.")
             if session.role < needs:
                 raise Refused(403, "ROLE_INSUFFICIENT", f"This is for the role {needs.word}.")
-            visit = Visit(request, session, self._overview, self._tests, form)
+            visit = Visit(request, session, self._api, form)
             try:
                 found = await view(visit)
             except NotFound as reason:
@@ -151,7 +147,7 @@ class Page:
         values = {
             "to": to,
             "wrong": wrong,
-            "cluster": self._overview.runtime.settings.cluster.address,
+            "cluster": self._api.overview.runtime.settings.cluster.address,
             "warn_plain": self._beyond_loopback and not is_secure(request),
         }
         return await _html(request, "signin.html", values, status)

@@ -8,9 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.overview import Overview
+from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.page.session import Session
-from zeebe_connectors.admin.sources import SourceTests
 from zeebe_connectors.runtime.supervisor import Runtime
 
 
@@ -20,15 +19,15 @@ class Visit:
 
     request: web.Request
     session: Session
-    overview: Overview
-    tests: SourceTests
+    api: Api
+    """Whose functions the page is drawn from."""
     form: Mapping[str, list[str]]
     """What a form brought; empty for a look."""
 
     @property
     def runtime(self) -> Runtime:
         """Whose page it is."""
-        return self.overview.runtime
+        return self.api.overview.runtime
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -134,8 +134,8 @@ class Request(Model):
     """Whether a request is sent again until the server has it. Without, it may be lost unnoticed."""
     timeout: Annotated[float, Field(gt=0, le=600), Hint("delivery", "Timeout (seconds)")] = 30.0
     """Seconds until the answer must be there, with all repetitions."""
-    max_bytes: Annotated[int, Field(ge=1, le=50_000_000), Hint("delivery", "Bytes at most")] = 1_000_000
-    """Of the answer."""
+    max_bytes: Annotated[int, Field(ge=1, le=50_000_000), Hint("delivery", "Maximum size (bytes)")] = 1_000_000
+    """Of the answer; a larger one is an error."""
 
 
 class Answer(Model):

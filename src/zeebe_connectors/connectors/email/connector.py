@@ -48,10 +48,12 @@ ERRORS = {
         Group("server", "Mail server"),
         Group("mail", "Mail"),
         Group("mailbox", "Mailbox"),
+        Group("tls", "Certificates", open=False),
     ],
     errors=ERRORS,
     protocols=("smtp", "smtps", "imap", "imaps", "pop", "pops"),
     keywords=["email", "mail", "e-mail", "inbox", "mailbox", "smtp", "imap", "pop3", "send", "read", "search"],
+    result_expression="={result: response}",
 )
 async def run(
     task: Task, context: Context

@@ -32,6 +32,7 @@ _ENCRYPTION = Hint(
     },
 )
 _CERTIFICATE = Hint(
+    "tls",
     label="Trusted certificate",
     text=True,
     secrets=True,
@@ -199,8 +200,8 @@ class ImapConfig(Model):
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
 _SORT_ORDER = Hint(label="Order", choices={"ASC": "Ascending", "DESC": "Descending"})
-_MAX_LISTED = Hint(label="At most")
-_MAX_MAIL_SIZE = Hint(label="Largest mail (bytes)")
+_MAX_LISTED = Hint(label="Maximum mails")
+_MAX_MAIL_SIZE = Hint(label="Maximum mail size (bytes)")
 _CRITERIA = Hint(
     label="Search criteria",
     feel="required",
@@ -214,7 +215,7 @@ class ListImap(Model):
     """Which mails are listed, and how."""
 
     max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
-    """So many mails are listed."""
+    """The list ends there."""
     list_emails_folder: Annotated[str, _FOLDER] = ""
     """The inbox when empty. `/` and `.` stand for the server's separator."""
     sort_field: Annotated[
@@ -346,7 +347,7 @@ class ListPop3(Model):
     """Which mails are listed, and how."""
 
     max_to_be_read: Annotated[int, Field(ge=1), _MAX_LISTED] = 100
-    """So many mails are listed."""
+    """The list ends there."""
     sort_field: Annotated[
         Literal["SENT_DATE", "SIZE"], Hint(label="Sort by", choices={"SENT_DATE": "Sent", "SIZE": "Size"})
     ] = "SENT_DATE"

@@ -17,7 +17,7 @@ GROUPS = (
     Group("target", "Target"),
     Group("content", "Content"),
     Group("security", "Whom to trust", open=False),
-    Group("connection", "Connection", open=False),
+    Group("connection", "Connection details", open=False),
 )
 _FTP = ("ftp", "ftps", "ftpes")
 _ON_FILES = ("read", "write", "append", "move", "rename", "copy", "delete", "exists")
@@ -162,7 +162,7 @@ class Request(Model):
     ] = 1
     """1 is the folder itself, 2 its sub-folders too, and so on. Links are not followed."""
     max_files: Annotated[
-        int, Field(ge=1, le=50_000), Hint("file", "Entries at most", when=When("operation", ("list",)))
+        int, Field(ge=1, le=50_000), Hint("file", "Maximum entries", when=When("operation", ("list",)))
     ] = 1000
     """The list ends there, and `more` says so."""
     target_directory: Annotated[str, Hint("target", "Folder", when=When("operation", _TO_TARGET))] = ""
@@ -211,7 +211,7 @@ class Request(Model):
     ] = "utf-8"
     """Of text."""
     max_bytes: Annotated[
-        int, Field(ge=1, le=3_000_000), Hint("content", "Bytes at most", when=When("operation", ("read",)))
+        int, Field(ge=1, le=3_000_000), Hint("content", "Maximum size (bytes)", when=When("operation", ("read",)))
     ] = 1_000_000
     """Of a file that is read as text or base64; the engine takes 4 MB in all."""
     if_missing: Annotated[
@@ -296,9 +296,9 @@ class Request(Model):
     timeout: Annotated[float, Field(gt=0, le=3600), Hint("connection", "Timeout (seconds)")] = 30.0
     """Seconds that the server may be silent; the whole never takes longer than the job."""
     max_sessions: Annotated[
-        int, Field(ge=1, le=50), Hint("connection", "Sessions at most", provider="options.maxSessions")
+        int, Field(ge=1, le=50), Hint("connection", "Maximum sessions", provider="options.maxSessions")
     ] = 4
-    """Sessions of one runtime with this server and login; tasks beyond wait for one."""
+    """Of one runtime with this server and login; further tasks wait for one."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

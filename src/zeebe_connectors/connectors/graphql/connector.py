@@ -92,11 +92,11 @@ class Request(Certified):
     title="GraphQL: query a service",
     type="io.camunda:connector-graphql:1",
     groups=[
-        Group("authentication", "Authentication"),
-        Group("tls", "Client certificate and trust", open=False),
         Group("endpoint", "HTTP endpoint"),
+        Group("authentication", "Authentication"),
         Group("graphql", "GraphQL query"),
         Group("timeout", "Timeouts", open=False),
+        Group("tls", "Client certificate and trust", open=False),
     ],
     errors={
         **ERRORS,

@@ -35,8 +35,8 @@ class Pop3Mailbox(Mailbox):
 
     check_every: Annotated[str, Hint(group="mails", placeholder="PT1M")] = "PT1M"
     """How often the mailbox is read: minutes (`5`), or `30s`, `5m`, `PT5M`."""
-    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails")] = 100
-    """So many mails are processed in one session at most."""
+    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails", label="Maximum mails per check")] = 100
+    """How many mails are processed in one session."""
 
     @field_validator("check_every")
     @classmethod
@@ -100,12 +100,14 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
         Group("server", "Server"),
         Group("mails", "Mails"),
         Group("smime", "S/MIME", open=False),
+        Group("tls", "Certificates", open=False),
     ],
     errors=ERRORS,
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3"],
     preview=preview,
     result_variable="mail",
+    result_expression="={subject: response.subject, fromAddress: response.fromAddress}",
     event_fields=MAIL_FIELDS,
 )
 async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:

@@ -58,9 +58,11 @@ class Request(Mailbox):
     ] = "MAIL_RECEIVE"
     """How many mails the task receives."""
     max_mails: Annotated[
-        int, Field(ge=1, le=MAX_WANTED), Hint(group="mails", when=When("operation", ("MAIL_RECEIVEALL",)))
+        int,
+        Field(ge=1, le=MAX_WANTED),
+        Hint(group="mails", label="Maximum mails", when=When("operation", ("MAIL_RECEIVEALL",))),
     ] = 50
-    """So many mails at most; the rest is for the next task."""
+    """The rest is for the next task."""
     again: Annotated[bool, Hint(group="mails", label="Read again")] = False
     """Also give mails that other tasks have received and left on the server; else each mail is for one task."""
 
@@ -93,6 +95,7 @@ class Received(Model):
         Group("server", "Server"),
         Group("mails", "Mails"),
         Group("smime", "S/MIME", open=False),
+        Group("tls", "Certificates", open=False),
     ],
     errors={
         **ERRORS,
@@ -100,6 +103,7 @@ class Received(Model):
     },
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3", "receive"],
+    result_expression="={mail: response.mail, mails: response.mails}",
 )
 async def fetch(given: Request, context: Context) -> Received:
     """Receives one mail of a POP3 mailbox, or all, in a task: each mail in one task only.

@@ -68,7 +68,7 @@ class Mailbox(Protection):
     ] = "tls"
     """TLS from the start, required after STLS, or none."""
     trusted_certificate: Annotated[
-        str, Hint(group="server", text=True, secrets=True, provider="tls.trustedCertificate")
+        str, Hint(group="tls", text=True, secrets=True, provider="tls.trustedCertificate")
     ] = ""
     """Authorities in PEM to trust instead of the system's."""
     active: Annotated[bool, Hint(group="mails")] = True
@@ -85,7 +85,9 @@ class Mailbox(Protection):
         str, Hint(group="mails", label="Save attachments to directory", provider="options.saveAttachmentsTo")
     ] = ""
     """Another directory for the attachments; blank means that of `saveTo`."""
-    max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Largest mail (bytes)")] = 50 * 1024 * 1024
+    max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Maximum mail size (bytes)")] = (
+        50 * 1024 * 1024
+    )
     """A larger mail is not read: a task fails (`MAIL_TOO_LARGE`), a source puts it in quarantine."""
 
     @property

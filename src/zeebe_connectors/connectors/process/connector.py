@@ -23,15 +23,13 @@ class Start(Model):
         Hint(group="process", label="Process ID", feel="optional", placeholder="check-credit", example="check-credit"),
     ]
     """BPMN id of the process."""
-    process_version: Annotated[
-        int | None, Field(ge=1), Hint(group="process", label="Version", tooltip="Left empty: the latest.")
-    ] = None
+    process_version: Annotated[int | None, Field(ge=1), Hint(group="process", label="Version")] = None
     """Version of the process; the latest when left out."""
     variables: Annotated[
         dict[str, Any], Hint(group="process", label="Variables", feel="required", placeholder="={customer: customer}")
     ] = Field(default={})
     """What the process starts with."""
-    tenant_id: Annotated[str, Hint(group="process", label="Tenant ID", tooltip="Left empty: this task's.")] = ""
+    tenant_id: Annotated[str, Hint(group="process", label="Tenant ID")] = ""
     """Whose process; the tenant of this task when left out."""
     wait: Annotated[
         Literal["none", "result", "message"],
@@ -53,7 +51,6 @@ class Start(Model):
             label="Variables of the result",
             feel="required",
             placeholder='=["approved", "limit"]',
-            tooltip="Left empty: all.",
             when=When("wait", ("result",)),
         ),
     ] = Field(default=[])
@@ -61,9 +58,7 @@ class Start(Model):
     timeout: Annotated[
         float | None,
         Field(gt=0),
-        Hint(
-            group="answer", label="Timeout in seconds", when=When("wait", ("result",)), tooltip="Left empty: the job's."
-        ),
+        Hint(group="answer", label="Timeout in seconds", when=When("wait", ("result",))),
     ] = None
     """How long to wait for the result; as long as the job may take when left out."""
     message_name: Annotated[str, Hint(group="answer", label="Name of the message", when=When("wait", ("message",)))] = (

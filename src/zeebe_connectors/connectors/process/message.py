@@ -33,7 +33,7 @@ class Publish(Model):
         float | None,
         BeforeValidator(_seconds),
         Field(ge=0),
-        Hint(label="Time to live", placeholder="PT1H", tooltip="ISO 8601, such as PT10M. Left empty: an hour."),
+        Hint(label="Time to live", placeholder="PT1H"),
     ] = None
     """How long the message waits for who wants it; an hour when left out, as ISO 8601 duration."""
     message_id: Annotated[
@@ -58,9 +58,7 @@ class Send(Model):
         Hint(group="operation", label="Message name", feel="optional", example="order-paid"),
     ]
     """Name of the message."""
-    correlation_key: Annotated[
-        str, Hint(group="operation", label="Correlation key", tooltip="Left empty: for the start of a process.")
-    ] = ""
+    correlation_key: Annotated[str, Hint(group="operation", label="Correlation key")] = ""
     """Whom the message is for; left out for a message that starts a process."""
     variables: Annotated[
         dict[str, Any], Hint(group="operation", label="Payload", feel="required", placeholder="={amount: amount}")
@@ -74,7 +72,7 @@ class Send(Model):
         ),
     ] = Publish()
     """Whether the message may wait for who wants it, or must come to somebody now."""
-    tenant_id: Annotated[str, Hint(group="operation", label="Tenant ID", tooltip="Left empty: this task's.")] = ""
+    tenant_id: Annotated[str, Hint(group="operation", label="Tenant ID")] = ""
     """Whose message; the tenant of this task when left out."""
     request_timeout: Annotated[
         float | None,

@@ -25,6 +25,7 @@ GROUPS = (
     Group("content", "Content"),
     Group("marks", "Marks and receipts", open=False),
     Group("delivery", "Delivery", open=False),
+    Group("tls", "Certificates", open=False),
 )
 
 
@@ -219,7 +220,7 @@ class Mail(Model):
     trusted_certificate: Annotated[
         str,
         Hint(
-            "delivery",
+            "tls",
             text=True,
             secrets=True,
             provider="tls.trustedCertificate",

@@ -92,10 +92,10 @@ async def _templates(
     type="io.camunda:soap:1",
     groups=[
         Group("connection", "Connection"),
-        Group("authentication", "WS-Security"),
-        Group("http", "HTTP authentication and certificates", open=False),
         Group("soap-message", "SOAP message"),
+        Group("authentication", "WS-Security"),
         Group("timeout", "Timeout", open=False),
+        Group("http", "HTTP authentication and certificates", open=False),
     ],
     errors=ERRORS,
     keywords=["soap", "wsdl", "xml", "web service", "ws-security"],

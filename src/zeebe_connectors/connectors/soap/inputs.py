@@ -147,7 +147,7 @@ class SoapVersion(Model):
         Hint(
             label="SOAPAction",
             secrets=True,
-            tooltip="Left empty for an operation: the WSDL's. In SOAP 1.2 it is the parameter `action`.",
+            tooltip="In SOAP 1.2 it is the parameter `action`.",
         ),
     ] = None
     """The service's name for the operation; left empty with a WSDL, the WSDL's own is used."""
@@ -235,7 +235,7 @@ class BodyOperation(Model):
             label="WSDL",
             secrets="whole",
             placeholder="https://example.com/orders?wsdl",
-            tooltip="Its address, or a path below a directory that the operator allows. It is kept for a while.",
+            tooltip="It is kept for a while.",
         ),
     ]
     """Address of the WSDL, or its path below an allowed directory."""
@@ -251,7 +251,7 @@ class BodyOperation(Model):
             label="Input",
             feel="required",
             placeholder='={orderId: id, lines: [{article: "A1", count: 2}]}',
-            tooltip="By the WSDL's names. @name is an attribute, $content the text beside it, @type a derived type.",
+            tooltip="@name is an attribute, $content the text beside it, @type a derived type.",
         ),
     ] = Field(default={})
     """Values by the names of the WSDL's schema."""
@@ -261,7 +261,7 @@ class BodyOperation(Model):
             label="SOAP headers",
             feel="required",
             placeholder="={SessionHeader: {sessionId: session}}",
-            tooltip="Those that the WSDL names for the operation, by its names; others go into the SOAP header above.",
+            tooltip="Others go into the SOAP header above.",
         ),
     ] = Field(default={})
     """The operation's SOAP headers, by the names of the WSDL's schema; what is left out is not sent."""
@@ -273,7 +273,6 @@ class BodyOperation(Model):
             label="Further hosts",
             feel="required",
             placeholder='=["schemas.example.com"]',
-            tooltip="The WSDL may import from its own host only, unless others are named here.",
         ),
     ] = Field(default=[])
     """Hosts besides the WSDL's own from which it may import."""
@@ -290,7 +289,7 @@ class Request(Model):
             secrets="whole",
             provider="url",
             placeholder="https://example.com/orders",
-            tooltip="Required, unless the body is an operation of a WSDL: then the WSDL's is used when it is empty.",
+            tooltip="Required otherwise.",
             example="https://example.com/orders",
         ),
     ] = None

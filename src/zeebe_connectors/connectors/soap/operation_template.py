@@ -226,11 +226,11 @@ def _fixed(operation: Operation, wsdl: str) -> Iterator[dict[str, Any]]:
     yield {
         "id": "body.wsdl",
         "label": "WSDL",
-        "description": "Its address, or its path below a directory that the operator allows",
         "value": wsdl,
         "constraints": {"notEmpty": True},
         "group": "connection",
         "binding": {"type": "zeebe:input", "name": "body.wsdl"},
+        "tooltip": "Its address, or its path below a directory that the operator allows.",
         "type": "String",
     }
     values = {"type": "operation", "operation": operation.name, "service": operation.service, "port": operation.port}
@@ -286,7 +286,7 @@ def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, An
     made: dict[str, Any] = {
         "id": f"body.{group}.{safe_name(item.name)}",
         "label": _label(item.name),
-        "description": escape(about[:200], quote=False),
+        "tooltip": escape(about[:200], quote=False),
     }
     if not required:
         made["optional"] = True
@@ -310,7 +310,8 @@ def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, An
         )
         shown = json.dumps(given, ensure_ascii=False)
         full = json.dumps(sample_field(item), ensure_ascii=False)
-        made["tooltip"] = escape(f"{'A list. ' if item.repeated else ''}For example: {full[:800]}", quote=False)
+        words = [about[:200].rstrip(".") + ".", "A list." if item.repeated else "", f"For example: {full[:800]}"]
+        made["tooltip"] = escape(" ".join(filter(None, words)), quote=False)
         value = f"={shown}" if required else None
     if required and control["type"] != "Boolean":
         made["constraints"] = {"notEmpty": True}
@@ -332,7 +333,7 @@ def _as_field(item: Attribute) -> Field:
 
 def _control(kind: Simple) -> dict[str, Any]:
     if kind.base == "boolean":
-        return {"type": "Boolean", "feel": "optional"}
+        return {"type": "Boolean", "feel": "static"}
     if kind.base in _NUMBERS:
         return {"type": "Number", "feel": "optional"}
     return {"type": "String", "feel": "optional"}

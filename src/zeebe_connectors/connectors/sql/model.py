@@ -197,10 +197,10 @@ class Work(Model):
         ),
     ] = "rows"
     """Where a query's rows go. A document may have millions."""
-    max_rows: Annotated[int, Field(ge=1, le=100_000), Hint("result")] = 1000
-    """So many rows become part of the variable."""
-    max_bytes: Annotated[int, Field(ge=1, le=3_500_000), Hint("result")] = 1_000_000
-    """So many bytes of JSON become part of the variable; the engine takes 4 MB in all."""
+    max_rows: Annotated[int, Field(ge=1, le=100_000), Hint("result", "Maximum rows")] = 1000
+    """How many rows a variable takes."""
+    max_bytes: Annotated[int, Field(ge=1, le=3_500_000), Hint("result", "Maximum size (bytes)")] = 1_000_000
+    """Of the rows as JSON in a variable; the engine takes 4 MB in all."""
     beyond: Annotated[
         Literal["fail", "cut", "csv", "json"],
         Hint(
@@ -235,8 +235,8 @@ class Work(Model):
     """The database refuses every change."""
     timeout: Annotated[float, Field(gt=0, le=3600), Hint("transaction", "Timeout (seconds)")] = 30.0
     """Seconds that one statement may take; the server stops it then."""
-    pool_size: Annotated[int, Field(ge=1, le=100), Hint("transaction", "Connections at most")] = 5
-    """Connections of one runtime to this database with this login; tasks beyond wait for one."""
+    pool_size: Annotated[int, Field(ge=1, le=100), Hint("transaction", "Maximum connections")] = 5
+    """Of one runtime to this database with this login; further tasks wait for one."""
     trusted_certificate: Annotated[
         str,
         Hint(

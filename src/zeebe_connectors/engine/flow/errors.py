@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from zeebe_connectors.engine.flow import interruptions
 from zeebe_connectors.engine.model import Element, EventKind
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, A
         if current.index < 0:  # the boundary events of a multi-instance activity belong to its body
             event = _catcher(current.element.boundaries, code)
             if event is not None:
-                flow.boundary_triggered(current, event, payload)
+                interruptions.trigger_boundary(flow, current, event, payload)
                 return True
         container = current.parent
         if container is None:
@@ -29,7 +30,7 @@ def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, A
             starts = (inner.starts[0] for inner in container.element.event_subprocesses)
             event = _catcher(starts, code)
             if event is not None and event.parent is not None:
-                flow.event_subprocess_triggered(container, event.parent, payload)
+                interruptions.trigger_event_subprocess(flow, container, event.parent, payload)
                 return True
         current = container
     return False

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeebe_connectors.engine.flow import errors, gateways, multi_instance, subscriptions
+from zeebe_connectors.engine.flow import errors, gateways, interruptions, multi_instance, subscriptions
 from zeebe_connectors.engine.flow.behaviours import BEHAVIOURS
 from zeebe_connectors.engine.flow.instances import ElementInstance, State, Visit
 from zeebe_connectors.engine.flow.variables import apply_inputs, apply_outputs
@@ -230,9 +230,9 @@ class Flow:
         if holder.state not in {State.ACTIVATED, State.COMPLETING}:
             return
         if event.tag == "boundaryEvent":
-            self.boundary_triggered(holder, event, payload)
+            interruptions.trigger_boundary(self, holder, event, payload)
         elif event.tag == "startEvent" and event.parent is not None:
-            self.event_subprocess_triggered(holder, event.parent, payload)
+            interruptions.trigger_event_subprocess(self, holder, event.parent, payload)
         elif holder.element.behaviour == "event_based":
             container = holder.parent
             assert container is not None  # noqa: S101 - a gateway is inside a container
@@ -240,32 +240,6 @@ class Flow:
             self.enter_triggered(event, container, payload)
         else:
             self.do("complete", holder, payload)
-
-    def boundary_triggered(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> None:
-        """Trigger a boundary event; an interrupting one ends its activity first."""
-        container = holder.parent
-        assert container is not None  # noqa: S101 - an activity is inside a container
-        if event.interrupting:
-            self.terminate(holder)
-        self.enter_triggered(event, container, payload)
-        if event.interrupting and container.arrivals:
-            self.do("join", container)
-
-    def event_subprocess_triggered(self, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
-        """Start an event sub-process; an interrupting one ends everything else in its scope first."""
-        if container.interrupted or container.state is not State.ACTIVATED:
-            return
-        if element.starts[0].interrupting:
-            container.interrupted = True
-            self.engine.touch(container)
-            own = {start for inner in container.element.event_subprocesses for start in inner.starts}
-            for subscription in list(container.subscriptions or ()):
-                if subscription.event in own:
-                    subscriptions.close(self.engine, subscription)
-            for child in list((container.children or {}).values()):
-                self.terminate(child)
-            container.arrivals = None
-        self.enter(element, container, payload)
 
     def throw_error(self, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
         """Throw an error from an element; return whether something catches it."""

@@ -37,6 +37,11 @@ class GatewayError(Exception):
         return self.status == "NOT_FOUND"
 
     @property
+    def is_away(self) -> bool:
+        """The cluster cannot be reached, as opposed to refusing something."""
+        return self.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+
+    @property
     def is_refusal(self) -> bool:
         """Sending the same command again cannot succeed."""
         return self.is_oversize or self.status in _REFUSALS

@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import quote
 
 from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.runtime.cluster_login import cluster_scheme
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
 from zeebe_connectors.runtime.diagrams.cluster import RIGHT, RIGHT_TO_STATISTICS
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError, Found, read_diagram
-from zeebe_connectors.runtime.login import cluster_scheme
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.web import Scheme
 

@@ -28,15 +28,16 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
 from zeebe_connectors.runtime.outage import Outage
+from zeebe_connectors.runtime.outbound.delivery import Delivery
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.slots import Slots
-from zeebe_connectors.runtime.outbound.unsent import Unsent
+from zeebe_connectors.runtime.outbound.taken_job import TakenJob
 from zeebe_connectors.sdk.context import Job
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,6 @@ State: TypeAlias = Literal["new", "working", "draining", "stopped"]
 
 PATIENCE = 0.02
 """Seconds that a poll waits for a quarter of the slots to be free before it asks for fewer jobs."""
-
-MESSAGE_LIMIT = 10_000
-"""Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
 
 
 class Metrics(Protocol):
@@ -109,48 +107,6 @@ class Liveness:
     unsent: int
 
 
-class _Taken:
-    """A job between its activation and its answer."""
-
-    __slots__ = ("deadline", "expired", "job", "outcome", "task", "timer", "worker")
-
-    def __init__(self, worker: Worker, job: Job, outcome: Outcome | None) -> None:
-        self.worker = worker
-        self.job = job
-        self.outcome = outcome
-        """What to send instead of handling the job."""
-        self.deadline = job.deadline
-        self.expired = False
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-
-    def arm(self) -> None:
-        """Sets the timer that cancels the handler shortly before the deadline, so that a failure can still be sent."""
-        if self.timer is not None:
-            self.timer.cancel()
-        left = self.deadline - time.monotonic()
-        self.timer = asyncio.get_running_loop().call_later(max(0.0, left - min(1.0, 0.1 * left)), self._expire)
-
-    def disarm(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-    def _expire(self) -> None:
-        if self.task is not None:
-            self.expired = True
-            self.task.cancel()
-
-    async def extend(self, seconds: float) -> Job:
-        before = time.monotonic()
-        await self.worker.gateway.update_timeout(self.job.key, seconds)
-        self.deadline = before + seconds
-        if self.timer is not None:
-            self.arm()
-        self.job = replace(self.job, deadline=self.deadline)
-        return self.job
-
-
 class Worker:
     """Takes jobs of one type, handles each in a task of its own, and answers them.
 
@@ -189,13 +145,13 @@ class Worker:
         self._low_water = max(1, slots // 4)
         self._batch = slots
         self._batch_until = 0.0
-        self._running: dict[int, _Taken] = {}
-        self._unsent = Unsent()
+        self._running: dict[int, TakenJob] = {}
         self._state: State = "new"
         self._streaming = stream
         self._stream_since: float | None = None
         self._poll_errors = Backoff()
         self._cluster_outage = cluster_outage or Outage(logger, "The cluster does not answer")
+        self._delivery = Delivery(gateway, self._cluster_outage)
         self._own_outage = Outage(logger, f"{activation.type}: jobs cannot be fetched")
         self._stream_outage = Outage(logger, f"{activation.type}: jobs are fetched without a stream, which broke")
         self._last_error: str | None = None
@@ -236,7 +192,7 @@ class Worker:
             last_contact=self._last_contact,
             errors=self._poll_errors.attempts,
             last_error=self._last_error,
-            unsent=len(self._unsent),
+            unsent=len(self._delivery.unsent),
         )
 
     async def drain(self, grace: float = 25.0) -> list[int]:
@@ -411,10 +367,10 @@ class Worker:
 
     def _outage_of(self, error: Exception) -> Outage:
         """What a failed poll says: that the cluster is away, which all workers share, or something of this worker."""
-        return self._cluster_outage if _is_away(error) else self._own_outage
+        return self._cluster_outage if isinstance(error, GatewayError) and error.is_away else self._own_outage
 
     def _stream_outage_of(self, error: Exception) -> Outage:
-        return self._cluster_outage if _is_away(error) else self._stream_outage
+        return self._cluster_outage if isinstance(error, GatewayError) and error.is_away else self._stream_outage
 
     # Answering jobs
 
@@ -427,15 +383,15 @@ class Worker:
         if job.deadline <= time.monotonic():
             logger.debug("job %d was offered after its deadline", job.key)
             return
-        outcome = self._unsent.pop(job)
+        outcome = self._delivery.unsent.pop(job)
         if outcome is None and self._state != "working":
             outcome = Fail("Handed back untouched: the worker is stopping.", retries=job.retries)
-        taken = self._running[job.key] = _Taken(self, job, outcome)
+        taken = self._running[job.key] = TakenJob(self.gateway, job, outcome)
         self._free.take()
         self._metrics.activated(job)
         taken.task = asyncio.create_task(self._work(taken))
 
-    async def _work(self, taken: _Taken) -> None:
+    async def _work(self, taken: TakenJob) -> None:
         job = taken.job
         started = time.perf_counter()
         try:
@@ -446,7 +402,7 @@ class Worker:
             seconds = time.perf_counter() - started
             # From here the outcome is known, and a cancellation loses it.
             taken.outcome = outcome
-            sent = await self._deliver(taken, outcome)
+            sent = await self._delivery.deliver(job, outcome, deadline=lambda: taken.deadline)
         except asyncio.CancelledError:
             known = "done but not sent" if taken.outcome else "cancelled, its effect in doubt"
             logger.warning("job %d %s %s: %s; left to its deadline", job.key, job.type, job.element_id, known)
@@ -466,7 +422,7 @@ class Worker:
             del self._running[job.key]
             self._free.give()
 
-    async def _is_ours(self, taken: _Taken) -> bool:
+    async def _is_ours(self, taken: TakenJob) -> bool:
         """Extends a job that waited in the stream to its full time; returns whether it still exists."""
         timeout = self.activation.timeout
         if taken.deadline - time.monotonic() > timeout / 2:
@@ -479,7 +435,7 @@ class Worker:
                 return False
         return True
 
-    async def _outcome(self, taken: _Taken) -> Outcome:
+    async def _outcome(self, taken: TakenJob) -> Outcome:
         job = taken.job
         taken.arm()
         try:
@@ -500,86 +456,6 @@ class Worker:
             return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
         finally:
             taken.disarm()
-
-    async def _deliver(self, taken: _Taken, outcome: Outcome) -> Outcome | None:
-        """Sends an outcome until the engine has it or the deadline passes; returns what was finally sent."""
-        backoff = Backoff()
-        key = taken.job.key
-        while True:
-            try:
-                await self._send(key, outcome)
-            except GatewayError as error:
-                if error.is_not_found and backoff.attempts:
-                    # An earlier attempt went through and only its answer was lost, or somebody else was quicker.
-                    return outcome
-                if error.is_refusal:
-                    instead = _instead(outcome, error)
-                    if instead is None:
-                        logger.warning("job %d: the engine does not take the answer (%s)", key, error)
-                        return None
-                    logger.warning("job %d: the engine refused the outcome (%s); sending that instead", key, error)
-                    outcome = instead
-                    continue
-                pause = backoff.next()
-                if time.monotonic() + pause >= taken.deadline:
-                    self._unsent.keep(taken.job, outcome)
-                    logger.warning(
-                        "job %d: its outcome could not be sent in time (%s); kept until the job is offered again",
-                        key,
-                        error,
-                    )
-                    return None
-                if _is_away(error):
-                    self._cluster_outage.failed(str(error))
-                logger.debug(
-                    "job %d: answer %d did not arrive (%s), again in %.1f s", key, backoff.attempts, error, pause
-                )
-                await asyncio.sleep(pause)
-            else:
-                return outcome
-
-    async def _send(self, key: int, outcome: Outcome) -> None:
-        try:
-            await self._command(key, outcome)
-        except GatewayError:
-            raise
-        except Exception as error:
-            # An answer that cannot even be encoded must not be lost silently.
-            reason = f"it is no valid command ({type(error).__name__})"
-            raise GatewayError("INVALID_ARGUMENT", reason) from error
-
-    async def _command(self, key: int, outcome: Outcome) -> None:
-        if isinstance(outcome, Complete):
-            await self.gateway.complete(key, outcome.payload)
-        elif isinstance(outcome, Fail):
-            await self.gateway.fail(
-                key,
-                retries=max(0, outcome.retries),
-                message=outcome.message[:MESSAGE_LIMIT],
-                backoff=outcome.backoff or 0.0,
-                payload=outcome.payload,
-            )
-        else:
-            await self.gateway.throw(
-                key, code=outcome.code, message=outcome.message[:MESSAGE_LIMIT], payload=outcome.payload
-            )
-
-
-def _instead(outcome: Outcome, error: GatewayError) -> Outcome | None:
-    """What to send to an engine that refuses an outcome for good; None when nothing would be taken."""
-    if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
-        return None
-    if isinstance(outcome, Fail):
-        return replace(outcome, payload="{}", variables={}) if outcome.payload != "{}" else None
-    # The effect has happened, so the job must not run again by itself: no retries, and a person decides.
-    verb = "completion" if isinstance(outcome, Complete) else "BPMN error"
-    reason = error.message[:500]
-    return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether the cluster cannot be reached, as opposed to refusing something."""
-    return isinstance(error, GatewayError) and error.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
 
 def _reason_of(error: Exception) -> str:

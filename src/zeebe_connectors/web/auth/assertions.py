@@ -53,9 +53,7 @@ class PrivateKeyJwt(Grant):
         str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that want its thumbprint.")
     ] = ""
     """Certificate of the key in PEM, whose thumbprint is sent as `x5t`."""
-    assertion_audience: Annotated[
-        str, Hint(label="Audience of the assertion", tooltip="Left empty: the token endpoint.")
-    ] = ""
+    assertion_audience: Annotated[str, Hint(label="Audience of the assertion")] = ""
     """For whom the assertion is meant; the token endpoint when left empty."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
@@ -87,9 +85,9 @@ class JwtBearer(Grant):
     """Where tokens are issued."""
     issuer: Annotated[str, Field(min_length=1), Hint(label="Issuer")]
     """Who issues the assertion (`iss`): often the client's id."""
-    subject: Annotated[str, Hint(label="Subject", tooltip="Left empty: the issuer.")] = ""
+    subject: Annotated[str, Hint(label="Subject")] = ""
     """For whom the application acts (`sub`); the issuer when left empty."""
-    audience: Annotated[str, Hint(label="Audience", tooltip="Left empty: the token endpoint.")] = ""
+    audience: Annotated[str, Hint(label="Audience")] = ""
     """For whom the assertion is meant (`aud`); the token endpoint when left empty."""
     scopes: Scopes = ""
     """Scopes to ask for, separated by spaces."""

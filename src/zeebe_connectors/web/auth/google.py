@@ -30,7 +30,6 @@ class GoogleServiceAccount(Grant):
             label="Service account key",
             text=True,
             placeholder="{{secrets.GOOGLE_KEY}}",
-            tooltip="The whole JSON file that Google gave for the key.",
         ),
     ]
     """The key file of the service account, as JSON."""
@@ -45,7 +44,7 @@ class GoogleServiceAccount(Grant):
         Hint(
             label="User to act for",
             placeholder="ann@example.com",
-            tooltip="Needs domain-wide delegation. Left empty: the service account acts for itself.",
+            tooltip="Needs domain-wide delegation.",
         ),
     ] = ""
     """Address of the user for whom the service account acts; itself when left empty."""

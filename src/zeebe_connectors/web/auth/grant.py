@@ -18,7 +18,7 @@ from pydantic import Field
 from zeebe_connectors.net import custody
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.fields import Hint
+from zeebe_connectors.sdk.fields import URL, Hint
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import Scheme, with_header
 from zeebe_connectors.web.auth.tokens import Token, TokenCache
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TokenEndpoint = Annotated[
     str,
     Field(min_length=1),
+    URL,
     Hint(label="OAuth 2.0 token endpoint", secrets="whole", placeholder="https://login.example.com/token"),
 ]
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]

@@ -1,6 +1,6 @@
 """Writes the keys and mails of `stored/`, so that decrypting is tested where there is no OpenSSL.
 
-`PYTHONPATH=tests python tests/mail/reading/smime/make.py` needs openssl (3.0 here), with its legacy provider, and
+`python -m tests.mail.reading.smime.make` needs openssl (3.0 here), with its legacy provider, and
 keytool (17).
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from servers.smime import INNER, OPENSSL, Person, clear_signed, encrypted, entity, mail, openssl, signed
+from tests.servers.smime import INNER, OPENSSL, Person, clear_signed, encrypted, entity, mail, openssl, signed
 
 FOLDER = Path(__file__).parent / "stored"
 LONG = (-1, 36500)

@@ -8,9 +8,9 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from tests.servers.pairs import der
+from tests.servers.smime import HEADERS, INNER, Person, encrypted, mail, needs_openssl, ring
 
-from servers.pairs import der
-from servers.smime import HEADERS, INNER, Person, encrypted, mail, needs_openssl, ring
 from zeebe_connectors.mail import parse_mail
 from zeebe_connectors.mail.reading.smime.asn1 import OCTETS, Damaged, Value, read
 from zeebe_connectors.mail.reading.smime.envelope import message

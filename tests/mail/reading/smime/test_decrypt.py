@@ -8,9 +8,8 @@ import time
 import zlib
 
 import pytest
-
-from servers.pairs import der
-from servers.smime import (
+from tests.servers.pairs import der
+from tests.servers.smime import (
     HEADERS,
     INNER,
     Person,
@@ -24,6 +23,7 @@ from servers.smime import (
     ring,
     signed,
 )
+
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 
 pytestmark = needs_openssl

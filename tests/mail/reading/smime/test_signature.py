@@ -7,8 +7,8 @@ import json
 import sys
 
 import pytest
+from tests.servers.smime import HEADERS, INNER, Person, clear_signed, entity, mail, needs_openssl, openssl, ring, signed
 
-from servers.smime import HEADERS, INNER, Person, clear_signed, entity, mail, needs_openssl, openssl, ring, signed
 from zeebe_connectors.mail import parse_mail
 from zeebe_connectors.mail.reading.smime.signature import _system
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.page.views import connectors, providers, trying, wsdl
+from zeebe_connectors.admin.page.views import connectors, feel, providers, trying, wsdl
 from zeebe_connectors.admin.page.views.events import forget_chosen, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
@@ -25,6 +25,8 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("POST", "/connectors/{name}/try", Role.MODELER, trying.run),
     ("GET", "/import/soap", Role.VIEWER, wsdl.ask),
     ("POST", "/import/soap", Role.MODELER, wsdl.step),
+    ("GET", "/feel", Role.VIEWER, feel.ask),
+    ("POST", "/feel", Role.MODELER, feel.evaluate),
     ("GET", "/providers", Role.VIEWER, providers.all_providers),
     ("POST", "/providers", Role.OPERATOR, providers.create),
     ("GET", "/providers/+new", Role.OPERATOR, providers.new_provider),

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from zeebe_connectors.admin.connectors import Gallery, download, gallery_of
+from zeebe_connectors.admin.api.connectors import Gallery, download, gallery_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.templates.element_template import template_text

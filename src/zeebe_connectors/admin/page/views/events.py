@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from zeebe_connectors.admin.events import chosen, events_shown, forget, retry
+from zeebe_connectors.admin.api.events import chosen, events_shown, forget, retry
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.errors import InputError
 
@@ -51,7 +51,7 @@ async def _act(visit: Visit, what: str) -> Drawn:
         shown = [{"source": source, "id": event, "value": json.dumps([source, event])} for source, event in events]
         return Drawn("forget.html", {"events": shown}, "events")
     results = await (retry if what == "retry" else forget)(visit.runtime, events)
-    visit.overview.refresh()
+    visit.api.overview.refresh()
     done = sum(result["done"] for result in results)
     _log.info("page: %s: %s of %d events: %d done", visit.session.role.word, what, len(events), done)
     return await _list(visit, results=results, did=what)

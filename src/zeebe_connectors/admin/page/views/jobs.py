@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from zeebe_connectors.admin.jobs import SINCE, jobs_shown, tries_shown
+from zeebe_connectors.admin.api.jobs import SINCE, jobs_shown, tries_shown
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.runtime.record import OUTCOMES
 

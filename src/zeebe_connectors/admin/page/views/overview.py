@@ -9,7 +9,7 @@ from zeebe_connectors.admin.page.visit import Drawn, Visit
 
 async def overview(visit: Visit) -> Drawn:
     """Draws `/`."""
-    shown = await visit.overview.show()
+    shown = await visit.api.overview.show()
     for item in shown["attention"]:
         if "filter" in item and not item["href"]:
             item["href"] = f"/jobs?{urlencode(item['filter'], quote_via=quote)}"

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.providers import provider_shown
 from zeebe_connectors.admin.page import provider_form
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
-from zeebe_connectors.admin.providers import provider_shown
 from zeebe_connectors.config.providers.model import PROTOCOLS
 from zeebe_connectors.config.providers.secured import put
 from zeebe_connectors.runtime.providers import (

@@ -8,8 +8,8 @@ import logging
 from urllib.parse import quote, urlencode
 
 from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.api.sources import ROWS, STATES, source_shown, sources_shown, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
-from zeebe_connectors.admin.sources import ROWS, STATES, source_shown, sources_shown, watches_of
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -60,7 +60,7 @@ async def tested_source(visit: Visit) -> Drawn:
     except ValueError:
         hours = 0.0
     try:
-        found = await visit.tests.run(name, hours, mask)
+        found = await visit.api.tests.run(name, hours, mask)
     except Refused as refused:
         if refused.status == 404:
             raise NotFound(refused.message) from None

@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.connectors import download, zipped
-from zeebe_connectors.admin.importing import inspect, make
+from zeebe_connectors.admin.api.connectors import download, zipped
+from zeebe_connectors.admin.api.importing import inspect, make
 from zeebe_connectors.admin.page.visit import Drawn, Visit
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.sdk.errors import ConnectorError, InputError

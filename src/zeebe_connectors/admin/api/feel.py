@@ -1,0 +1,186 @@
+"""Evaluates a FEEL expression by hand: its value, its warnings, the place of an error; nothing of it is kept.
+
+Result and error expressions are evaluated with a sample of what they see in a job, and what the job would become of it
+is said too. An evaluation has the limits of a job's, and one that is not quick runs in a thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any, Literal
+
+from pydantic import Field
+
+from zeebe_connectors import feel
+from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.feel.values import type_name
+from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
+from zeebe_connectors.runtime.expressions import (
+    FUNCTIONS,
+    BpmnError,
+    IgnoreError,
+    JobError,
+    Verdict,
+    mapped_variables,
+    verdict_of,
+)
+from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.fields import Model
+
+MAX_ANSWER = 1_000_000
+"""Characters of a value as JSON that are answered."""
+_NAMED = re.compile(r"with (?:name|key) '([^']+)'")
+
+
+class Evaluation(Model):
+    """What is evaluated."""
+
+    expression: str
+    """With or without the `=` in front."""
+    kind: Literal["expression", "result", "error", "unary"] = "expression"
+    """`result` and `error`: as a task's result or error expression; `unary`: the cell of a decision table."""
+    variables: dict[str, Any] = Field(default={})
+    """What an expression or unary tests see; result and error expressions see no process variables."""
+    response: Any = None
+    """A sample of the connector's result, for `result`, and for `error` where the job succeeds."""
+    error: dict[str, Any] | None = None
+    """A sample of the error, for `error` where the job fails: `code`, `message`, `type`, `variables`."""
+    retries: int = 3
+    """Of the job, which an error expression sees as `job.retries`."""
+    input: Any = None
+    """The input value of unary tests."""
+    cluster: str = ""
+    """A version, as 8.7: what it does not know is warned of."""
+
+
+class Playground:
+    """Evaluates for the page and the API, one expression at a time, so that a long one leaves a thread to the jobs."""
+
+    def __init__(self) -> None:
+        self._running = False
+
+    async def evaluate(self, wanted: Evaluation) -> dict[str, Any]:
+        """Evaluates an expression.
+
+        Returns:
+            `value` as JSON; `type`, its FEEL type; `warnings`, each with `kind`, `message`, and `line` and `column`
+            where the place is certain; `error` (`kind`, `message`, `line`, `column`, `excerpt`, `hint`, `limit`) or
+            None; `outcome`: what a job would become of a result or error expression; `seconds`.
+
+        Raises:
+            Refused: Another evaluation runs.
+            InputError: The cluster's version is not known.
+        """
+        if wanted.cluster and wanted.cluster not in CLUSTERS:
+            raise InputError(f"cluster: must be one of {', '.join(CLUSTERS)}")
+        if self._running:
+            raise Refused(429, "BUSY", "Another expression is being evaluated; try again in a few seconds")
+        text = feel.strip_marker(wanted.expression)
+        text = wanted.expression if text is None else text
+        seen = _seen(wanted)
+        self._running = True
+        began = time.perf_counter()
+        try:
+            found = await feel.offload(text, lambda limits: _evaluated(text, wanted, seen, limits))
+        except feel.FeelError as error:
+            found = _NOTHING | {"error": _shown(error)}
+        finally:
+            self._running = False
+        return found | {"seconds": time.perf_counter() - began}
+
+
+_NOTHING: dict[str, Any] = {"value": None, "type": "", "warnings": [], "error": None, "outcome": None}
+
+
+def _seen(wanted: Evaluation) -> dict[str, Any]:
+    """The variables that the expression sees, as in a job."""
+    if wanted.kind in {"expression", "unary"}:
+        return {**wanted.variables, "cellInput": wanted.input} if wanted.kind == "unary" else wanted.variables
+    seen = {"error": wanted.error} if wanted.kind == "error" and wanted.error is not None else wanted.response
+    base = {**seen, "response": seen} if isinstance(seen, dict) else {"response": seen}
+    return {**base, "job": {"retries": wanted.retries}} if wanted.kind == "error" else base
+
+
+def _evaluated(text: str, wanted: Evaluation, seen: dict[str, Any], limits: feel.Limits) -> dict[str, Any]:
+    parsed = feel.parse_unary(text) if wanted.kind == "unary" else feel.compile(text)
+    value, warnings = parsed.run(seen, _FUNCTIONS, limits=limits)
+    as_json = feel.to_json(value, limits)
+    if len(json.dumps(as_json, ensure_ascii=False)) > MAX_ANSWER:
+        raise feel.FeelLimitError("characters", f"the value has more than {MAX_ANSWER:,} characters as JSON; map less")
+    found = [{"kind": one.kind, "message": one.message, **_place(text, one.message)} for one in warnings]
+    unknown = unknown_to(parsed.tree, wanted.cluster) if wanted.cluster else []
+    found += [{"kind": f"CLUSTER_{wanted.cluster}", "message": each, "line": None, "column": None} for each in unknown]
+    return _NOTHING | {
+        "value": as_json,
+        "type": "null" if value is None else type_name(value),
+        "warnings": found,
+        "outcome": _outcome(wanted.kind, as_json, failed=wanted.error is not None),
+    }
+
+
+def _outcome(kind: str, value: Any, *, failed: bool) -> dict[str, Any] | None:
+    """What a job would become of the value."""
+    try:
+        if kind == "result":
+            return _command("complete", variables=mapped_variables(value))
+        if kind == "error":
+            return _decided(verdict_of(value), failed=failed)
+    except InputError as error:
+        return _command("fail", code=error.code, message=error.message)
+    return None
+
+
+def _decided(verdict: Verdict | None, *, failed: bool) -> dict[str, Any]:
+    match verdict:
+        case BpmnError(code, message, variables):
+            return _command("throw", code=code, message=message, variables=variables)
+        case JobError(message, variables, retries, backoff):
+            return _command("fail", message=message, retries=retries, backoff=backoff, variables=variables)
+        case IgnoreError(variables):
+            return _command("complete", variables=variables)
+    return _command("unchanged", message="the job fails as it would" if failed else "the job completes")
+
+
+def _command(command: str, **given: Any) -> dict[str, Any]:
+    unset = {"code": None, "message": None, "variables": None, "retries": 0, "backoff": 0.0}
+    return {"command": command, **unset, **given}
+
+
+def _shown(error: feel.FeelError) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": "evaluation", "message": str(error), "line": None, "column": None}
+    shown |= {"excerpt": None, "hint": None, "limit": None}
+    if isinstance(error, feel.FeelSyntaxError):
+        _, source, caret, *_ = str(error).split("\n")
+        shown |= {
+            "kind": "syntax",
+            "message": f"found {error.found}, expected {error.expected}",
+            "line": error.line,
+            "column": error.column,
+            "excerpt": f"{source[2:]}\n{caret[2:]}",
+            "hint": error.hint,
+        }
+    elif isinstance(error, feel.FeelLimitError):
+        shown |= {"kind": "limit", "limit": error.limit}
+    return shown
+
+
+def _place(text: str, message: str) -> dict[str, int | None]:
+    """Where the name that a warning is about stands, when it stands in one place only."""
+    named = _NAMED.search(message)
+    places = list(re.finditer(rf"(?<!\w){re.escape(named[1])}(?!\w)", text)) if named else []
+    if len(places) != 1:
+        return {"line": None, "column": None}
+    before = text[: places[0].start()]
+    return {"line": before.count("\n") + 1, "column": len(before) - before.rfind("\n")}
+
+
+def _stand_in(value: Any) -> dict[str, Any]:
+    """What `createDocument` gives here: the shape of a reference, to a document that there is not."""
+    given = value if isinstance(value, dict) else {}
+    name = given.get("name") or given.get("fileName")
+    return {"storeId": "none", "documentId": "not stored by the playground", "metadata": {"fileName": name}}
+
+
+_FUNCTIONS = feel.HostFunctions([*FUNCTIONS, feel.HostFunction("createDocument", ["value"], _stand_in)])

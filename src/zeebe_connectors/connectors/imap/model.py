@@ -1,0 +1,170 @@
+"""Describe the form of the IMAP mailbox: the server, which mails count, and what becomes of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import regex
+from pydantic import Field, field_validator
+
+from zeebe_connectors import Hint, Model, When
+from zeebe_connectors.mail.reading.smime.settings import Protection
+from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, security_of
+from zeebe_connectors.sdk.durations import parse_frequency
+
+
+class ImapServer(Model):
+    """Where the mailbox is."""
+
+    imap_host: Annotated[
+        str,
+        Field(min_length=1),
+        Hint(label="IMAP host", secrets="whole", provider="host", placeholder="imap.example.com"),
+    ]
+    """Host of the IMAP server."""
+    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole", provider="port")] = 993
+    """993 for TLS, 143 for STARTTLS or none."""
+    imap_cryptographic_protocol: Annotated[
+        Encryption,
+        Hint(
+            label="Encryption",
+            provider="security",
+            choices={"TLS": "TLS", "SSL": "SSL (the same as TLS)", "STARTTLS": "STARTTLS", "NONE": "None"},
+        ),
+    ] = "TLS"
+    """TLS from the start, or required after STARTTLS. `TLS` on port 143 means STARTTLS."""
+    trusted_certificate: Annotated[
+        str,
+        Hint("tls", label="Trusted certificate", text=True, secrets=True, provider="tls.trustedCertificate"),
+    ] = ""
+    """Authorities in PEM to trust instead of the system's."""
+
+    @property
+    def security(self) -> Security:
+        """The security that the session is opened with."""
+        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
+
+
+class Handling(Model):
+    """What is done with a mail once the process has it."""
+
+    handling_strategy: Annotated[
+        Literal["READ", "DELETE", "MOVE", "NONE"],
+        Hint(
+            label="After processing",
+            choices={"READ": "Mark as read", "DELETE": "Delete", "MOVE": "Move", "NONE": "Leave as it is"},
+        ),
+    ] = "READ"
+    """Whatever it is, a mail is processed once: the runtime remembers it."""
+    target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
+    """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
+    mark_as_read: Annotated[bool, Hint(label="Mark as read too", when=When("handling_strategy", ("MOVE",)))] = True
+    """Whether a mail that is moved is marked as read as well."""
+
+
+class Watching(Protection):
+    """What is watched, and which mails count."""
+
+    imap_config: ImapServer
+    """The server."""
+    folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
+    """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
+    polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
+    """How often the folder is checked: minutes (`5`), or `30s`, `5m`, `PT5M`. With push it is looked at so often all
+    the same, in case that the server forgets to tell; every five minutes at least."""
+    push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
+    """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
+    polling_config_discriminator: Annotated[
+        Literal["unseenPollingConfig", "allPollingConfig"],
+        Hint(label="Which mails", choices={"unseenPollingConfig": "Unread", "allPollingConfig": "All"}),
+    ] = "unseenPollingConfig"
+    """Unread mails only, or all."""
+    existing_mails: Annotated[
+        Literal["process", "skip"],
+        Hint(
+            label="Mails that lie there at the first start",
+            choices={"process": "Process those too", "skip": "Only mails from now on"},
+            form_default="skip",
+            when=When("polling_config_discriminator", ("allPollingConfig",)),
+        ),
+    ] = "process"
+    """Whether the mails count that are in the folder when the source looks at it for the very first time."""
+    polling_config: Handling | None = None
+    """What becomes of them."""
+    subject_contains: Annotated[str, Hint(label="Subject contains")] = ""
+    """Only mails whose subject contains this, in upper or lower case."""
+    subject_pattern: Annotated[str, Hint(label="Subject matches")] = ""
+    """Only mails in whose subject this regular expression is found."""
+    sender_contains: Annotated[str, Hint(label="Sender contains")] = ""
+    """Only mails whose From header contains this, in upper or lower case."""
+    received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""
+    """Only mails that came at this date (or ISO 8601 time) or later."""
+    max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(label="Maximum mails per check")] = 100
+    """How many mails are processed before the folder is looked at again."""
+    max_mail_size: Annotated[int, Field(ge=1), Hint(label="Maximum mail size (bytes)")] = 50 * 1024 * 1024
+    """A larger mail goes to quarantine unread."""
+    quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
+    """Where mails go that cannot be handed over; blank leaves them in place."""
+
+    @field_validator("polling_wait_time")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        parse_frequency(value)
+        return value
+
+    @field_validator("subject_pattern")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        try:
+            regex.compile(value)
+        except regex.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return value
+
+    @field_validator("received_since")
+    @classmethod
+    def _is_date(cls, value: str) -> str:
+        if value:
+            try:
+                datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError("must be a date such as 2026-01-31, or an ISO 8601 time") from None
+        return value
+
+    @property
+    def unread_only(self) -> bool:
+        """Whether read mails are passed over."""
+        return self.polling_config_discriminator == "unseenPollingConfig"
+
+    @property
+    def strategy(self) -> str:
+        """What is done with a processed mail."""
+        if self.polling_config is None:
+            return "READ" if self.unread_only else "NONE"
+        return self.polling_config.handling_strategy
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two checks, a second at least."""
+        return max(1.0, parse_frequency(self.polling_wait_time))
+
+    @property
+    def since(self) -> datetime | None:
+        """The earliest receipt, with a zone."""
+        if not self.received_since:
+            return None
+        moment = datetime.fromisoformat(self.received_since)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Mailbox(Model):
+    """A mailbox to watch."""
+
+    authentication: Annotated[
+        LoginOrNone,
+        Hint(group="authentication", form_default="simple", provider="authentication", choices=LOGINS_OR_NONE),
+    ]
+    """How to sign in."""
+    data: Annotated[Watching, Hint(group="mailbox")]
+    """What to watch."""

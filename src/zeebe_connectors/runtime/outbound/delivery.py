@@ -1,0 +1,121 @@
+"""Send the outcome of a job until the engine has it or the deadline passes, or another one where that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from zeebe_connectors.runtime.backoff import Backoff
+from zeebe_connectors.runtime.gateway import Gateway, GatewayError
+from zeebe_connectors.runtime.outage import Outage
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.unsent import Unsent
+from zeebe_connectors.sdk.context import Job
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 10_000
+"""Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
+
+
+class Delivery:
+    """Sends the outcomes of one worker's jobs.
+
+    Args:
+        gateway: The engine.
+        cluster_outage: Reports that the cluster is away.
+    """
+
+    def __init__(self, gateway: Gateway, cluster_outage: Outage) -> None:
+        self.unsent = Unsent()
+        """Outcomes that could not be sent in time."""
+        self._gateway = gateway
+        self._cluster_outage = cluster_outage
+
+    async def deliver(self, job: Job, outcome: Outcome, *, deadline: Callable[[], float]) -> Outcome | None:
+        """Sends an outcome until the engine has it or the job's deadline passes.
+
+        Args:
+            job: The job that it answers.
+            outcome: What to send.
+            deadline: When the job's time ends, in seconds of `time.monotonic()`; asked anew before each pause, because
+                the engine may have offered the job again meanwhile.
+
+        Returns:
+            What was finally sent; None when the engine has no answer.
+        """
+        backoff = Backoff()
+        key = job.key
+        while True:
+            try:
+                await self._send(key, outcome)
+            except GatewayError as error:
+                if error.is_not_found and backoff.attempts:
+                    # An earlier attempt went through and only its answer was lost, or somebody else was quicker.
+                    return outcome
+                if error.is_refusal:
+                    instead = _instead_of(outcome, error)
+                    if instead is None:
+                        logger.warning("job %d: the engine does not take the answer (%s)", key, error)
+                        return None
+                    logger.warning("job %d: the engine refused the outcome (%s); sending that instead", key, error)
+                    outcome = instead
+                    continue
+                pause = backoff.next()
+                if time.monotonic() + pause >= deadline():
+                    self.unsent.keep(job, outcome)
+                    logger.warning(
+                        "job %d: its outcome could not be sent in time (%s); kept until the job is offered again",
+                        key,
+                        error,
+                    )
+                    return None
+                if error.is_away:
+                    self._cluster_outage.failed(str(error))
+                logger.debug(
+                    "job %d: answer %d did not arrive (%s), again in %.1f s", key, backoff.attempts, error, pause
+                )
+                await asyncio.sleep(pause)
+            else:
+                return outcome
+
+    async def _send(self, key: int, outcome: Outcome) -> None:
+        try:
+            await self._command(key, outcome)
+        except GatewayError:
+            raise
+        except Exception as error:
+            # An answer that cannot even be encoded must not be lost silently.
+            reason = f"it is no valid command ({type(error).__name__})"
+            raise GatewayError("INVALID_ARGUMENT", reason) from error
+
+    async def _command(self, key: int, outcome: Outcome) -> None:
+        if isinstance(outcome, Complete):
+            await self._gateway.complete(key, outcome.payload)
+        elif isinstance(outcome, Fail):
+            await self._gateway.fail(
+                key,
+                retries=max(0, outcome.retries),
+                message=outcome.message[:MESSAGE_LIMIT],
+                backoff=outcome.backoff or 0.0,
+                payload=outcome.payload,
+            )
+        else:
+            await self._gateway.throw(
+                key, code=outcome.code, message=outcome.message[:MESSAGE_LIMIT], payload=outcome.payload
+            )
+
+
+def _instead_of(outcome: Outcome, error: GatewayError) -> Outcome | None:
+    """What to send to an engine that refuses an outcome for good; None when nothing would be taken."""
+    if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
+        return None
+    if isinstance(outcome, Fail):
+        return replace(outcome, payload="{}", variables={}) if outcome.payload != "{}" else None
+    # The effect has happened, so the job must not run again by itself: no retries, and a person decides.
+    verb = "completion" if isinstance(outcome, Complete) else "BPMN error"
+    reason = error.message[:500]
+    return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)

@@ -1,0 +1,62 @@
+"""Two runtimes share a mailbox through PostgreSQL; one is killed, and each mail starts one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import psycopg
+import pytest
+from tests.integration.inbound_chaos import OwnMailbox, World, order
+
+pytestmark = pytest.mark.engine
+
+MAILS = 30
+
+
+@pytest.mark.timeout(240)
+async def test_the_second_runtime_goes_on_where_the_first_was_killed(zeebe, own_mail, postgresql, tmp_path):
+    """All mails, neither moved nor marked: only the ledger knows which were handed over."""
+    url, mail = postgresql.database(), OwnMailbox(own_mail)
+    world = World(zeebe, mail, tmp_path)
+    async with world.open(mail.imap_port, which="allPollingConfig", strategy="NONE"):
+        for name in ("one", "two"):
+            await world.run(data=tmp_path / name, ledger=url)
+        for number in range(MAILS // 2):
+            await mail.deliver(order(f"mail {number}"))
+        await started(world, MAILS // 3)
+        (held,) = [runtime for runtime in world.runtimes if runtime.pid == holder(url)]
+        await held.kill()
+        for number in range(MAILS // 2, MAILS):
+            await mail.deliver(order(f"mail {number}"))
+        await started(world, MAILS)
+        assert holder(url) in {runtime.pid for runtime in world.runtimes if runtime is not held}
+        await held.start()
+        await asyncio.sleep(5)  # for what would come twice
+    assert Counter(world.counter.seen.values()) == Counter({f"mail {number}": 1 for number in range(MAILS)})
+    assert not list(tmp_path.rglob("ledger.sqlite")), "nothing was kept beside the database"
+    logs = "".join(runtime.log.read_text() for runtime in world.runtimes)
+    assert postgresql.url("x").split("@")[0].split("//")[1] not in logs
+    with psycopg.connect(url) as connection:
+        states = dict(
+            connection.execute("SELECT state, count(*) FROM zeebe_connectors.events GROUP BY state").fetchall()
+        )
+    assert states == {"done": MAILS}
+
+
+def holder(url: str) -> int:
+    """Process id of the runtime that has the lease."""
+    with psycopg.connect(url) as connection:
+        ((owner,),) = connection.execute("SELECT owner FROM zeebe_connectors.leases").fetchall()
+    return int(owner.split("|")[2])
+
+
+async def started(world: World, least: int) -> None:
+    """Waits for so many instances."""
+    try:
+        async with asyncio.timeout(90):
+            while len(world.counter.seen) < least:  # noqa: ASYNC110 - the count has no event
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        logs = "\n".join(runtime.log.read_text()[-3000:] for runtime in world.runtimes)
+        raise AssertionError(f"only {len(world.counter.seen)} instances\n{logs}") from None
