@@ -123,7 +123,9 @@ async def run(options: argparse.Namespace) -> None:
     limited.sort()
     seconds = limited[-1] - limited[0]
     print(f"{options.jobs} jobs at {options.rate:g} a second over {options.replicas} replicas: {seconds:.1f} s")
-    print(f"  {(options.jobs - 1) / seconds:.1f} a second, {(options.jobs - 1) / seconds / options.rate:.1%} of the rule")
+    print(
+        f"  {(options.jobs - 1) / seconds:.1f} a second, {(options.jobs - 1) / seconds / options.rate:.1%} of the rule"
+    )
     print(f"  at most {most_within(limited, 1.0)} in any second at the service, {most_within(limited, 0.95)} in 950 ms")
     worst = max(range(len(limited)), key=lambda place: bisect.bisect_left(limited, limited[place] + 1.0) - place)
     print(f"  (the fullest second began {limited[worst] - limited[0]:.1f} s after the first)")
