@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from servers import virtual_time
+from tests.servers import virtual_time
 
 
 def pytest_asyncio_loop_factories(item):

@@ -85,7 +85,7 @@ def test_who_always_waits_gets_nearly_all_of_it(per_second, lateness):
 def test_an_idle_budget_is_not_used_up_in_one_burst():
     """A service whose clock sees the first of them late would else see twice as many in its second."""
     times = granted(by_rule(50), [0.0] * 50)
-    assert times[-1] - times[0] > 0.35
+    assert times[-1] - times[0] > 0.7
 
 
 @given(

@@ -97,7 +97,8 @@ async def test_what_one_runtime_does_not_use_is_the_others(two):
     began = time.monotonic()
     await asyncio.gather(busy, now_and_then())
     assert most_in_a_second(*limits) <= 50
-    assert 280 / 50 / (many[-1][0] - many[0][0]) > 0.9
+    meanwhile = sum(1 for moment, _ in few if moment <= many[-1][0])
+    assert (300 + meanwhile) / 50 / (many[-1][0] - many[0][0]) > 0.95
     assert few[-1][0] - began < 8, "it waits a little for its part, and then has it"
 
 

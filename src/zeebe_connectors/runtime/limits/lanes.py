@@ -11,10 +11,8 @@ from collections import deque
 SECOND = 1.0
 MARGIN = 0.005
 """Seconds beyond one for which a lane stays taken: the service's clock sees what the runtime's clock grants."""
-_BURST = 2.0
-"""How many times faster than the rule an idle budget may be used up, so that a service sees no burst of N at once."""
-_CATCH_UP = 0.1
-"""Seconds of that which may be used up at once, so that late timers cost nothing."""
+_CATCH_UP = 0.2
+"""Seconds for which late timers are caught up at once; beyond that, requests are spread over the second."""
 _ROUNDING = 1e-6
 
 
@@ -42,7 +40,8 @@ class Lanes:
     def __init__(self, count: int, span: float) -> None:
         self.count = count
         self.span = span
-        self._pace = span / count / _BURST
+        self.pace = (span - MARGIN) / count
+        """Seconds from one to the next, when many wait: a service sees no burst of N at once."""
         self._uses: deque[float] = deque()
         self._next = -math.inf
 
@@ -63,7 +62,7 @@ class Lanes:
     def use(self, now: float) -> None:
         """Takes one, as `wait` allowed."""
         self._uses.append(now)
-        self._next = max(self._next, now - _CATCH_UP) + self._pace
+        self._next = max(self._next, now - max(_CATCH_UP, self.pace)) + self.pace
 
     def follow(self, before: Lanes) -> None:
         """Counts the uses of others that these lanes replace."""

@@ -64,6 +64,8 @@ class _Agreed:
     target: int
     """How many may be in use from now on."""
     wanted: int
+    equal: int
+    """What each has when all want more."""
     blocked: float
     """Seconds for which nobody may begin anything."""
 
@@ -210,7 +212,7 @@ class Lease:
         self._outage.over()
         self._held, self._target, self._wanted = agreed.held, agreed.target, agreed.wanted
         self._until = began + self._seconds - self._reserve
-        self.part = max(1, agreed.target)
+        self.part = max(1, agreed.target, agreed.equal)
         if agreed.blocked > 0:
             self.blocked_until = max(self.blocked_until, time.monotonic() + agreed.blocked)
         self._wake()
@@ -235,15 +237,15 @@ class Lease:
             {"name": self._key, "owner": self._owner, "now": now},
         )
         free = self._total - sum(int(held) for _, held, _ in others)
+        equal = self._total // (1 + sum(1 for _, held, wanted in others if int(held) or int(wanted)))
         if any(int(wanted) > int(held) for _, held, wanted in others):
             all_wanted = {str(owner): int(wanted) for owner, _, wanted in others} | {self._owner: needs}
             target = fair_parts(all_wanted, self._total, int(now / self._turn))[self._owner]
         else:
-            equal = self._total // (1 + sum(1 for _, held, wanted in others if int(held) or int(wanted)))
             target = max(needs, min(before, self._total), equal if needs else 0)  # nobody else waits
         held = max(used, min(target, free))
         self._write(do, held, needs, now + self._seconds)
-        return _Agreed(held, target, needs, float(rows[0][0]) - now)
+        return _Agreed(held, target, needs, equal, float(rows[0][0]) - now)
 
     def _write(self, do: Transaction, held: int, wanted: int, until: float) -> None:
         do.change(

@@ -116,6 +116,7 @@ class SharedLanes:
         wake: Callable[[], None],
     ) -> None:
         self._lanes = lanes
+        self._second = lanes.pace * lanes.count
         self._blocking: asyncio.Task[None] | None = None
         self._lease = Lease(
             f"{key}#lanes",
@@ -142,6 +143,7 @@ class SharedLanes:
         if blocked > 0:
             return blocked
         self._lanes.count = self._lease.allowed(now)
+        self._lanes.pace = self._second / self._lease.part
         wait = self._lanes.wait(now)
         if wait > 0:
             self._lease.ask()

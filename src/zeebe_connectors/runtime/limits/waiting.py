@@ -139,13 +139,12 @@ class Limit:
             if held > 0:
                 await self._wait_out(held, deadline, waiting)
                 self.counts.waited += time.monotonic() - now
-            self._began()
+            self._grant(time.monotonic())
             return
         wait = self._schedule.wait(now, self._queued + 1)
         if not self._queued and held <= 0 and wait == 0 and self._takes_permit():
             self._has_permit = False
-            self._schedule.grant(now)
-            self._began()
+            self._grant(now)
             return
         expected = max(held, wait or 0.0) + self._queued * self._schedule.interval
         if now + expected > deadline or (waiting is not None and waiting.now >= waiting.room):
@@ -203,8 +202,7 @@ class Limit:
             if place is None:
                 break
             self._has_permit = False
-            self._schedule.grant(time.monotonic())
-            self._began()
+            self._grant(time.monotonic())
             place.set_result(None)
         if self._has_permit and not self._queued:
             self._has_permit = False
@@ -244,9 +242,11 @@ class Limit:
         if self._schedule is not None:
             await self._schedule.aclose()
 
-    def _began(self) -> None:
+    def _grant(self, now: float) -> None:
+        if self._schedule is not None:
+            self._schedule.grant(now)
         self.counts.granted += 1
-        self.counts.recent.append(time.monotonic())
+        self.counts.recent.append(now)
 
     def _takes_permit(self) -> bool:
         if not self._has_permit:
