@@ -86,7 +86,7 @@ SETTINGS = (
     Setting(("ZEEBE_CONNECTORS_FILES",), "none", "folders whose files tasks may use, separated as in `PATH`"),
     Setting(
         ("ZEEBE_CONNECTORS_PROVIDERS", "ZEEBE_CONNECTORS_ENVIRONMENT", "ZEEBE_CONNECTORS_PROVIDERS_KEY"),
-        "`providers.yaml` if it is there",
+        "`providers.yaml` if it is there, none, none",
         "[remote systems with a name](providers.md), which environment of them is in force, and keys for secured values in the database",
     ),
     Setting(

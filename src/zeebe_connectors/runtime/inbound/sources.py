@@ -366,6 +366,11 @@ class Sources:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def owner(self) -> str:
+        """Who this runtime is in the ledger's leases."""
+        return self._shared.owner
+
     def start(self) -> None:
         """Begins to watch; needs a running event loop."""
         self._changed.set()

@@ -67,6 +67,15 @@ class StoredLedger:
             lambda do: do.change("DELETE FROM leases WHERE source = :source AND owner = :owner", values)
         )
 
+    async def leases(self) -> Sequence[tuple[str, str, float]]:
+        """Source, owner, and seconds that are left of each lease, also of those that are over."""
+
+        def work(do: Transaction) -> Sequence[tuple[str, str, float]]:
+            rows = do.rows("SELECT source, owner, until FROM leases ORDER BY source LIMIT 10000", {})
+            return [(source, owner, until - do.now()) for source, owner, until in rows]
+
+        return await self.store.read(work)
+
     async def find(self, source: str, event: str, alias: Alias | None = None) -> Entry | None:
         """See `Ledger.find`."""
         return await self.store.read(lambda do: _find(do, source, event, alias))

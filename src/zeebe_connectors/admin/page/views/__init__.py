@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.page.views import connectors, feel, providers, trying, wsdl
+from zeebe_connectors.admin.page.views import connectors, feel, providers, runtime, trying, wsdl
 from zeebe_connectors.admin.page.views.events import forget_chosen, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
@@ -37,6 +37,8 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/providers/{name}/delete", Role.OPERATOR, providers.ask_delete),
     ("POST", "/providers/{name}/delete", Role.OPERATOR, providers.delete),
     ("POST", "/providers/{name}/check", Role.OPERATOR, providers.check_environment),
+    ("GET", "/runtime", Role.VIEWER, runtime.runtime),
+    ("GET", "/runtime/report.json", Role.VIEWER, runtime.report),
     ("GET", "/sources", Role.VIEWER, some_sources),
     ("GET", "/sources/{name}", Role.VIEWER, one_source),
     ("POST", "/sources/{name}/test", Role.MODELER, tested_source),
