@@ -79,11 +79,12 @@ def replica(directory: Path, engine: EngineProcess, providers: Path, port: int, 
 async def run(options: argparse.Namespace) -> None:
     limited: list[float] = []
     other: list[float] = []
+    arrived = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(EngineProcess(durable=False))
         server = await stack.enter_async_context(HttpServer())
         server.answer("/limited/", lambda _: limited.append(time.monotonic()) or Reply.json({}))
-        server.answer("/other/", lambda _: other.append(time.monotonic()) or Reply.json({}))
+        server.answer("/other/", lambda _: other.append(time.monotonic()) or arrived.set() or Reply.json({}))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = directory / "providers.yaml"
         named = {
@@ -95,16 +96,23 @@ async def run(options: argparse.Namespace) -> None:
         gateway = ZeebeGateway(ClusterSettings(address=engine.grpc_address))
         for name in named:
             await gateway.deploy({f"{name}.bpmn": TASK.format(name=name).encode()})
+
+        async def other_job() -> float:
+            """Seconds until the service of the other provider sees a job that is made now."""
+            arrived.clear()
+            began = time.monotonic()
+            await gateway.create_instance("other")
+            async with asyncio.timeout(60):
+                await arrived.wait()
+            return other[-1] - began
+
         ports = free_ports(options.replicas)
         for port in ports:
             command, environment = replica(directory, engine, file, port, options.postgresql)
             log = stack.enter_context((directory / f"log-{port}").open("w"))
             stack.enter_context(process(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT))
         for _ in range(4 * options.replicas):  # each has been asked before it counts
-            await gateway.create_instance("other")
-        while len(other) < 4 * options.replicas:
-            await asyncio.sleep(0.05)
-        other.clear()
+            await other_job()
         for _ in range(options.jobs):
             await gateway.create_instance("limited")
         waits = []
@@ -112,11 +120,7 @@ async def run(options: argparse.Namespace) -> None:
         while len(limited) < options.jobs:
             if time.monotonic() > ends:
                 raise SystemExit(f"only {len(limited)} of {options.jobs} came; see {directory}")
-            began, before = time.monotonic(), len(other)
-            await gateway.create_instance("other")
-            while len(other) == before:
-                await asyncio.sleep(0.005)
-            waits.append(other[-1] - began)
+            waits.append(await other_job())
             await asyncio.sleep(0.5)
         backs = sum([await asyncio.to_thread(handed_back, port) for port in ports])
         await gateway.aclose()
