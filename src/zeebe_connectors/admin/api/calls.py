@@ -28,6 +28,7 @@ from zeebe_connectors.admin.api.providers import ProvidersApi
 from zeebe_connectors.admin.api.runtime import RuntimeView, packages
 from zeebe_connectors.admin.api.sources import SourceTests, sources_shown
 from zeebe_connectors.admin.api.trying import TryApi
+from zeebe_connectors.admin.live import Live
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
@@ -82,6 +83,7 @@ class Api:
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
         self.playground = Playground()
+        self.live = Live()
         self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.app.router.add_get("/overview", self._overview)
