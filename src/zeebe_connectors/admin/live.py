@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections import deque
@@ -75,20 +74,29 @@ class Live:
         """How many different things are looked at."""
         return len(self._topics)
 
-    async def serve(self, request: web.Request, key: Hashable, make: Make, first: Parts) -> web.StreamResponse:
+    async def serve(
+        self,
+        request: web.Request,
+        key: Hashable,
+        make: Make,
+        first: Parts,
+        *,
+        seconds: float = STREAM_SECONDS,
+    ) -> web.StreamResponse:
         """Streams one topic until the client goes, or its time is over.
 
         Args:
             request: Who asks.
             key: The topic; those of the same key get the same.
-            make: Makes its parts by name; each is sent when it is not as it was.
+            make: Makes its parts by name, each JSON on one line; each is sent when it is not as it was.
             first: Parts that are sent once.
+            seconds: How long it lasts at most.
 
         Raises:
             Refused: There are as many streams as may be.
         """
         if len(self._listeners) >= self._max_streams:
-            raise Refused(503, "TOO_MANY_STREAMS", f"{self._max_streams} pages are live already; this one is not")
+            raise Refused(429, "TOO_MANY_STREAMS", f"{self._max_streams} pages are live already; this one is not")
         response = web.StreamResponse()
         response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -102,19 +110,20 @@ class Live:
             if topic is None:
                 topic = self._topics[key] = _Topic(self, make)
             topic.join(listener)
-            await self._send(request, response, listener)
+            await self._send(request, response, listener, time.monotonic() + seconds)
         finally:
             self._listeners.discard(listener)
             if (topic := self._topics.get(key)) is not None and topic.leave(listener):
                 del self._topics[key]
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse, listener: _Listener) -> None:
-        until = time.monotonic() + STREAM_SECONDS
-        while time.monotonic() < until and not listener.closed:
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, listener: _Listener, until: float
+    ) -> None:
+        while (left := until - time.monotonic()) > 0 and not listener.closed:
             data = b": nothing changed\n\n"
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._heartbeat):
+                async with asyncio.timeout(min(self._heartbeat, left)):
                     await listener.ready.wait()
             if listener.ready.is_set():
                 data = listener.take()
@@ -208,7 +217,7 @@ class _Listener:
             self.ready.set()
 
     def take(self) -> bytes:
-        data = "".join(f"event: {name}\ndata: {json.dumps(text)}\n\n" for name, text in self._pending.items())
+        data = "".join(f"event: {name}\ndata: {text}\n\n" for name, text in self._pending.items())
         self._pending.clear()
         if not self.closed:
             self.ready.clear()

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.admin.model.conftest import Browser, Started
+from tests.admin.model.conftest import TOKENS, Browser, Started
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.live import Live
@@ -26,7 +26,7 @@ class Stream:
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self.answer = answer
 
-    async def event(self) -> tuple[str, str]:
+    async def event(self) -> tuple[str, Any]:
         """The next event's name and text."""
         while True:
             text = (await asyncio.wait_for(self.answer.content.readuntil(b"\n\n"), 5)).decode()
@@ -209,11 +209,11 @@ async def test_there_are_no_more_streams_than_may_be():
     live = Live(interval=0.01, max_streams=2)
 
     async def make() -> dict[str, str]:
-        return {"a": "b"}
+        return {"a": '"b"'}
 
     async with served(live, make) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         async with session.get("/") as one, session.get("/") as two, session.get("/") as three:
-            assert [one.status, two.status, three.status] == [200, 200, 503]
+            assert [one.status, two.status, three.status] == [200, 200, 429]
         async with asyncio.timeout(5):
             while live.streams:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
@@ -230,7 +230,7 @@ async def test_what_fails_once_is_made_again_and_a_comment_says_that_nothing_cha
         count += 1
         if count == 1:
             raise RuntimeError
-        return {"a": "b"}
+        return {"a": '"b"'}
 
     async with (
         served(live, make) as port,
@@ -248,3 +248,33 @@ def test_what_takes_long_is_made_seldom():
     assert live.pause(0.001) == 1
     assert live.pause(0.01) == 2
     assert live.pause(10) == 10
+
+
+# The API's
+
+
+async def test_the_api_streams_json_for_who_has_a_token(start):
+    running = await start()
+    quick(running)
+    headers = {"Authorization": f"Bearer {TOKENS['viewer']}"}
+    async with aiohttp.ClientSession(running.base) as session:
+        for of, part in (("overview", "overview"), ("jobs", "counts"), ("sources", "sources")):
+            async with session.get(f"/api/live?of={of}", headers=headers) as answer:
+                one = Stream(answer)
+                seen = ""
+                while seen != part:
+                    seen, _ = await one.event()
+        async with session.get("/api/live?of=jobs", headers=headers) as answer:
+            one = Stream(answer)
+            await one.event()
+            answered(running, Fail("the shop is shut", 0, code="SHUT"), 11)
+            while (event := await one.event())[0] != "jobs":
+                pass
+            assert [(job["key"], job["code"]) for job in event[1]] == [("11", "SHUT")]
+        for wrong in ("of=nothing", "of=jobs&seconds=x", "of=jobs&seconds=nan", "of=jobs&seconds=99999"):
+            async with session.get(f"/api/live?{wrong}", headers=headers) as answer:
+                assert answer.status == 400
+        async with session.get("/api/live?of=jobs&seconds=0.1", headers=headers) as answer, asyncio.timeout(3):
+            await answer.read()
+        async with session.get("/api/live") as answer:
+            assert answer.status == 401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -151,9 +152,10 @@ class Page:
             async def make() -> dict[str, str]:
                 shell = self._shell(looked, "")
                 down = shell["sources_down"]
-                return {**await drawn_regions(looked, view, shell), "down": f"{down} down" if down else ""}
+                found = {**await drawn_regions(looked, view, shell), "down": f"{down} down" if down else ""}
+                return {name: json.dumps(text) for name, text in found.items()}
 
-            first = {"hello": f"{__version__} {assets_hash()}"}
+            first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
             return await self._api.live.serve(request, (session.role, address), make, first)
         except Refused as refused:
             return _refused(refused)

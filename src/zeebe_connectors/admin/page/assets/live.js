@@ -69,9 +69,9 @@
     }
     if (stop !== ending) return; // paused, hidden, or begun anew meanwhile
     stop = null;
-    if (status === 503) news = "Not live: too many are looking";
+    if (status === 429) news = "Not live: too many are looking";
     lost += 1;
-    const wait = status === 503 ? 30 : Math.min(30, 2 ** (lost - 1));
+    const wait = status === 429 ? 30 : Math.min(30, 2 ** (lost - 1));
     again = Date.now() + wait * 1000 * (0.75 + Math.random() / 2);
     show();
   }
