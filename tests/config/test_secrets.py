@@ -20,7 +20,7 @@ from zeebe_connectors.config.secrets import (
     SecretResolver,
     installed_providers,
 )
-from zeebe_connectors.sdk.fields import SecretPlaces
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 ANYWHERE = SecretPlaces(everywhere=True)
 VALUES = {"SECRET_TOKEN": "t0ken", "SECRET_A.B/C-D": "deep", "SECRET_NESTED": "{{secrets.TOKEN}}", "OTHER": "no"}

@@ -12,7 +12,8 @@ import pytest
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.sdk.fields import Secret, SecretPlaces
+from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 TABLE = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
 LOGIN = {

@@ -30,8 +30,9 @@ from zeebe_connectors.connectors.rest import connector as rest
 from zeebe_connectors.connectors.smtp import connector as smtp
 from zeebe_connectors.connectors.smtp import infosys
 from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types, literals, read_input
+from zeebe_connectors.sdk.fields import Secret, hint_of, read_input
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import HANG_UP, HttpServer, Reply, SmtpServer

@@ -25,11 +25,12 @@ from zeebe_connectors.runtime.inbound.preview import preview
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete
 from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import ConnectorError
-from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types, literals
+from zeebe_connectors.sdk.fields import Secret, hint_of
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import HttpServer, Reply

@@ -16,7 +16,8 @@ from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretReso
 from zeebe_connectors.config.secrets.uses import MAX_COUNTED, Use
 from zeebe_connectors.net import custody
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.fields import Secret, SecretPlaces
+from zeebe_connectors.sdk.fields import Secret
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 from zeebe_connectors.testing.servers import HttpServer, Reply, Seen
 from zeebe_connectors.web import Call, Exchange, HttpRequest
 from zeebe_connectors.web.auth import Basic, Digest

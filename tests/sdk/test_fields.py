@@ -8,7 +8,8 @@ import pytest
 from pydantic import Field
 
 from zeebe_connectors import Hint, InputError, Model, Secret
-from zeebe_connectors.sdk.fields import SecretPlaces, read_input, wire_names
+from zeebe_connectors.sdk.fields import read_input, wire_names
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 
 class NoAuth(Model):

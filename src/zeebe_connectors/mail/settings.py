@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from zeebe_connectors.sdk.fields import URL, Hint, Model, Secret
-
-
-def _not_empty(secret: Secret) -> Secret:
-    if not secret:
-        raise ValueError("must not be empty; fill it in")
-    return secret
-
-
-RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
-
+from zeebe_connectors.sdk.fields import URL, Hint, Model, RequiredSecret, Secret
 
 LOGINS = {
     "simple": "Username and password",

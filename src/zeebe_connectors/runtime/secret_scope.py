@@ -14,7 +14,7 @@ from zeebe_connectors.runtime.diagrams import Element
 from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import SecretPlaces
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, where placeholders resolve as long as the diagram is not known."""

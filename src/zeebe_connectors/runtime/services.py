@@ -13,8 +13,8 @@ from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.cluster_login import cluster_api
 from zeebe_connectors.runtime.diagrams import ClusterApi, DeployedHere, Diagrams
-from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import documents_of
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.ledger import Store, owner_name
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Directory, Providers, ProviderStore, Sealer

@@ -11,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.event import Event
-from zeebe_connectors.sdk.fields import Model, SecretPlaces, leaf_types, wire_names
+from zeebe_connectors.sdk.fields import Model, wire_names
 from zeebe_connectors.sdk.importer import Importer
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 ModelType = type[Model]
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")

@@ -11,17 +11,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.leniency import ABSENT, is_empty, readers_of
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)  # per process: a fingerprint cannot be looked up or compared elsewhere
 
@@ -161,6 +170,16 @@ class Secret:
         )
 
 
+def _not_empty(secret: Secret) -> Secret:
+    if not secret.reveal().strip():
+        raise ValueError("must not be empty; fill it in")
+    return secret
+
+
+RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
+"""A secret that must be filled in."""
+
+
 class Model(BaseModel):
     """Inputs or outputs of a connector; subclass it and write fields with docstrings below them."""
 
@@ -183,23 +202,23 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _lenient(cls, data: Any) -> Any:
-        """Puts right what forms send for "nothing", truth values, choices and single-element lists."""
+        """Reads what forms send for nothing, truth values, choices and lists of one as it is meant."""
         if not isinstance(data, dict):
             return data
-        mended = data
-        for wire_names, mend in _mending(cls):
-            for wire_name in wire_names:
-                if wire_name in data:
-                    value = data[wire_name]
-                    new = mend(value)
-                    if new is not value:
-                        if mended is data:
-                            mended = dict(data)
-                        if new is _ABSENT:
-                            del mended[wire_name]
+        changed = data
+        for names, reader in readers_of(cls):
+            for name in names:
+                if name in data:
+                    value = data[name]
+                    meant = reader(value)
+                    if meant is not value:
+                        if changed is data:
+                            changed = dict(data)
+                        if meant is ABSENT:
+                            del changed[name]
                         else:
-                            mended[wire_name] = new
-        return mended
+                            changed[name] = meant
+        return changed
 
 
 class _Hidden:
@@ -207,112 +226,6 @@ class _Hidden:
 
     def __repr__(self) -> str:
         return "***"
-
-
-_ABSENT = object()
-_TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
-
-
-@dataclass(frozen=True, slots=True)
-class _Mend:
-    """Puts one field's raw value right, by what the field's type allows."""
-
-    optional: bool
-    accepts_none: bool
-    is_flag: bool
-    is_list: bool
-    choices: Mapping[str, Any]
-    drops_empty: bool = False
-    """Whether a list's items that are null or empty text count as left out."""
-    tag: str | None = None
-    """The field that tells which member of a union is meant; then `choices` are its values."""
-
-    def __call__(self, value: Any) -> Any:
-        if value is None:
-            return _ABSENT if self.optional or not self.accepts_none else value
-        if isinstance(value, str):
-            if not value.strip() and self.optional:
-                return _ABSENT
-            if self.is_flag:
-                return _TRUTH.get(_without_braces(value).strip().casefold(), value)
-            if self.choices and self.tag is None:
-                return self.choices.get(value.strip().casefold(), value)
-        if self.tag is not None and isinstance(value, dict):
-            value_of_tag = value.get(self.tag)
-            if isinstance(value_of_tag, str) and value_of_tag.strip():
-                return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
-            if (
-                _is_empty(value_of_tag)
-                and self.optional
-                and not any(item not in {None, ""} for item in _scalars(value))
-            ):
-                return _ABSENT
-        return self._listed(value) if self.is_list else value
-
-    def _listed(self, value: Any) -> Any:
-        """A list, without the items that count as left out; one value alone becomes a list of it."""
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            return [value]
-        if self.drops_empty and isinstance(value, list) and any(map(_is_empty, value)):
-            return [item for item in value if not _is_empty(item)] or (_ABSENT if self.optional else [])
-        return value
-
-
-def _is_empty(item: Any) -> bool:
-    return item is None or (isinstance(item, str) and not item.strip())
-
-
-def _drops_empty(kind: Any) -> bool:
-    """Whether a type is a list whose items cannot be null."""
-    if (get_origin(kind) or kind) is not list:
-        return False
-    return not any(item in {Any, type(None)} for argument in get_args(kind) for item in leaf_types(argument))
-
-
-@cache
-def _mending(model: type[Model]) -> list[tuple[tuple[str, ...], _Mend]]:
-    """Per field: the names it may come under, and what puts its value right."""
-    plan = []
-    for name, info in model.model_fields.items():
-        kinds = leaf_types(info.annotation)
-        tag = info.discriminator if isinstance(info.discriminator, str) else None
-        tagged = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
-        mend = _Mend(
-            optional=not info.is_required(),
-            accepts_none=type(None) in kinds or info.annotation is Any,
-            is_flag=bool in kinds,
-            is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
-            drops_empty=any(map(_drops_empty, kinds)),
-            choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
-            tag=kinds[0].model_fields[tag].alias or tag if tag else None,
-        )
-        plan.append((tuple(dict.fromkeys((info.alias or name, name))), mend))
-    return plan
-
-
-def _scalars(value: Mapping[str, Any]) -> list[Any]:
-    """The values of a context, those that are contexts or lists counted as something."""
-    return [item if isinstance(item, str | None) else True for item in value.values()]
-
-
-def _without_braces(text: str) -> str:
-    """`${true}` as older templates send it, without the braces."""
-    return text[2:-1] if text.startswith("${") and text.endswith("}") else text
-
-
-def leaf_types(annotation: Any) -> list[Any]:
-    """Gives the members of a (nested, annotated) union, or the type itself."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return leaf_types(get_args(annotation)[0])
-    if origin in {Union, types.UnionType}:
-        return [leaf for member in get_args(annotation) for leaf in leaf_types(member)]
-    return [annotation]
-
-
-def literals(kind: Any) -> tuple[Any, ...]:
-    """The values of a `Literal`; of any other type, none."""
-    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 ModelT = TypeVar("ModelT")
@@ -351,7 +264,7 @@ def explain(error: ValidationError, kind: Any = None, data: Any = None) -> str:
     """
     reasons: dict[str, list[str]] = {}
     for item in error.errors(include_url=False, include_context=True, include_input=False):
-        path = ".".join(_as_given(_field_path(item["loc"], kind), data)) or "the inputs"
+        path = ".".join(_with_positions(_field_path(item["loc"], kind), data)) or "the inputs"
         reason = _reason(item)
         if reason not in reasons.setdefault(path, []):
             reasons[path].append(reason)
@@ -412,7 +325,7 @@ def _either(reasons: list[str]) -> str:
     return f"must be {', '.join(first)} or {last}"
 
 
-def _as_given(path: list[str | int], data: Any) -> list[str]:
+def _with_positions(path: list[str | int], data: Any) -> list[str]:
     """A field's path with the positions that its items have in the list that was given, counted from 1."""
     found = []
     for part in path:
@@ -420,7 +333,7 @@ def _as_given(path: list[str | int], data: Any) -> list[str]:
             found.append(part)
             data = data.get(part) if isinstance(data, Mapping) else None
         elif isinstance(data, list):
-            kept = [index for index, item in enumerate(data) if not _is_empty(item)]
+            kept = [index for index, item in enumerate(data) if not is_empty(item)]
             index = part if len(kept) == len(data) or part >= len(kept) else kept[part]
             found.append(str(index + 1))
             data = data[index] if index < len(data) else None
@@ -477,93 +390,3 @@ def settings_of(kind: Any) -> dict[str, tuple[str, Any]]:
 def hint_of(info: Any) -> Hint:
     """The `Hint` of a pydantic field, or an empty one."""
     return next((item for item in info.metadata if isinstance(item, Hint)), Hint())
-
-
-@dataclass(frozen=True)
-class SecretPlaces:
-    """Where in raw input placeholders may resolve: a tree of wire names, for jobs whose diagram is not known.
-
-    Args:
-        everywhere: In the value here and all below it.
-        whole: Only where the placeholder is the whole value.
-        below: The places of the parts.
-    """
-
-    everywhere: bool = False
-    whole: bool = False
-    below: Mapping[str, SecretPlaces] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, kind: Any, *, hints: bool = True) -> SecretPlaces:
-        """Reads the tree off a model: `Secret` fields and fields with `Hint(secrets=…)`, through nested models.
-
-        Args:
-            kind: The model, or any type.
-            hints: Whether the hints count; without them the fields of type `Secret` are all.
-        """
-        below: dict[str, SecretPlaces] = {}
-        for leaf in leaf_types(kind):
-            if leaf is Secret:
-                return cls(everywhere=True)
-            if get_origin(leaf) in {list, tuple, dict}:
-                inner = [cls.of(argument, hints=hints) for argument in get_args(leaf)]
-                if any(place.everywhere for place in inner):
-                    return cls(everywhere=True)
-                for place in inner:
-                    if place.below:
-                        below["*"] = place
-            if isinstance(leaf, type) and issubclass(leaf, BaseModel):
-                for name, info in leaf.model_fields.items():
-                    place = cls._of_field(info, hints=hints)
-                    if place.everywhere or place.below:
-                        wire = info.alias or name
-                        known = below.get(wire)
-                        below[wire] = place if known is None else known.merged(place)
-        return cls(below=below)
-
-    @classmethod
-    def _of_field(cls, info: Any, *, hints: bool) -> SecretPlaces:
-        inner = cls.of(info.annotation, hints=hints)
-        marked = hint_of(info).secrets if hints else False
-        if not marked:
-            return inner
-        return cls(everywhere=True, whole=marked == "whole", below=inner.whole_parts())
-
-    def whole_parts(self) -> dict[str, SecretPlaces]:
-        """Those parts that take whole values only, for a place that otherwise takes placeholders everywhere."""
-        parts = {}
-        for name, place in self.below.items():
-            inner = place.whole_parts()
-            if place.whole or inner:
-                parts[name] = SecretPlaces(everywhere=True, whole=place.whole, below=inner)
-        return parts
-
-    def at(self, name: str) -> SecretPlaces | None:
-        """The place of a part; None where nothing resolves."""
-        found = self.below.get(name) or self.below.get("*")
-        return found if found is not None else self.item_of_all()
-
-    def item(self) -> SecretPlaces | None:
-        """The place of a list's items."""
-        return self.below.get("*") or self.item_of_all()
-
-    def item_of_all(self) -> SecretPlaces | None:
-        """The place of any part that has none of its own."""
-        if not self.everywhere:
-            return None
-        return SecretPlaces(everywhere=True, whole=self.whole) if self.below else self
-
-    def allows(self, name: str) -> bool:  # noqa: ARG002 - places of diagrams tell secrets apart
-        """Whether a secret resolves in a text here."""
-        return self.everywhere
-
-    def merged(self, other: SecretPlaces) -> SecretPlaces:
-        """Both trees in one."""
-        below = dict(self.below)
-        for name, place in other.below.items():
-            below[name] = below[name].merged(place) if name in below else place
-        if self.everywhere or other.everywhere:
-            sides = [side for side in (self, other) if side.everywhere]
-            parts = SecretPlaces(below=below).whole_parts()
-            return SecretPlaces(everywhere=True, whole=all(side.whole for side in sides), below=parts)
-        return SecretPlaces(below=below)

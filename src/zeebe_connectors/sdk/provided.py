@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from zeebe_connectors.sdk.fields import hint_of, leaf_types, literals
+from zeebe_connectors.sdk.annotations import discriminator_of, leaf_types, literals
+from zeebe_connectors.sdk.fields import hint_of
 
 CONNECTION = "connection"
 """Header or property that says whether the form's own inputs count (`here`) or a provider's."""
@@ -87,7 +88,7 @@ def is_hidden(source: str) -> bool:
 
 def provider_places(kind: Any) -> list[ProviderPlace]:
     """The inputs of a model, or of each member of a union, that a provider fills."""
-    return list(dict.fromkeys(_places(kind, (), (), _tag_of(kind, None))))
+    return list(dict.fromkeys(_places(kind, (), (), discriminator_of(kind, None))))
 
 
 def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Iterator[ProviderPlace]:
@@ -107,15 +108,15 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
                     words = tuple(dict.fromkeys(word for other in models for word in _words(other.model_fields[name])))
                     yield ProviderPlace(where, source, words, when=when)
                 else:
-                    tag_name = _tag_of(info.annotation, info)
+                    tag_name = discriminator_of(info.annotation, info)
                     yield ProviderPlace(where, source, words, _wire(info, tag_name), here)
             else:
-                yield from _places(info.annotation, where, here, _tag_of(info.annotation, info))
+                yield from _places(info.annotation, where, here, discriminator_of(info.annotation, info))
 
 
 def _words(info: FieldInfo) -> tuple[str, ...]:
     kinds = leaf_types(info.annotation)
-    tag = _tag_of(info.annotation, info)
+    tag = discriminator_of(info.annotation, info)
     if tag:
         members = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         kinds = [leaf for member in members for leaf in leaf_types(member.model_fields[tag].annotation)]
@@ -129,17 +130,3 @@ def _wire(info: FieldInfo, tag: str | None) -> str:
         kind for kind in leaf_types(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
     )
     return member.model_fields[tag].alias or tag
-
-
-def _tag_of(annotation: Any, info: FieldInfo | None) -> str | None:
-    """Python name of the field that tells a union's members apart."""
-    if info is not None and isinstance(info.discriminator, str):
-        return info.discriminator
-    if get_origin(annotation) is Annotated:
-        for item in get_args(annotation)[1:]:
-            if isinstance(item, FieldInfo) and isinstance(item.discriminator, str):
-                return item.discriminator
-    for argument in get_args(annotation):
-        if get_origin(argument) is Annotated and (found := _tag_of(argument, None)):
-            return found
-    return None

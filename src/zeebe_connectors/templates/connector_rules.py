@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.connector import DefinitionError, Inbound, Outbound
-from zeebe_connectors.sdk.fields import Hint, Secret, hint_of, leaf_types, literals
+from zeebe_connectors.sdk.fields import Hint, Secret, hint_of
 from zeebe_connectors.templates.element_template import ICON_LIMIT, icon_url, templates_of
 from zeebe_connectors.templates.form import form_of
 from zeebe_connectors.templates.rules import broken_rules

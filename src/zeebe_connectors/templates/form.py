@@ -9,14 +9,15 @@ import enum
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from zeebe_connectors.sdk.annotations import discriminator_of, leaf_types
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group
-from zeebe_connectors.sdk.fields import Format, Hint, Model, Secret, When, hint_of, leaf_types
+from zeebe_connectors.sdk.fields import Format, Hint, Model, Secret, When, hint_of
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, is_hidden
 from zeebe_connectors.templates.kinds import (
     Feel,
@@ -217,7 +218,7 @@ class _Layout:
             for item in _CONNECTION:
                 self.fields.append(item)
                 self.by_name[item.id] = [item]
-        discriminator = _discriminator(self.connector.input, None)
+        discriminator = discriminator_of(self.connector.input, None)
         if discriminator is None:
             self._walk(self.connector.models[0], _Place())
         else:
@@ -282,7 +283,7 @@ class _Layout:
         inside = place.inside(info, name, hint, conditions)
         kinds = [kind for kind in leaf_types(info.annotation) if kind is not type(None)]
         models = [kind for kind in kinds if is_model(kind)]
-        discriminator = _discriminator(info.annotation, info)
+        discriminator = discriminator_of(info.annotation, info)
         if inside.hidden:  # one line on the page is enough for what no form shows
             self._add(_simple(name, info, hint, inside, kinds, required=False), inside)
         elif discriminator is not None and len(models) == len(kinds):
@@ -522,20 +523,6 @@ def _simple(name: str, info: FieldInfo, hint: Hint, place: _Place, kinds: Sequen
         max_length=_constraint(info, "max_length"),
         format=next((item for item in info.metadata if isinstance(item, Format)), None),
     )
-
-
-def _discriminator(annotation: Any, info: FieldInfo | None) -> str | None:
-    """Python name of the field that tells a union's members apart."""
-    if info is not None and isinstance(info.discriminator, str):
-        return info.discriminator
-    if get_origin(annotation) is Annotated:
-        for item in get_args(annotation)[1:]:
-            if isinstance(item, FieldInfo) and isinstance(item.discriminator, str):
-                return item.discriminator
-    for argument in get_args(annotation):
-        if get_origin(argument) is Annotated and (found := _discriminator(argument, None)):
-            return found
-    return None
 
 
 def _default(info: FieldInfo) -> Any:

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.document import Document
-from zeebe_connectors.sdk.fields import Secret, leaf_types
+from zeebe_connectors.sdk.fields import Secret
 
 Kind = Literal["text", "number", "flag", "choice", "fixed", "list", "context", "document", "any"]
 Feel = Literal["optional", "required", "static"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
-from zeebe_connectors.sdk.fields import leaf_types
 from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.form import Condition, Field, Form, form_of
 from zeebe_connectors.templates.kinds import type_words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, is_typeddict
 
 from pydantic import BaseModel
 
-from zeebe_connectors.sdk.fields import leaf_types
+from zeebe_connectors.sdk.annotations import leaf_types
 
 if TYPE_CHECKING:
     from zeebe_connectors.templates.form import Field

@@ -11,8 +11,8 @@ from typing import Any
 
 from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.cluster import GatewayCluster
-from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.jobs import JobHandler

@@ -14,7 +14,7 @@ from tests.servers.signatures import AssertionIssuer, AwsGuard, AzureGuard
 from zeebe_connectors.connectors.graphql.connector import Request as GraphQL
 from zeebe_connectors.connectors.rest.connector import Request as Rest
 from zeebe_connectors.connectors.soap.inputs import Request as Soap
-from zeebe_connectors.sdk.fields import leaf_types, literals
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import SCHEMES
 

@@ -9,8 +9,8 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.smtp.connector import Mail, send
 from zeebe_connectors.connectors.smtp.infosys import InfosysMail
 from zeebe_connectors.connectors.smtp.infosys import send as send_infosys
-from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input

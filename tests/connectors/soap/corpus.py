@@ -32,8 +32,8 @@ from zeebe_connectors.connectors.soap.wsdl import Operation, _Offline, load
 from zeebe_connectors.connectors.soap.wsdl_documents import XSD, WsdlDocuments, fetcher, gather
 from zeebe_connectors.connectors.soap.wsdl_repair import without_other_bindings
 from zeebe_connectors.net.tls import ClientTls
-from zeebe_connectors.runtime.document_trust import Everything
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input

@@ -3,7 +3,8 @@
 from pydantic import BaseModel
 
 from zeebe_connectors.config.providers.secured import is_secured
-from zeebe_connectors.sdk.fields import Secret, hint_of, leaf_types
+from zeebe_connectors.sdk.annotations import leaf_types
+from zeebe_connectors.sdk.fields import Secret, hint_of
 from zeebe_connectors.sdk.registry import Registry
 
 REGISTRY = Registry.installed()

@@ -14,7 +14,7 @@ from typing import Any
 from zeebe_connectors.config.providers import ProviderError
 from zeebe_connectors.config.providers.model import OVER_HTTP
 from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
-from zeebe_connectors.sdk.fields import leaf_types
+from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.templates.kinds import label_of
 from zeebe_connectors.web.auth import SCHEMES, Authentication
 

@@ -76,12 +76,8 @@ class SecretUses:
             InputError: `SECRET_PROCESS_FORBIDDEN`.
         """
         rule = self.rules.get(secret)
-        if rule and rule.processes and not any(fnmatch.fnmatchcase(process, pattern) for pattern in rule.processes):
-            raise InputError(
-                f"The secret '{secret}' is bound to other processes than {process or 'this one'!r}; use another "
-                f"secret, or let the operator add the process to [{TABLE}.{secret}] in the settings file",
-                code="SECRET_PROCESS_FORBIDDEN",
-            )
+        if rule and not _fits(process, rule.processes):
+            raise _forbidden(secret, f"other processes than {process or 'this one'!r}", "process")
 
     def check_host(self, secret: str, host: str) -> None:
         """Refuses to send a secret to a host that the operator did not name.
@@ -90,12 +86,20 @@ class SecretUses:
             InputError: `SECRET_HOST_FORBIDDEN`.
         """
         rule = self.rules.get(secret)
-        if rule and rule.hosts and not any(fnmatch.fnmatchcase(host, pattern) for pattern in rule.hosts):
-            raise InputError(
-                f"The secret '{secret}' is bound to other hosts than {host}, so it was not sent there; use another "
-                f"secret, or let the operator add the host to [{TABLE}.{secret}] in the settings file",
-                code="SECRET_HOST_FORBIDDEN",
-            )
+        if rule and not _fits(host, rule.hosts):
+            raise _forbidden(secret, f"other hosts than {host}, so it was not sent there", "host")
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _forbidden(secret: str, bound_to: str, what: str) -> InputError:
+    return InputError(
+        f"The secret '{secret}' is bound to {bound_to}; use another secret, or let the operator add the {what} to "
+        f"[{TABLE}.{secret}] in the settings file",
+        code=f"SECRET_{what.upper()}_FORBIDDEN",
+    )
 
 
 def read_rules(environment: Environment) -> dict[str, Rule]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from zeebe_connectors import Document, Group, Hint, Model, Secret, When
+from zeebe_connectors import Document, Group, Hint, Model, When
+from zeebe_connectors.sdk.fields import RequiredSecret
 
 GROUPS = (
     Group("operation", "Operation"),
@@ -18,12 +19,6 @@ GROUPS = (
 )
 _WITH_CONTENT = ("put", "post")
 _WITH_ANSWER = ("get", "put", "post", "delete")
-
-
-def _not_empty(secret: Secret) -> Secret:
-    if not secret:
-        raise ValueError("must not be empty; fill it in")
-    return secret
 
 
 class NoLogin(Model):
@@ -38,7 +33,7 @@ class KeyLogin(Model):
     type: Literal["psk"]
     identity: Annotated[str, Field(min_length=1), Hint(secrets=True, example="gateway-1")]
     """The name under which the server knows the key."""
-    key: Annotated[Secret, AfterValidator(_not_empty), Hint(placeholder="{{secrets.COAP_KEY}}")]
+    key: Annotated[RequiredSecret, Hint(placeholder="{{secrets.COAP_KEY}}")]
     """The shared key: text, or bytes as `hex:` and hexadecimal digits."""
 
 

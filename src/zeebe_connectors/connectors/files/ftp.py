@@ -20,7 +20,7 @@ from zeebe_connectors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, tls_failure
 from zeebe_connectors.connectors.files.listing import listed, mlsd, timestamp
-from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_found, timed_out
+from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
 
 _MAX_REPLY_LINES = 1000
 ResultT = TypeVar("ResultT")
@@ -455,9 +455,7 @@ class FtpSession:
             await self._do("RMD", path)
         except ConnectorError as error:
             if error.code in {"FILES_REFUSED", "FILES_EXISTS"} and [entry async for entry in self.entries(path)]:
-                raise PermanentError(
-                    "FILES_NOT_EMPTY", f"{self._server.where}: the folder {path} is not empty"
-                ) from None
+                raise not_empty(path, self._server.where) from None
             raise
 
     async def alive(self) -> bool:

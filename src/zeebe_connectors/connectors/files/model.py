@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from zeebe_connectors import Document, Group, Hint, Model, Secret, When
+from zeebe_connectors.sdk.fields import RequiredSecret
 
 GROUPS = (
     Group("operation", "Operation"),
@@ -23,15 +24,6 @@ _FTP = ("ftp", "ftps", "ftpes")
 _ON_FILES = ("read", "write", "append", "move", "rename", "copy", "delete", "exists")
 _ON_FILE_ALONE = {"read", "write", "append", "copy", "delete"}
 _TO_TARGET = ("move", "copy")
-
-
-def _not_empty(secret: Secret) -> Secret:
-    if not secret:
-        raise ValueError("must not be empty; fill it in")
-    return secret
-
-
-RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
 
 
 class NoLogin(Model):

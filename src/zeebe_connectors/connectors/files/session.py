@@ -162,6 +162,11 @@ def not_found(path: str, where: str) -> PermanentError:
     return PermanentError("FILES_NOT_FOUND", f"{where}: there is no {path or 'such folder'}")
 
 
+def not_empty(path: str, where: str) -> PermanentError:
+    """The error for a folder that cannot be removed because of what is in it."""
+    return PermanentError("FILES_NOT_EMPTY", f"{where}: the folder {path} is not empty")
+
+
 def timed_out(where: str, seconds: float) -> TransientError:
     """The server was silent."""
     return TransientError(

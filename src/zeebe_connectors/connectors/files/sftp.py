@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.connectors.files.session import Entry, Kind, Server, lost, not_found, timed_out
+from zeebe_connectors.connectors.files.session import Entry, Kind, Server, lost, not_empty, not_found, timed_out
 from zeebe_connectors.net.connect import Resolver, connect_error, connected
 
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
@@ -212,9 +212,7 @@ class SftpSession:
             await self._patiently(self._client.rmdir(path), path)
         except ConnectorError as error:
             if error.code == "FILES_REFUSED" and [entry async for entry in self.entries(path)]:
-                raise PermanentError(
-                    "FILES_NOT_EMPTY", f"{self._server.where}: the folder {path} is not empty"
-                ) from None
+                raise not_empty(path, self._server.where) from None
             raise
 
     async def alive(self) -> bool:

@@ -19,7 +19,8 @@ from zeebe_connectors.runtime.providers import Providers, Use, asking
 from zeebe_connectors.runtime.secret_scope import EVERYWHERE, SecretScope
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientError
-from zeebe_connectors.sdk.fields import SecretPlaces, read_input
+from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 CLUSTER_MARK = "camunda.secrets."
 RIGHT = "REVEAL on the resource SECRET"

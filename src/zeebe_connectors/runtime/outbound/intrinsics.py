@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zeebe_connectors.runtime.document_trust import FUNCTION_KEY, FunctionObject
+from zeebe_connectors.runtime.documents.trust import FUNCTION_KEY, FunctionObject
 from zeebe_connectors.sdk.budget import OverBudgetError, decode_quick_json, read_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, Reference, base64_text

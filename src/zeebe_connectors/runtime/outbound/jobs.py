@@ -21,8 +21,8 @@ from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
-from zeebe_connectors.runtime.document_trust import FUNCTION_KEY, Trust, asks_the_diagram
-from zeebe_connectors.runtime.documents import for_tenant
+from zeebe_connectors.runtime.documents.ids import for_tenant
+from zeebe_connectors.runtime.documents.trust import FUNCTION_KEY, Trust, asks_the_diagram
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
     MAX_WAIT,

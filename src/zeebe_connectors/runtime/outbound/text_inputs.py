@@ -13,9 +13,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Document, Documents, TextDocuments
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import leaf_types, literals
 
 
 async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadline: float) -> Any:

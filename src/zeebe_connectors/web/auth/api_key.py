@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.fields import Hint
-from zeebe_connectors.web.auth.scheme import RequiredSecret, Scheme
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret
+from zeebe_connectors.web.auth.scheme import Scheme
 from zeebe_connectors.web.message import HttpRequest, header_fields, with_query
 
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.fields import Hint, Secret
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret, Secret
 from zeebe_connectors.web.auth.grant import (
-    ClientId,
+    ClientGrant,
     Grant,
     Scopes,
     TokenEndpoint,
     ask,
     ask_as_client,
+    audience_of,
     scope_of,
     token_of,
 )
-from zeebe_connectors.web.auth.scheme import RequiredSecret
 from zeebe_connectors.web.auth.signed_jwt import signed_jwt, thumbprint
 from zeebe_connectors.web.auth.tokens import Token
 
@@ -31,16 +31,10 @@ PrivateKey = Annotated[RequiredSecret, Hint(label="Private key", text=True, plac
 Algorithm = Annotated[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"], Hint(label="Signature algorithm")]
 
 
-class PrivateKeyJwt(Grant):
+class PrivateKeyJwt(ClientGrant):
     """Client credentials: the application proves itself by a signed assertion (private_key_jwt)."""
 
     type: Literal["oauth-private-key-jwt"]
-    oauth_token_endpoint: TokenEndpoint
-    """Where tokens are issued."""
-    client_id: ClientId
-    """Identifies this application."""
-    scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
     audience: Annotated[str, Hint(label="Audience")] = ""
     """For whom the token is meant, where the server wants to know."""
     private_key: PrivateKey
@@ -71,9 +65,8 @@ class PrivateKeyJwt(Grant):
                 claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers
             ),
             **scope_of(self.scopes),
+            **audience_of(self.audience),
         }
-        if self.audience.strip():
-            form["audience"] = self.audience.strip()
         return token_of(await ask(exchange, self.oauth_token_endpoint, form))
 
 

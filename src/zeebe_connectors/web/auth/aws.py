@@ -20,8 +20,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 from multidict import CIMultiDict
 from pydantic import Field, model_validator
 
-from zeebe_connectors.sdk.fields import Hint, Secret, When
-from zeebe_connectors.web.auth.scheme import RequiredSecret, Scheme, with_header
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret, Secret, When
+from zeebe_connectors.web.auth.scheme import Scheme, with_header
 from zeebe_connectors.web.message import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:

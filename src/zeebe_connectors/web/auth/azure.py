@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.fields import Hint
-from zeebe_connectors.web.auth.scheme import RequiredSecret, Scheme, unusable, with_header
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret
+from zeebe_connectors.web.auth.scheme import Scheme, unusable, with_header
 from zeebe_connectors.web.message import HttpRequest
 
 if TYPE_CHECKING:

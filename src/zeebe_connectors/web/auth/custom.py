@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
-from zeebe_connectors.sdk.fields import Hint
-from zeebe_connectors.web.auth.scheme import RequiredSecret, Scheme, with_header
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret
+from zeebe_connectors.web.auth.scheme import Scheme, with_header
 from zeebe_connectors.web.message import HttpRequest
 
 if TYPE_CHECKING:

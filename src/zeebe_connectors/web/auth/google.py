@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.fields import Hint
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret
 from zeebe_connectors.web.auth.assertions import JWT_BEARER
 from zeebe_connectors.web.auth.grant import Grant, ask, token_of
-from zeebe_connectors.web.auth.scheme import RequiredSecret, unusable
+from zeebe_connectors.web.auth.scheme import unusable
 from zeebe_connectors.web.auth.signed_jwt import signed_jwt
 from zeebe_connectors.web.auth.tokens import Token
 

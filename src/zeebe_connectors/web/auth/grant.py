@@ -84,6 +84,18 @@ class Grant(Scheme):
         raise NotImplementedError
 
 
+class ClientGrant(Grant):
+    """A grant to an application that the token endpoint knows by its client id."""
+
+    type: str
+    oauth_token_endpoint: TokenEndpoint
+    """Where tokens are issued."""
+    client_id: ClientId
+    """Identifies this application."""
+    scopes: Scopes = ""
+    """Scopes to ask for, separated by spaces."""
+
+
 def _with_token(request: HttpRequest, token: str) -> HttpRequest:
     return with_header(request, "Authorization", f"Bearer {token}", field="the access token")
 
@@ -140,6 +152,11 @@ async def ask_as_client(
         # RFC 6749 2.3.1 demands that both are form-encoded first; many servers want them raw, some as it says.
         response = await ask(exchange, endpoint, form, basic_credentials(*encoded))
     return response
+
+
+def audience_of(audience: str) -> dict[str, str]:
+    """The parameter `audience`; nothing when the field is empty."""
+    return {"audience": audience.strip()} if audience.strip() else {}
 
 
 def scope_of(scopes: str) -> dict[str, str]:

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import Hint, Secret
-from zeebe_connectors.web.auth.grant import (
-    ClientId,
-    Grant,
-    Scopes,
-    TokenEndpoint,
-    ask,
-    ask_as_client,
-    scope_of,
-    token_of,
-)
-from zeebe_connectors.web.auth.scheme import RequiredSecret
+from zeebe_connectors.sdk.fields import Hint, RequiredSecret, Secret
+from zeebe_connectors.web.auth.grant import ClientGrant, ask, ask_as_client, audience_of, scope_of, token_of
 from zeebe_connectors.web.auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -41,16 +31,10 @@ ClientAuthentication = Annotated[
 ]
 
 
-class ClientCredentials(Grant):
+class ClientCredentials(ClientGrant):
     """Client credentials: the application acts for itself."""
 
     type: Literal["oauth-client-credentials-flow"]
-    oauth_token_endpoint: TokenEndpoint
-    """Where tokens are issued."""
-    client_id: ClientId
-    """Identifies this application."""
-    scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
     client_secret: Annotated[RequiredSecret, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")]
     """The application's secret."""
     audience: Annotated[str, Hint(label="Audience")] = ""
@@ -60,22 +44,16 @@ class ClientCredentials(Grant):
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`."""
-        form = {"grant_type": "client_credentials", **scope_of(self.scopes), **_audience(self.audience)}
+        form = {"grant_type": "client_credentials", **scope_of(self.scopes), **audience_of(self.audience)}
         how = self.client_authentication
         secret = self.client_secret.reveal()
         return token_of(await ask_as_client(exchange, self.oauth_token_endpoint, form, self.client_id, secret, how=how))
 
 
-class ClientCertificate(Grant):
+class ClientCertificate(ClientGrant):
     """Client credentials: the application proves itself by its TLS certificate (RFC 8705)."""
 
     type: Literal["oauth-client-certificate"]
-    oauth_token_endpoint: TokenEndpoint
-    """Where tokens are issued."""
-    client_id: ClientId
-    """Identifies this application."""
-    scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
     audience: Annotated[str, Hint(label="Audience")] = ""
     """For whom the token is meant, where the server wants to know."""
 
@@ -91,20 +69,14 @@ class ClientCertificate(Grant):
                 "certificate and key, or a keystore",
                 code="AUTHENTICATION_INVALID",
             )
-        form = {"grant_type": "client_credentials", **scope_of(self.scopes), **_audience(self.audience)}
+        form = {"grant_type": "client_credentials", **scope_of(self.scopes), **audience_of(self.audience)}
         return token_of(await ask(exchange, self.oauth_token_endpoint, {**form, "client_id": self.client_id}))
 
 
-class RefreshToken(Grant):
+class RefreshToken(ClientGrant):
     """A refresh token that somebody obtained once: the application acts for that user."""
 
     type: Literal["oauth-refresh-token"]
-    oauth_token_endpoint: TokenEndpoint
-    """Where tokens are issued."""
-    client_id: ClientId
-    """Identifies this application."""
-    scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
     refresh_token: Annotated[RequiredSecret, Hint(label="Refresh token", placeholder="{{secrets.REFRESH_TOKEN}}")]
     """The refresh token."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
@@ -122,16 +94,10 @@ class RefreshToken(Grant):
         return token_of(response, codes=_REFRESH_CODES, rotates=True)
 
 
-class Password(Grant):
+class Password(ClientGrant):
     """A user's name and password, exchanged for a token: for services that know no better way."""
 
     type: Literal["oauth-password"]
-    oauth_token_endpoint: TokenEndpoint
-    """Where tokens are issued."""
-    client_id: ClientId
-    """Identifies this application."""
-    scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
     username: Annotated[str, Field(min_length=1), Hint(label="Username")]
     """The user's name."""
     password: Annotated[RequiredSecret, Hint(label="Password", placeholder="{{secrets.PASSWORD}}")]
@@ -148,7 +114,3 @@ class Password(Grant):
         secret = self.client_secret.reveal() if self.client_secret else ""
         how = self.client_authentication
         return token_of(await ask_as_client(exchange, self.oauth_token_endpoint, form, self.client_id, secret, how=how))
-
-
-def _audience(audience: str) -> dict[str, str]:
-    return {"audience": audience.strip()} if audience.strip() else {}

@@ -6,25 +6,14 @@ credentials. One that can answer a refusal adds `challenged`; one that needs a c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import Model, Secret
+from zeebe_connectors.sdk.fields import Model
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, header_value
 
 if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
-
-
-def _not_empty(secret: Secret) -> Secret:
-    if not secret.reveal().strip():
-        raise ValueError("must not be empty; fill it in")
-    return secret
-
-
-RequiredSecret = Annotated[Secret, AfterValidator(_not_empty)]
 
 
 class Scheme(Model):

@@ -28,14 +28,13 @@ async def some_sources(visit: Visit) -> Drawn:
         return "/sources" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     shown = sources_shown(visit.runtime, given | {"after": visit.query.get("after", "")}, rows=ROWS)
-    for source in shown["sources"]:
-        source["href"] = address_of(source["name"])
     segments = [("", "All", sum(shown["counts"].values()), link(state=""))]
     segments += [
         (name.lower(), WORDS[name], shown["counts"][name.lower()], link(state=name.lower())) for name in STATES
     ]
     values = {
         **shown,
+        "sources": [{**source, "href": address_of(source["name"])} for source in shown["sources"]],
         "given": {"state": given.get("state", ""), "q": given.get("q", "")},
         "segments": [one for one in segments if one[2] or one[0] in {"", given.get("state")}],
         "words": WORDS,

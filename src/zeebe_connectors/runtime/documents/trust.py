@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from zeebe_connectors.runtime.diagrams import Element, Place
 from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Reference
-from zeebe_connectors.sdk.fields import SecretPlaces
+from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 FUNCTION_KEY = "camunda.function.type"
 _REACHING_OUT = frozenset({"createGithubAppInstallationToken"})

@@ -14,8 +14,8 @@ from zeebe_connectors import Context, Document, Model, outbound
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.mail.smtp.attachments import part
 from zeebe_connectors.runtime.diagrams import DeployedHere, Diagrams
-from zeebe_connectors.runtime.document_ids import for_tenant
 from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments
+from zeebe_connectors.runtime.documents.ids import for_tenant
 from zeebe_connectors.runtime.gateway import Deployed
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome

@@ -16,9 +16,10 @@ import pytest
 from zeebe_connectors import ConnectorError, Document
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.document_trust import Everything
-from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments, resolve_intrinsics
+from zeebe_connectors.runtime.documents import ClusterDocuments, LocalDocuments
+from zeebe_connectors.runtime.documents.trust import Everything
 from zeebe_connectors.runtime.ledger import SqliteStore, StoredLedger
+from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.auth import Basic

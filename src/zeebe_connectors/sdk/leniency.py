@@ -1,0 +1,101 @@
+"""Read raw inputs as leniently as the official runtime: what forms send for nothing, flags, choices and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from zeebe_connectors.sdk.annotations import leaf_types, literals
+
+ABSENT = object()
+"""Says that a value counts as left out."""
+_TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReader:
+    """Reads one field's raw value as what the form meant, by what the field's type allows."""
+
+    optional: bool
+    accepts_none: bool
+    is_flag: bool
+    is_list: bool
+    choices: Mapping[str, Any]
+    drops_empty: bool = False
+    """Whether a list's items that are null or empty text count as left out."""
+    tag: str | None = None
+    """The field that tells which member of a union is meant; then `choices` are its values."""
+
+    def __call__(self, value: Any) -> Any:
+        """The value as the form meant it; the very same object where nothing is to be done, `ABSENT` for left out."""
+        if value is None:
+            return ABSENT if self.optional or not self.accepts_none else value
+        if isinstance(value, str):
+            if not value.strip() and self.optional:
+                return ABSENT
+            if self.is_flag:
+                return _TRUTH.get(_without_braces(value).strip().casefold(), value)
+            if self.choices and self.tag is None:
+                return self.choices.get(value.strip().casefold(), value)
+        if self.tag is not None and isinstance(value, dict):
+            value_of_tag = value.get(self.tag)
+            if isinstance(value_of_tag, str) and value_of_tag.strip():
+                return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
+            if is_empty(value_of_tag) and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
+                return ABSENT
+        return self._listed(value) if self.is_list else value
+
+    def _listed(self, value: Any) -> Any:
+        """A list, without the items that count as left out; one value alone becomes a list of it."""
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            return [value]
+        if self.drops_empty and isinstance(value, list) and any(map(is_empty, value)):
+            return [item for item in value if not is_empty(item)] or (ABSENT if self.optional else [])
+        return value
+
+
+def is_empty(item: Any) -> bool:
+    """Whether a form means nothing by it: null or blank text."""
+    return item is None or (isinstance(item, str) and not item.strip())
+
+
+def _drops_empty(kind: Any) -> bool:
+    """Whether a type is a list whose items cannot be null."""
+    if (get_origin(kind) or kind) is not list:
+        return False
+    return not any(item in {Any, type(None)} for argument in get_args(kind) for item in leaf_types(argument))
+
+
+@cache
+def readers_of(model: type[BaseModel]) -> list[tuple[tuple[str, ...], FieldReader]]:
+    """Per field: the names it may come under, and what reads its value."""
+    plan = []
+    for name, info in model.model_fields.items():
+        kinds = leaf_types(info.annotation)
+        tag = info.discriminator if isinstance(info.discriminator, str) else None
+        tagged = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
+        reader = FieldReader(
+            optional=not info.is_required(),
+            accepts_none=type(None) in kinds or info.annotation is Any,
+            is_flag=bool in kinds,
+            is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
+            drops_empty=any(map(_drops_empty, kinds)),
+            choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
+            tag=kinds[0].model_fields[tag].alias or tag if tag else None,
+        )
+        plan.append((tuple(dict.fromkeys((info.alias or name, name))), reader))
+    return plan
+
+
+def _scalars(value: Mapping[str, Any]) -> list[Any]:
+    """The values of a context, those that are contexts or lists counted as something."""
+    return [item if isinstance(item, str | None) else True for item in value.values()]
+
+
+def _without_braces(text: str) -> str:
+    """`${true}` as older templates send it, without the braces."""
+    return text[2:-1] if text.startswith("${") and text.endswith("}") else text
