@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
-
 from tests.modeler.tool import ROOT, TEMPLATES, browser, run_node
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -61,7 +60,7 @@ def run_of_the_demo() -> str:
         [sys.executable, "-m", "zeebe_connectors", "demo"], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    stack, instance, _, mail, seen = re.split(r"\n(?=\d\. |\s*\d\. )", re.sub(r"\}\n3\. ", "}\n\n3. ", done.stdout))
+    _, stack, instance, _, mail, seen = re.split(r"^(?=\d\. )", done.stdout, flags=re.MULTILINE)
     instance = instance.partition("   Variables that")[0] + "   …\n"
     return "\n".join(part.strip("\n") + "\n" for part in (stack, instance, mail, seen))
 
@@ -71,8 +70,8 @@ def draw(text: str, title: str) -> str:
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, highlight=False)
     for line in text.splitlines():
         heading = re.match(r"\d\. ", line)
-        told = re.sub(r"^(   )(yes)", r"\1[green]\2[/green]", line.replace("[", r"\["))
-        console.print(f"[bold]{told}[/bold]" if heading else told)
+        shown = re.sub(r"^(   )(yes)", r"\1[green]\2[/green]", line.replace("[", r"\["))
+        console.print(f"[bold]{shown}[/bold]" if heading else shown)
     drawn = console.export_svg(title=title, theme=MONOKAI, code_format=_SVG, unique_id="run")
     return "\n".join(line.rstrip() for line in drawn.splitlines()) + "\n"
 
