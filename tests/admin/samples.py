@@ -51,6 +51,7 @@ def samples(world: World) -> list[Sample]:
         Sample("POST /events/retry", "/events/retry", {"events": [["box", "id/1"], ["box", "none"]]}),
         Sample("POST /events/forget", "/events/forget", {"events": [["box", "id/2"]]}),
         Sample("GET /secrets", "/secrets"),
+        Sample("GET /live", "/live?of=jobs&seconds=0.1"),
         Sample("GET /connectors", "/connectors"),
         Sample("GET /connectors/{name}", "/connectors/rest"),
         Sample("GET /connectors/{name}", "/connectors/imap"),

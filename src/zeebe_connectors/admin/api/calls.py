@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
-from zeebe_connectors.admin.api import events, feel, importing, jobs, overview, secrets, sources, trying
+from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trying
 from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
@@ -27,6 +27,7 @@ from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
 from zeebe_connectors.admin.api.runtime import RuntimeView
 from zeebe_connectors.admin.api.sources import SourceTests
+from zeebe_connectors.admin.live import Live
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
@@ -73,6 +74,7 @@ class Api:
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
         self.playground = Playground()
+        self.live = Live()
         self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
@@ -88,9 +90,11 @@ class Api:
             *importing.calls(runtime, self),
             *feel.calls(self.playground, self),
             *runtime_view.calls(self.view),
+            *live.calls(self.overview, self.live),
             Call("GET", "/openapi.json", Role.VIEWER, "Describes all calls", self._describe, dict[str, Any]),
         )
         self._description = ""
+        self._streams = {f"/api{call.path}" for call in self.calls if call.streams}
         self._roles: dict[tuple[str, str], Role] = {}
         for call in self.calls:
             route = self.app.router.add_route(call.method, call.path, call.handle)
@@ -104,7 +108,7 @@ class Api:
         _mask.set(mask)
         try:
             await self._check(request)
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(None if request.path in self._streams else self._seconds):
                 answer = await handler(request)
         except Refused as refused:
             answer = _error(refused.status, refused.code, refused.message)

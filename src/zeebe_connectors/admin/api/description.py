@@ -44,6 +44,7 @@ class Call:
         status: Of the answer when all is well.
         if_match: Whether the caller sends the version that was read.
         etag: Whether the answer has the version in its header.
+        streams: Whether the answer goes on until the caller goes.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -58,6 +59,7 @@ class Call:
     status: int = 200
     if_match: bool = False
     etag: bool = False
+    streams: bool = False
 
 
 class Service(Protocol):

@@ -73,6 +73,8 @@ class JobsShown(TypedDict):
     """How many of each outcome are in memory at most; `oneIn`: of how many completed ones one is kept; `since`."""
     found: int
     """How many in memory fit."""
+    newer: int
+    """How many of these came after `top`."""
     next: str | None
     """What `before` is for older ones."""
 
@@ -97,6 +99,7 @@ def calls(runtime: Runtime) -> list[Call]:
         "since": "How far back: `1h` or `24h`",
         "q": "Text in key, instance, process, element, code or message",
         "before": "`next` of the page before",
+        "top": "When the newest job was answered that the caller knows; `newer` counts those after it",
     }
     return [
         Call("GET", "/jobs", Role.VIEWER, "Lists the last jobs", some, JobsShown, query=query),
@@ -118,11 +121,13 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
     Args:
         record: Whose jobs.
         query: `outcome`, `connector`, `process`, `since` (`1h`, `24h`), `q` (in key, instance, process, element, code
-            or message), `before` (the cursor of the page before).
+            or message), `before` (the cursor of the page before), `top` (when the newest one was answered that the
+            caller knows).
 
     Returns:
         `jobs`; `counts` since the start, exact; `kept`: how many are in memory, and of how many completed ones one is;
-        `found`: how many of them fit; `next`: the cursor of older ones, or None.
+        `found`: how many of them fit; `newer`: how many of these came after `top`; `next`: the cursor of older ones,
+        or None.
     """
     outcome = query.get("outcome", "")
     wanted: tuple[JobOutcome, ...] = tuple(name for name in OUTCOMES if name == outcome) or OUTCOMES
@@ -137,6 +142,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
         and (not text or text in _searchable(job))
     ]
     before = _cursor(query.get("before", ""))
+    top = _seconds(query.get("top", ""))
     older = [job for job in fitting if before is None or (job.at, job.key) < before]
     rows = older[:ROWS]
     more = f"{rows[-1].at!r}-{rows[-1].key}" if len(older) > ROWS else None
@@ -145,6 +151,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
         "counts": dict(record.totals),
         "kept": {**ROOM, "oneIn": record.one_in, "since": record.since},
         "found": len(fitting),
+        "newer": 0 if top is None else sum(job.at > top for job in fitting),
         "next": more,
     }
 
@@ -178,6 +185,13 @@ def job_shown(job: RecordedJob) -> JobShown:
 
 def _searchable(job: RecordedJob) -> str:
     return f"{job.key} {job.instance} {job.process} {job.element} {job.code} {job.message}".casefold()
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _cursor(text: str) -> tuple[float, int] | None:

@@ -51,7 +51,7 @@ async def one_source(visit: Visit) -> Drawn:
 async def tested_source(visit: Visit) -> Drawn:
     """Carries out `POST /sources/NAME/test` and shows what came of it."""
     text = visit.form.get("hours", ["24"])[0][:10]
-    name, mask = visit.request.match_info["name"], Mask()
+    name, mask = visit.params["name"], Mask()
     values: dict[str, object] = {"hours": text, "tested": None, "trouble": ""}
     status = 200
     try:
@@ -75,7 +75,7 @@ async def tested_source(visit: Visit) -> Drawn:
 
 
 def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     watch = watches_of(visit.runtime).get(name)
     if watch is None:
         raise NotFound(f"No source named {name[:200]} is watched here (any more).")
