@@ -1,4 +1,4 @@
-"""Takes the pictures of README and docs anew: `make pictures`. The modeler's are of the real modeler, the run's is a run."""
+"""Takes the pictures of README and docs anew (`make pictures`): of forms in the real modeler, and of a run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ RUN = "demo.svg"
 _SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }}
+.{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace; }}
 .{unique_id}-title {{ font: 18px sans-serif; }}
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 {chrome}
