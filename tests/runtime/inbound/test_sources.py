@@ -309,7 +309,7 @@ async def test_a_source_that_waits_looks_at_once_when_it_is_woken(shared, monkey
         assert sources.health()["sources"]["p#e"]["nextTry"] is None
 
 
-async def test_a_source_that_is_up_is_begun_anew_when_it_is_woken_but_not_within_an_event(shared):
+async def test_a_source_that_is_up_is_begun_anew_when_it_is_woken_but_not_within_an_event(shared, caplog):
     async with running(shared, waits()) as sources:
         await until(lambda: OPEN)
         watch = sources.watches["p#e"]
@@ -333,6 +333,7 @@ async def test_a_source_that_is_up_is_begun_anew_when_it_is_woken_but_not_within
         put("e", "x/1/2")
         await until(lambda: watch.counts["handed over"] == 2)
         assert watch._task is begun
+        assert "ended unexpectedly" not in caplog.text
 
 
 async def test_a_source_remembers_its_day(shared):

@@ -177,6 +177,9 @@ class Watch:
             except (LedgerError, ConnectorError, DiscoveryError) as error:
                 self._ended(str(error))
                 longest = _MAX_PAUSE_PERMANENT if isinstance(error, PermanentError) else _MAX_PAUSE
+            except _Woken:
+                self._ended(None)
+                continue
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
                 where = self._mask.text("".join(traceback.format_exception(error)))
                 _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
@@ -185,9 +188,6 @@ class Watch:
             except asyncio.CancelledError:
                 self._ended(None)
                 raise
-            except _Woken:
-                self._ended(None)
-                continue
             else:  # another runtime has it
                 self._ended(None)
                 longest = self._shared.lease / 3

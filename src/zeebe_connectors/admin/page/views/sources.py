@@ -8,6 +8,8 @@ import logging
 import time
 from urllib.parse import quote, urlencode
 
+from aiohttp import web
+
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
@@ -46,7 +48,7 @@ async def some_sources(visit: Visit) -> Drawn:
 
 async def one_source(visit: Visit) -> Drawn:
     """Draws `/sources/NAME`."""
-    return _one(visit, {"hours": "24", "tested": None, "trouble": ""})
+    return _one(visit, {"hours": "24", "tested": None, "trouble": "", "asked": visit.query.get("asked") == "yes"})
 
 
 async def tested_source(visit: Visit) -> Drawn:
@@ -75,7 +77,7 @@ async def tested_source(visit: Visit) -> Drawn:
     return _one(visit, values, status)
 
 
-async def woken_source(visit: Visit) -> Drawn:
+async def woken_source(visit: Visit) -> Drawn | web.Response:
     """Carries out `POST /sources/NAME/wake`."""
     name = visit.params["name"]
     values: dict[str, object] = {"hours": "24", "tested": None, "trouble": ""}
@@ -86,7 +88,7 @@ async def woken_source(visit: Visit) -> Drawn:
             raise NotFound(refused.message) from None
         return _one(visit, values | {"refused": refused.message}, refused.status)
     _log.info("page: %s let the source %s look now", visit.session.role.word, name[:200])
-    return _one(visit, values | {"asked": True}, 202)
+    return web.Response(status=303, headers={"Location": f"{address_of(name)}?asked=yes"})
 
 
 def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
