@@ -28,7 +28,7 @@ def test_each_quarter_has_its_worst_state_and_its_events() -> None:
     clock.now += CELL_SECONDS
     states, events = day.shown()
     assert (len(states), len(events)) == (CELLS, CELLS)
-    assert states[-6:] == "tuuudu"
+    assert states[-6:] == "uuuudu"
     assert events[-6:] == [1, 2, 0, 0, 0, 0]
     assert set(states[:-6]) == {"-"}
 

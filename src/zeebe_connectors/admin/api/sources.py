@@ -71,7 +71,7 @@ class DayShown(TypedDict):
     """The last 24 hours in 96 quarters of an hour, the oldest first."""
 
     states: str
-    """A letter each: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for not known; the worst that the quarter saw."""
+    """A letter each: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for not known; down if it ever was."""
     events: list[int]
     """How many came in each."""
 

@@ -10,8 +10,8 @@ CELLS = 96
 CELL_SECONDS = 900.0
 UNKNOWN = "-"
 _LETTERS = {"DOWN": "d", "STARTING": "t", "STANDBY": "s", "UP": "u"}
-_WORST = "dtsu-"
-"""A quarter of an hour is shown as the worst that it saw."""
+_WORST = "dust-"
+"""A quarter of an hour is shown as down if it ever was, else as up if it ever was, and so on."""
 _MAX_COUNT = 65_535
 
 
