@@ -132,7 +132,7 @@ def test_an_hour_by_minute_has_latencies_and_codes() -> None:
     assert len(hour) == 60
     assert hour[-2].codes == {"503": 1, "no code": 1}
     assert sum(hour[-1].codes.values()) == 30
-    assert (len(hour[-1].codes), hour[-1].codes["others"]) == (21, 10)
+    assert (len(hour[-1].codes), hour[-1].codes["other"]) == (21, 10)
     assert hour[-1].counts["completed"] == 1
     assert hour[-1].median == pytest.approx(0.4, rel=0.125)
     assert hour[0].median is None

@@ -25,9 +25,11 @@ FAILED: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered")
 ROOM = {"incident": 1000, "retried": 1000, "unanswered": 500, "bpmn": 500, "completed": 2000}
 """How many of the last jobs of each outcome are kept."""
 MINUTES = 60
-MAX_CODES = 20
+MAX_CODES = 500
+"""Codes of failures that are counted since the start, with their connectors."""
+MAX_CODES_A_MINUTE = 20
 """Codes of failures that one connector's minute tells apart."""
-OTHER_CODES = "others"
+OTHER_CODES = "other"
 NO_CODE = "no code"
 MAX_TEXT = 1000
 """Characters that are kept of a message."""
@@ -87,7 +89,7 @@ class MinuteOfAll(NamedTuple):
     """Seconds; None without jobs."""
     p95: float | None
     codes: dict[str, int]
-    """Failures by code; those beyond `MAX_CODES` in a minute under `OTHER_CODES`."""
+    """Failures by code; those beyond `MAX_CODES_A_MINUTE` under `OTHER_CODES`."""
 
 
 class HourOf(NamedTuple):
@@ -112,6 +114,10 @@ class JobRecord:
         self.since = clock()
         self.totals: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         """Exact counts since the start."""
+        self.by_connector: dict[str, dict[JobOutcome, int]] = {}
+        """The same for each connector."""
+        self.failures: dict[tuple[str, str], int] = {}
+        """Failures and BPMN errors since the start by connector and code; beyond 500 codes as `other`."""
         self.one_in = 1
         """Of how many completed jobs one is kept at the present rate."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
@@ -130,10 +136,14 @@ class JobRecord:
 
     def add(self, job: RecordedJob) -> None:
         """Takes note of an answer."""
+        place = job.connector, job.code
+        if place not in self.failures and len(self.failures) >= MAX_CODES:
+            place = job.connector, OTHER_CODES
+        self.failures[place] = self.failures.get(place, 0) + 1
         minute = self._count(job.connector, job.outcome, job.at, job.seconds)
         if job.outcome in FAILED:
             code = job.code or NO_CODE
-            if code not in minute.codes and len(minute.codes) >= MAX_CODES:
+            if code not in minute.codes and len(minute.codes) >= MAX_CODES_A_MINUTE:
                 code = OTHER_CODES
             minute.codes[code] = minute.codes.get(code, 0) + 1
         self._kept[job.outcome].append(job)
@@ -154,6 +164,10 @@ class JobRecord:
 
     def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> Minute:
         self.totals[outcome] += 1
+        totals = self.by_connector.get(connector)
+        if totals is None:
+            totals = self.by_connector[connector] = dict.fromkeys(OUTCOMES, 0)
+        totals[outcome] += 1
         number = int(now // 60)
         if not self._minutes or self._minutes[-1][0] < number:
             self._minutes.append((number, {}))
