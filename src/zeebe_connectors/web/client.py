@@ -22,7 +22,7 @@ from multidict import CIMultiDict
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.net.egress import RULES, NetworkRules, target_of
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -48,6 +48,7 @@ _MIN_MASKED = 4
 _PIECE = 4 * 1024
 _TURN = 0.005
 """Seconds for which a body is read before others have their turn."""
+_SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
 _LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
@@ -126,12 +127,13 @@ class HttpClient:
         import yarl  # noqa: PLC0415
 
         parts = self.rules.check(request.url)
-        custody.sending(parts.hostname or "", [request.url, *request.headers.values(), request.body or b""])
+        host = target_of(request.url)[1]
+        custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
         timeout = aiohttp.ClientTimeout(total=total, connect=connect, sock_read=read, ceil_threshold=_EXACT)
         options: dict[str, Any] = {}
-        proxy = self.rules.proxy_for(parts.scheme, parts.hostname or "") if self.rules.proxies else None
+        proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
         if proxy is not None:
-            await self.rules.check_proxied(parts.hostname or "")
+            await self.rules.check_proxied(host)
             options = {"proxy": proxy.url}
             if proxy.user:
                 # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
@@ -140,7 +142,7 @@ class HttpClient:
                 if parts.scheme == "http":
                     request = request.copy()
                     request.headers.update(proxy_login)
-        if parts.username is not None:
+        if "@" in parts.netloc:
             request = _with_user(request, parts)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
@@ -197,12 +199,18 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    content = response.content
+    if content.is_eof() and content.total_bytes <= _SHORT:  # all of it came with the head
+        body = content.read_nowait(-1)
+        if len(body) > limit:
+            raise _too_large(origin_of(str(response.url)), limit)
+        return body
     size = 0
     chunks = []
     began = time.perf_counter()
     # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
     # there already would be read without a pause. By time, as a byte in a chunk of its own costs a thousand times more.
-    while chunk := await response.content.read(_PIECE):
+    while chunk := await content.read(_PIECE):
         size += len(chunk)
         if size > _PIECE and time.perf_counter() - began > _TURN:
             await asyncio.sleep(0)
@@ -257,7 +265,10 @@ def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
             "service has to send less",
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
-    return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
+    try:
+        return [(name.decode("latin-1"), value.decode()) for name, value in response.raw_headers]
+    except UnicodeDecodeError:
+        return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
 
 
 def _text(value: bytes) -> str:

@@ -32,12 +32,9 @@ from zeebe_connectors.runtime.expressions import (
     JobError,
     Verdict,
     check_expressions,
-    encode,
     error_context,
     error_verdict,
-    plain,
     result_variables,
-    sendable,
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
@@ -47,6 +44,7 @@ from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, 
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.payload import encode, plain, sendable
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
@@ -118,6 +116,7 @@ class JobHandler:
     ) -> None:
         self._trial = trial
         self._connector = connector
+        self._log = logging.getLogger(connector.module)
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
@@ -187,7 +186,7 @@ class JobHandler:
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
-        log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
+        log = logging.LoggerAdapter(self._log, {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
