@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -26,6 +27,7 @@ from zeebe_connectors.net.egress import RULES, NetworkRules, target_of
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
@@ -129,7 +131,7 @@ class HttpClient:
         parts = self.rules.check(request.url)
         host = target_of(request.url)[1]
         custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
-        timeout = aiohttp.ClientTimeout(total=total, connect=connect, sock_read=read, ceil_threshold=_EXACT)
+        ends = time.monotonic() + total
         options: dict[str, Any] = {}
         proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
         if proxy is not None:
@@ -149,16 +151,17 @@ class HttpClient:
         self._running += 1
         self._idle.clear()
         try:
-            response = await session.request(
-                request.method,
-                yarl.URL(request.url, encoded=True),
-                headers=request.headers,
-                data=_sent(request.body),
-                allow_redirects=False,
-                timeout=timeout,
-                **options,
-            )
-            body = await _read(response, limit)
+            with Within(ends):
+                response = await session.request(
+                    request.method,
+                    yarl.URL(request.url, encoded=True),
+                    headers=request.headers,
+                    data=_sent(request.body),
+                    allow_redirects=False,
+                    timeout=_timeouts(connect, read),
+                    **options,
+                )
+                body = await _read(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
@@ -183,6 +186,14 @@ class HttpClient:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+@lru_cache(maxsize=256)
+def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    import aiohttp  # noqa: PLC0415
+
+    # The time for everything is ours to watch: the library would set a timer for each request.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
 
 
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:

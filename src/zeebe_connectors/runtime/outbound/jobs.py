@@ -48,9 +48,10 @@ from zeebe_connectors.runtime.payload import encode, plain, sendable
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
@@ -173,7 +174,8 @@ class JobHandler:
             return _incident(_known(error, mask), mask)
 
     async def _plain(self, response: Any) -> Any:
-        response = await for_size_of(response, functools.partial(plain, response))
+        if not is_small_json(response):
+            response = await for_size_of(response, functools.partial(plain, response))
         if self._trial is not None:
             self._trial.answers(response)
         return response
@@ -200,7 +202,7 @@ class JobHandler:
             services.cluster,
         )
         try:
-            async with asyncio.timeout(deadline - now) as limit:
+            with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._operator_defaults.items():
@@ -219,7 +221,7 @@ class JobHandler:
                     progress.started = True
                     return await self._connector.call(given, context)
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired:
                 raise
             raise TransientError(
                 "JOB_TIMEOUT",
