@@ -17,9 +17,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
-
-from multidict import CIMultiDict
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net import custody
@@ -28,10 +26,11 @@ from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.deadlines import Within
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, origin_of
+from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
     import aiohttp
@@ -41,11 +40,8 @@ _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 256 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
-_DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
-_CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
 _PIECE = 4 * 1024
 _TURN = 0.005
@@ -393,13 +389,13 @@ class Exchange:
         if not follow_redirects:
             return response
         for _ in range(MAX_REDIRECTS):
-            target = _location(response)
+            target = location_of(response)
             if target is None:
                 return response
-            following = _redirected(request, response.status, target)
-            if not _keeps_credentials(request.url, target):
+            following = redirected(request, response.status, target)
+            if not keeps_credentials(request.url, target):
                 scheme = NoAuth()
-                _leave_secrets(following, request.origin)
+                leave_secrets(following, request.origin)
             request = following
             response = await self._authenticated(request, scheme)
         raise ConnectorError(
@@ -449,55 +445,3 @@ def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
     for name, value in signed.headers.items():
         if value not in request.headers.getall(name, ()):
             yield from (value, json.dumps(value)[1:-1], value.rpartition(" ")[2])
-
-
-def _location(response: HttpResponse) -> str | None:
-    if response.status not in _REDIRECTS:
-        return None
-    location = response.header("location")
-    if not location:
-        return None
-    try:
-        return encoded_url(urljoin(response.url, location.strip()), name="Location")
-    except (InputError, ValueError):
-        raise ConnectorError(
-            "500",
-            f"{response.origin} redirects to something that is no http(s) URL",
-            variables={"reason": "redirect"},
-        ) from None
-
-
-def _redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
-    following = HttpRequest(request.method, target, CIMultiDict(request.headers), request.body)
-    following.headers.popall("Host", None)
-    if (status == 303 and request.method != "HEAD") or (status in {301, 302} and request.method == "POST"):
-        following.method, following.body = "GET", None
-        for name in _DESCRIBES_BODY:
-            following.headers.popall(name, None)
-    return following
-
-
-def _leave_secrets(request: HttpRequest, origin: str) -> None:
-    """Takes off a request what another host than the one that was meant must not get."""
-    for name in _CREDENTIALS:
-        request.headers.popall(name, None)
-    for name in {name for name, value in request.headers.items() if custody.carries(name, value)}:
-        request.headers.popall(name, None)
-    if custody.carries(request.body):
-        raise ConnectorError(
-            "500",
-            f"{origin} redirects to another host ({request.origin}), and the body holds a secret, so it was not sent "
-            "there. If that host is meant, call it directly",
-            variables={"reason": "redirect"},
-        )
-
-
-def _keeps_credentials(before: str, after: str) -> bool:
-    if origin_of(before) == origin_of(after):
-        return True
-    old, new = urlsplit(before), urlsplit(after)
-    return (
-        old.hostname == new.hostname
-        and (old.scheme, new.scheme) == ("http", "https")
-        and (old.port or 80, new.port or 443) == (80, 443)
-    )
