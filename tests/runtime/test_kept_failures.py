@@ -43,7 +43,8 @@ async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_da
 
     later, again = JobRecord(clock=clock), KeptFailures(store, clock=clock)
     later.remember(await again.recent())
-    assert [(one.key, one.outcome, one.message) for one in later.jobs()][0] == (3, "incident", "no more")
+    newest = next(later.jobs())
+    assert (newest.key, newest.outcome, newest.message) == (3, "incident", "no more")
     assert [one.outcome for one in await again.of(3)] == ["incident", "retried"]
     assert (await again.of(3))[1].steps[:2] == (1.0, 1.0)
     assert (await again.of(3))[0].replica

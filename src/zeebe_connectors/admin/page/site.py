@@ -30,8 +30,6 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_WHO = "who"
-"""Where a request says who sent it."""
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send their own forms with `Origin: null`
@@ -84,7 +82,8 @@ class Page:
             except TimeoutError:
                 answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
             if request.method != "GET":
-                who = request.get(_WHO, "nobody")
+                session = self.sessions.read(request)
+                who = "nobody" if session is None else session.role.word
                 _log.info("page: %s: %s %s: %d", who, request.method, request.rel_url.raw_path[:200], answer.status)
             answer.headers.update(_HEADERS)
             answer.headers.setdefault("Cache-Control", "no-store")
@@ -106,7 +105,6 @@ class Page:
             if session is None:
                 to = request.rel_url.raw_path_qs if request.method == "GET" else "/"
                 return see_other(f"/signin?to={quote(to, safe='')}")
-            request[_WHO] = session.role.word
             form: Mapping[str, list[str]] = {}
             if request.method == "POST":
                 form = await _form(request)
