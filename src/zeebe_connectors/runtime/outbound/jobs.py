@@ -41,7 +41,7 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, timed
+from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
@@ -99,6 +99,10 @@ class _Progress(Stages):
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
+    data: Any = None
+    """The inputs, with secrets."""
+    response: Any = None
+    """The connector's result."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """What the memory may discard once the engine has the result."""
 
@@ -139,6 +143,9 @@ class JobHandler:
         with holding(custody), for_tenant(job.tenant_id):
             outcome = await self._handled(job, extend, custody, progress)
         progress.ended = time.perf_counter()
+        if self._services.keeps_data and not isinstance(outcome, Complete):
+            progress.kept = await asyncio.to_thread(kept_data, progress.data, progress.response, mask)
+        progress.data = progress.response = None
         return timed(outcome, progress)
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
@@ -153,7 +160,7 @@ class JobHandler:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await self._plain(response)
+            progress.response = response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -213,6 +220,7 @@ class JobHandler:
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
