@@ -1,7 +1,8 @@
 """Finds out in which character set a body over HTTP is written, as its sender says it, for reading and for writing.
 
 A byte order mark counts first, then the header's parameter `charset`, then what an XML declaration or an HTML page's
-`meta` says, then the zero bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as browsers do.
+`meta` says, then the zero bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as
+browsers do.
 """
 
 from __future__ import annotations
