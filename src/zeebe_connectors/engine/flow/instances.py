@@ -71,7 +71,7 @@ class ElementInstance:
         arrivals: How many tokens came over each flow to a gateway that waits for others, by gateway and flow.
         subscriptions: The messages, signals and timers that it waits for.
         pending: The step that an incident stopped.
-        payload: What a triggering event gave, or the ids of the elements that a sub-process begins at (a list), until it
+        payload: What a triggering event gave, or a list of the elements' ids that a sub-process begins at; None once it
             is activated.
         interrupted: Whether an interrupting event sub-process has ended all else inside.
         stored: Whether the store has a row of it.
