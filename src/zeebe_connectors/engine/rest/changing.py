@@ -63,7 +63,7 @@ class Changing:
     async def _deploy(self, request: web.Request) -> web.Response:
         resources: list[tuple[str, bytes]] = []
         total = 0
-        async for part, content in parts_of(request, "Deployments"):
+        async for part, content in parts_of(request, "one part named resources for each file"):
             if part.name == "tenantId":
                 _check_tenant(content.decode(errors="replace"))
                 continue

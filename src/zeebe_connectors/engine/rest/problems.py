@@ -109,15 +109,19 @@ def _no_constant(name: str) -> Any:
 async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyPartReader, bytes]]:
     """Yield the parts of a multipart request, each with its content.
 
+    Args:
+        request: The request.
+        what: Which parts it has to have, for the message.
+
     Raises:
         Problem: It is no multipart request, or a broken one.
     """
     if not request.content_type.startswith("multipart/"):
-        raise bad(f"{what} are multipart/form-data")
+        raise bad(f"The request must be multipart/form-data, with {what}")
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
-                raise bad(f"{what} hold no parts within parts")
+                raise bad("A part of the request must not be multipart itself")
             yield part, bytes(await part.read())
     except (ValueError, AssertionError, HttpProcessingError) as error:  # as aiohttp's reader meets a broken part
         raise bad(f"The multipart request cannot be read: {' '.join(str(error).split())}") from None

@@ -108,7 +108,7 @@ class RestServer:
         content: bytes | None = None
         given: Mapping[str, Any] = {}
         name = kind = None
-        async for part, data in parts_of(request, "Documents"):
+        async for part, data in parts_of(request, "a part named file"):
             if part.name == "metadata":
                 given = _metadata(data)
             elif part.name == "file":
