@@ -156,6 +156,11 @@ SETTINGS = (
     Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "what running jobs get at shutdown"),
     Setting(("ZEEBE_CONNECTORS_LOG_FORMAT",), "`text`", "or `json`"),
     Setting(
+        ("ZEEBE_CONNECTORS_EVENT_LOOP",),
+        "uvloop's where the extra `uvloop` is installed",
+        "`asyncio` keeps to Python's own event loop",
+    ),
+    Setting(
         ("ZEEBE_CONNECTORS_CONFIG",),
         "`zeebe-connectors.toml` if it is there",
         "the settings file; it stands in the environment or in `.env`",

@@ -208,7 +208,7 @@ class Runtime:
             heard = max(state.last_contact or 0.0, self._started)
             if state.state == "working" and not (state.last_error or state.in_flight) and now - heard > silent_after:
                 return False
-            if state.state == "working" and state.overdue > silent_after:
+            if state.state == "working" and state.overdue > max(silent_after, 0.0):
                 return False
         return self.sources is None or not self.sources.is_dead()
 

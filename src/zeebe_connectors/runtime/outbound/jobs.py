@@ -32,12 +32,9 @@ from zeebe_connectors.runtime.expressions import (
     JobError,
     Verdict,
     check_expressions,
-    encode,
     error_context,
     error_verdict,
-    plain,
     result_variables,
-    sendable,
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
@@ -48,12 +45,14 @@ from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.payload import encode, plain, sendable
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
@@ -123,6 +122,7 @@ class JobHandler:
     ) -> None:
         self._trial = trial
         self._connector = connector
+        self._log = logging.getLogger(connector.module)
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
@@ -184,7 +184,8 @@ class JobHandler:
             return _incident(_known(error, mask), mask)
 
     async def _plain(self, response: Any) -> Any:
-        response = await for_size_of(response, functools.partial(plain, response))
+        if not is_small_json(response):
+            response = await for_size_of(response, functools.partial(plain, response))
         if self._trial is not None:
             self._trial.answers(response)
         return response
@@ -197,7 +198,7 @@ class JobHandler:
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
-        log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
+        log = logging.LoggerAdapter(self._log, {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
@@ -211,7 +212,7 @@ class JobHandler:
             services.cluster,
         )
         try:
-            async with asyncio.timeout(deadline - now) as limit:
+            with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._operator_defaults.items():
@@ -232,7 +233,7 @@ class JobHandler:
                     progress.started, progress.called = True, time.perf_counter()
                     return await self._connector.call(given, context)
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired:
                 raise
             raise TransientError(
                 "JOB_TIMEOUT",
