@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
+from zeebe_connectors.cli.diagrams import diagrams_readable
 from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.cli.targets import targets_deployed
 from zeebe_connectors.config.environment import Environment
@@ -57,7 +58,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
             code = 1
     if connect:
         well, deployed = await _reached(settings, environment, store), await targets_deployed(settings)
-        code = code if well else 1
+        readable = await diagrams_readable(settings)
+        code = code if well and readable else 1
         warned = warned or not deployed
     await store.aclose()
     _print("Security", [f"WARNING: {line}" for line in warnings])

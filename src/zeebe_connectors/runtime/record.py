@@ -24,6 +24,7 @@ FAILED: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered")
 ROOM = {"incident": 1000, "retried": 1000, "unanswered": 500, "bpmn": 500, "completed": 2000}
 """How many of the last jobs of each outcome are kept."""
 MINUTES = 60
+MAX_CODES = 500
 MAX_TEXT = 1000
 """Characters that are kept of a message."""
 FULL_RATE = 200
@@ -89,6 +90,10 @@ class JobRecord:
         self.since = clock()
         self.totals: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         """Exact counts since the start."""
+        self.by_connector: dict[str, dict[JobOutcome, int]] = {}
+        """The same for each connector."""
+        self.failures: dict[tuple[str, str], int] = {}
+        """Failures and BPMN errors since the start by connector and code; beyond 500 codes as `other`."""
         self.one_in = 1
         """Of how many completed jobs one is kept at the present rate."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
@@ -107,6 +112,10 @@ class JobRecord:
 
     def add(self, job: RecordedJob) -> None:
         """Takes note of an answer."""
+        place = job.connector, job.code
+        if place not in self.failures and len(self.failures) >= MAX_CODES:
+            place = job.connector, "other"
+        self.failures[place] = self.failures.get(place, 0) + 1
         self._count(job.connector, job.outcome, job.at, job.seconds)
         self._kept[job.outcome].append(job)
 
@@ -126,6 +135,10 @@ class JobRecord:
 
     def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> None:
         self.totals[outcome] += 1
+        totals = self.by_connector.get(connector)
+        if totals is None:
+            totals = self.by_connector[connector] = dict.fromkeys(OUTCOMES, 0)
+        totals[outcome] += 1
         number = int(now // 60)
         if not self._minutes or self._minutes[-1][0] < number:
             self._minutes.append((number, {}))

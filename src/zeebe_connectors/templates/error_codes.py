@@ -69,6 +69,10 @@ RUNTIME: Mapping[str, tuple[str, str]] = {
         "tried again; an incident in an error expression",
     ),
     "RESULT_TOO_LARGE": ("The result does not fit into a message to the engine.", INCIDENT),
+    "LEDGER_OF_ANOTHER_CLUSTER": (
+        "The ledger belongs to another cluster, whose keys are the same numbers; sending works without it.",
+        AGAIN,
+    ),
     "LEDGER_UNAVAILABLE": (
         "The ledger cannot be used. Tasks that receive, move or delete mails ask it first; sending works without it.",
         AGAIN,

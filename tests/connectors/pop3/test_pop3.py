@@ -22,6 +22,7 @@ from zeebe_connectors.runtime.ledger import SqliteLedger
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.files import AllowedFiles
+from zeebe_connectors.sdk.memory import Memory, ShortMemory
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import Pop3Server, message
 
@@ -179,6 +180,7 @@ class World:
         self.server, self.directory = server, directory
         self.gateway = FakeGateway()
         self.running: list[Sources] = []
+        self.memory: Memory = ShortMemory()
 
     async def runtime(self, **changes: Any) -> Sources:
         properties = {
@@ -200,6 +202,7 @@ class World:
                 clients=ClientCache(),
                 documents=LocalDocuments(self.directory / "documents"),
                 files=AllowedFiles([self.directory / "allowed"]),
+                memory=self.memory,
             ),
             registry=Registry([watch]),
             gateway=self.gateway,
@@ -249,6 +252,22 @@ async def test_each_mail_is_handed_over_once_and_removed_if_so_chosen(world, rem
     await world.rounds(1)
     assert world.subjects() == ["one", "two", "three"]
     assert len(world.server.mails) == (0 if remove == "true" else 3)
+
+
+async def test_only_mails_from_now_on_leaves_alone_what_lay_there_at_the_first_start(world):
+    world.server.mails = {"a": message("old"), "b (x)": message("old too")}
+    chosen = {"existingMails": "skip", "remove": "true"}
+    sources = await world.runtime(**chosen)
+    await world.rounds(2)
+    world.server.mails["c"] = message("new")
+    await world.until(lambda: world.subjects() == ["new"])
+    await world.end(sources)
+    world.server.mails["d"] = message("while it was away")
+    await world.runtime(**chosen)
+    await world.until(lambda: len(world.subjects()) == 2)
+    await world.rounds(1)
+    assert world.subjects() == ["new", "while it was away"]
+    assert list(world.server.mails) == ["a", "b (x)"]
 
 
 async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_hands_nothing_over_twice(world):

@@ -35,6 +35,7 @@ from zeebe_connectors.runtime.inbound.elements import (
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.log_fields import belongs_to
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
@@ -188,7 +189,15 @@ class Watch:
         for action in ("triggered", _TRIGGERS[handled]):
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
+    def is_dead(self) -> bool:
+        """Whether nothing watches over it any more, or what does is stuck; being down or on standby is neither."""
+        if self._task is None or self._stopping:
+            return False
+        silent = time.monotonic() - self._heard_by
+        return self._task.done() or (self.status == "UP" and silent > self._shared.lease + SILENCE)
+
     async def _run(self) -> None:
+        belongs_to(self.source.name)
         backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         while not self._stopping:
             began = time.monotonic()
@@ -399,6 +408,12 @@ class Sources:
             self._task = None
         await asyncio.gather(*(watch.stop(grace) for watch in self.watches.values()))
         self.watches.clear()
+
+    def is_dead(self) -> bool:
+        """Whether no source is watched that should be, so that a restart would help."""
+        if self._task is not None and self._task.done():
+            return True
+        return bool(self.watches) and all(watch.is_dead() for watch in self.watches.values())
 
     def health(self) -> dict[str, Any]:
         """How each source is, by name; `DOWN` when any is, or when an element cannot be watched."""
