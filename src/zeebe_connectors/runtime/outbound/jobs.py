@@ -9,8 +9,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +56,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
-from zeebe_connectors.sdk.provided import PROVIDER
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -216,9 +215,15 @@ class JobHandler:
                     progress.started = True
                     return await self._connector.call(given, context)
                 context.clients = use.clients
-                async with self._turn(use, job, own):
+                await self._entered(use, job, own)
+                try:
                     progress.started = True
-                    return await self._connector.call(given, context)
+                    response = await self._connector.call(given, context)
+                except BaseException as error:
+                    use.leave(error)
+                    raise
+                use.leave()
+                return response
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -241,12 +246,10 @@ class JobHandler:
             data = await documents_as_text(data, self._connector.input, self._services.documents, deadline=deadline)
         return data
 
-    @asynccontextmanager
-    async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
-        """Wraps the call: waits until the provider's usage rules allow it, or hands the job back."""
+    async def _entered(self, use: Use, job: Job, deadline: float) -> None:
+        """Waits until the provider's usage rules allow the call, or hands the job back."""
         try:
-            async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
-                yield
+            await use.enter(job.bpmn_process_id, deadline=deadline, waiting=self._waiting)
         except Busy as busy:
             raise HandBack(
                 f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
@@ -255,7 +258,16 @@ class JobHandler:
 
     async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
         """Fills in what the task's provider decides; returns what the call needs of it."""
-        services = self._services
+        providers = self._services.providers
+        key: tuple[str | None, ...] | None = None
+        if providers is not None and self._trial is None:
+            named = job.headers.get
+            key = (
+                self._connector.name, named(PROVIDER), named(ENVIRONMENT), named(CONNECTION),
+                job.bpmn_process_id, job.tenant_id,
+            )  # fmt: skip
+            if (again := providers.use_again(key, data, custody)) is not None:
+                return again
         wanted = asking(
             job.headers,
             process=job.bpmn_process_id,
@@ -265,12 +277,12 @@ class JobHandler:
         )
         if wanted is None:
             return None
-        if services.providers is None:
+        if providers is None:
             raise PermanentError(
                 "PROVIDER_UNKNOWN",
                 "provider: this runtime has no providers; the operator describes them in providers.yaml",
             )
-        return await services.providers.use(wanted, self._connector, data, custody)
+        return await providers.use(wanted, self._connector, data, custody, key=key)
 
     async def _version_tag(self, job: Job) -> str | None:
         try:
