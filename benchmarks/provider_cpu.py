@@ -71,8 +71,8 @@ async def compare(url: str, directory: Path, rounds: int, count: int) -> float:
     services = services_of(Settings.read(operators), operators)
     handler = JobHandler(request, services)
     worst = 0.0
-    for number, (title, (here, _, _)) in enumerate(CASES.items()):
-        without = Job(1, request.type, json.dumps({"method": "GET", "url": f"{url}/ok", **here}), {})
+    for number, (title, (login, _, _)) in enumerate(CASES.items()):
+        without = Job(1, request.type, json.dumps({"method": "GET", "url": f"{url}/ok", **login}), {})
         through = Job(2, request.type, json.dumps({"method": "GET", "url": "ok"}), {"provider": f"system{number}"})
         for job in (without, through):
             await batch(handler, job, count)

@@ -16,7 +16,8 @@ from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
-from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
+from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, SourceMetrics
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
