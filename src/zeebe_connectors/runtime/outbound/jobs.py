@@ -44,11 +44,7 @@ from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
-<<<<<<< HEAD
-=======
 from zeebe_connectors.runtime.payload import encode, plain, sendable
-from zeebe_connectors.runtime.providers import Use, asking
->>>>>>> main
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
@@ -123,12 +119,8 @@ class JobHandler:
     ) -> None:
         self._trial = trial
         self._connector = connector
-<<<<<<< HEAD
-        self._provider = JobProvider(connector, services, slots, by_hand=trial is not None)
-=======
         self._log = logging.getLogger(connector.module)
-        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
->>>>>>> main
+        self._provider = JobProvider(connector, services, slots, by_hand=trial is not None)
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
         self._unmapped = UnmappedResponses()
@@ -224,12 +216,8 @@ class JobHandler:
                     if data.get(name) in (None, ""):
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
-<<<<<<< HEAD
                 use = await self._provider.use(job, data, custody) if PROVIDER in job.headers else None
-=======
-                use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
                 progress.data = data
->>>>>>> main
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
