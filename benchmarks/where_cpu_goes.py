@@ -56,12 +56,13 @@ def instructions(file: Path) -> Counter[str]:
     place = {"ob": "", "fl": ""}
     is_inner = False  # the line after `calls=` has what is counted where it was called
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        if match := re.match(r"(ob|fl|fi|fe)=\((\d+)\)(?: (.*))?", line):
-            kind, number, name = match.groups()
+        if match := re.match(r"(c?)(ob|fl|fi|fe)=\((\d+)\)(?: (.*))?", line):
+            called, kind, number, name = match.groups()
             kind = "ob" if kind == "ob" else "fl"
             if name:
                 names[kind][number] = name
-            place[kind] = names[kind].get(number, "")
+            if not called:  # what is called has lines of its own
+                place[kind] = names[kind].get(number, "")
         elif line.startswith("calls="):
             is_inner = True
         elif match := re.match(r"[+*-]?\d* (\d+)$", line):
