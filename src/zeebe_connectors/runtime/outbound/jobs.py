@@ -41,6 +41,7 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
+from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
@@ -93,11 +94,15 @@ def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[
 
 
 @dataclass(slots=True)
-class _Progress:
+class _Progress(Stages):
     """How far a job has come."""
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
+    data: Any = None
+    """The inputs, with secrets."""
+    response: Any = None
+    """The connector's result."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """What the memory may discard once the engine has the result."""
 
@@ -134,13 +139,18 @@ class JobHandler:
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
         if self._trial is not None:
             self._trial.mask = mask
+        progress = _Progress(began=time.perf_counter())
         with holding(custody), for_tenant(job.tenant_id):
-            return await self._handled(job, extend, custody)
+            outcome = await self._handled(job, extend, custody, progress)
+        progress.ended = time.perf_counter()
+        if self._services.keeps_data and not isinstance(outcome, Complete):
+            progress.kept = await asyncio.to_thread(kept_data, progress.data, progress.response, mask)
+        progress.data = progress.response = None
+        return timed(outcome, progress)
 
-    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
+    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
         mask = custody.mask
         backoff: float | None = None
-        progress = _Progress()
         try:
             check_expressions(job.headers)
             check_secret_fields(job.headers)
@@ -150,7 +160,7 @@ class JobHandler:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await self._plain(response)
+            progress.response = response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -210,15 +220,17 @@ class JobHandler:
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
+                progress.read = time.perf_counter()
                 if use is None:
-                    progress.started = True
+                    progress.started, progress.called = True, progress.read
                     return await self._connector.call(given, context)
                 context.clients = use.clients
                 async with self._turn(use, job, own):
-                    progress.started = True
+                    progress.started, progress.called = True, time.perf_counter()
                     return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired:
@@ -228,6 +240,8 @@ class JobHandler:
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
+        finally:
+            progress.answered = time.perf_counter()
 
     async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
         """The inputs with secrets, documents and functions in their places."""
