@@ -17,6 +17,8 @@ from zeebe_connectors.runtime.inbound.metrics import NO_METRICS
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 
+_YOUNG_OBJECTS = 10_000
+"""New objects between two collections: Python's own 700 are those of a few jobs, which are gone soon by themselves."""
 _log = logging.getLogger("zeebe_connectors")
 
 
@@ -75,6 +77,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     # What stands now stays as long as the process, so that no collection of garbage has to look at it again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     runtime.start()
     server = None
     try:
