@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -48,6 +49,23 @@ def test_an_example_installs_and_holds(name: str, tmp_path: Path) -> None:
     package = tmp_path / name
     shutil.copytree(EXAMPLES / name, package, ignore=COPIED)
     carry_out(package, tmp_path / "installed", name)
+
+
+@pytest.mark.slow
+def test_the_examples_have_no_errors_in_an_authors_editor(tmp_path: Path) -> None:
+    """Pyright, strict, as Visual Studio Code runs it: it sees what mypy does not."""
+    folders = [str(EXAMPLES / name / part) for name in ("weather", "folder-watch") for part in ("src", "tests")]
+    settings = {"include": folders, "extraPaths": folders, "typeCheckingMode": "strict"}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--project", "settings.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert "0 errors, 0 warnings" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow
