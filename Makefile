@@ -47,7 +47,10 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow" $(TESTS)
+
+test-versions: ## Run the quick tests on Python 3.11 to 3.14, those that uv, pyenv or PATH has here; TESTS="…" for a part
+	@$(PYTHON) tests/versions.py $(TESTS)
 
 stale: install
 	$(BIN)/python -m zeebe_connectors.templates --check

@@ -39,6 +39,8 @@ class Harness:
         self.documents = LocalDocuments(directory / "documents")
         self.allowed = directory / "allowed"
         self.allowed.mkdir(exist_ok=True)
+        self.memory: Memory | None = None
+        """What outlives a runtime; None: each gets one of its own."""
         self.running: list[Sources] = []
 
     def properties(self, **changes: Any) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Harness:
                 clients=ClientCache(),
                 documents=self.documents,
                 files=AllowedFiles([self.allowed]),
-                memory=memory or ShortMemory(),
+                memory=memory or self.memory or ShortMemory(),
             ),
             registry=Registry([self.connector]),
             gateway=gateway or self.gateway,

@@ -158,6 +158,28 @@ def test_check_says_whether_the_processes_that_sources_start_are_deployed(tmp_pa
     assert "Targets      not looked up: set CAMUNDA_CLIENT_REST_ADDRESS" in unknown.stdout
 
 
+def test_check_says_whether_the_cluster_lets_it_read_diagrams(tmp_path: Path) -> None:
+    """Without that right each job that uses a secret would be handed back."""
+    with in_thread(HttpServer()) as cluster:
+        deployed = [{"processDefinitionId": "order", "processDefinitionKey": "17", "version": 1, "state": "ACTIVE"}]
+        cluster.answer("/v2/process-definitions/search", Reply.json({"items": deployed, "page": {}}))
+        settings = {
+            "ZEEBE_ADDRESS": "127.0.0.1:1",
+            "ZEEBE_INSECURE_CONNECTION": "true",
+            "CAMUNDA_CLIENT_REST_ADDRESS": cluster.url(""),
+        }
+        cluster.answer("/v2/process-definitions/17/xml", Reply.json({"detail": "no access to order"}, status=403))
+        refused = told("check", "--connect", folder=tmp_path, **settings)
+        assert "Diagrams     cannot be read: " in refused.stdout
+        assert "(no access to order)" in refused.stdout
+        assert "grant it READ_PROCESS_DEFINITION" in refused.stdout
+        cluster.answer("/v2/process-definitions/17/xml", Reply(body=b"<definitions/>"))
+        assert (
+            "Diagrams     are read from the cluster; tried with order"
+            in told("check", "--connect", folder=tmp_path, **settings).stdout
+        )
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_sources_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, command: str) -> None:
     """It is one of the operator's settings."""

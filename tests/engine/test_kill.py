@@ -179,19 +179,25 @@ async def test_it_is_fast_and_small(tmp_path) -> None:
             await complete(stub, first, result=1)
             await deploy(stub, process("wait", "start > t > end", task("t", "nobody", **mapped)))
 
+            in_flight = asyncio.Semaphore(500)  # else a slow worker makes it a test of how many wait, which comes next
+
             async def working(left) -> None:
                 while left > 0:
                     found = await jobs(stub, "w", 32, 5)
                     await asyncio.gather(*(complete(stub, job, result=1) for job in found))
                     left -= len(found)
+                    for _ in found:
+                        in_flight.release()
 
             async def creating(name, count) -> None:
                 for _ in range(count):
+                    await in_flight.acquire()
                     await create(stub, name, **order)
 
             idle = program.cpu
             await asyncio.gather(working(10_000), *(creating("p", 400) for _ in range(25)))
             each, after = (program.cpu - idle) / 10, program.memory
+            in_flight = asyncio.Semaphore(10_000)
             await asyncio.gather(*(creating("wait", 500) for _ in range(20)))
             waiting = program.memory - after
         program.kill()

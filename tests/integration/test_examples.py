@@ -307,6 +307,27 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
     assert not mail.messages(mailbox)
 
 
+async def _ftp_port(landscape: Landscape, ending: contextlib.AsyncExitStack) -> int:
+    home = landscape.files / "home"
+    home.mkdir()
+    return ending.enter_context(FtpServer(home, password="s3cret")).port
+
+
+async def _coap_port(_world: Landscape, ending: contextlib.AsyncExitStack) -> int:
+    return (await ending.enter_async_context(CoapServer())).port
+
+
+async def _database(landscape: Landscape, _ending: contextlib.AsyncExitStack) -> str:
+    file = landscape.files / "orders.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, total TEXT)")
+        database.execute("INSERT INTO orders VALUES ('A-7', '42.50')")
+    return str(file)
+
+
+STARTED = {"{ftpPort}": _ftp_port, "{coapPort}": _coap_port, "{database}": _database}
+"""Placeholders of a case whose servers are started for it alone, and what stands in their place."""
+
 RUN = [case for case in tool.cases() if "run" in case]
 
 
@@ -315,8 +336,15 @@ RUN = [case for case in tool.cases() if "run" in case]
 @pytest.mark.parametrize("case", RUN, ids=[case["name"] for case in RUN])
 async def test_what_the_modeler_exported_runs(case, landscape):
     diagram = tool.exported(case["name"])
-    variables = {name: landscape.filled(value) for name, value in case["run"]["variables"].items()}
-    result = await landscape.run(diagram, variables)
+    for other in case["run"].get("deploy", []):
+        await landscape.gateway.deploy({other: (EXAMPLES / other).read_bytes()})
+    async with contextlib.AsyncExitStack() as ending:
+        servers = {name: await start(landscape, ending) for name, start in STARTED.items() if name in json.dumps(case)}
+        variables = {
+            name: servers[value] if value in servers else landscape.filled(value)
+            for name, value in case["run"]["variables"].items()
+        }
+        result = await landscape.run(diagram, variables)
     expected = case["run"]["expect"]
     assert {name: result.get(name) for name in expected} == expected
 

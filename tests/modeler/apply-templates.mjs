@@ -117,7 +117,7 @@ async function runCase(browser, bundle, templates, oneCase) {
   const failures = [];
   const result = { name: oneCase.name, template: template.id, version: template.version ?? null, platformVersion, elementType };
   const { page, problems } = await openModelerPage(browser, bundle);
-  page.setDefaultTimeout(4000);
+  page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
   const file = suffix => path.join(options.out, `${ oneCase.name }${ suffix }`);
 
   try {

@@ -16,7 +16,7 @@ README = "# Project\n\n<!-- connectors -->\nold\n<!-- /connectors -->\n\nMore.\n
 def test_what_was_written_is_not_stale(order, watch, tmp_path):
     (tmp_path / "README.md").write_text(README)
     files = generated_files([order, watch], tmp_path)
-    assert len(write_files(files, tmp_path)) == 11
+    assert len(write_files(files, tmp_path)) == 12
     assert stale_files(generated_files([order, watch], tmp_path), tmp_path) == []
     assert write_files(generated_files([order, watch], tmp_path), tmp_path) == []
 

@@ -90,6 +90,7 @@ class AdminServer:
         """Stops listening."""
         if self._server is not None:
             self._server.close()
+        self._api.live.close()
         await self._runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:

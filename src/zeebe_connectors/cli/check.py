@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
+from zeebe_connectors.cli.diagrams import diagrams_readable
 from zeebe_connectors.cli.providers import show_checked
 from zeebe_connectors.cli.targets import targets_deployed
 from zeebe_connectors.config.environment import Environment
@@ -16,11 +17,13 @@ from zeebe_connectors.net.connect import is_loopback
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.elements import Found, Source, group, read_folder, read_sources
-from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, store_of
+from zeebe_connectors.runtime.ledger import LedgerError, SqliteStore, Store, StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.ledger.cluster import difference, owner_of
 from zeebe_connectors.runtime.outbound.jobs import operator_defaults
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING
 from zeebe_connectors.runtime.providers.checking import signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.registry import Registry
 
 
@@ -55,7 +58,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
             code = 1
     if connect:
         well, deployed = await _reached(settings, environment, store), await targets_deployed(settings)
-        code = code if well else 1
+        readable = await diagrams_readable(settings)
+        code = code if well and readable else 1
         warned = warned or not deployed
     await store.aclose()
     _print("Security", [f"WARNING: {line}" for line in warnings])
@@ -151,13 +155,14 @@ async def _providers(settings: Settings, environment: Environment, store: Store)
 
 async def _connections(settings: Settings, store: Store) -> bool:
     """Reaches the cluster, and the ledger's database where there is one; gives whether both answer."""
-    well = True
+    well, found = True, ""
     gateway = ZeebeGateway(settings.cluster)
     try:
-        found = await gateway.topology()
+        topology = await gateway.topology()
+        found = topology.cluster
         typer.echo(
-            f"Connection   Zeebe {found.version}, {found.brokers} broker{'' if found.brokers == 1 else 's'}, "
-            f"{found.healthy_partitions} of {found.partitions} partitions healthy"
+            f"Connection   Zeebe {topology.version}, {topology.brokers} broker{'' if topology.brokers == 1 else 's'}, "
+            f"{topology.healthy_partitions} of {topology.partitions} partitions healthy"
         )
     except GatewayError as error:
         typer.echo(f"Connection   failed: {error.status}: {error.message}")
@@ -170,4 +175,17 @@ async def _connections(settings: Settings, store: Store) -> bool:
         except LedgerError as error:
             typer.echo(f"             {error}")
             well = False
-    return well
+    return await _of_this_cluster(store, found) and well
+
+
+async def _of_this_cluster(store: Store, cluster: str) -> bool:
+    """Whether the ledger, if there is one yet, belongs to this cluster; says so when not."""
+    if not cluster or (isinstance(store, SqliteStore) and not store.file.exists()):
+        return True
+    try:
+        problem = difference(store.place, await owner_of(StoredMemory(store)), cluster)
+    except ConnectorError:  # said above
+        return False
+    if problem:
+        typer.echo(f"             {problem}")
+    return not problem

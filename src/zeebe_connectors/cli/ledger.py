@@ -27,6 +27,7 @@ from zeebe_connectors.runtime.ledger import (
     StoredMemory,
     store_of,
 )
+from zeebe_connectors.runtime.ledger.cluster import disown, owner_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
 app = typer.Typer(
@@ -142,6 +143,26 @@ def forget(
     if not _use(config, lambda ledger: ledger.forget(source, event)):
         _fail(f"the source {source!r} has no event {event!r}")
     typer.echo("Forgotten.")
+
+
+@app.command()
+def adopt(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Give the ledger to the cluster that the runtime meets next: the same one with a new id, as after a restore."""
+    known = _with_store(config, lambda store: owner_of(StoredMemory(store)))
+    if not known:
+        typer.echo("The ledger belongs to no cluster yet; it becomes that of the one that the runtime meets next.")
+        return
+    if not yes:
+        typer.confirm(
+            f"The ledger belongs to the cluster {known}. A new, empty cluster has the same keys for other tasks, which "
+            "would be taken for those of the old one. Is it the same cluster?",
+            abort=True,
+        )
+    _with_store(config, lambda store: disown(StoredMemory(store)))
+    typer.echo("The ledger becomes that of the cluster that the runtime meets next.")
 
 
 @app.command()

@@ -39,6 +39,7 @@ PARTS = {
     "pop3": "zeebe_connectors.cli.pop3",
     "providers": "zeebe_connectors.cli.providers",
     "soap": "zeebe_connectors.cli.soap",
+    "sources": "zeebe_connectors.cli.sources",
     "template": "zeebe_connectors.cli.template",
 }
 """Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from zeebe_connectors.engine.agenda import Agenda
 from zeebe_connectors.engine.clock import Clock
@@ -53,6 +54,8 @@ class Engine:
         scheduler: Callable[[], None] | None = None,
     ) -> None:
         self.store: Store = store or MemoryStore()
+        self.identity = f"local-{uuid4()}"
+        """What tells this engine from one that begins anew: the keys of both are the same numbers."""
         self.clock = clock or Clock()
         self.changes = Changes()
         self.keys = Keys()

@@ -222,6 +222,8 @@ class SqliteStore:
     def load(self, engine: Engine) -> None:
         """Load the stored state into a new engine."""
         meta = dict(self._db.execute("SELECT name, value FROM meta"))
+        engine.identity = meta.get("identity", engine.identity)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES('identity', ?)", (engine.identity,))
         if "next_key" in meta:
             engine.keys = type(engine.keys)(meta["next_key"])
         engine.clock.offset_ms = max(engine.clock.offset_ms, meta.get("clock_offset", 0))

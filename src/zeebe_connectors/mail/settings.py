@@ -85,6 +85,17 @@ Security = Literal["tls", "starttls", "none"]
 """TLS from the start, TLS required after STARTTLS, or none."""
 
 
+def port_of(encryption: Encryption, *, tls_port: int, clear_port: int) -> int:
+    """The port that fits a form's choice of encryption, where no port is given.
+
+    Args:
+        encryption: The choice.
+        tls_port: The protocol's port for sessions that are encrypted from the start, 993 or 995.
+        clear_port: Its port for sessions that begin in clear, 143 or 110.
+    """
+    return clear_port if encryption in {"NONE", "STARTTLS"} else tls_port
+
+
 def security_of(encryption: Encryption, *, port: int, clear_port: int) -> Security:
     """The security that a form's choice means, for IMAP and POP3 alike.
 

@@ -18,6 +18,7 @@ from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
@@ -62,6 +63,7 @@ class Runtime:
         self.store = store_of(settings.ledger, settings.data)
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
+        self.of_cluster = ClusterMemory(self.memory, gateway, ledger=self.store.place)
         self._cluster_outage = Outage(
             _log,
             f"The cluster at {settings.cluster.address} does not answer",
@@ -69,7 +71,7 @@ class Runtime:
             "fetched again once it is back",
         )
         self.services = services_of(
-            settings, environment, log_mask=log_mask, memory=self.memory, gateway=gateway, store=self.store
+            settings, environment, log_mask=log_mask, memory=self.of_cluster, gateway=gateway, store=self.store
         )
         self.record = JobRecord()
         self.loop_lag = LoopLag()
@@ -208,6 +210,8 @@ class Runtime:
         at_work = bool(workers) or self.sources is not None
         up = at_work and all(worker["status"] == "UP" for worker in workers.values())
         health: dict[str, Any] = {"status": "UP" if up else "DOWN", "workers": workers}
+        if self.of_cluster.problem:
+            health |= {"status": "DOWN", "ledger": {"status": "DOWN", "reason": self.of_cluster.problem}}
         if self.sources is not None:
             inbound = self.sources.health()
             health["inbound"] = inbound

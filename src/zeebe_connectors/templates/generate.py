@@ -9,6 +9,7 @@ from zeebe_connectors.config.declared import settings_page
 from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.element_template import template_text, templates_of
+from zeebe_connectors.templates.error_codes import errors_page
 from zeebe_connectors.templates.page import page_of
 
 COMMAND = "make generate"
@@ -17,6 +18,7 @@ PAGES = Path("docs/connectors")
 EXAMPLES = Path("bpmn-examples")
 README = Path("README.md")
 SETTINGS = Path("docs/settings.md")
+ERRORS = Path("docs/errors.md")
 BEGIN, END = "<!-- connectors -->", "<!-- /connectors -->"
 
 
@@ -53,6 +55,7 @@ def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dic
         there = (root / example).is_file()
         files[PAGES / f"{connector.name}.md"] = page_of(connector, example=f"../../{example}" if there else None)
     files[SETTINGS] = settings_page()
+    files[ERRORS] = errors_page(listed)
     files[PAGES / "README.md"] = f"# Connectors\n\n{table_of(listed, pages='')}\n"
     readme = root / README
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""

@@ -62,10 +62,11 @@ def _facts(connector: Description, example: str | None) -> str:
         rows.append(("Element template", "<br>".join(files)))
     if example:
         rows.append(("Example", f"[`{example.rpartition('/')[2]}`]({example})"))
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; line breaks and bars in its cells are escaped."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
@@ -90,13 +91,13 @@ def _inputs(form: Form) -> list[str]:
         parts.append(f"### {group.label}")
         if group.tooltip:
             parts.append(group.tooltip)
-        parts.append(_table(_HEAD, [_row(item, form) for item in form.of(group.id)]))
+        parts.append(table(_HEAD, [_row(item, form) for item in form.of(group.id)]))
     accepted = [item for item in form.accepted if item.kind != "fixed"]
     if accepted:
         parts += [
             "### Accepted as well",
             "No form shows these inputs; diagrams made with other templates send them.",
-            _table(("Input", "Type", "Description"), [(f"`{i.path}`", i.type_name, i.description) for i in accepted]),
+            table(("Input", "Type", "Description"), [(f"`{i.path}`", i.type_name, i.description) for i in accepted]),
         ]
     return parts
 
@@ -159,7 +160,7 @@ def _output(connector: Outbound) -> str:
         ),
     ]
     if rows:
-        parts.append(_table(("Field", "Type", "Description"), rows))
+        parts.append(table(("Field", "Type", "Description"), rows))
     return "\n\n".join(parts)
 
 
@@ -197,7 +198,7 @@ def _errors(connector: Description) -> str:
     if not connector.errors:
         return ""
     rows = [(f"`{code}`", text) for code, text in connector.errors.items()]
-    return "## Error codes\n\n" + _table(("`error.code`", "Meaning and remedy"), rows)
+    return "## Error codes\n\n" + table(("`error.code`", "Meaning and remedy"), rows)
 
 
 def _try(connector: Outbound, form: Form) -> str:

@@ -45,8 +45,9 @@ _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-m
 _DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
-_PIECE = 32 * 1024
-_TURN = 256 * 1024
+_PIECE = 4 * 1024
+_TURN = 0.005
+"""Seconds for which a body is read before others have their turn."""
 _LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
@@ -198,14 +199,14 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     chunks = []
-    turn = _TURN
+    began = time.perf_counter()
     # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
-    # there already, or unpacks quickly, would be read without a pause.
+    # there already would be read without a pause. By time, as a byte in a chunk of its own costs a thousand times more.
     while chunk := await response.content.read(_PIECE):
         size += len(chunk)
-        if size > turn:
-            turn = size + _TURN
+        if size > _PIECE and time.perf_counter() - began > _TURN:
             await asyncio.sleep(0)
+            began = time.perf_counter()
         if size > limit:
             raise _too_large(origin_of(str(response.url)), limit)
         chunks.append(chunk)

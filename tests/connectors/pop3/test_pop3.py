@@ -13,6 +13,7 @@ from zeebe_connectors import Document, PermanentError, TransientError
 from zeebe_connectors.connectors.pop3.connector import watch
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
@@ -172,6 +173,7 @@ class Pop3Harness(Harness):
     def __init__(self, server: Pop3Server, directory: Path) -> None:
         super().__init__(directory)
         self.server = server
+        self.memory = ShortMemory()
 
     def properties(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -212,6 +214,22 @@ async def test_each_mail_is_handed_over_once_and_removed_if_so_chosen(harness, r
     await harness.rounds(1)
     assert harness.subjects() == ["one", "two", "three"]
     assert len(harness.server.mails) == (0 if remove == "true" else 3)
+
+
+async def test_only_mails_from_now_on_leaves_alone_what_lay_there_at_the_first_start(harness):
+    harness.server.mails = {"a": message("old"), "b (x)": message("old too")}
+    chosen = {"existingMails": "skip", "remove": "true"}
+    sources = await harness.runtime(**chosen)
+    await harness.rounds(2)
+    harness.server.mails["c"] = message("new")
+    await harness.until(lambda: harness.subjects() == ["new"])
+    await harness.end(sources)
+    harness.server.mails["d"] = message("while it was away")
+    await harness.runtime(**chosen)
+    await harness.until(lambda: len(harness.subjects()) == 2)
+    await harness.rounds(1)
+    assert harness.subjects() == ["new", "while it was away"]
+    assert list(harness.server.mails) == ["a", "b (x)"]
 
 
 async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_hands_nothing_over_twice(harness):

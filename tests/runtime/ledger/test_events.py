@@ -154,8 +154,24 @@ async def test_quarantine_keeps_reason_and_original_and_can_be_retried_once(ledg
     assert await ledger.waiting("s") == ["a"]
     assert set(await ledger.settled("s", {"a": None})) == set()
     assert await intend(ledger, "a") is None
-    await ledger.record("s", "a", "done")
-    assert await ledger.original("s", "a") is None
+
+
+@pytest.mark.parametrize("state", ["done", "ignored"])
+async def test_the_original_of_a_settled_event_goes_after_thirty_days_and_that_of_an_open_one_never(
+    ledger, clock, state
+):
+    for event in ("settled", "open"):
+        await ledger.quarantine("s", event, alias=None, reason="why", title="t", original=b"raw")
+    clock.now += 400 * 86400
+    await ledger.retry("s", "settled")
+    await ledger.record("s", "settled", state)
+    clock.now += 29 * 86400
+    await ledger.sweep()
+    assert await ledger.original("s", "settled") == b"raw"
+    clock.now += 2 * 86400
+    await ledger.sweep()
+    assert await ledger.original("s", "settled") is None
+    assert await ledger.original("s", "open") == b"raw"
 
 
 async def test_what_is_forgotten_is_new_again(ledger):

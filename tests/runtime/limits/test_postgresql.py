@@ -29,11 +29,11 @@ async def test_rates_and_permits_hold_over_two_replicas(postgresql):
         limit.leave()
 
     await asyncio.gather(*(one(limits[number % 2]) for number in range(60)))
-    limits[0].hold(0.5)
+    limits[0].hold(1.5)
     held = time.monotonic()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.9)  # a runtime that has work learns of it when it next agrees with the others
     await one(limits[1])
-    assert times[-1] - held >= 0.45
+    assert times[-1] - held >= 1.45
     assert most <= 4
     assert max(sum(1 for other in times if one <= other < one + 1.0) for one in times) <= 40
     for limit, store in zip(limits, stores, strict=True):

@@ -6,11 +6,13 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import Call, NotRequired, TypedDict, described
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Inbound, Outbound
 from zeebe_connectors.templates.element_template import Template, template_text, templates_of
@@ -20,6 +22,115 @@ from zeebe_connectors.templates.wording import plain
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """Of every file, so that the same templates make the same archive."""
 NOT_FOUND = "There is no such connector; GET /api/connectors lists those that are installed"
+
+
+@described
+class TemplateFile(TypedDict):
+    """One element template of a connector."""
+
+    file: str
+    id: str
+    name: str
+    version: int
+
+
+@described
+class Choice(TypedDict):
+    """A value that an input may have."""
+
+    value: Any
+    label: str
+
+
+@described
+class Condition(TypedDict):
+    """An input is shown while another one has one of these values."""
+
+    input: str
+    values: list[Any]
+
+
+@described
+class InputShown(TypedDict):
+    """One input of a connector."""
+
+    id: str
+    name: str
+    """Dotted path on the wire."""
+    label: str
+    type: str
+    kind: str
+    """How the form asks for it."""
+    required: bool
+    default: Any
+    text: str
+    """What it means."""
+    choices: list[Choice]
+    secret: bool
+    """Its value is masked wherever it is shown."""
+    secrets: bool | Literal["whole"]
+    """Whether placeholders of secrets resolve in it."""
+    header: bool
+    """It is a task header."""
+    lines: bool
+    """It takes several lines."""
+    placeholder: str
+    conditions: list[Condition]
+
+
+@described
+class InputGroup(TypedDict):
+    """A group of the form."""
+
+    id: str
+    label: str
+    text: str
+    inputs: list[InputShown]
+
+
+@described
+class ErrorShown(TypedDict):
+    """One error code of a connector."""
+
+    code: str
+    text: str
+    """What it means, and what helps."""
+
+
+@described
+class ConnectorShown(TypedDict):
+    """One connector; the inputs and errors only where one is asked for by name."""
+
+    name: str
+    title: str
+    text: str
+    """What it does."""
+    kind: Literal["task", "event", ""]
+    """Empty where it cannot be loaded."""
+    type: str
+    """Of its jobs or sources."""
+    also: list[str]
+    """Other types that it takes."""
+    state: Literal["on", "off", "unavailable"]
+    needs: str
+    """Why it does not run, and what helps."""
+    protocols: list[str]
+    """Providers of which protocols it takes."""
+    keywords: list[str]
+    templates: list[TemplateFile]
+    details: NotRequired[str]
+    groups: NotRequired[list[InputGroup]]
+    accepted: NotRequired[list[InputShown]]
+    """Inputs that the form does not ask for."""
+    errors: NotRequired[list[ErrorShown]]
+
+
+@described
+class ConnectorsShown(TypedDict):
+    """Connectors in short."""
+
+    connectors: list[ConnectorShown]
+    """Tasks first, by title; those that cannot be loaded at the end."""
 
 
 class Gallery:
@@ -170,11 +281,32 @@ class ConnectorsApi:
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Adds `/connectors`, `/connectors/NAME` and `/templates.zip`."""
-        router.add_get("/connectors", self._list)
-        router.add_get("/connectors/{name}", self._show)
-        router.add_get("/templates.zip", self._archive)
+    def calls(self) -> list[Call]:
+        """`/connectors`, `/connectors/NAME` and `/templates.zip`."""
+        words = {"q": "Words in name, title, type, summary or keywords", "kind": "`task` or `event`"}
+        names = {"name": "Of a connector, or of a file without suffix; may be given several times"}
+        missing = {404: ("NOT_FOUND",)}
+        return [
+            Call("GET", "/connectors", Role.VIEWER, "Lists the connectors", self._list, ConnectorsShown, query=words),
+            Call(
+                "GET",
+                "/connectors/{name}",
+                Role.VIEWER,
+                "Shows one connector with its inputs and errors",
+                self._show,
+                ConnectorShown,
+                errors=missing,
+            ),
+            Call(
+                "GET",
+                "/templates.zip",
+                Role.VIEWER,
+                "Hands out element templates, all or those that are named",
+                self._archive,
+                "application/zip",
+                query=names,
+            ),
+        ]
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query

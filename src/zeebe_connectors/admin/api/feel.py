@@ -11,10 +11,12 @@ import re
 import time
 from typing import Any, Literal
 
+from aiohttp import web
 from pydantic import Field
 
 from zeebe_connectors import feel
-from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
 from zeebe_connectors.feel.values import type_name
 from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
 from zeebe_connectors.runtime.expressions import (
@@ -27,7 +29,7 @@ from zeebe_connectors.runtime.expressions import (
     verdict_of,
 )
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import Model
+from zeebe_connectors.sdk.fields import Model, read_input
 
 MAX_ANSWER = 1_000_000
 """Characters of a value as JSON that are answered."""
@@ -53,6 +55,71 @@ class Evaluation(Model):
     """The input value of unary tests."""
     cluster: str = ""
     """A version, as 8.7: what it does not know is warned of."""
+
+
+@described
+class Warned(TypedDict):
+    """Something that is probably not meant."""
+
+    kind: str
+    message: str
+    line: int | None
+    """Where the place is certain."""
+    column: int | None
+
+
+@described
+class Failed(TypedDict):
+    """Why there is no value."""
+
+    kind: str
+    """`syntax`, `limit` or `evaluation`."""
+    message: str
+    line: int | None
+    column: int | None
+    excerpt: str | None
+    """The line, with a mark under the place."""
+    hint: str | None
+    limit: str | None
+    """Which limit it met."""
+
+
+@described
+class Command(TypedDict):
+    """What a job would become of a result or error expression."""
+
+    command: str
+    """`complete`, `fail`, `throw` or `unchanged`."""
+    code: str | None
+    message: str | None
+    variables: Any
+    retries: int
+    backoff: float
+
+
+@described
+class Evaluated(TypedDict):
+    """What an expression gives."""
+
+    value: Any
+    type: str
+    """Of FEEL; empty without a value."""
+    warnings: list[Warned]
+    error: Failed | None
+    outcome: Command | None
+    seconds: float
+
+
+def calls(playground: Playground, service: Service) -> list[Call]:
+    """The call `/feel`."""
+
+    async def evaluate(request: web.Request) -> web.Response:
+        wanted = read_input(Evaluation, await service.given(request))
+        return web.json_response(await playground.evaluate(wanted))
+
+    what = "Evaluates an expression; nothing is kept"
+    errors = {429: ("BUSY",)}
+    return [Call("POST", "/feel", Role.MODELER, what, evaluate, Evaluated, body=Evaluation, errors=errors)]
 
 
 class Playground:

@@ -6,10 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from zeebe_connectors.admin.access import Refused
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
@@ -22,6 +26,68 @@ MAX_AT_ONCE = 2
 SECONDS = 50.0
 Result = TypeVar("Result")
 _running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
+
+
+@described
+class Inspected(TypedDict):
+    """What a description offers."""
+
+    operations: list[dict[str, Any]]
+    """As the connector's importer describes them: at least `operation` and `input`."""
+    skipped: list[str]
+    """What had to be left out, and why."""
+
+
+@described
+class TemplateMade(TypedDict):
+    """One element template that was made."""
+
+    file: str
+    template: dict[str, Any]
+    """The element template itself."""
+
+
+@described
+class Made(TypedDict):
+    """The templates that were made."""
+
+    templates: list[TemplateMade]
+    skipped: list[str]
+    """What had to be left out, and why."""
+    warnings: list[str]
+    """What their users should know."""
+
+
+def calls(runtime: Runtime, service: Service) -> list[Call]:
+    """The calls `/CONNECTOR/inspect` and `/CONNECTOR/import`, for each connector that imports."""
+    return [
+        call
+        for connector, importer in _importers(runtime).values()
+        for call in _calls_of(runtime, service, connector.name, importer)
+    ]
+
+
+def _calls_of(runtime: Runtime, service: Service, name: str, importer: Importer) -> list[Call]:
+    async def look(request: web.Request) -> web.Response:
+        given = await service.given(request)
+        return await service.limited(lambda: inspect(runtime, name, given, service.mask))
+
+    async def produce(request: web.Request) -> web.Response:
+        given = await service.given(request)
+
+        async def work() -> Made:
+            found = await make(runtime, name, given, service.mask)
+            templates: list[Any] = [asdict(item) for item in found.made]
+            return {"templates": templates, "skipped": found.skipped, "warnings": found.warnings}
+
+        return await service.limited(work)
+
+    errors = {422: ("ANSWER_TOO_LARGE",), 429: ("BUSY",)}
+    say, do = "Says what a description of a service offers", "Makes element templates of a description of a service"
+    return [
+        Call("POST", f"/{name}/inspect", Role.MODELER, say, look, Inspected, body=importer.input, errors=errors),
+        Call("POST", f"/{name}/import", Role.MODELER, do, produce, Made, body=importer.input, errors=errors),
+    ]
 
 
 async def inspect(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
@@ -64,12 +130,16 @@ async def make(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask
     return await _bounded(runtime, lambda: importer.templates(request, context, base, max_templates=MAX_TEMPLATES))
 
 
-def _importer(runtime: Runtime, name: str) -> tuple[Outbound, Importer]:
-    known = {
+def _importers(runtime: Runtime) -> dict[str, tuple[Outbound, Importer]]:
+    return {
         key: (connector, connector.importer)
         for key, connector in runtime.registry.outbound.items()
         if connector.importer is not None and runtime.settings.outbound.runs(key, connector.type)
     }
+
+
+def _importer(runtime: Runtime, name: str) -> tuple[Outbound, Importer]:
+    known = _importers(runtime)
     found = known.get(name)
     if found is None:
         raise Refused(404, "NOT_FOUND", f"Templates are imported for: {', '.join(known) or 'no connector'}")

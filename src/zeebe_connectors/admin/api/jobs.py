@@ -4,26 +4,130 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.description import Call, TypedDict, described
 from zeebe_connectors.runtime.record import OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
+from zeebe_connectors.runtime.supervisor import Runtime
 
 ROWS = 50
 SINCE = {"1h": 3600.0, "24h": 86400.0, "": 0.0}
 """Names of the times to look back, in seconds; the empty one is all that is kept."""
 
 
-def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> dict[str, Any]:
+@described
+class TemplateOfJob(TypedDict):
+    """The element template that the task was made with; empty where it was none."""
+
+    id: str
+    version: str
+
+
+@described
+class JobShown(TypedDict):
+    """One answer to one job. Keys are text, since they are beyond what JavaScript counts exactly."""
+
+    key: str
+    outcome: JobOutcome
+    connector: str
+    type: str
+    process: str
+    """BPMN process id."""
+    version: int
+    """Of the process."""
+    element: str
+    instance: str
+    """Key of the process instance."""
+    template: TemplateOfJob
+    at: float
+    """When it was answered, in seconds since 1970."""
+    seconds: float
+    """How long handling it took; 0 when it is not known."""
+    code: str
+    message: str
+    retries: int
+    """How many are left."""
+    backoff: float
+    """Seconds before the engine offers it again."""
+
+
+@described
+class JobDetail(JobShown):
+    """The last answer to one job, with all that are in memory."""
+
+    tries: list[JobShown]
+    """The newest first."""
+
+
+@described
+class JobsShown(TypedDict):
+    """One page of jobs."""
+
+    jobs: list[JobShown]
+    """The newest first, 50 at most."""
+    counts: dict[JobOutcome, int]
+    """Exact ones since the start."""
+    kept: dict[str, float]
+    """How many of each outcome are in memory at most; `oneIn`: of how many completed ones one is kept; `since`."""
+    found: int
+    """How many in memory fit."""
+    newer: int
+    """How many of these came after `top`."""
+    next: str | None
+    """What `before` is for older ones."""
+
+
+def calls(runtime: Runtime) -> list[Call]:
+    """The calls below `/jobs`."""
+
+    async def some(request: web.Request) -> web.Response:
+        return web.json_response(jobs_shown(runtime.record, request.query))
+
+    async def one(request: web.Request) -> web.Response:
+        text = request.match_info["key"]
+        found = tries_shown(runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
+        if found is None:
+            raise Refused(404, "NOT_FOUND", "No such job is in this runtime's memory; its log and Operate know more")
+        return web.json_response(found)
+
+    query = {
+        "outcome": f"One of {', '.join(OUTCOMES)}",
+        "connector": "Name of a connector",
+        "process": "BPMN process id",
+        "since": "How far back: `1h` or `24h`",
+        "q": "Text in key, instance, process, element, code or message",
+        "before": "`next` of the page before",
+        "top": "When the newest job was answered that the caller knows; `newer` counts those after it",
+    }
+    return [
+        Call("GET", "/jobs", Role.VIEWER, "Lists the last jobs", some, JobsShown, query=query),
+        Call(
+            "GET",
+            "/jobs/{key}",
+            Role.VIEWER,
+            "Shows what became of one job",
+            one,
+            JobDetail,
+            errors={404: ("NOT_FOUND",)},
+        ),
+    ]
+
+
+def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
     """One page of jobs, the newest first.
 
     Args:
         record: Whose jobs.
         query: `outcome`, `connector`, `process`, `since` (`1h`, `24h`), `q` (in key, instance, process, element, code
-            or message), `before` (the cursor of the page before).
+            or message), `before` (the cursor of the page before), `top` (when the newest one was answered that the
+            caller knows).
 
     Returns:
         `jobs`; `counts` since the start, exact; `kept`: how many are in memory, and of how many completed ones one is;
-        `found`: how many of them fit; `next`: the cursor of older ones, or None.
+        `found`: how many of them fit; `newer`: how many of these came after `top`; `next`: the cursor of older ones,
+        or None.
     """
     outcome = query.get("outcome", "")
     wanted: tuple[JobOutcome, ...] = tuple(name for name in OUTCOMES if name == outcome) or OUTCOMES
@@ -38,6 +142,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> dict[str, Any]:
         and (not text or text in _searchable(job))
     ]
     before = _cursor(query.get("before", ""))
+    top = _seconds(query.get("top", ""))
     older = [job for job in fitting if before is None or (job.at, job.key) < before]
     rows = older[:ROWS]
     more = f"{rows[-1].at!r}-{rows[-1].key}" if len(older) > ROWS else None
@@ -46,17 +151,18 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> dict[str, Any]:
         "counts": dict(record.totals),
         "kept": {**ROOM, "oneIn": record.one_in, "since": record.since},
         "found": len(fitting),
+        "newer": 0 if top is None else sum(job.at > top for job in fitting),
         "next": more,
     }
 
 
-def tries_shown(record: JobRecord, key: int) -> dict[str, Any] | None:
+def tries_shown(record: JobRecord, key: int) -> JobDetail | None:
     """The last kept answer to a job, with all kept ones under `tries`; None when none is in memory."""
     tries = [job_shown(job) for job in record.tries(key)]
     return {**tries[0], "tries": tries} if tries else None
 
 
-def job_shown(job: RecordedJob) -> dict[str, Any]:
+def job_shown(job: RecordedJob) -> JobShown:
     """One answer; keys as text, since they are beyond what JavaScript counts exactly."""
     return {
         "key": str(job.key),
@@ -79,6 +185,13 @@ def job_shown(job: RecordedJob) -> dict[str, Any]:
 
 def _searchable(job: RecordedJob) -> str:
     return f"{job.key} {job.instance} {job.process} {job.element} {job.code} {job.message}".casefold()
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _cursor(text: str) -> tuple[float, int] | None:

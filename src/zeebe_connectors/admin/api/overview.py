@@ -1,18 +1,23 @@
 """Says what needs the operator's attention, and how the runtime's parts are, for the API and the page."""
 
+# ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
 
 import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
 
+from aiohttp import web
+
 from zeebe_connectors._version import __version__
+from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import Call, NotRequired, TypedDict, described
 from zeebe_connectors.config.effective import unknown_settings
 from zeebe_connectors.runtime.ledger import Entry, LedgerError
-from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, RecordedJob
+from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, JobOutcome, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
 
 MAX_ITEMS = 20
@@ -21,6 +26,114 @@ MAX_QUARANTINED = 1000
 LEDGER_SECONDS = 5.0
 """How old what is known of the ledger may be, so that a page that is reloaded often asks it seldom."""
 _SILENT = 60.0
+
+
+@described
+class AttentionItem(TypedDict):
+    """Something that needs the operator's attention."""
+
+    level: Literal["bad", "warn"]
+    code: str
+    """What kind of thing, or the connector's code of the incidents."""
+    title: str
+    text: str
+    """Why, and what helps."""
+    since: float | None
+    """In seconds since 1970; None when nobody knows."""
+    until: float | None
+    """The last time, for what happened several times."""
+    href: str
+    """Where on the page there is more; empty when the filter says it."""
+    filter: NotRequired[dict[str, str]]
+    """What to ask `/jobs` for."""
+
+
+@described
+class JobsOfTheHour(TypedDict):
+    """What became of the jobs of the last hour."""
+
+    minutes: list[list[float]]
+    """Begin in seconds since 1970, then how many were completed, BPMN errors, tried again and incidents."""
+    totals: dict[JobOutcome, int]
+
+
+@described
+class ConnectorOfTheHour(TypedDict):
+    """What one connector did in the last hour."""
+
+    name: str
+    title: str
+    types: list[str]
+    """Job types that are fetched."""
+    perMinute: float
+    minutes: list[int]
+    """Jobs of each minute, the oldest first."""
+    jobs: int
+    failed: int
+    failedShare: float
+    """Between 0 and 1."""
+    median: float | None
+    """Seconds; None without jobs."""
+    p95: float | None
+    """Seconds that 95 in 100 jobs did not exceed."""
+    inFlight: int
+    slots: int
+
+
+@described
+class SourcesInShort(TypedDict):
+    """How many sources are how."""
+
+    up: int
+    down: int
+    standby: int
+    """Another runtime watches them."""
+    starting: int
+    problems: int
+    """Elements that cannot be watched."""
+    lastEvent: float | None
+    """In seconds since 1970."""
+    events: dict[str, int]
+    """Events by what became of them."""
+    downNames: list[str]
+
+
+@described
+class EngineState(TypedDict):
+    """Whether the engine answers."""
+
+    up: bool
+    silentSeconds: float | None
+    error: str | None
+    address: str
+
+
+@described
+class LedgerState(TypedDict):
+    """Whether the ledger can be used."""
+
+    up: bool
+    kind: str
+    quarantined: int | None
+
+
+@described
+class OverviewShown(TypedDict):
+    """How the runtime is."""
+
+    attention: list[AttentionItem]
+    """The worst first."""
+    more: int
+    """How many are not listed."""
+    jobs: JobsOfTheHour
+    connectors: list[ConnectorOfTheHour]
+    """The busiest first."""
+    sources: SourcesInShort
+    engine: EngineState
+    ledger: LedgerState
+    version: str
+    since: float
+    """When the runtime began, in seconds since 1970."""
 
 
 class Overview:
@@ -49,18 +162,21 @@ class Overview:
         """Lets the ledger be asked again at once, after a change."""
         self._asked = -math.inf
 
-    async def show(self) -> dict[str, Any]:
-        """All of it.
-
-        Returns:
-            `attention`: the worst first, each with `level`, `code`, `title`, `text`, `since`, `until`, `href`; `more`:
-            how many are not listed; `jobs`: `minutes` (begin, completed, BPMN errors, tried again, incidents) and
-            `totals` of the hour; `connectors`; `sources`; `engine`; `ledger`; `version`; `since`.
-        """
+    async def show(self) -> OverviewShown:
+        """All of it."""
         return _shown(self.runtime, await self.quarantined())
 
 
-def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> dict[str, Any]:
+def calls(overview: Overview) -> list[Call]:
+    """The call `/overview`."""
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(await overview.show())
+
+    return [Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown)]
+
+
+def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> OverviewShown:
     items = [
         *_engine_items(runtime),
         *_ledger_items(quarantined),
@@ -87,7 +203,9 @@ def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> dict
     }
 
 
-def _item(level: str, code: str, title: str, text: str, *, since: float | None, href: str = "") -> dict[str, Any]:
+def _item(
+    level: Literal["bad", "warn"], code: str, title: str, text: str, *, since: float | None, href: str = ""
+) -> AttentionItem:
     return {"level": level, "code": code, "title": title, "text": text, "since": since, "until": None, "href": href}
 
 
@@ -95,7 +213,7 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _engine(runtime: Runtime) -> dict[str, Any]:
+def _engine(runtime: Runtime) -> EngineState:
     """Whether the engine answers: it does when any worker heard from it lately."""
     states = runtime.liveness().values()
     heard = [state.last_contact for state in states if state.last_contact is not None]
@@ -106,7 +224,7 @@ def _engine(runtime: Runtime) -> dict[str, Any]:
     return {"up": up, "silentSeconds": silent, "error": error, "address": runtime.settings.cluster.address}
 
 
-def _engine_items(runtime: Runtime) -> list[dict[str, Any]]:
+def _engine_items(runtime: Runtime) -> list[AttentionItem]:
     engine = _engine(runtime)
     if not engine["up"]:
         if engine["silentSeconds"] is None and not engine["error"]:
@@ -129,7 +247,7 @@ def _engine_items(runtime: Runtime) -> list[dict[str, Any]]:
     return found
 
 
-def _source_items(runtime: Runtime) -> list[dict[str, Any]]:
+def _source_items(runtime: Runtime) -> list[AttentionItem]:
     if runtime.sources is None:
         return []
     found = [
@@ -151,7 +269,7 @@ def _source_items(runtime: Runtime) -> list[dict[str, Any]]:
     return found
 
 
-def _incident_items(runtime: Runtime) -> list[dict[str, Any]]:
+def _incident_items(runtime: Runtime) -> list[AttentionItem]:
     """Incidents of the last hour, one item for all of one connector, element and code."""
     after = time.time() - 3600
     groups: dict[tuple[str, str, str, str], list[RecordedJob]] = {}
@@ -173,13 +291,13 @@ def _incident_items(runtime: Runtime) -> list[dict[str, Any]]:
     return found
 
 
-def _ledger_items(quarantined: Sequence[Entry] | LedgerError) -> list[dict[str, Any]]:
+def _ledger_items(quarantined: Sequence[Entry] | LedgerError) -> list[AttentionItem]:
     if not isinstance(quarantined, LedgerError):
         return []
     return [_item("bad", "LEDGER_AWAY", "The ledger cannot be used", str(quarantined), since=None)]
 
 
-def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[dict[str, Any]]:
+def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[AttentionItem]:
     if isinstance(quarantined, LedgerError):
         return []
     by_source: dict[str, list[Entry]] = {}
@@ -203,7 +321,7 @@ def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[dict[s
     return found
 
 
-def _setting_items(runtime: Runtime) -> list[dict[str, Any]]:
+def _setting_items(runtime: Runtime) -> list[AttentionItem]:
     # Others share our prefixes too, so only what was probably meant for us needs attention.
     unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
     if not unknown:
@@ -213,14 +331,14 @@ def _setting_items(runtime: Runtime) -> list[dict[str, Any]]:
     return [_item("warn", "SETTING_UNKNOWN", title, text, since=None, href="/runtime#settings")]
 
 
-def _ledger(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> dict[str, Any]:
+def _ledger(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> LedgerState:
     kind = "PostgreSQL" if runtime.settings.ledger else "a file"
     if isinstance(quarantined, LedgerError):
         return {"up": False, "kind": kind, "quarantined": None}
     return {"up": True, "kind": kind, "quarantined": len(quarantined)}
 
 
-def _connectors(runtime: Runtime) -> list[dict[str, Any]]:
+def _connectors(runtime: Runtime) -> list[ConnectorOfTheHour]:
     """One entry a connector, the busiest of the last hour first."""
     in_flight, slots, types = Counter[str](), Counter[str](), dict[str, list[str]]()
     for worker in runtime.workers:
@@ -228,7 +346,7 @@ def _connectors(runtime: Runtime) -> list[dict[str, Any]]:
         in_flight[name] += state.in_flight
         slots[name] += state.slots
         types.setdefault(name, []).append(state.type)
-    found = []
+    found: list[ConnectorOfTheHour] = []
     minutes = max(1.0, min(MINUTES, (time.time() - runtime.record.since) / 60))
     for name, its in types.items():
         hour = runtime.record.hour_of(name)
@@ -254,7 +372,7 @@ def _connectors(runtime: Runtime) -> list[dict[str, Any]]:
     return sorted(found, key=lambda shown: (-shown["jobs"], shown["name"]))
 
 
-def _sources(runtime: Runtime) -> dict[str, Any]:
+def _sources(runtime: Runtime) -> SourcesInShort:
     watches = runtime.sources.watches.values() if runtime.sources is not None else []
     states = Counter(watch.status for watch in watches)
     events = Counter[str]()

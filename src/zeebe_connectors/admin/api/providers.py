@@ -3,16 +3,22 @@
 A secured value goes in and never comes out. Those of `providers.yaml` are shown with their line, and changed there.
 """
 
+# ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aiohttp import web
+from pydantic import Field
 
+from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import Call, NotRequired, Service, TypedDict, described
+from zeebe_connectors.config.providers.model import Provider
 from zeebe_connectors.runtime.providers import (
+    Change,
     Editor,
     Known,
     NotAllowedError,
@@ -21,15 +27,115 @@ from zeebe_connectors.runtime.providers import (
     ProviderStore,
     ProviderUnknownError,
 )
-from zeebe_connectors.runtime.providers.checking import check
+from zeebe_connectors.runtime.providers.checking import Finding, check
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known, shown_now
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 
-Given = Callable[[web.Request], Awaitable[dict[str, Any]]]
-Limited = Callable[[Callable[[], Awaitable[Any]]], Awaitable[web.Response]]
 MAX_SHOWN = 200
 _MATCH = re.compile(r'\s*(?:W/)?"?(\d{1,18})"?\s*')
+
+_SECURED = (
+    'By name. A secured value is shown as `secured`, `set` and `changed` only; it is set by `{"value": …}`, removed by '
+    "null, and kept when it is left out"
+)
+_MEMBERS: dict[str, tuple[Any, str]] = {
+    info.alias or name: (info.annotation, info.description or "")
+    for name, info in Provider.model_fields.items()
+    if name != "environments"
+} | {"environments": (dict[str, dict[str, Any]], _SECURED)}
+_KNOWN: dict[str, tuple[Any, str]] = {
+    "etag": (str, "The version, of those in the database"),
+    "changed": (str, "When, in UTC"),
+    "by": (str, "Who changed it last"),
+    "usedBy": (list[str], "Processes that used it since the start, and sources that name it"),
+    "problem": (str, "Why it cannot be used"),
+    "dropped": (list[str], "Secured values that did not survive the change"),
+}
+_FROM = (dict[str, Any], "Where it stands: `kind` is `file` (with `file` and `line`) or `store`")
+
+
+def _shape(name: str, needed: dict[str, tuple[Any, str]], optional: dict[str, tuple[Any, str]]) -> Any:
+    """A described shape whose members are made from the model of providers."""
+    make: Any = TypedDict
+    members = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in needed.items()}
+    members |= {key: NotRequired[Annotated[kind, Field(description=text)]] for key, (kind, text) in optional.items()}
+    return described(make(name, members))
+
+
+_NAME = {"name": (str, "Of the provider")}
+ProviderDocument = _shape("ProviderDocument", {}, _MEMBERS)
+ProviderCreated = _shape("ProviderCreated", _NAME, _MEMBERS)
+ToCopy = _shape(
+    "ToCopy",
+    {"from": (str, "The environment that is copied"), "to": (str, "The environment that becomes like it")},
+    {"secured": (bool, "Whether secured values go along")},
+)
+if TYPE_CHECKING:
+    ProviderShown = dict[str, Any]
+else:
+    ProviderShown = _shape("ProviderShown", _NAME | {"from": _FROM}, _MEMBERS | _KNOWN)
+
+
+@described
+class ProvidersShown(TypedDict):
+    """Providers, 200 at most."""
+
+    providers: list[ProviderShown]
+    count: int
+    """How many fit."""
+    environment: str
+    """The one in force; empty where none is."""
+    problems: dict[str, str]
+    """What cannot be used, by provider or file."""
+
+
+@described
+class Deleted(TypedDict):
+    """A provider that is gone."""
+
+    deleted: str
+    usedBy: list[str]
+    """Processes that used it since the start, and sources that name it."""
+
+
+@described
+class HistoryShown(TypedDict):
+    """Who changed a provider."""
+
+    changes: list[Change]
+
+
+@described
+class LimitNow(TypedDict):
+    """How usage rules of one environment are kept."""
+
+    perSecond: float
+    waiting: int
+    """Requests that wait."""
+    granted: int
+    givenBack: int
+    """Jobs that went back to come later."""
+    slowed: int
+    """How often the provider asked to be left alone."""
+    slowedFor: float
+    """Seconds that it is still left alone."""
+
+
+@described
+class ToCheck(TypedDict, total=False):
+    """What is checked."""
+
+    environment: str
+    """Left out: the one in force, or else the first."""
+
+
+@described
+class Checked(TypedDict):
+    """What was found."""
+
+    environment: str
+    findings: list[Finding]
 
 
 class ProvidersApi:
@@ -37,30 +143,93 @@ class ProvidersApi:
 
     Args:
         runtime: Whose providers.
-        given: Reads a call's JSON object.
-        limited: Does what may take long, a few at once.
+        service: What all calls share.
         editor: Who makes a call, and what they may.
     """
 
-    def __init__(
-        self, runtime: Runtime, given: Given, limited: Limited, editor: Callable[[web.Request], Editor]
-    ) -> None:
+    def __init__(self, runtime: Runtime, service: Service, editor: Callable[[web.Request], Editor]) -> None:
         self._runtime = runtime
-        self._given = given
-        self._limited = limited
+        self._given = service.given
+        self._limited = service.limited
         self._editor = editor
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Adds the calls below `/providers`."""
-        router.add_get("/providers", self._list)
-        router.add_post("/providers", self._create)
-        router.add_get("/providers/{name}", self._show)
-        router.add_put("/providers/{name}", self._change)
-        router.add_delete("/providers/{name}", self._delete)
-        router.add_get("/providers/{name}/history", self._history)
-        router.add_get("/providers/{name}/now", self._now)
-        router.add_post("/providers/{name}/check", self._check)
-        router.add_post("/providers/{name}/copy", self._copy)
+    def calls(self) -> list[Call]:
+        """Those below `/providers`."""
+        query = {"tag": "One of its tags", "q": "Text in name, description or tags"}
+        missing = {404: ("NOT_FOUND", "PROVIDER_UNKNOWN")}
+        refused = {**missing, 403: ("PROVIDER_FORBIDDEN",), 502: ("LEDGER_UNUSABLE",)}
+        locked = {**refused, 409: ("PROVIDER_LOCKED",), 412: ("PROVIDER_CHANGED",)}
+        exists = {**refused, 409: ("PROVIDER_LOCKED", "PROVIDER_CHANGED")}
+        viewer, operator, one = Role.VIEWER, Role.OPERATOR, "/providers/{name}"
+        return [
+            Call("GET", "/providers", viewer, "Lists the providers", self._list, ProvidersShown, query=query),
+            Call(
+                "POST",
+                "/providers",
+                operator,
+                "Creates a provider",
+                self._create,
+                ProviderShown,
+                body=ProviderCreated,
+                errors=exists,
+                status=201,
+                etag=True,
+            ),
+            Call("GET", one, viewer, "Shows one provider", self._show, ProviderShown, errors=missing, etag=True),
+            Call(
+                "PUT",
+                one,
+                operator,
+                "Changes a provider",
+                self._change,
+                ProviderShown,
+                body=ProviderDocument,
+                errors=locked,
+                if_match=True,
+                etag=True,
+            ),
+            Call("DELETE", one, operator, "Deletes a provider", self._delete, Deleted, errors=locked, if_match=True),
+            Call(
+                "GET",
+                f"{one}/history",
+                viewer,
+                "Lists who changed a provider",
+                self._history,
+                HistoryShown,
+                errors=missing,
+            ),
+            Call(
+                "GET",
+                f"{one}/now",
+                viewer,
+                "Says how the usage rules are kept now",
+                self._now,
+                dict[str, LimitNow],
+                errors=missing,
+            ),
+            Call(
+                "POST",
+                f"{one}/check",
+                operator,
+                "Connects to a provider and says what was found",
+                self._check,
+                Checked,
+                body=ToCheck,
+                errors={**missing, 429: ("BUSY",)},
+            ),
+            Call(
+                "POST",
+                f"{one}/copy",
+                operator,
+                "Copies an environment of a provider to another",
+                self._copy,
+                ProviderShown,
+                body=ToCopy,
+                errors=locked,
+                if_match=True,
+                etag=True,
+            ),
+        ]
 
     @property
     def _providers(self) -> Providers:

@@ -1,5 +1,6 @@
 """Shows how the runtime is and how it is set up: its parts, replicas, settings and packages, without a secret."""
 
+# ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
 
 import asyncio
@@ -12,9 +13,13 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from aiohttp import web
 
 from zeebe_connectors._version import __version__
+from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import Call, TypedDict, described
 from zeebe_connectors.config.effective import effective_settings, unknown_settings
 from zeebe_connectors.runtime.documents import ClusterDocuments
 from zeebe_connectors.runtime.gateway import GatewayError
@@ -30,6 +35,98 @@ SLOW_LOOP = 0.25
 _MAX_LICENCE = 80
 
 
+@described
+class Part(TypedDict):
+    """How one part of the runtime is."""
+
+    state: Literal["up", "warn", "down", "standby"]
+    text: str
+    more: str
+
+
+@described
+class Replica(TypedDict):
+    """A runtime that watches sources, by its leases."""
+
+    name: str
+    process: str
+    this: bool
+    """It is the one that answers."""
+    sources: int
+    """How many it watches."""
+
+
+@described
+class SettingShown(TypedDict):
+    """One setting as it is in force."""
+
+    name: str
+    value: str
+    """`set` for a secret; empty where it is not set."""
+    where: str
+    """`environment`, `.env` or a file's path; empty for the default."""
+    default: str
+    isDefault: bool
+
+
+@described
+class UnknownSetting(TypedDict):
+    """A name that looks like a setting and is none."""
+
+    name: str
+    meant: str | None
+    """What was probably meant."""
+
+
+@described
+class RuntimeShown(TypedDict):
+    """How the runtime is and how it is set up."""
+
+    version: str
+    python: str
+    platform: str
+    replica: str
+    since: float
+    """When it began, in seconds since 1970."""
+    health: dict[str, Part]
+    """By part: `engine`, `jobs`, `sources`, `ledger`, `documents`, `providers`, `memory`, `loop`."""
+    replicas: list[Replica]
+    settings: list[SettingShown]
+    unknown: list[UnknownSetting]
+
+
+@described
+class Package(TypedDict):
+    """An installed package."""
+
+    name: str
+    version: str
+    licence: str
+
+
+@described
+class Packages(TypedDict):
+    """What is installed."""
+
+    packages: list[Package]
+
+
+def calls(view: RuntimeView) -> list[Call]:
+    """The calls `/runtime` and `/runtime/packages`."""
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(await view.show())
+
+    async def installed(_: web.Request) -> web.Response:
+        return web.json_response({"packages": await asyncio.to_thread(packages)})
+
+    what, which = "Shows health, replicas and effective settings", "Lists installed packages with their licences"
+    return [
+        Call("GET", "/runtime", Role.VIEWER, what, show, RuntimeShown),
+        Call("GET", "/runtime/packages", Role.VIEWER, which, installed, Packages),
+    ]
+
+
 class RuntimeView:
     """What there is to see of one runtime's health and setting-up.
 
@@ -42,14 +139,8 @@ class RuntimeView:
         self._engine = _Asked(self._ask_engine)
         self._leases = _Asked(self._ask_ledger)
 
-    async def show(self) -> dict[str, Any]:
-        """All of it but the packages.
-
-        Returns:
-            `version`, `python`, `platform`, `replica`, `since`; `health` by part: each with `state` (`up`, `warn`,
-            `down` or `standby`), `text` and `more`; `replicas` by their leases; `settings` (`name`, `value`, `where`,
-            `default`, `isDefault`) and `unknown` ones with what was probably meant.
-        """
+    async def show(self) -> RuntimeShown:
+        """All of it but the packages."""
         runtime = self._runtime
         engine, leases = await asyncio.gather(self._engine.answer(), self._leases.answer())
         return {
@@ -69,10 +160,11 @@ class RuntimeView:
                 "loop": _loop(runtime),
             },
             "replicas": leases[1],
-            **_settings(runtime),
+            "settings": _settings(runtime),
+            "unknown": [{"name": name, "meant": meant} for name, meant in unknown_settings(runtime.environment)],
         }
 
-    async def _ask_engine(self) -> dict[str, Any]:
+    async def _ask_engine(self) -> Part:
         runtime = self._runtime
         began = time.perf_counter()
         address = runtime.settings.cluster.address
@@ -93,7 +185,7 @@ class RuntimeView:
             return _part("warn", f"{_number(sick, 'partition')} not healthy", more)
         return _part("up", f"Answers in {took * 1000:.0f} ms", more)
 
-    async def _ask_ledger(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    async def _ask_ledger(self) -> tuple[Part, list[Replica]]:
         runtime = self._runtime
         where = "PostgreSQL" if runtime.settings.ledger else f"a file in {runtime.settings.data}"
         began = time.perf_counter()
@@ -107,7 +199,7 @@ class RuntimeView:
         took = time.perf_counter() - began
         own = "" if runtime.sources is None else runtime.sources.owner
         held = Counter(owner for _, owner, left in leases if left > 0 or owner == own)
-        replicas = [
+        replicas: list[Replica] = [
             {"name": owner.partition("|")[0], "process": _process(owner), "this": owner == own, "sources": count}
             for owner, count in sorted(held.items(), key=lambda pair: (pair[0] != own, pair[0]))
         ]
@@ -131,7 +223,7 @@ class _Asked:
             return self._last
 
 
-def _part(state: str, text: str, more: str) -> dict[str, Any]:
+def _part(state: Literal["up", "warn", "down", "standby"], text: str, more: str) -> Part:
     return {"state": state, "text": text, "more": more}
 
 
@@ -143,7 +235,7 @@ def _process(owner: str) -> str:
     return owner.rsplit("|", 2)[1] if owner.count("|") >= 3 else ""
 
 
-def _jobs(runtime: Runtime) -> dict[str, Any]:
+def _jobs(runtime: Runtime) -> Part:
     states = runtime.liveness().values()
     in_work, slots = sum(state.in_flight for state in states), sum(state.slots for state in states)
     unsent, unanswered = sum(state.unsent for state in states), runtime.record.totals["unanswered"]
@@ -157,7 +249,7 @@ def _jobs(runtime: Runtime) -> dict[str, Any]:
     return _part("up", "Taken and answered", more)
 
 
-def _sources(runtime: Runtime) -> dict[str, Any]:
+def _sources(runtime: Runtime) -> Part:
     if runtime.sources is None:
         return _part("standby", "None is watched", "")
     watches = runtime.sources.watches.values()
@@ -173,14 +265,14 @@ def _sources(runtime: Runtime) -> dict[str, Any]:
     )
 
 
-def _documents(runtime: Runtime) -> dict[str, Any]:
+def _documents(runtime: Runtime) -> Part:
     if isinstance(runtime.services.documents, ClusterDocuments):
         return _part("up", "The cluster's store", "")
     keep = runtime.environment.text("ZEEBE_CONNECTORS_DOCUMENTS_KEEP") or "for ever"
     return _part("up", "Local folder", f"{runtime.settings.documents}, kept {keep}; replicas need a shared one")
 
 
-def _providers(runtime: Runtime) -> dict[str, Any]:
+def _providers(runtime: Runtime) -> Part:
     providers = runtime.services.providers
     known = list(providers.directory.all()) if providers is not None else []
     if providers is None or not known:
@@ -195,7 +287,7 @@ def _providers(runtime: Runtime) -> dict[str, Any]:
     )
 
 
-def _memory() -> dict[str, Any]:
+def _memory() -> Part:
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     now = _resident() or highest
     return _part("up", f"{now / 2**20:.0f} MiB", f"highest {highest / 2**20:.0f} MiB")
@@ -210,27 +302,24 @@ def _resident() -> int:
     return pages * resource.getpagesize()
 
 
-def _loop(runtime: Runtime) -> dict[str, Any]:
+def _loop(runtime: Runtime) -> Part:
     lag = runtime.loop_lag
     more = f"worst since the start {lag.worst * 1000:,.0f} ms"
     text = f"At most {lag.last_minute * 1000:,.0f} ms late in the last minute"
     return _part("up" if lag.last_minute < SLOW_LOOP else "warn", text, more)
 
 
-def _settings(runtime: Runtime) -> dict[str, Any]:
-    return {
-        "settings": [
-            {
-                "name": one.name,
-                "value": one.value,
-                "where": one.where,
-                "default": one.default,
-                "isDefault": one.is_default,
-            }
-            for one in effective_settings(runtime.environment)
-        ],
-        "unknown": [{"name": name, "meant": meant} for name, meant in unknown_settings(runtime.environment)],
-    }
+def _settings(runtime: Runtime) -> list[SettingShown]:
+    return [
+        {
+            "name": one.name,
+            "value": one.value,
+            "where": one.where,
+            "default": one.default,
+            "isDefault": one.is_default,
+        }
+        for one in effective_settings(runtime.environment)
+    ]
 
 
 @cache

@@ -1,19 +1,24 @@
 """Shows the sources that are watched, and tests one on request, for the API and the page alike."""
 
+# ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
-from zeebe_connectors.admin.access import Refused
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
 from zeebe_connectors.config.secrets import Mask
-from zeebe_connectors.runtime.inbound.preview import connector_of, preview
+from zeebe_connectors.runtime.inbound.preview import Preview, connector_of, preview
 from zeebe_connectors.runtime.inbound.sources import Watch
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.fields import Model, read_input
 
 ROWS = 50
 MAX_HOURS = 24 * 366
@@ -21,12 +26,99 @@ STATES = ("DOWN", "STARTING", "STANDBY", "UP")
 """How a source may be."""
 
 
+class Test(Model):
+    """How a source is looked at."""
+
+    __test__ = False  # no test of pytest's
+    hours: float = 24.0
+    """How far back."""
+
+
+@described
+class SourceShown(TypedDict):
+    """One source."""
+
+    name: str
+    status: Literal["DOWN", "STARTING", "STANDBY", "UP"]
+    reason: str | None
+    """Why it is down."""
+    type: str
+    elements: list[str]
+    """`PROCESS/ELEMENT` of each that wants its events."""
+    since: float
+    """Of the status, in seconds since 1970."""
+    lastContact: float | None
+    """In seconds since 1970."""
+    lastEvent: float | None
+    """In seconds since 1970."""
+    events: dict[str, int]
+    """Events by what became of them."""
+    test: bool
+    """Whether it can be tested."""
+
+
+@described
+class SourcesShown(TypedDict):
+    """One page of sources."""
+
+    sources: list[SourceShown]
+    """Those that are down first, then by name."""
+    counts: dict[str, int]
+    """By state, of all sources."""
+    problems: list[str]
+    """Elements that cannot be watched, and why."""
+    found: int
+    """How many fit."""
+    next: str | None
+    """What `after` is for the following ones."""
+
+
+def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
+    """The calls below `/sources`."""
+
+    async def some(request: web.Request) -> web.Response:
+        return web.json_response(sources_shown(runtime, request.query, rows=ROWS))
+
+    async def one(request: web.Request) -> web.Response:
+        watch = watches_of(runtime).get(request.match_info["name"])
+        if watch is None:
+            raise Refused(404, "NOT_FOUND", "There is no such source; GET /api/sources lists them")
+        return web.json_response(source_shown(runtime, watch))
+
+    async def test(request: web.Request) -> web.Response:
+        given = read_input(Test, await service.given(request))
+        name = request.match_info["name"]
+        return await service.limited(lambda: tests.run(name, given.hours, service.mask))
+
+    query = {
+        "state": f"One of {', '.join(STATES)}",
+        "q": "Text in name, reason or element",
+        "after": "`next` of the page before",
+    }
+    missing = {404: ("NOT_FOUND",)}
+    failing = {422: ("SOURCE_INVALID",), 429: ("BUSY",), 502: ("LEDGER_UNUSABLE",)}
+    return [
+        Call("GET", "/sources", Role.VIEWER, "Lists the sources", some, SourcesShown, query=query),
+        Call("GET", "/sources/{name}", Role.VIEWER, "Shows one source", one, SourceShown, errors=missing),
+        Call(
+            "POST",
+            "/sources/{name}/test",
+            Role.MODELER,
+            "Shows what a source would hand over of the last hours, and starts nothing",
+            test,
+            Preview,
+            body=Test,
+            errors=missing | failing,
+        ),
+    ]
+
+
 def watches_of(runtime: Runtime) -> Mapping[str, Watch]:
     """The sources by name; none where nothing is watched."""
     return {} if runtime.sources is None else runtime.sources.watches
 
 
-def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | None = None) -> dict[str, Any]:
+def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | None = None) -> SourcesShown:
     """Sources, those that are down first, then by name.
 
     Args:
@@ -60,11 +152,12 @@ def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | Non
     }
 
 
-def source_shown(runtime: Runtime, watch: Watch) -> dict[str, Any]:
+def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
     """One source: its health, and whether it can be tested."""
     connector = runtime.registry.inbound_of(watch.source.type)
     testable = connector is not None and connector.preview is not None
-    return {"name": watch.source.name, **watch.health(), "test": testable}
+    shown: SourceShown = {"name": watch.source.name, **watch.health(), "test": testable}  # type: ignore[typeddict-item]
+    return shown
 
 
 class SourceTests:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from zeebe_connectors import feel
 from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.api.description import Call, NotRequired, Service, TypedDict, described
 from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.config.secrets import MARK
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, FUNCTIONS, RESULT_EXPRESSION, RESULT_VARIABLE, source
@@ -63,28 +64,54 @@ class Try(Model):
     """That it may change something outside."""
 
 
-class TryApi:
-    """The call `POST /connectors/NAME/try`.
+@described
+class TryError(TypedDict):
+    """Why a try did not complete."""
 
-    Args:
-        runtime: Whose connectors.
-        given: Reads a call's JSON object.
-        role: What a caller may do.
-    """
+    code: str
+    message: str
+    remedy: str
+    """From the connector's own table of errors."""
 
-    def __init__(self, runtime: Runtime, given: Any, role: Any) -> None:
-        self._runtime = runtime
-        self._given = given
-        self._role = role
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Adds the call."""
-        router.add_post("/connectors/{name}/try", self._try)
+@described
+class Step(TypedDict):
+    """Where the time went."""
 
-    async def _try(self, request: web.Request) -> web.Response:
-        wanted = read_input(Try, await self._given(request))
-        role = self._role(request) or Role.VIEWER
-        return web.json_response(await attempt(self._runtime, request.match_info["name"], wanted, role))
+    name: str
+    seconds: float
+
+
+@described
+class Tried(TypedDict):
+    """What the engine would have been answered; secrets are masked."""
+
+    outcome: Literal["complete", "bpmnError", "retry", "incident"]
+    variables: NotRequired[Any]
+    error: NotRequired[TryError]
+    retries: NotRequired[int]
+    backoff: NotRequired[float | None]
+    """Seconds before the engine would offer the job again."""
+    warnings: list[str]
+    """Of FEEL."""
+    steps: list[Step]
+    seconds: float
+    sent: Any
+    """The inputs as the connector got them; None when it was never called."""
+
+
+def calls(runtime: Runtime, service: Service) -> list[Call]:
+    """The call `POST /connectors/NAME/try`."""
+
+    async def run(request: web.Request) -> web.Response:
+        wanted = read_input(Try, await service.given(request))
+        role = service.access.role_of(request) or Role.VIEWER
+        return web.json_response(await attempt(runtime, request.match_info["name"], wanted, role))
+
+    forbidden = ("SECRETS_FORBIDDEN", "TRY_CLOSED", "PROVIDER_FORBIDDEN")
+    errors = {403: forbidden, 404: ("NOT_FOUND",), 409: ("CONFIRM",), 429: ("BUSY",)}
+    what = "Runs a connector once, with the operator's rules; no process hears of it"
+    return [Call("POST", "/connectors/{name}/try", Role.MODELER, what, run, Tried, body=Try, errors=errors)]
 
 
 async def attempt(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+LIVE = "live_"
 _HERE = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -75,3 +76,16 @@ def draw(template: str, values: dict[str, Any]) -> str:
         values: What it shows; whatever they hold is escaped.
     """
     return _environment().get_template(template).render(values)
+
+
+def regions(template: str, values: dict[str, Any]) -> dict[str, str]:
+    """The HTML of those parts of a page that change while somebody looks: its blocks whose names begin with `live_`.
+
+    Args:
+        template: Its file.
+        values: What it shows.
+    """
+    found = _environment().get_template(template)
+    values = {**values, "p": _environment().get_template("_nav.html").module}  # what `import` gives a whole page
+    names = [name for name in found.blocks if name.startswith(LIVE)]
+    return {name.removeprefix(LIVE): "".join(found.blocks[name](found.new_context(values))) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp.typedefs import Handler
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.calls import Api
+from zeebe_connectors.admin.page.live import drawn_regions, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
 from zeebe_connectors.admin.page.views import ADDRESSES
@@ -55,6 +57,7 @@ class Page:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds the addresses."""
         router.add_get("/assets/{hash}/{name}", self._asset)
+        router.add_get("/live", self._live)
         router.add_get("/signin", self._guarded(self._ask))
         router.add_post("/signin", self._guarded(self._sign_in))
         router.add_post("/signout", self._guarded(self._sign_out))
@@ -105,7 +108,7 @@ class Page:
                     raise Refused(403, "FORM_OLD", "This form was made for another session. Load the page anew.")
             if session.role < needs:
                 raise Refused(403, "ROLE_INSUFFICIENT", f"This is for the role {needs.word}.")
-            visit = Visit(request, session, self._api, form)
+            visit = Visit(request, session, self._api, form, request.query, request.match_info)
             try:
                 found = await view(visit)
             except NotFound as reason:
@@ -119,10 +122,14 @@ class Page:
         return handle
 
     async def _drawn(self, visit: Visit, found: Drawn) -> web.Response:
+        return await _html(visit.request, found.template, self._shell(visit, found.here) | found.values, found.status)
+
+    def _shell(self, visit: Visit, here: str) -> dict[str, Any]:
+        """What every page shows."""
         runtime = visit.runtime
         down = 0 if runtime.sources is None else sum(w.status == "DOWN" for w in runtime.sources.watches.values())
-        shell = {
-            "here": found.here,
+        return {
+            "here": here,
             "session": visit.session,
             "cluster": runtime.settings.cluster.address,
             "operate": runtime.settings.operate,
@@ -130,7 +137,28 @@ class Page:
             "sources_down": down,
             "warn_plain": self._beyond_loopback and not is_secure(visit.request),
         }
-        return await _html(visit.request, found.template, shell | found.values, found.status)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        """Streams the moving regions of the page that `of` names; 401 leads the browser to the form of the token."""
+        try:
+            self._check(request)
+            session = self.sessions.read(request)
+            if session is None:
+                return _refused(Refused(401, "SIGNED_OUT", "Sign in again"))
+            visit = Visit(request, session, self._api, {}, request.query, request.match_info)
+            address = request.query.get("of", "")
+            looked, view = visit_of(visit, address)
+
+            async def make() -> dict[str, str]:
+                shell = self._shell(looked, "")
+                down = shell["sources_down"]
+                found = {**await drawn_regions(looked, view, shell), "down": f"{down} down" if down else ""}
+                return {name: json.dumps(text) for name, text in found.items()}
+
+            first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
+            return await self._api.live.serve(request, (session.role, address), make, first)
+        except Refused as refused:
+            return _refused(refused)
 
     async def _trouble(self, request: web.Request, status: int, text: str) -> web.Response:
         return await _html(request, "trouble.html", {"title": "This was refused", "text": text}, status)
@@ -190,6 +218,11 @@ class Page:
 async def _nothing_here(visit: Visit) -> Drawn:
     """What is shown at an address that there is not."""
     raise NotFound(f"There is no page at {visit.request.path[:200]}.")
+
+
+def _refused(refused: Refused) -> web.Response:
+    body = {"code": refused.code, "message": refused.message}
+    return web.json_response(body, status=refused.status, headers={"Cache-Control": "no-store"})
 
 
 def see_other(to: str) -> web.Response:

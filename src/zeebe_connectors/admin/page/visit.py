@@ -23,16 +23,15 @@ class Visit:
     """Whose functions the page is drawn from."""
     form: Mapping[str, list[str]]
     """What a form brought; empty for a look."""
+    query: Mapping[str, str]
+    """The filter in the address."""
+    params: Mapping[str, str]
+    """The parts of the address that name something."""
 
     @property
     def runtime(self) -> Runtime:
         """Whose page it is."""
         return self.api.overview.runtime
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        """The filter in the address."""
-        return self.request.query
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,10 @@ async def carry_out(task: ImapTask, context: Context) -> Result:
 async def _opened(task: ImapTask, context: Context) -> AsyncIterator[ImapSession]:
     config = task.data.imap_config
     tls = await asyncio.to_thread(trust, config.trusted_certificate, field="data.imapConfig.trustedCertificate")
-    account = ("imap", config.imap_host, config.imap_port, task.login.username)
+    account = ("imap", config.imap_host, config.port, task.login.username)
     async with await turns(account, SESSIONS, context):
         session = await ImapSession.open(
-            config.imap_host, config.imap_port, config.security, login=task.login, clients=context.clients, tls=tls
+            config.imap_host, config.port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session

@@ -15,6 +15,7 @@ from zeebe_connectors.mail.settings import (
     PasswordLogin,
     RefreshTokenLogin,
     Security,
+    port_of,
     security_of,
 )
 from zeebe_connectors.mail.smtp.model import Security as SmtpSecurity
@@ -82,14 +83,23 @@ class SmtpConfig(Model):
         Hint(label="SMTP host", provider="host", secrets="whole", placeholder="smtp.example.com", example="localhost"),
     ]
     """Host of the SMTP server."""
-    smtp_port: Annotated[int, Field(ge=1, le=65535), Hint(label="SMTP port", provider="port", secrets="whole")] = 587
-    """587 for TLS, 465 for SSL, 25 for a relay."""
+    smtp_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="SMTP port", provider="port", secrets="whole", placeholder="587, 465 for SSL, 25 for none"),
+    ] = None
+    """Left empty, it follows the encryption: 587 for TLS, 465 for SSL, 25 for none."""
     smtp_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS is STARTTLS: required with a login, used where it is offered without one. `TLS` on port 465 means SSL."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
     """Authorities in PEM to trust instead of the system's."""
 
     _host = field_validator("smtp_host")(_trimmed)
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.smtp_port or {"SSL": 465, "NONE": 25}.get(self.smtp_cryptographic_protocol, 587)
 
     def security(self, *, login: bool) -> SmtpSecurity:
         """The security that the session is opened with.
@@ -102,7 +112,7 @@ class SmtpConfig(Model):
                 return "none"
             case "SSL":
                 return "tls"
-            case "TLS" if self.smtp_port == 465:
+            case "TLS" if self.port == 465:
                 return "tls"
             case "TLS" if not login:
                 return "opportunistic"
@@ -183,8 +193,12 @@ class ImapConfig(Model):
         Hint(label="IMAP host", provider="host", secrets="whole", placeholder="imap.example.com", example="localhost"),
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", provider="port", secrets="whole")] = 993
-    """993 for TLS, 143 for STARTTLS or none."""
+    imap_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="IMAP port", provider="port", secrets="whole", placeholder="993, or 143 for STARTTLS and none"),
+    ] = None
+    """Left empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL encrypt from the start. `TLS` on port 143 means STARTTLS."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
@@ -193,9 +207,14 @@ class ImapConfig(Model):
     _host = field_validator("imap_host")(_trimmed)
 
     @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.imap_port or port_of(self.imap_cryptographic_protocol, tls_port=993, clear_port=143)
+
+    @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
+        return security_of(self.imap_cryptographic_protocol, port=self.port, clear_port=143)
 
 
 _FOLDER = Hint(label="Folder", placeholder="INBOX")
@@ -328,8 +347,12 @@ class Pop3Config(Model):
         Hint(label="POP3 host", provider="host", secrets="whole", placeholder="pop.example.com", example="localhost"),
     ]
     """Host of the POP3 server."""
-    pop3_port: Annotated[int, Field(ge=1, le=65535), Hint(label="POP3 port", provider="port", secrets="whole")] = 995
-    """995 for TLS, 110 for STARTTLS or none."""
+    pop3_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="POP3 port", provider="port", secrets="whole", placeholder="995, or 110 for STARTTLS and none"),
+    ] = None
+    """Left empty, it follows the encryption: 995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, _ENCRYPTION] = "TLS"
     """TLS and SSL encrypt from the start. `TLS` on port 110 means STARTTLS (STLS)."""
     trusted_certificate: Annotated[str, _CERTIFICATE] = ""
@@ -338,9 +361,14 @@ class Pop3Config(Model):
     _host = field_validator("pop3_host")(_trimmed)
 
     @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.pop3_port or port_of(self.pop3_cryptographic_protocol, tls_port=995, clear_port=110)
+
+    @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.pop3_cryptographic_protocol, port=self.pop3_port, clear_port=110)
+        return security_of(self.pop3_cryptographic_protocol, port=self.port, clear_port=110)
 
 
 class ListPop3(Model):

@@ -71,10 +71,10 @@ async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session
     """A session; what it reads and lists needs no word of the server at its end, a deletion does."""
     config = task.data.pop3_config
     tls = await asyncio.to_thread(trust, config.trusted_certificate, field="data.pop3Config.trustedCertificate")
-    account = ("pop3", config.pop3_host, config.pop3_port, task.login.username)
+    account = ("pop3", config.pop3_host, config.port, task.login.username)
     async with await turns(account, 1, context):  # a POP3 server locks the mailbox for one
         session = await Pop3Session.open(
-            config.pop3_host, config.pop3_port, config.security, login=task.login, clients=context.clients, tls=tls
+            config.pop3_host, config.port, config.security, login=task.login, clients=context.clients, tls=tls
         )
         try:
             yield session

@@ -44,7 +44,7 @@ async def send(task: SmtpTask, context: Context) -> SentMail:
     login = _login(task.authentication)
     server = Server(
         host=config.smtp_host,
-        port=config.smtp_port,
+        port=config.port,
         security=config.security(login=login is not None),
         login=login,
         trusted=config.trusted_certificate,

@@ -27,7 +27,7 @@ async def open_mailbox(mailbox: Mailbox, context: InboundContext) -> ImapSession
     tls = await asyncio.to_thread(trust, server.trusted_certificate, field="data.imapConfig.trustedCertificate")
     return await ImapSession.open(
         server.imap_host,
-        server.imap_port,
+        server.port,
         server.security,
         login=mailbox.authentication,
         clients=context.clients,

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Hint, Model, When
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, security_of
+from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, port_of, security_of
 from zeebe_connectors.sdk.durations import parse_frequency
 
 
@@ -23,8 +23,12 @@ class ImapServer(Model):
         Hint(label="IMAP host", secrets="whole", provider="host", placeholder="imap.example.com"),
     ]
     """Host of the IMAP server."""
-    imap_port: Annotated[int, Field(ge=1, le=65535), Hint(label="IMAP port", secrets="whole", provider="port")] = 993
-    """993 for TLS, 143 for STARTTLS or none."""
+    imap_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="IMAP port", provider="port", secrets="whole", placeholder="993, or 143 for STARTTLS and none"),
+    ] = None
+    """Left empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
         Encryption,
         Hint(
@@ -41,9 +45,14 @@ class ImapServer(Model):
     """Authorities in PEM to trust instead of the system's."""
 
     @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.imap_port or port_of(self.imap_cryptographic_protocol, tls_port=993, clear_port=143)
+
+    @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.imap_cryptographic_protocol, port=self.imap_port, clear_port=143)
+        return security_of(self.imap_cryptographic_protocol, port=self.port, clear_port=143)
 
 
 class Handling(Model):

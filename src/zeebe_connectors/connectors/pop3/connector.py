@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
@@ -33,6 +33,16 @@ _ALL_LINES = 10_000_000
 class Pop3Mailbox(Mailbox):
     """A mailbox to watch."""
 
+    existing_mails: Annotated[
+        Literal["process", "skip"],
+        Hint(
+            group="mails",
+            label="Mails that lie there at the first start",
+            choices={"process": "Process those too", "skip": "Only mails from now on"},
+            form_default="skip",
+        ),
+    ] = "process"
+    """Whether the mails count that are in the mailbox when the source looks at it for the very first time."""
     check_every: Annotated[str, Hint(group="mails", placeholder="PT1M")] = "PT1M"
     """How often the mailbox is read: minutes (`5`), or `30s`, `5m`, `PT5M`."""
     max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails", label="Maximum mails per check")] = 100
@@ -163,7 +173,10 @@ class _Watcher:
         """The mails of one session that are not settled; those that should be gone already are deleted."""
         given = self.given
         self.refused = None
-        uids = {_identity(given, uid): (number, uid) for number, uid in (await session.ids()).items()}
+        here = await session.ids()
+        uids = {_identity(given, uid): (number, uid) for number, uid in here.items()}
+        for uid in await self._there_before(here.values()):
+            uids.pop(_identity(given, uid), None)
         self.untouched &= uids.keys()
         settled = await self.context.settled(dict.fromkeys(uids))
         sizes = await session.sizes()
@@ -185,6 +198,16 @@ class _Watcher:
             yield await self._event(session, (identity, number, uid), content, touched)
             if not touched:
                 self.untouched.add(identity)
+
+    async def _there_before(self, here: Iterable[str]) -> Iterable[str]:
+        """The mails that lay there at the very first start and do not count; asking keeps them remembered."""
+        if self.given.existing_mails == "process":
+            return ()
+        place, mailbox = f"pop3-start:{self.context.source}", self.given.account
+        known = (await self.context.memory.recall(place, [mailbox])).get(mailbox)
+        if known is None:
+            known = await self.context.memory.remember(place, mailbox, "\n".join(here))
+        return known.split("\n")
 
     async def _content(self, session: Pop3Session, which: tuple[str, int, str], size: int) -> _Content | None:
         """What the server gives of a mail, or why it is not to be read; None when the server refuses it for now."""

@@ -39,6 +39,7 @@ class RestServer:
         self._host, _, port = address.rpartition(":")
         self._wanted = int(port)
         self._grpc_port = grpc_port
+        self._identity = host.engine.identity
         self._documents = DocumentStore(documents)
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
         app.add_routes(Looking(host).routes())
@@ -96,6 +97,7 @@ class RestServer:
                 "replicationFactor": 1,
                 "gatewayVersion": GATEWAY_VERSION,
                 "lastCompletedChangeId": "0",
+                "clusterId": self._identity,
             }
         )
 

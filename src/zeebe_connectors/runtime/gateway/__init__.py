@@ -79,6 +79,8 @@ class Topology:
     brokers: int
     partitions: int
     healthy_partitions: int
+    cluster: str = ""
+    """The cluster's own id, which a new one does not share; empty before 8.8, which does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class FakeGateway:
         self.most_active = 0
         """The largest number of jobs that were activated at the same time."""
         self.largest = largest
+        self.cluster = ""
+        """The cluster's id, as its topology tells it."""
         self.closed = False
         self._waiting: dict[str, deque[FakeJob]] = {}
         self._active = 0
@@ -330,7 +332,7 @@ class FakeGateway:
         """See `Gateway.topology`."""
         self._record("topology")
         self._leave(await self._enter("topology"))
-        return Topology(version="fake", brokers=1, partitions=1, healthy_partitions=1)
+        return Topology(version="fake", brokers=1, partitions=1, healthy_partitions=1, cluster=self.cluster)
 
     async def aclose(self) -> None:
         """Ends streams and waiting polls."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 import grpc.aio
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology
@@ -19,6 +20,7 @@ from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, o
 from zeebe_connectors.runtime.gateway.messages import pb, stub
 from zeebe_connectors.sdk.context import Job
 
+_CLUSTER_ID = 6  # the field's number in TopologyResponse
 STREAM_LIFETIME = 8 * 3600.0
 """Seconds after which a stream is renewed, so that its load may move to another gateway; as official clients do."""
 STREAM_WINDOW = 16 * 1024
@@ -200,6 +202,7 @@ class ZeebeGateway:
             brokers=len(answer.brokers),
             partitions=answer.partitionsCount,
             healthy_partitions=len(healthy),
+            cluster=_cluster_id(answer),
         )
 
     async def aclose(self) -> None:
@@ -308,3 +311,15 @@ def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
             return Deployed(it.resourceId, it.version, it.resourceKey, it.resourceName, "resource")
         case _:
             return None
+
+
+def _cluster_id(answer: Any) -> str:
+    """The cluster's id, which clusters tell from 8.8 on: also while the stubs have no name for it."""
+    named = getattr(answer, "clusterId", None)
+    if named is not None:
+        return str(named)
+    fields: Any = UnknownFieldSet(answer)
+    for field in fields:
+        if field.field_number == _CLUSTER_ID and isinstance(field.data, bytes):
+            return field.data.decode(errors="replace")
+    return ""

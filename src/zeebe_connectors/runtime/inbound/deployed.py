@@ -18,7 +18,7 @@ from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.cluster_login import cluster_scheme
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
 from zeebe_connectors.runtime.diagrams.cluster import RIGHT, RIGHT_TO_STATISTICS
-from zeebe_connectors.runtime.inbound.elements import DiscoveryError, Found, read_diagram
+from zeebe_connectors.runtime.inbound.elements import DiscoveryError, Found, reached, read_diagram
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.web import Scheme
 
@@ -56,6 +56,23 @@ class _Definition:
             number if isinstance(number, int) and number > 0 else -1,
             str(item.get("tenantId") or ""),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """One way to start a deployed process from outside.
+
+    Args:
+        process: Its BPMN id.
+        name: Its name, which may be empty.
+        version: Its latest version.
+        message: The message that starts it; empty for a plain start event.
+    """
+
+    process: str
+    name: str
+    version: int
+    message: str
 
 
 class DeployedProcesses:
@@ -105,6 +122,46 @@ class DeployedProcesses:
         ends = time.monotonic() + _SECONDS
         found = self._search("search", {"isLatestVersion": True}, ends, Found())
         return {_Definition.of(item).process async for item in found if item.get("state") in {None, "ACTIVE"}}
+
+    async def startable(self) -> list[Startable]:
+        """What can be started from outside: the start events of the latest versions, by process.
+
+        Raises:
+            ConnectorError: The cluster does not answer, or refuses.
+        """
+        ends = time.monotonic() + _SECONDS
+        found: list[Startable] = []
+        async for item, xml in self._latest_diagrams(ends):
+            definition = _Definition.of(item)
+            starts, _ = reached(xml, definition.process)
+            found += [
+                Startable(definition.process, str(item.get("name") or ""), definition.version, message)
+                for message in starts
+            ]
+        return sorted(found, key=lambda one: (one.process, one.message))
+
+    async def messages(self) -> set[str]:
+        """The names of the messages that start or continue a deployed process.
+
+        Raises:
+            ConnectorError: The cluster does not answer, or refuses.
+        """
+        ends = time.monotonic() + _SECONDS
+        return {
+            name
+            async for item, xml in self._latest_diagrams(ends)
+            for name in reached(xml, _Definition.of(item).process)[1]
+        }
+
+    async def _latest_diagrams(self, ends: float) -> AsyncIterator[tuple[Mapping[str, Any], bytes]]:
+        """The latest version of each process, with its file; one that cannot be had now is left out."""
+        async for item in self._search("search", {"isLatestVersion": True}, ends, Found()):
+            if item.get("state") in {None, "ACTIVE"}:
+                try:
+                    yield item, await self._api.diagram(_Definition.of(item).key, seconds=_left(ends))
+                except ClusterError as error:
+                    if error.status == 0:
+                        raise
 
     async def _add_older(self, key: str, ends: float, found: Found) -> None:
         """Adds what waiting instances of an older version wait at."""

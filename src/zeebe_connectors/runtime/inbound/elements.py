@@ -156,14 +156,7 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
     Raises:
         DiscoveryError: It is no BPMN file.
     """
-    if len(xml) > MAX_DIAGRAM:
-        raise DiscoveryError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        raise DiscoveryError("the diagram has a document type definition, which BPMN does not need; remove it")
-    try:
-        root = ET.fromstring(xml)  # noqa: S314 - entities were refused above
-    except ET.ParseError as error:
-        raise DiscoveryError(f"it is not XML: {error}") from None
+    root = _parsed(xml)
     messages = {m.get("id", ""): m.get("name", "") for m in root.iter(f"{_BPMN}message")}
     found = Found()
     for process in root.iter(f"{_BPMN}process"):
@@ -225,6 +218,55 @@ def _shape(node: ET.Element, parent: ET.Element, messages: Mapping[str, str]) ->
     if not name:
         raise DiscoveryError("the element has no message with a name; choose or create one in the Modeler")
     return ("message-start" if node.tag == f"{_BPMN}startEvent" and not inside else "catch"), name
+
+
+def reached(xml: bytes, process: str) -> tuple[list[str], set[str]]:
+    """What reaches a process of a BPMN file from outside, whether or not a connector is chosen there.
+
+    Args:
+        xml: The file.
+        process: The process's id.
+
+    Returns:
+        The messages of its start events, an empty text for a plain one; and the names of all messages it waits for.
+        A name that is an expression is known only when an instance runs. Both are empty when the file cannot be read.
+    """
+    try:
+        root = _parsed(xml)
+    except DiscoveryError:
+        return [], set()
+    messages = {m.get("id", ""): m.get("name", "") for m in root.iter(f"{_BPMN}message")}
+    starts: list[str] = []
+    names: set[str] = set()
+    for one in root.iter(f"{_BPMN}process"):
+        if one.get("id") != process:
+            continue
+        for node, parent in _waiting(one):
+            try:
+                kind, message = _shape(node, parent, messages)
+            except DiscoveryError:
+                continue
+            if message and not message.startswith("="):
+                names.add(message)
+            if kind in {"start", "message-start"} and not message.startswith("="):
+                starts.append(message)
+    return starts, names
+
+
+def _parsed(xml: bytes) -> ET.Element:
+    """The root of a BPMN file.
+
+    Raises:
+        DiscoveryError: It is none.
+    """
+    if len(xml) > MAX_DIAGRAM:
+        raise DiscoveryError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise DiscoveryError("the diagram has a document type definition, which BPMN does not need; remove it")
+    try:
+        return ET.fromstring(xml)  # noqa: S314 - entities were refused above
+    except ET.ParseError as error:
+        raise DiscoveryError(f"it is not XML: {error}") from None
 
 
 def element(

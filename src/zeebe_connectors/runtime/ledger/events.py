@@ -10,6 +10,7 @@ from pathlib import Path
 from zeebe_connectors.runtime.ledger.owners import is_gone
 from zeebe_connectors.runtime.ledger.protocol import (
     MAX_ORIGINAL,
+    ORIGINAL_RETENTION,
     RETENTION,
     SEEN_EVERY,
     SETTLED,
@@ -181,8 +182,6 @@ class StoredLedger:
                 "key = CASE excluded.key WHEN 0 THEN events.key ELSE excluded.key END, reason = excluded.reason",
                 {**place, "state": state, "now": do.now(), "key": key, "reason": plain(reason)},
             )
-            if state == "done":
-                do.change("DELETE FROM originals WHERE source = :source AND id = :id", place)
 
         await self.store.write(work)
 
@@ -270,8 +269,18 @@ class StoredLedger:
 
         def work(do: Transaction) -> int:
             before = {"before": do.now() - older_than}
+            decided = {"decided": do.now() - min(older_than, ORIGINAL_RETENTION)}
             do.change("DELETE FROM leases WHERE until < :before", before)
-            return do.change("DELETE FROM events WHERE state IN ('done', 'ignored') AND seen < :before", before)
+            swept = do.change(
+                "DELETE FROM events WHERE state IN ('done', 'ignored') AND seen < :before AND updated < :decided",
+                before | decided,
+            )
+            do.change(
+                "DELETE FROM originals WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.source = originals.source "
+                "AND e.id = originals.id AND (e.state NOT IN ('done', 'ignored') OR e.updated >= :decided))",
+                decided,
+            )
+            return swept
 
         return await self.store.write(work)
 

@@ -12,6 +12,8 @@ State = Literal["publishing", "published", "done", "ignored", "quarantined", "re
 SETTLED = ("done", "ignored", "quarantined")
 RETENTION = 90 * 86400.0
 """Seconds for which a settled event is remembered after it was last seen outside."""
+ORIGINAL_RETENTION = 30 * 86400.0
+"""Seconds for which the original of a quarantined event is kept once somebody has decided about it."""
 MAX_ORIGINAL = 25 * 1024 * 1024
 """Bytes of a quarantined event's original that are kept."""
 SEEN_EVERY = 86400.0
@@ -117,7 +119,10 @@ class Ledger(Protocol):
         ...
 
     async def sweep(self, older_than: float = RETENTION) -> int:
-        """Forgets settled events that were last seen so many seconds ago; returns how many."""
+        """Forgets settled events that were last seen so many seconds ago; returns how many.
+
+        Originals of events that were decided about go after `ORIGINAL_RETENTION`; those of quarantined ones stay.
+        """
         ...
 
     async def aclose(self) -> None:

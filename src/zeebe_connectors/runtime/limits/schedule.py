@@ -1,31 +1,25 @@
 """Says when a provider's next request may begin, for one runtime alone or for all that share a database.
 
-Runtimes that share one take time slots from it in blocks: one transaction moves the provider's theoretical time forward
-by so many intervals as there are requests waiting, at most half a second's, and the slots in between are the taker's.
-A slot that is not used in time is lost. So there is one round trip for many requests where many wait, and the bound
-holds whatever becomes of a runtime in between.
+Both keep the rate by lanes (see `lanes`); runtimes that share a database lease their lanes there. A rule with a minimum
+delay is kept over runtimes by time slots instead (see `slots`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from zeebe_connectors.runtime.ledger import LedgerError, Store
-from zeebe_connectors.runtime.ledger.store import Transaction
-from zeebe_connectors.runtime.limits.gcra import TOLERANCE, Gcra
+from zeebe_connectors.runtime.ledger import Store
+from zeebe_connectors.runtime.limits.lanes import Lanes
+from zeebe_connectors.runtime.limits.leases import Lease
 
-BLOCK = 0.5
-"""Seconds of slots that are taken at once, at most."""
-_CLOCK_AGE = 30.0  # seconds after which the database's clock is compared again
-_PAUSE = 1.0  # seconds after a database that did not answer
-
-_log = logging.getLogger("zeebe_connectors.limits")
+LEASE = 4.0
+"""Seconds beyond a lane's span after which the lanes of a runtime that does not renew them are free again."""
+_RESERVE = 0.5
+_TURN = 5.0
 
 
 class Schedule(Protocol):
@@ -50,7 +44,11 @@ class Schedule(Protocol):
 
     @property
     def interval(self) -> float:
-        """Seconds from one request to the next, when many wait."""
+        """Seconds from one request to the next in this runtime, when many wait."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what this runtime took from a shared budget."""
         ...
 
 
@@ -58,152 +56,110 @@ class LocalSchedule:
     """For one runtime alone.
 
     Args:
-        interval: Seconds between two requests by the rate.
+        lanes: By the rate.
         delay: Seconds from start to start.
     """
 
-    def __init__(self, interval: float, delay: float) -> None:
-        self._budget = Gcra(interval, delay=delay)
+    def __init__(self, lanes: Lanes, delay: float) -> None:
+        self._lanes = lanes
+        self._delay = delay
+        self._last = -math.inf
+        self._held = -math.inf
 
     @property
     def interval(self) -> float:
         """See `Schedule.interval`."""
-        return max(self._budget.interval, self._budget.delay)
+        return max(self._lanes.span / self._lanes.count, self._delay)
 
     def wait(self, now: float, waiting: int) -> float | None:  # noqa: ARG002 - only shared budgets ask ahead
         """See `Schedule.wait`."""
-        return self._budget.wait(now)
+        return max(self._lanes.wait(now), self._last + self._delay - now, self._held - now)
 
     def grant(self, now: float) -> None:
         """See `Schedule.grant`."""
-        self._budget.grant(now)
-
-    def hold(self, seconds: float) -> None:
-        """See `Schedule.hold`."""
-        self._budget.hold(time.monotonic() + seconds)
-
-
-class SharedSchedule:
-    """For all runtimes that use one database.
-
-    Args:
-        key: What is limited.
-        store: The database.
-        interval: Seconds between two requests by the rate.
-        delay: Seconds from start to start.
-        wake: Called when `wait` may say something else.
-    """
-
-    def __init__(self, key: str, store: Store, *, interval: float, delay: float, wake: Callable[[], None]) -> None:
-        self._key = key
-        self._store = store
-        self._tolerance = min(TOLERANCE, delay / 25) if delay > interval else TOLERANCE
-        self._interval = max(interval, delay + self._tolerance if delay else 0.0)
-        self._delay = delay
-        self._wake = wake
-        self._slots: deque[tuple[float, float]] = deque()
-        self._last = -math.inf
-        self._held = -math.inf
-        self._asking: asyncio.Task[None] | None = None
-        self._clock = _Clock(store)
-        self._failed = -math.inf
-
-    @property
-    def interval(self) -> float:
-        """See `Schedule.interval`."""
-        return self._interval
-
-    def wait(self, now: float, waiting: int) -> float | None:
-        """See `Schedule.wait`."""
-        while self._slots and self._slots[0][1] < now:
-            self._slots.popleft()
-        if self._held > now:
-            return self._held - now
-        missing = min(waiting, math.ceil(BLOCK / self._interval)) - len(self._slots)
-        running_out = not self._slots or self._slots[-1][0] - now < BLOCK / 2
-        if missing > 0 and running_out and self._asking is None:
-            if now < self._failed + _PAUSE:
-                return self._failed + _PAUSE - now
-            self._asking = asyncio.ensure_future(self._ask(missing))
-        if not self._slots:
-            return None
-        return max(0.0, self._slots[0][0] - now, self._last + self._delay - now)
-
-    def grant(self, now: float) -> None:
-        """See `Schedule.grant`."""
-        if self._slots:
-            self._slots.popleft()
+        self._lanes.use(now)
         self._last = now
 
     def hold(self, seconds: float) -> None:
         """See `Schedule.hold`."""
         self._held = max(self._held, time.monotonic() + seconds)
-        self._slots.clear()
-        self._holding = asyncio.ensure_future(self._hold_everywhere(seconds))
 
-    async def _hold_everywhere(self, seconds: float) -> None:
-        values = {"name": self._key}
+    def follow(self, before: LocalSchedule) -> None:
+        """Counts what began by the rules that these replace."""
+        self._lanes.follow(before._lanes)
+        self._last, self._held = before._last, before._held
 
-        def work(do: Transaction) -> None:
-            do.change(
-                "INSERT INTO limit_slots (name, until) VALUES (:name, :until) ON CONFLICT (name) DO UPDATE SET "
-                "until = CASE WHEN limit_slots.until > excluded.until THEN limit_slots.until ELSE excluded.until END",
-                {**values, "until": do.now() + seconds},
-            )
-
-        try:
-            await self._store.write(work)
-        except LedgerError as error:
-            _log.warning("Other runtimes could not be asked to leave %s alone: %s", self._key, error)
-
-    async def _ask(self, count: int) -> None:
-        """Takes a block of slots."""
-        try:
-            early, late = await self._clock.offsets()
-            span = count * self._interval
-
-            def work(do: Transaction) -> float:
-                now = do.now()
-                do.change(
-                    "INSERT INTO limit_slots (name, until) VALUES (:name, :end) ON CONFLICT (name) DO UPDATE SET until "
-                    "= CASE WHEN limit_slots.until > :now THEN limit_slots.until ELSE :now END + :span",
-                    {"name": self._key, "end": now + span, "now": now, "span": span},
-                )
-                return float(do.rows("SELECT until FROM limit_slots WHERE name = :name", {"name": self._key})[0][0])
-
-            start = await self._store.write(work) - span
-            for number in range(count):
-                slot = start + number * self._interval
-                self._slots.append((slot + late, slot + early + self._tolerance))
-        except LedgerError as error:
-            self._failed = time.monotonic()
-            _log.warning("The rules of %s cannot be asked for, so nothing begins: %s", self._key, error)
-        finally:
-            self._asking = None
-            self._wake()
+    async def aclose(self) -> None:
+        """See `Schedule.aclose`."""
 
 
-class _Clock:
-    """How the database's clock differs from `time.monotonic()`: somewhere between two bounds.
+class SharedLanes:
+    """For all runtimes that use one database.
 
     Args:
+        key: What is limited.
         store: The database.
+        lanes: Of all runtimes together.
+        owner: This runtime, unlike any other.
+        waiting: How many requests wait.
+        wake: Called when `wait` may say something else.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._bounds: tuple[float, float] | None = None
-        self._asked = -math.inf
+    def __init__(
+        self,
+        key: str,
+        store: Store,
+        lanes: Lanes,
+        *,
+        owner: str,
+        waiting: Callable[[], int],
+        wake: Callable[[], None],
+    ) -> None:
+        self._lanes = lanes
+        self._second = lanes.pace * lanes.count
+        self._blocking: asyncio.Task[None] | None = None
+        self._lease = Lease(
+            f"{key}#lanes",
+            store,
+            lanes.count,
+            owner=owner,
+            seconds=LEASE + lanes.span,
+            reserve=lanes.span + _RESERVE,
+            linger=lanes.span,
+            turn=_TURN * lanes.span,
+            waiting=waiting,
+            used=lambda: lanes.used(time.monotonic()),
+            wake=wake,
+        )
 
-    async def offsets(self) -> tuple[float, float]:
-        """The least and the greatest that is added to the database's time to get ours; of the quickest of three."""
-        if self._bounds is None or time.monotonic() - self._asked > _CLOCK_AGE:
-            samples = []
-            for _ in range(3):
-                before = time.monotonic()
-                there = await self._store.read(lambda do: do.now())
-                after = time.monotonic()
-                samples.append((after - before, before - there, after - there))
-            _, early, late = min(samples)
-            self._bounds, self._asked = (early, late), time.monotonic()
-        return self._bounds
+    @property
+    def interval(self) -> float:
+        """See `Schedule.interval`."""
+        return self._lanes.span / self._lease.part
+
+    def wait(self, now: float, waiting: int) -> float | None:  # noqa: ARG002 - it asks for itself
+        """See `Schedule.wait`."""
+        blocked = self._lease.blocked_until - now
+        if blocked > 0:
+            return blocked
+        self._lanes.count = self._lease.allowed(now)
+        self._lanes.pace = self._second / self._lease.part
+        wait = self._lanes.wait(now)
+        if wait > 0:
+            self._lease.ask()
+        return None if wait == math.inf else wait
+
+    def grant(self, now: float) -> None:
+        """See `Schedule.grant`."""
+        self._lanes.use(now)
+        self._lease.ask()
+
+    def hold(self, seconds: float) -> None:
+        """See `Schedule.hold`."""
+        self._blocking = asyncio.ensure_future(self._lease.block(seconds))
+
+    async def aclose(self) -> None:
+        """See `Schedule.aclose`."""
+        if self._blocking is not None:
+            await asyncio.wait([self._blocking])
+        await self._lease.aclose()

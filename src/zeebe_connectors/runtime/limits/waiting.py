@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import OrderedDict, deque
@@ -10,15 +11,17 @@ from dataclasses import dataclass, field
 
 from zeebe_connectors.config.providers import Rules
 from zeebe_connectors.runtime.ledger import Store
-from zeebe_connectors.runtime.limits.gcra import interval_of
+from zeebe_connectors.runtime.limits.lanes import Lanes, lanes_of
 from zeebe_connectors.runtime.limits.permits import LocalPermits, Permits, SharedPermits
-from zeebe_connectors.runtime.limits.schedule import LocalSchedule, Schedule, SharedSchedule
+from zeebe_connectors.runtime.limits.schedule import LocalSchedule, Schedule, SharedLanes
+from zeebe_connectors.runtime.limits.slots import SharedSlots, interval_of
 
 MAX_BACKOFF = 60.0
 """Seconds after which somebody who must come back later comes back at the latest."""
 MAX_HOLD = 300.0
 """Seconds for which a provider that asks to be left alone is left alone at most."""
 _MIN_BACKOFF = 0.1
+_NUMBERS = itertools.count()
 
 
 class Busy(Exception):  # noqa: N818 - not a fault: the rules say to come back
@@ -76,25 +79,32 @@ class Limit:
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self._come_back = 0.0
+        self._closed = False
+        self._successor: Limit | None = None
         self._has_permit = False
         """Whether a permit is held for whoever begins next."""
         self._schedule: Schedule | None = None
         self._permits: Permits | None = None
         if self.rules is not None:
-            interval = interval_of(self.rules.max_per_second, self.rules.share_of)
-            delay = self.rules.min_delay_ms / 1000 * self.rules.share_of
-            self._schedule = (
-                LocalSchedule(interval, delay)
-                if store is None
-                else SharedSchedule(key, store, interval=interval, delay=delay, wake=self._pump)
-            )
+            owner = f"{owner}#{next(_NUMBERS)}"  # each change of the rules makes another
+            self._schedule = self._schedule_of(self.rules, store, owner)
             if self.rules.max_concurrent is not None:
                 most = max(1, self.rules.max_concurrent // self.rules.share_of)
                 self._permits = (
                     LocalPermits(most)
                     if store is None
-                    else SharedPermits(key, store, most, owner=owner, waiting=lambda: self._queued, wake=self._pump)
+                    else SharedPermits(key, store, most, owner=owner, waiting=lambda: self._queued, wake=self.serve)
                 )
+
+    def _schedule_of(self, rules: Rules, store: Store | None, owner: str) -> Schedule:
+        delay = rules.min_delay_ms / 1000 * rules.share_of
+        lanes = Lanes(*lanes_of(rules.max_per_second, rules.share_of))
+        if store is None:
+            return LocalSchedule(lanes, delay)
+        if delay:
+            interval = interval_of(rules.max_per_second, rules.share_of)
+            return SharedSlots(self.key, store, interval=interval, delay=delay, wake=self.serve)
+        return SharedLanes(self.key, store, lanes, owner=owner, waiting=lambda: self._queued, wake=self.serve)
 
     def held_for(self) -> float:
         """Seconds for which the provider is still left alone."""
@@ -121,50 +131,83 @@ class Limit:
         Raises:
             Busy: It would take longer, or too many wait already.
         """
+        if self._closed:
+            raise Busy(_MIN_BACKOFF)
         now = time.monotonic()
         held = self.held_until - now
         if self._schedule is None:
             if held > 0:
                 await self._wait_out(held, deadline, waiting)
-            self._count(now)
+                self.counts.waited += time.monotonic() - now
+            self._grant(time.monotonic())
             return
         wait = self._schedule.wait(now, self._queued + 1)
         if not self._queued and held <= 0 and wait == 0 and self._takes_permit():
             self._has_permit = False
-            self._schedule.grant(now)
-            self._count(now)
+            self._grant(now)
             return
         expected = max(held, wait or 0.0) + self._queued * self._schedule.interval
         if now + expected > deadline or (waiting is not None and waiting.now >= waiting.room):
             raise self._busy(now)
+        if waiting is not None:
+            waiting.now += 1
+        try:
+            await self._queue(process, deadline)
+        finally:
+            if waiting is not None:
+                waiting.now -= 1
+            self.counts.waited += time.monotonic() - now
+
+    async def _queue(self, process: str, deadline: float) -> None:
+        """Waits for its turn."""
         queue = self._queues.setdefault(process, deque())
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(place)
         self._queued += 1
-        if waiting is not None:
-            waiting.now += 1
-        self._pump()
+        self.serve()
         try:
-            async with asyncio.timeout(max(0.0, deadline - now)):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await place
         except BaseException as error:
-            if place.done() and not place.cancelled():  # granted at the same moment: the permit goes back
-                self.leave()
-            else:
+            if not place.done() or place.cancelled():
                 self._forget(process, place)
+            elif place.exception() is None:  # granted at the same moment: the permit goes back
+                self.leave()
             if isinstance(error, TimeoutError):
                 raise self._busy(time.monotonic()) from None
             raise
-        finally:
-            if waiting is not None:
-                waiting.now -= 1
-        self._count(now)
 
     def leave(self) -> None:
         """A request that began is over."""
         if self._permits is not None:
             self._permits.give()
-            self._pump()
+            (self._successor or self).serve()
+
+    def serve(self) -> None:
+        """Begins whatever may begin now, and sets the timer for the next; called when something has changed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._schedule is None or self._closed:
+            return
+        # The permit first: time slots that are taken while all permits are in use would be lost for everybody.
+        while self._queued and self._takes_permit():
+            wait = self._schedule.wait(time.monotonic(), self._queued)
+            if wait is None:
+                return
+            if wait > 0:
+                self._timer = asyncio.get_running_loop().call_later(wait, self.serve)
+                return
+            place = self._next()
+            if place is None:
+                break
+            self._has_permit = False
+            self._grant(time.monotonic())
+            place.set_result(None)
+        if self._has_permit and not self._queued:
+            self._has_permit = False
+            if self._permits is not None:
+                self._permits.give()
 
     def hold(self, seconds: float) -> None:
         """The provider asked to be left alone: nobody begins for that long."""
@@ -176,17 +219,33 @@ class Limit:
             if self._schedule is not None:
                 self._schedule.hold(seconds)
 
+    def follow(self, before: Limit) -> None:
+        """Counts what began by the rules that these replace."""
+        self.counts, self.held_until = before.counts, before.held_until
+        if isinstance(self._schedule, LocalSchedule) and isinstance(before._schedule, LocalSchedule):
+            self._schedule.follow(before._schedule)
+        if isinstance(self._permits, LocalPermits) and isinstance(before._permits, LocalPermits):
+            before._permits.total = self._permits.total
+            self._permits = before._permits
+            before._successor = self
+
     async def aclose(self) -> None:
-        """Gives back what this runtime took from the shared budget."""
+        """Gives back what this runtime took from the shared budget; who still waits comes back a little later."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        while place := self._next():
+            self.counts.handed_back += 1
+            place.set_exception(Busy(_MIN_BACKOFF))
         if self._permits is not None:
             await self._permits.aclose()
+        if self._schedule is not None:
+            await self._schedule.aclose()
 
-    def _count(self, began: float) -> None:
-        now = time.monotonic()
+    def _grant(self, now: float) -> None:
+        if self._schedule is not None:
+            self._schedule.grant(now)
         self.counts.granted += 1
-        self.counts.waited += now - began
         self.counts.recent.append(now)
 
     def _takes_permit(self) -> bool:
@@ -208,12 +267,17 @@ class Limit:
                 waiting.now -= 1
 
     def _busy(self, now: float) -> Busy:
-        """When somebody who must come back is probably served: behind those who wait and who come back before."""
+        """When somebody who must come back is probably served: behind those who wait and who come back before.
+
+        They come back as fast as they are served, from when half of those who wait now have been: so that the queue
+        neither runs empty nor sends them away a second time.
+        """
         assert self._schedule is not None  # noqa: S101 - only then does anybody queue
         self.counts.handed_back += 1
-        soonest = max(now, self.held_until) + self._queued * self._schedule.interval
-        self._come_back = max(self._come_back, soonest) + self._schedule.interval
-        delay = (self._come_back - now) * random.uniform(0.9, 1.0)  # noqa: S311 - as above
+        interval = self._schedule.interval
+        soonest = max(now, self.held_until) + self._queued / 2 * interval
+        self._come_back = max(self._come_back, soonest) + interval
+        delay = self._come_back - now + random.uniform(-interval, interval) / 2  # noqa: S311 - as above
         return Busy(min(MAX_BACKOFF, max(_MIN_BACKOFF, delay)))
 
     def _forget(self, process: str, place: asyncio.Future[None]) -> None:
@@ -223,36 +287,16 @@ class Limit:
             self._queued -= 1
             if not queue:
                 del self._queues[process]
-            self._pump()
+            self.serve()
 
-    def _pump(self) -> None:
-        """Lets go whoever may, and sets the timer for the next."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._schedule is None:
-            return
-        # The permit first: time slots that are taken while all permits are in use would be lost for everybody.
-        while self._queued and self._takes_permit():
-            wait = self._schedule.wait(time.monotonic(), self._queued)
-            if wait is None:
-                return
-            if wait > 0:
-                self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
-                return
-            self._has_permit = False
-            self._schedule.grant(time.monotonic())
-            self._next().set_result(None)
-        if self._has_permit and not self._queued:
-            self._has_permit = False
-            if self._permits is not None:
-                self._permits.give()
-
-    def _next(self) -> asyncio.Future[None]:
+    def _next(self) -> asyncio.Future[None] | None:
         """Whose turn it is: the processes go round, each one's requests in their order."""
-        process, queue = self._queues.popitem(last=False)
-        place = queue.popleft()
-        self._queued -= 1
-        if queue:
-            self._queues[process] = queue
-        return place
+        while self._queues:
+            process, queue = self._queues.popitem(last=False)
+            place = queue.popleft()
+            self._queued -= 1
+            if queue:
+                self._queues[process] = queue
+            if not place.done():  # else it has just given up, and has not yet said so
+                return place
+        return None

@@ -216,7 +216,7 @@ class Providers:
             limit = self._limits[key] = Limit(key, rules, store=self._store, owner=self._owner)
             limit.revision, limit.given = known.revision, rules
             if before is not None:
-                limit.held_until = before.held_until
+                limit.follow(before)
                 closing = asyncio.ensure_future(before.aclose())
                 self._closing.add(closing)
                 closing.add_done_callback(self._closing.discard)

@@ -81,7 +81,7 @@ async def errors(visit: Visit) -> Drawn:
 
 async def template_file(visit: Visit) -> web.Response:
     """A template as a download: `/connectors/NAME/template.json`, of several the one that `?template=` names."""
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     templates = await asyncio.to_thread(gallery_of(visit.runtime).templates, name)
     file = visit.query.get("template") or next(iter(templates), "")
     if file not in templates:
@@ -98,7 +98,7 @@ async def archive(visit: Visit) -> web.Response:
 
 async def icon(visit: Visit) -> web.Response:
     """A connector's icon."""
-    connector = gallery_of(visit.runtime).find(visit.request.match_info["name"])
+    connector = gallery_of(visit.runtime).find(visit.params["name"])
     if connector is None or connector.icon is None:
         raise NotFound("This connector has no icon.")
     body = await asyncio.to_thread(connector.icon.read_bytes)
@@ -113,7 +113,7 @@ async def one_connector(visit: Visit) -> tuple[Gallery, dict[str, Any]]:
         NotFound: There is none.
     """
     gallery = gallery_of(visit.runtime)
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     shown = await asyncio.to_thread(gallery.shown, name)
     if shown is None:
         raise NotFound(f"No connector is named {name[:100]}. The list of connectors has those that are installed.")

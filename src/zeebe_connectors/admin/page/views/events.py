@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from zeebe_connectors.admin.api.events import chosen, events_shown, forget, retry
+from zeebe_connectors.admin.api.events import NO_ORIGINAL, Result, chosen, events_shown, forget, original_of, retry
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.errors import InputError
 
@@ -25,11 +25,9 @@ async def original(visit: Visit) -> web.StreamResponse:
     """Hands the original of an event over, always as a download."""
     data = await visit.runtime.ledger.original(visit.query.get("source", ""), visit.query.get("id", ""))
     if data is None:
-        raise NotFound("There is no original of this event (any more): it left quarantine, or was larger than 25 MB.")
+        raise NotFound(f"{NO_ORIGINAL}.")
     _log.info("page: %s downloaded the original of an event", visit.session.role.word)
-    answer = web.Response(body=data, content_type="application/octet-stream")
-    answer.headers["Content-Disposition"] = 'attachment; filename="original.eml"'
-    return answer
+    return original_of(data)
 
 
 async def retry_chosen(visit: Visit) -> Drawn:
@@ -57,7 +55,7 @@ async def _act(visit: Visit, what: str) -> Drawn:
     return await _list(visit, results=results, did=what)
 
 
-async def _list(visit: Visit, *, results: list[dict[str, object]] | None, did: str) -> Drawn:
+async def _list(visit: Visit, *, results: list[Result] | None, did: str) -> Drawn:
     state = visit.query.get("state", "")
     given = {"state": state if state in WORDS else "quarantined", "source": visit.query.get("source", "")[:500]}
 
@@ -66,12 +64,17 @@ async def _list(visit: Visit, *, results: list[dict[str, object]] | None, did: s
         return f"/events?{urlencode(query, quote_via=quote)}"
 
     shown = await events_shown(visit.runtime, given | {"skip": visit.query.get("skip", "")})
-    for event in shown["events"]:
-        event["value"] = json.dumps([event["source"], event["id"]])
-        place = urlencode({"source": event["source"], "id": event["id"]}, quote_via=quote)
-        event["href"] = f"/events/original?{place}"
+    rows = [
+        {
+            **event,
+            "value": json.dumps([event["source"], event["id"]]),
+            "href": "/events/original?" + urlencode({"source": event["source"], "id": event["id"]}, quote_via=quote),
+        }
+        for event in shown["events"]
+    ]
     values = {
         **shown,
+        "events": rows,
         "given": given,
         "segments": [(name, word, link(state=name)) for name, word in WORDS.items()],
         "results": results,

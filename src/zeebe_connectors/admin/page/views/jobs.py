@@ -27,7 +27,7 @@ async def some_jobs(visit: Visit) -> Drawn:
         query = {name: value for name, value in (given | changes).items() if value}
         return "/jobs" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
-    shown = jobs_shown(visit.runtime.record, given | {"before": visit.query.get("before", "")})
+    shown = jobs_shown(visit.runtime.record, given | {name: visit.query.get(name, "") for name in ("before", "top")})
     segments = [("", "All", sum(shown["counts"].values()), link(outcome=""))]
     segments += [
         (name, WORDS[name], shown["counts"][name], link(outcome=name))
@@ -45,6 +45,9 @@ async def some_jobs(visit: Visit) -> Drawn:
                 (name, {"1h": "Last hour", "24h": "Last 24 hours"}.get(name, "All that is kept")) for name in SINCE
             ],
             "words": WORDS,
+            "top": max((job["at"] for job in shown["jobs"]), default=0.0),
+            "newer": shown["newer"],
+            "here_again": link(),
             "older": link(before=shown["next"]) if shown["next"] else "",
             "newest": link() if visit.query.get("before") else "",
             "without_process": link(process=""),
@@ -56,7 +59,7 @@ async def some_jobs(visit: Visit) -> Drawn:
 
 async def one_job(visit: Visit) -> Drawn:
     """Draws `/jobs/KEY`."""
-    text = visit.request.match_info["key"]
+    text = visit.params["key"]
     found = tries_shown(visit.runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
     if found is None:
         raise NotFound(

@@ -106,7 +106,7 @@ async def create(visit: Visit) -> Drawn | web.Response:
 
 async def change(visit: Visit) -> Drawn | web.Response:
     """Saves what the form says; who was overtaken sees both versions."""
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     shown = await _shown(visit)
     if shown["from"]["kind"] == "file":
         return await _drawn(visit, shown, error=_locked(shown), status=409)
@@ -210,7 +210,7 @@ _MEANWHILE = "It was changed meanwhile. This is how it is now; nothing was done.
 
 
 async def _shown(visit: Visit) -> dict[str, Any]:
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     providers = _providers(visit)
     await providers.directory.refresh()
     shown = await provider_shown(visit.runtime, name)
@@ -274,7 +274,7 @@ def _draft(visit: Visit, shown: Mapping[str, Any]) -> dict[str, Any]:
 async def _overtaken(visit: Visit, error: ProviderConflictError) -> Drawn:
     """Both versions: the form holds what was typed, a table what differs; saving again writes over the other."""
     if error.current is None:
-        raise NotFound(f"The provider {visit.request.match_info['name'][:64]} was deleted meanwhile.")
+        raise NotFound(f"The provider {visit.params['name'][:64]} was deleted meanwhile.")
     now = await _shown(visit)
     draft = {**_draft(visit, now), "etag": now["etag"]}
     found = provider_form.collisions(draft, now)

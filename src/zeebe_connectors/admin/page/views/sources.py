@@ -28,14 +28,13 @@ async def some_sources(visit: Visit) -> Drawn:
         return "/sources" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     shown = sources_shown(visit.runtime, given | {"after": visit.query.get("after", "")}, rows=ROWS)
-    for source in shown["sources"]:
-        source["href"] = address_of(source["name"])
     segments = [("", "All", sum(shown["counts"].values()), link(state=""))]
     segments += [
         (name.lower(), WORDS[name], shown["counts"][name.lower()], link(state=name.lower())) for name in STATES
     ]
     values = {
         **shown,
+        "sources": [{**source, "href": address_of(source["name"])} for source in shown["sources"]],
         "given": {"state": given.get("state", ""), "q": given.get("q", "")},
         "segments": [one for one in segments if one[2] or one[0] in {"", given.get("state")}],
         "words": WORDS,
@@ -52,7 +51,7 @@ async def one_source(visit: Visit) -> Drawn:
 async def tested_source(visit: Visit) -> Drawn:
     """Carries out `POST /sources/NAME/test` and shows what came of it."""
     text = visit.form.get("hours", ["24"])[0][:10]
-    name, mask = visit.request.match_info["name"], Mask()
+    name, mask = visit.params["name"], Mask()
     values: dict[str, object] = {"hours": text, "tested": None, "trouble": ""}
     status = 200
     try:
@@ -76,7 +75,7 @@ async def tested_source(visit: Visit) -> Drawn:
 
 
 def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
-    name = visit.request.match_info["name"]
+    name = visit.params["name"]
     watch = watches_of(visit.runtime).get(name)
     if watch is None:
         raise NotFound(f"No source named {name[:200]} is watched here (any more).")

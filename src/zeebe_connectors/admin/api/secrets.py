@@ -1,0 +1,40 @@
+"""Shows where secrets went, by name and never by value, for the API."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import Call, TypedDict, described
+from zeebe_connectors.runtime.supervisor import Runtime
+
+
+@described
+class UseShown(TypedDict):
+    """How often a secret went from one element to one host."""
+
+    secret: str
+    """Its name."""
+    process: str
+    element: str
+    host: str
+    count: int
+
+
+@described
+class UsesShown(TypedDict):
+    """Which secret went where, since the start."""
+
+    uses: list[UseShown]
+
+
+def calls(runtime: Runtime) -> list[Call]:
+    """The call `/secrets`."""
+
+    async def show(_: web.Request) -> web.Response:
+        uses = [{**asdict(use), "count": count} for use, count in runtime.services.secrets.uses.counts()]
+        return web.json_response({"uses": uses})
+
+    return [Call("GET", "/secrets", Role.VIEWER, "Counts which secret went where; no values", show, UsesShown)]

@@ -1,0 +1,128 @@
+// Keeps the moving regions of a page up to date from one stream; without it, the page is as it was when it was loaded.
+"use strict";
+
+(() => {
+  const line = document.getElementById("live");
+  if (!line) return;
+  const mark = document.getElementById("live-mark");
+  const text = document.getElementById("live-text");
+  const seconds = document.getElementById("live-age");
+  const button = document.getElementById("live-pause");
+  const silence = 15; // seconds: the server says at least every five that nothing changed
+  let stop = null; // ends the stream that runs
+  let heard = Date.now();
+  let paused = false;
+  let lost = 0; // how often in a row connecting failed
+  let again = 0; // when it is tried again
+  let news = ""; // what stands in place of the state
+
+  function address() {
+    const query = new URLSearchParams(location.search);
+    const list = document.querySelector("[data-top]");
+    if (list) query.set("top", list.dataset.top);
+    return location.pathname + (query.size ? `?${query}` : "");
+  }
+
+  function put(name, html) {
+    if (name === "hello") {
+      if (html !== document.documentElement.dataset.version) news = "Another version runs now; load the page anew";
+      return;
+    }
+    for (const region of document.querySelectorAll(`[data-live="${name}"]`)) {
+      // What somebody is in does not move under them; the next change brings it.
+      if (region.contains(document.activeElement) || region.querySelector("details[open]")) continue;
+      region.innerHTML = html;
+      localTimes(region);
+      if (name === "title") document.title = `${region.textContent} · Zeebe Connectors`;
+    }
+  }
+
+  async function read(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      heard = Date.now();
+      lost = 0;
+      const events = (rest + value).split("\n\n");
+      rest = events.pop();
+      for (const event of events) {
+        const found = /^event: (.*)\ndata: (.*)$/.exec(event);
+        if (found) put(found[1], JSON.parse(found[2]));
+      }
+      show();
+    }
+  }
+
+  async function run() {
+    const ending = new AbortController();
+    stop = ending;
+    let status = 0;
+    try {
+      const answer = await fetch(`/live?of=${encodeURIComponent(address())}`, { signal: ending.signal, cache: "no-store" });
+      status = answer.status;
+      if (status === 401) return location.assign(`/signin?to=${encodeURIComponent(location.pathname + location.search)}`);
+      if (answer.ok) await read(answer.body);
+    } catch {
+      status = 0; // the connection ended
+    }
+    if (stop !== ending) return; // paused, hidden, or begun anew meanwhile
+    stop = null;
+    if (status === 429) news = "Not live: too many are looking";
+    lost += 1;
+    const wait = status === 429 ? 30 : Math.min(30, 2 ** (lost - 1));
+    again = Date.now() + wait * 1000 * (0.75 + Math.random() / 2);
+    show();
+  }
+
+  function end() {
+    const running = stop;
+    stop = null;
+    if (running) running.abort();
+  }
+
+  function clock(when) {
+    return new Date(when).toLocaleTimeString();
+  }
+
+  function show() {
+    const age = Math.max(0, Math.round((Date.now() - heard) / 1000));
+    const live = stop !== null && age <= silence;
+    mark.className = paused ? "dot paused" : live || age < 3 ? "dot" : "dot old";
+    let words = live || age < 3 ? "Live" : `Not live. From ${clock(heard)}`;
+    let since = live || age < 3 ? `, ${age} s ago` : `, ${age} s ago; trying again${again > Date.now() ? ` in ${Math.ceil((again - Date.now()) / 1000)} s` : ""}`;
+    if (paused) [words, since] = [`Paused, as it was at ${clock(heard)}`, ""];
+    else if (news) [words, since] = [news, ""];
+    if (text.textContent !== words) text.textContent = words; // read aloud, so only when it changes
+    seconds.textContent = since;
+  }
+
+  setInterval(() => {
+    if (paused || document.hidden) return;
+    if (stop && Date.now() - heard > silence * 1000) end();
+    if (!stop && Date.now() >= again) {
+      if (news.startsWith("Not live")) news = "";
+      run();
+    }
+    show();
+  }, 1000);
+
+  button.addEventListener("click", () => {
+    paused = !paused;
+    button.textContent = paused ? "Go on" : "Pause";
+    if (paused) end();
+    again = 0;
+    if (!paused) run();
+    show();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) end();
+    else if (!paused && !stop) run();
+  });
+
+  line.hidden = false;
+  if (!document.hidden) run();
+  show();
+})();

@@ -1,0 +1,280 @@
+"""What streams to those who look: only changes, shared, bounded, and nothing for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from tests.admin.model.conftest import TOKENS, Browser, Started
+
+from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.live import Live
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
+from zeebe_connectors.sdk.context import Job
+
+
+class Stream:
+    """One client of a stream."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+
+    async def event(self) -> tuple[str, Any]:
+        """The next event's name and text."""
+        while True:
+            text = (await asyncio.wait_for(self.answer.content.readuntil(b"\n\n"), 5)).decode()
+            if not text.startswith(":"):
+                first, second = text.strip().split("\n")
+                return first.removeprefix("event: "), json.loads(second.removeprefix("data: "))
+
+    async def until(self, name: str, words: str) -> list[str]:
+        """The names of what comes until a part of this name has these words."""
+        names = []
+        while True:
+            found, text = await self.event()
+            names.append(found)
+            if found == name and words in text:
+                return names
+
+
+@contextlib.asynccontextmanager
+async def stream(browser: Browser, of: str, *, status: int = 200, **headers: str) -> AsyncIterator[Stream]:
+    async with browser.session.get("/live", params={"of": of}, headers=headers) as answer:
+        assert answer.status == status, await answer.text()
+        yield Stream(answer)
+
+
+def quick(started: Started) -> Live:
+    """The server's streams, in a hurry."""
+    live = started.server._api.live
+    live.interval, live.share = 0.02, 1.0
+    return live
+
+
+def answered(started: Started, outcome: Any, key: int = 1) -> None:
+    job = Job(key, "t", bpmn_process_id="order", element_id="Reserve", process_instance_key=7)
+    started.runtime.record.metrics("rest", None).answered(job, outcome, 0.01)
+
+
+async def test_a_change_comes_by_itself_and_nothing_else(start):
+    running = await start()
+    running.runtime.start()
+    quick(running)
+    async with stream(running.viewer, "/") as live:
+        assert (await live.event())[0] == "hello"
+        await live.until("runtime", "answers")
+        await live.until("down", "")
+        answered(running, Fail("the shop is shut", 0, code="SHUT"))
+        names = await live.until("attention", "the shop is shut")
+        assert "sources" not in names
+    async with stream(running.viewer, "/") as live:
+        await live.until("attention", "the shop is shut")
+
+
+async def test_nothing_is_made_for_nobody_and_once_for_several(start):
+    running = await start()
+    live = quick(running)
+    await asyncio.sleep(0.1)
+    assert (live.made, live.topics) == (0, 0)
+    async with contextlib.AsyncExitStack() as stack:
+        for browser in (running.viewer, running.viewer, running.viewer):
+            one = await stack.enter_async_context(stream(browser, "/sources"))
+            await one.until("rows", "No source fits")
+        assert (live.streams, live.topics) == (3, 1)
+        one = await stack.enter_async_context(stream(running.operator, "/sources"))
+        await one.until("rows", "No source fits")
+        assert (live.streams, live.topics) == (4, 2)
+    async with asyncio.timeout(5):
+        while live.topics:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    made = live.made
+    answered(running, Complete())
+    await asyncio.sleep(0.1)
+    assert (live.made, live.streams) == (made, 0)
+
+
+async def test_rows_stay_and_newer_jobs_are_counted(start):
+    running = await start()
+    quick(running)
+    answered(running, Complete())
+    text = await running.viewer.get("/jobs?outcome=completed")
+    top = text.partition('data-top="')[2].partition('"')[0]
+    async with stream(running.viewer, f"/jobs?outcome=completed&top={top}") as live:
+        for key in (2, 3):
+            answered(running, Complete(), key)
+        answered(running, Fail("no", 1), 4)
+        names = await live.until("newer", "2 newer jobs")
+        assert set(names) <= {"hello", "counts", "newer", "down"}
+    assert "newer job" not in await running.viewer.get("/jobs?top=nonsense")
+
+
+@pytest.mark.parametrize(
+    "of", ["/jobs/7", "/nowhere", "//evil.example/", "https://evil.example/", "", "/sources/a/b", "/" + "x" * 3000]
+)
+async def test_where_nothing_moves_there_is_no_stream(start, of):
+    running = await start()
+    async with stream(running.viewer, of, status=404):
+        assert running.server._api.live.streams == 0
+
+
+async def test_who_is_not_signed_in_or_comes_from_elsewhere_gets_no_stream(start):
+    running = await start()
+    async with aiohttp.ClientSession(running.base) as session, session.get("/live?of=/") as answer:
+        assert answer.status == 401
+    async with stream(running.viewer, "/", status=403, Origin="https://evil.example"):
+        pass
+
+
+async def test_no_form_stands_in_what_is_shared(start, tmp_path):
+    """Those of one role share what is made, and each has a form token of their own."""
+    running = await start(ZEEBE_CONNECTORS_DIAGRAMS=str(tmp_path))
+    quick(running)
+    for place, part in (("/", "runtime"), ("/jobs", "counts"), ("/sources", "rows"), ("/runtime", "health")):
+        page = await running.operator.get(place)
+        assert f'data-live="{part}"' in page
+        assert running.operator.form_token == "" or running.operator.form_token not in page.partition("<main")[2]
+        async with stream(running.operator, place) as live:
+            seen = ""
+            while part not in seen:
+                name, text = await live.event()
+                seen += name
+                assert "form_token" not in text
+                assert f'data-live="{name}"' in page or name == "hello"
+
+
+async def test_the_end_of_the_server_ends_the_streams(start):
+    running = await start()
+    quick(running)
+    async with stream(running.viewer, "/") as live:
+        await live.event()
+        await asyncio.wait_for(running.server.aclose(), 3)
+        await asyncio.wait_for(live.answer.content.read(), 3)
+        assert live.answer.content.at_eof()
+
+
+# The hub alone
+
+
+@contextlib.asynccontextmanager
+async def served(live: Live, make: Any) -> AsyncIterator[int]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await live.serve(request, "all", make, {})
+        except Refused as refused:
+            return web.Response(status=refused.status)
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield site._server.sockets[0].getsockname()[1]
+    finally:
+        live.close()
+        await runner.cleanup()
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on():
+    live = Live(interval=0.01, slow_seconds=0.2)
+    count = 0
+
+    async def make() -> dict[str, str]:
+        nonlocal count
+        count += 1
+        return {"big": str(count % 10) * 300_000}
+
+    async with served(live, make) as port, aiohttp.ClientSession() as session:
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with session.get(f"http://127.0.0.1:{port}/") as answer, asyncio.timeout(5):
+            while not live.dropped:
+                await answer.content.readany()
+            assert (live.dropped, live.streams) == (1, 1)
+            await answer.content.readany()
+        deaf.close()
+
+
+async def test_there_are_no_more_streams_than_may_be():
+    live = Live(interval=0.01, max_streams=2)
+
+    async def make() -> dict[str, str]:
+        return {"a": '"b"'}
+
+    async with served(live, make) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.get("/") as one, session.get("/") as two, session.get("/") as three:
+            assert [one.status, two.status, three.status] == [200, 200, 429]
+        async with asyncio.timeout(5):
+            while live.streams:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        async with session.get("/") as again:
+            assert again.status == 200
+
+
+async def test_what_fails_once_is_made_again_and_a_comment_says_that_nothing_changed():
+    live = Live(interval=0.01, heartbeat=0.05)
+    count = 0
+
+    async def make() -> dict[str, str]:
+        nonlocal count
+        count += 1
+        if count == 1:
+            raise RuntimeError
+        return {"a": '"b"'}
+
+    async with (
+        served(live, make) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/") as answer,
+        asyncio.timeout(5),
+    ):
+        assert (await answer.content.readuntil(b"\n\n")).decode() == 'event: a\ndata: "b"\n\n'
+        assert (await answer.content.readuntil(b"\n\n")).startswith(b":")
+
+
+def test_what_takes_long_is_made_seldom():
+    live = Live()
+    live._topics = {"a": None, "b": None}
+    assert live.pause(0.001) == 1
+    assert live.pause(0.01) == 2
+    assert live.pause(10) == 10
+
+
+# The API's
+
+
+async def test_the_api_streams_json_for_who_has_a_token(start):
+    running = await start()
+    quick(running)
+    headers = {"Authorization": f"Bearer {TOKENS['viewer']}"}
+    async with aiohttp.ClientSession(running.base) as session:
+        for of, part in (("overview", "overview"), ("jobs", "counts"), ("sources", "sources")):
+            async with session.get(f"/api/live?of={of}", headers=headers) as answer:
+                one = Stream(answer)
+                seen = ""
+                while seen != part:
+                    seen, _ = await one.event()
+        async with session.get("/api/live?of=jobs", headers=headers) as answer:
+            one = Stream(answer)
+            await one.event()
+            answered(running, Fail("the shop is shut", 0, code="SHUT"), 11)
+            while (event := await one.event())[0] != "jobs":
+                pass
+            assert [(job["key"], job["code"]) for job in event[1]] == [("11", "SHUT")]
+        for wrong in ("of=nothing", "of=jobs&seconds=x", "of=jobs&seconds=nan", "of=jobs&seconds=99999"):
+            async with session.get(f"/api/live?{wrong}", headers=headers) as answer:
+                assert answer.status == 400
+        async with session.get("/api/live?of=jobs&seconds=0.1", headers=headers) as answer, asyncio.timeout(3):
+            await answer.read()
+        async with session.get("/api/live") as answer:
+            assert answer.status == 401

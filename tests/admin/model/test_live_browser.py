@@ -1,0 +1,86 @@
+"""The moving page in a real browser: changes come, a lost connection is shown and mended, pausing pauses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.admin.model.conftest import TOKENS, Started
+
+from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.admin.server import AdminServer
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
+from zeebe_connectors.sdk.context import Job
+
+playwright = pytest.importorskip("playwright.async_api")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
+
+
+@contextlib.asynccontextmanager
+async def looking(started: Started, address: str) -> AsyncIterator[Any]:
+    async with playwright.async_playwright() as player:
+        browser = await player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = await browser.new_context()
+        page = await context.new_page()
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        await page.clock.install()  # it goes on by itself, and faster where a test says so
+        await page.goto(f"{started.base}/signin?to={address}#{TOKENS['operator']}")
+        await page.wait_for_url(started.base + address)
+        yield page
+        await browser.close()
+        assert wrong == []
+
+
+def answered(started: Started, outcome: Any, key: int = 1) -> None:
+    job = Job(key, "t", bpmn_process_id="order", element_id="Reserve", process_instance_key=7)
+    started.runtime.record.metrics("rest", None).answered(job, outcome, 0.01)
+
+
+async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(start):
+    running = await start()
+    live = running.server._api.live
+    live.interval, live.share = 0.05, 1.0
+    async with looking(running, "/") as page:
+        await page.get_by_text("Live", exact=False).first.wait_for()
+        answered(running, Fail("the shop is shut", 0, code="SHUT"))
+        await page.get_by_text("the shop is shut").wait_for()
+        await running.server.aclose()
+        await page.clock.run_for(4000)
+        await page.get_by_text("Not live").wait_for()
+        await page.clock.run_for(20_000)
+        again = AdminServer(
+            running.runtime, PrometheusMetrics(), host="127.0.0.1", port=int(running.base.rpartition(":")[2])
+        )
+        await again.start()
+        again._api.live.interval, again._api.live.share = 0.05, 1.0
+        try:
+            await page.clock.run_for(40_000)
+            answered(running, Fail("the door is shut", 0, code="DOOR"))
+            await page.get_by_text("the door is shut").wait_for()
+            assert await page.locator("#live-text").text_content() == "Live"
+            await page.get_by_role("button", name="Pause").click()
+            await page.get_by_text("Paused, as it was").wait_for()
+            answered(running, Fail("the window is shut", 0, code="WINDOW"))
+            async with asyncio.timeout(5):
+                while again._api.live.streams:  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+            assert await page.get_by_text("the window is shut").count() == 0
+            await page.get_by_role("button", name="Go on").click()
+            await page.get_by_text("the window is shut").wait_for()
+            await page.goto(f"{running.base}/jobs")
+            rows = page.locator("tbody tr")
+            assert await rows.count() == 3
+            answered(running, Complete(), 2)
+            newer = page.get_by_role("link", name="1 newer job")
+            await newer.wait_for()
+            assert await rows.count() == 3
+            await newer.click()
+            await rows.nth(3).wait_for()
+        finally:
+            await again.aclose()
