@@ -253,3 +253,48 @@ def test_the_glossary_is_no_longer_than_it_needs_to_be() -> None:
     words = re.findall(r"^\| ([a-z -]+) \| .+ \| `[\w/]+\.py` \|$", section("The words"), re.MULTILINE)
     assert 15 <= len(words) <= 30
     assert len(set(words)) == len(words)
+
+
+WORDS = {
+    "told": "what it is: reported, message, detail",
+    "begun": "started",
+    "mend": "the change or the remedy",
+    "mended": "changed",
+    "most": "max_…, maximum, or what it is the greatest of",
+    "let_go": "discard",
+    "done_with": "discard_on_success",
+    "set_aside": "quarantine",
+    "put_aside": "quarantine",
+    "worth_a_line": "should_log",
+    "inbounds": "inbound_services",
+}
+"""Words that are no names here, each with what is used instead."""
+
+
+def names_of(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module gives: functions, classes, parameters, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def test_a_name_is_a_word_of_the_field() -> None:
+    """One meaning each, and the one that others use for it; a connector calls its input what it is, not `given`."""
+    wrong = set()
+    for path, room, _ in modules():
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        for name in names_of(tree):
+            word = name.strip("_").lower()
+            if word in WORDS or word.startswith(("most_", "longest_", "largest_")):
+                wrong.add(f"{path}: {name}: call it {WORDS.get(word, 'max_…')}")
+        if room == "connectors":
+            for node in ast.walk(tree):
+                if isinstance(node, ast.AsyncFunctionDef) and node.decorator_list:
+                    wrong |= {f"{path}: {node.name}(given)" for argument in node.args.args if argument.arg == "given"}
+    assert not wrong, "\n".join(sorted(wrong))

@@ -299,7 +299,6 @@ async def test_a_server_without_ids_is_refused(harness):
 
 
 async def test_an_encrypted_mail_is_read_with_the_key(harness):
-    (harness.directory / "allowed").mkdir()
     (harness.directory / "allowed" / "key.jks").write_bytes((STORED / "both.jks").read_bytes())
     harness.server.mails = {"a": (STORED / "ec-aes-128-gcm.eml").read_bytes()}
     await harness.runtime(
@@ -314,7 +313,6 @@ async def test_an_encrypted_mail_is_read_with_the_key(harness):
 
 async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_condition_holds(harness):
     """The condition asks about a text that is not there; the mail must not count as one that nobody wants."""
-    (harness.directory / "allowed").mkdir()
     (harness.directory / "allowed" / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
     harness.server.mails = {"a": (STORED / "ec-aes256.eml").read_bytes(), "b": message("secret order")}
     sources = await harness.runtime(

@@ -192,17 +192,17 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
     if isinstance(value, str):
         return change(value, place, path) if MARK in value else value
     if isinstance(value, dict):
-        mended = None
+        changed = None
         for name, item in value.items():
             below = place.at(name) if place is not None else None
             new = _walk(item, below, f"{path}.{name}" if path else name, change)
             key = change(name, place, path) if MARK in name and path else name
             if new is not item or key != name:
-                mended = dict(value) if mended is None else mended
+                changed = dict(value) if changed is None else changed
                 if key != name:
-                    del mended[name]
-                mended[key] = new
-        return value if mended is None else mended
+                    del changed[name]
+                changed[key] = new
+        return value if changed is None else changed
     if isinstance(value, list):
         below = place.item() if place is not None else None
         items = [_walk(item, below, f"{path}[{number}]", change) for number, item in enumerate(value, 1)]

@@ -224,7 +224,7 @@ async def _delete(session: ImapSession, action: DeleteImap, context: Context) ->
     effect = Effect(context, "delete", message_id)
     await _select(session, action.delete_email_folder, writable=True)
     found = await _find(session, message_id)
-    earlier = await effect.begun()
+    earlier = await effect.started_before()
     if found is not None and not _is_another(session, found.uid, earlier):
         await effect.begin(_mark(session, found.uid))
         await session.delete(found.uid)
@@ -241,7 +241,7 @@ async def _move(session: ImapSession, action: MoveImap, context: Context) -> Mov
     found = await _find(session, message_id)
     if found is not None:
         target = await session.create_folder(action.to_folder.strip())
-        earlier = await effect.begun()
+        earlier = await effect.started_before()
         if target != source and not _is_another(session, found.uid, earlier):
             await _carry(session, found.uid, target, message_id, effect, has_begun=earlier is not None)
     elif not await _is_there(session, action.to_folder, message_id):

@@ -164,7 +164,7 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
 async def _delete(session: Pop3Session, action: DeletePop3, context: Context) -> DeletedMail:
     message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
     effect = Effect(context, "delete", message_id)
-    earlier = await effect.begun()
+    earlier = await effect.started_before()
     if earlier:  # that very mail, and no other with its Message-ID
         number = next((number for number, uid in (await session.ids()).items() if uid == earlier), None)
     else:

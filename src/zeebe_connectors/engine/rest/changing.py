@@ -97,7 +97,7 @@ class Changing:
         if asked.get("awaitCompletion"):
             variables = await self._result(process, ended, asked)
         return web.json_response(
-            items.told({
+            items.item({
                 "processDefinitionKey": str(process.definition.key),
                 "processDefinitionId": process.definition.bpmn_process_id,
                 "processDefinitionVersion": process.definition.version,
@@ -227,7 +227,7 @@ class Changing:
                 message_id=text(asked.get("messageId") or "", "messageId"),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key)}))
+        return web.json_response(items.item({"messageKey": str(key)}))
 
     async def _correlate(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
@@ -239,7 +239,7 @@ class Changing:
                 variables=object_of(asked.get("variables"), "variables"),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key), "processInstanceKey": str(instance)}))
+        return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
     async def _broadcast(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
@@ -249,7 +249,7 @@ class Changing:
                 text(asked.get("signalName") or "", "signalName"), object_of(asked.get("variables"), "variables")
             )
         )
-        return web.json_response(items.told({"signalKey": str(key)}))
+        return web.json_response(items.item({"signalKey": str(key)}))
 
 
 def _check_tenant(tenant: object) -> None:

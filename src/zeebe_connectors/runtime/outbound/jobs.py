@@ -99,8 +99,12 @@ class _Progress:
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
-    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
-    """What the memory may discard once the engine has the result."""
+    discards: list[tuple[str, str]] = field(default_factory=list)
+    """Places and ids that the memory may discard once the engine has the result."""
+
+    def discard_on_success(self, place: str, each: str) -> None:
+        """See `Context.discard_on_success`."""
+        self.discards.append((place, each))
 
 
 class JobHandler:
@@ -286,11 +290,11 @@ class JobHandler:
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
         """The outcome; once the engine has it, what the memory no longer needs is discarded."""
-        if isinstance(outcome, Fail) or not progress.discard_on_success:
+        if isinstance(outcome, Fail) or not progress.discards:
             return outcome
 
         def discard() -> None:
-            for place, each in progress.discard_on_success:
+            for place, each in progress.discards:
                 self._services.memory.discard_later(place, each)
 
         return dataclasses.replace(outcome, on_acknowledged=discard)
@@ -364,8 +368,8 @@ class JobHandler:
         name = job.headers.get(RESULT_VARIABLE, "").strip()
         if self._connector.failure is None or not name:
             return {}
-        told = (error.get("variables") or {}).get("message") or error["message"]
-        return {name: dict(self._connector.failure(told))}
+        message = (error.get("variables") or {}).get("message") or error["message"]
+        return {name: dict(self._connector.failure(message))}
 
 
 def _is_cancelled() -> bool:

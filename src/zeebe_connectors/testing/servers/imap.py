@@ -334,8 +334,8 @@ class Session:
         except (UnknownCriterionError, ValueError) as error:
             self.send(f"{tag} BAD {error}")
             return
-        told = [folder.messages.index(one) + 1 if by_number else one.uid for one in found]
-        self.send("* SEARCH " + " ".join(map(str, told)))
+        numbers = [folder.messages.index(one) + 1 if by_number else one.uid for one in found]
+        self.send("* SEARCH " + " ".join(map(str, numbers)))
         self.send(f"{tag} OK done")
 
     async def do_search(self, tag: str, arguments: str) -> None:
