@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev docs test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev docs pictures test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ dev: install ## Run engine, mail server and connectors; redeploy the diagrams of
 docs: install ## Build the documentation as a site in build/site, and refuse dead links and pages that nothing leads to
 	$(BIN)/sphinx-build -W --keep-going -q -b html -c docs . build/site
 	@echo "build/site/index.html"
+
+pictures: install ## Take the pictures of README and docs anew, in the real modeler and of a run (needs Node and Chromium)
+	$(BIN)/python -m tests.docs.pictures
 
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
 	$(BIN)/python -m pytest -n auto --dist loadgroup

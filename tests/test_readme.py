@@ -22,16 +22,15 @@ WEATHER = ROOT / "examples" / "weather"
 
 def test_the_readme_quotes_the_example() -> None:
     """Word for word: code, entry point and test of a package that tests/examples installs and runs."""
-    quoted = (
-        WEATHER / "src" / "weather" / "connector.py",
-        WEATHER / "pyproject.toml",
-        WEATHER / "tests" / "test_weather.py",
-    )
-    code = re.findall(r"```(?:python|toml)\n(.*?)```", README, re.DOTALL)
-    assert len(code) == len(quoted)
-    for block, file in zip(code, quoted, strict=True):
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-        assert "\n".join(line.strip() for line in block.splitlines()) in "\n".join(lines), file.name
+    files = {
+        "python": (WEATHER / "src" / "weather" / "connector.py", WEATHER / "tests" / "test_weather.py"),
+        "toml": (WEATHER / "pyproject.toml",),
+    }
+    code = re.findall(r"```(python|toml)\n(.*?)```", README, re.DOTALL)
+    assert len(code) == 4
+    for language, block in code:
+        texts = ["\n".join(line.strip() for line in file.read_text("utf-8").splitlines()) for file in files[language]]
+        assert any("\n".join(line.strip() for line in block.splitlines()) in text for text in texts), block
 
 
 def test_the_commands_of_the_readme_exist() -> None:
@@ -49,7 +48,7 @@ def test_the_make_targets_of_the_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set()
     for document in ("README.md", "CONTRIBUTING.md"):
-        named |= set(re.findall(r"(?:`|    )make ([a-z-]+)", (ROOT / document).read_text()))
+        named |= set(re.findall(r"(?:`|    |\$ )make ([a-z-]+)", (ROOT / document).read_text()))
     assert named
     assert named <= targets
 

@@ -120,6 +120,7 @@ class World:
             "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": TOKENS["viewer"],
             "CAMUNDA_CLIENT_AUTH_CLIENT_SECRET": CANARY,
             "SECRET_T": CANARY,
+            "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
         }
         settings: Mapping[str, str] = {name: value for name, value in (given | self._settings).items() if value}
         environment = Environment(("environment", settings))

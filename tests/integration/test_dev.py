@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,13 @@ async def start(folder: Path) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+
+
+def engine(*words: str) -> str:
+    """What `zeebe-connectors engine` says in another terminal."""
+    done = subprocess.run([COMMAND, "engine", *words], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 async def until(process: asyncio.subprocess.Process, text: str) -> str:
@@ -99,6 +107,10 @@ async def test_each_step_is_told_in_a_line_and_ctrl_c_ends_it(tmp_path: Path) ->
             gateway = ZeebeGateway(ClusterSettings(address=address))
             await gateway.create_instance("steps", payload='{"total": 3}')
             seen = await until(process, "engine resolve")
+            key = re.search(r"engine resolve (\d+)", seen)[1]  # type: ignore[index]
+            status = await asyncio.to_thread(engine, "status")
+            resolved = await asyncio.to_thread(engine, "resolve", key)
+            again = await until(process, "engine resolve")
             await gateway.aclose()
             code, output = await end(process, signal.SIGINT)
         finally:
@@ -112,3 +124,7 @@ async def test_each_step_is_told_in_a_line_and_ctrl_c_ends_it(tmp_path: Path) ->
         r"^steps \d+  Which \(exclusive gateway\): INCIDENT CONDITION_ERROR: .* -> give the", seen, re.MULTILINE
     )
     assert incident, seen
+    assert f"127.0.0.1:{address.rpartition(':')[2]}" in status
+    assert "CONDITION_ERROR" in status
+    assert "goes on" in resolved
+    assert "INCIDENT CONDITION_ERROR" in again, "it was done again, and the variables are the same"

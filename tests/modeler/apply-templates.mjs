@@ -8,7 +8,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
-import { chooseTemplate, enterValue, openGroups } from './src/panel.mjs';
+import { chooseTemplate, fill, openGroups } from './src/panel.mjs';
 import { listJsonFiles, readTemplates } from './src/templates.mjs';
 
 const USAGE = `usage: apply-templates.mjs --templates DIR [--templates DIR ...] --cases FILE_OR_DIR --out DIR
@@ -48,13 +48,6 @@ function findTemplate(templates, { template: id, version }) {
   return found.reduce((a, b) => (b.version ?? -1) > (a.version ?? -1) ? b : a);
 }
 
-/** The shown entry for a case's key: a property id, a binding key, or `label:...`. */
-function findEntry(entries, key) {
-  return entries.find(entry => entry.id === key)
-    ?? entries.find(entry => entry.key === key)
-    ?? entries.find(entry => `label:${ entry.label }` === key);
-}
-
 const nameOf = entry => entry.id ?? entry.key;
 const isEmpty = value => value === null || value === undefined || (typeof value === 'string' && !value.trim());
 
@@ -65,42 +58,6 @@ async function panelErrors(page) {
     const entry = entries.find(({ entryId }) => entryId === error.entryId);
     return { property: entry ? nameOf(entry) : error.entryId, message: error.message };
   });
-}
-
-/** Values may bring further properties into view, so each is entered once it is shown. */
-async function fill(page, wanted) {
-  const failures = [];
-  const pending = new Map(Object.entries(wanted));
-  let progress = true;
-  while (pending.size && progress) {
-    progress = false;
-    for (const [ key, value ] of pending) {
-      const entry = findEntry(await page.evaluate(() => harness.shownEntries()), key);
-      if (!entry) {
-        continue;
-      }
-      pending.delete(key);
-      progress = true;
-      await openGroups(page);
-      try {
-        const expected = await enterValue(page, entry, value);
-        const reached = await page.waitForFunction(([ id, expectedValue ]) => {
-          const shown = harness.shownEntries().find(({ entryId }) => entryId === id);
-          return !shown || shown.value === expectedValue;
-        }, [ entry.entryId, expected ], { timeout: 3000 }).catch(() => null);
-        if (!reached) {
-          const now = findEntry(await page.evaluate(() => harness.shownEntries()), key);
-          failures.push(`${ key }: the model holds ${ JSON.stringify(now?.value) }, not ${ JSON.stringify(expected) }`);
-        }
-      } catch (error) {
-        failures.push(`${ key }: ${ error.message.split('\n')[0] }`);
-      }
-    }
-  }
-  for (const key of pending.keys()) {
-    failures.push(`${ key }: the panel shows no such property`);
-  }
-  return failures;
 }
 
 /** The element's own XML without its icon, for reading; the .bpmn file has it all. */

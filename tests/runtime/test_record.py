@@ -116,3 +116,23 @@ def test_median_and_95_percent_are_near_the_true_ones(record):
     assert hour.median == pytest.approx(0.5, rel=0.13)
     assert hour.p95 == pytest.approx(0.95, rel=0.13)
     assert record.hour_of("soap").median is None
+
+
+def test_an_hour_by_minute_has_latencies_and_codes() -> None:
+    clock = Clock()
+    record = JobRecord(clock=clock)
+    counted = record.metrics("rest", None)
+    counted.answered(job(1), Fail("503", 2, code="503"), 0.1)
+    counted.answered(job(2), Fail("x", 0), 0.1)
+    clock.now += 60
+    for number in range(30):
+        counted.answered(job(10 + number), Fail("x", 0, code=f"C{number}"), 0.4)
+    record.metrics("soap", None).answered(job(99), Complete(), 0.4)
+    hour = record.hour()
+    assert len(hour) == 60
+    assert hour[-2].codes == {"503": 1, "no code": 1}
+    assert sum(hour[-1].codes.values()) == 30
+    assert (len(hour[-1].codes), hour[-1].codes["other"]) == (21, 10)
+    assert hour[-1].counts["completed"] == 1
+    assert hour[-1].median == pytest.approx(0.4, rel=0.125)
+    assert hour[0].median is None

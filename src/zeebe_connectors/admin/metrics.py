@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.runtime.outbound.outcome import Complete, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.sdk.context import Job
 
 _MAX_TEMPLATES = 500
@@ -18,6 +22,31 @@ _UNKNOWN = "unknown"
 _PERSON = re.compile(r"([^\s@/:<>]+)@")  # of a mailbox, in the name of its source: metrics are open to all
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class _Last(Collector):
+    """When something happened last, and how long the longest job took, by type: the official runtime has both."""
+
+    def __init__(self) -> None:
+        self.completed: dict[str, float] = {}
+        self.failed: dict[str, float] = {}
+        self.longest: dict[str, float] = {}
+        self.activated: dict[str, float] = {}
+        self.triggered: dict[str, float] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges, of types that were seen."""
+        for name, text, values in (
+            ("outbound_last_completed", "When a job was completed last, in ms since 1970", self.completed),
+            ("outbound_last_failed", "When a job failed last, in ms since 1970", self.failed),
+            ("outbound_max_execution_time", "Longest time of a job since the start, in ms", self.longest),
+            ("inbound_last_activated", "When a source was activated last, in ms since 1970", self.activated),
+            ("inbound_last_triggered", "When an event came last, in ms since 1970", self.triggered),
+        ):
+            family = GaugeMetricFamily(f"camunda_connector_{name}", text, labels=("type",))
+            for kind, value in values.items():
+                family.add_metric((kind,), value * 1000)
+            yield family
 
 
 class _Counts:
@@ -80,6 +109,8 @@ class PrometheusMetrics:
             "zeebe_connectors_sources", "Sources by how they are now", ("status",), registry=self.registry
         )
         self._known_sources: set[str] = set()
+        self._last = _Last()
+        self.registry.register(self._last)
         Gauge("zeebe_connectors_info", "Version of the runtime", ("version",), registry=self.registry).labels(
             __version__
         ).set(1)
@@ -97,6 +128,10 @@ class PrometheusMetrics:
             "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
         ).inc()
         counts.seconds.observe(seconds)
+        last, kind = self._last, job.type
+        (last.failed if isinstance(outcome, Fail) else last.completed)[kind] = time.time()
+        if seconds > last.longest.get(kind, 0.0):
+            last.longest[kind] = seconds
         counts.in_flight.dec()
 
     def unanswered(self, job: Job) -> None:
@@ -107,11 +142,15 @@ class PrometheusMetrics:
 
     def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
         """A source was activated or deactivated, or could not be activated."""
-        self._activations.labels(action, type, self._source(source)).inc()
+        if action == "activated":
+            self._last.activated[type] = time.time()
+        self._activations.labels(action, type, self.source(source)).inc()
 
     def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
         """An event came, or became something."""
-        self._triggers.labels(action, type, self._source(source)).inc()
+        if action == "triggered":
+            self._last.triggered[type] = time.time()
+        self._triggers.labels(action, type, self.source(source)).inc()
 
     def status(self, before: str, after: str) -> None:
         """A source changed, came or went."""
@@ -120,7 +159,8 @@ class PrometheusMetrics:
         if after:
             self._sources.labels(after).inc()
 
-    def _source(self, name: str) -> str:
+    def source(self, name: str) -> str:
+        """The label of a source: without whose mailbox it is, and `other` beyond so many."""
         name = _PERSON.sub(lambda found: f"{hashlib.sha256(found[1].encode()).hexdigest()[:8]}@", name)
         if name not in self._known_sources:
             if len(self._known_sources) >= _MAX_SOURCES:

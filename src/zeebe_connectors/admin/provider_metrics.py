@@ -36,6 +36,10 @@ class ProviderMetrics(Collector):
             "zeebe_connectors_provider_waited_seconds", "Seconds that requests waited", labels=_LABELS
         )
         waiting = GaugeMetricFamily("zeebe_connectors_provider_waiting", "Requests that wait now", labels=_LABELS)
+        held = GaugeMetricFamily(
+            "zeebe_connectors_provider_held_seconds", "Seconds that a provider is still left alone", labels=_LABELS
+        )
+        rate = GaugeMetricFamily("zeebe_connectors_provider_per_second", "Requests in the last second", labels=_LABELS)
         for key, limit in self._providers.limits().items():
             labels = list(key.partition("/")[::2])
             granted.add_metric(labels, limit.counts.granted)
@@ -43,4 +47,6 @@ class ProviderMetrics(Collector):
             slowed.add_metric(labels, limit.counts.slowed)
             waited.add_metric(labels, limit.counts.waited)
             waiting.add_metric(labels, limit.waiting)
-        yield from (granted, back, slowed, waited, waiting)
+            held.add_metric(labels, limit.held_for())
+            rate.add_metric(labels, limit.per_second())
+        yield from (granted, back, slowed, waited, waiting, held, rate)

@@ -16,6 +16,7 @@ from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, 
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.site import Page, is_loopback
 from zeebe_connectors.admin.provider_metrics import ProviderMetrics
+from zeebe_connectors.admin.runtime_metrics import RuntimeMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
 _LINGERING = 2.0  # seconds in which a body that nobody wants is read away
@@ -48,6 +49,7 @@ class AdminServer:
         self._metrics = metrics
         self._host = host
         self.port = port
+        metrics.registry.register(RuntimeMetrics(runtime, metrics))
         if runtime.services.providers is not None:
             metrics.registry.register(ProviderMetrics(runtime.services.providers))
         self._connections = connections or Connections()

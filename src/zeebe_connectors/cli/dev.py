@@ -19,7 +19,7 @@ from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.deploy import deploy_together
-from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, mail_directory, mail_process
+from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, announced, mail_directory, mail_process
 from zeebe_connectors.cli.steps import Steps
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
@@ -48,6 +48,7 @@ async def develop(folder: Path, environment: Environment) -> int:
             mail = await _mail_ports(stack)
             ports = [port if is_free(port) else 0 for port in (GRPC_PORT, REST_PORT)]
             local = await stack.enter_async_context(LocalEngine(grpc_port=ports[0], rest_port=ports[1]))
+            stack.enter_context(announced({"grpc": local.grpc_port, "rest": local.rest_port}))
             local.engine.observe(Steps(typer.echo, mask.text))
             # What the runtime must not repeat lives and dies with this engine, whose keys begin anew at each start.
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-dev-")))

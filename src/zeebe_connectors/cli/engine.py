@@ -19,6 +19,7 @@ from zeebe_connectors.cli.stack import (
     GRPC_PORT,
     REST_PORT,
     engine_directory,
+    engine_in_use,
     mail_directory,
     mail_process,
 )
@@ -75,9 +76,8 @@ def show(
     instances: Annotated[int, typer.Option(help="Process instances to show, the newest last.")] = 10,
 ) -> None:
     """Tell whether the engine runs, where, and what its process instances did. Exit code 3 when it does not."""
-    where = directory or engine_directory()
     with _reported():
-        state = _print(where)
+        state = _print(directory)
         if state is None:
             raise typer.Exit(3)
         _print_instances(_Rest(state), instances)
@@ -91,7 +91,7 @@ def resolve(
 ) -> None:
     """Resolve an incident: its step is done again, or its job is offered again."""
     with _reported():
-        state = running(directory or engine_directory())
+        state = engine_in_use(directory)
         if state is None:
             raise ServerError("No engine runs. Start it with: zeebe-connectors engine start")
         rest = _Rest(state)
@@ -196,10 +196,11 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
-def _print(directory: Path) -> State | None:
+def _print(directory: Path | None) -> State | None:
     """Show where the servers are; return the engine's state."""
     out = Console(highlight=False, soft_wrap=True)
-    state = running(directory)
+    state = engine_in_use(directory)
+    where = directory or engine_directory()
     if state is not None:
         out.print("The local engine runs; for development and tests only.")
         memory = resident_memory(state.pid)
@@ -209,11 +210,11 @@ def _print(directory: Path) -> State | None:
             gateway=f"{LOOPBACK}:{state.ports['grpc']}",
             rest=f"http://{LOOPBACK}:{state.ports['rest']}",
             process=f"{state.pid}, for {time.time() - state.time:.0f} s{size}",
-            state=directory,
+            state=where if running(where) else "in memory: the engine of `zeebe-connectors dev`",
         )
     else:
-        other = "" if directory == engine_directory() else f" --directory {directory}"
-        out.print(f"No engine runs in {directory}. Start it with: zeebe-connectors engine start{other}", markup=False)
+        other = "" if where == engine_directory() else f" --directory {where}"
+        out.print(f"No engine runs in {where}. Start it with: zeebe-connectors engine start{other}", markup=False)
     if mail := running(mail_directory()):
         out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
         _print_rows(

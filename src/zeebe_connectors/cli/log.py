@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.log_fields import log_fields
 
 
 class _Masked(logging.Formatter):
@@ -28,6 +29,7 @@ class _Masked(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **log_fields(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

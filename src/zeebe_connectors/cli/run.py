@@ -11,7 +11,7 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.runtime.inbound.sources import NO_METRICS
+from zeebe_connectors.runtime.inbound.metrics import NO_METRICS
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.worker import Metrics
 from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.provided import PROVIDER
 
 JobOutcome: TypeAlias = Literal["completed", "bpmn", "retried", "incident", "unanswered"]
 OUTCOMES: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered", "bpmn", "completed")
@@ -24,6 +25,12 @@ FAILED: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered")
 ROOM = {"incident": 1000, "retried": 1000, "unanswered": 500, "bpmn": 500, "completed": 2000}
 """How many of the last jobs of each outcome are kept."""
 MINUTES = 60
+MAX_CODES = 500
+"""Codes of failures that are counted since the start, with their connectors."""
+MAX_CODES_A_MINUTE = 20
+"""Codes of failures that one connector's minute tells apart."""
+OTHER_CODES = "other"
+NO_CODE = "no code"
 MAX_TEXT = 1000
 """Characters that are kept of a message."""
 FULL_RATE = 200
@@ -55,16 +62,34 @@ class RecordedJob(NamedTuple):
     """How many are left."""
     backoff: float
     """Seconds before the engine offers it again; 0 for at once."""
+    provider: str = ""
+    """The remote system that its task names."""
+    steps: tuple[float, ...] = ()
+    """Seconds of each of `stages.STEPS`; empty when they are not known."""
 
 
 class Minute:
     """What one connector did in one minute."""
 
-    __slots__ = ("counts", "seconds")
+    __slots__ = ("codes", "counts", "seconds")
 
     def __init__(self) -> None:
         self.counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.seconds = [0] * (len(_EDGES) + 1)
+        self.codes: dict[str, int] = {}
+
+
+class MinuteOfAll(NamedTuple):
+    """What all connectors did in one minute."""
+
+    at: float
+    """When it began, in seconds since 1970."""
+    counts: dict[JobOutcome, int]
+    median: float | None
+    """Seconds; None without jobs."""
+    p95: float | None
+    codes: dict[str, int]
+    """Failures by code; those beyond `MAX_CODES_A_MINUTE` under `OTHER_CODES`."""
 
 
 class HourOf(NamedTuple):
@@ -89,6 +114,10 @@ class JobRecord:
         self.since = clock()
         self.totals: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         """Exact counts since the start."""
+        self.by_connector: dict[str, dict[JobOutcome, int]] = {}
+        """The same for each connector."""
+        self.failures: dict[tuple[str, str], int] = {}
+        """Failures and BPMN errors since the start by connector and code; beyond 500 codes as `other`."""
         self.one_in = 1
         """Of how many completed jobs one is kept at the present rate."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
@@ -107,7 +136,16 @@ class JobRecord:
 
     def add(self, job: RecordedJob) -> None:
         """Takes note of an answer."""
-        self._count(job.connector, job.outcome, job.at, job.seconds)
+        place = job.connector, job.code
+        if place not in self.failures and len(self.failures) >= MAX_CODES:
+            place = job.connector, OTHER_CODES
+        self.failures[place] = self.failures.get(place, 0) + 1
+        minute = self._count(job.connector, job.outcome, job.at, job.seconds)
+        if job.outcome in FAILED:
+            code = job.code or NO_CODE
+            if code not in minute.codes and len(minute.codes) >= MAX_CODES_A_MINUTE:
+                code = OTHER_CODES
+            minute.codes[code] = minute.codes.get(code, 0) + 1
         self._kept[job.outcome].append(job)
 
     def count_completed(self, connector: str, seconds: float) -> float | None:
@@ -124,8 +162,12 @@ class JobRecord:
         """Keeps a job that was counted already."""
         self._kept[job.outcome].append(job)
 
-    def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> None:
+    def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> Minute:
         self.totals[outcome] += 1
+        totals = self.by_connector.get(connector)
+        if totals is None:
+            totals = self.by_connector[connector] = dict.fromkeys(OUTCOMES, 0)
+        totals[outcome] += 1
         number = int(now // 60)
         if not self._minutes or self._minutes[-1][0] < number:
             self._minutes.append((number, {}))
@@ -136,6 +178,25 @@ class JobRecord:
         minute.counts[outcome] += 1
         if outcome != "unanswered":
             minute.seconds[bisect_left(_EDGES, seconds)] += 1
+        return minute
+
+    def hour(self) -> list[MinuteOfAll]:
+        """Each of the last 60 minutes, the oldest first; times are within an eighth of the true ones."""
+        by_number = dict(self._minutes)
+        last = int(self._clock() // 60)
+        found = []
+        for number in range(last - MINUTES + 1, last + 1):
+            counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+            seconds = [0] * (len(_EDGES) + 1)
+            codes: dict[str, int] = {}
+            for minute in by_number.get(number, {}).values():
+                for outcome, count in minute.counts.items():
+                    counts[outcome] += count
+                seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]
+                for code, count in minute.codes.items():
+                    codes[code] = codes.get(code, 0) + count
+            found.append(MinuteOfAll(number * 60.0, counts, _quantile(seconds, 0.5), _quantile(seconds, 0.95), codes))
+        return found
 
     def minutes(self) -> list[tuple[float, dict[JobOutcome, int]]]:
         """Begin (seconds since 1970) and counts of each of the last 60 minutes, the oldest first."""
@@ -195,12 +256,13 @@ class _Counting:
         if isinstance(outcome, Complete):
             at = self._record.count_completed(self._connector, seconds)
             if at is not None:
-                self._record.keep(self._recorded(job, "completed", at, seconds))
+                self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))
         elif isinstance(outcome, Fail):
             kind: JobOutcome = "retried" if outcome.retries > 0 else "incident"
-            self._add(job, kind, seconds, outcome.code or "", outcome.message, outcome.retries, outcome.backoff or 0.0)
+            retries, backoff = outcome.retries, outcome.backoff or 0.0
+            self._add(job, kind, seconds, outcome.code or "", outcome.message, retries, backoff, _steps(outcome))
         else:
-            self._add(job, "bpmn", seconds, outcome.code, outcome.message)
+            self._add(job, "bpmn", seconds, outcome.code, outcome.message, steps=_steps(outcome))
 
     def unanswered(self, job: Job) -> None:
         if self._onward is not None:
@@ -217,9 +279,11 @@ class _Counting:
         message: str,
         retries: int = 0,
         backoff: float = 0.0,
+        steps: tuple[float, ...] = (),
     ) -> None:
         at = self._record._clock()  # noqa: SLF001 - one room
-        self._record.add(self._recorded(job, kind, at, seconds, code[:100], message[:MAX_TEXT], retries, backoff))
+        text = message[:MAX_TEXT]
+        self._record.add(self._recorded(job, kind, at, seconds, code[:100], text, retries, backoff, steps))
 
     def _recorded(
         self,
@@ -231,6 +295,7 @@ class _Counting:
         message: str = "",
         retries: int = 0,
         backoff: float = 0.0,
+        steps: tuple[float, ...] = (),
     ) -> RecordedJob:
         headers = job.headers
         return RecordedJob(
@@ -250,7 +315,14 @@ class _Counting:
             message,
             retries,
             backoff,
+            headers.get(PROVIDER, "")[:64],
+            steps,
         )
+
+
+def _steps(outcome: Outcome) -> tuple[float, ...]:
+    """What each stage took, for an outcome that the engine has just acknowledged."""
+    return () if outcome.stages is None else outcome.stages.seconds(time.perf_counter())
 
 
 def _quantile(seconds: list[int], share: float) -> float | None:

@@ -16,7 +16,8 @@ from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
-from zeebe_connectors.runtime.inbound.sources import NO_METRICS, InboundServices, SourceMetrics, Sources
+from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, SourceMetrics
+from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
@@ -174,19 +175,22 @@ class Runtime:
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
     def is_alive(self, *, silent_after: float = 60.0) -> bool:
-        """Whether a restart would not help: every worker polls, or knows from the gateway why it cannot.
+        """Whether a restart would not help: workers poll or know why they cannot, jobs end, sources are watched.
 
         A cluster that is away is no reason to be killed: outcomes that wait to be sent would be lost.
 
         Args:
-            silent_after: Seconds after which a worker that has neither an answer nor an error is stuck.
+            silent_after: Seconds after which a worker that has neither an answer nor an error is stuck, and one whose
+                jobs are all beyond their deadlines.
         """
         now = time.monotonic()
         for state in self.liveness().values():
             heard = max(state.last_contact or 0.0, self._started)
             if state.state == "working" and not (state.last_error or state.in_flight) and now - heard > silent_after:
                 return False
-        return True
+            if state.state == "working" and state.overdue > silent_after:
+                return False
+        return self.sources is None or not self.sources.is_dead()
 
     def health(self, *, silent_after: float = 60.0) -> dict[str, Any]:
         """Whether the runtime does its work, for probes.

@@ -67,7 +67,7 @@ class Identity:
     @property
     def alive(self) -> bool:
         """Whether this very process runs."""
-        return _started(self.pid) == self.started
+        return started_at(self.pid) == self.started
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process's whole group; none when it is gone."""
@@ -113,7 +113,7 @@ class Process:
                 start_new_session=True,
             )
         self._guard = None if detached else _guard(self._process.pid)
-        self.identity = Identity(self._process.pid, _started(self._process.pid) or "")
+        self.identity = Identity(self._process.pid, started_at(self._process.pid) or "")
 
     @property
     def pid(self) -> int:
@@ -473,7 +473,7 @@ def tail(path: Path, lines: int = 20) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _started(pid: int) -> str | None:
+def started_at(pid: int) -> str | None:
     """Return when the process with this id began; None when there is none or it has ended and waits for its parent."""
     try:
         # The name in the second field may hold spaces and parentheses; what follows the last one is regular.

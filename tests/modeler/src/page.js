@@ -236,6 +236,19 @@ window.harness = {
     return { warnings: warnings.map(({ message }) => message), platformVersion, elements };
   },
 
+  /** Select an element of the open diagram, with the whole diagram in view. */
+  async pick(id) {
+    service('canvas').zoom('fit-viewport', 'auto');
+    service('selection').select(null);
+    await select(service('elementRegistry').get(id));
+  },
+
+  rename(names) {
+    for (const [ id, name ] of Object.entries(names)) {
+      service('modeling').updateProperties(service('elementRegistry').get(id), { name });
+    }
+  },
+
   async settledErrors() {
     await new Promise(resolve => setTimeout(resolve, 1200));
     return this.panelErrors();

@@ -294,3 +294,53 @@ async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(sh
         for quiet in ("patient", "called"):
             assert opened.count(quiet) == 1
             assert sources.watches[f"p#{quiet}"].status == "UP"
+
+
+async def test_a_source_that_waits_looks_at_once_when_it_is_woken(shared, monkeypatch):
+    monkeypatch.setattr(sources_module, "_MIN_PAUSE", 60.0)
+    async with running(shared, waits()) as sources:
+        await until(lambda: OPEN)
+        put("e", PermanentError("X", "the password is wrong"))
+        await until(lambda: sources.watches["p#e"].next_try is not None)
+        assert sources.health()["sources"]["p#e"]["nextTry"] > time.time() + 20
+        put("e", "x/1/1")
+        sources.watches["p#e"].wake()
+        await until(lambda: len(shared.gateway.instances) == 1)
+        assert sources.health()["sources"]["p#e"]["nextTry"] is None
+
+
+async def test_a_source_that_is_up_is_begun_anew_when_it_is_woken_but_not_within_an_event(shared, caplog):
+    async with running(shared, waits()) as sources:
+        await until(lambda: OPEN)
+        watch = sources.watches["p#e"]
+        held, going_on = asyncio.Event(), asyncio.Event()
+
+        async def slow(**_: object) -> int:
+            held.set()
+            await going_on.wait()
+            return 7
+
+        monkeyed, shared.gateway.create_instance = shared.gateway.create_instance, lambda *_, **__: slow()
+        put("e", "x/1/1")
+        await held.wait()
+        begun = watch._task
+        watch.wake()
+        await asyncio.sleep(0.05)
+        assert watch.counts == {}
+        shared.gateway.create_instance = monkeyed
+        going_on.set()
+        await until(lambda: watch.counts["handed over"] == 1)
+        put("e", "x/1/2")
+        await until(lambda: watch.counts["handed over"] == 2)
+        assert watch._task is begun
+        assert "ended unexpectedly" not in caplog.text
+
+
+async def test_a_source_remembers_its_day(shared):
+    async with running(shared, waits()) as sources:
+        put("e", "x/1/1")
+        await until(lambda: sources.watches and sources.watches["p#e"].counts["handed over"] == 1)
+        put("e", PermanentError("X", "the password is wrong"))
+        await until(lambda: sources.health()["status"] == "DOWN")
+        states, events = sources.watches["p#e"].day.shown()
+        assert (states[-1], events[-1], sum(events)) == ("d", 1, 1)

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role
+from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, log_refusal
 from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trying
 from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
@@ -106,11 +106,15 @@ class Api:
         """Lets the operator's calls through, and turns whatever goes wrong into one answer."""
         mask = Mask()
         _mask.set(mask)
+        quiet = False
         try:
             await self._check(request)
             async with asyncio.timeout(None if request.path in self._streams else self._seconds):
                 answer = await handler(request)
         except Refused as refused:
+            quiet = True
+            if refused.code != "API_DISABLED":
+                log_refusal(request, refused)
             answer = _error(refused.status, refused.code, refused.message)
         except ConnectorError as error:
             status = 400 if isinstance(error, InputError) else 422 if isinstance(error, PermanentError) else 502
@@ -132,7 +136,7 @@ class Api:
             answer = _error(500, "UNEXPECTED", "The call failed unexpectedly; the runtime's log has more")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
-        if answer.status != 404 or self._runtime.settings.admin_token:
+        if not quiet:
             _log.info("%s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
         return answer
 

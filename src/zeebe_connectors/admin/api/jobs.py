@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, TypedDict, described
+from zeebe_connectors.runtime.outbound.stages import STEPS, StepName
 from zeebe_connectors.runtime.record import OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
 
@@ -51,12 +54,28 @@ class JobShown(TypedDict):
     """How many are left."""
     backoff: float
     """Seconds before the engine offers it again."""
+    provider: str
+    """The remote system that its task names; empty for none."""
+
+
+@described
+class Step(TypedDict):
+    """One stage of handling a job."""
+
+    name: StepName
+    """Reading inputs and secrets; waiting for the provider's usage rule; the connector's call; result and error
+    expression; telling the engine."""
+    begin: float
+    """Seconds after the first stage began."""
+    seconds: float
 
 
 @described
 class JobDetail(JobShown):
     """The last answer to one job, with all that are in memory."""
 
+    steps: list[Step]
+    """Where the time went; empty when it is not known."""
     tries: list[JobShown]
     """The newest first."""
 
@@ -79,6 +98,39 @@ class JobsShown(TypedDict):
     """What `before` is for older ones."""
 
 
+@described
+class MinuteShown(TypedDict):
+    """One minute of all connectors."""
+
+    at: float
+    """When it began, in seconds since 1970."""
+    counts: dict[JobOutcome, int]
+    median: float | None
+    """Seconds that handling a job took; null without jobs. Within an eighth of the true one."""
+    p95: float | None
+    """The time that 95 % of the jobs did not exceed."""
+    codes: dict[str, int]
+    """Failures by code."""
+
+
+@described
+class CodeCount(TypedDict):
+    """How often jobs failed with a code."""
+
+    code: str
+    count: int
+
+
+@described
+class HourShown(TypedDict):
+    """The last hour, as its plots show it."""
+
+    minutes: list[MinuteShown]
+    """60, the oldest first; the last one is not over."""
+    codes: list[CodeCount]
+    """The most frequent first."""
+
+
 def calls(runtime: Runtime) -> list[Call]:
     """The calls below `/jobs`."""
 
@@ -92,6 +144,9 @@ def calls(runtime: Runtime) -> list[Call]:
             raise Refused(404, "NOT_FOUND", "No such job is in this runtime's memory; its log and Operate know more")
         return web.json_response(found)
 
+    async def hour(_: web.Request) -> web.Response:
+        return web.json_response(hour_shown(runtime.record))
+
     query = {
         "outcome": f"One of {', '.join(OUTCOMES)}",
         "connector": "Name of a connector",
@@ -103,6 +158,7 @@ def calls(runtime: Runtime) -> list[Call]:
     }
     return [
         Call("GET", "/jobs", Role.VIEWER, "Lists the last jobs", some, JobsShown, query=query),
+        Call("GET", "/jobs/hour", Role.VIEWER, "Shows the last hour by minute", hour, HourShown),
         Call(
             "GET",
             "/jobs/{key}",
@@ -158,8 +214,9 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
 
 def tries_shown(record: JobRecord, key: int) -> JobDetail | None:
     """The last kept answer to a job, with all kept ones under `tries`; None when none is in memory."""
-    tries = [job_shown(job) for job in record.tries(key)]
-    return {**tries[0], "tries": tries} if tries else None
+    found = record.tries(key)
+    tries = [job_shown(job) for job in found]
+    return {**tries[0], "steps": _steps(found[0].steps), "tries": tries} if tries else None
 
 
 def job_shown(job: RecordedJob) -> JobShown:
@@ -180,6 +237,37 @@ def job_shown(job: RecordedJob) -> JobShown:
         "message": job.message,
         "retries": job.retries,
         "backoff": job.backoff,
+        "provider": job.provider,
+    }
+
+
+def _steps(seconds: Sequence[float]) -> list[Step]:
+    begins = accumulate(seconds, initial=0.0)
+    return [
+        {"name": name, "begin": begin, "seconds": took}
+        for name, begin, took in zip(STEPS, begins, seconds, strict=False)
+        if took or name != "turn"
+    ]
+
+
+def hour_shown(record: JobRecord) -> HourShown:
+    """The last hour by minute, and its failures by code, the most frequent first."""
+    minutes = record.hour()
+    totals = Counter[str]()
+    for minute in minutes:
+        totals.update(minute.codes)
+    return {
+        "minutes": [
+            {
+                "at": minute.at,
+                "counts": minute.counts,
+                "median": minute.median,
+                "p95": minute.p95,
+                "codes": minute.codes,
+            }
+            for minute in minutes
+        ],
+        "codes": [{"code": code, "count": count} for code, count in totals.most_common()],
     }
 
 

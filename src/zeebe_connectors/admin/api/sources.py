@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Model, read_input
 
 ROWS = 50
+WAKE_SECONDS = 5.0
+"""Seconds between two times that somebody lets a source look now: each signs in to its mailbox."""
 MAX_HOURS = 24 * 366
 STATES = ("DOWN", "STARTING", "STANDBY", "UP")
 """How a source may be."""
@@ -32,6 +35,10 @@ class Test(Model):
     __test__ = False  # no test of pytest's
     hours: float = 24.0
     """How far back."""
+
+
+class Nothing(Model):
+    """No more than the address is needed."""
 
 
 @described
@@ -51,10 +58,38 @@ class SourceShown(TypedDict):
     """In seconds since 1970."""
     lastEvent: float | None
     """In seconds since 1970."""
+    nextTry: float | None
+    """When it is begun again, in seconds since 1970; null while it is watched."""
     events: dict[str, int]
     """Events by what became of them."""
     test: bool
     """Whether it can be tested."""
+
+
+@described
+class DayShown(TypedDict):
+    """The last 24 hours in 96 quarters of an hour, the oldest first."""
+
+    states: str
+    """A letter each: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for not known; down if it ever was."""
+    events: list[int]
+    """How many came in each."""
+
+
+@described
+class SourceDetail(SourceShown):
+    """One source, with its last day."""
+
+    day: DayShown
+
+
+@described
+class Asked(TypedDict):
+    """That a source was woken."""
+
+    asked: Literal[True]
+    status: str
+    """As it was before."""
 
 
 @described
@@ -83,7 +118,10 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
         watch = watches_of(runtime).get(request.match_info["name"])
         if watch is None:
             raise Refused(404, "NOT_FOUND", "There is no such source; GET /api/sources lists them")
-        return web.json_response(source_shown(runtime, watch))
+        return web.json_response(source_detail(runtime, watch))
+
+    async def woken(request: web.Request) -> web.Response:
+        return web.json_response(await wake(runtime, request.match_info["name"]), status=202)
 
     async def test(request: web.Request) -> web.Response:
         given = read_input(Test, await service.given(request))
@@ -99,7 +137,7 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
     failing = {422: ("SOURCE_INVALID",), 429: ("BUSY",), 502: ("LEDGER_UNUSABLE",)}
     return [
         Call("GET", "/sources", Role.VIEWER, "Lists the sources", some, SourcesShown, query=query),
-        Call("GET", "/sources/{name}", Role.VIEWER, "Shows one source", one, SourceShown, errors=missing),
+        Call("GET", "/sources/{name}", Role.VIEWER, "Shows one source", one, SourceDetail, errors=missing),
         Call(
             "POST",
             "/sources/{name}/test",
@@ -109,6 +147,17 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
             Preview,
             body=Test,
             errors=missing | failing,
+        ),
+        Call(
+            "POST",
+            "/sources/{name}/wake",
+            Role.OPERATOR,
+            "Lets a source look now, or try again now; what comes of it is seen at the source",
+            woken,
+            Asked,
+            body=Nothing,
+            errors=missing | {409: ("SOURCE_HELD",), 429: ("ASKED_JUST_NOW",)},
+            status=202,
         ),
     ]
 
@@ -158,6 +207,36 @@ def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
     testable = connector is not None and connector.preview is not None
     shown: SourceShown = {"name": watch.source.name, **watch.health(), "test": testable}  # type: ignore[typeddict-item]
     return shown
+
+
+def source_detail(runtime: Runtime, watch: Watch) -> SourceDetail:
+    """One source with its last day."""
+    states, events = watch.day.shown()
+    shown: SourceDetail = {**source_shown(runtime, watch), "day": {"states": states, "events": events}}
+    return shown
+
+
+async def wake(runtime: Runtime, name: str) -> Asked:
+    """Lets a source look now.
+
+    Raises:
+        Refused: There is none of this name, another runtime holds it, or it was asked a moment ago.
+        LedgerError: Nobody can say who holds it.
+    """
+    watch = watches_of(runtime).get(name)
+    if watch is None:
+        raise Refused(404, "NOT_FOUND", "There is no such source; GET /api/sources lists them")
+    if watch.status == "STANDBY":
+        owners = [owner for source, owner, left in await runtime.ledger.leases() if source == name and left > 0]
+        holder = owners[0].partition("|")[0] if owners else "another runtime"
+        raise Refused(409, "SOURCE_HELD", f"{holder} holds this source; ask there")
+    if time.monotonic() - watch.woken_at < WAKE_SECONDS:
+        raise Refused(
+            429, "ASKED_JUST_NOW", f"It was asked less than {WAKE_SECONDS:g} s ago; wait for what comes of it"
+        )
+    before = watch.status
+    watch.wake()
+    return {"asked": True, "status": before}
 
 
 class SourceTests:

@@ -59,7 +59,7 @@ def jobs_chart(minutes: Sequence[Sequence[float]]) -> Markup:
     Args:
         minutes: Begin, completed, BPMN errors, tried again, incidents of each.
     """
-    top = _round_up(max((sum(counts) for _, *counts in minutes), default=0))
+    top = round_up(max((sum(counts) for _, *counts in minutes), default=0))
     parts = [f'<line class="grid" x1="0" x2="960" y1="{y}" y2="{y}"/>' for y in (0.5, 60, 119.5)]
     for i, (_, *counts) in enumerate(minutes):
         y = float(_HEIGHT)
@@ -133,7 +133,7 @@ def clipped(text: object, limit: int = 300) -> Markup:
     )
 
 
-def _round_up(value: float) -> int:
+def round_up(value: float) -> int:
     """The next number that reads well on an axis."""
     size = 2
     while size < value:

@@ -40,7 +40,7 @@ def assets_hash() -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
 
-    from zeebe_connectors.admin.page import charts  # noqa: PLC0415 - see above
+    from zeebe_connectors.admin.page import charts, hour_charts  # noqa: PLC0415 - see above
 
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -56,6 +56,11 @@ def _environment() -> Environment:
         swatch=charts.swatch,
         spark=charts.spark,
         jobs_chart=charts.jobs_chart,
+        waterfall_bar=hour_charts.waterfall_bar,
+        latency_chart=hour_charts.latency_chart,
+        failures_chart=hour_charts.failures_chart,
+        codes_legend=hour_charts.codes_legend,
+        day_chart=hour_charts.day_chart,
         assets=f"/assets/{assets_hash()}",
     )
     environment.filters.update(

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.page.live import drawn_regions, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
@@ -76,6 +76,7 @@ class Page:
                 async with asyncio.timeout(SECONDS):
                     answer = await handler(request)
             except Refused as refused:
+                log_refusal(request, refused)
                 answer = await self._trouble(request, refused.status, refused.message)
             except TimeoutError:
                 answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
@@ -158,6 +159,7 @@ class Page:
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
             return await self._api.live.serve(request, (session.role, address), make, first)
         except Refused as refused:
+            log_refusal(request, refused)
             return _refused(refused)
 
     async def _trouble(self, request: web.Request, status: int, text: str) -> web.Response:
@@ -188,9 +190,11 @@ class Page:
             try:
                 await self._access.slow_down()
             except Refused as refused:
+                log_refusal(request, refused)
                 answer = await self._form_of_token(request, to, wrong=refused.message, status=429)
                 answer.headers["Retry-After"] = "5"
                 return answer
+            log_refusal(request, Refused(403, "UNAUTHORIZED", ""))
             wrong = "This is not the token. It is what the named setting holds where the runtime runs."
             return await self._form_of_token(request, to, wrong=wrong, status=403)
         answer = see_other(to)

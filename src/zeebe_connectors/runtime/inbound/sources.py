@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Gateway
+from zeebe_connectors.runtime.inbound.day import Day
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
 from zeebe_connectors.runtime.inbound.elements import (
     DEFAULT_TTL,
@@ -33,8 +34,10 @@ from zeebe_connectors.runtime.inbound.elements import (
     read_folder,
 )
 from zeebe_connectors.runtime.inbound.events import EventHandler, Handled
+from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, TRIGGERS, SourceMetrics
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
+from zeebe_connectors.runtime.log_fields import belongs_to
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
@@ -57,43 +60,6 @@ _MIN_PAUSE, _MAX_PAUSE, _MAX_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 _log = logging.getLogger("zeebe_connectors.sources")
 
 
-class SourceMetrics(Protocol):
-    """What is counted of sources; called once or twice per event, so it must be quick and must not raise."""
-
-    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """A source was `activated` or `deactivated`, or its `activation-failed`."""
-        ...
-
-    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """An event was `triggered`; then `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
-        ...
-
-    def status(self, before: str, after: str) -> None:
-        """A source is no longer `before` but `after`; empty for one that comes or goes."""
-        ...
-
-
-class _NoMetrics:
-    def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
-        pass
-
-    def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002
-        pass
-
-    def status(self, before: str, after: str) -> None:
-        pass
-
-
-NO_METRICS: SourceMetrics = _NoMetrics()
-_TRIGGERS: Mapping[Handled, str] = {
-    "handed over": "correlated",
-    "known": "known",
-    "ignored": "activation-condition-failed",
-    "untouched": "activation-condition-failed",
-    "quarantined": "correlation-failed",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class InboundServices:
     """What watching sources needs: shared by all sources of one runtime."""
@@ -108,6 +74,10 @@ class InboundServices:
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
+
+
+class _Woken(Exception):  # noqa: N818 - no error
+    """Somebody wants it to look now."""
 
 
 class Watch:
@@ -130,9 +100,18 @@ class Watch:
         self._mask = Mask()
         """The secrets that it uses: how it is stands on a page that asks for no token."""
         self.counts: Counter[str] = Counter()
+        self.day = Day()
+        """Its last 24 hours."""
+        self.next_try: float | None = None
+        """When it is begun again, in seconds since 1970; None while it is watched."""
+        self.woken_at = -math.inf
+        """When it was last woken, by `time.monotonic`."""
+        self._awake = asyncio.Event()
+        self._idle = asyncio.Event()
 
     def start(self) -> None:
         """Begins to watch."""
+        self.day.status(self.status)
         self._shared.metrics.status("", self.status)
         self._task = asyncio.create_task(self._run(), name=f"source {self.source.name}")
 
@@ -168,6 +147,7 @@ class Watch:
             if status != self.status:
                 self.since = time.time()
                 self._shared.metrics.status(self.status, status)
+                self.day.status(status)
             level = logging.WARNING if status == "DOWN" else logging.INFO
             _log.log(level, "%s: %s%s", self.source.name, status, f": {reason}" if reason else "")
             self.status, self.reason = status, reason
@@ -185,10 +165,19 @@ class Watch:
 
     def _count_event(self, handled: Handled) -> None:
         self.counts[handled] += 1
-        for action in ("triggered", _TRIGGERS[handled]):
+        self.day.event()
+        for action in ("triggered", TRIGGERS[handled]):
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
+    def is_dead(self) -> bool:
+        """Whether nothing watches over it any more, or what does is stuck; being down or on standby is neither."""
+        if self._task is None or self._stopping:
+            return False
+        silent = time.monotonic() - self._heard_by
+        return self._task.done() or (self.status == "UP" and silent > self._shared.lease + SILENCE)
+
     async def _run(self) -> None:
+        belongs_to(self.source.name)
         backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         while not self._stopping:
             began = time.monotonic()
@@ -197,6 +186,9 @@ class Watch:
             except (LedgerError, ConnectorError, DiscoveryError) as error:
                 self._ended(str(error))
                 longest = _MAX_PAUSE_PERMANENT if isinstance(error, PermanentError) else _MAX_PAUSE
+            except _Woken:
+                self._ended(None)
+                continue
             except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
                 where = self._mask.text("".join(traceback.format_exception(error)))
                 _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
@@ -211,7 +203,22 @@ class Watch:
             if time.monotonic() - began > 60:
                 backoff.reset()
             if not self._stopping:
-                await asyncio.sleep(backoff.next(max_pause=longest))
+                await self._pause(backoff.next(max_pause=longest))
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits until it is begun again, or is woken."""
+        self._awake.clear()
+        self.next_try = time.time() + seconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        self._awake.clear()
+        self.next_try = None
+
+    def wake(self) -> None:
+        """Looks now: begins again at once instead of at the end of its pause, or after the event in hand."""
+        self.woken_at = time.monotonic()
+        self._awake.set()
 
     async def _as_holder(self) -> None:
         shared, name = self._shared, self.source.name
@@ -219,13 +226,17 @@ class Watch:
             self._set("STANDBY", "another runtime holds this source")
             return
         self._heard_by = time.monotonic() + SILENCE
+        self._awake.clear()
         watching = asyncio.create_task(self._watch())
+        woken = asyncio.create_task(self._woken())
         try:
             while True:
-                done, _ = await asyncio.wait([watching], timeout=shared.lease / 3)
-                if done:
+                await asyncio.wait([watching, woken], timeout=shared.lease / 3, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
                     watching.result()
                     return
+                if woken.done():
+                    raise _Woken
                 if not await shared.ledger.hold(name, shared.owner, shared.lease):
                     self._set("STANDBY", "another runtime took this source over")
                     return
@@ -239,10 +250,17 @@ class Watch:
             self._set("STANDBY", "another runtime took this source over")
         finally:
             watching.cancel()
-            await asyncio.wait([watching])
+            woken.cancel()
+            await asyncio.wait([watching, woken])
             with contextlib.suppress(LedgerError, TimeoutError):
                 async with asyncio.timeout(_RELEASING):  # without it, the lease ends by itself
                     await shared.ledger.release(name, shared.owner)
+
+    async def _woken(self) -> None:
+        """Ends when it was woken and no event is in hand."""
+        await self._awake.wait()
+        while self._busy:
+            await self._idle.wait()
 
     async def _watch(self) -> None:
         shared, source = self._shared, self.source
@@ -272,10 +290,12 @@ class Watch:
             async for event in events:
                 self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
                 self._busy = True
+                self._idle.clear()
                 try:
                     self._count_event(await handler.handle(event))
                 finally:
                     self._busy = False
+                    self._idle.set()
                 self.last_event = time.time()
                 if self._stopping:
                     return
@@ -328,6 +348,7 @@ class Watch:
             "since": self.since,
             "lastContact": self.last_contact,
             "lastEvent": self.last_event,
+            "nextTry": self.next_try,
             "events": dict(self.counts),
         }
 
@@ -399,6 +420,12 @@ class Sources:
             self._task = None
         await asyncio.gather(*(watch.stop(grace) for watch in self.watches.values()))
         self.watches.clear()
+
+    def is_dead(self) -> bool:
+        """Whether no source is watched that should be, so that a restart would help."""
+        if self._task is not None and self._task.done():
+            return True
+        return bool(self.watches) and all(watch.is_dead() for watch in self.watches.values())
 
     def health(self) -> dict[str, Any]:
         """How each source is, by name; `DOWN` when any is, or when an element cannot be watched."""

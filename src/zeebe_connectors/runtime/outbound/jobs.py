@@ -44,6 +44,7 @@ from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
+from zeebe_connectors.runtime.outbound.stages import Stages, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
@@ -94,7 +95,7 @@ def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[
 
 
 @dataclass(slots=True)
-class _Progress:
+class _Progress(Stages):
     """How far a job has come."""
 
     started: bool = False
@@ -138,13 +139,15 @@ class JobHandler:
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
         if self._trial is not None:
             self._trial.mask = mask
+        progress = _Progress(began=time.perf_counter())
         with holding(custody), for_tenant(job.tenant_id):
-            return await self._handled(job, extend, custody)
+            outcome = await self._handled(job, extend, custody, progress)
+        progress.ended = time.perf_counter()
+        return timed(outcome, progress)
 
-    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets) -> Outcome:
+    async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
         mask = custody.mask
         backoff: float | None = None
-        progress = _Progress()
         try:
             check_expressions(job.headers)
             check_secret_fields(job.headers)
@@ -216,12 +219,13 @@ class JobHandler:
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
+                progress.read = time.perf_counter()
                 if use is None:
-                    progress.started = True
+                    progress.started, progress.called = True, progress.read
                     return await self._connector.call(given, context)
                 context.clients = use.clients
                 async with self._turn(use, job, own):
-                    progress.started = True
+                    progress.started, progress.called = True, time.perf_counter()
                     return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired():
@@ -231,6 +235,8 @@ class JobHandler:
                 f"No result within {deadline - now:.0f} s, which the job's timeout allows; raise the task's "
                 f"{JOB_TIMEOUT} or lower the connector's own timeouts",
             ) from None
+        finally:
+            progress.answered = time.perf_counter()
 
     async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
         """The inputs with secrets, documents and functions in their places."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from zeebe_connectors.runtime.outbound.stages import Stages
+
 
 @dataclass(frozen=True, slots=True)
 class Complete:
@@ -16,6 +18,8 @@ class Complete:
     """The variables as JSON text, ready to send."""
     on_acknowledged: Callable[[], None] | None = field(default=None, compare=False, repr=False)
     """Called once the engine has acknowledged it."""
+    stages: Stages | None = field(default=None, compare=False, repr=False)
+    """When it went from one stage to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Fail:
     payload: str = "{}"
     code: str | None = None
     """The error's code, for metrics and tests; not sent."""
+    stages: Stages | None = field(default=None, compare=False, repr=False)
+    """As for `Complete`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Throw:
     variables: dict[str, Any] = field(default_factory=dict)
     payload: str = "{}"
     on_acknowledged: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """As for `Complete`."""
+    stages: Stages | None = field(default=None, compare=False, repr=False)
     """As for `Complete`."""
 
 

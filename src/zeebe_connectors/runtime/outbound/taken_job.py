@@ -20,13 +20,14 @@ class TakenJob:
         outcome: What to send instead of handling it, if that is known already.
     """
 
-    __slots__ = ("_gateway", "_timer", "deadline", "expired", "job", "outcome", "task")
+    __slots__ = ("_gateway", "_timer", "began", "deadline", "expired", "job", "outcome", "task")
 
     def __init__(self, gateway: Gateway, job: Job, outcome: Outcome | None) -> None:
         self._gateway = gateway
         self.job = job
         self.outcome = outcome
         """What to send, as soon as it is known."""
+        self.began = time.monotonic()
         self.deadline = job.deadline
         self.expired = False
         self.task: asyncio.Task[None] | None = None

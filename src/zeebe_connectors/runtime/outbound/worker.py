@@ -33,6 +33,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
+from zeebe_connectors.runtime.log_fields import belongs_to
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.delivery import Delivery
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
@@ -94,6 +95,8 @@ class Liveness:
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
         unsent: Outcomes that could not be sent in time and wait for their jobs.
+        oldest: Seconds since the job that is in work the longest was taken; 0 when there is none.
+        overdue: Seconds since the deadline of each job in work passed and none was answered; 0 when that is not so.
     """
 
     type: str
@@ -105,6 +108,8 @@ class Liveness:
     errors: int
     last_error: str | None
     unsent: int
+    oldest: float = 0.0
+    overdue: float = 0.0
 
 
 class Worker:
@@ -160,6 +165,7 @@ class Worker:
         self._listener: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
         self._left: set[int] = set()
+        self._last_end = 0.0
 
     def start(self) -> None:
         """Starts taking jobs; needs a running event loop.
@@ -182,6 +188,9 @@ class Worker:
 
     def liveness(self) -> Liveness:
         """The state of the worker, for health and metrics."""
+        now = time.monotonic()
+        # Not `taken.deadline`, which the engine moves whenever it offers the job again.
+        deadlines = [taken.job.deadline for taken in self._running.values()]
         return Liveness(
             type=self.activation.type,
             state=self._state,
@@ -193,6 +202,8 @@ class Worker:
             errors=self._poll_errors.attempts,
             last_error=self._last_error,
             unsent=len(self._delivery.unsent),
+            oldest=now - next(iter(self._running.values())).began if self._running else 0.0,
+            overdue=max(0.0, now - max(self._last_end, *deadlines)) if deadlines else 0.0,
         )
 
     async def drain(self, grace: float = 25.0) -> list[int]:
@@ -393,6 +404,7 @@ class Worker:
 
     async def _work(self, taken: TakenJob) -> None:
         job = taken.job
+        belongs_to(job)
         started = time.perf_counter()
         try:
             if taken.outcome is None and not await self._is_ours(taken):
@@ -420,6 +432,7 @@ class Worker:
                 )
         finally:
             del self._running[job.key]
+            self._last_end = time.monotonic()
             self._free.give()
 
     async def _is_ours(self, taken: TakenJob) -> bool:

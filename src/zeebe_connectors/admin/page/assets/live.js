@@ -17,6 +17,7 @@
   let news = ""; // what stands in place of the state
 
   function address() {
+    if (line.dataset.of) return line.dataset.of;
     const query = new URLSearchParams(location.search);
     const list = document.querySelector("[data-top]");
     if (list) query.set("top", list.dataset.top);
@@ -63,6 +64,7 @@
       const answer = await fetch(`/live?of=${encodeURIComponent(address())}`, { signal: ending.signal, cache: "no-store" });
       status = answer.status;
       if (status === 401) return location.assign(`/signin?to=${encodeURIComponent(location.pathname + location.search)}`);
+      if (status === 404) return line.remove(); // nothing moves here (any more)
       if (answer.ok) await read(answer.body);
     } catch {
       status = 0; // the connection ended

@@ -7,7 +7,7 @@ from zeebe_connectors.admin.page.views import connectors, feel, providers, runti
 from zeebe_connectors.admin.page.views.events import forget_chosen, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
-from zeebe_connectors.admin.page.views.sources import one_source, some_sources, tested_source
+from zeebe_connectors.admin.page.views.sources import one_source, some_sources, tested_source, woken_source
 from zeebe_connectors.admin.page.visit import View
 
 ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
@@ -41,6 +41,7 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/runtime/report.json", Role.VIEWER, runtime.report),
     ("GET", "/sources", Role.VIEWER, some_sources),
     ("GET", "/sources/{name}", Role.VIEWER, one_source),
+    ("POST", "/sources/{name}/wake", Role.OPERATOR, woken_source),
     ("POST", "/sources/{name}/test", Role.MODELER, tested_source),
     ("GET", "/events", Role.VIEWER, some_events),
     ("GET", "/events/original", Role.OPERATOR, original),

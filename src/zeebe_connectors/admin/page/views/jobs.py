@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from zeebe_connectors.admin.api.jobs import SINCE, jobs_shown, tries_shown
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
-from zeebe_connectors.runtime.record import OUTCOMES
+from zeebe_connectors.runtime.record import FAILED, OUTCOMES
 
 WORDS = {
     "incident": "Incident",
@@ -16,6 +16,14 @@ WORDS = {
     "completed": "Completed",
 }
 """What outcomes are called."""
+STEP_WORDS = {
+    "inputs": "Inputs and secrets",
+    "turn": "Waited for the usage rule",
+    "call": "The connector's call",
+    "expressions": "Result and error expression",
+    "delivery": "Told to the engine",
+}
+"""What the stages of a job are called."""
 _FILTERS = ("outcome", "connector", "process", "q", "since")
 
 
@@ -66,4 +74,13 @@ async def one_job(visit: Visit) -> Drawn:
             f"Job {text[:40]} is not in this runtime's memory, which begins anew with each start and keeps the last "
             "jobs of each outcome. Its log has a line for each job with its key, and Operate has the instance."
         )
-    return Drawn("job.html", {"job": found, "words": WORDS}, "jobs")
+    failed = found["outcome"] in FAILED and found["steps"]
+    called = any(step["name"] == "call" and step["seconds"] > 0 for step in found["steps"])
+    values = {
+        "job": found,
+        "words": WORDS,
+        "step_words": STEP_WORDS,
+        "whole": sum(step["seconds"] for step in found["steps"]),
+        "failed_in": ("call" if called else "inputs") if failed else "",
+    }
+    return Drawn("job.html", values, "jobs")

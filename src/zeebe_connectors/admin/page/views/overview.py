@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from zeebe_connectors.admin.api.jobs import hour_shown
 from zeebe_connectors.admin.page.visit import Drawn, Visit
 
 
@@ -16,5 +17,12 @@ async def overview(visit: Visit) -> Drawn:
     count = len(shown["attention"]) + shown["more"]
     verdict = {0: "Nothing needs attention", 1: "1 thing needs attention"}.get(count, f"{count} things need attention")
     return Drawn(
-        "overview.html", {**shown, "verdict": verdict, "busy": any(shown["jobs"]["totals"].values())}, "overview"
+        "overview.html",
+        {
+            **shown,
+            "verdict": verdict,
+            "busy": any(shown["jobs"]["totals"].values()),
+            "hour": hour_shown(visit.runtime.record),
+        },
+        "overview",
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from urllib.parse import quote, urlencode
 
+from aiohttp import web
+
 from zeebe_connectors.admin.access import Refused
-from zeebe_connectors.admin.api.sources import ROWS, STATES, source_shown, sources_shown, watches_of
+from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
@@ -45,7 +48,7 @@ async def some_sources(visit: Visit) -> Drawn:
 
 async def one_source(visit: Visit) -> Drawn:
     """Draws `/sources/NAME`."""
-    return _one(visit, {"hours": "24", "tested": None, "trouble": ""})
+    return _one(visit, {"hours": "24", "tested": None, "trouble": "", "asked": visit.query.get("asked") == "yes"})
 
 
 async def tested_source(visit: Visit) -> Drawn:
@@ -74,12 +77,33 @@ async def tested_source(visit: Visit) -> Drawn:
     return _one(visit, values, status)
 
 
+async def woken_source(visit: Visit) -> Drawn | web.Response:
+    """Carries out `POST /sources/NAME/wake`."""
+    name = visit.params["name"]
+    values: dict[str, object] = {"hours": "24", "tested": None, "trouble": ""}
+    try:
+        await wake(visit.runtime, name)
+    except Refused as refused:
+        if refused.status == 404:
+            raise NotFound(refused.message) from None
+        return _one(visit, values | {"refused": refused.message}, refused.status)
+    _log.info("page: %s let the source %s look now", visit.session.role.word, name[:200])
+    return web.Response(status=303, headers={"Location": f"{address_of(name)}?asked=yes"})
+
+
 def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
     name = visit.params["name"]
     watch = watches_of(visit.runtime).get(name)
     if watch is None:
         raise NotFound(f"No source named {name[:200]} is watched here (any more).")
-    shown = {"source": source_shown(visit.runtime, watch), "words": WORDS, "address": address_of(name)}
+    shown = {
+        "source": source_detail(visit.runtime, watch),
+        "words": WORDS,
+        "address": address_of(name),
+        "now": time.time(),
+        "asked": False,
+        "refused": "",
+    }
     return Drawn("source.html", shown | values, "sources", status)
 
 

@@ -1,0 +1,46 @@
+"""Takes note of when a job goes from one stage of its handling to the next, for whoever asks where the time went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, TypeAlias, TypeVar
+
+OutcomeT = TypeVar("OutcomeT")
+StepName: TypeAlias = Literal["inputs", "turn", "call", "expressions", "delivery"]
+STEPS: tuple[StepName, ...] = ("inputs", "turn", "call", "expressions", "delivery")
+"""The stages in their order: reading inputs and secrets, waiting for the provider's usage rule, the connector's call,
+result and error expression, telling the engine."""
+
+
+@dataclass(slots=True)
+class Stages:
+    """Moments of `time.perf_counter`; 0 for one that the job did not come to."""
+
+    began: float = 0.0
+    read: float = 0.0
+    """Inputs and secrets are there."""
+    called: float = 0.0
+    """The connector was called."""
+    answered: float = 0.0
+    """It gave a result, or failed."""
+    ended: float = 0.0
+    """The expressions were evaluated: the outcome is known."""
+
+    def seconds(self, delivered: float) -> tuple[float, ...]:
+        """What each of `STEPS` took.
+
+        Args:
+            delivered: When the engine had the outcome.
+        """
+        read = self.read or self.answered or self.ended
+        called = self.called or self.answered or read
+        answered = self.answered or called
+        moments = (self.began, read, called, answered, self.ended, delivered)
+        return tuple(max(0.0, end - begin) for begin, end in pairwise(moments))
+
+
+def timed(outcome: OutcomeT, stages: Stages) -> OutcomeT:
+    """An outcome that was just made, with its stages: setting them is cheaper than a copy of it."""
+    object.__setattr__(outcome, "stages", stages)
+    return outcome

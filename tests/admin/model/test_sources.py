@@ -1,0 +1,82 @@
+"""A source's day, and letting it look now, on the page and by the API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.admin.model.conftest import Started
+
+from zeebe_connectors import ConnectorError, Event, InboundContext, Model, inbound
+from zeebe_connectors.admin.api import sources as shown_sources
+
+SOURCE = "/sources/box%231"
+
+
+class Place(Model):
+    name: str = ""
+
+
+@inbound("box", title="Box", type="test:box")
+async def box(given: Place, context: InboundContext) -> AsyncIterator[Event]:
+    """Is shut."""
+    LOOKS.append(given.name)
+    raise ConnectorError("SHUT", "the box is shut")
+    yield Event("x", {})
+
+
+LOOKS: list[str] = []
+
+
+async def watched(start, tmp_path) -> Started:
+    LOOKS.clear()
+    file = tmp_path / "sources.toml"
+    file.write_text('["box#1"]\ntype = "test:box"\nmessage = "m"\nname = "b"\n')
+    running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file))
+    running.runtime.sources.start()
+    async with asyncio.timeout(5):
+        while not any(watch.next_try for watch in running.runtime.sources.watches.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return running
+
+
+async def test_a_source_that_is_down_says_why_when_it_looks_next_and_how_its_day_was(start, tmp_path):
+    running = await watched(start, tmp_path)
+    one = await running.viewer.call("GET", SOURCE)
+    assert one["nextTry"] > one["since"]
+    assert (len(one["day"]["states"]), one["day"]["states"][-1]) == (96, "d")
+    text = await running.viewer.get(SOURCE)
+    for words in ("the box is shut", "next at", "The last 24 hours: 0 events; down for 0.25 hours"):
+        assert words in text
+    assert "Try again now" not in text
+    assert "Try again now" in await running.operator.get(SOURCE)
+
+
+async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, monkeypatch, caplog):
+    running = await watched(start, tmp_path)
+    await running.viewer.call("POST", f"{SOURCE}/wake", {}, status=403)
+    before = len(LOOKS)
+    assert (await running.operator.call("POST", f"{SOURCE}/wake", {}, status=202))["status"] == "DOWN"
+    async with asyncio.timeout(5):
+        while len(LOOKS) == before:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    assert (await running.operator.call("POST", f"{SOURCE}/wake", {}, status=429))["code"] == "ASKED_JUST_NOW"
+    await running.operator.get(SOURCE)
+    assert "It was asked" in await running.operator.post(f"{SOURCE}/wake", {}, status=429)
+    monkeypatch.setattr(shown_sources, "WAKE_SECONDS", 0.0)
+    assert (await running.operator.post(f"{SOURCE}/wake", {})) == f"{SOURCE}?asked=yes"
+    assert "Asked. What comes of it" in await running.operator.get(f"{SOURCE}?asked=yes")
+    assert "operator let the source box#1 look now" in caplog.text
+    await running.operator.call("POST", "/sources/none/wake", {}, status=404)
+
+
+@pytest.mark.parametrize("holder", ["far-away|space|7|x", ""])
+async def test_who_holds_a_source_that_stands_by_is_said(start, tmp_path, monkeypatch, holder):
+    running = await watched(start, tmp_path)
+    watch = next(iter(running.runtime.sources.watches.values()))
+    monkeypatch.setattr(watch, "status", "STANDBY")
+    if holder:
+        await running.runtime.ledger.hold("box#1", holder, 30)
+    refused = await running.operator.call("POST", f"{SOURCE}/wake", {}, status=409)
+    assert refused["message"].startswith("far-away" if holder else "another runtime")

@@ -1,0 +1,60 @@
+"""Where a job's time went, from the handler to the record."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zeebe_connectors import ConnectorError, Context, Model, outbound
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.runtime.outbound.stages import STEPS, Stages
+from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.testing import FakeGateway
+
+
+class Given(Model):
+    fail: bool = False
+    number: int = 0
+
+
+@outbound("slow", title="Slow", type="test:slow:1")
+async def slow(given: Given, context: Context) -> dict[str, int]:
+    """Takes a while."""
+    await asyncio.sleep(0.05)
+    if given.fail:
+        raise ConnectorError("NO", "no")
+    return {"a": 1}
+
+
+def test_what_did_not_happen_took_no_time() -> None:
+    assert Stages(1.0, 2.0, 4.0, 7.0, 8.0).seconds(10.0) == (1.0, 2.0, 3.0, 1.0, 2.0)
+    assert Stages(began=1.0, ended=4.0).seconds(5.0) == (3.0, 0.0, 0.0, 0.0, 1.0)
+    assert Stages(began=1.0, answered=3.0, ended=4.0).seconds(5.0) == (2.0, 0.0, 0.0, 1.0, 1.0)
+    assert len(STEPS) == 5
+
+
+@pytest.mark.parametrize(
+    ("variables", "outcome", "slowest"),
+    [({}, "completed", "call"), ({"fail": True}, "incident", "call"), ({"number": "x"}, "incident", "")],
+)
+async def test_a_job_s_stages_are_remembered(tmp_path, variables, outcome, slowest):
+    environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path)}))
+    gateway = FakeGateway()
+    runtime = Runtime(Settings.read(environment), Registry([slow]), gateway, environment=environment)
+    runtime.start()
+    try:
+        key = gateway.put("test:slow:1", variables, retries=1, headers={"resultExpression": "={a: a}"})
+        async with asyncio.timeout(10):
+            while not runtime.record.totals[outcome]:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        found = runtime.record.tries(key if isinstance(key, int) else next(iter(runtime.record.jobs())).key)[0]
+        steps = dict(zip(STEPS, found.steps, strict=True))
+        assert all(0 <= seconds < 5 for seconds in steps.values())
+        assert steps["turn"] == 0
+        assert (steps["call"] >= 0.045) == (slowest == "call")
+        assert sum(found.steps[:4]) == pytest.approx(found.seconds, abs=0.02)
+    finally:
+        await runtime.drain()
