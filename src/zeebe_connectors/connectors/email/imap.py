@@ -12,6 +12,18 @@ from contextlib import asynccontextmanager
 from zeebe_connectors import Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import Criterion, holds, read_criteria, search_words
 from zeebe_connectors.connectors.email.effect import Effect
+from zeebe_connectors.connectors.email.form_parts import MAX_MAIL_SIZE
+from zeebe_connectors.connectors.email.imap_form import (
+    DeleteImap,
+    DeleteImapData,
+    ListImap,
+    ListImapData,
+    MoveImap,
+    ReadImap,
+    ReadImapData,
+    SearchImap,
+    SearchImapData,
+)
 from zeebe_connectors.connectors.email.mails import (
     MAX_LISTED,
     Head,
@@ -26,24 +38,8 @@ from zeebe_connectors.connectors.email.mails import (
     turns,
     wanted_id,
 )
-from zeebe_connectors.connectors.email.model import (
-    MAX_MAIL_SIZE,
-    DeletedMail,
-    DeleteImap,
-    DeleteImapData,
-    FoundMail,
-    ImapTask,
-    ListedMail,
-    ListImap,
-    ListImapData,
-    MovedMail,
-    MoveImap,
-    ReadImap,
-    ReadImapData,
-    ReadMail,
-    SearchImap,
-    SearchImapData,
-)
+from zeebe_connectors.connectors.email.model import ImapTask
+from zeebe_connectors.connectors.email.results import DeletedMail, FoundMail, ListedMail, MovedMail, ReadMail
 from zeebe_connectors.mail.imap import ImapSession, SortKey
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
 from zeebe_connectors.net.tls import trust
