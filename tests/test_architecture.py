@@ -256,6 +256,22 @@ def test_the_glossary_is_no_longer_than_it_needs_to_be() -> None:
     assert len(set(words)) == len(words)
 
 
+BESIDE_THE_ROOMS = {"docs", "examples", "integration", "modeler", "servers"}
+"""Folders of tests that mirror no room: of what stands beside src/, across rooms, and of what tests share."""
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """Who reads a room finds its tests at the same path; those across rooms are in tests/integration."""
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
+    astray = [
+        str(folder)
+        for folder in sorted(folders)
+        if folder.parts[0] not in BESIDE_THE_ROOMS and not (ROOT / folder).is_dir()
+    ]
+    assert not astray, f"no such room in src: {astray}"
+
+
 WORDS = {
     "told": "what it is: reported, message, detail",
     "begun": "started",
