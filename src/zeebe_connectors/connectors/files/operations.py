@@ -113,7 +113,7 @@ class Task:
     # Writing
 
     async def write(self, path: str, content: Content, *, if_exists: str) -> tuple[str, int]:
-        """Writes a file under another name and gives it its own when all is there.
+        """Writes a file under a temporary name and renames it once it is complete.
 
         Args:
             path: The file.
@@ -164,7 +164,7 @@ class Task:
                 await self.session.delete(temporary)
 
     async def append(self, path: str, content: Content) -> int:
-        """Adds to a file's end, once: a further try of the job adds only what an earlier one did not.
+        """Appends to a file, once: a further try of the job appends only what an earlier one did not.
 
         Returns:
             The file's size.
