@@ -43,6 +43,12 @@ EXCEPTIONS = {
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    """A module's syntax tree; parsed once for all tests."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
 def modules() -> list[tuple[Path, str, list[str]]]:
     """Each module with its room and what it imports; read once."""
     return list(_read())
@@ -52,7 +58,7 @@ def _read() -> Iterator[tuple[Path, str, list[str]]]:
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         imported = []
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(relative)):
             if isinstance(node, ast.Import):
                 imported += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -130,7 +136,7 @@ def test_public_names_are_what_they_say() -> None:
 def test_every_module_says_what_it_does() -> None:
     """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        tree = tree_of(path)
         said = ast.get_docstring(tree)
         assert said, f"{path} has no docstring"
         first = said.partition("\n\n")[0]
@@ -171,7 +177,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def modules_in_full() -> Iterator[tuple[Path, str, list[str]]]:
     """As `modules`, with what is imported from a package named by its module; type-checking imports left out."""
     for path in sorted(ROOT.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path.relative_to(ROOT))
         for_types = {
             id(inner)
             for node in ast.walk(tree)
@@ -305,7 +311,7 @@ def test_a_name_is_a_word_of_the_field() -> None:
     """One meaning each, and the one that others use for it; a connector calls its input what it is, not `given`."""
     wrong = set()
     for path, room, _ in modules():
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        tree = tree_of(path)
         for name in names_of(tree):
             word = name.strip("_").lower()
             if word in WORDS or word.startswith(("most_", "longest_", "largest_")):
