@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,43 +25,39 @@ from zeebe_connectors.runtime.documents.ids import for_tenant
 from zeebe_connectors.runtime.documents.trust import FUNCTION_KEY, Trust, asks_the_diagram
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
-    MAX_WAIT,
     RESULT_VARIABLE,
     BpmnError,
     IgnoreError,
     JobError,
     Verdict,
     check_expressions,
-    encode,
     error_context,
     error_verdict,
-    plain,
     result_variables,
-    sendable,
     waiting,
 )
-from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
+from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, RETRY_BACKOFF, duration_header, with_timeout
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, timed
+from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
+from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.payload import encode, plain, sendable
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
-from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.provided import PROVIDER
 
-RETRY_BACKOFF = "retryBackoff"
-JOB_TIMEOUT = "jobTimeout"
 _ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
@@ -71,7 +67,6 @@ _WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the 
 _MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
-Extend = Callable[[float], Awaitable[Job]]
 
 
 def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
@@ -100,6 +95,10 @@ class _Progress(Stages):
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
+    data: Any = None
+    """The inputs, with secrets."""
+    response: Any = None
+    """The connector's result."""
     discards: list[tuple[str, str]] = field(default_factory=list)
     """Places and ids that the memory may discard once the engine has the result."""
 
@@ -123,6 +122,7 @@ class JobHandler:
     ) -> None:
         self._trial = trial
         self._connector = connector
+        self._log = logging.getLogger(connector.module)
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
@@ -143,6 +143,9 @@ class JobHandler:
         with holding(custody), for_tenant(job.tenant_id):
             outcome = await self._handled(job, extend, custody, progress)
         progress.ended = time.perf_counter()
+        if self._services.keeps_data and not isinstance(outcome, Complete):
+            progress.kept = await asyncio.to_thread(kept_data, progress.data, progress.response, mask)
+        progress.data = progress.response = None
         return timed(outcome, progress)
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
@@ -154,10 +157,10 @@ class JobHandler:
         except InputError as error:
             return _incident(error, mask)
         try:
-            backoff = _duration_header(job, RETRY_BACKOFF)
-            job = await _with_timeout(job, extend)
+            backoff = duration_header(job, RETRY_BACKOFF)
+            job = await with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await self._plain(response)
+            progress.response = response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -181,7 +184,8 @@ class JobHandler:
             return _incident(_known(error, mask), mask)
 
     async def _plain(self, response: Any) -> Any:
-        response = await for_size_of(response, functools.partial(plain, response))
+        if not is_small_json(response):
+            response = await for_size_of(response, functools.partial(plain, response))
         if self._trial is not None:
             self._trial.answers(response)
         return response
@@ -194,7 +198,7 @@ class JobHandler:
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
-        log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
+        log = logging.LoggerAdapter(self._log, {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
@@ -208,7 +212,7 @@ class JobHandler:
             services.cluster,
         )
         try:
-            async with asyncio.timeout(deadline - now) as limit:
+            with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._operator_defaults.items():
@@ -216,6 +220,7 @@ class JobHandler:
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
@@ -228,7 +233,7 @@ class JobHandler:
                     progress.started, progress.called = True, time.perf_counter()
                     return await self._connector.call(given, context)
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired:
                 raise
             raise TransientError(
                 "JOB_TIMEOUT",
@@ -406,37 +411,6 @@ def _variables(job: Job) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
     return data
-
-
-def _duration_header(job: Job, name: str) -> float | None:
-    text = job.headers.get(name)
-    if text is None:
-        return None
-    try:
-        duration = parse_duration(text)
-    except ValueError as error:
-        raise InputError(f"The task's header {name} {error}") from None
-    if duration > MAX_WAIT:
-        raise InputError(f"The task's header {name} must be at most a hundred years")
-    return duration
-
-
-async def _with_timeout(job: Job, extend: Extend | None) -> Job:
-    """Applies the header `jobTimeout`: the job is ours for that long, counted from now."""
-    if not job.headers.get(JOB_TIMEOUT, "").strip():
-        return job
-    limit = _duration_header(job, JOB_TIMEOUT) or 0.0
-    if limit <= 0:
-        raise InputError(f"The task's header {JOB_TIMEOUT} must be longer than zero")
-    if extend is None:
-        return dataclasses.replace(job, deadline=time.monotonic() + limit)
-    try:
-        return await extend(limit)
-    except GatewayError as error:
-        if error.is_refusal:
-            raise TransientError("JOB_GONE", "The job is no longer ours; it was not carried out") from None
-        _log.warning("The timeout of job %s could not be changed (%s); it keeps the worker's", job.key, error.status)
-        return job
 
 
 def _known(error: BaseException, mask: Mask) -> ConnectorError:
