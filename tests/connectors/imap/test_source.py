@@ -607,7 +607,9 @@ async def test_a_look_lists_what_fits_and_changes_nothing(harness):
     )
     before = [set(m.flags) for m in harness.server.folders["INBOX"].messages]
     found = [event async for event in preview(given, context, 24)]
-    known = await SqliteLedger(harness.directory / "ledger.db").settled("p#mail", {e.id: e.alias for e in found})
+    ledger = SqliteLedger(harness.directory / "ledger.db")
+    known = await ledger.settled("p#mail", {e.id: e.alias for e in found})
+    await ledger.aclose()
     assert [(event.title, event.id in known) for event in found] == [("fresh", False), ("done before", True)]
     assert [m.flags for m in harness.server.folders["INBOX"].messages] == before
     assert not harness.server.seen("STORE")
