@@ -76,6 +76,7 @@ bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressi
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/feel.py
 	$(BIN)/python -m benchmarks.inbound
+	$(BIN)/python -m benchmarks.page  # plots in build/benchmarks
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.integration.inbound_chaos
