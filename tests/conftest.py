@@ -18,6 +18,21 @@ def pytest_addoption(parser):
         metavar="local|host:port",
         help="where tests marked `engine` find an engine: the local one, or a gateway's address",
     )
+    parser.addoption("--uvloop", action="store_true", help="run the tests on uvloop's event loop")
+
+
+class OnUvloop:
+    """Has the tests run on the event loop that a runtime uses where it is installed."""
+
+    def pytest_asyncio_loop_factories(self, config, item):
+        import uvloop  # noqa: PLC0415 - only those who ask for it need it
+
+        return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_configure(config):
+    if config.getoption("--uvloop"):
+        config.pluginmanager.register(OnUvloop())
 
 
 def pytest_collection_modifyitems(items):

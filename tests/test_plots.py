@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as Xml
+import xml.etree.ElementTree as ET
 
 import pytest
 from benchmarks.plots import HEIGHT, WIDTH, line_plot
@@ -12,7 +12,7 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(plot: str) -> dict[str, list[tuple[float, float]]]:
-    lines = Xml.fromstring(plot).iter(f"{_SVG}polyline")
+    lines = ET.fromstring(plot).iter(f"{_SVG}polyline")
     return {
         line.attrib["stroke"]: [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]  # type: ignore[misc]
         for line in lines
@@ -27,7 +27,7 @@ def test_points_lie_to_scale_and_words_stand_beside_them():
     assert math.isclose(first[1][1], (first[0][1] + first[2][1]) / 2, abs_tol=0.2)
     assert flat[0][1] == flat[1][1] == first[1][1]
     assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in first)
-    text = "".join(Xml.fromstring(plot).itertext())
+    text = "".join(ET.fromstring(plot).itertext())
     assert all(word in text for word in ("Title & more", "across", "up", "a <b>", "10"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import random
 import textwrap
 import time
 from urllib.parse import quote, quote_plus
@@ -12,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from zeebe_connectors.config.secrets import JobSecrets, Mask
+from zeebe_connectors.config.secrets.mask import Look, pattern_of
 from zeebe_connectors.net import custody
 
 VALUES = ["canary-Q7/+~&=ü9", "a\"b\\c<d>'e", "p w\nd\t€😀", "abc123XYZ", "x" * 70 + "/+&ü", "Zm9v+/=bar"]
@@ -141,3 +143,48 @@ def test_masking_a_large_text_is_quick():
     began = time.process_time()
     assert mask.text(text) == text
     assert time.process_time() - began < 3
+
+
+ALPHABET = "aZ9 é-_+/=%&\\\n\r\t'\"€."
+
+
+def _encodings(value: str) -> list[str]:
+    raw = value.encode()
+    folded = base64.b64encode(b"12" + raw + b"345").decode()
+    return [
+        value,
+        value.strip(),
+        value.replace("\n", "\r\n"),
+        quote(value),
+        quote_plus(value),
+        json.dumps(value),
+        json.dumps(json.dumps(value)),
+        html.escape(value),
+        repr(value),
+        repr(raw),
+        raw.hex(),
+        raw.hex().upper(),
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(b"x" + raw).decode(),
+        " ".join(folded),
+        "".join(f"&#{ord(character)};" for character in value),
+        "".join(f"={byte:02X}" for byte in raw),
+    ]
+
+
+def test_the_quick_look_never_overlooks_what_the_pattern_finds() -> None:
+    """A text is searched by the pattern only when the look says so; of random values in every encoding."""
+    chance = random.Random(7)
+    found = spared = 0
+    for number in range(40):
+        size = chance.choice((1, 3, 5, 6, 12, 60, 80))
+        value = "".join(chance.choice(ALPHABET) for _ in range(size))
+        for encoded in _encodings(value):
+            for text in (encoded, f"job {number} io.example: {encoded}, 3 ms", f"job {number} io.example: completed"):
+                hit = pattern_of(value).search(text) is not None
+                may = Look(text).may_hold(value)
+                assert may or not hit, (value, text)
+                found += hit
+                spared += not may
+    assert found > 100
+    assert spared > 100

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -22,6 +24,9 @@ _UNKNOWN = "unknown"
 _PERSON = re.compile(r"([^\s@/:<>]+)@")  # of a mailbox, in the name of its source: metrics are open to all
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+_LABELS = ("type", "elementTemplateId", "elementTemplateVersion")
 
 
 class _Last(Collector):
@@ -50,21 +55,55 @@ class _Last(Collector):
 
 
 class _Counts:
-    """What is counted for one type and template."""
+    """What is counted for one type and template: plain numbers, since a job pays for each look-up and lock."""
 
-    __slots__ = ("_by_action", "_make", "in_flight", "seconds")
+    __slots__ = ("actions", "buckets", "in_flight", "sum")
 
-    def __init__(self, make: Callable[[str], Counter], seconds: Histogram, in_flight: Gauge) -> None:
-        self._make = make
-        self._by_action: dict[str, Counter] = {}
-        self.seconds = seconds
-        self.in_flight = in_flight
+    def __init__(self) -> None:
+        self.actions: dict[str, int] = {}
+        self.buckets = [0] * (len(_BUCKETS) + 1)
+        self.sum = 0.0
+        self.in_flight = 0
 
-    def invocations(self, action: str) -> Counter:
-        found = self._by_action.get(action)
-        if found is None:
-            found = self._by_action[action] = self._make(action)
-        return found
+    def count(self, action: str) -> None:
+        self.actions[action] = self.actions.get(action, 0) + 1
+
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(_BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """The histogram as Prometheus has it: each class with all below it."""
+        edges = (*(str(float(edge)) for edge in _BUCKETS), "+Inf")
+        return list(zip(edges, map(float, accumulate(self.buckets)), strict=True))
+
+
+class _JobMetrics(Collector):
+    """Makes metrics of the counts of jobs when somebody asks for them."""
+
+    def __init__(self, known: dict[tuple[str, str, str], _Counts]) -> None:
+        self._known = known
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of every type and template."""
+        invocations = CounterMetricFamily(
+            "camunda_connector_outbound_invocations", "Jobs by what became of them", labels=("action", *_LABELS)
+        )
+        seconds = HistogramMetricFamily(
+            "camunda_connector_outbound_execution_time_seconds",
+            "Time from taking a job to knowing its outcome",
+            labels=_LABELS,
+        )
+        flying: dict[str, int] = {}
+        for labels, counts in self._known.items():
+            flying[labels[0]] = flying.get(labels[0], 0) + counts.in_flight
+            for action, count in counts.actions.items():
+                invocations.add_metric((action, *labels), count)
+            seconds.add_metric(labels, counts.cumulative(), counts.sum)
+        in_flight = GaugeMetricFamily("zeebe_connectors_jobs_in_flight", "Jobs in work now", labels=("type",))
+        for kind, count in flying.items():
+            in_flight.add_metric((kind,), count)
+        yield from (invocations, seconds, in_flight)
 
 
 class PrometheusMetrics:
@@ -76,23 +115,9 @@ class PrometheusMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._known: dict[tuple[str, str, str], _Counts] = {}
-        labels = ("type", "elementTemplateId", "elementTemplateVersion")
-        self._invocations = Counter(
-            "camunda_connector_outbound_invocations",
-            "Jobs by what became of them",
-            ("action", *labels),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "camunda_connector_outbound_execution_time_seconds",
-            "Time from taking a job to knowing its outcome",
-            labels,
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._in_flight = Gauge(
-            "zeebe_connectors_jobs_in_flight", "Jobs in work now", ("type",), registry=self.registry
-        )
+        """By type and template; beyond the bound several keys share the counts of `other`."""
+        self._shown: dict[tuple[str, str, str], _Counts] = {}
+        self.registry.register(_JobMetrics(self._shown))
         self._activations = Counter(
             "camunda_connector_inbound_activations",
             "Sources that began or ended to be watched, or could not be",
@@ -118,27 +143,27 @@ class PrometheusMetrics:
     def activated(self, job: Job) -> None:
         """A job was taken."""
         counts = self._counts(job)
-        counts.invocations("activated").inc()
-        counts.in_flight.inc()
+        counts.count("activated")
+        counts.in_flight += 1
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """A job was answered."""
         counts = self._counts(job)
-        counts.invocations(
+        counts.count(
             "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
-        ).inc()
-        counts.seconds.observe(seconds)
+        )
+        counts.observe(seconds)
+        counts.in_flight -= 1
         last, kind = self._last, job.type
         (last.failed if isinstance(outcome, Fail) else last.completed)[kind] = time.time()
         if seconds > last.longest.get(kind, 0.0):
             last.longest[kind] = seconds
-        counts.in_flight.dec()
 
     def unanswered(self, job: Job) -> None:
         """A job's outcome could not be sent."""
         counts = self._counts(job)
-        counts.invocations("unanswered").inc()
-        counts.in_flight.dec()
+        counts.count("unanswered")
+        counts.in_flight -= 1
 
     def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
         """A source was activated or deactivated, or could not be activated."""
@@ -181,7 +206,6 @@ class PrometheusMetrics:
         return generate_latest(self.registry)
 
     def _counts(self, job: Job) -> _Counts:
-        """The counts of a job's type and template, looked up once: finding them by label costs more than counting."""
         headers = job.headers
         template = headers.get("elementTemplateId", _UNKNOWN), headers.get("elementTemplateVersion", _UNKNOWN)
         found = self._known.get((job.type, *template))
@@ -189,10 +213,8 @@ class PrometheusMetrics:
             if len(self._known) >= _MAX_TEMPLATES:
                 template = (_OTHER, _OTHER)
             key = (job.type, template[0][:200], template[1][:20])
-            found = self._known.get(key) or _Counts(
-                lambda action: self._invocations.labels(action, *key),
-                self._seconds.labels(*key),
-                self._in_flight.labels(job.type),
-            )
-            self._known[key] = found
+            found = self._shown.get(key)
+            if found is None:
+                found = self._shown[key] = _Counts()
+            self._known[job.type, *template] = found
         return found

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import logging
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TextIO
 
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.log_fields import log_fields
+
+MAX_LINES = 20_000
+"""Lines that wait for whoever reads the log; what comes beyond is left out and counted."""
+_PAUSE = 0.05
+"""Seconds for which lines that report normal operation are gathered into one write."""
+_LAST_WORDS = 1.0
+"""Seconds that a reader gets at the end to take what waits."""
+
+MAX_LINES = 20_000
+"""Lines that wait for whoever reads the log; what comes beyond is left out and counted."""
+_PAUSE = 0.05
+"""Seconds for which lines that report normal operation are gathered into one write."""
+_LAST_WORDS = 1.0
+"""Seconds that a reader gets at the end to take what waits."""
 
 
 class _Masked(logging.Formatter):
@@ -20,10 +38,14 @@ class _Masked(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
         self._mask = mask
         self._as_json = as_json
+        self._second = 0
+        self._time = ""
 
     def format(self, record: logging.LogRecord) -> str:
         if not self._as_json:
-            return self._mask.text(super().format(record))
+            if record.exc_info or record.stack_info:
+                return self._mask.text(super().format(record))
+            return self._mask.text(f"{self._clock(record)} {record.levelname:7} {record.getMessage()}")
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
@@ -34,6 +56,101 @@ class _Masked(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return self._mask.text(json.dumps(line, ensure_ascii=False))
+
+    def _clock(self, record: logging.LogRecord) -> str:
+        """The time of day; thousands of lines have the same second."""
+        second = int(record.created)
+        if second != self._second:
+            self._time = self.formatTime(record, self.datefmt)
+            self._second = second
+        return self._time
+
+
+class WritingHandler(logging.Handler):
+    """Writes lines by a thread of its own, many at once, so that a slow reader of the log never holds up a job.
+
+    A line of a warning and above is written at once. When the reader is so slow that too many lines wait, further ones
+    are left out, and a line says how many.
+
+    Args:
+        stream: Where to.
+        max_lines: Lines that may wait.
+    """
+
+    def __init__(self, stream: TextIO, *, max_lines: int = MAX_LINES) -> None:
+        super().__init__()
+        self._stream = stream
+        self._max_lines = max_lines
+        self._lines: deque[str] = deque()
+        self._left_out = 0
+        self._wake = threading.Event()
+        self._urgent = threading.Event()
+        self._writing = threading.Lock()
+        self._ended = False
+        self._thread: threading.Thread | None = None
+        atexit.register(self.close)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Puts a record's line among those to write."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - as every handler of the library
+            self.handleError(record)
+            return
+        if len(self._lines) >= self._max_lines:
+            self._left_out += 1
+            return
+        self._lines.append(line)
+        if record.levelno >= logging.WARNING:
+            self._urgent.set()
+        if not self._wake.is_set():
+            self._wake.set()
+            if self._thread is None and not self._ended:
+                self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
+                self._thread.start()
+
+    def _write_on(self) -> None:
+        while not self._ended:
+            self._wake.wait()
+            self._urgent.wait(_PAUSE)
+            self._urgent.clear()
+            self._wake.clear()
+            self._write()
+
+    def _write(self, patience: float = -1.0) -> None:
+        if not self._writing.acquire(timeout=patience):
+            return
+        try:
+            lines = []
+            while self._lines:
+                lines.append(self._lines.popleft())
+            if self._left_out:
+                lines.append(self.format(_left_out(self._left_out)))
+                self._left_out = 0
+            if lines:
+                # Nobody reads the log any more when this fails, and there is no other place to say so.
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
+        finally:
+            self._writing.release()
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        self._write(_LAST_WORDS)
+
+    def close(self) -> None:
+        """Writes what waits, and ends the thread."""
+        self._ended = True
+        self._urgent.set()
+        self._wake.set()
+        self._write(_LAST_WORDS)
+        super().close()
+
+
+def _left_out(count: int) -> logging.LogRecord:
+    text = "%d lines of the log were left out: its reader is too slow"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
 
 
 class OncePerSecond(logging.Filter):
@@ -76,7 +193,12 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
         form: Text for people, JSON for collectors.
         verbose: Also what is only of interest when something is wrong.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    # No line shows any of these, and finding them takes as long as the rest of a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    if hasattr(logging, "logAsyncioTasks"):
+        logging.logAsyncioTasks = False
+    logging._srcfile = None  # noqa: SLF001 - documented in the library's section "Optimization"
+    handler = WritingHandler(sys.stderr)
     handler.setFormatter(_Masked(mask, as_json=form == "json"))
     handler.addFilter(OncePerSecond())
     root = logging.getLogger()

@@ -108,10 +108,11 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what helps to find a fault.")] = False,
 ) -> None:
     """Run the connectors against the configured cluster until SIGTERM or Ctrl+C."""
+    from zeebe_connectors.cli.loop import run as run_on_loop
     from zeebe_connectors.cli.run import run_forever
 
     environment, settings = _load(config)
-    raise SystemExit(asyncio.run(run_forever(environment, settings, verbose=verbose)))
+    raise SystemExit(run_on_loop(run_forever(environment, settings, verbose=verbose), environment))
 
 
 @app.command("list")

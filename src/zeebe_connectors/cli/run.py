@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -51,6 +52,9 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
         _log.error("No connector is left to run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         await gateway.aclose()
         return 2
+    # What stands now stays as long as the process, so that no collection of garbage has to look at it again.
+    gc.collect()
+    gc.freeze()
     runtime.start()
     server = None
     try:

@@ -140,9 +140,26 @@ SETTINGS = (
         "none",
         "`live` lets operators [try](operator.md) connectors with a provider's live environment from the page",
     ),
+    Setting(
+        ("ZEEBE_CONNECTORS_PAGE_DATA",),
+        "`titles`",
+        "what of the processes' data the [page](operator.md) shows: `none`, `titles` (subjects of mails), or `all`: also "
+        "inputs and result of the last failed jobs, in memory for a day, secrets masked, for operators only",
+    ),
+    Setting(
+        ("ZEEBE_CONNECTORS_KEEP_FAILURES",),
+        "false",
+        "whether failed jobs are kept in the ledger for a day, so that the page shows them after a restart, and those of "
+        "other replicas",
+    ),
     Setting(("ZEEBE_CONNECTORS_OPERATE_URL",), "none", "where the page's links to process instances lead"),
     Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "what running jobs get at shutdown"),
     Setting(("ZEEBE_CONNECTORS_LOG_FORMAT",), "`text`", "or `json`"),
+    Setting(
+        ("ZEEBE_CONNECTORS_EVENT_LOOP",),
+        "uvloop's where the extra `uvloop` is installed",
+        "`asyncio` keeps to Python's own event loop",
+    ),
     Setting(
         ("ZEEBE_CONNECTORS_CONFIG",),
         "`zeebe-connectors.toml` if it is there",

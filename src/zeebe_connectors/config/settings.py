@@ -30,6 +30,8 @@ Scope = Literal["diagram", "fields", "secrets-only", "everywhere"]
 _SCOPES: Mapping[str, Scope] = {
     "diagram": "diagram", "fields": "fields", "secrets-only": "secrets-only", "everywhere": "everywhere"
 }  # fmt: skip
+PageData = Literal["none", "titles", "all"]
+_PAGE_DATA: Mapping[str, PageData] = {"none": "none", "titles": "titles", "all": "all"}
 _FILTERS: Mapping[str, Scope] = {"strict": "diagram", "lax": "diagram", "disabled": "everywhere"}
 
 
@@ -124,6 +126,10 @@ class Settings:
     """Lets who has it look."""
     try_live: bool = False
     """Whether operators may try connectors with secrets and providers of the environment `live`."""
+    page_data: PageData = "titles"
+    """How much of what processes handle the operator's page shows."""
+    keep_failures: bool = False
+    """Whether failed jobs are kept in the ledger for a day, so that they survive a restart."""
     operate: str = ""
     """Address of the cluster's Operate, for links to instances."""
     admin_hosts: frozenset[str] = frozenset()
@@ -186,6 +192,8 @@ class Settings:
             modeler_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN"),
             viewer_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN"),
             try_live=_try(environment),
+            page_data=_page_data(environment),
+            keep_failures=environment.flag("ZEEBE_CONNECTORS_KEEP_FAILURES", default=False),
             operate=_web_address(environment, "ZEEBE_CONNECTORS_OPERATE_URL"),
             admin_hosts=frozenset(item.casefold() for item in environment.names("ZEEBE_CONNECTORS_ADMIN_HOSTS")),
         )
@@ -248,6 +256,14 @@ def _try(environment: Environment) -> bool:
     if text not in {"", "live"}:
         raise SettingsError("ZEEBE_CONNECTORS_TRY: must be 'live', or be left out")
     return text == "live"
+
+
+def _page_data(environment: Environment) -> PageData:
+    name = "ZEEBE_CONNECTORS_PAGE_DATA"
+    text = environment.text(name, "titles").casefold()
+    if (found := _PAGE_DATA.get(text)) is None:
+        raise SettingsError(f"{name} ({environment.origin(name)}): must be one of {', '.join(_PAGE_DATA)}")
+    return found
 
 
 def _web_address(environment: Environment, name: str) -> str:

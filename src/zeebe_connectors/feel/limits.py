@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from zeebe_connectors.feel.values import HostFunction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Limits:
-    """The bounds of one expression. Each has a `FeelLimitError` that names it."""
+    """The bounds of one expression. Each has a `FeelLimitError` that names it.
+
+    Two objects are never equal: they are part of the key by which compiled expressions are found, for every job.
+    """
 
     text: int = 65_536
     """Characters of an expression's text."""

@@ -54,6 +54,7 @@ def _literal(host: str) -> IpAddress | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def plain_host(host: str) -> str:
     """A host in its normal form: an address in its usual notation, a name in lower-case ASCII without a final dot."""
     if (address := literal(host)) is not None:
@@ -79,6 +80,13 @@ def forms(address: IpAddress) -> tuple[IpAddress, ...]:
         if last > 1 and (is_isatap or any(address in network for network in _EMBEDDING)):
             found.append(ipaddress.IPv4Address(last))
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=1024)
+def may_be_metadata(host: str) -> bool:
+    """Whether a host is written as an address that reaches a metadata service; False for a name."""
+    address = literal(host)
+    return address is not None and not METADATA.isdisjoint(forms(address))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from zeebe_connectors.net.addresses import (
     IpAddress,
     IpNetwork,
     literal,
+    may_be_metadata,
     plain_host,
 )
 from zeebe_connectors.sdk.errors import InputError, TransientError
@@ -67,8 +68,7 @@ class Reach:
         Raises:
             InputError: `HOST_FORBIDDEN`.
         """
-        plain = plain_host(host)
-        if self.hosts and not any(fnmatch.fnmatchcase(plain, pattern.casefold()) for pattern in self.hosts):
+        if self.hosts and not any(fnmatch.fnmatchcase(plain_host(host), pattern.casefold()) for pattern in self.hosts):
             raise _beyond(name, "this host", f"hosts ({', '.join(self.hosts)})")
         if self.ports and port not in self.ports:
             raise _beyond(name, f"the port {port}", f"ports ({', '.join(map(str, self.ports))})")
@@ -140,15 +140,19 @@ class NetworkRules:
         Raises:
             InputError: `HOST_FORBIDDEN`.
         """
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = parts.port or _PORTS.get(parts.scheme.lower())
+        parts, host, port = target_of(url)
         self.reach.check(host, port, name=name)
         if self._blocks:
             self._check_blocks(_spellings(parts.scheme, host, port, _tail(parts), url), port, name)
-        if (address := literal(host)) is not None:
-            self.check_addresses([address], name=name)  # a name is checked when it is resolved
+        self._check_literal(host, name)  # a name is checked when it is resolved
         return parts
+
+    def _check_literal(self, host: str, name: str) -> None:
+        """Refuses a host that is written as an address which may not be called."""
+        if self.hosts.enabled or self.reach.networks or may_be_metadata(host):
+            address = literal(host)
+            if address is not None:
+                self.check_addresses([address], name=name)
 
     def check_host(self, host: str, port: int, *, name: str = "host") -> None:
         """Refuses a host and port of any other protocol; blocked URLs are applied by their hosts.
@@ -166,8 +170,7 @@ class NetworkRules:
                 for one in _spellings(scheme, host, given, tail, "")
             }
             self._check_blocks({*spellings, plain_host(host)}, port, name)
-        if (address := literal(host)) is not None:
-            self.check_addresses([address], name=name)
+        self._check_literal(host, name)
 
     @property
     def _blocks(self) -> bool:
@@ -226,6 +229,17 @@ class NetworkRules:
                 variables={"reason": "name-not-resolved"},
             ) from None
         self.check_addresses(ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found)
+
+
+@lru_cache(maxsize=1024)
+def target_of(url: str) -> tuple[SplitResult, str, int | None]:
+    """A URL's parts, its host and its port.
+
+    Raises:
+        ValueError: It has none of these that could be called.
+    """
+    parts = urlsplit(url)
+    return parts, parts.hostname or "", parts.port or _PORTS.get(parts.scheme.lower())
 
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")

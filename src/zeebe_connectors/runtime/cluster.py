@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 from zeebe_connectors.runtime.diagrams.cluster import ClusterApi, ClusterError
-from zeebe_connectors.runtime.expressions import encode, plain
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
+from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.cluster import Correlated, Finished
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import json
-import math
 import mimetypes
 import random
-import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.budget import for_size_of
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
@@ -23,16 +22,12 @@ from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientErr
 RESULT_VARIABLE = "resultVariable"
 RESULT_EXPRESSION = "resultExpression"
 ERROR_EXPRESSION = "errorExpression"
-MAX_PAYLOAD = 1_572_864
-"""Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
 MAX_MESSAGE_LENGTH = 6000
 """Characters of an error message that are sent; the official runtime's limit."""
 MAX_WAIT = 36_500 * 86_400.0
 """Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
 MAX_RETRIES = 2**31 - 1
 """The largest number of retries that the protocol knows."""
-_LONG = 2**63
-_LONG_NUMBER = re.compile(r"[0-9]{19}")
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
 _PENDING = "zeebe.connectors.pending.document"
@@ -40,113 +35,18 @@ _PENDING = "zeebe.connectors.pending.document"
 
 def source(headers: Mapping[str, str], name: str) -> str:
     """A header's expression without the leading `=`; empty when there is none."""
-    return headers.get(name, "").strip().removeprefix("=").strip()
+    text = headers.get(name)
+    return _without_marker(text) if text else ""
 
 
-def plain(value: Any) -> Any:
-    """A connector's result as JSON-able data: models and documents as objects, times as ISO text.
-
-    Raises:
-        InputError: Something in it cannot stand in a process variable.
-    """
-    try:
-        return json.loads(json.dumps(value, default=_encode)) if _needs_encoding(value) else value
-    except (TypeError, ValueError) as error:
-        raise InputError(f"The connector's result cannot be stored as a process variable: {error}") from None
-
-
-def _needs_encoding(value: Any) -> bool:
-    kind = type(value)
-    if kind is dict:
-        return any(type(name) is not str or _needs_encoding(item) for name, item in value.items())
-    if kind is list:
-        return any(_needs_encoding(item) for item in value)
-    return value is not None and kind not in {str, int, float, bool}
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, Document):
-        return dict(value.reference)
-    dump = getattr(value, "model_dump", None)
-    if dump is not None:
-        return dump(by_alias=True)
-    if isinstance(value, bytes):
-        raise TypeError("it holds bytes; create a document from them")
-    return feel.to_json(value)
-
-
-def sendable(text: str) -> str:
-    """The text with half surrogates, which a JSON escape can bring and the protocol cannot carry, made to U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+@lru_cache(maxsize=2048)
+def _without_marker(text: str) -> str:
+    return text.strip().removeprefix("=").strip()
 
 
 def waiting(seconds: float) -> float:
     """Seconds that can be sent: none below zero, none beyond `MAX_WAIT`, whatever a remote server asked for."""
     return seconds if 0 <= seconds <= MAX_WAIT else MAX_WAIT if seconds > 0 else 0.0
-
-
-def encode(variables: Mapping[str, Any], what: str) -> str:
-    """Variables as JSON text, checked.
-
-    Args:
-        variables: JSON-able data.
-        what: Where they come from, for the message.
-
-    Raises:
-        InputError: They cannot be JSON (`NaN`), are too large, or hold the reserved key of intrinsic functions.
-    """
-    if not variables:
-        return "{}"
-    try:
-        text = json.dumps(variables, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    except ValueError:
-        raise _unsendable_number(variables, what) from None
-    if _LONG_NUMBER.search(text):
-        with contextlib.suppress(StopIteration):
-            raise _unsendable_number(variables, what)
-    text = sendable(text)
-    if len(text) * 4 > MAX_PAYLOAD and (size := len(text.encode())) > MAX_PAYLOAD:
-        raise InputError(
-            f"{what} is {size:,} bytes as JSON, more than the {MAX_PAYLOAD:,} that a job may return; map only what "
-            "is needed in the result expression, or let the connector store the content as a document",
-            code="RESULT_TOO_LARGE",
-        )
-    return text
-
-
-def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
-    """The error that names the first number which a process variable cannot hold.
-
-    Raises:
-        StopIteration: There is none.
-    """
-    path, value = next(_unsendable_numbers(variables))
-    if isinstance(value, int):
-        reason = "is a whole number beyond 64 bits, which no process variable holds"
-    else:
-        reason = f"is {'not a number (NaN)' if value != value else 'an infinity'}, which JSON does not know"  # noqa: PLR0124 - NaN alone differs from itself
-    return InputError(f"{what}: {path} {reason}; leave it out in the result expression, or map it to text: string(…)")
-
-
-def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:
-    """Each number that cannot be sent with its path, positions counted from 1; without recursion."""
-    left: list[tuple[str, Any]] = [("", value)]
-    while left:
-        path, item = left.pop()
-        if isinstance(item, Mapping):
-            left += [(f"{path}.{name}" if path else str(name), each) for name, each in reversed(list(item.items()))]
-        elif isinstance(item, list | tuple):
-            left += [(f"{path}[{number}]", each) for number, each in reversed(list(enumerate(item, 1)))]
-        elif (isinstance(item, float) and not math.isfinite(item)) or (
-            isinstance(item, int) and not isinstance(item, bool) and not -_LONG <= item < _LONG
-        ):
-            yield path, item
 
 
 def check_expressions(headers: Mapping[str, str]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
@@ -31,6 +31,9 @@ MAX_CODES_A_MINUTE = 20
 """Codes of failures that one connector's minute tells apart."""
 OTHER_CODES = "other"
 NO_CODE = "no code"
+MAX_DATA = 200
+"""Failed jobs whose inputs and results are kept, where the operator wants it."""
+DATA_SECONDS = 86400.0
 MAX_TEXT = 1000
 """Characters that are kept of a message."""
 FULL_RATE = 200
@@ -66,6 +69,8 @@ class RecordedJob(NamedTuple):
     """The remote system that its task names."""
     steps: tuple[float, ...] = ()
     """Seconds of each of `stages.STEPS`; empty when they are not known."""
+    replica: str = ""
+    """The runtime that answered it, where that was another one or an earlier start."""
 
 
 class Minute:
@@ -120,8 +125,11 @@ class JobRecord:
         """Failures and BPMN errors since the start by connector and code; beyond 500 codes as `other`."""
         self.one_in = 1
         """Of how many completed jobs one is kept at the present rate."""
+        self.on_failure: Callable[[RecordedJob], None] | None = None
+        """Hears of each failed job."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._kept: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
+        self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
         self._second = 0
         self._this_second = 0
 
@@ -146,6 +154,8 @@ class JobRecord:
             if code not in minute.codes and len(minute.codes) >= MAX_CODES_A_MINUTE:
                 code = OTHER_CODES
             minute.codes[code] = minute.codes.get(code, 0) + 1
+            if self.on_failure is not None:
+                self.on_failure(job)
         self._kept[job.outcome].append(job)
 
     def count_completed(self, connector: str, seconds: float) -> float | None:
@@ -157,6 +167,25 @@ class JobRecord:
             self._second, self._this_second = second, 0
         self._this_second += 1
         return now if self._this_second % self.one_in == 0 else None
+
+    def remember(self, jobs: Iterable[RecordedJob]) -> None:
+        """Lists failed jobs of an earlier start or another replica, the newest first; they count nowhere."""
+        for job in jobs:
+            kept = self._kept[job.outcome]
+            if len(kept) < ROOM[job.outcome]:
+                kept.appendleft(job)
+
+    def keep_data(self, key: int, data: tuple[str, str]) -> None:
+        """Keeps inputs and result of a failed job, masked already; of the last ones only."""
+        self._data[key] = self._clock(), data
+        self._data.move_to_end(key)
+        while len(self._data) > MAX_DATA:
+            self._data.popitem(last=False)
+
+    def data(self, key: int) -> tuple[str, str] | None:
+        """Inputs and result of a failed job; None when they are not kept (any more)."""
+        at, data = self._data.get(key, (0.0, None))
+        return data if self._clock() - at < DATA_SECONDS else None
 
     def keep(self, job: RecordedJob) -> None:
         """Keeps a job that was counted already."""
@@ -257,7 +286,10 @@ class _Counting:
             at = self._record.count_completed(self._connector, seconds)
             if at is not None:
                 self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))
-        elif isinstance(outcome, Fail):
+            return
+        if outcome.stages is not None and outcome.stages.kept is not None:
+            self._record.keep_data(job.key, outcome.stages.kept)
+        if isinstance(outcome, Fail):
             kind: JobOutcome = "retried" if outcome.retries > 0 else "incident"
             retries, backoff = outcome.retries, outcome.backoff or 0.0
             self._add(job, kind, seconds, outcome.code or "", outcome.message, retries, backoff, _steps(outcome))

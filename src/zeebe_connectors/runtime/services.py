@@ -50,6 +50,8 @@ class Services:
     """The operator's settings by name: some connectors have inputs that they decide."""
     providers: Providers | None = None
     """The named remote systems."""
+    keeps_data: bool = False
+    """Whether inputs and results of failed jobs are kept for the operator's page."""
     trust: Everything | None = None
     """Set in tests, where all that looks like a document reference counts."""
 
@@ -110,6 +112,7 @@ def services_of(
         memory=memory or ShortMemory(),
         cluster=GatewayCluster(gateway, api, settings.processes) if gateway is not None else NoCluster(),
         settings=environment,
+        keeps_data=settings.page_data == "all",
     )
 
 

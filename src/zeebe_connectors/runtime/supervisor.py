@@ -18,7 +18,8 @@ from zeebe_connectors.runtime.inbound.deployed import deployed_processes
 from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, SourceMetrics
 from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
-from zeebe_connectors.runtime.ledger import StoredLedger, StoredMemory, store_of
+from zeebe_connectors.runtime.kept_failures import KeptFailures
+from zeebe_connectors.runtime.ledger import LedgerError, StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
 from zeebe_connectors.runtime.outage import Outage
@@ -76,6 +77,9 @@ class Runtime:
         )
         self.record = JobRecord()
         self.loop_lag = LoopLag()
+        self.failures = KeptFailures(self.store) if settings.keep_failures else None
+        """Failed jobs that survive a restart, where the operator wants them."""
+        self._loading: asyncio.Task[None] | None = None
         self.workers = [
             self._worker(connector, kind, metrics)
             for connector in registry.outbound.values()
@@ -130,6 +134,9 @@ class Runtime:
         """Begins to take jobs; needs a running event loop."""
         self._started = time.monotonic()
         self.loop_lag.start()
+        if self.failures is not None:
+            self.record.on_failure = self.failures.add
+            self._loading = asyncio.create_task(self._load(self.failures))
         if self.services.providers is not None:
             self.services.providers.directory.start()
         for worker in self.workers:
@@ -137,6 +144,13 @@ class Runtime:
         _log.info("Running %d connectors: %s", len(self.workers), ", ".join(w.activation.type for w in self.workers))
         if self.sources is not None:
             self.sources.start()
+
+    async def _load(self, failures: KeptFailures) -> None:
+        """Lists the failures of the last day that were kept before this start."""
+        try:
+            self.record.remember(await failures.recent())
+        except LedgerError as error:
+            _log.warning("Failed jobs of the last day cannot be read: %s", error)
 
     async def drain(self) -> None:
         """Takes nothing new, lets running jobs end within the grace period, closes everything."""
@@ -152,11 +166,17 @@ class Runtime:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
         # Side by side: a server that does not say goodbye must not keep a receipt from being written.
         await asyncio.gather(
-            _closed(self._close_providers, self.memory.aclose, self.store.aclose),
+            _closed(self._close_providers, self._close_failures, self.memory.aclose, self.store.aclose),
             _closed(self.services.aclose),
             _closed(self.gateway.aclose),
         )
         _log.info("Stopped")
+
+    async def _close_failures(self) -> None:
+        if self._loading is not None:
+            await asyncio.wait([self._loading])
+        if self.failures is not None:
+            await self.failures.aclose()
 
     async def _close_providers(self) -> None:
         if self.services.providers is not None:
@@ -188,7 +208,7 @@ class Runtime:
             heard = max(state.last_contact or 0.0, self._started)
             if state.state == "working" and not (state.last_error or state.in_flight) and now - heard > silent_after:
                 return False
-            if state.state == "working" and state.overdue > silent_after:
+            if state.state == "working" and state.overdue > max(silent_after, 0.0):
                 return False
         return self.sources is None or not self.sources.is_dead()
 

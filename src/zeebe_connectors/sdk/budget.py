@@ -69,6 +69,31 @@ def is_small(value: Any) -> bool:
     return True
 
 
+def is_small_json(value: Any) -> bool:
+    """Whether a value is small, as `is_small`, and made of nothing but JSON's own types; the look is bounded."""
+    nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
+    left: list[Any] = [(value,)]
+    while left:
+        inside = left.pop()
+        if type(inside) is dict:
+            for name in inside:
+                if type(name) is not str:
+                    return False
+            inside = inside.values()
+        nodes -= len(inside)
+        for part in inside:
+            kind = type(part)
+            if kind is str:
+                characters -= len(part)
+            elif kind is dict or kind is list:
+                left.append(part)
+            elif kind not in _LEAVES:
+                return False
+        if nodes < 0 or characters < 0:
+            return False
+    return True
+
+
 async def for_size_of(value: Any, work: Callable[[], Value]) -> Value:
     """Do something that takes as long as a value is large: at once where it is small, else in a thread."""
     return work() if is_small(value) else await asyncio.to_thread(work)

@@ -206,18 +206,18 @@ class Model(BaseModel):
         if not isinstance(data, dict):
             return data
         changed = data
-        for names, reader in readers_of(cls):
-            for name in names:
-                if name in data:
-                    value = data[name]
-                    meant = reader(value)
-                    if meant is not value:
-                        if changed is data:
-                            changed = dict(data)
-                        if meant is ABSENT:
-                            del changed[name]
-                        else:
-                            changed[name] = meant
+        readers = readers_of(cls)
+        for name, value in data.items():
+            reader = readers.get(name)
+            if reader is not None:
+                meant = reader(value)
+                if meant is not value:
+                    if changed is data:
+                        changed = dict(data)
+                    if meant is ABSENT:
+                        del changed[name]
+                    else:
+                        changed[name] = meant
         return changed
 
 

@@ -44,7 +44,8 @@ class FieldReader:
         if self.tag is not None and isinstance(value, dict):
             value_of_tag = value.get(self.tag)
             if isinstance(value_of_tag, str) and value_of_tag.strip():
-                return {**value, self.tag: self.choices.get(value_of_tag.strip().casefold(), value_of_tag)}
+                known = self.choices.get(value_of_tag.strip().casefold(), value_of_tag)
+                return value if known == value_of_tag else {**value, self.tag: known}
             if is_empty(value_of_tag) and self.optional and not any(item not in {None, ""} for item in _scalars(value)):
                 return ABSENT
         return self._listed(value) if self.is_list else value
@@ -71,9 +72,9 @@ def _drops_empty(kind: Any) -> bool:
 
 
 @cache
-def readers_of(model: type[BaseModel]) -> list[tuple[tuple[str, ...], FieldReader]]:
-    """Per field: the names it may come under, and what reads its value."""
-    plan = []
+def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
+    """By each name that a field may come under: what reads its value."""
+    plan: dict[str, FieldReader] = {}
     for name, info in model.model_fields.items():
         kinds = leaf_types(info.annotation)
         tag = info.discriminator if isinstance(info.discriminator, str) else None
@@ -87,7 +88,7 @@ def readers_of(model: type[BaseModel]) -> list[tuple[tuple[str, ...], FieldReade
             choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
         )
-        plan.append((tuple(dict.fromkeys((info.alias or name, name))), reader))
+        plan[info.alias or name] = plan[name] = reader
     return plan
 
 

@@ -13,10 +13,11 @@ from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
 from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.documents.trust import Everything
-from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE, plain
+from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, RESULT_EXPRESSION, RESULT_VARIABLE
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
+from zeebe_connectors.runtime.payload import plain
 from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from email.message import Message
+from functools import lru_cache
 
 _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -17,6 +18,7 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a part of the other
     "ascii": "cp1252",
@@ -58,10 +60,11 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
 
 def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
     """The name of the codec that reads a body, and how many bytes of it are a mark."""
-    for mark, encoding in _MARKS:
-        if body.startswith(mark):
-            return encoding, len(mark)
-    named = codec(parameter(content_type, "charset") or "")
+    if body[:1] in _FIRST_OF_MARKS:
+        for mark, encoding in _MARKS:
+            if body.startswith(mark):
+                return encoding, len(mark)
+    named = _named(content_type)
     if named is not None:
         return named, 0
     head = body[:256]
@@ -69,6 +72,12 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
         return _by_zeros(head), 0
     declared = _DECLARATION.match(head.lstrip())
     return (codec(declared[1].decode("ascii")) if declared else None) or "utf-8", 0
+
+
+@lru_cache(maxsize=256)
+def _named(content_type: str) -> str | None:
+    """The codec that a content type names; a service says the same with every answer."""
+    return codec(parameter(content_type, "charset") or "")
 
 
 def codec(label: str) -> str | None:

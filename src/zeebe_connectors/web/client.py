@@ -15,21 +15,22 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
-
-from multidict import CIMultiDict
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.net.egress import RULES, NetworkRules, target_of
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.deadlines import Within
+from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
+from zeebe_connectors.web.message import HttpRequest, HttpResponse, origin_of
+from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,15 +40,13 @@ _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than what the runtime gives a client to close
 _HEAD_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 256 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
-_DESCRIBES_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Location")
-_CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 _MIN_MASKED = 4
 _PIECE = 4 * 1024
 _TURN = 0.005
 """Seconds for which a body is read before others have their turn."""
+_SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
 _LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
@@ -126,12 +125,13 @@ class HttpClient:
         import yarl  # noqa: PLC0415
 
         parts = self.rules.check(request.url)
-        custody.sending(parts.hostname or "", [request.url, *request.headers.values(), request.body or b""])
-        timeout = aiohttp.ClientTimeout(total=total, connect=connect, sock_read=read, ceil_threshold=_EXACT)
+        host = target_of(request.url)[1]
+        custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
+        ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        proxy = self.rules.proxy_for(parts.scheme, parts.hostname or "") if self.rules.proxies else None
+        proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
         if proxy is not None:
-            await self.rules.check_proxied(parts.hostname or "")
+            await self.rules.check_proxied(host)
             options = {"proxy": proxy.url}
             if proxy.user:
                 # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
@@ -140,23 +140,24 @@ class HttpClient:
                 if parts.scheme == "http":
                     request = request.copy()
                     request.headers.update(proxy_login)
-        if parts.username is not None:
+        if "@" in parts.netloc:
             request = _with_user(request, parts)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         self._running += 1
         self._idle.clear()
         try:
-            response = await session.request(
-                request.method,
-                yarl.URL(request.url, encoded=True),
-                headers=request.headers,
-                data=_sent(request.body),
-                allow_redirects=False,
-                timeout=timeout,
-                **options,
-            )
-            body = await _read(response, limit)
+            with Within(ends):
+                response = await session.request(
+                    request.method,
+                    yarl.URL(request.url, encoded=True),
+                    headers=request.headers,
+                    data=_sent(request.body),
+                    allow_redirects=False,
+                    timeout=_timeouts(connect, read),
+                    **options,
+                )
+                body = await _read(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
@@ -183,6 +184,14 @@ class HttpClient:
             await session.close()
 
 
+@lru_cache(maxsize=256)
+def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    import aiohttp  # noqa: PLC0415
+
+    # The time for everything is ours to watch: the library would set a timer for each request.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
+
+
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
     """User name and password of a URL as a header, unless there are credentials already; they leave the URL."""
     signed = request.copy()
@@ -197,12 +206,18 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    content = response.content
+    if content.is_eof() and content.total_bytes <= _SHORT:  # all of it came with the head
+        body = content.read_nowait(-1)
+        if len(body) > limit:
+            raise _too_large(origin_of(str(response.url)), limit)
+        return body
     size = 0
     chunks = []
     began = time.perf_counter()
     # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
     # there already would be read without a pause. By time, as a byte in a chunk of its own costs a thousand times more.
-    while chunk := await response.content.read(_PIECE):
+    while chunk := await content.read(_PIECE):
         size += len(chunk)
         if size > _PIECE and time.perf_counter() - began > _TURN:
             await asyncio.sleep(0)
@@ -257,7 +272,10 @@ def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
             "service has to send less",
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
-    return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
+    try:
+        return [(name.decode("latin-1"), value.decode()) for name, value in response.raw_headers]
+    except UnicodeDecodeError:
+        return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
 
 
 def _text(value: bytes) -> str:
@@ -371,13 +389,13 @@ class Exchange:
         if not follow_redirects:
             return response
         for _ in range(MAX_REDIRECTS):
-            target = _location(response)
+            target = location_of(response)
             if target is None:
                 return response
-            following = _redirected(request, response.status, target)
-            if not _keeps_credentials(request.url, target):
+            following = redirected(request, response.status, target)
+            if not keeps_credentials(request.url, target):
                 scheme = NoAuth()
-                _leave_secrets(following, request.origin)
+                leave_secrets(following, request.origin)
             request = following
             response = await self._authenticated(request, scheme)
         raise ConnectorError(
@@ -427,55 +445,3 @@ def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
     for name, value in signed.headers.items():
         if value not in request.headers.getall(name, ()):
             yield from (value, json.dumps(value)[1:-1], value.rpartition(" ")[2])
-
-
-def _location(response: HttpResponse) -> str | None:
-    if response.status not in _REDIRECTS:
-        return None
-    location = response.header("location")
-    if not location:
-        return None
-    try:
-        return encoded_url(urljoin(response.url, location.strip()), name="Location")
-    except (InputError, ValueError):
-        raise ConnectorError(
-            "500",
-            f"{response.origin} redirects to something that is no http(s) URL",
-            variables={"reason": "redirect"},
-        ) from None
-
-
-def _redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
-    following = HttpRequest(request.method, target, CIMultiDict(request.headers), request.body)
-    following.headers.popall("Host", None)
-    if (status == 303 and request.method != "HEAD") or (status in {301, 302} and request.method == "POST"):
-        following.method, following.body = "GET", None
-        for name in _DESCRIBES_BODY:
-            following.headers.popall(name, None)
-    return following
-
-
-def _leave_secrets(request: HttpRequest, origin: str) -> None:
-    """Takes off a request what another host than the one that was meant must not get."""
-    for name in _CREDENTIALS:
-        request.headers.popall(name, None)
-    for name in {name for name, value in request.headers.items() if custody.carries(name, value)}:
-        request.headers.popall(name, None)
-    if custody.carries(request.body):
-        raise ConnectorError(
-            "500",
-            f"{origin} redirects to another host ({request.origin}), and the body holds a secret, so it was not sent "
-            "there. If that host is meant, call it directly",
-            variables={"reason": "redirect"},
-        )
-
-
-def _keeps_credentials(before: str, after: str) -> bool:
-    if origin_of(before) == origin_of(after):
-        return True
-    old, new = urlsplit(before), urlsplit(after)
-    return (
-        old.hostname == new.hostname
-        and (old.scheme, new.scheme) == ("http", "https")
-        and (old.port or 80, new.port or 443) == (80, 443)
-    )

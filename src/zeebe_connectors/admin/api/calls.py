@@ -79,7 +79,7 @@ class Api:
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
             *overview.calls(self.overview),
-            *jobs.calls(runtime),
+            *jobs.calls(runtime, self),
             *sources.calls(runtime, self.tests, self),
             *events.calls(runtime, self),
             *secrets.calls(runtime),
@@ -137,7 +137,9 @@ class Api:
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
         if not quiet:
-            _log.info("%s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
+            role = self.access.role_of(request)
+            who = "nobody" if role is None else role.word
+            _log.info("api: %s: %s %s: %d", who, request.method, request.rel_url.raw_path[:200], answer.status)
         return answer
 
     async def _check(self, request: web.Request) -> None:

@@ -83,6 +83,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
         return web.json_response(await events_shown(runtime, request.query))
 
     async def original(request: web.Request) -> web.Response:
+        check_data_shown(runtime)
         found = await runtime.ledger.original(request.query.get("source", ""), request.query.get("id", ""))
         if found is None:
             raise Refused(404, "NOT_FOUND", NO_ORIGINAL)
@@ -122,6 +123,16 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     ]
 
 
+def check_data_shown(runtime: Runtime) -> None:
+    """Refuses what holds data of processes where none is shown.
+
+    Raises:
+        Refused: `ZEEBE_CONNECTORS_PAGE_DATA` is `none`.
+    """
+    if runtime.settings.page_data == "none":
+        raise Refused(403, "DATA_HIDDEN", "ZEEBE_CONNECTORS_PAGE_DATA is none: no data of processes is shown here")
+
+
 def original_of(data: bytes) -> web.Response:
     """An original, always as a download."""
     headers = {"Content-Disposition": 'attachment; filename="original.eml"', "X-Content-Type-Options": "nosniff"}
@@ -146,18 +157,20 @@ async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShow
     found = await runtime.ledger.entries(source=query.get("source") or None, state=wanted, limit=skip + ROWS + 1)
     more = len(found) > skip + ROWS and skip + ROWS <= MAX_SKIP
     return {
-        "events": [event_shown(entry) for entry in found[skip : skip + ROWS]],
+        "events": [
+            event_shown(entry, titles=runtime.settings.page_data != "none") for entry in found[skip : skip + ROWS]
+        ],
         "next": skip + ROWS if more else None,
     }
 
 
-def event_shown(entry: Entry) -> EventShown:
+def event_shown(entry: Entry, *, titles: bool) -> EventShown:
     """One event, without its content."""
     return {
         "source": entry.source,
         "id": entry.id,
         "state": entry.state,
-        "title": entry.title,
+        "title": entry.title if titles else "",
         "reason": entry.reason,
         "tries": entry.tries,
         "updated": entry.updated,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,13 @@ from itertools import accumulate
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call, TypedDict, described
+from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.outbound.stages import STEPS, StepName
 from zeebe_connectors.runtime.record import OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
 
+_log = logging.getLogger("zeebe_connectors.admin")
 ROWS = 50
 SINCE = {"1h": 3600.0, "24h": 86400.0, "": 0.0}
 """Names of the times to look back, in seconds; the empty one is all that is kept."""
@@ -54,6 +57,8 @@ class JobShown(TypedDict):
     """How many are left."""
     backoff: float
     """Seconds before the engine offers it again."""
+    replica: str
+    """The runtime that answered it, where that was another one or an earlier start; empty for this one."""
     provider: str
     """The remote system that its task names; empty for none."""
 
@@ -71,11 +76,21 @@ class Step(TypedDict):
 
 
 @described
+class JobData(TypedDict):
+    """Inputs and result of a failed job as JSON, secrets masked, cut where they are long."""
+
+    inputs: str
+    result: str
+
+
+@described
 class JobDetail(JobShown):
     """The last answer to one job, with all that are in memory."""
 
     steps: list[Step]
     """Where the time went; empty when it is not known."""
+    data: JobData | None
+    """For operators where `ZEEBE_CONNECTORS_PAGE_DATA` is `all`; null otherwise."""
     tries: list[JobShown]
     """The newest first."""
 
@@ -131,15 +146,15 @@ class HourShown(TypedDict):
     """The most frequent first."""
 
 
-def calls(runtime: Runtime) -> list[Call]:
+def calls(runtime: Runtime, service: Service) -> list[Call]:
     """The calls below `/jobs`."""
 
     async def some(request: web.Request) -> web.Response:
         return web.json_response(jobs_shown(runtime.record, request.query))
 
     async def one(request: web.Request) -> web.Response:
-        text = request.match_info["key"]
-        found = tries_shown(runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
+        role = service.access.role_of(request) or Role.VIEWER
+        found = await tries_shown(runtime, request.match_info["key"], role)
         if found is None:
             raise Refused(404, "NOT_FOUND", "No such job is in this runtime's memory; its log and Operate know more")
         return web.json_response(found)
@@ -212,11 +227,31 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
     }
 
 
-def tries_shown(record: JobRecord, key: int) -> JobDetail | None:
-    """The last kept answer to a job, with all kept ones under `tries`; None when none is in memory."""
-    found = record.tries(key)
+async def tries_shown(runtime: Runtime, text: str, role: Role) -> JobDetail | None:
+    """The last kept answer to a job, with all kept ones under `tries`; None when none is known.
+
+    Args:
+        runtime: Whose memory, and whose ledger where failures are kept there.
+        text: The job's key.
+        role: Of who asks: only operators see data of processes.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        return None
+    key = int(text)
+    found = runtime.record.tries(key)
+    if runtime.failures is not None:
+        known = {job.at for job in found}
+        try:
+            found += [job for job in await runtime.failures.of(key) if job.at not in known]
+        except LedgerError:
+            _log.debug("The ledger does not say what it knows of job %d", key)
+        found.sort(key=lambda job: -job.at)
+    if not found:
+        return None
     tries = [job_shown(job) for job in found]
-    return {**tries[0], "steps": _steps(found[0].steps), "tries": tries} if tries else None
+    data = runtime.record.data(key) if role >= Role.OPERATOR else None
+    shown: JobData | None = None if data is None else {"inputs": data[0], "result": data[1]}
+    return {**tries[0], "steps": _steps(found[0].steps), "data": shown, "tries": tries}
 
 
 def job_shown(job: RecordedJob) -> JobShown:
@@ -237,6 +272,7 @@ def job_shown(job: RecordedJob) -> JobShown:
         "message": job.message,
         "retries": job.retries,
         "backoff": job.backoff,
+        "replica": job.replica,
         "provider": job.provider,
     }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
@@ -34,7 +32,7 @@ def calls(runtime: Runtime) -> list[Call]:
     """The call `/secrets`."""
 
     async def show(_: web.Request) -> web.Response:
-        uses = [{**asdict(use), "count": count} for use, count in runtime.services.secrets.uses.counts()]
+        uses = [{**use._asdict(), "count": count} for use, count in runtime.services.secrets.uses.counts()]
         return web.json_response({"uses": uses})
 
     return [Call("GET", "/secrets", Role.VIEWER, "Counts which secret went where; no values", show, UsesShown)]

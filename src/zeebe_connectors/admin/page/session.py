@@ -19,6 +19,9 @@ from zeebe_connectors.admin.access import Role
 SECONDS = 12 * 3600
 COOKIE = "zc"
 SECURE_COOKIE = "__Host-zc"
+THEME_COOKIE = "theme"
+THEME_SECONDS = 365 * 86400
+THEMES = ("light", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,20 @@ def end_cookie(request: web.Request, answer: web.StreamResponse) -> None:
     """Takes the session from the browser."""
     secure = is_secure(request)
     answer.del_cookie(SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Strict")
+
+
+def theme_of(request: web.Request) -> str:
+    """`light` or `dark` where somebody chose it; empty follows their system."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def set_theme(request: web.Request, answer: web.StreamResponse, theme: str) -> None:
+    """Keeps the choice of a theme; it is no secret, and holds longer than a session."""
+    if theme in THEMES:
+        secure = is_secure(request)
+        answer.set_cookie(
+            THEME_COOKIE, theme, max_age=THEME_SECONDS, path="/", secure=secure, httponly=True, samesite="Strict"
+        )
+    else:
+        answer.del_cookie(THEME_COOKIE, path="/")

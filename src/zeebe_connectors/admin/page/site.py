@@ -18,7 +18,7 @@ from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.page.live import drawn_regions, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
-from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie
+from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
 from zeebe_connectors.runtime.ledger import LedgerError
@@ -61,6 +61,7 @@ class Page:
         router.add_get("/signin", self._guarded(self._ask))
         router.add_post("/signin", self._guarded(self._sign_in))
         router.add_post("/signout", self._guarded(self._sign_out))
+        router.add_post("/theme", self._guarded(self._signed_in(_choose_theme, Role.VIEWER)))
         for method, path, needs, view in ADDRESSES:
             router.add_route(method, path, self._guarded(self._signed_in(view, needs)))
         router.add_get("/{address:.*}", self._guarded(self._signed_in(_nothing_here, Role.VIEWER)))
@@ -81,7 +82,9 @@ class Page:
             except TimeoutError:
                 answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
             if request.method != "GET":
-                _log.info("page: %s %s: %d", request.method, request.rel_url.raw_path[:200], answer.status)
+                session = self.sessions.read(request)
+                who = "nobody" if session is None else session.role.word
+                _log.info("page: %s: %s %s: %d", who, request.method, request.rel_url.raw_path[:200], answer.status)
             answer.headers.update(_HEADERS)
             answer.headers.setdefault("Cache-Control", "no-store")
             return answer
@@ -131,6 +134,7 @@ class Page:
         down = 0 if runtime.sources is None else sum(w.status == "DOWN" for w in runtime.sources.watches.values())
         return {
             "here": here,
+            "to": visit.request.rel_url.raw_path_qs if visit.request.method == "GET" else f"/{here}",
             "session": visit.session,
             "cluster": runtime.settings.cluster.address,
             "operate": runtime.settings.operate,
@@ -159,6 +163,7 @@ class Page:
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
             return await self._api.live.serve(request, (session.role, address), make, first)
         except Refused as refused:
+            log_refusal(request, refused)
             log_refusal(request, refused)
             return _refused(refused)
 
@@ -219,6 +224,13 @@ class Page:
         return web.Response(body=data, content_type=kind, charset="utf-8", headers=headers)
 
 
+async def _choose_theme(visit: Visit) -> web.Response:
+    """Keeps the choice of a theme in the browser."""
+    answer = see_other(_inside(visit.form.get("to", ["/"])[0]))
+    set_theme(visit.request, answer, visit.form.get("theme", [""])[0])
+    return answer
+
+
 async def _nothing_here(visit: Visit) -> Drawn:
     """What is shown at an address that there is not."""
     raise NotFound(f"There is no page at {visit.request.path[:200]}.")
@@ -236,7 +248,7 @@ def see_other(to: str) -> web.Response:
 
 async def _html(request: web.Request, template: str, values: dict[str, Any], status: int) -> web.Response:
     # In a thread: the first page imports the templates' engine, and a table of 50 rows takes milliseconds.
-    text = await asyncio.to_thread(draw, template, values)
+    text = await asyncio.to_thread(draw, template, {"theme": theme_of(request), **values})
     answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
     answer.headers["Vary"] = "Accept-Encoding"
     if "gzip" in request.headers.get("Accept-Encoding", ""):

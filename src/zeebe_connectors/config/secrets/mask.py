@@ -39,7 +39,7 @@ class Mask:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: dict[str, bool] = {}
         self._learned: OrderedDict[str, None] = OrderedDict()
-        self._patterns: list[tuple[re.Pattern[str], bool]] | None = None
+        self._patterns: list[tuple[str, re.Pattern[str], bool]] | None = None
         for value in values:
             self.add(value)
 
@@ -88,15 +88,68 @@ class Mask:
             return text
         if self._patterns is None:
             ordered = sorted(self._values.items(), key=lambda item: len(item[0]), reverse=True)
-            self._patterns = [(pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
-        for pattern, resolved in self._patterns:
+            self._patterns = [(value, pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
+        look: Look | None = None
+        for value, pattern, resolved in self._patterns:
             if resolved or not keys:
-                text = pattern.sub(STARS, text)
+                if look is None:
+                    look = Look(text)
+                if look.may_hold(value) and (found := pattern.sub(STARS, text)) != text:
+                    text, look = found, None
         for value in self._learned:  # tokens have no characters that need an escape, but for the three of base64
             for form in _token_forms(value):
                 text = text.replace(form, STARS)
         # A name of the process's own stays; what is no name and is the very value of a secret field is none.
         return STARS if keys and text in self._values and not text.isidentifier() else text
+
+
+class Look:
+    """One text in which several values are looked for: says at little cost that a value cannot stand in it.
+
+    Most texts have no character by which an encoding begins. In them a value stands as it is, in base64 or in
+    hexadecimal digits, and finding that takes no regular expression.
+
+    Args:
+        text: Where to look.
+    """
+
+    __slots__ = ("_close", "_is_coded", "_lower", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._is_coded = _CODED.search(text) is not None
+        self._close = self._lower = ""
+
+    def may_hold(self, value: str) -> bool:
+        """Whether the pattern of a value may find something; False is certain."""
+        if self._is_coded or value in self._text:
+            return True
+        forms, pieces, digits = _plain_forms(value)
+        if any(form in self._text for form in forms):
+            return True
+        if not pieces:
+            return False
+        if not self._lower:
+            self._lower = self._text.lower()
+            self._close = "".join(self._text.split()).replace("-", "+").replace("_", "/")
+        return digits in self._lower or any(piece in self._close for piece in pieces)
+
+
+_CODED = re.compile(r"[%=&+\\]")
+"""With one of these begins each form of a character that is not the character itself; see `_character`."""
+
+
+@lru_cache(maxsize=1024)
+def _plain_forms(value: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Other forms of a value without any such character, its base64 at each alignment, its hexadecimal digits."""
+    forms: set[str] = set()
+    if len(value) > _MAX_BY_CHARACTER:
+        short = value.strip()
+        forms = {short, short.replace("\r\n", "\n"), short.replace("\n", "\r\n")}
+    raw = value.encode("utf-8", "surrogatepass")
+    if len(raw) < _MIN_ENCODED:
+        return tuple(forms), (), ""
+    return tuple(forms), tuple(piece[:_MAX_BY_CHARACTER] for piece in _base64_pieces(raw)), raw.hex()
 
 
 @lru_cache(maxsize=1024)

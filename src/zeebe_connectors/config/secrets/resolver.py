@@ -194,17 +194,33 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
     if isinstance(value, dict):
         mended = None
         for name, item in value.items():
-            below = place.at(name) if place is not None else None
-            new = _walk(item, below, f"{path}.{name}" if path else name, change)
-            key = change(name, place, path) if MARK in name and path else name
+            new, key = item, name
+            if _is_of_interest(item):
+                below = place.at(name) if place is not None else None
+                new = _walk(item, below, f"{path}.{name}" if path else name, change)
+            if MARK in name and path:
+                key = change(name, place, path)
             if new is not item or key != name:
                 mended = dict(value) if mended is None else mended
                 if key != name:
                     del mended[name]
                 mended[key] = new
         return value if mended is None else mended
-    if isinstance(value, list):
-        below = place.item() if place is not None else None
-        items = [_walk(item, below, f"{path}[{number}]", change) for number, item in enumerate(value, 1)]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    return value
+    return _walk_list(value, place, path, change) if isinstance(value, list) else value
+
+
+def _walk_list(value: list[Any], place: Places | None, path: str, change: Change) -> list[Any]:
+    changed = None
+    for index, item in enumerate(value):
+        if _is_of_interest(item):
+            below = place.item() if place is not None else None
+            new = _walk(item, below, f"{path}[{index + 1}]", change)
+            if new is not item:
+                changed = list(value) if changed is None else changed
+                changed[index] = new
+    return value if changed is None else changed
+
+
+def _is_of_interest(item: Any) -> bool:
+    """Whether a part is worth a look: asking for its place takes longer than reading most texts."""
+    return MARK in item if isinstance(item, str) else isinstance(item, (dict, list))

@@ -7,9 +7,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.config.secrets.mask import Mask, pattern_of
+from zeebe_connectors.config.secrets.mask import Look, Mask, pattern_of
 from zeebe_connectors.net.addresses import plain_host
 from zeebe_connectors.net.custody import Material
 from zeebe_connectors.sdk.errors import InputError
@@ -37,8 +38,7 @@ class Rule:
     processes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One secret on its way: which task of which process sent it to which host."""
 
     secret: str
@@ -63,7 +63,8 @@ class SecretUses:
         self._counts[use] = self._counts.pop(use, 0) + 1
         if len(self._counts) > MAX_COUNTED:
             self._counts.popitem(last=False)
-        _log.debug("secret %s: sent to %s by %s/%s", use.secret, use.host, use.process, use.element)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("secret %s: sent to %s by %s/%s", use.secret, use.host, use.process, use.element)
 
     def counts(self) -> Iterator[tuple[Use, int]]:
         """Each kind of use and how often it was seen, the latest first."""
@@ -193,9 +194,19 @@ class JobSecrets:
             return
         host = plain_host(host)
         for name, value in self._resolved.items():
-            if material is None or _is_derived(material) or _stands_in(value, material):
+            if (
+                material is None
+                or _stands_plainly(value, material)
+                or _is_derived(material)
+                or _stands_in(value, material)
+            ):
                 self._uses.check_host(name, host)
                 self._uses.count(Use(name, self._process, self._element, host))
+
+
+def _stands_plainly(value: str, material: Sequence[Material]) -> bool:
+    """Whether a value stands in one of the texts as it is, which most do."""
+    return any(isinstance(item, str) and value in item for item in material)
 
 
 def _is_derived(material: Sequence[Material]) -> bool:
@@ -209,6 +220,6 @@ def _stands_in(value: str, material: Sequence[Material]) -> bool:
                 return True
         else:
             text = item if isinstance(item, str) else item.decode("utf-8", "replace")
-            if value in text or pattern_of(value).search(text):
+            if value in text or (Look(text).may_hold(value) and pattern_of(value).search(text)):
                 return True
     return False

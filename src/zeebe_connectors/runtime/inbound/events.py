@@ -17,10 +17,11 @@ from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.backoff import Backoff
-from zeebe_connectors.runtime.expressions import plain, result_variables
+from zeebe_connectors.runtime.expressions import result_variables
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
 from zeebe_connectors.runtime.ledger import Entry, Ledger, State
+from zeebe_connectors.runtime.payload import plain
 from zeebe_connectors.sdk.document import Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.event import Event

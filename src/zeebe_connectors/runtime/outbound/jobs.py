@@ -32,28 +32,27 @@ from zeebe_connectors.runtime.expressions import (
     JobError,
     Verdict,
     check_expressions,
-    encode,
     error_context,
     error_verdict,
-    plain,
     result_variables,
-    sendable,
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, timed
+from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
+from zeebe_connectors.runtime.payload import encode, plain, sendable
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
+from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
@@ -100,6 +99,10 @@ class _Progress(Stages):
 
     started: bool = False
     """The connector was called: from then on, a cancelled job may have had its effect."""
+    data: Any = None
+    """The inputs, with secrets."""
+    response: Any = None
+    """The connector's result."""
     discard_on_success: list[tuple[str, str]] = field(default_factory=list)
     """What the memory may discard once the engine has the result."""
 
@@ -119,6 +122,7 @@ class JobHandler:
     ) -> None:
         self._trial = trial
         self._connector = connector
+        self._log = logging.getLogger(connector.module)
         self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
@@ -139,6 +143,9 @@ class JobHandler:
         with holding(custody), for_tenant(job.tenant_id):
             outcome = await self._handled(job, extend, custody, progress)
         progress.ended = time.perf_counter()
+        if self._services.keeps_data and not isinstance(outcome, Complete):
+            progress.kept = await asyncio.to_thread(kept_data, progress.data, progress.response, mask)
+        progress.data = progress.response = None
         return timed(outcome, progress)
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
@@ -153,7 +160,7 @@ class JobHandler:
             backoff = _duration_header(job, RETRY_BACKOFF)
             job = await _with_timeout(job, extend)
             response = await self._call(job, custody, progress)
-            response = await self._plain(response)
+            progress.response = response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -177,7 +184,8 @@ class JobHandler:
             return _incident(_known(error, mask), mask)
 
     async def _plain(self, response: Any) -> Any:
-        response = await for_size_of(response, functools.partial(plain, response))
+        if not is_small_json(response):
+            response = await for_size_of(response, functools.partial(plain, response))
         if self._trial is not None:
             self._trial.answers(response)
         return response
@@ -190,7 +198,7 @@ class JobHandler:
         if left <= 0:
             raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
         deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
-        log = logging.LoggerAdapter(logging.getLogger(self._connector.module), {"job": job.key})
+        log = logging.LoggerAdapter(self._log, {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)
         context = Context(
             job,
@@ -204,7 +212,7 @@ class JobHandler:
             services.cluster,
         )
         try:
-            async with asyncio.timeout(deadline - now) as limit:
+            with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 for name, value in self._operator_defaults.items():
@@ -212,6 +220,7 @@ class JobHandler:
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
                 use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
@@ -224,7 +233,7 @@ class JobHandler:
                     progress.started, progress.called = True, time.perf_counter()
                     return await self._connector.call(given, context)
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired:
                 raise
             raise TransientError(
                 "JOB_TIMEOUT",

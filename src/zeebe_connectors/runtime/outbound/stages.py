@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias, TypeVar
 
+from zeebe_connectors.config.secrets import Mask
+
+MAX_DATA = 8_000
+"""Characters of the inputs, and of the result, that are kept."""
 OutcomeT = TypeVar("OutcomeT")
 StepName: TypeAlias = Literal["inputs", "turn", "call", "expressions", "delivery"]
 STEPS: tuple[StepName, ...] = ("inputs", "turn", "call", "expressions", "delivery")
@@ -26,6 +31,8 @@ class Stages:
     """It gave a result, or failed."""
     ended: float = 0.0
     """The expressions were evaluated: the outcome is known."""
+    kept: tuple[str, str] | None = None
+    """Inputs and result of a failed job as masked and cut JSON, where the operator wants them to be shown."""
 
     def seconds(self, delivered: float) -> tuple[float, ...]:
         """What each of `STEPS` took.
@@ -44,3 +51,16 @@ def timed(outcome: OutcomeT, stages: Stages) -> OutcomeT:
     """An outcome that was just made, with its stages: setting them is cheaper than a copy of it."""
     object.__setattr__(outcome, "stages", stages)
     return outcome
+
+
+def kept_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
+    """Inputs and result as JSON for an operator to look at: secrets masked, then cut."""
+    return _text(data, mask), _text(response, mask)
+
+
+def _text(value: object, mask: Mask) -> str:
+    try:
+        text = json.dumps(mask.value(value), indent=2, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return "it cannot be written as JSON"
+    return text if len(text) <= MAX_DATA else f"{text[:MAX_DATA]}…"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.outcome import Outcome
 from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.deadlines import deadlines
 
 
 class TakenJob:
@@ -20,7 +21,7 @@ class TakenJob:
         outcome: What to send instead of handling it, if that is known already.
     """
 
-    __slots__ = ("_gateway", "_timer", "began", "deadline", "expired", "job", "outcome", "task")
+    __slots__ = ("_gateway", "_is_armed", "began", "deadline", "ends", "expired", "job", "outcome", "task")
 
     def __init__(self, gateway: Gateway, job: Job, outcome: Outcome | None) -> None:
         self._gateway = gateway
@@ -31,22 +32,25 @@ class TakenJob:
         self.deadline = job.deadline
         self.expired = False
         self.task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.ends = 0.0
+        """When the handler is cancelled, shortly before the deadline."""
+        self._is_armed = False
 
     def arm(self) -> None:
-        """Sets the timer that cancels the handler shortly before the deadline, so that a failure can still be sent."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Has the handler cancelled shortly before the deadline, so that a failure can still be sent."""
         left = self.deadline - time.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, left - min(1.0, 0.1 * left)), self._expire)
+        self.ends = self.deadline - min(1.0, 0.1 * left)
+        self._is_armed = True
+        deadlines().add(self)
 
     def disarm(self) -> None:
-        """Ends the timer: the handler is done."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Ends that: the handler is done."""
+        if self._is_armed:
+            self._is_armed = False
+            deadlines().remove(self)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Cancels the handler; see `Bounded`."""
         if self.task is not None:
             self.expired = True
             self.task.cancel()
@@ -56,7 +60,7 @@ class TakenJob:
         before = time.monotonic()
         await self._gateway.update_timeout(self.job.key, seconds)
         self.deadline = before + seconds
-        if self._timer is not None:
+        if self._is_armed:
             self.arm()
         self.job = replace(self.job, deadline=self.deadline)
         return self.job

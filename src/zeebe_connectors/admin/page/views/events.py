@@ -8,7 +8,16 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from zeebe_connectors.admin.api.events import NO_ORIGINAL, Result, chosen, events_shown, forget, original_of, retry
+from zeebe_connectors.admin.api.events import (
+    NO_ORIGINAL,
+    Result,
+    check_data_shown,
+    chosen,
+    events_shown,
+    forget,
+    original_of,
+    retry,
+)
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.errors import InputError
 
@@ -23,6 +32,7 @@ async def some_events(visit: Visit) -> Drawn:
 
 async def original(visit: Visit) -> web.StreamResponse:
     """Hands the original of an event over, always as a download."""
+    check_data_shown(visit.runtime)
     data = await visit.runtime.ledger.original(visit.query.get("source", ""), visit.query.get("id", ""))
     if data is None:
         raise NotFound(f"{NO_ORIGINAL}.")

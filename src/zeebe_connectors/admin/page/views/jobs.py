@@ -68,17 +68,19 @@ async def some_jobs(visit: Visit) -> Drawn:
 async def one_job(visit: Visit) -> Drawn:
     """Draws `/jobs/KEY`."""
     text = visit.params["key"]
-    found = tries_shown(visit.runtime.record, int(text)) if text.isdecimal() and len(text) < 20 else None
+    found = await tries_shown(visit.runtime, text, visit.session.role)
     if found is None:
         raise NotFound(
             f"Job {text[:40]} is not in this runtime's memory, which begins anew with each start and keeps the last "
-            "jobs of each outcome. Its log has a line for each job with its key, and Operate has the instance."
+            "jobs of each outcome; with ZEEBE_CONNECTORS_KEEP_FAILURES, failed ones are kept for a day. Its log has a "
+            "line for each job with its key, and Operate has the instance."
         )
     failed = found["outcome"] in FAILED and found["steps"]
     called = any(step["name"] == "call" and step["seconds"] > 0 for step in found["steps"])
     values = {
         "job": found,
         "words": WORDS,
+        "page_data": visit.runtime.settings.page_data,
         "step_words": STEP_WORDS,
         "whole": sum(step["seconds"] for step in found["steps"]),
         "failed_in": ("call" if called else "inputs") if failed else "",

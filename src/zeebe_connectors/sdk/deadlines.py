@@ -1,0 +1,121 @@
+"""Bound work in time where the bound is almost never reached, for what happens with every job.
+
+A timer of the event loop for each job costs more than most of what it guards. Here all deadlines of a loop share one
+timer, which is set for the earliest of them; a job only joins and leaves a set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+
+class Bounded(Protocol):
+    """Something that has a deadline."""
+
+    ends: float
+    """When it is over, in seconds of the event loop's clock, which is `time.monotonic()`."""
+
+    def expire(self) -> None:
+        """Called once, at its deadline or a moment after it; must not raise."""
+        ...
+
+
+class Deadlines:
+    """The deadlines of one event loop.
+
+    Args:
+        loop: The loop.
+    """
+
+    __slots__ = ("_bounded", "_next", "_timer", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._bounded: set[Bounded] = set()
+        self._next = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, bounded: Bounded) -> None:
+        """Watches a deadline from now on."""
+        self._bounded.add(bounded)
+        if bounded.ends < self._next:
+            self._set(bounded.ends)
+
+    def remove(self, bounded: Bounded) -> None:
+        """Watches it no longer; nothing happens when it is not watched."""
+        self._bounded.discard(bounded)
+
+    def _set(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = when
+        self._timer = self.loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        """Ends what is over, and sets the timer for what is next; that one may have left already."""
+        now = time.monotonic()
+        self._timer, self._next = None, float("inf")
+        for bounded in [one for one in self._bounded if one.ends <= now]:
+            self._bounded.discard(bounded)
+            bounded.expire()
+        if self._bounded:
+            self._set(min(one.ends for one in self._bounded))
+
+
+_latest: Deadlines | None = None
+
+
+def deadlines() -> Deadlines:
+    """Those of the running loop; a process has one, tests have one after the other."""
+    global _latest  # noqa: PLW0603 - a dictionary by loop would be asked several times for each job
+    loop = asyncio.get_running_loop()
+    found = _latest
+    if found is None or found.loop is not loop:
+        found = _latest = Deadlines(loop)
+    return found
+
+
+class Within:
+    """Cancels the task that is inside at a time, and raises `TimeoutError` then, as `asyncio.timeout_at` does.
+
+    Args:
+        ends: The time, in seconds of `time.monotonic()`; None for no limit.
+    """
+
+    __slots__ = ("_before", "_expired", "_task", "_watch", "ends")
+
+    def __init__(self, ends: float | None) -> None:
+        self.ends = float("inf") if ends is None else ends
+        self._expired = False
+        self._watch: Deadlines | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time came while the task was inside."""
+        return self._expired
+
+    def expire(self) -> None:
+        """See `Bounded`."""
+        self._expired = True
+        self._task.cancel()
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a limit in time needs a task to end")
+        self._task = task
+        self._before = task.cancelling()
+        self._watch = deadlines()
+        self._watch.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.remove(self)
+        if self._expired and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
+            raise TimeoutError from error

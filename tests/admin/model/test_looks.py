@@ -1,0 +1,106 @@
+"""The theme, what viewers see, and how much of the processes' data is shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
+
+CANARY = "CANARY-5eCr3t-0815"
+
+
+class Order(Model):
+    token: Secret = Secret("")
+    note: str = ""
+
+
+@outbound("order", title="Order", type="test:order:1")
+async def order(given: Order, context: Context) -> str:
+    """Refuses all."""
+    raise ConnectorError("SHOP_SHUT", f"refused {given.token.reveal()}")
+
+
+async def failed(running) -> str:
+    """The key of a job that failed."""
+    running.runtime.start()
+    running.runtime.gateway.put("test:order:1", {"token": "{{secrets.CANARY}}", "note": "ORDER-4711"}, retries=1)
+    async with asyncio.timeout(10):
+        while not running.runtime.record.totals["incident"]:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    return str(next(iter(running.runtime.record.jobs())).key)
+
+
+async def test_a_theme_is_chosen_and_kept_and_follows_the_system_by_default(start):
+    running = await start()
+    assert "data-theme" not in await running.viewer.get("/jobs?q=x")
+    assert await running.viewer.post("/theme", {"theme": "dark", "to": "/jobs?q=x"}) == "/jobs?q=x"
+    text = await running.viewer.get("/jobs?q=x")
+    assert 'data-theme="dark"' in text
+    assert 'name="to" value="/jobs?q=x"' in text
+    assert await running.viewer.post("/theme", {"theme": '"><script>', "to": "//evil.example"}) == "/"
+    assert "data-theme" not in await running.viewer.get("/")
+    await running.viewer.post("/theme", {"theme": "light"}, status=403, form_token="another")
+
+
+async def test_who_may_only_look_is_told_and_gets_no_button(start):
+    running = await start()
+    for place in ("/", "/jobs", "/sources", "/events", "/connectors", "/providers", "/feel", "/runtime"):
+        text = await running.viewer.get(place)
+        main = text.partition("<main")[2]
+        assert "You are signed in to look" in main
+        assert 'class="btn primary" type="submit"' not in main
+        assert 'class="btn danger"' not in main
+        assert "You are signed in to look" not in await running.operator.get(place)
+
+
+@pytest.mark.parametrize("data", ["none", "titles", "all"])
+async def test_data_of_processes_is_shown_as_far_as_the_operator_wants(start, data):
+    running = await start((order,), ZEEBE_CONNECTORS_PAGE_DATA=data)
+    key = await failed(running)
+    await running.runtime.ledger.quarantine("box", "1", alias=None, reason="bad", title="SUBJECT", original=b"x")
+    shown = await running.operator.call("GET", f"/jobs/{key}")
+    page = await running.operator.get(f"/jobs/{key}")
+    if data == "all":
+        assert '"note": "ORDER-4711"' in shown["data"]["inputs"]
+        assert '"token": "***"' in shown["data"]["inputs"]
+        assert "ORDER-4711" in page
+        assert (await running.viewer.call("GET", f"/jobs/{key}"))["data"] is None
+        assert "ORDER-4711" not in await running.viewer.get(f"/jobs/{key}")
+        assert "ORDER-4711" not in await running.modeler.get(f"/jobs/{key}")
+    else:
+        assert shown["data"] is None
+        assert "ORDER-4711" not in page
+        assert "ZEEBE_CONNECTORS_PAGE_DATA=all" in page
+    events = await running.viewer.get("/events")
+    assert ("SUBJECT" in events) == (data != "none")
+    wanted = 403 if data == "none" else 200
+    await running.operator.get("/events/original?source=box&id=1", status=wanted)
+
+
+async def test_failed_jobs_are_there_after_a_restart(start, tmp_path):
+    first = await start((order,), ZEEBE_CONNECTORS_KEEP_FAILURES="true")
+    key = await failed(first)
+    await first.runtime.drain()
+    second = await start((order,), ZEEBE_CONNECTORS_KEEP_FAILURES="true")
+    second.runtime.start()
+    async with asyncio.timeout(5):
+        while not list(second.runtime.record.jobs()):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    shown = await second.viewer.call("GET", f"/jobs/{key}")
+    assert (shown["code"], bool(shown["replica"]), len(shown["tries"])) == ("SHOP_SHUT", True, 1)
+    assert (await second.viewer.call("GET", "/jobs"))["counts"]["incident"] == 0
+    assert "SHOP_SHUT" in await second.viewer.get("/jobs")
+
+
+async def test_each_change_leaves_a_line_that_says_who_what_and_how_it_ended(start, caplog):
+    running = await start()
+    await running.operator.get("/events")
+    await running.operator.post("/events/retry", {"event": '["box", "1"]'}, status=200)
+    await running.operator.call("POST", "/events/forget", {"events": [["box", "1"]]})
+    await running.viewer.call("POST", "/events/forget", {"events": [["box", "1"]]}, status=403)
+    lines = [record.getMessage() for record in caplog.records if record.name == "zeebe_connectors.admin"]
+    assert "page: operator: POST /events/retry: 200" in lines
+    assert "api: operator: POST /api/events/forget: 200" in lines
+    assert any(line.startswith("Refused, ROLE_INSUFFICIENT: POST /api/events/forget") for line in lines)

@@ -1,0 +1,102 @@
+"""The log's lines are masked, come in order and complete, and a reader that is too slow holds up nobody."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from zeebe_connectors.cli import log
+from zeebe_connectors.config.secrets import Mask
+
+
+class Reader(io.StringIO):
+    """Takes its time for each write."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.writes = 0
+
+    def write(self, text: str) -> int:
+        time.sleep(self.seconds)
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    made = logging.getLogger("test of the log")
+    made.setLevel(logging.INFO)
+    made.propagate = False
+    yield made
+    for handler in list(made.handlers):
+        if isinstance(handler, log.WritingHandler):
+            handler.close()
+            made.removeHandler(handler)
+
+
+def _handler(reader: io.StringIO, *, as_json: bool = False, max_lines: int = 1000) -> log.WritingHandler:
+    handler = log.WritingHandler(reader, max_lines=max_lines)
+    handler.setFormatter(log._Masked(Mask(["hunter2"]), as_json=as_json))
+    return handler
+
+
+def test_lines_are_masked_in_order_and_written_together(logger: logging.Logger) -> None:
+    reader = Reader()
+    handler = _handler(reader)
+    logger.addHandler(handler)
+    for number in range(500):
+        logger.info("line %d of hunter2", number)
+    handler.close()
+    lines = reader.getvalue().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == [f"INFO    line {number} of ***" for number in range(500)]
+    assert reader.writes < 50
+
+
+def test_a_warning_does_not_wait_for_others(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_PAUSE", 30.0)
+    reader = Reader()
+    handler = _handler(reader)
+    logger.addHandler(handler)
+    logger.info("first")
+    logger.warning("second")
+    ends = time.monotonic() + 10
+    while "second" not in reader.getvalue():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+    assert reader.getvalue().index("first") < reader.getvalue().index("second")
+
+
+def test_a_slow_reader_holds_up_nobody_and_learns_what_it_missed(logger: logging.Logger) -> None:
+    reader = Reader(seconds=0.3)
+    handler = _handler(reader, as_json=True, max_lines=100)
+    logger.addHandler(handler)
+    began = time.monotonic()
+    for number in range(5000):
+        logger.info("line %d", number)
+    assert time.monotonic() - began < 2.0
+    handler.close()
+    found = [json.loads(line)["message"] for line in reader.getvalue().splitlines()]
+    missed = [int(line.split()[0]) for line in found if "left out" in line]
+    assert missed
+    assert sum(missed) + sum(line.startswith("line ") for line in found) == 5000
+
+
+def test_a_reader_that_is_gone_or_stuck_does_not_keep_the_process(logger: logging.Logger) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, True)
+    stream = os.fdopen(write, "w")
+    handler = _handler(stream)  # type: ignore[arg-type]
+    logger.addHandler(handler)
+    logger.warning("x" * 200_000)  # more than a pipe holds, and nobody reads
+    logger.warning("after it")
+    began = time.monotonic()
+    handler.close()
+    assert time.monotonic() - began < 5
+    os.close(read)  # the thread's write ends with an error, which nobody sees
