@@ -88,6 +88,31 @@ async def compare(world: World, jobs: int, rounds: int) -> tuple[list[float], li
     return alone, watched
 
 
+async def watch(world: World, seconds: float) -> tuple[float, float]:
+    """Share of a core that the runtime takes with a hundred jobs a second, with nobody looking and with three."""
+
+    async def share() -> float:
+        began, spent = time.monotonic(), time.process_time()
+        while (passed := time.monotonic() - began) < seconds:
+            await work(world, 10)
+            await asyncio.sleep(max(0.0, 0.1 - (time.monotonic() - began - passed)))
+        return (time.process_time() - spent) / (time.monotonic() - began)
+
+    alone, watched = [], []
+    for _ in range(3):
+        alone.append(await share())
+        clients = readers(world)
+        try:
+            while world.api.live.streams < len(clients):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+            watched.append(await share())
+        finally:
+            for client in clients:
+                client.kill()
+                client.wait()
+    return statistics.median(alone), statistics.median(watched)
+
+
 async def remember(world: World, jobs: int, step: int) -> list[tuple[float, float]]:
     """Jobs and MiB, with three clients on the stream."""
     clients = readers(world)
@@ -129,6 +154,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each turn at a hundred jobs a second")
     parser.add_argument("--memory", type=int, default=100_000, help="jobs over which memory is watched; 0: not")
     parser.add_argument("--plots", type=Path, default=Path("build/benchmarks"))
     options = parser.parse_args()
@@ -141,6 +167,8 @@ async def main() -> None:
             print(f"  nobody looks   {statistics.median(alone):7.1f} µs")
             print(f"  three look     {statistics.median(watched):7.1f} µs")
             print(f"  ratio          {statistics.median(ratios):7.3f} (median; {min(ratios):.3f} to {max(ratios):.3f})")
+            quiet, looked_at = await watch(world, options.seconds)
+            print(f"  a hundred jobs a second: {quiet:.2%} of a core, with three looking {looked_at:.2%}")
             turns = {
                 "nobody looks": [(i + 1.0, one) for i, one in enumerate(alone)],
                 "three on the stream": [(i + 1.0, one) for i, one in enumerate(watched)],

@@ -222,3 +222,59 @@ async def test_without_scripts_all_can_be_read_filtered_and_sent(tmp_path):
         await look.page.get_by_role("button", name="Forget").click()
         await look.page.get_by_role("button", name="Forget 1").click()
         await look.page.get_by_text("Forgot 1 of 1").wait_for()
+
+
+@pytest.mark.page
+async def test_what_can_be_done_is_done_by_pressing_it(tmp_path):
+    """What `test_by_keys_alone`, the test without scripts and the tutorial's do not do already."""
+    async with World(tmp_path) as world, looking(world) as look:
+        page = look.page
+        await look.sign_in()
+        await look.go("/feel")
+        await page.get_by_role("button", name="Evaluate").click()
+        await page.get_by_text('"check"').last.wait_for()
+        await look.go("/connectors/order/try?as=json")
+        await page.get_by_label("What is tried").fill('{"inputs": {"fail": true, "token": "{{secrets.T}}"}}')
+        await page.get_by_label(re.compile("may change something outside")).check()
+        await page.get_by_role("button", name="Do it once").click()
+        await page.get_by_text("Come back tomorrow.").wait_for()
+
+        await look.go("/import/soap")
+        await page.get_by_label("Address of the WSDL").fill(world.service.url("/orders.wsdl"))
+        await page.get_by_role("button", name="Read it").click()
+        await page.get_by_role("checkbox").first.check()
+        await page.get_by_role("button", name="Inputs of those").click()
+        async with page.expect_download() as waiting:
+            await page.get_by_role("button", name=re.compile("^Get ")).click()
+        assert (await waiting.value).suggested_filename.startswith("soap-orders")
+
+        await look.go("/providers/+new")
+        await page.get_by_label("Name", exact=True).fill("shop")
+        await page.get_by_label("Protocol").select_option("http")
+        await page.get_by_label("Environment", exact=True).fill("test")
+        await page.get_by_label("URL, or host").fill(world.service.url("/"))
+        await page.get_by_role("button", name="Make it").click()
+        await page.get_by_role("heading", name="shop").wait_for()
+        await page.get_by_label("Tags").fill("furniture")
+        for box in await page.get_by_label(re.compile("^It may change")).all():
+            await box.check()
+        await page.get_by_role("button", name="Save").click()
+        await page.get_by_text("changed").first.wait_for()
+        await page.get_by_role("button", name="Check").first.click()
+        await page.get_by_text("connection").first.wait_for()
+        await look.go("/providers/shop/delete")
+        await page.get_by_label("Type its name").fill("shop")
+        await page.get_by_role("button", name="Delete shop").click()
+        await page.wait_for_url(re.compile(r"/providers(\?|$)"))
+        assert await page.get_by_role("link", name="shop").count() == 0
+
+        await look.go("/sources/box%200000%23%2Fx")
+        await page.get_by_role("button", name="Look now").click()
+        await page.get_by_text(re.compile("[Aa]sked")).first.wait_for()
+        await look.go("/")
+        await page.get_by_role("button", name="Dark").first.click()
+        await page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        await page.get_by_role("button", name="Sign out").first.click()
+        await page.wait_for_url(re.compile("/signin"))
+        await look.go("/jobs")
+        assert "/signin" in page.url
