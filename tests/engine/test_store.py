@@ -73,6 +73,15 @@ def test_several_definitions_and_versions(bench) -> None:
     assert bench.deploy(one, name="p.bpmn").processes[0].version == 3
 
 
+def test_what_an_older_version_accepted_still_runs(bench) -> None:
+    bench.deploy(process("p", "start > xor; xor > end {=yes}; xor > over {default}", Node("endEvent", "over")))
+    bench.engine.store._db.execute("UPDATE resource SET content = replace(content, '=yes', 'yes')")
+    bench.kill()
+    key = bench.create(yes=True)
+    assert bench.incident().type == "EXTRACT_VALUE_ERROR"
+    assert bench.active(key)
+
+
 def test_forms_and_decisions(bench) -> None:
     form = json.dumps({"id": "f", "components": []}).encode()
     dmn = (
@@ -148,6 +157,18 @@ def test_incidents_of_a_step(bench) -> None:
     assert bench.job("a")
     bench.kill()
     assert bench.engine.queries.incidents() == []
+
+
+def test_named_elements_that_an_incident_around_them_holds_back(bench) -> None:
+    box = sub("box", "begin > a > b > over", start("begin"), task("a"), task("b"), Node("endEvent", "over"))
+    wait = boundary("early", "box", on_message("m"))
+    bench.deploy(process("p", "start > box > end; early > end", box, wait, roots=message("m", "=k")))
+    key = bench.engine.create_instance("p", start_at=["a", "b"]).key
+    bench.kill()
+    bench.set(key, k="found")
+    bench.resolve()
+    bench.kill()
+    assert [len(bench.jobs(kind)) for kind in "ab"] == [1, 1]
 
 
 def test_an_error_that_nothing_caught(bench) -> None:

@@ -104,3 +104,29 @@ async def test_each_change_leaves_a_line_that_says_who_what_and_how_it_ended(sta
     assert "page: operator: POST /events/retry: 200" in lines
     assert "api: operator: POST /api/events/forget: 200" in lines
     assert any(line.startswith("Refused, ROLE_INSUFFICIENT: POST /api/events/forget") for line in lines)
+
+
+async def test_quarantine_is_grouped_by_source_and_reason(start):
+    running = await start()
+    for number, (source, reason) in enumerate([("a", "no key"), ("a", "no key"), ("b", "no key"), ("a", "too large")]):
+        title, original = f"mail {number}", b"x"
+        await running.runtime.ledger.quarantine(
+            source, f"{number}", alias=None, reason=reason, title=title, original=original
+        )
+    text = await running.operator.get("/events")
+    assert text.count('<div class="group') == 3
+    assert "2 events of" in text
+    assert text.count("too large") == 1
+    assert text.count('type="checkbox"') == 4
+
+
+async def test_a_fresh_runtime_shows_two_next_steps_and_a_quiet_one_that_all_is_well(start):
+    running = await start()
+    running.runtime.start()
+    async with asyncio.timeout(5):
+        while "Nothing needs attention" not in (text := await running.viewer.get("/")):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert "Try a connector" in text
+    assert "Get the templates" in text
+    running.runtime.record.totals["completed"] = 1
+    assert "All is well" in await running.viewer.get("/")

@@ -123,6 +123,12 @@ def visible(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(written_out(text))
 
 
+def short(text: object, limit: int = 120) -> Markup:
+    """A name in a list or a heading, cut where it is longer than any name should be."""
+    whole = str(text)
+    return visible(whole if len(whole) <= limit else whole[:limit] + "…")
+
+
 def clipped(text: object, limit: int = 300) -> Markup:
     """Text from outside; what is beyond the limit is a click away."""
     whole = str(text)

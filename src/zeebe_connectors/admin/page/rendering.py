@@ -69,6 +69,7 @@ def _environment() -> Environment:
         visible=charts.visible,
         written_out=charts.written_out,
         clipped=charts.clipped,
+        short=charts.short,
     )
     return environment
 

@@ -70,8 +70,12 @@ class InvalidResourceError(Exception):
         self.problems = problems
 
 
-def read_processes(content: bytes) -> list[Process]:
+def read_processes(content: bytes, *, deployed: bool = False) -> list[Process]:
     """Read the executable processes of a BPMN document.
+
+    Args:
+        content: The document.
+        deployed: Whether it was accepted before: then it is not refused, even if the checks have become stricter.
 
     Raises:
         InvalidResourceError: It is no BPMN, is invalid, or holds what this engine cannot run.
@@ -84,7 +88,7 @@ def read_processes(content: bytes) -> list[Process]:
         raise InvalidResourceError([Problem(str(root.tag), "the root of a BPMN document is 'bpmn:definitions'")])
     reader = _Reader(root)
     processes = reader.processes()
-    if reader.problems:
+    if reader.problems and not deployed:
         raise InvalidResourceError(reader.problems)
     return processes
 
@@ -238,7 +242,8 @@ class _Reader:
 
     def _listeners(self, node: Node, element: str) -> None:
         for name in LISTENERS:
-            if extension(node, name) is not None:
+            holder = extension(node, name)
+            if holder is not None and len(holder):
                 self._report(element, f"'zeebe:{name}' are not supported", unsupported=True)
 
     def _connect(self, flows: list[Node], container: Element) -> None:
@@ -252,7 +257,7 @@ class _Reader:
             text = text_of(node.find(f"{BPMN}conditionExpression"))
             condition = None
             if text:
-                condition = extensions.expression(text, self._reporter(flow_id))
+                condition = extensions.dynamic(text, "the condition", self._reporter(flow_id))
             flow = SequenceFlow(flow_id, source, target, condition)
             source.outgoing.append(flow)
             target.incoming.append(flow)

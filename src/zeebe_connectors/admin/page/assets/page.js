@@ -47,10 +47,29 @@ function byKey(event) {
   const to = places[event.key];
   if (Date.now() - going < 1500 && to && document.querySelector(`nav a[href="${to}"]`)) location.assign(to);
   going = event.key === "g" ? Date.now() : 0;
+  if (event.key === "?") location.assign("/runtime#keys");
   if (event.key === "/") {
     const search = document.querySelector("input[type=search]");
     if (search) { event.preventDefault(); search.focus(); }
   }
+}
+
+// A dock says how many are chosen; its buttons name the number, so that nobody acts on more than was seen.
+function count(dock) {
+  const n = dock.closest("form").querySelectorAll("input[type=checkbox]:checked").length;
+  for (const button of dock.querySelectorAll("button[data-word]")) {
+    button.dataset.plain ??= button.textContent;
+    button.textContent = n ? button.dataset.word.replace("{n}", n) : button.dataset.plain;
+    button.disabled = !n;
+  }
+  const text = dock.querySelector("[data-chosen]");
+  text.textContent = text.dataset.chosen.replace("{n}", n);
+}
+
+for (const dock of document.querySelectorAll("[data-dock]")) {
+  count(dock);
+  dock.closest("form").addEventListener("change", () => count(dock));
+  addEventListener("pageshow", () => count(dock)); // browsers keep what was chosen when they go back
 }
 
 localTimes(document);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -82,9 +83,17 @@ async def _list(visit: Visit, *, results: list[Result] | None, did: str) -> Draw
         }
         for event in shown["events"]
     ]
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        together = (str(row["source"]), str(row["reason"])) if given["state"] == "quarantined" else ("", "")
+        groups.setdefault(together, []).append(row)
     values = {
         **shown,
         "events": rows,
+        "groups": [
+            {"source": source, "reason": reason, "events": found, "href": link(source=source)}
+            for (source, reason), found in groups.items()
+        ],
         "given": given,
         "segments": [(name, word, link(state=name)) for name, word in WORDS.items()],
         "results": results,

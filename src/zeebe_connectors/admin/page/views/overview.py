@@ -21,6 +21,7 @@ async def overview(visit: Visit) -> Drawn:
         {
             **shown,
             "verdict": verdict,
+            "since_any": any(visit.runtime.record.totals.values()),
             "busy": any(shown["jobs"]["totals"].values()),
             "hour": hour_shown(visit.runtime.record),
         },
