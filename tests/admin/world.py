@@ -29,6 +29,7 @@ CANARY = "CANARY-5eCr3t-0815"
 """Every secret value: it must be in no page, answer and log line."""
 TOKENS = {
     "operator": "token-of-the-operator-4711",
+    "editor": "token-of-the-editor-4714",
     "modeler": "token-of-the-modeler-4712",
     "viewer": "token-of-the-viewer-4713",
 }
@@ -116,6 +117,7 @@ class World:
             "ZEEBE_CONNECTORS_PROVIDERS": str(self._folder / "providers.yaml"),
             "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(bytes(range(32))).decode(),
             "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKENS["operator"],
+            "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN": TOKENS["editor"],
             "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": TOKENS["modeler"],
             "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": TOKENS["viewer"],
             "CAMUNDA_CLIENT_AUTH_CLIENT_SECRET": CANARY,
