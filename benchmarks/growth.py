@@ -52,7 +52,7 @@ def main() -> None:
     for field, title, unit in PLOTS:
         lines = {name: [(float(n), getattr(one, field)) for n, one in each.items()] for name, each in found.items()}
         file = options.folder / f"growth-{field.replace('_', '-')}.svg"
-        file.write_text(line_plot(title, "jobs in flight", unit, lines), encoding="utf-8")
+        file.write_text(line_plot(title, "jobs in flight", unit, lines, log_x=True), encoding="utf-8")
         print(file)
 
 
