@@ -18,6 +18,7 @@ from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
 TOKEN = "operator-token-of-the-test"
+EDITOR = "editor-token-of-the-test"
 CANARY = "canary-4711"
 FILE = """\
 providers:
@@ -34,8 +35,8 @@ class Client:
         self._session, self._base = session, base
         self.texts = []
 
-    async def __call__(self, method, path, given=None, *, etag=None, status=200):
-        headers = {"Authorization": f"Bearer {TOKEN}"} | ({"If-Match": etag} if etag else {})
+    async def __call__(self, method, path, given=None, *, etag=None, status=200, token=TOKEN):
+        headers = {"Authorization": f"Bearer {token}"} | ({"If-Match": etag} if etag else {})
         async with self._session.request(method, f"{self._base}{path}", json=given, headers=headers) as answer:
             text = await answer.text()
             self.texts.append(text + str(answer.headers))
@@ -54,6 +55,7 @@ async def api(tmp_path, caplog):
             {
                 "ZEEBE_CONNECTORS_DATA": str(tmp_path / "data"),
                 "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN,
+                "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN": EDITOR,
                 "ZEEBE_CONNECTORS_PROVIDERS": str(file),
                 "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(os.urandom(32)).decode(),
                 "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
@@ -162,3 +164,48 @@ async def test_the_calls_need_the_token(api):
         for method, path in (("GET", ""), ("POST", ""), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "/x/check")):
             async with session.request(method, f"{api._base}{path}", json={}) as answer:
                 assert answer.status == 401
+
+
+async def test_an_editor_without_the_right_to_secrets_changes_a_host_and_gets_nothing(api):
+    """The password is dropped with the change, and nothing that a task then does sends it to the new host."""
+    async with HttpServer() as ours, HttpServer() as theirs:
+        for server in (ours, theirs):
+            server.answer("*", Reply.json({}))
+        made = await api("POST", "", {"name": "erp", **erp(ours.url("/"))}, status=201)
+        assert (await api("GET", "/erp", token=EDITOR))["environments"]["test"]["authentication"]["password"]["set"]
+        documented = {**made, "description": "by the editor"}
+        kept = await api("PUT", "/erp", documented, etag=made["etag"], token=EDITOR)
+        assert kept["environments"]["test"]["authentication"]["password"]["set"] is True
+        moved = erp(theirs.url("/"))
+        refused = await api("PUT", "/erp", moved, etag=kept["etag"], token=EDITOR, status=403)
+        assert "secured values" in refused["message"]
+        del moved["environments"]["test"]["authentication"]["password"]
+        for where in (theirs.url("/{{secrets.ERP}}/"), "http://{{secrets.ERP}}.evil.example.org/"):
+            named = erp(where)
+            del named["environments"]["test"]["authentication"]["password"]
+            refused = await api("PUT", "/erp", named, etag=kept["etag"], token=EDITOR, status=403)
+            assert "names a secret" in refused["message"]
+        copied = {"from": "test", "to": "live", "secured": True}
+        await api("POST", "/erp/copy", copied, etag=kept["etag"], token=EDITOR, status=403)
+        dropped = await api("PUT", "/erp", moved, etag=kept["etag"], token=EDITOR)
+        assert dropped["dropped"] == ["test.authentication.password"]
+        assert "password" not in dropped["environments"]["test"]["authentication"]
+        await api("POST", "/erp/check", {"environment": "test"}, token=EDITOR, status=403)
+        await api("DELETE", "/erp", etag=dropped["etag"], token=EDITOR, status=403)
+        await api("POST", "/erp/check", {"environment": "test"})
+        assert theirs.seen, "the operator's check calls the new host"
+        sent = {seen.header("authorization") for seen in theirs.seen}
+        assert sent <= {None, "Basic dTo="}, "the login without any password"
+        assert [change["who"] for change in (await api("GET", "/erp/history"))["changes"]] == [
+            "editor", "editor", "operator",
+        ]  # fmt: skip
+
+
+async def test_a_secret_in_an_address_is_not_moved_by_an_editor(api):
+    """Also where it was there before, as a name that is no secured value."""
+    there = {"protocol": "http", "environments": {"test": {"url": "http://erp.example.com/{{secrets.TENANT}}/"}}}
+    made = await api("POST", "", {"name": "erp", **there}, status=201)
+    fine = await api("PUT", "/erp", {**made, "tags": ["mine"]}, etag=made["etag"], token=EDITOR)
+    there["environments"]["test"]["url"] = "http://evil.example.org/{{secrets.TENANT}}/"
+    await api("PUT", "/erp", there, etag=fine["etag"], token=EDITOR, status=403)
+    await api("PUT", "/erp", there, etag=fine["etag"])

@@ -486,6 +486,33 @@ def test_beginning_somewhere_else(bench) -> None:
     bench.do("t")
 
 
+@pytest.mark.parametrize("where", ["process", "outer", "inner"])
+def test_an_incident_around_a_named_element_doubles_nothing(bench, where) -> None:
+    """components/concepts/process-instance-creation: each element begins once, however often the step is repeated."""
+    waits = {
+        name: [
+            event_sub(
+                f"es_{name}", f"b_{name} > x_{name}", start(f"b_{name}", on_message("m")), Node("endEvent", f"x_{name}")
+            )
+        ]
+        if name == where
+        else []
+        for name in ("process", "outer", "inner")
+    }
+    local = {"inputs": [("=1", "local")]}
+    inner = sub("inner", "start3 > c > d > end3", task("c"), task("d"), *waits["inner"], **local)
+    outer = sub("outer", "start2 > inner > end2", inner, *waits["outer"], **local)
+    bench.deploy(
+        process("p", "start > outer > other > end", outer, task("other"), *waits["process"], roots=message("m", "=k"))
+    )
+    key = bench.engine.create_instance("p", start_at=["other", "c", "d", "c"]).key
+    bench.resolve()
+    bench.set(key, k="found")
+    bench.resolve()
+    assert [len(bench.jobs(kind)) for kind in ("d", "other")] == [1, 1]
+    assert [variables(job) for job in bench.jobs("c")] == [{"k": "found"}] * 2  # without the mappings of what is around
+
+
 def test_what_may_be_cancelled(bench) -> None:
     """apis-tools/zeebe-api/gateway-service, CancelProcessInstance: the called process only with its caller."""
     bench.deploy(process("child", "start > t > end", task("t")))
@@ -567,14 +594,37 @@ def test_dates(bench, text, milliseconds) -> None:
     assert found.due_ms == milliseconds
 
 
-@pytest.mark.parametrize("text", ["2030-01-01", "2030-01-01T12:00:00", "2030-13-01T12:00:00Z", "soon", "=null", "=5"])
+@pytest.mark.parametrize("text", ["2030-01-01", "2030-01-01T12:00:00", "2030-13-01T12:00:00Z", "soon"])
 def test_what_is_no_date_or_duration_is_an_incident(bench, text) -> None:
+    """components/modeler/bpmn/timer-events; a static text, which nobody can mend later, is refused at deployment."""
+    for kind in (date, timer):
+        assert "Element: c\n    - ERROR: Invalid" in bench.refused(
+            process("p", "start > c > end", catch("c", kind(text)))
+        )
+        for wrong in (f'="{text}"', "=null", "=5"):
+            bench.deploy(process("p", "start > c > end", catch("c", kind(wrong))))
+            key = bench.create()
+            assert bench.incident().type == "EXTRACT_VALUE_ERROR"
+            bench.engine.cancel_instance(key)
+
+
+def test_every_unreadable_time_is_named_at_deployment(bench) -> None:
     """components/modeler/bpmn/timer-events."""
-    for made in (date(text), timer(text)):
-        bench.deploy(process("p", "start > c > end", catch("c", made)))
-        key = bench.create()
-        assert bench.incident().type == "EXTRACT_VALUE_ERROR"
-        bench.engine.cancel_instance(key)
+    text = bench.refused(
+        process(
+            "p",
+            "start > t > end; early > end",
+            start("start", cycle("R/soon")),
+            task("t"),
+            boundary("early", "t", cycle("R3"), interrupting=False),
+            event_sub("es", "begin > over", start("begin", timer("1 hour")), Node("endEvent", "over")),
+        )
+    )
+    assert [name for name in ("start", "early", "begin", "t") if f"Element: {name}\n" in text] == [
+        "start",
+        "early",
+        "begin",
+    ]
 
 
 def fired(bench, text, steps):

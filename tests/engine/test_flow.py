@@ -331,6 +331,30 @@ def test_links_jump(bench) -> None:
     key = bench.create(n=0)
     assert bench.result(key) == {"n": 3}
     assert bench.path(key)[3:6] == ("again", "here", "s")
+    linked = "start > leave; arrive > end"
+    ends = (
+        throw("leave", on_link("A"), inputs=[("=1", "local")], outputs=[("=local + 1", "given")]),
+        catch("arrive", on_link("A"), outputs=[("=given + 1", "taken")]),
+    )
+    bench.deploy(process("p", linked, *ends))
+    assert bench.run() == {"given": 2, "taken": 3}
+
+
+@pytest.mark.parametrize(
+    ("element", "document"),
+    [
+        ("f1_xor_end", process("p", "start > xor; xor > end {yes}; xor > end2 {default}")),
+        ("c", process("p", "start > c > end", catch("c", on_message("m")), roots=message("m", "order-7"))),
+        ("t", process("p", "start > t > end", task("t", loop=multi("items")))),
+        ("t", process("p", "start > t > end", task("t", loop=multi("=items", None, "all", "one")))),
+        ("t", process("p", "start > t > end", task("t", loop=multi("=items", until="enough")))),
+    ],
+)
+def test_what_must_be_an_expression(bench, element, document) -> None:
+    """components/concepts/expressions: conditions, correlation keys and what a multi-instance activity goes through."""
+    text = bench.refused(document)
+    assert f"Element: {element}\n    - ERROR: Expected the " in text
+    assert "begin it with '='" in text
 
 
 def test_signals_reach_all_who_wait_and_start_processes(bench) -> None:

@@ -150,6 +150,18 @@ def test_incidents_of_a_step(bench) -> None:
     assert bench.engine.queries.incidents() == []
 
 
+def test_named_elements_that_an_incident_around_them_holds_back(bench) -> None:
+    box = sub("box", "begin > a > b > over", start("begin"), task("a"), task("b"), Node("endEvent", "over"))
+    wait = boundary("early", "box", on_message("m"))
+    bench.deploy(process("p", "start > box > end; early > end", box, wait, roots=message("m", "=k")))
+    key = bench.engine.create_instance("p", start_at=["a", "b"]).key
+    bench.kill()
+    bench.set(key, k="found")
+    bench.resolve()
+    bench.kill()
+    assert [len(bench.jobs(kind)) for kind in "ab"] == [1, 1]
+
+
 def test_an_error_that_nothing_caught(bench) -> None:
     bench.deploy(process("p", "start > t > end", task("t")))
     bench.create()

@@ -41,7 +41,9 @@ class Role(IntEnum):
     """Look."""
     MODELER = 2
     """Also test sources and import templates, which changes nothing."""
-    OPERATOR = 3
+    EDITOR = 3
+    """Also make and change providers, but for their secured values."""
+    OPERATOR = 4
     """Everything."""
 
     @property
@@ -63,6 +65,7 @@ class Access:
         given = {
             Role.VIEWER: settings.viewer_token,
             Role.MODELER: settings.modeler_token,
+            Role.EDITOR: settings.editor_token,
             Role.OPERATOR: settings.admin_token,
         }
         self.tokens: Mapping[Role, bytes] = {role: token.reveal().encode() for role, token in given.items() if token}

@@ -131,9 +131,13 @@ SETTINGS = (
         "the token (16 characters at least) that the [operator's API](operator.md) demands, without which there is none; and names under which it is called",
     ),
     Setting(
-        ("ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN", "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN"),
+        (
+            "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN",
+            "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN",
+            "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN",
+        ),
         "none",
-        "tokens of those who may only look, and who may also test and import, on the [operator's page](operator.md)",
+        "tokens of those who may only look, who may also test and import, and who may also change providers but for their secured values, on the [operator's page](operator.md)",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_TRY",),

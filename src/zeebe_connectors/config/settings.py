@@ -120,6 +120,8 @@ class Settings:
     log_format: Literal["text", "json"] = "text"
     admin_token: Secret = field(default_factory=lambda: Secret(""))
     """What calls of the operator's API have to bring; without one there is no API."""
+    editor_token: Secret = field(default_factory=lambda: Secret(""))
+    """Lets who has it also make and change providers, but for their secured values."""
     modeler_token: Secret = field(default_factory=lambda: Secret(""))
     """Lets who has it look, test sources and import templates."""
     viewer_token: Secret = field(default_factory=lambda: Secret(""))
@@ -189,6 +191,7 @@ class Settings:
             ),
             log_format="json" if log_format == "json" else "text",
             admin_token=_token(environment, ADMIN_TOKEN_SETTING),
+            editor_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN"),
             modeler_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN"),
             viewer_token=_token(environment, "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN"),
             try_live=_try(environment),

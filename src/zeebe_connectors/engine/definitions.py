@@ -275,15 +275,23 @@ class Definitions:
     def _start_schedules(self, candidates: list[_Candidate]) -> dict[str, list[tuple[str, Schedule]]]:
         found: dict[str, list[tuple[str, Schedule]]] = {}
         for candidate in candidates:
+            problems = []
             for model in candidate.models:
-                for start in model.starts:
-                    if start.event is None or start.event.kind is not EventKind.TIMER:
+                for element in model.walk():
+                    event = element.event
+                    starts = element.tag == "startEvent" and element.parent is model
+                    # The time of any other event is evaluated later; a static one that cannot be read never can be.
+                    if event is None or event.text is None or not (starts or event.text.is_static):
                         continue
                     try:
-                        schedule = schedule_of(self._engine, start.event, Visible(None))
+                        schedule = schedule_of(self._engine, event, Visible(None))
                     except StepFailedError as error:
-                        raise _refused(candidate.name, [Problem(start.id, str(error))]) from None
-                    found.setdefault(model.id, []).append((start.id, schedule))
+                        problems.append(Problem(element.id, str(error)))
+                        continue
+                    if starts:
+                        found.setdefault(model.id, []).append((element.id, schedule))
+            if problems:
+                raise _refused(candidate.name, problems)
         return found
 
     def _schedule(self, definition: Definition, timers: dict[str, list[tuple[str, Schedule]]]) -> None:

@@ -69,6 +69,27 @@ _METHODS = {
     "average": "write mean({})",
     "avg": "write mean({})",
 }
+# Functions that other languages keep in a place of their own, as `Math.round(x)`.
+_LIBRARIES = {
+    "math.round": "write round half up({}, 0)",
+    "math.floor": "write floor({})",
+    "math.ceil": "write ceiling({})",
+    "math.abs": "write abs({})",
+    "math.max": "write max({})",
+    "math.min": "write min({})",
+    "math.random": "write random number()",
+    "json.parse": "write from json({})",
+    "json.stringify": "write to json({})",
+    "object.keys": "write get entries({}).key",
+    "date.now": "write now()",
+}
+_FUNCTIONS = {
+    "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
+    "round": "write round half up({}, 0)",
+    "lenght": _COUNT,
+    "lengh": _COUNT,
+    "legth": _COUNT,
+}
 _VARIABLES = {
     "TRUE": "write true",
     "True": "write true",
@@ -83,7 +104,11 @@ _VARIABLES = {
     "today": "write today()",
 }
 _QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e"
-_OF_ERROR_EXPRESSIONS = ("bpmnError", "jobError", "ignoreError")
+_OF_ERROR_EXPRESSIONS = {
+    "bpmnError": "bpmnError(code, message)",
+    "jobError": "jobError(message)",
+    "ignoreError": "ignoreError(variables)",
+}
 _SIMILAR = 0.75
 
 
@@ -110,6 +135,10 @@ def advice(node: tree.Node, functions: Collection[str] = ()) -> list[str]:
 
 def _of(node: tree.Node, functions: Collection[str], local: Collection[str]) -> str | None:
     match node:
+        case tree.Call(name=name, arguments=(given, *_)) if name in _TEMPORAL_FORMS and isinstance(
+            given, tree.Arithmetic
+        ):
+            return _TEMPORAL_FORMS[name]
         case tree.Filter(by=tree.Literal(value=value)) if value == 0 and type(value) is not bool:
             return "items are counted from 1: the first one is [1], the last one [-1]"
         case tree.Temporal(function, text) if _unreadable(function, text):
@@ -137,19 +166,24 @@ def on_key(key: str) -> str:
 
 def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]) -> str | None:
     name = node.name
+    of = _short(node.arguments[0]) if node.arguments else "x"
     if node.path:
+        if library := _LIBRARIES.get(".".join((*node.path, name)).lower()):
+            return f"FEEL has no {'.'.join((*node.path, name))}(); " + _filled(library, of)
         known = _METHODS.get(name.replace(" ", "").lower())
         if known:
             return f"values have no functions of their own; {_filled(known, '.'.join(node.path))}"
         return None
     if builtins.overloads(name) or name in functions or name in local:
         return None
-    of = _short(node.arguments[0]) if node.arguments else "x"
+    if name in _OF_ERROR_EXPRESSIONS:
+        return f"{name}() belongs in an error expression, written {_OF_ERROR_EXPRESSIONS[name]}"
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
     for meant in (name.lower(), words, words.replace("_", " ")):
         if builtins.overloads(meant):
             return f"did you mean {meant}()? FEEL has no {name}()"
-    known = _METHODS.get(name.replace("_", "").lower())
+    plain = name.replace("_", "").replace(" ", "").lower()
+    known = _FUNCTIONS.get(plain) or _METHODS.get(plain)
     if known:
         return f"FEEL has no {name}(); {_filled(known, of)}"
     names = {*functions, *_OF_ERROR_EXPRESSIONS, *(each.name for each in builtins.all_builtins())}

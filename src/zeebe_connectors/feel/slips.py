@@ -36,6 +36,8 @@ _AT: tuple[tuple[str, str], ...] = (
     ("\u201c", _QUOTES),
     ("\u201d", _QUOTES),
     ("\u201e", _QUOTES),
+    ("\u00ab", _QUOTES),
+    ("\u00bb", _QUOTES),
     ("\u2018", _QUOTES),
     ("\u2019", _QUOTES),
     ("\u2010", _MINUS),
@@ -104,6 +106,14 @@ _SCIENTIFIC = re.compile(r"(?:[eE]\d*|x[0-9A-Fa-f]+)\b")
 _IN = re.compile(r"\bin\b")
 _QUANTIFIER_WITHOUT_IN = re.compile(r"\b(?:some|every)(?: \w+)?$")
 _IN_PARENTHESES = re.compile(r"\b(?:for|some|every)\s*\(")
+_RANGE_WITHOUT_BRACKETS = re.compile(r"\bin\s+-?[\w.]+$")
+_BETWEEN = re.compile(r"\bbetween\s+[^\s]+$")
+_FUNCTION_HEAD = re.compile(r"\bfunction\s*\([^()]*\)$")
+_IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
+_IS = re.compile(r"is\b")
+_IS_NOT = re.compile(r"is\s+not\b")
+_PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
+_DIGIT_GROUP = re.compile(r"[_']\d{3}\b")
 _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
 
 
@@ -124,6 +134,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     word, word_before = _word(text, position), _word_before(before)
     return (
         _keyword_in_capitals(word, word_before)
+        or _by_pattern(text, position, before)
         or _arrow(text, position, before)
         or _unclosed_text(text, position)
         or _braces(text, position)
@@ -144,6 +155,30 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
                 return "keywords are lower case: if, then, else"
             return f"keywords are lower case: {lower}"
     return None
+
+
+def _by_pattern(text: str, position: int, before: str) -> str | None:
+    """What the text around says: a slip whose first character alone means something else."""
+    after = text[position:]
+    slips: tuple[tuple[object, str], ...] = (
+        (after.startswith("=") and before.endswith("="), "FEEL compares with a single '=': a = b"),
+        (after.startswith("/*"), "a comment that begins with /* ends with */"),
+        (_RANGE_WITHOUT_BRACKETS.search(before) and after.startswith(".."), "a range has brackets: x in [1..3]"),
+        (_BETWEEN.search(before) and after[:2] in {"or", "to"}, "write: a between 1 and 3"),
+        (_FUNCTION_HEAD.search(before) and after[:1] in {"=", ":"}, _FUNCTION),
+        (
+            _IN_CONTEXT.search(before) and after.startswith("=>"),
+            "a context's entry is written with a colon: {key: value}",
+        ),
+        (before.endswith(" is") and after.startswith("not"), "compare with '!=': a != null"),
+        (_IS.match(after) and _IS_NOT.match(after), "compare with '!=': a != null"),
+        (before.endswith("@") and after[:1].isdigit(), 'the date after @ is a text: @"2024-12-31"'),
+        (_PERCENT.match(after) and before[-1:].isdigit(), "FEEL has no '%' of a number: write 0.1 for 10%"),
+        (before[-1:].isdigit() and _DIGIT_GROUP.match(after), "a number has no separators: 1000"),
+        (after.startswith("[") and before.endswith("."), "an item is taken without a dot: items[1]"),
+        (not before and after[:3] in {"and", "or "}, "'and' and 'or' stand between two conditions: a and b"),
+    )
+    return next((advice for found, advice in slips if found), None)
 
 
 def _arrow(text: str, position: int, before: str) -> str | None:

@@ -207,7 +207,7 @@ def _try(connector: Outbound, form: Form) -> str:
         return ""
     return "\n\n".join((
         "## Try it without an engine",
-        f"```sh\nzeebe-connectors try {connector.name} input.json\n```",
+        f"```console\n$ zeebe-connectors try {connector.name} input.json\n```",
         "with `input.json`:",
         f"```json\n{json.dumps(sample, indent=2, ensure_ascii=False)}\n```",
         *_test(connector),

@@ -1,7 +1,8 @@
 """Finds out in which character set a body over HTTP is written, as its sender says it, for reading and for writing.
 
-A byte order mark counts first, then the header's parameter `charset`, then what an XML declaration says, then the zero
-bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as browsers do.
+A byte order mark counts first, then the header's parameter `charset`, then what an XML declaration or an HTML page's
+`meta` says, then the zero bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as
+browsers do.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 )
 _FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_META = re.compile(rb"""<meta\s[^>]{0,200}?\bcharset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_META_WITHIN = 1024
+"""Bytes of an HTML page in which its own word for the character set counts, as in browsers."""
 _WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a part of the other
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
@@ -32,7 +36,12 @@ _WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a
     "utf-16": "utf-16-le",
     "utf-32": "utf-32-le",
 }
-_ALIASES = {"win-1250": "cp1250", "win-1251": "cp1251", "win-1252": "cp1252", "x-sjis": "cp932", "unicode": "utf-16-le"}
+_ALIASES = {
+    "win-1250": "cp1250", "win-1251": "cp1251", "win-1252": "cp1252", "x-sjis": "cp932", "unicode": "utf-16-le",
+    "windows-31j": "cp932", "windows-874": "cp874", "dos-874": "cp874", "windows-949": "cp949", "koi8r": "koi8-r",
+    "koi8u": "koi8-u", "x-euc-jp": "euc_jp", "big-5": "big5hkscs", "x-gbk": "gb18030", "iso-8859-8-i": "iso8859-8",
+    "x-mac-roman": "mac-roman", "x-mac-cyrillic": "mac-cyrillic",
+}  # fmt: skip
 
 
 def parameter(content_type: str, name: str) -> str | None:
@@ -71,6 +80,8 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
     if b"\0" in head[:4]:
         return _by_zeros(head), 0
     declared = _DECLARATION.match(head.lstrip())
+    if declared is None and "html" in content_type.lower():
+        declared = _META.search(body[:_META_WITHIN])
     return (codec(declared[1].decode("ascii")) if declared else None) or "utf-8", 0
 
 

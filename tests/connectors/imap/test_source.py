@@ -652,7 +652,9 @@ async def test_a_look_lists_what_fits_and_changes_nothing(world):
     )
     before = [set(m.flags) for m in world.server.folders["INBOX"].messages]
     found = [event async for event in preview(given, context, 24)]
-    known = await SqliteLedger(world.directory / "ledger.db").settled("p#mail", {e.id: e.alias for e in found})
+    ledger = SqliteLedger(world.directory / "ledger.db")
+    known = await ledger.settled("p#mail", {e.id: e.alias for e in found})
+    await ledger.aclose()
     assert [(event.title, event.id in known) for event in found] == [("fresh", False), ("done before", True)]
     assert [m.flags for m in world.server.folders["INBOX"].messages] == before
     assert not world.server.seen("STORE")

@@ -27,6 +27,7 @@ from zeebe_connectors.mail.reading.text import decode
         ("dos-874", "cp874"),
         ("x-mac-ukrainian", "mac-cyrillic"),
         ("'utf-8'", "utf-8"),
+        ("cp-850", "cp850"),
         ("x-klingon", None),
         ("idna", None),
         ("base64", None),

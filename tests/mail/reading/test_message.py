@@ -125,3 +125,31 @@ def test_a_mail_made_to_be_slow_is_read_within_seconds(raw: bytes):
 )
 def test_the_text_of_html_is_what_a_reader_sees(html: str, text: str):
     assert parse_mail(b"Content-Type: text/html; charset=utf-8\n\n" + html.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "text"),
+    [
+        (b"base64", b"aGVsbG8=\r\n\r\n-- \r\nlist footer\r\n", "hello\n\n-- \r\nlist footer"),
+        (b"base64", b"aGVsbG8h\r\n\r\n____\r\na list\r\n", "hello!\n\n____\r\na list"),
+        (b"base64", b"Pz8_Pj4-\r\n", "???>>>"),
+        (b'"base64"', b"aGVsbG8=", "hello"),
+        (b"'quoted-printable'", b"a=3Db", "a=b"),
+    ],
+)
+def test_base64_ends_where_it_ends_and_an_encoding_may_be_quoted(encoding, body, text):
+    mail = parse_mail(b"From: a@x.test\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + body)
+    assert mail.text.rstrip() == text
+
+
+def test_a_from_with_a_blank_before_its_colon_is_no_separator_of_a_mailbox_file():
+    mail = parse_mail(b"From : a@x.test\r\nSubject : s\r\n\r\nhello")
+    assert (mail.data()["fromAddress"], mail.subject, mail.text.strip()) == ("a@x.test", "s", "hello")
+
+
+def test_text_behind_base64_is_no_part_of_an_attachment():
+    raw = (
+        b"From: a@x.test\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        b"aGVsbG8=\r\n\r\n-- \r\nlist footer\r\n"
+    )
+    assert [part.data for part in parse_mail(raw).attachments] == [b"hello"]

@@ -83,8 +83,7 @@ class Api:
             *sources.calls(runtime, self.tests, self),
             *events.calls(runtime, self),
             *secrets.calls(runtime),
-            # Who has the token may do everything, secured values included.
-            *ProvidersApi(runtime, self, lambda _: Editor("operator")).calls(),
+            *ProvidersApi(runtime, self, self._editor).calls(),
             *ConnectorsApi(gallery_of(runtime)).calls(),
             *trying.calls(runtime, self),
             *importing.calls(runtime, self),
@@ -100,6 +99,11 @@ class Api:
             route = self.app.router.add_route(call.method, call.path, call.handle)
             assert route.resource is not None  # noqa: S101 - it was just added
             self._roles[call.method, f"/api{route.resource.canonical}"] = call.role
+
+    def _editor(self, request: web.Request) -> Editor:
+        """Who changes a provider; only operators may set what is secured."""
+        role = self.access.role_of(request) or Role.VIEWER
+        return Editor(role.word, secrets=role >= Role.OPERATOR)
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:

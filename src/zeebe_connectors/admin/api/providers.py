@@ -160,13 +160,13 @@ class ProvidersApi:
         refused = {**missing, 403: ("PROVIDER_FORBIDDEN",), 502: ("LEDGER_UNUSABLE",)}
         locked = {**refused, 409: ("PROVIDER_LOCKED",), 412: ("PROVIDER_CHANGED",)}
         exists = {**refused, 409: ("PROVIDER_LOCKED", "PROVIDER_CHANGED")}
-        viewer, operator, one = Role.VIEWER, Role.OPERATOR, "/providers/{name}"
+        viewer, editor, operator, one = Role.VIEWER, Role.EDITOR, Role.OPERATOR, "/providers/{name}"
         return [
             Call("GET", "/providers", viewer, "Lists the providers", self._list, ProvidersShown, query=query),
             Call(
                 "POST",
                 "/providers",
-                operator,
+                editor,
                 "Creates a provider",
                 self._create,
                 ProviderShown,
@@ -179,7 +179,7 @@ class ProvidersApi:
             Call(
                 "PUT",
                 one,
-                operator,
+                editor,
                 "Changes a provider",
                 self._change,
                 ProviderShown,
@@ -220,7 +220,7 @@ class ProvidersApi:
             Call(
                 "POST",
                 f"{one}/copy",
-                operator,
+                editor,
                 "Copies an environment of a provider to another",
                 self._copy,
                 ProviderShown,

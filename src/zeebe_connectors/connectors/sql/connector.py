@@ -78,12 +78,16 @@ async def work(given: Work, context: Context) -> Done:
     What cannot be made so goes into one transaction with a row of a **guard table**, which the database refuses the
     second time, so that the whole transaction is undone:
 
-        CREATE TABLE done_by_process (cluster TEXT, job BIGINT, statement TEXT, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-                                      PRIMARY KEY (cluster, job, statement))
+    ```sql
+    CREATE TABLE done_by_process (cluster TEXT, job BIGINT, statement TEXT, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+                                  PRIMARY KEY (cluster, job, statement))
+    ```
 
-        =[{statement: "INSERT INTO done_by_process (cluster, job, statement) VALUES ('live', :_jobKey, 'book')"},
-          {statement: "UPDATE accounts SET balance = balance - :amount WHERE id = :id", expect: 1,
-           parameters: {amount: amount, id: account}}]
+    ```feel
+    =[{statement: "INSERT INTO done_by_process (cluster, job, statement) VALUES ('live', :_jobKey, 'book')"},
+      {statement: "UPDATE accounts SET balance = balance - :amount WHERE id = :id", expect: 1,
+       parameters: {amount: amount, id: account}}]
+    ```
 
     The cluster's name is part of the key, because job keys repeat on a fresh engine. The error `SQL_UNIQUE_VIOLATION`
     then means "done already": `if error.code = "SQL_UNIQUE_VIOLATION" then bpmnError("DONE", "done already") else

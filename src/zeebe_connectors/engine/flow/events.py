@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PassThrough:
-    """Completes at once: none events, undefined and manual tasks, the target of a link."""
+    """Completes at once: none events, undefined and manual tasks, both ends of a link."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Go on."""
@@ -77,19 +77,6 @@ class TerminateEndEvent:
                 flow.terminate(other)
         container.arrivals = None
         flow.do("complete", instance)
-
-
-class LinkThrowEvent:
-    """Goes on at the catching link event of its name."""
-
-    def activate(self, flow: Flow, instance: ElementInstance) -> None:
-        """Jump."""
-        target, container = instance.element.link_target, instance.parent
-        assert target is not None  # noqa: S101 - the checks see to it
-        assert container is not None  # noqa: S101 - an event is inside a container
-        flow.activated(instance)
-        flow.enter(target, container)
-        flow.leave(instance, [])
 
 
 def _name(instance: ElementInstance) -> Expression:

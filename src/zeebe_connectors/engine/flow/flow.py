@@ -192,7 +192,7 @@ class Flow:
             if instance.is_body:
                 multi_instance.activate_body(self, instance)
                 return
-            if element.inputs:
+            if element.inputs and not instance.begins_inside:
                 apply_inputs(self.engine, instance)
             BEHAVIOURS[element.behaviour].activate(self, instance)
         except StepFailedError:
@@ -213,7 +213,10 @@ class Flow:
             self.finish(instance, State.COMPLETED)
             self.engine.process_ended(instance.process, State.COMPLETED)
         else:
-            self.leave(instance, instance.element.outgoing)
+            target = instance.element.link_target
+            if target is not None:
+                self.enter(target, instance.parent)
+            self.leave(instance, [] if target is not None else instance.element.outgoing)
 
     def _settle(self, container: ElementInstance, _: Any) -> None:
         """Complete a container in which nothing is active any more."""

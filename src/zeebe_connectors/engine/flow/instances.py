@@ -71,7 +71,8 @@ class ElementInstance:
         arrivals: How many tokens came over each flow to a gateway that waits for others, by gateway and flow.
         subscriptions: The messages, signals and timers that it waits for.
         pending: The step that an incident stopped.
-        payload: What a triggering event gave, until the element is activated.
+        payload: What a triggering event gave, or a list of the elements' ids that a sub-process begins at; None once it
+            is activated.
         interrupted: Whether an interrupting event sub-process has ended all else inside.
         stored: Whether the store has a row of it.
     """
@@ -109,6 +110,11 @@ class ElementInstance:
         if self.variables is None:
             self.variables = {}
         self.variables[name] = value
+
+    @property
+    def begins_inside(self) -> bool:
+        """Whether it is a sub-process that begins at elements which a start instruction named."""
+        return isinstance(self.payload, list)
 
     @property
     def is_body(self) -> bool:

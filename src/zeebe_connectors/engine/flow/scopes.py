@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow.variables import set_variables
-from zeebe_connectors.engine.model import Element
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.flow.flow import Flow
@@ -17,6 +17,26 @@ def open_scope(flow: Flow, instance: ElementInstance) -> None:
     flow.activated(instance, [element.starts[0] for element in instance.element.event_subprocesses])
 
 
+def start_inside(flow: Flow, container: ElementInstance, element_ids: Sequence[str]) -> None:
+    """Begin before the named elements of a container; each sub-process around some of them is made once.
+
+    Such a sub-process begins at these elements instead of its start event, and without its input mappings.
+    """
+    index = container.process.definition.model.index
+    inside: dict[str, list[str]] = {}
+    for element_id in element_ids:
+        scope = index[element_id]
+        while scope.parent is not None and scope.parent is not container.element:
+            scope = scope.parent
+        if scope.id == element_id:
+            flow.enter(scope, container)
+        elif scope.id in inside:
+            inside[scope.id].append(element_id)
+        else:
+            inside[scope.id] = [element_id]
+            flow.enter(scope, container, inside[scope.id])
+
+
 class ProcessScope:
     """Begins a process at its none start event, at the event that started it, or at the elements that were named."""
 
@@ -25,33 +45,15 @@ class ProcessScope:
         open_scope(flow, instance)
         begin: dict[str, Any] = instance.payload or {}
         instance.payload = None
-        index = instance.process.definition.model.index
         if begin.get("at"):
-            for element_id in begin["at"]:
-                self._start_at(flow, instance, index[element_id])
+            start_inside(flow, instance, begin["at"])
         elif begin.get("event"):
+            index = instance.process.definition.model.index
             flow.enter_triggered(index[begin["event"]], instance, begin["variables"])
         else:
             start = instance.element.none_start
             assert start is not None  # noqa: S101 - who creates the instance has looked
             flow.enter(start, instance)
-
-    def _start_at(self, flow: Flow, root: ElementInstance, element: Element) -> None:
-        """Begin before an element; the sub-processes around it are made once, without their start events."""
-        around = []
-        parent = element.parent
-        while parent is not None and parent is not root.element:
-            around.append(parent)
-            parent = parent.parent
-        container = root
-        for scope in reversed(around):
-            inside = (container.children or {}).values()
-            found = next((child for child in inside if child.element is scope), None)
-            if found is None:
-                found = flow.create(scope, container)
-                open_scope(flow, found)
-            container = found
-        flow.enter(element, container)
 
 
 class SubProcess:
@@ -60,15 +62,15 @@ class SubProcess:
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""
         open_scope(flow, instance)
-        element = instance.element
-        start = element.starts[0]
-        if not element.event_triggered:
-            flow.enter(start, instance)
-            return
-        payload: dict[str, Any] = instance.payload or {}
+        element, payload, begins_inside = instance.element, instance.payload, instance.begins_inside
         instance.payload = None
-        if start.outputs:
-            flow.enter_triggered(start, instance, payload)
+        start = element.starts[0]
+        if begins_inside:
+            start_inside(flow, instance, payload)
+        elif not element.event_triggered:
+            flow.enter(start, instance)
+        elif start.outputs:
+            flow.enter_triggered(start, instance, payload or {})
         else:  # without a mapping the event's variables are local to the event sub-process
-            set_variables(flow.engine, instance, payload)
+            set_variables(flow.engine, instance, payload or {})
             flow.enter_triggered(start, instance, {})

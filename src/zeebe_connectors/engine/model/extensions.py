@@ -27,6 +27,14 @@ def expression(text: str, report: Report) -> Expression:
         return Expression("=null")
 
 
+def dynamic(text: str, what: str, report: Report) -> Expression:
+    """Compile a property that must be an expression: a static text could never be what it needs."""
+    compiled = expression(text, report)
+    if compiled.is_static:
+        report(f"Expected {what} to be an expression, but found the static value '{text}': begin it with '='")
+    return compiled
+
+
 def _required(node: Node, name: str, report: Report) -> str:
     """Return an attribute that must be there and not be empty."""
     value = node.get(name)
@@ -170,12 +178,12 @@ def loop(node: Node, report: Report) -> Loop | None:
         output_collection = output_element = None
     condition = text_of(marker.find(f"{BPMN}completionCondition"))
     return Loop(
-        expression(collection or "=[]", report),
+        dynamic(collection or "=[]", "the input collection", report),
         marker.get("isSequential") == "true",
         definition.get("inputElement") or None,
         output_collection,
-        expression(output_element, report) if output_element else None,
-        expression(condition, report) if condition else None,
+        dynamic(output_element, "the output element", report) if output_element else None,
+        dynamic(condition, "the completion condition", report) if condition else None,
     )
 
 
@@ -185,7 +193,7 @@ def correlation_key(message: Node, report: Report) -> Expression | None:
     if not found:
         return None
     text = _required(found[0], "correlationKey", report)
-    return expression(text, report) if text else None
+    return dynamic(text, "the correlation key", report) if text else None
 
 
 def properties(node: Node) -> dict[str, str]:

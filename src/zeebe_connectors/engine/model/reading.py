@@ -238,7 +238,8 @@ class _Reader:
 
     def _listeners(self, node: Node, element: str) -> None:
         for name in LISTENERS:
-            if extension(node, name) is not None:
+            holder = extension(node, name)
+            if holder is not None and len(holder):
                 self._report(element, f"'zeebe:{name}' are not supported", unsupported=True)
 
     def _connect(self, flows: list[Node], container: Element) -> None:
@@ -252,7 +253,7 @@ class _Reader:
             text = text_of(node.find(f"{BPMN}conditionExpression"))
             condition = None
             if text:
-                condition = extensions.expression(text, self._reporter(flow_id))
+                condition = extensions.dynamic(text, "the condition", self._reporter(flow_id))
             flow = SequenceFlow(flow_id, source, target, condition)
             source.outgoing.append(flow)
             target.incoming.append(flow)

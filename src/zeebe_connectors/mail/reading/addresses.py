@@ -26,6 +26,7 @@ _TOKEN = re.compile(
 _COMMENT = re.compile(r"\([^()]*+\)")
 _ROUTE = re.compile(r"@[^<>]*:(?=[^:]*@)")
 _QUOTED_LOCAL = re.compile(r'"(?:\\.|[^"\\])*+"@')
+_WITH_ANGLE = re.compile(r"<[^<>\s]+@[^<>\s]+>")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -44,10 +45,17 @@ class Address:
 
 def addresses(raw: bytes) -> list[Address]:
     """The addresses of a header, groups flattened; display names keep commas, quotes and encoded words apart."""
+    return _read(decode(raw[:MAX_VALUE_BYTES], None))
+
+
+def _read(text: str) -> list[Address]:
+    if (escaped := text.find('\\"')) >= 0 and text.find('"') == escaped + 1:
+        text = text.replace('\\"', '"')  # written by a program that escaped what it should have quoted
     reader = _Reader()
-    for match in _TOKEN.finditer(decode(raw[:MAX_VALUE_BYTES], None)):
+    for match in _TOKEN.finditer(text):
         reader.take(str(match.lastgroup), match.group())
     reader.finish()
+    reader.flush()
     return reader.found
 
 
@@ -64,13 +72,15 @@ class _Reader:
     named: bool = False
     """Whether an address in angle brackets was found for the current mailbox."""
     joined: bool = False
+    surname: str = ""
+    """What stood before a comma and is no address: `Doe` in `Doe, John <john@x.test>`."""
 
     def take(self, kind: str, text: str) -> None:
         if kind == "separator":
             if text == ":":
                 self._forget()  # a group's name stood before it
             else:
-                self.finish()
+                self.finish(comma=text == ",")
         elif kind == "angle":
             self._angle(text)
         elif kind == "comment":
@@ -80,11 +90,24 @@ class _Reader:
         else:
             self._word(text, quoted=kind == "quoted")
 
-    def finish(self) -> None:
+    def finish(self, *, comma: bool = False) -> None:
         """Ends the current mailbox: words without angle brackets may be addresses separated by spaces."""
         if self.words and not self.named:
-            self._bare()
+            if comma and not self.surname and self._may_be_surname():
+                self.surname = self.words[0]
+            else:
+                self.flush()
+                self._bare()
         self._forget()
+
+    def flush(self) -> None:
+        """Takes what may have been a surname for the local user that it is then."""
+        surname, self.surname = self.surname, ""
+        if surname:
+            self._add("", _plain(surname))
+
+    def _may_be_surname(self) -> bool:
+        return len(self.words) == 1 and not self.quoted[0] and self.words[0][:1].isupper() and "@" not in self.words[0]
 
     def _word(self, text: str, *, quoted: bool) -> None:
         glued = self.joined or (self.words and (text.startswith("@") or self.words[-1].endswith("@")))
@@ -102,6 +125,10 @@ class _Reader:
             # An address without brackets, then somebody else's name: "a@x.test Eve <eve@y.test>".
             self._add("", _plain(self.words[0]))
             self.words, self.quoted = self.words[1:], self.quoted[1:]
+        if self.surname and self.words:
+            self.words, self.quoted = [f"{self.surname},", *self.words], [False, *self.quoted]
+            self.surname = ""
+        self.flush()
         name = _phrase(self.words)
         if not whole:
             self._add(name, "")
@@ -119,7 +146,9 @@ class _Reader:
         """Words without angle brackets: each that is an address, or a sole word, which is a local user."""
         places = [at for at in range(len(self.words)) if self._is_address(at)]
         if not places:
-            if len(self.words) == 1 and not self.quoted[0]:
+            if len(self.words) == 1 and self.quoted[0] and _WITH_ANGLE.search(self.words[0]):
+                self.found += _read(self.words[0].strip('"'))  # the whole mailbox was quoted
+            elif len(self.words) == 1 and not self.quoted[0]:
                 self._add(decode_words(self.comment.strip()), _plain(self.words[0]))
             return
         name = _phrase(self.words[: places[0]]) if len(places) == 1 else ""
@@ -148,6 +177,8 @@ def _plain(text: str) -> str:
     text = _COMMENT.sub("", text).strip()
     if text[:7].lower() == "mailto:":
         text = text[7:]
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
     if quoted := _QUOTED_LOCAL.match(text):
         return quoted[0] + re.sub(r"\s+", "", text[quoted.end() :])
     return decode_words(re.sub(r"\s+", "", text).strip("\"'<>"))

@@ -82,6 +82,7 @@ def codec_of(label: str | None) -> str | None:
     known = _CODECS.get(_key(name))
     if known is not None:
         return known
+    name = re.sub(r"^cp-(?=\d)", "cp", name)
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError):

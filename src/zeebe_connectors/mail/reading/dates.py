@@ -15,6 +15,9 @@ _ISO = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]|$)")
 _NAMED_OFFSET = re.compile(r"\s(?:GMT|UTC?|Z)\s*+([+-]\d{1,2}:?+(?:\d\d)?)\s*$", re.IGNORECASE)
 _OFFSET = re.compile(r"\s*([+-])(\d{1,2}):?+(\d\d)?\s*$")
 _CLOCK = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?")
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
+_LEAP_SECOND = re.compile(r"(?<=\d:\d\d):60\b")
+_SHORT_YEAR = re.compile(r"(?<=[A-Za-z] )\d{3}(?= \d)")
 _TWELVE_HOURS = re.compile(r"\s*+[AaPp]\.?+[Mm]\b")
 _ZONE = re.compile(r"\d\s*+([A-Za-z]{1,5})\s*$")
 # Hours east of UTC of the zones whose names mean one thing in mails; others are not guessed.
@@ -27,9 +30,11 @@ _ZONES = {
 
 def date(raw: bytes) -> datetime | None:
     """The time that a date header names, in UTC; a date without a zone counts as UTC."""
-    text = _COMMENT.sub(" ", header_text(raw[:_MAX_LENGTH])).strip()
+    whole = header_text(raw[:_MAX_LENGTH])
+    text = _COMMENT.sub(" ", whole).strip()
+    said = _COMMENT.search(whole)
     try:
-        moment = datetime.fromisoformat(text) if _ISO.match(text) else _of_mail(text)
+        moment = datetime.fromisoformat(text) if _ISO.match(text) else _of_mail(text, said[0][1:-1] if said else "")
         if moment is None:
             return None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -37,8 +42,10 @@ def date(raw: bytes) -> datetime | None:
         return None
 
 
-def _of_mail(text: str) -> datetime | None:
-    """`Tue, 3 Nov 2026 10:00:00 +0100` and its variants."""
+def _of_mail(text: str, comment: str) -> datetime | None:
+    """`Tue, 3 Nov 2026 10:00:00 +0100` and its variants; a comment may name the zone that is missing."""
+    text = _LEAP_SECOND.sub(":59", _FRACTION.sub("", text))
+    text = _SHORT_YEAR.sub(lambda year: str(1900 + int(year[0])), text)  # RFC 5322, 4.3
     clock = _CLOCK.search(text)
     if clock is None or _TWELVE_HOURS.search(text, clock.end()):
         return None
@@ -56,6 +63,11 @@ def _of_mail(text: str) -> datetime | None:
             return None
         offset = timedelta(hours=known)
         text = text[: found.start(1)]
+    elif comment.strip():  # which says where the clock hung: by a name that is known, or nobody can tell
+        known = _ZONES.get(comment.strip().upper())
+        if known is None:
+            return None
+        offset = timedelta(hours=known)
     elif text[clock.end() :].strip() and not re.fullmatch(r"\s*(?:\d{4})?\s*", text[clock.end() :]):
         return None
     moment = parsedate_to_datetime(text)

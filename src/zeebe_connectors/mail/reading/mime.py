@@ -25,6 +25,11 @@ _MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 # A field, or what continues one; blanks alone are neither.
 _HEADER_GOES_ON = re.compile(rb"(?:[ \t]*+\r?\n)*+(?:[!-9;-~]{1,200}+[ \t]*+:|[ \t]++[^\s])")
+_URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=\r\n"
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n\v\f"
+_FOREIGN = re.compile(rb"[^A-Za-z0-9+/=\s]")
+_STEP = 1024 * 1024
 _BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
 # Each line is looked at once, and no further than a boundary and a header's name may be long.
 _GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
@@ -62,14 +67,35 @@ class Entity:
 
     def content(self) -> bytes:
         """The body with its transfer encoding undone; a broken or unknown encoding gives what can be had."""
-        encoding = (self.first("Content-Transfer-Encoding") or b"").strip().lower()
+        encoding = (self.first("Content-Transfer-Encoding") or b"").strip(b" \t\"'").lower()
         if encoding.startswith(b"base64"):
-            return unbase64(self.body)
+            return self._unbase64(self.body)
         if encoding.startswith(b"quoted-printable"):
             return binascii.a2b_qp(self.body)
         if encoding in {b"x-uuencode", b"uuencode", b"x-uue", b"uue"}:
             return _unuuencode(self.body)
         return self.body
+
+    def _unbase64(self, body: bytes) -> bytes:
+        """Base64 of either alphabet; what a mailing list wrote behind it is text, and no part of other content."""
+        if (b"-" in body or b"_" in body) and not body.translate(None, _URL_SAFE):
+            return unbase64(body.translate(_TO_STANDARD))
+        end = _end_of_base64(body)
+        rest = body[end:].strip() if self.type.value.startswith("text/") else b""
+        return unbase64(body[:end]) + (b"\n\n" + rest if rest else b"")
+
+
+def _end_of_base64(body: bytes) -> int:
+    """Where a line begins that base64 cannot have, behind padding or an empty line; else the body's end."""
+    for start in range(0, len(body), _STEP):  # in steps, so that other threads have their turn
+        if body[start : start + _STEP].translate(None, _BASE64):
+            foreign = _FOREIGN.search(body, start)
+            break
+    else:
+        return len(body)
+    at = body.rfind(b"\n", 0, foreign.start() if foreign else 0) + 1
+    before = body[:at].rstrip()
+    return at if before.endswith(b"=") or body.count(b"\n", len(before), at) > 1 else len(body)
 
 
 class Defects(list[str]):
@@ -87,7 +113,7 @@ def parse_entities(raw: bytes, defects: Defects) -> Entity:
         raw = raw.replace(b"\r", b"\n")
     start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
     raw = start if _FIELD.match(start) else raw.lstrip(b"\r\n")
-    if raw.startswith((b"From ", b">From ")):  # as a mailbox file separates mails
+    if raw.startswith((b"From ", b">From ")) and not _FIELD.match(raw):  # as a mailbox file separates mails
         raw = raw.partition(b"\n")[2]
     return _Tree(defects, len(raw)).entity(raw, 0, len(raw), depth=0, default=b"text/plain")
 

@@ -9,8 +9,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,15 +37,14 @@ from zeebe_connectors.runtime.expressions import (
     waiting,
 )
 from zeebe_connectors.runtime.gateway import GatewayError
-from zeebe_connectors.runtime.limits import Busy, Waiting
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
+from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.payload import encode, plain, sendable
-from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
@@ -66,7 +64,6 @@ _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
 """Seconds before the end of a connector's time at which its own limits end, so that its own error is reported."""
 _MAX_CAUSES = 5
-_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
 _MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
@@ -123,7 +120,7 @@ class JobHandler:
         self._trial = trial
         self._connector = connector
         self._log = logging.getLogger(connector.module)
-        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
+        self._provider = JobProvider(connector, services, slots, by_hand=trial is not None)
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
         self._unmapped = UnmappedResponses()
@@ -219,7 +216,7 @@ class JobHandler:
                     if data.get(name) in (None, ""):
                         data[name] = value
                 data = await self._resolved(job, data, custody, own)
-                use = await self._provider(job, data, custody) if PROVIDER in job.headers else None
+                use = await self._provider.use(job, data, custody) if PROVIDER in job.headers else None
                 progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
@@ -229,9 +226,15 @@ class JobHandler:
                     progress.started, progress.called = True, progress.read
                     return await self._connector.call(given, context)
                 context.clients = use.clients
-                async with self._turn(use, job, own):
+                await self._provider.enter(use, job, own)
+                try:
                     progress.started, progress.called = True, time.perf_counter()
-                    return await self._connector.call(given, context)
+                    response = await self._connector.call(given, context)
+                except BaseException as error:
+                    use.leave(error)
+                    raise
+                use.leave()
+                return response
         except TimeoutError:
             if not limit.expired:
                 raise
@@ -255,49 +258,6 @@ class JobHandler:
         if TYPE_KEY in job.variables:
             data = await documents_as_text(data, self._connector.input, self._services.documents, deadline=deadline)
         return data
-
-    @asynccontextmanager
-    async def _turn(self, use: Use, job: Job, deadline: float) -> AsyncIterator[None]:
-        """Wraps the call: waits until the provider's usage rules allow it, or hands the job back."""
-        try:
-            async with use.turn(job.bpmn_process_id, deadline=deadline, waiting=self._waiting):
-                yield
-        except Busy as busy:
-            raise HandBack(
-                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
-                busy.delay,
-            ) from None
-
-    async def _provider(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
-        """Fills in what the task's provider decides; returns what the call needs of it."""
-        services = self._services
-        wanted = asking(
-            job.headers,
-            process=job.bpmn_process_id,
-            tenant=job.tenant_id,
-            version_tag=lambda: self._version_tag(job),
-            by_hand=self._trial is not None,
-        )
-        if wanted is None:
-            return None
-        if services.providers is None:
-            raise PermanentError(
-                "PROVIDER_UNKNOWN",
-                "provider: this runtime has no providers; the operator describes them in providers.yaml",
-            )
-        return await services.providers.use(wanted, self._connector, data, custody)
-
-    async def _version_tag(self, job: Job) -> str | None:
-        try:
-            return await self._services.diagrams.version_tag(
-                job.process_definition_key, process=job.bpmn_process_id, version=job.process_definition_version
-            )
-        except DiagramUnavailable as error:
-            raise HandBack(
-                "The provider's environment depends on the process's version tag, but its diagram cannot be read: "
-                f"{error.message}. The task is tried again, its retries are untouched",
-                error.delay,
-            ) from None
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
         """The outcome; once the engine has it, what the memory no longer needs is discarded."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
 
+_MAX_KEPT = 1024
+_MAX_KEPT_PATH = 512
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
 """What says where a request goes and who sends it."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
@@ -29,6 +31,7 @@ class _Constant:
 
     place: ProviderPlace
     value: Any
+    is_locked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Plan:
     hosts: tuple[tuple[ProviderPlace, str], ...]
     is_fixed: bool
     """Whether the base has no placeholders."""
+    joined: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Addresses by the tasks' paths, where the base is fixed."""
 
     def fill(self, data: dict[str, Any]) -> None:
         """Fills the inputs of one task; `data` is changed.
@@ -71,7 +76,7 @@ class Plan:
                     "provider",
                 )
         for place in self.conflicts:
-            if place.path[0] in data and _applies(place, data):
+            if place.path[0] in data and (not place.when or _applies(place, data)):
                 _refuse(place, _value(data, place.path))
         values = data.get(VALUES)
         if values is not None and not isinstance(values, dict):
@@ -82,15 +87,17 @@ class Plan:
             raise InputError(str(error)) from None
         for constant in self.constants:
             place = constant.place
-            if _applies(place, data) and (place.is_locked or _value(data, place.path) in (None, "", [], {})):
+            if (not place.when or _applies(place, data)) and (
+                constant.is_locked or _value(data, place.path) in (None, "", [], {})
+            ):
                 _set(data, place.path, constant.value)
 
     def _fill_addresses(self, data: dict[str, Any], values: Mapping[str, Any]) -> None:
         for place in self.urls:
-            if _applies(place, data):
+            if not place.when or _applies(place, data):
                 _set(data, place.path, self._address(place, _value(data, place.path), values))
         for place, template in self.hosts:
-            if _applies(place, data):
+            if not place.when or _applies(place, data):
                 _set(data, place.path, filled_host(template, self.provider.variables, values))
 
     def _address(self, place: ProviderPlace, path: Any, values: Mapping[str, Any]) -> str:
@@ -98,13 +105,21 @@ class Plan:
         if path is not None and not isinstance(path, str):
             raise AddressError(f"{'.'.join(place.path)}: must be text, a path below the provider's address")
         base = self.base
+        known = self.joined.get(path or "")
+        if known is not None:
+            return known
         if not self.is_fixed:
             base = filled_url(base, provider.variables, values, hosts=provider.dynamic_hosts)
         text = path or ""
         if "${" in text and PLACEHOLDER.search(text):
             inputs = next((item.inputs for item in provider.operations.values() if item.path == text), {})
             text = filled_path(text, inputs, values)
-        return joined(base, text, hosts=provider.dynamic_hosts, name=".".join(place.path))
+        address = joined(base, text, hosts=provider.dynamic_hosts, name=".".join(place.path))
+        if self.is_fixed and text == (path or "") and len(text) <= _MAX_KEPT_PATH:
+            if len(self.joined) >= _MAX_KEPT:
+                self.joined.clear()
+            self.joined[text] = address
+        return address
 
 
 def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mapping[str, Any]) -> Plan:
@@ -164,7 +179,7 @@ def _constants(
                 if value is None and source.startswith("options."):
                     value = address.get(source.removeprefix("options."))
         if value is not None:
-            yield _Constant(place, value)
+            yield _Constant(place, value, place.is_locked)
 
 
 def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:

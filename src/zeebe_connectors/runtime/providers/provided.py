@@ -33,6 +33,7 @@ _SLOWING = frozenset({"429", "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
 
+_Key = tuple[str | None, ...]
 VersionTag = Callable[[], Awaitable[str | None]]
 
 
@@ -83,6 +84,14 @@ class _Prepared:
     key: str
     expires: float
 
+    def give(self, data: dict[str, Any], custody: JobSecrets) -> None:
+        """Fills the inputs of one job or source."""
+        for value in self.held:
+            custody.held(value)
+        for name, value in self.named:
+            custody.resolved(name, value)
+        self.plan.fill(data)
+
 
 class Use:
     """A provider in the hands of one job or source.
@@ -100,9 +109,8 @@ class Use:
         self.is_current = is_current
         self._limit = limit
 
-    @asynccontextmanager
-    async def turn(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> AsyncIterator[None]:
-        """Around one request: waits until the rules allow it, and takes note when the provider asks to be left alone.
+    async def enter(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> None:
+        """Waits until the rules allow one request; `leave` must follow.
 
         Args:
             process: On whose behalf.
@@ -113,26 +121,40 @@ class Use:
             Busy: It would take longer, or too many wait already.
         """
         await self._limit.enter(process, deadline=deadline, waiting=waiting)
-        try:
-            yield
-        except ConnectorError as error:
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """Takes note that the request is over, and that the provider asked to be left alone, if it did.
+
+        Args:
+            error: What became of the request.
+        """
+        if isinstance(error, ConnectorError):
             delay = error.delay if isinstance(error, TransientError) else None
             if error.code in _SLOWING or delay is not None:
                 self._limit.hold(_PAUSE if delay is None else delay)
-            raise
-        finally:
-            self._limit.leave()
+        self._limit.leave()
 
     @asynccontextmanager
     async def source_turn(self) -> AsyncIterator[None]:
         """For a source, which waits as long as it takes."""
         try:
-            async with self.turn("", deadline=time.monotonic() + _SOURCE_PATIENCE):
-                yield
+            await self.enter("", deadline=time.monotonic() + _SOURCE_PATIENCE)
         except Busy as busy:
             raise TransientError(
                 "PROVIDER_BUSY", "the provider's usage rules allow no look yet", delay=busy.delay
             ) from None
+        try:
+            yield
+        except BaseException as error:
+            self.leave(error)
+            raise
+        self.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    prepared: _Prepared
+    use: Use
 
 
 class Providers:
@@ -164,12 +186,38 @@ class Providers:
         self._store = store
         self._owner = owner
         self._prepared: dict[tuple[Any, ...], _Prepared] = {}
+        self._ready: dict[_Key, _Ready] = {}
         self._referring: dict[tuple[Any, ...], bool] = {}
         self._limits: dict[str, Limit] = {}
         self._users: dict[str, set[str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def use(self, wanted: Asking, connector: Description, data: dict[str, Any], custody: JobSecrets) -> Use:
+    def use_again(self, key: _Key, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+        """As `use`, where the same has been asked for before and is the same still; a job pays for each look.
+
+        Args:
+            key: What `use` was called with.
+            data: The inputs by wire name, which are changed.
+            custody: Learns every secured value.
+        """
+        ready = self._ready.get(key)
+        if ready is None:
+            return None
+        if not ready.use.is_current() or time.monotonic() >= ready.prepared.expires:
+            del self._ready[key]
+            return None
+        ready.prepared.give(data, custody)
+        return ready.use
+
+    async def use(
+        self,
+        wanted: Asking,
+        connector: Description,
+        data: dict[str, Any],
+        custody: JobSecrets,
+        *,
+        key: _Key | None = None,
+    ) -> Use:
         """Fills the inputs and gives the rules.
 
         Args:
@@ -177,6 +225,7 @@ class Providers:
             connector: Whose inputs.
             data: The inputs by wire name, which are changed.
             custody: Learns every secured value.
+            key: Says all that makes the answer differ, for `use_again`.
 
         Raises:
             PermanentError: `PROVIDER_UNKNOWN`, `PROVIDER_INACTIVE`, `PROVIDER_FORBIDDEN`, `PROVIDER_MISMATCH`,
@@ -187,21 +236,25 @@ class Providers:
         self._check(known, wanted, connector)
         environment = await self._environment(known, wanted)
         prepared = await self._prepare(known, environment, wanted, connector)
-        for value in prepared.held:
-            custody.held(value)
-        for name, value in prepared.named:
-            custody.resolved(name, value)
         users = self._users.setdefault(known.name, set())
         if wanted.process and len(users) < _MAX_USERS:
             users.add(wanted.process)
-        prepared.plan.fill(data)
-        return Use(
-            prepared.key, prepared.clients, self.limit(known, environment), lambda: self._is_current(known, wanted)
+        prepared.give(data, custody)
+        use = Use(
+            prepared.key,
+            prepared.clients,
+            self.limit(known, environment),
+            lambda: self._is_current(known),
         )
+        if key is not None and "versionTag" not in known.provider.environment_by:
+            if len(self._ready) >= _MAX_PLANS:
+                self._ready.clear()
+            self._ready[key] = _Ready(prepared, use)
+        return use
 
-    def _is_current(self, known: Known, wanted: Asking) -> bool:
-        now = self.directory.all().get(wanted.name)
-        return now is not None and now.revision == known.revision
+    def _is_current(self, known: Known) -> bool:
+        now = self.directory.all().get(known.name)
+        return now is known or (now is not None and now.revision == known.revision)
 
     def limit(self, known: Known, environment: str) -> Limit:
         """The rules of a provider in an environment, as they are now."""

@@ -304,6 +304,8 @@ class ProviderStore:
         def work(do: Transaction) -> Entry:
             before = _find(do, name, locked=True)
             _check_version(name, before, version)
+            if not editor.secrets:
+                _check_named(before, said.document)
             rows = _values(do, name) if before is not None else {}
             kept, dropped = _kept(rows, said)
             # What stays and what is new must make a whole; neither is read here.
@@ -357,6 +359,30 @@ class ProviderStore:
 
 
 _CHANGED = "it was changed meanwhile; read it again and change that"
+
+
+def _check_named(before: Entry | None, document: Mapping[str, Any]) -> None:
+    """Refuses a change by which a secret that an address or an option names would go elsewhere.
+
+    Raises:
+        NotAllowedError: An environment that is new or changed names one.
+    """
+    known = {} if before is None else before.document.get("environments") or {}
+    environments = document.get("environments")
+    for name, environment in (environments if isinstance(environments, dict) else {}).items():
+        if _names_secrets(environment) and environment != known.get(name):
+            raise NotAllowedError(
+                f"environments.{str(name)[:64]}: names a secret, and you may not set secured values; leave it as it "
+                "is, or let an operator change it"
+            )
+
+
+def _names_secrets(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(refers(value))
+    if isinstance(value, Mapping):
+        return any(_names_secrets(item) for item in value.values())
+    return isinstance(value, list) and any(_names_secrets(item) for item in value)
 
 
 def _check_version(name: str, before: Entry | None, version: int) -> None:

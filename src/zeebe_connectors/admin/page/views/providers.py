@@ -68,7 +68,7 @@ async def all_providers(visit: Visit) -> Drawn:
         "given": {name: given.get(name, "") for name in ("tag", "q", "protocol")},
         "problems": problems,
         "more": link(after=rest[ROWS - 1].name) if len(rest) > ROWS else "",
-        "may": visit.session.role >= Role.OPERATOR and store is not None,
+        "may": visit.session.role >= Role.EDITOR and store is not None,
     }
     return Drawn("providers.html", values, _HERE)
 
@@ -242,7 +242,7 @@ async def _drawn(
         "ruled": bool(rules) and rules.get("enabled", True),
         "active": active,
         "now": shown_now(providers, shown["name"]),
-        "may": stored and visit.session.role >= Role.OPERATOR,
+        "may": stored and visit.session.role >= Role.EDITOR,
         "checks": visit.session.role >= Role.OPERATOR,
         "error": error,
         "collisions": collisions or [],
@@ -324,7 +324,8 @@ def _store(visit: Visit) -> ProviderStore:
 
 
 def _editor(visit: Visit) -> Editor:
-    return Editor(visit.session.role.word)
+    role = visit.session.role
+    return Editor(role.word, secrets=role >= Role.OPERATOR)
 
 
 def _locked(shown: Mapping[str, Any]) -> str:

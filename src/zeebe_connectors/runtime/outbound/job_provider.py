@@ -1,0 +1,85 @@
+"""Give a job the provider that its task names: what fills its inputs, and when its rules let it begin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeebe_connectors.config.secrets import JobSecrets
+from zeebe_connectors.runtime.diagrams import DiagramUnavailable
+from zeebe_connectors.runtime.limits import Busy, Waiting
+from zeebe_connectors.runtime.outbound.outcome import HandBack
+from zeebe_connectors.runtime.providers import Use, asking
+from zeebe_connectors.runtime.services import Services
+from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.errors import PermanentError
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
+
+_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
+
+
+class JobProvider:
+    """The providers of one connector's jobs.
+
+    Args:
+        connector: Whose jobs.
+        services: What they need.
+        slots: Jobs in work at once; a part of them may wait for providers.
+        by_hand: Somebody tries the connector.
+    """
+
+    def __init__(self, connector: Outbound, services: Services, slots: int, *, by_hand: bool) -> None:
+        self._connector = connector
+        self._services = services
+        self._by_hand = by_hand
+        self._waiting = Waiting(room=max(1, slots // _WAITING_SHARE))
+
+    async def enter(self, use: Use, job: Job, deadline: float) -> None:
+        """Waits until the provider's usage rules allow the call, or hands the job back."""
+        try:
+            await use.enter(job.bpmn_process_id, deadline=deadline, waiting=self._waiting)
+        except Busy as busy:
+            raise HandBack(
+                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
+                busy.delay,
+            ) from None
+
+    async def use(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+        """Fills in what the task's provider decides; returns what the call needs of it."""
+        providers = self._services.providers
+        key: tuple[str | None, ...] | None = None
+        if providers is not None and not self._by_hand:
+            named = job.headers.get
+            key = (
+                self._connector.name, named(PROVIDER), named(ENVIRONMENT), named(CONNECTION),
+                job.bpmn_process_id, job.tenant_id,
+            )  # fmt: skip
+            if (again := providers.use_again(key, data, custody)) is not None:
+                return again
+        wanted = asking(
+            job.headers,
+            process=job.bpmn_process_id,
+            tenant=job.tenant_id,
+            version_tag=lambda: self._version_tag(job),
+            by_hand=self._by_hand,
+        )
+        if wanted is None:
+            return None
+        if providers is None:
+            raise PermanentError(
+                "PROVIDER_UNKNOWN",
+                "provider: this runtime has no providers; the operator describes them in providers.yaml",
+            )
+        return await providers.use(wanted, self._connector, data, custody, key=key)
+
+    async def _version_tag(self, job: Job) -> str | None:
+        try:
+            return await self._services.diagrams.version_tag(
+                job.process_definition_key, process=job.bpmn_process_id, version=job.process_definition_version
+            )
+        except DiagramUnavailable as error:
+            raise HandBack(
+                "The provider's environment depends on the process's version tag, but its diagram cannot be read: "
+                f"{error.message}. The task is tried again, its retries are untouched",
+                error.delay,
+            ) from None
