@@ -195,7 +195,7 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
         mended = None
         for name, item in value.items():
             new, key = item, name
-            if _is_of_interest(item):
+            if MARK in item if isinstance(item, str) else isinstance(item, (dict, list)):  # `_is_of_interest`, at once
                 below = place.at(name) if place is not None else None
                 new = _walk(item, below, f"{path}.{name}" if path else name, change)
             if MARK in name and path:
