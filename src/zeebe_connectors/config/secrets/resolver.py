@@ -192,7 +192,7 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
     if isinstance(value, str):
         return change(value, place, path) if MARK in value else value
     if isinstance(value, dict):
-        mended = None
+        changed = None
         for name, item in value.items():
             new, key = item, name
             if MARK in item if isinstance(item, str) else isinstance(item, (dict, list)):  # `_is_of_interest`, at once
@@ -201,11 +201,11 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
             if MARK in name and path:
                 key = change(name, place, path)
             if new is not item or key != name:
-                mended = dict(value) if mended is None else mended
+                changed = dict(value) if changed is None else changed
                 if key != name:
-                    del mended[name]
-                mended[key] = new
-        return value if mended is None else mended
+                    del changed[name]
+                changed[key] = new
+        return value if changed is None else changed
     return _walk_list(value, place, path, change) if isinstance(value, list) else value
 
 

@@ -106,7 +106,7 @@ class Changing:
             variables = await self._result(process, ended, seconds)
             variables = {name: value for name, value in variables.items() if not wanted or name in wanted}
         return web.json_response(
-            items.told({
+            items.item({
                 "processDefinitionKey": str(process.definition.key),
                 "processDefinitionId": process.definition.bpmn_process_id,
                 "processDefinitionVersion": process.definition.version,
@@ -235,7 +235,7 @@ class Changing:
                 message_id=text(asked.get("messageId") or "", "messageId"),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key)}))
+        return web.json_response(items.item({"messageKey": str(key)}))
 
     async def _correlate(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
@@ -247,7 +247,7 @@ class Changing:
                 variables=variables_of(asked),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key), "processInstanceKey": str(instance)}))
+        return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
     async def _broadcast(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
@@ -257,7 +257,7 @@ class Changing:
                 text(asked.get("signalName") or "", "signalName"), variables_of(asked)
             )
         )
-        return web.json_response(items.told({"signalKey": str(key)}))
+        return web.json_response(items.item({"signalKey": str(key)}))
 
 
 def _check_tenant(tenant: object) -> None:

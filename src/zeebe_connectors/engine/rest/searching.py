@@ -174,19 +174,19 @@ def _page(items: list[Item], page: Mapping[str, Any], key: str) -> dict[str, Any
     elif before := page.get("before"):
         begin = max(0, _place(items, str(before), key) - limit)
     shown = items[begin : begin + limit]
-    told: dict[str, Any] = {"totalItems": len(items), "hasMoreTotalItems": False}
+    position: dict[str, Any] = {"totalItems": len(items), "hasMoreTotalItems": False}
     if shown:
-        told["startCursor"] = _cursor(shown[0][key], begin)
-        told["endCursor"] = _cursor(shown[-1][key], begin + len(shown) - 1)
-    return {"items": shown, "page": told}
+        position["startCursor"] = _cursor(shown[0][key], begin)
+        position["endCursor"] = _cursor(shown[-1][key], begin + len(shown) - 1)
+    return {"items": shown, "page": position}
 
 
-def _number(value: Any, usual: int, name: str, most: int) -> int:
+def _number(value: Any, usual: int, name: str, maximum: int) -> int:
     if value is None:
         return usual
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise bad(f"{name} must be a whole number of at least 0")
-    return min(value, most)
+    return min(value, maximum)
 
 
 def _cursor(key: str, place: int) -> str:
