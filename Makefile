@@ -66,7 +66,8 @@ released: install ## Record the templates' versions as released: from then on a 
 	$(BIN)/python -m zeebe_connectors.templates --release
 
 bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions; then mails that start processes
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --rounds 5
+	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/where_cpu_goes.py || $(BIN)/python benchmarks/where_cpu_goes.py --only calls
 	$(BIN)/python benchmarks/smtp.py
 	$(BIN)/python benchmarks/soap.py
 	$(BIN)/python benchmarks/sql.py

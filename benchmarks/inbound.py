@@ -25,11 +25,11 @@ from pathlib import Path
 
 from tests.integration.inbound_chaos import (
     ADDRESS,
+    Deployment,
     DovecotMailbox,
     InstanceCounter,
     Mailbox,
     RuntimeProcess,
-    World,
     mailbox,
     order,
     reached,
@@ -106,11 +106,11 @@ async def latency(zeebe: EngineProcess, server: str, mails: int, directory: Path
     """One mail after the other."""
     async with mailbox(server) as mail:
         await mail.deliver(order("first"))
-        world = World(zeebe, mail, directory / f"latency-{server}", counting=Arrivals)
-        seen = world.counter
+        deployment = Deployment(zeebe, mail, directory / f"latency-{server}", counting=Arrivals)
+        seen = deployment.counter
         assert isinstance(seen, Arrivals)
-        async with world.open(mail.imap_port):
-            runtime = await world.run()
+        async with deployment.open(mail.imap_port):
+            runtime = await deployment.run()
             assert await reached(lambda: "first" in seen.at, 60), runtime.log.read_text()
             watcher = Watcher(mail)
             watching = asyncio.create_task(watcher.run())
@@ -129,7 +129,7 @@ async def latency(zeebe: EngineProcess, server: str, mails: int, directory: Path
                         told.append(watcher.told[0] - given[name])
             finally:
                 watching.cancel()
-            engine = await directly(world, seen)
+            engine = await directly(deployment, seen)
     took = [seen.at[name] - at for name, at in given.items()]
     p95 = statistics.quantiles(took, n=20)[-1]
     print(
@@ -140,15 +140,15 @@ async def latency(zeebe: EngineProcess, server: str, mails: int, directory: Path
     )
 
 
-async def directly(world: World, seen: Arrivals) -> list[float]:
+async def directly(deployment: Deployment, seen: Arrivals) -> list[float]:
     """What the engine alone takes, from publishing the same message until the job is offered."""
-    gateway = ZeebeGateway(ClusterSettings(address=world.zeebe.grpc_address))
+    gateway = ZeebeGateway(ClusterSettings(address=deployment.zeebe.grpc_address))
     took = []
     for number in range(20):
         await asyncio.sleep(random.uniform(0.3, 0.8))
         name, began = f"direct {number}", time.perf_counter()
         await gateway.publish(
-            f"{world.process}-message",
+            f"{deployment.process}-message",
             correlation_key="",
             message_id=name,
             time_to_live=60,
@@ -189,15 +189,15 @@ async def full_folder(zeebe: EngineProcess, count: int, directory: Path) -> None
         with dovecot.Dovecot() as server:
             await asyncio.to_thread(fill, server, count)
             mail = DovecotMailbox(server)
-            world = World(zeebe, mail, directory / f"full-{state}-{len(more)}", counting=Arrivals)
-            seen = world.counter
+            deployment = Deployment(zeebe, mail, directory / f"full-{state}-{len(more)}", counting=Arrivals)
+            seen = deployment.counter
             assert isinstance(seen, Arrivals)
-            async with world.open(server.imap_port, which=which, strategy="NONE", **more):
+            async with deployment.open(server.imap_port, which=which, strategy="NONE", **more):
                 if state == "known":
-                    await remember(world, server, count)
+                    await remember(deployment, server, count)
                 await mail.deliver(order("the only one"))
                 began = time.perf_counter()
-                runtime = await world.run()
+                runtime = await deployment.run()
                 assert await reached(lambda: seen.at, 120), runtime.log.read_text()  # noqa: B023
                 first, used = min(seen.at.values()) - began, cpu(runtime.pid)
                 await asyncio.sleep(5)
@@ -209,15 +209,15 @@ async def full_folder(zeebe: EngineProcess, count: int, directory: Path) -> None
         )
 
 
-async def remember(world: World, server: dovecot.Dovecot, count: int) -> None:
+async def remember(deployment: Deployment, server: dovecot.Dovecot, count: int) -> None:
     """Writes into the ledger that all mails are done."""
     status = server.admin("-f", "flow", "mailbox", "status", "-u", ADDRESS, "uidvalidity", "INBOX")
     validity = re.search(r"uidvalidity=(\d+)", status)[1]  # type: ignore[index]
-    source, place = f"{world.process}#mail", f"imap:{ADDRESS}@127.0.0.1/INBOX/{validity}"
-    ledger = SqliteLedger(world.directory / "var" / "ledger.sqlite")
+    source, place = f"{deployment.process}#mail", f"imap:{ADDRESS}@127.0.0.1/INBOX/{validity}"
+    ledger = SqliteLedger(deployment.directory / "var" / "ledger.sqlite")
     await ledger.entries()  # makes the tables
     await ledger.aclose()
-    with contextlib.closing(sqlite3.connect(world.directory / "var" / "ledger.sqlite")) as connection, connection:
+    with contextlib.closing(sqlite3.connect(deployment.directory / "var" / "ledger.sqlite")) as connection, connection:
         connection.executemany(
             "INSERT INTO events (source, id, state, updated, seen) VALUES (?, ?, 'done', ?, ?)",
             [(source, f"{place}/{uid}", time.time(), time.time()) for uid in range(1, count + 1)],

@@ -34,6 +34,10 @@ from zeebe_connectors.testing.process import EngineProcess
 HERE = Path(__file__).parent
 TYPE = "io.camunda:http-json:1"
 EXPRESSION = "={name: response.body.name, status: response.status}"
+BARE = "stubs+aiohttp"
+"""What every other worker is compared with, round by round."""
+WARM = 0.15
+"""Share of the jobs after which CPU is counted: what happens once, such as imports, is the start's."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SCENES = {
     "fake": "a gateway that never limits, {slots} in flight",
@@ -48,7 +52,7 @@ class Figures:
 
     jobs_per_second: float
     cpu_ms: float
-    """CPU per job after the first one, in milliseconds."""
+    """CPU per job once the worker runs warm, in milliseconds."""
     peak_mib: float
     first_job: float
     """Seconds from the start of the process to its first call."""
@@ -163,17 +167,21 @@ def measure(start: Callable[[Scene], tuple[list[str], dict[str, str]]], scene: S
         began = time.monotonic()
         environment = {**os.environ, **more}
         with process(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT) as worker:
-            cpu_at_first = first = 0.0
+            cpu_when_warm = first = 0.0
+            warm = 0
             ends = began + 60 + scene.jobs / 20
             while not (rate := scene.done()):
                 if worker.poll() is not None or time.monotonic() > ends:
                     log.seek(0)
                     raise SystemExit(f"{command[0]} did not finish: {target.stats()}\n{log.read()[-3000:]}")
-                if not first and (first := target.stats()["first"]):
-                    cpu_at_first = _stat(worker.pid)
-                time.sleep(0.2 if first else 0.01)
-            cpu = _stat(worker.pid) - cpu_at_first
-            return Figures(rate, cpu / scene.jobs * 1000, _peak(worker.pid), first - began)
+                if not warm:
+                    stats = target.stats()
+                    first = stats["first"]
+                    if stats["count"] >= scene.jobs * WARM:
+                        cpu_when_warm, warm = _stat(worker.pid), int(target.stats()["count"])
+                time.sleep(0.05 if first else 0.01)
+            cpu = _stat(worker.pid) - cpu_when_warm
+            return Figures(rate, cpu / (scene.jobs - warm) * 1000, _peak(worker.pid), first - began)
 
 
 # The scenes
@@ -288,13 +296,23 @@ async def engine_scene(zeebe: EngineProcess, target: Target, path: str, jobs: in
 
 def _print(scene: str, slots: int, results: dict[str, list[Figures]]) -> None:
     print(f"\n{SCENES[scene].format(slots=slots)}")
-    print(f"{'':<20}{'jobs/s':>10}{'CPU ms/job':>12}{'peak MiB':>10}{'first job s':>13}")
+    titles = f"{'':<20}{'jobs/s':>10}{'CPU ms/job':>12}{'peak MiB':>10}{'first job s':>13}"
+    print(f"{titles}{'jobs/s : bare':>20}{'CPU : bare':>20}")
     for name, figures in results.items():
         middle = [
             statistics.median(getattr(one, what) for one in figures)
             for what in ("jobs_per_second", "cpu_ms", "peak_mib", "first_job")
         ]
-        print(f"{name:<20}{middle[0]:>10.0f}{middle[1]:>12.2f}{middle[2]:>10.0f}{middle[3]:>13.2f}", flush=True)
+        line = f"{name:<20}{middle[0]:>10.0f}{middle[1]:>12.2f}{middle[2]:>10.0f}{middle[3]:>13.2f}"
+        if bare := results.get(BARE):
+            line += f"{_ratio(figures, bare, 'jobs_per_second'):>20}{_ratio(figures, bare, 'cpu_ms'):>20}"
+        print(line, flush=True)
+
+
+def _ratio(figures: list[Figures], bare: list[Figures], what: str) -> str:
+    """The median of the rounds' ratios, and the least and the greatest of them."""
+    found = [getattr(one, what) / (getattr(other, what) or 1e-9) for one, other in zip(figures, bare, strict=True)]
+    return f"{statistics.median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -327,7 +345,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=5000, help="jobs per worker (three fifths with the slow service)")
     parser.add_argument("--slots", type=int, default=64, help="jobs in flight (256 with the slow service)")
-    parser.add_argument("--rounds", type=int, default=1, help="rounds of which the median is shown")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="rounds of which the median is shown, all workers in each"
+    )
     parser.add_argument("--scene", nargs="*", default=list(SCENES), choices=list(SCENES))
     parser.add_argument("--worker", nargs="*", default=[], help="zeebe-connectors, stubs+aiohttp, pyzeebe+aiohttp, go")
     asyncio.run(run(parser.parse_args()))

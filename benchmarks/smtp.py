@@ -145,9 +145,14 @@ async def ours(port: int, files: Path | None = None, *, with_memory: bool = True
         async def one(_: int) -> None:
             key = next(numbers)
             job = Job(key, "smtp", process_instance_key=key, element_instance_key=key)
-            context = Context(job, clients, documents, allowed, log, time.monotonic() + 60, memory)
+            discards: list[tuple[str, str]] = []
+
+            def discard(place: str, each: str) -> None:
+                discards.append((place, each))
+
+            context = Context(job, clients, documents, allowed, log, time.monotonic() + 60, memory, discard)
             await send(read_input(Mail, json.loads(variables)), context)
-            for place, each in context.discard_on_success:
+            for place, each in discards:
                 memory.discard_later(place, each)
 
         yield one

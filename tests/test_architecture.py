@@ -43,6 +43,12 @@ EXCEPTIONS = {
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    """A module's syntax tree; parsed once for all tests."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
 def modules() -> list[tuple[Path, str, list[str]]]:
     """Each module with its room and what it imports; read once."""
     return list(_read())
@@ -52,7 +58,7 @@ def _read() -> Iterator[tuple[Path, str, list[str]]]:
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         imported = []
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(relative)):
             if isinstance(node, ast.Import):
                 imported += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -130,7 +136,7 @@ def test_public_names_are_what_they_say() -> None:
 def test_every_module_says_what_it_does() -> None:
     """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        tree = tree_of(path)
         said = ast.get_docstring(tree)
         assert said, f"{path} has no docstring"
         first = said.partition("\n\n")[0]
@@ -171,7 +177,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def modules_in_full() -> Iterator[tuple[Path, str, list[str]]]:
     """As `modules`, with what is imported from a package named by its module; type-checking imports left out."""
     for path in sorted(ROOT.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path.relative_to(ROOT))
         for_types = {
             id(inner)
             for node in ast.walk(tree)
@@ -201,6 +207,7 @@ def test_a_long_module_has_its_reason() -> None:
         if len((ROOT / path).read_text(encoding="utf-8").splitlines()) > MAX_LINES
     }
     assert long <= excused, f"longer than {MAX_LINES} lines: split them, or give docs/architecture.md the reason"
+    assert excused <= long, "the architecture page gives a reason for a module that is not long"
 
 
 @pytest.mark.parametrize("title", ["The path of a job", "The path of a mail"])
@@ -253,3 +260,64 @@ def test_the_glossary_is_no_longer_than_it_needs_to_be() -> None:
     words = re.findall(r"^\| ([a-z -]+) \| .+ \| `[\w/]+\.py` \|$", section("The words"), re.MULTILINE)
     assert 15 <= len(words) <= 30
     assert len(set(words)) == len(words)
+
+
+BESIDE_THE_ROOMS = {"docs", "examples", "integration", "modeler", "servers"}
+"""Folders of tests that mirror no room: of what stands beside src/, across rooms, and of what tests share."""
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """Who reads a room finds its tests at the same path; those across rooms are in tests/integration."""
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
+    astray = [
+        str(folder)
+        for folder in sorted(folders)
+        if folder.parts[0] not in BESIDE_THE_ROOMS and not (ROOT / folder).is_dir()
+    ]
+    assert not astray, f"no such room in src: {astray}"
+
+
+WORDS = {
+    "told": "what it is: reported, message, detail",
+    "begun": "started",
+    "mend": "the change or the remedy",
+    "mended": "changed",
+    "most": "max_…, maximum, or what it is the greatest of",
+    "let_go": "discard",
+    "done_with": "discard_on_success",
+    "set_aside": "quarantine",
+    "put_aside": "quarantine",
+    "worth_a_line": "should_log",
+    "inbounds": "inbound_services",
+}
+"""Words that are no names here, each with what is used instead."""
+
+
+def names_of(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module gives: functions, classes, parameters, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def test_a_name_is_a_word_of_the_field() -> None:
+    """One meaning each, and the one that others use for it; a connector calls its input what it is, not `given`."""
+    wrong = set()
+    for path, room, _ in modules():
+        tree = tree_of(path)
+        for name in names_of(tree):
+            word = name.strip("_").lower()
+            if word in WORDS or word.startswith(("most_", "longest_", "largest_")):
+                wrong.add(f"{path}: {name}: call it {WORDS.get(word, 'max_…')}")
+        if room == "connectors":
+            for node in ast.walk(tree):
+                if isinstance(node, ast.AsyncFunctionDef) and node.decorator_list:
+                    wrong |= {f"{path}: {node.name}(given)" for argument in node.args.args if argument.arg == "given"}
+    assert not wrong, "\n".join(sorted(wrong))

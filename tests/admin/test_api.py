@@ -201,7 +201,7 @@ async def test_a_body_that_is_no_json_is_told(start, text):
 
 
 async def test_a_body_is_bounded(start):
-    running = await start({"most_bytes": 10_000})
+    running = await start({"max_bytes": 10_000})
     status, told = await running("/api/soap/inspect", {"text": "x" * 20_000})
     assert (status, told["code"]) == (413, "TOO_LARGE")
 

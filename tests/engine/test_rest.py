@@ -248,6 +248,73 @@ async def test_problems_name_what_is_wrong(rest, order, method, path, body, stat
     assert problem["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"filters": {}}, "[filters]"),
+        ({"filter": []}, "filter must be a JSON object"),
+        ({"filter": {"processInstanceKey": [1]}}, "use $in"),
+        ({"filter": {"processInstanceKey": {"$in": "1"}}}, "filter.processInstanceKey.$in must be a JSON list"),
+        ({"filter": {"processInstanceKey": {"$gt": [1]}}}, "filter.processInstanceKey.$gt must be a single value"),
+        ({"filter": {"$or": {}}}, "filter.$or must be a JSON list"),
+        ({"filter": {"$or": [5]}}, "filter.$or[0] must be a JSON object"),
+        ({"filter": {"$or": [{}, {"nonsense": 1}]}}, "[filter.$or[1].nonsense]"),
+        ({"sort": "processInstanceKey"}, "sort must be a JSON list"),
+        ({"sort": ["processInstanceKey"]}, "sort[0] must be a JSON object"),
+        ({"sort": [{"field": ["processInstanceKey"]}]}, "[sort[0].field]"),
+        ({"sort": [{"field": "processInstanceKey", "order": "down"}]}, "[sort[0].order]"),
+        ({"page": 5}, "page must be a JSON object"),
+        ({"page": {"size": 5}}, "[page.size]"),
+        ({"page": {"limit": "5"}}, "page.limit"),
+    ],
+)
+async def test_a_search_says_what_is_wrong_before_it_finds_anything(rest, wrong, words):
+    """Also where there is nothing that could be found."""
+    for what in ("process-instances", "element-instances", "jobs", "incidents", "variables", "message-subscriptions"):
+        assert words in (await rest("POST", f"{what}/search", wrong, status=400))["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("process-instances", {"processDefinitionId": "order", "startInstructions": 5}, "startInstructions must be"),
+        ("process-instances", {"processDefinitionId": "order", "startInstructions": ["pay"]}, "startInstructions[0]"),
+        ("process-instances", {"processDefinitionId": "order", "fetchVariables": "id"}, "fetchVariables must be"),
+        ("process-instances", {"processDefinitionId": "order", "requestTimeout": "soon"}, "requestTimeout"),
+        ("process-instances", {"processDefinitionId": "order", "tenantId": ["a"]}, "multi-tenancy"),
+        ("jobs/activation", {"type": "pay", "fetchVariable": [5]}, "fetchVariable[0] must be a text"),
+        ("jobs/activation", {"type": "pay", "tenantIds": "<default>"}, "tenantIds must be a JSON list"),
+    ],
+)
+async def test_a_command_says_what_is_wrong_and_does_nothing(rest, order, path, body, words):
+    assert words in (await rest("POST", path, body, status=400))["detail"]
+    assert len(await rest.find("process-instances")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "content"),
+    [
+        ("deployments", "multipart/form-data; boundary=x", b"no parts"),
+        ("deployments", "multipart/form-data", b"--x--"),
+        ("deployments", "multipart/form-data; boundary=x", b"--x\r\nno head"),
+        ("documents", "multipart/form-data; boundary=x", b"no parts"),
+        ("messages/publication", "application/json", b'{"name": "\xff"}'),
+        ("messages/publication", "application/json; charset=none", b'{"name": "m", "variables": {"a": NaN}}'),
+        (
+            "messages/publication",
+            "application/json",
+            b'{"name":"m","variables":{"a":' + b"[" * 400 + b"]" * 400 + b"}}",
+        ),
+    ],
+)
+async def test_a_body_that_cannot_be_read(engine, path, kind, content):
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{engine.rest_address}/v2/{path}", data=content, headers={"Content-Type": kind}) as answer,
+    ):
+        assert (answer.status, (await answer.json(content_type=None))["title"]) == (400, "INVALID_ARGUMENT")
+
+
 async def test_a_deployment_is_refused_whole(rest):
     status, problem = await rest.deploy(good=ORDER, bad="<no/>")
     assert status == 400

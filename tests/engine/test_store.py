@@ -73,6 +73,15 @@ def test_several_definitions_and_versions(bench) -> None:
     assert bench.deploy(one, name="p.bpmn").processes[0].version == 3
 
 
+def test_what_an_older_version_accepted_still_runs(bench) -> None:
+    bench.deploy(process("p", "start > xor; xor > end {=yes}; xor > over {default}", Node("endEvent", "over")))
+    bench.engine.store._db.execute("UPDATE resource SET content = replace(content, '=yes', 'yes')")
+    bench.kill()
+    key = bench.create(yes=True)
+    assert bench.incident().type == "EXTRACT_VALUE_ERROR"
+    assert bench.active(key)
+
+
 def test_forms_and_decisions(bench) -> None:
     form = json.dumps({"id": "f", "components": []}).encode()
     dmn = (

@@ -382,7 +382,7 @@ async def reached(condition: Any, seconds: float) -> bool:
     return True
 
 
-class World:
+class Deployment:
     """An engine with a process that mails start, a mailbox, and runtimes between them.
 
     Args:
@@ -474,11 +474,11 @@ async def chaos(
     chance = random.Random(seed)
     counts = Counts(mails)
     began = time.monotonic()
-    world = World(zeebe, mail, directory)
-    async with Proxy(mail.imap_port) as proxy, world.open(proxy.port, which=which, strategy=strategy):
+    deployment = Deployment(zeebe, mail, directory)
+    async with Proxy(mail.imap_port) as proxy, deployment.open(proxy.port, which=which, strategy=strategy):
         for number in range(runtimes):
             # Those that share a file share a machine; those that share a server have only that in common.
-            await world.run(ledger=ledger, data=directory / (f"var{number}" if ledger else "var"))
+            await deployment.run(ledger=ledger, data=directory / (f"var{number}" if ledger else "var"))
         steps = ["kill"] * kills + ["cut"] * cuts + ["restart"] * restarts + ["mail"] * (mails - 1)
         chance.shuffle(steps)
         sent = 0
@@ -488,11 +488,11 @@ async def chaos(
                 sent += 1
                 await asyncio.sleep(chance.uniform(0, 0.05))
             elif step == "kill":
-                before = world.arrived
+                before = deployment.arrived
                 if chance.random() < 0.7:
-                    await reached(lambda: world.arrived > before or world.arrived == sent, SEEN_WITHIN)  # noqa: B023
+                    await reached(lambda: deployment.arrived > before or deployment.arrived == sent, SEEN_WITHIN)  # noqa: B023
                 await asyncio.sleep(chance.uniform(0, 0.5))
-                victim = chance.choice(world.runtimes)
+                victim = chance.choice(deployment.runtimes)
                 await victim.kill()
                 await victim.start()
                 counts.kills += 1
@@ -502,14 +502,14 @@ async def chaos(
                 await zeebe.kill()
                 await zeebe.start()
                 counts.restarts += 1
-        await reached(lambda: world.arrived == sent, patience)
-        for one in world.runtimes:
+        await reached(lambda: deployment.arrived == sent, patience)
+        for one in deployment.runtimes:
             await one.kill()
             await one.start()
         await mail.deliver(order(f"mail {sent}"))
-        await reached(lambda: world.arrived == mails, patience)
+        await reached(lambda: deployment.arrived == mails, patience)
         await asyncio.sleep(3)  # for what would come twice
-        counts.instances = Counter(world.counter.seen.values())
+        counts.instances = Counter(deployment.counter.seen.values())
     counts.seconds = time.monotonic() - began
     return counts
 

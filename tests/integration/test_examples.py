@@ -32,7 +32,7 @@ SECRETS = {"SECRET_ORDERS_TOKEN": "token-1", "SECRET_PASSWORD": "s3cret"}
 
 
 @dataclass
-class World:
+class Landscape:
     """The engine's gateway and the servers that the diagrams talk to."""
 
     gateway: ZeebeGateway
@@ -96,7 +96,7 @@ def _runtime(zeebe, directory: Path, **settings: str) -> Runtime:
 
 
 @pytest.fixture
-async def world(zeebe, tmp_path):
+async def landscape(zeebe, tmp_path):
     settings = {"ZEEBE_CONNECTORS_FILES": str(tmp_path), "ZEEBE_CONNECTORS_PROCESSES": "example-process-check"}
     runtime = _runtime(zeebe, tmp_path, **settings)
     async with HttpServer() as http, SmtpServer() as smtp:
@@ -111,100 +111,100 @@ async def world(zeebe, tmp_path):
         )
         runtime.start()
         try:
-            yield World(runtime.gateway, http, smtp, tmp_path)
+            yield Landscape(runtime.gateway, http, smtp, tmp_path)
         finally:
             await runtime.drain()
 
 
-async def _rest(world: World, diagram: bytes) -> None:
-    result = await world.run(diagram, {"ordersUrl": world.http.url("").rstrip("/"), "orderId": "1"})
+async def _rest(landscape: Landscape, diagram: bytes) -> None:
+    result = await landscape.run(diagram, {"ordersUrl": landscape.http.url("").rstrip("/"), "orderId": "1"})
     assert (result["status"], result["order"]["seen"]) == (200, "GET /orders/1")
-    assert world.http.last.header("accept") == "application/json"
+    assert landscape.http.last.header("accept") == "application/json"
 
 
-async def _smtp(world: World, diagram: bytes) -> None:
-    result = await world.run(
+async def _smtp(landscape: Landscape, diagram: bytes) -> None:
+    result = await landscape.run(
         diagram,
-        {"smtpHost": "127.0.0.1", "smtpPort": world.smtp.port, "customer": "ann@example.com", "orderId": "A-7"},
+        {"smtpHost": "127.0.0.1", "smtpPort": landscape.smtp.port, "customer": "ann@example.com", "orderId": "A-7"},
     )
-    mail = world.smtp.mails[-1].parsed
+    mail = landscape.smtp.mails[-1].parsed
     assert result["messageId"] == mail["Message-ID"] == result["mail"]["messageId"]
     assert (mail["Subject"], mail["X-Order-Id"], mail["Importance"]) == ("Your order A-7", "A-7", "high")
 
 
-async def _smtp_infosys(world: World, diagram: bytes) -> None:
+async def _smtp_infosys(landscape: Landscape, diagram: bytes) -> None:
     customers = "[ann@example.com, bob@example.com]"
-    result = await world.run(
-        diagram, {"smtpHost": "127.0.0.1", "smtpPort": world.smtp.port, "customers": customers, "orderId": "A-7"}
+    result = await landscape.run(
+        diagram, {"smtpHost": "127.0.0.1", "smtpPort": landscape.smtp.port, "customers": customers, "orderId": "A-7"}
     )
     assert (result["mailSent"], result["mail"]["response"]) == ("SUCCESS", "Mail sent successfully")
-    assert world.smtp.mails[-1].to == ["ann@example.com", "bob@example.com"]
+    assert landscape.smtp.mails[-1].to == ["ann@example.com", "bob@example.com"]
 
 
-async def _soap_example(world: World, diagram: bytes) -> None:
-    result = await world.run(diagram, {"soapUrl": world.http.url("/soap"), "orderId": "A7"})
+async def _soap_example(landscape: Landscape, diagram: bytes) -> None:
+    result = await landscape.run(diagram, {"soapUrl": landscape.http.url("/soap"), "orderId": "A7"})
     assert result["order"] == {"id": "A7", "total": "42.5"} or result["order"]["total"] == "42.5"
 
 
-async def _demo(world: World, diagram: bytes) -> None:
-    result = await world.run(
+async def _demo(landscape: Landscape, diagram: bytes) -> None:
+    result = await landscape.run(
         diagram,
         {
-            "ordersUrl": world.http.url("/shop"),
+            "ordersUrl": landscape.http.url("/shop"),
             "orderId": "4711",
             "otherOrderId": "4712",
             "smtpHost": "127.0.0.1",
-            "smtpPort": world.smtp.port,
+            "smtpPort": landscape.smtp.port,
             "sender": "shop@example.com",
         },
     )
     assert result["order"]["id"] == "4711"
     assert (result["caught"], result["outcome"]) == (True, "not found handled: unknown order")
     assert "otherOrder" not in result
-    mail = world.smtp.mails[-1].parsed
+    mail = landscape.smtp.mails[-1].parsed
     assert mail["To"] == "ann@example.com"
     assert (mail["Sensitivity"], mail["X-Message-Flag"]) == ("Private", "Follow up")
     assert "Bread and Roses, 42.5 EUR" in mail.get_body(("plain",)).get_content()
     assert "token-1" not in json.dumps(result)
 
 
-async def _graphql(world: World, diagram: bytes) -> None:
-    result = await world.run(diagram, {"graphqlUrl": world.http.url("/graphql"), "orderId": "9"})
+async def _graphql(landscape: Landscape, diagram: bytes) -> None:
+    result = await landscape.run(diagram, {"graphqlUrl": landscape.http.url("/graphql"), "orderId": "9"})
     assert result["order"] == {"id": "9", "total": 42.5}
 
 
-async def _coap(world: World, diagram: bytes) -> None:
+async def _coap(landscape: Landscape, diagram: bytes) -> None:
     async with CoapServer() as server:
         given = {"deviceHost": "127.0.0.1", "devicePort": server.port, "wanted": 21.5}
-        assert (await world.run(diagram, given))["code"] == "2.04"
+        assert (await landscape.run(diagram, given))["code"] == "2.04"
         assert server.thing.payload == b'{"wanted":21.5}'
 
 
-async def _files(world: World, diagram: bytes) -> None:
-    home = world.files / "home"
+async def _files(landscape: Landscape, diagram: bytes) -> None:
+    home = landscape.files / "home"
     home.mkdir()
     with FtpServer(home, password="s3cret") as server:
         given = {"filesHost": "127.0.0.1", "filesPort": server.port, "orderId": "A-7", "total": "42.50"}
-        result = await world.run(diagram, given)
+        result = await landscape.run(diagram, given)
     assert result["filed"] == "orders/A-7.csv"
     assert (home / "orders/A-7.csv").read_text() == "id;total\nA-7;42.50\n"
 
 
-async def _sql(world: World, diagram: bytes) -> None:
-    file = world.files / "orders.sqlite"
+async def _sql(landscape: Landscape, diagram: bytes) -> None:
+    file = landscape.files / "orders.sqlite"
     with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, total TEXT)")
     for total in ("42.50", "43.00"):
         given = {"databaseFile": str(file), "orderId": "A-7", "total": total}
-        assert (await world.run(diagram, given))["order"] == {"id": "A-7", "total": total}
+        assert (await landscape.run(diagram, given))["order"] == {"id": "A-7", "total": total}
 
 
-async def _process(world: World, diagram: bytes) -> None:
-    assert (await world.run(diagram, {"orderId": "4711"}))["approved"] is True
+async def _process(landscape: Landscape, diagram: bytes) -> None:
+    assert (await landscape.run(diagram, {"orderId": "4711"}))["approved"] is True
 
 
-async def _message(world: World, diagram: bytes) -> None:
-    assert (await world.run(diagram, {"orderId": "4711", "amount": 5}))["messageKey"] > 0
+async def _message(landscape: Landscape, diagram: bytes) -> None:
+    assert (await landscape.run(diagram, {"orderId": "4711", "amount": 5}))["messageKey"] > 0
 
 
 EXPECTED = {
@@ -233,8 +233,8 @@ def test_every_example_is_run():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-async def test_an_example_does_what_it_says(name, world):
-    await EXPECTED[name](world, (EXAMPLES / f"{name}.bpmn").read_bytes())
+async def test_an_example_does_what_it_says(name, landscape):
+    await EXPECTED[name](landscape, (EXAMPLES / f"{name}.bpmn").read_bytes())
 
 
 @pytest.mark.parametrize(("name", "mailbox"), [("imap", "orders@example.test"), ("pop3", "post@example.test")])
@@ -297,8 +297,8 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
             client.sendmail("ann@example.test", [mailbox], text)
     runtime.start()
     try:
-        world = World(runtime.gateway, None, None, tmp_path)
-        results = [await world.run(diagram, variables) for _ in range(3)]
+        landscape = Landscape(runtime.gateway, None, None, tmp_path)
+        results = [await landscape.run(diagram, variables) for _ in range(3)]
     finally:
         await runtime.drain()
     assert [result["subject"] for result in results] == ["Order 1", "Order 2", None]
@@ -307,18 +307,18 @@ async def test_the_example_that_receives_a_mail_gives_each_to_one_instance(zeebe
     assert not mail.messages(mailbox)
 
 
-async def _ftp_port(world: World, ending: contextlib.AsyncExitStack) -> int:
-    home = world.files / "home"
+async def _ftp_port(landscape: Landscape, ending: contextlib.AsyncExitStack) -> int:
+    home = landscape.files / "home"
     home.mkdir()
     return ending.enter_context(FtpServer(home, password="s3cret")).port
 
 
-async def _coap_port(_world: World, ending: contextlib.AsyncExitStack) -> int:
+async def _coap_port(_world: Landscape, ending: contextlib.AsyncExitStack) -> int:
     return (await ending.enter_async_context(CoapServer())).port
 
 
-async def _database(world: World, _ending: contextlib.AsyncExitStack) -> str:
-    file = world.files / "orders.sqlite"
+async def _database(landscape: Landscape, _ending: contextlib.AsyncExitStack) -> str:
+    file = landscape.files / "orders.sqlite"
     with contextlib.closing(sqlite3.connect(file)) as database, database:
         database.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, total TEXT)")
         database.execute("INSERT INTO orders VALUES ('A-7', '42.50')")
@@ -334,17 +334,17 @@ RUN = [case for case in tool.cases() if "run" in case]
 @pytest.mark.modeler
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", RUN, ids=[case["name"] for case in RUN])
-async def test_what_the_modeler_exported_runs(case, world):
+async def test_what_the_modeler_exported_runs(case, landscape):
     diagram = tool.exported(case["name"])
     for other in case["run"].get("deploy", []):
-        await world.gateway.deploy({other: (EXAMPLES / other).read_bytes()})
+        await landscape.gateway.deploy({other: (EXAMPLES / other).read_bytes()})
     async with contextlib.AsyncExitStack() as ending:
-        servers = {name: await start(world, ending) for name, start in STARTED.items() if name in json.dumps(case)}
+        servers = {name: await start(landscape, ending) for name, start in STARTED.items() if name in json.dumps(case)}
         variables = {
-            name: servers[value] if value in servers else world.filled(value)
+            name: servers[value] if value in servers else landscape.filled(value)
             for name, value in case["run"]["variables"].items()
         }
-        result = await world.run(diagram, variables)
+        result = await landscape.run(diagram, variables)
     expected = case["run"]["expect"]
     assert {name: result.get(name) for name in expected} == expected
 

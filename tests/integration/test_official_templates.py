@@ -147,7 +147,7 @@ def filled(request, tmp_path_factory):
 
 
 @pytest.fixture
-async def world(zeebe, tmp_path):
+async def servers(zeebe, tmp_path):
     """The runtime, with the servers that the cases talk to."""
     environment = Environment((
         "environment",
@@ -172,11 +172,11 @@ async def world(zeebe, tmp_path):
 
 
 @pytest.mark.parametrize("wanted", CASES or [NO_FOLDER], ids=lambda one: one and one["name"])
-async def test_a_filled_template_runs(wanted, filled, world):
+async def test_a_filled_template_runs(wanted, filled, servers):
     """The modeler takes it and exports it without a complaint of ours to make; the result is what its users expect."""
     results, where = filled
     assert results[wanted["name"]]["failures"] == []
-    gateway, http, smtp = world
+    gateway, http, smtp = servers
     diagram = (where / f"{wanted['name']}.bpmn").read_bytes()
     deployed = await gateway.deploy({"diagram.bpmn": diagram})
     variables = {"baseUrl": http.url("").rstrip("/"), "smtpPort": smtp.port, "orderId": 42}

@@ -7,7 +7,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from tests.integration.inbound_chaos import OwnMailbox, World, order
+from tests.integration.inbound_chaos import Deployment, OwnMailbox, order
 
 pytestmark = pytest.mark.engine
 
@@ -18,24 +18,24 @@ MAILS = 30
 async def test_the_second_runtime_goes_on_where_the_first_was_killed(zeebe, own_mail, postgresql, tmp_path):
     """All mails, neither moved nor marked: only the ledger knows which were handed over."""
     url, mail = postgresql.database(), OwnMailbox(own_mail)
-    world = World(zeebe, mail, tmp_path)
-    async with world.open(mail.imap_port, which="allPollingConfig", strategy="NONE"):
+    deployment = Deployment(zeebe, mail, tmp_path)
+    async with deployment.open(mail.imap_port, which="allPollingConfig", strategy="NONE"):
         for name in ("one", "two"):
-            await world.run(data=tmp_path / name, ledger=url)
+            await deployment.run(data=tmp_path / name, ledger=url)
         for number in range(MAILS // 2):
             await mail.deliver(order(f"mail {number}"))
-        await started(world, MAILS // 3)
-        (held,) = [runtime for runtime in world.runtimes if runtime.pid == holder(url)]
+        await started(deployment, MAILS // 3)
+        (held,) = [runtime for runtime in deployment.runtimes if runtime.pid == holder(url)]
         await held.kill()
         for number in range(MAILS // 2, MAILS):
             await mail.deliver(order(f"mail {number}"))
-        await started(world, MAILS)
-        assert holder(url) in {runtime.pid for runtime in world.runtimes if runtime is not held}
+        await started(deployment, MAILS)
+        assert holder(url) in {runtime.pid for runtime in deployment.runtimes if runtime is not held}
         await held.start()
         await asyncio.sleep(5)  # for what would come twice
-    assert Counter(world.counter.seen.values()) == Counter({f"mail {number}": 1 for number in range(MAILS)})
+    assert Counter(deployment.counter.seen.values()) == Counter({f"mail {number}": 1 for number in range(MAILS)})
     assert not list(tmp_path.rglob("ledger.sqlite")), "nothing was kept beside the database"
-    logs = "".join(runtime.log.read_text() for runtime in world.runtimes)
+    logs = "".join(runtime.log.read_text() for runtime in deployment.runtimes)
     assert postgresql.url("x").split("@")[0].split("//")[1] not in logs
     with psycopg.connect(url) as connection:
         states = dict(
@@ -51,12 +51,12 @@ def holder(url: str) -> int:
     return int(owner.split("|")[2])
 
 
-async def started(world: World, least: int) -> None:
+async def started(deployment: Deployment, least: int) -> None:
     """Waits for so many instances."""
     try:
         async with asyncio.timeout(90):
-            while len(world.counter.seen) < least:  # noqa: ASYNC110 - the count has no event
+            while len(deployment.counter.seen) < least:  # noqa: ASYNC110 - the count has no event
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        logs = "\n".join(runtime.log.read_text()[-3000:] for runtime in world.runtimes)
-        raise AssertionError(f"only {len(world.counter.seen)} instances\n{logs}") from None
+        logs = "\n".join(runtime.log.read_text()[-3000:] for runtime in deployment.runtimes)
+        raise AssertionError(f"only {len(deployment.counter.seen)} instances\n{logs}") from None

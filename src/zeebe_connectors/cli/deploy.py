@@ -62,13 +62,13 @@ async def deploy_together(
     if here is not None:
         await asyncio.to_thread(here.remember, resources, deployed)
     by_name = {name: file for file, name in names.items()}
-    told = {names[file] for file in files}
+    unreported = {names[file] for file in files}
     for one in deployed:
-        told.discard(one.resource_name)
+        unreported.discard(one.resource_name)
         what = "" if one.kind == "process" else f"{one.kind} "
         where = by_name.get(one.resource_name, one.resource_name)
         typer.echo(f"{where}: {what}{one.bpmn_process_id}, version {one.version}")
-    for name in sorted(told):
+    for name in sorted(unreported):
         typer.echo(f"{by_name[name]}: deployed")
     return True
 

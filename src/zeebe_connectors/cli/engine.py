@@ -51,7 +51,7 @@ def start(
 ) -> None:
     """Start the engine in the background and wait until it answers."""
     where = directory or engine_directory()
-    with _told():
+    with _reported():
         if running(where) is None:
             if clean:
                 shutil.rmtree(where, ignore_errors=True)
@@ -76,7 +76,7 @@ def show(
     instances: Annotated[int, typer.Option(help="Process instances to show, the newest last.")] = 10,
 ) -> None:
     """Tell whether the engine runs, where, and what its process instances did. Exit code 3 when it does not."""
-    with _told():
+    with _reported():
         state = _print(directory)
         if state is None:
             raise typer.Exit(3)
@@ -90,7 +90,7 @@ def resolve(
     retries: Annotated[int, typer.Option(help="Tries that the incident's job gets.")] = 1,
 ) -> None:
     """Resolve an incident: its step is done again, or its job is offered again."""
-    with _told():
+    with _reported():
         state = engine_in_use(directory)
         if state is None:
             raise ServerError("No engine runs. Start it with: zeebe-connectors engine start")
@@ -108,7 +108,7 @@ def mails(
     raw: Annotated[bool, typer.Option("--raw", help="Every mail as it arrived, header by header.")] = False,
 ) -> None:
     """Show the mails that the local mail server has received."""
-    with _told():
+    with _reported():
         received = _received(address)
     out = Console(highlight=False, soft_wrap=raw)
     if raw:
@@ -179,7 +179,7 @@ class _Rest:
             raise ServerError(f"The server at {self.address} does not answer: {error}.") from error
 
 
-class _told:  # noqa: N801 - reads as a phrase in a with statement
+class _reported:  # noqa: N801 - reads as a phrase in a with statement
     """Turn what a local server cannot do into its message and exit code 1."""
 
     def __enter__(self) -> None:
@@ -233,11 +233,11 @@ def _print_rows(out: Console, **rows: object) -> None:
         out.print(f"  {name:<8} {value}", markup=False)
 
 
-def _print_instances(rest: _Rest, most: int) -> None:
+def _print_instances(rest: _Rest, max_shown: int) -> None:
     from zeebe_connectors.cli.steps import remedy
 
     out = Console(highlight=False, soft_wrap=True)
-    newest = {"sort": [{"field": "processInstanceKey", "order": "DESC"}], "page": {"limit": most}}
+    newest = {"sort": [{"field": "processInstanceKey", "order": "DESC"}], "page": {"limit": max_shown}}
     found = rest.ask("POST", "/v2/process-instances/search", newest)
     shown = list(reversed(found["items"]))
     total = found["page"]["totalItems"]

@@ -6,17 +6,39 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Iterable
 
 from zeebe_connectors.cli import log
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
-from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.config.settings import Selection, Settings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.metrics import NO_METRICS
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 
+_YOUNG_OBJECTS = 10_000
+"""New objects between two collections: Python's own 700 are those of a few jobs, which are gone soon by themselves."""
 _log = logging.getLogger("zeebe_connectors")
+
+
+def needed(names: Iterable[str], settings: Settings) -> list[str]:
+    """The installed connectors that may run; the others, ruled out by their names, need not be imported.
+
+    Args:
+        names: Of all that are installed.
+        settings: What the operator decided; a selection may also name job types, which only an import tells.
+    """
+    known = [name.casefold() for name in names]
+    watches = settings.polling or settings.sources is not None or settings.diagrams is not None
+    selections = [settings.outbound, *([settings.inbound] if watches else [])]
+
+    def may_run(name: str, selection: Selection) -> bool:
+        if selection.enabled and selection.enabled <= set(known):
+            return name in selection.enabled
+        return name not in selection.disabled
+
+    return [name for name in names if any(may_run(name.casefold(), selection) for selection in selections)]
 
 
 async def run_forever(environment: Environment, settings: Settings, *, verbose: bool = False) -> int:
@@ -26,7 +48,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     log.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():
         _log.info("%s", line[:1].upper() + line[1:])
-    registry = Registry.installed()
+    registry = Registry.installed(needed(Registry.names(), settings))
     for missing in registry.unavailable.values():
         _log.warning("The connector %s does not run: %s", missing.name, missing.reason)
     stop = asyncio.Event()
@@ -55,6 +77,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     # What stands now stays as long as the process, so that no collection of garbage has to look at it again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     runtime.start()
     server = None
     try:

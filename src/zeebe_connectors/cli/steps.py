@@ -73,8 +73,8 @@ class Steps:
         word = "completed" if happening.kind is HappeningKind.ELEMENT_COMPLETED else "terminated"
         took = happening.time_ms - began
         changed = self._set.pop(happening.instance_key, {})
-        told = ", ".join(f"{name} = {self._value(value)}" for name, value in changed.items())
-        self._line(happening, f"{word}{f' after {took} ms' if took > 1 else ''}{f'; {told}' if told else ''}")
+        variables = ", ".join(f"{name} = {self._value(value)}" for name, value in changed.items())
+        self._line(happening, f"{word}{f' after {took} ms' if took > 1 else ''}{f'; {variables}' if variables else ''}")
 
     def _line(self, happening: Happening, what: str) -> None:
         name = happening.element_name

@@ -53,7 +53,8 @@ class Definition:
     @cached_property
     def model(self) -> Process:
         """Its elements, read on first use."""
-        return next(found for found in read_processes(self.resource.content) if found.id == self.bpmn_process_id)
+        models = read_processes(self.resource.content, deployed=True)
+        return next(found for found in models if found.id == self.bpmn_process_id)
 
     @property
     def deployment_key(self) -> int:

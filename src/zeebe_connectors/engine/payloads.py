@@ -50,11 +50,20 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
             "Expected the variables to be a JSON object with a name for each value, but the root is "
             f"'{type(value).__name__}'"
         )
-    if _is_deeper_than(value, _MAX_VARIABLE_DEPTH):
+    check_depth(value)
+    return value
+
+
+def check_depth(variables: Mapping[str, Any]) -> None:
+    """Refuse variables that are nested too deeply.
+
+    Raises:
+        Rejection: They are.
+    """
+    if _is_deeper_than(variables, _MAX_VARIABLE_DEPTH):
         raise invalid(
             f"Expected the variables to be nested at most {_MAX_VARIABLE_DEPTH} levels deep, but they are deeper"
         )
-    return value
 
 
 def _is_deeper_than(value: Any, depth: int) -> bool:

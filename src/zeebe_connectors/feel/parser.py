@@ -108,8 +108,8 @@ class _Parser:
         position = self.furthest
         at = tokens.token(self.text, position)
         found = "the end" if at.kind == END else f"'{at.text if len(at.text) <= 20 else at.text[:20] + '…'}'"
-        *most, last = self.expected
-        expected = f"{', '.join(most)} or {last}" if most else last
+        *first, last = self.expected
+        expected = f"{', '.join(first)} or {last}" if first else last
         return FeelSyntaxError(self.text, position, found, expected, slips.hint(self.text, position, self.expected))
 
     def symbol(self, symbol: str) -> bool:

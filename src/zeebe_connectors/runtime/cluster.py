@@ -151,11 +151,14 @@ def _payload(variables: Mapping[str, Any]) -> str:
 
 def _refused(error: GatewayError, what: str) -> NoReturn:
     """Raises what a connector's task gets for a command that did not go well."""
-    told = f"{what[:1].upper()}{what[1:]} was not"
+    failure = f"{what[:1].upper()}{what[1:]} was not"
     if error.is_not_found:
         raise PermanentError(
-            "PROCESS_NOT_FOUND", f"{told} started: it is not deployed in this version ({error.message}); check its id"
+            "PROCESS_NOT_FOUND",
+            f"{failure} started: it is not deployed in this version ({error.message}); check its id",
         ) from None
     if error.is_refusal or error.status in _DENIED:
-        raise PermanentError("CLUSTER_REFUSED", f"{told} accepted by the cluster: {error}") from None
-    raise TransientError("CLUSTER_UNREACHABLE", f"{told} accepted by the cluster: {error}; it is tried again") from None
+        raise PermanentError("CLUSTER_REFUSED", f"{failure} accepted by the cluster: {error}") from None
+    raise TransientError(
+        "CLUSTER_UNREACHABLE", f"{failure} accepted by the cluster: {error}; it is tried again"
+    ) from None

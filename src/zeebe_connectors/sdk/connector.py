@@ -122,9 +122,9 @@ class Outbound(Description):
     failure: Callable[[str], Mapping[str, Any]] | None = field(repr=False, default=None)
     """What the result variable takes when the task fails, of the error's message; None leaves it unset."""
 
-    def __call__(self, given: Any, context: Context) -> Awaitable[Any]:
+    def __call__(self, request: Any, context: Context) -> Awaitable[Any]:
         """Calls the function itself, as in a test of the author's own."""
-        return self.call(given, context)
+        return self.call(request, context)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ class Job:
     tenant_id: str = "<default>"
 
 
+def _discard_nothing(place: str, each: str) -> None:
+    """For connectors that run without an engine."""
+
+
 @dataclass(slots=True)
 class Context:
     """Handed to each call of a connector."""
@@ -52,8 +56,9 @@ class Context:
     """When the call must be over, in seconds of `time.monotonic()`; before the job's, so that an answer fits in."""
     memory: Memory = field(default_factory=ShortMemory)
     """For effects that must not be repeated although the runtime dies."""
-    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
-    """Places and ids that the memory may discard once the engine has the job's result, since no try follows then."""
+    discard_on_success: Callable[[str, str], None] = _discard_nothing
+    """Called with place and id of an entry of the memory: lets it be discarded once the engine has the job's result,
+    since no try follows then."""
     cluster: Cluster = field(default_factory=NoCluster)
     """The cluster that the job came from: for connectors that start processes and send messages in it."""
 

@@ -36,12 +36,12 @@ class MakeTemplates(Protocol):
     """Makes a template for each operation that is asked for."""
 
     async def __call__(
-        self, given: Any, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+        self, wanted: Any, context: Context, base: Mapping[str, Any], *, max_templates: int | None
     ) -> Imports:
         """Makes them.
 
         Args:
-            given: What to read and what to make of it.
+            wanted: What to read and what to make of it.
             context: As a job's.
             base: The connector's own template.
             max_templates: How many are made at most; no limit when None.

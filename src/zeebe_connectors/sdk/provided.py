@@ -97,8 +97,8 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
         here = when
         if tag and len(models) > 1 and tag in model.model_fields:
             info = model.model_fields[tag]
-            told = tuple(str(value) for leaf in leaf_types(info.annotation) for value in literals(leaf))
-            here = (*when, ((*path, info.alias or tag), told))
+            values = tuple(str(value) for leaf in leaf_types(info.annotation) for value in literals(leaf))
+            here = (*when, ((*path, info.alias or tag), values))
         for name, info in model.model_fields.items():
             where = (*path, info.alias or name)
             source = hint_of(info).provider

@@ -119,7 +119,7 @@ class _Made:
         if name == "elementTemplateId":
             return [{**item, "value": template_id}]
         if name in self._operation.defaults:
-            return [_begun(item, self._operation.defaults[name])]
+            return [_with_start(item, self._operation.defaults[name])]
         return [item]
 
     def _environment(self, item: dict[str, Any]) -> list[dict[str, Any]]:
@@ -188,7 +188,7 @@ def _fixed(item: dict[str, Any], value: str) -> dict[str, Any]:
     return {"id": item.get("id"), "value": value, "binding": item["binding"], "type": "Hidden"}
 
 
-def _begun(item: dict[str, Any], value: Any) -> dict[str, Any]:
+def _with_start(item: dict[str, Any], value: Any) -> dict[str, Any]:
     """The property with what it begins with."""
     if item["type"] in {"Boolean", "Number"} and isinstance(value, bool | int | float):
         return {**item, "value": value}

@@ -223,8 +223,8 @@ class Engine:
         found = next((job for job in self.jobs if name in {job.element_id, job.type}), None)
         if found is None:
             there = [f"{job.element_id} (type {job.type})" for job in self.jobs]
-            told = "\n".join(one.story for one in self.instances)
-            raise AssertionError(f"No job {name!r} waits, but: {', '.join(there) or 'none at all'}\n{told}")
+            stories = "\n".join(one.story for one in self.instances)
+            raise AssertionError(f"No job {name!r} waits, but: {', '.join(there) or 'none at all'}\n{stories}")
         return found
 
     # --- connectors

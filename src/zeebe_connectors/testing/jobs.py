@@ -75,7 +75,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         process: The task's BPMN process id.
         tenant: The task's tenant id.
     """
-    told = {
+    own = {
         RESULT_VARIABLE: result_variable,
         RESULT_EXPRESSION: result_expression,
         ERROR_EXPRESSION: error_expression,
@@ -84,7 +84,7 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
         key=key,
         type=connector.type,
         variables=json.dumps(plain(dict(variables))),
-        headers={**(headers or {}), **{name: text for name, text in told.items() if text is not None}},
+        headers={**(headers or {}), **{name: text for name, text in own.items() if text is not None}},
         retries=retries,
         deadline=time.monotonic() + seconds,
         process_instance_key=key,

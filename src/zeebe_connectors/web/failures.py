@@ -63,8 +63,8 @@ def _what_it_did(error: aiohttp.ClientResponseError) -> str:
     """What the server did wrong, and the parser's own reason; nothing of what it sent."""
     head = str(error.message).strip().partition("\n\n")[0].partition(": b'")[0].partition(': b"')[0]
     reason = " ".join(head.split()).rstrip(":")[:200]
-    told = next((words for part, words in _PARSER_WORDS.items() if part in reason), None)
-    return f"{told} ({reason})" if told else reason or "it cannot be read"
+    meaning = next((words for part, words in _PARSER_WORDS.items() if part in reason), None)
+    return f"{meaning} ({reason})" if meaning else reason or "it cannot be read"
 
 
 def _lost(error: BaseException, origin: str, connect: float | None, read: float | None) -> tuple[str, str]:

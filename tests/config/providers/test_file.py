@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from zeebe_connectors.config.providers import ProvidersFileError
+from zeebe_connectors.config.providers import ProvidersFileError, provider_of
 from zeebe_connectors.config.providers.file import read_text
 from zeebe_connectors.config.providers.schema import schema
 
@@ -112,3 +112,18 @@ def test_the_schema_beside_the_documentation_is_this_one():
     """Editors are pointed to it; `zeebe-connectors providers schema > docs/providers.schema.json` writes it anew."""
     written = Path(__file__).parents[3] / "docs" / "providers.schema.json"
     assert json.loads(written.read_text()) == schema()
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("jdbc:mariadb://db.example.com:3306/orders", "mariadb://db.example.com:3306/orders"),
+        ("JDBC:postgresql://db.example.com/orders", "postgresql://db.example.com/orders"),
+        ("rdcp:jdbc:mysql://db.example.com/orders", "mysql://db.example.com/orders"),
+        ("rdcp:mysql://db.example.com/orders", "mysql://db.example.com/orders"),
+        ("rdcp://db.example.com:5432/orders", "rdcp://db.example.com:5432/orders"),
+    ],
+)
+def test_older_addresses_of_databases_are_read(url, read):
+    provider = provider_of({"protocol": "database", "environments": {"live": {"url": url}}}, name="erp")
+    assert provider.environments["live"].url == read

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.connectors.imap.test_source import World
-from tests.connectors.watching import arrived, health, running
+from tests.connectors.imap.test_source import ImapHarness
+from tests.harness import health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
@@ -27,8 +27,8 @@ from zeebe_connectors.testing.servers import HttpServer, message
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 
 
-class DovecotWorld(World):
-    """`World` with a mailbox of its own in Dovecot."""
+class DovecotHarness(ImapHarness):
+    """`ImapHarness` with a mailbox of its own in Dovecot."""
 
     server: Dovecot
 
@@ -52,9 +52,6 @@ class DovecotWorld(World):
         for subject in subjects:
             self.server.deliver(self.user, message(subject), folder=folder)
 
-    async def arrived(self, *subjects: str) -> None:
-        await arrived(self, *subjects)
-
     async def flagged(self, expected: dict[str, str], folder: str = "INBOX") -> None:
         """Waits until the folder's mails have these flags."""
         wanted = {subject: {*flags.split()} for subject, flags in expected.items()}
@@ -71,37 +68,37 @@ def server():
 
 
 @pytest.fixture
-async def world(server, tmp_path, monkeypatch):
-    async with world_of(server, tmp_path, monkeypatch) as world:
-        yield world
+async def harness(server, tmp_path, monkeypatch):
+    async with harness_of(server, tmp_path, monkeypatch) as harness:
+        yield harness
 
 
-def world_of(server: Dovecot, directory: Path, monkeypatch):
-    """A world whose sources begin again soon."""
-    return running(DovecotWorld(server, directory), monkeypatch, permanent=0.5)
+def harness_of(server: Dovecot, directory: Path, monkeypatch):
+    """A harness whose sources begin again soon."""
+    return running(DovecotHarness(server, directory), monkeypatch, permanent=0.5)
 
 
 @pytest.mark.parametrize("security", ["NONE", "STARTTLS", "TLS"])
-async def test_mails_are_handed_over_and_marked_whatever_the_encryption(world, security):
+async def test_mails_are_handed_over_and_marked_whatever_the_encryption(harness, security):
     """The password holds quotes, backslashes and an umlaut."""
-    world.deliver("there already")
-    port = world.server.imaps_port if security == "TLS" else world.server.imap_port
-    await world.runtime(
+    harness.deliver("there already")
+    port = harness.server.imaps_port if security == "TLS" else harness.server.imap_port
+    await harness.runtime(
         data__imapConfig__imapCryptographicProtocol=security,
         data__imapConfig__imapPort=str(port),
-        data__imapConfig__trustedCertificate=world.server.authorities,
+        data__imapConfig__trustedCertificate=harness.server.authorities,
     )
-    await world.arrived("there already")
-    world.deliver("pushed")
-    await world.arrived("there already", "pushed")
-    await world.flagged({"there already": "\\Seen", "pushed": "\\Seen"})
+    await harness.arrived("there already")
+    harness.deliver("pushed")
+    await harness.arrived("there already", "pushed")
+    await harness.flagged({"there already": "\\Seen", "pushed": "\\Seen"})
 
 
-async def test_a_certificate_that_nobody_trusts_is_refused(world):
-    sources = await world.runtime(
-        data__imapConfig__imapCryptographicProtocol="TLS", data__imapConfig__imapPort=str(world.server.imaps_port)
+async def test_a_certificate_that_nobody_trusts_is_refused(harness):
+    sources = await harness.runtime(
+        data__imapConfig__imapCryptographicProtocol="TLS", data__imapConfig__imapPort=str(harness.server.imaps_port)
     )
-    await world.until(lambda: health(sources)[0] == "DOWN")
+    await harness.until(lambda: health(sources)[0] == "DOWN")
     assert "is not trusted" in health(sources)[1]
 
 
@@ -124,64 +121,64 @@ def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str
 
 @pytest.mark.parametrize("kind", ["clientCredentials", "refreshToken"])
 @pytest.mark.parametrize("told", [2, 3600], ids=["end told", "end not told"])
-async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_or_doubled(world, kind, told):
+async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_or_doubled(harness, kind, told):
     """With `end not told` the endpoint promises an hour, so only the mail server's refusal tells of the end."""
     lives = iter([2])
     issuer = TokenIssuer(
-        how="body", life=told, rotates=True, mint=lambda: dovecot.token(world.user, life=next(lives, 600))
+        how="body", life=told, rotates=True, mint=lambda: dovecot.token(harness.user, life=next(lives, 600))
     )
     async with HttpServer() as http:
-        await world.runtime(**signed_in(http, issuer, kind))
-        world.deliver("one")
-        await world.arrived("one")
+        await harness.runtime(**signed_in(http, issuer, kind))
+        harness.deliver("one")
+        await harness.arrived("one")
         assert issuer.issued == 1
         await asyncio.sleep(3.2)  # the server counts whole seconds
-        world.deliver("two")  # the session that began with the token goes on
-        await world.arrived("one", "two")
-        world.server.admin("kick", world.user)
-        world.deliver("three")
-        await world.arrived("one", "two", "three")
-        await world.until(lambda: issuer.issued == 2)
-        world.deliver("four")
-        await world.arrived("one", "two", "three", "four")
+        harness.deliver("two")  # the session that began with the token goes on
+        await harness.arrived("one", "two")
+        harness.server.admin("kick", harness.user)
+        harness.deliver("three")
+        await harness.arrived("one", "two", "three")
+        await harness.until(lambda: issuer.issued == 2)
+        harness.deliver("four")
+        await harness.arrived("one", "two", "three", "four")
     assert issuer.issued == 2
 
 
-async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
-    wrong = partial(dovecot.token, world.user, key=b"the-key-of-another-identity-provider")
+async def test_a_refused_token_is_told_and_a_better_one_recovers(harness):
+    wrong = partial(dovecot.token, harness.user, key=b"the-key-of-another-identity-provider")
     issuer = TokenIssuer(how="body", mint=wrong)
-    world.deliver("one")
+    harness.deliver("one")
     async with HttpServer() as http:
-        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
-        await world.until(lambda: health(sources)[0] == "DOWN")
+        sources = await harness.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await harness.until(lambda: health(sources)[0] == "DOWN")
         assert "refused the login" in health(sources)[1]
         assert '"status":"401"' in health(sources)[1]  # the server's own words
         assert wrong() not in health(sources)[1]
-        issuer.mint = partial(dovecot.token, world.user)
-        await world.arrived("one")
+        issuer.mint = partial(dovecot.token, harness.user)
+        await harness.arrived("one")
         assert health(sources)[0] == "UP"
 
 
-async def test_a_token_of_somebody_else_opens_no_mailbox(world):
+async def test_a_token_of_somebody_else_opens_no_mailbox(harness):
     issuer = TokenIssuer(how="body", mint=partial(dovecot.token, "eve@example.test"))
-    world.deliver("one")
+    harness.deliver("one")
     async with HttpServer() as http:
-        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
-        await world.until(lambda: health(sources)[0] == "DOWN")
-    assert world.subjects() == []
+        sources = await harness.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await harness.until(lambda: health(sources)[0] == "DOWN")
+    assert harness.subjects() == []
 
 
-async def test_a_token_endpoint_that_is_away_is_told_and_comes_back(world):
-    issuer = TokenIssuer(how="body", mint=partial(dovecot.token, world.user))
-    world.deliver("one")
+async def test_a_token_endpoint_that_is_away_is_told_and_comes_back(harness):
+    issuer = TokenIssuer(how="body", mint=partial(dovecot.token, harness.user))
+    harness.deliver("one")
     async with HttpServer() as http:
         given = signed_in(http, issuer, "clientCredentials")
         http.answer("/token", lambda _: b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n")
-        sources = await world.runtime(**given)
-        await world.until(lambda: health(sources)[0] == "DOWN")
+        sources = await harness.runtime(**given)
+        await harness.until(lambda: health(sources)[0] == "DOWN")
         assert "no access token" in health(sources)[1]
         http.answer("/token", issuer.token)
-        await world.arrived("one")
+        await harness.arrived("one")
 
 
 # Folders
@@ -192,19 +189,19 @@ async def test_folders_have_names_in_any_script_below_one_another(separator, tmp
     watched, target = 'Aufträge/日本語/№ 5 & "söhne"', "Erledigt/заказы/تم 🎉"
     with Dovecot(separator=separator) as server:
         real = watched.replace("/", separator)
-        async with world_of(server, tmp_path, monkeypatch) as world:
-            server.admin("mailbox", "create", "-u", world.user, real)
-            world.deliver("one", folder=real)
-            await world.runtime(
+        async with harness_of(server, tmp_path, monkeypatch) as harness:
+            server.admin("mailbox", "create", "-u", harness.user, real)
+            harness.deliver("one", folder=real)
+            await harness.runtime(
                 data__folderToListen=watched,
                 data__pollingConfig__handlingStrategy="MOVE",
                 data__pollingConfig__targetFolder=target,
             )
-            await world.arrived("one")
-            await world.flagged({"one": "\\Seen"}, target.replace("/", separator))
-            await world.flagged({}, real)
-            world.deliver("two", folder=real)
-            await world.arrived("one", "two")
+            await harness.arrived("one")
+            await harness.flagged({"one": "\\Seen"}, target.replace("/", separator))
+            await harness.flagged({}, real)
+            harness.deliver("two", folder=real)
+            await harness.arrived("one", "two")
 
 
 ALL_AS_THEY_ARE = {
@@ -214,9 +211,9 @@ ALL_AS_THEY_ARE = {
 }
 
 
-def numbered_anew(world: DovecotWorld, folder: str) -> None:
+def numbered_anew(harness: DovecotHarness, folder: str) -> None:
     """Deletes the folder and makes it again with the same mails in another order: other UIDs, another UIDVALIDITY."""
-    server, user = world.server, world.user
+    server, user = harness.server, harness.user
     server.admin("mailbox", "create", "-u", user, "Backup")
     for subject in reversed(list(server.flags(user, folder))):
         server.admin("copy", "-u", user, "Backup", "mailbox", folder, "header", "subject", subject)
@@ -232,16 +229,16 @@ def looks_often(monkeypatch):
     monkeypatch.setattr(watcher_module, "SAFETY_POLL", 1.0)
 
 
-async def test_a_folder_that_is_deleted_and_made_again_while_it_is_watched_hands_nothing_over_again(world, looks_often):
-    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
-    world.deliver("one", "two", "three", folder="Orders")
-    sources = await world.runtime(**ALL_AS_THEY_ARE)
-    await world.arrived("one", "two", "three")
-    first = world.server.admin("mailbox", "status", "-u", world.user, "uidvalidity", "Orders")
-    await asyncio.to_thread(numbered_anew, world, "Orders")
-    assert world.server.admin("mailbox", "status", "-u", world.user, "uidvalidity", "Orders") != first
-    world.deliver("four", folder="Orders")
-    await world.arrived("one", "two", "three", "four")
+async def test_a_folder_that_is_deleted_and_made_again_while_watched_hands_nothing_over_again(harness, looks_often):
+    harness.server.admin("mailbox", "create", "-u", harness.user, "Orders")
+    harness.deliver("one", "two", "three", folder="Orders")
+    sources = await harness.runtime(**ALL_AS_THEY_ARE)
+    await harness.arrived("one", "two", "three")
+    first = harness.server.admin("mailbox", "status", "-u", harness.user, "uidvalidity", "Orders")
+    await asyncio.to_thread(numbered_anew, harness, "Orders")
+    assert harness.server.admin("mailbox", "status", "-u", harness.user, "uidvalidity", "Orders") != first
+    harness.deliver("four", folder="Orders")
+    await harness.arrived("one", "two", "three", "four")
     assert await places(sources) == 2  # the last mail was handed over under the new numbering
 
 
@@ -250,16 +247,16 @@ async def places(sources: Sources) -> int:
     return len({entry.id.rpartition("/")[0] for entry in await sources._shared.ledger.entries()})
 
 
-async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(world, looks_often):
-    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
-    world.deliver("one", folder="Orders")
-    sources = await world.runtime(**ALL_AS_THEY_ARE)
-    await world.arrived("one")
-    world.server.admin("mailbox", "delete", "-u", world.user, "Orders")
-    await world.until(lambda: health(sources)[0] == "DOWN" and "'Orders'" in health(sources)[1])
-    world.server.admin("mailbox", "create", "-u", world.user, "Orders")
-    world.deliver("two", folder="Orders")
-    await world.arrived("one", "two")
+async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(harness, looks_often):
+    harness.server.admin("mailbox", "create", "-u", harness.user, "Orders")
+    harness.deliver("one", folder="Orders")
+    sources = await harness.runtime(**ALL_AS_THEY_ARE)
+    await harness.arrived("one")
+    harness.server.admin("mailbox", "delete", "-u", harness.user, "Orders")
+    await harness.until(lambda: health(sources)[0] == "DOWN" and "'Orders'" in health(sources)[1])
+    harness.server.admin("mailbox", "create", "-u", harness.user, "Orders")
+    harness.deliver("two", folder="Orders")
+    await harness.arrived("one", "two")
     assert health(sources)[0] == "UP"
 
 
@@ -273,40 +270,40 @@ async def test_moving_and_deleting_takes_along_no_mail_that_somebody_else_marked
     """EXPUNGE alone would remove the other's mail as well; without UIDPLUS ours stays, marked as deleted."""
     with Dovecot(capabilities=capabilities) as server:
         for strategy, left in (("MOVE", {"ours"}), ("DELETE", set())):
-            async with world_of(server, tmp_path / strategy, monkeypatch) as world:
-                world.deliver("theirs")
-                server.admin("flags", "add", "-u", world.user, "\\Deleted \\Seen urgent", "mailbox", "INBOX", "all")
-                world.deliver("ours")
-                await world.runtime(
+            async with harness_of(server, tmp_path / strategy, monkeypatch) as harness:
+                harness.deliver("theirs")
+                server.admin("flags", "add", "-u", harness.user, "\\Deleted \\Seen urgent", "mailbox", "INBOX", "all")
+                harness.deliver("ours")
+                await harness.runtime(
                     data__pollingConfigDiscriminator="allPollingConfig",
                     data__pollingConfig__handlingStrategy=strategy,
                     data__pollingConfig__targetFolder="Done",
                 )
-                await world.arrived("ours")
+                await harness.arrived("ours")
                 inbox = {"theirs": "\\Deleted \\Seen urgent"}
                 if "UIDPLUS" not in capabilities and capabilities:
                     inbox["ours"] = "\\Deleted \\Seen" if strategy == "MOVE" else "\\Deleted"
-                await world.flagged(inbox)
+                await harness.flagged(inbox)
                 if strategy == "MOVE":
-                    assert set(server.flags(world.user, "Done")) == left
+                    assert set(server.flags(harness.user, "Done")) == left
 
 
-async def test_keywords_and_flags_of_others_stay(world):
-    world.deliver("one")
-    world.server.admin("flags", "add", "-u", world.user, "\\Flagged urgent $Label1", "mailbox", "INBOX", "all")
-    await world.runtime(data__pollingConfig__handlingStrategy="MOVE", data__pollingConfig__targetFolder="Done")
-    await world.arrived("one")
-    await world.flagged({"one": "\\Flagged \\Seen urgent $Label1"}, "Done")
+async def test_keywords_and_flags_of_others_stay(harness):
+    harness.deliver("one")
+    harness.server.admin("flags", "add", "-u", harness.user, "\\Flagged urgent $Label1", "mailbox", "INBOX", "all")
+    await harness.runtime(data__pollingConfig__handlingStrategy="MOVE", data__pollingConfig__targetFolder="Done")
+    await harness.arrived("one")
+    await harness.flagged({"one": "\\Flagged \\Seen urgent $Label1"}, "Done")
 
 
-async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(world):
-    world.deliver(*(str(number) for number in range(20)))
-    world.gateway.slow("publish", 0.05)
-    await world.runtime()
-    await world.until(lambda: len(world.subjects()) >= 2)
-    world.server.admin("expunge", "-u", world.user, "mailbox", "INBOX", "header", "subject", "15")
-    await world.until(lambda: "19" in world.subjects())
-    assert len(world.subjects()) == len(set(world.subjects())) >= 19
+async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(harness):
+    harness.deliver(*(str(number) for number in range(20)))
+    harness.gateway.slow("publish", 0.05)
+    await harness.runtime()
+    await harness.until(lambda: len(harness.subjects()) >= 2)
+    harness.server.admin("expunge", "-u", harness.user, "mailbox", "INBOX", "header", "subject", "15")
+    await harness.until(lambda: "19" in harness.subjects())
+    assert len(harness.subjects()) == len(set(harness.subjects())) >= 19
 
 
 # Silence
@@ -315,22 +312,22 @@ async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(world
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
-        async with world_of(server, tmp_path, monkeypatch) as world:
-            sources = await world.runtime()
-            world.deliver("one")
-            await world.arrived("one")
+        async with harness_of(server, tmp_path, monkeypatch) as harness:
+            sources = await harness.runtime()
+            harness.deliver("one")
+            await harness.arrived("one")
             server.stop()
-            await world.until(lambda: "cannot be reached" in health(sources)[1])
+            await harness.until(lambda: "cannot be reached" in health(sources)[1])
             await asyncio.sleep(1)
             assert health(sources)[0] == "DOWN"
             server.start()
-            world.deliver("two")
-            await world.arrived("one", "two")
+            harness.deliver("two")
+            await harness.arrived("one", "two")
             assert health(sources)[0] == "UP"
 
 
 @pytest.mark.slow
-async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_up(world):
+async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_up(harness):
     content = random.Random(1).randbytes(1 << 20) * 50
     raw = (
         b"From: a@b.test\r\nSubject: big\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
@@ -339,7 +336,7 @@ async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_
         + base64.encodebytes(content).replace(b"\n", b"\r\n")
         + b"--b--\r\n"
     )
-    await asyncio.to_thread(world.server.deliver, world.user, raw)
+    await asyncio.to_thread(harness.server.deliver, harness.user, raw)
     loop, gaps, ended = asyncio.get_running_loop(), [0.0], asyncio.Event()
 
     async def watch_the_loop() -> None:
@@ -349,11 +346,11 @@ async def test_a_fifty_megabyte_attachment_becomes_a_document_and_holds_nothing_
             gaps.append(loop.time() - before)
 
     watching = asyncio.create_task(watch_the_loop())
-    sources = await world.runtime(data__maxMailSize=str(100 * 1024 * 1024))
-    await world.arrived("big")
+    sources = await harness.runtime(data__maxMailSize=str(100 * 1024 * 1024))
+    await harness.arrived("big")
     ended.set()
     await watching
-    (mail,) = world.gateway.messages.values()
+    (mail,) = harness.gateway.messages.values()
     (file,) = mail.data["variables"]["files"]
     stored = await sources._shared.services.documents.read(Document(file), seconds=20)
     assert stored.data == content

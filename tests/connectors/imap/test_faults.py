@@ -7,8 +7,8 @@ import base64
 import hmac
 
 import pytest
-from tests.connectors.imap.test_source import World, reason, settle
-from tests.connectors.watching import running
+from tests.connectors.imap.test_source import ImapHarness, reason, settle
+from tests.harness import running
 
 from zeebe_connectors.connectors.imap import watcher as watcher_module
 from zeebe_connectors.mail import imap as client_module
@@ -18,12 +18,12 @@ from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
 
 @pytest.fixture
-async def world(tmp_path, monkeypatch):
+async def harness(tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 0.5)
     monkeypatch.setattr(watcher_module, "SAFETY_POLL", 0.3)
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
-    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
-        yield world
+    async with ImapServer() as server, running(ImapHarness(server, tmp_path), monkeypatch) as harness:
+        yield harness
 
 
 async def quarantined(sources) -> list[str]:
@@ -44,7 +44,7 @@ ABSENT = [
 
 
 @pytest.mark.parametrize("answer", ABSENT)
-async def test_a_mail_without_content_is_asked_for_again_and_goes_to_quarantine_unmarked(world, answer):
+async def test_a_mail_without_content_is_asked_for_again_and_goes_to_quarantine_unmarked(harness, answer):
     async def fetch(session, tag, arguments):
         if not asks_for_body_of(arguments, "1"):
             await session.do_uid_fetch(tag, arguments)
@@ -53,18 +53,18 @@ async def test_a_mail_without_content_is_asked_for_again_and_goes_to_quarantine_
             session.send(answer)
         session.send(f"{tag} OK done")
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("empty", "good")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["good"])
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("empty", "good")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["good"])
     (why,) = await quarantined(sources)
     assert "gives no content" in why
-    assert sum(asks_for_body_of(command.removeprefix("UID FETCH "), "1") for command in world.server.commands) == 2
-    assert world.server.folders["INBOX"].messages[0].flags == set()
+    assert sum(asks_for_body_of(command.removeprefix("UID FETCH "), "1") for command in harness.server.commands) == 2
+    assert harness.server.folders["INBOX"].messages[0].flags == set()
 
 
 @pytest.mark.parametrize("answer", ABSENT)
-async def test_a_mail_that_was_removed_meanwhile_is_passed_over(world, answer):
+async def test_a_mail_that_was_removed_meanwhile_is_passed_over(harness, answer):
     async def fetch(session, tag, arguments):
         if not asks_for_body_of(arguments, "1"):
             await session.do_uid_fetch(tag, arguments)
@@ -74,15 +74,15 @@ async def test_a_mail_that_was_removed_meanwhile_is_passed_over(world, answer):
             session.send(answer)
         session.send(f"{tag} OK done")
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("gone", "good")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["good"])
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("gone", "good")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["good"])
     assert await quarantined(sources) == []
 
 
 @pytest.mark.parametrize("answer", [*ABSENT, "* 1 FETCH (UID 1 FLAGS () BODY[HEADER.FIELDS (SUBJECT)] NIL)"])
-async def test_a_mail_whose_headers_or_body_come_at_the_second_asking_is_handed_over(world, answer):
+async def test_a_mail_whose_headers_or_body_come_at_the_second_asking_is_handed_over(harness, answer):
     asked = []
 
     async def fetch(session, tag, arguments):
@@ -94,15 +94,15 @@ async def test_a_mail_whose_headers_or_body_come_at_the_second_asking_is_handed_
             session.send(answer)
         session.send(f"{tag} OK done")
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("one")
-    await world.runtime()
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("one")
+    await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
 @pytest.mark.parametrize("part", ["HEADER", "BODY.PEEK[]"])
 @pytest.mark.parametrize("fault", ["bye", "hang up", "refused and closed", "silence"])
-async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_three_times(world, part, fault):
+async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_three_times(harness, part, fault):
     tries = []
 
     async def fetch(session, tag, arguments):
@@ -120,35 +120,35 @@ async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_thre
             await session.writer.drain()
         session.writer.close()
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("one", "bad", "three")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["one", "three"])
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("one", "bad", "three")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one", "three"])
     for _ in range(200):
         if found := await quarantined(sources):
             break
         await asyncio.sleep(0.02)
     assert "the connection ended 3 times" in found[0]
     assert len(tries) == 3
-    world.deliver("four")
-    await world.until(lambda: world.subjects() == ["one", "three", "four"])
+    harness.deliver("four")
+    await harness.until(lambda: harness.subjects() == ["one", "three", "four"])
 
 
-async def test_a_mail_at_whose_marking_the_connection_ends_is_handed_over_once_and_stops_no_other(world):
+async def test_a_mail_at_whose_marking_the_connection_ends_is_handed_over_once_and_stops_no_other(harness):
     async def store(session, tag, arguments):
         if arguments.startswith("1 "):
             session.writer.close()
         else:
             await session.do_uid_store(tag, arguments)
 
-    world.server.answers["UID STORE"] = store
-    world.deliver("one", "two")
-    await world.runtime()
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    await world.until(lambda: world.server.folders["INBOX"].messages[1].flags == {"\\Seen"})
+    harness.server.answers["UID STORE"] = store
+    harness.deliver("one", "two")
+    await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    await harness.until(lambda: harness.server.folders["INBOX"].messages[1].flags == {"\\Seen"})
 
 
-async def test_a_word_about_flags_after_the_mail_takes_nothing_of_it_away(world):
+async def test_a_word_about_flags_after_the_mail_takes_nothing_of_it_away(harness):
     async def fetch(session, tag, arguments):
         found = session._by_uid(arguments.split()[0])
         for number, mail in enumerate(found, 1):
@@ -160,11 +160,11 @@ async def test_a_word_about_flags_after_the_mail_takes_nothing_of_it_away(world)
         session.send("* 99 FETCH (UID 99 FLAGS (\\Seen))")
         session.send(f"{tag} OK done")
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("one", "two")
-    await world.runtime(resultExpression="={subject: subject, text: text, at: receivedDateTime}")
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    sent = [m.data["variables"] for m in world.gateway.messages.values()]
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("one", "two")
+    await harness.runtime(resultExpression="={subject: subject, text: text, at: receivedDateTime}")
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    sent = [m.data["variables"] for m in harness.gateway.messages.values()]
     assert all(one["text"] == "text" and one["at"] for one in sent)
 
 
@@ -173,123 +173,125 @@ async def test_a_word_about_flags_after_the_mail_takes_nothing_of_it_away(world)
 ALL = {"data__pollingConfigDiscriminator": "allPollingConfig"}
 
 
-def move(world, uid: int, source: str, target: str, *, date: str | None = None) -> None:
+def move(harness, uid: int, source: str, target: str, *, date: str | None = None) -> None:
     """Moves a mail as a person does in a mail program."""
-    folders = world.server.folders
+    folders = harness.server.folders
     mail = next(one for one in folders[source].messages if one.uid == uid)
     folders[source].messages.remove(mail)
-    world.server.deliver(mail.raw, target, flags=set(), date=date or mail.date)
+    harness.server.deliver(mail.raw, target, flags=set(), date=date or mail.date)
 
 
 @pytest.mark.parametrize("strategy", ["NONE", "MOVE"])
 @pytest.mark.parametrize("has_id", [True, False])
 @pytest.mark.parametrize("restarted", [True, False])
-async def test_a_mail_that_a_person_moves_back_is_the_same_mail(world, strategy, has_id, restarted):
-    world.server.folders["Done"] = Folder()
+async def test_a_mail_that_a_person_moves_back_is_the_same_mail(harness, strategy, has_id, restarted):
+    harness.server.folders["Done"] = Folder()
     raw = message("one") if has_id else message("one").replace(b"Message-ID: <one@example.test>\r\n", b"")
-    world.server.deliver(raw)
+    harness.server.deliver(raw)
     settings = {**ALL, "data__pollingConfig__handlingStrategy": strategy, "data__pollingConfig__targetFolder": "Done"}
-    sources = await world.runtime(**settings)
-    await world.until(lambda: world.subjects() == ["one"])
+    sources = await harness.runtime(**settings)
+    await harness.until(lambda: harness.subjects() == ["one"])
     for _ in range(2):
         if strategy == "NONE":
-            move(world, world.server.folders["INBOX"].messages[0].uid, "INBOX", "Done")
+            move(harness, harness.server.folders["INBOX"].messages[0].uid, "INBOX", "Done")
         else:
-            await world.until(lambda: world.server.folders["Done"].messages)
+            await harness.until(lambda: harness.server.folders["Done"].messages)
         if restarted:
-            await world.end(sources)
-            sources = await world.runtime(**settings)
-        await world.server.idle.wait()
-        move(world, world.server.folders["Done"].messages[0].uid, "Done", "INBOX")
-        world.deliver("after")
-        await world.until(lambda: "after" in world.subjects())
-        world.server.folders["Done"].messages.clear()
-        await settle(world)
-        assert world.subjects().count("one") == 1
+            await harness.end(sources)
+            sources = await harness.runtime(**settings)
+        await harness.server.idle.wait()
+        move(harness, harness.server.folders["Done"].messages[0].uid, "Done", "INBOX")
+        harness.deliver("after")
+        await harness.until(lambda: "after" in harness.subjects())
+        harness.server.folders["Done"].messages.clear()
+        await settle(harness)
+        assert harness.subjects().count("one") == 1
         strategy = "NONE"
 
 
 @pytest.mark.parametrize("strategy", ["NONE", "MOVE", "DELETE"])
 @pytest.mark.parametrize("batch", [250, 1])
-async def test_alike_mails_that_lie_there_together_are_two(world, monkeypatch, strategy, batch):
+async def test_alike_mails_that_lie_there_together_are_two(harness, monkeypatch, strategy, batch):
     monkeypatch.setattr(watcher_module, "BATCH", batch)
-    world.deliver("one", "one")
-    await world.runtime(**ALL, data__pollingConfig__handlingStrategy=strategy, data__pollingConfig__targetFolder="Done")
-    await world.until(lambda: world.subjects() == ["one", "one"])
+    harness.deliver("one", "one")
+    await harness.runtime(
+        **ALL, data__pollingConfig__handlingStrategy=strategy, data__pollingConfig__targetFolder="Done"
+    )
+    await harness.until(lambda: harness.subjects() == ["one", "one"])
     if strategy == "NONE":
-        world.deliver("one")  # a third, while both are there
-        await world.until(lambda: world.subjects() == ["one", "one", "one"])
+        harness.deliver("one")  # a third, while both are there
+        await harness.until(lambda: harness.subjects() == ["one", "one", "one"])
 
 
 @pytest.mark.parametrize("change", ["date", "size"])
-async def test_a_mail_that_came_at_another_time_or_is_larger_is_another_mail(world, change):
-    world.deliver("one")
-    await world.runtime(**ALL, data__pollingConfig__handlingStrategy="DELETE")
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.until(lambda: not world.server.folders["INBOX"].messages)
-    await world.server.idle.wait()
+async def test_a_mail_that_came_at_another_time_or_is_larger_is_another_mail(harness, change):
+    harness.deliver("one")
+    await harness.runtime(**ALL, data__pollingConfig__handlingStrategy="DELETE")
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.until(lambda: not harness.server.folders["INBOX"].messages)
+    await harness.server.idle.wait()
     if change == "date":
-        world.server.deliver(message("one"), date="03-Nov-2026 10:00:01 +0000")
+        harness.server.deliver(message("one"), date="03-Nov-2026 10:00:01 +0000")
     else:
-        world.server.deliver(message("one", body="text and more"))
-    await world.until(lambda: world.subjects() == ["one", "one"])
+        harness.server.deliver(message("one", body="text and more"))
+    await harness.until(lambda: harness.subjects() == ["one", "one"])
 
 
 # Where it begins, how often it looks, what becomes of the mails
 
 
 @pytest.mark.parametrize("choice", ["skip", "process"])
-async def test_what_lies_in_the_folder_at_the_first_start_counts_or_not(world, choice):
-    world.deliver("old")
-    sources = await world.runtime(**ALL, data__existingMails=choice)
-    await world.server.idle.wait()
-    world.deliver("new")
+async def test_what_lies_in_the_folder_at_the_first_start_counts_or_not(harness, choice):
+    harness.deliver("old")
+    sources = await harness.runtime(**ALL, data__existingMails=choice)
+    await harness.server.idle.wait()
+    harness.deliver("new")
     expected = ["new"] if choice == "skip" else ["old", "new"]
-    await world.until(lambda: world.subjects() == expected)
+    await harness.until(lambda: harness.subjects() == expected)
     memory = sources._shared.services.memory
-    await world.end(sources)
-    world.deliver("meanwhile")
-    again = await world.runtime(**ALL, data__existingMails=choice, memory=memory)
-    await world.until(lambda: world.subjects() == [*expected, "meanwhile"])
-    await world.end(again)
-    folder = world.server.folders["INBOX"]
+    await harness.end(sources)
+    harness.deliver("meanwhile")
+    again = await harness.runtime(**ALL, data__existingMails=choice, memory=memory)
+    await harness.until(lambda: harness.subjects() == [*expected, "meanwhile"])
+    await harness.end(again)
+    folder = harness.server.folders["INBOX"]
     folder.validity += 1  # numbered anew: the old one is still old
     for number, mail in enumerate(folder.messages):
         mail.uid += 100 + number
     folder.next_uid = 200
-    await world.runtime(**ALL, data__existingMails=choice, memory=memory)
-    world.server.deliver(message("last"), date="03-Nov-2099 10:00:00 +0000")
-    await world.until(lambda: world.subjects() == [*expected, "meanwhile", "last"])
+    await harness.runtime(**ALL, data__existingMails=choice, memory=memory)
+    harness.server.deliver(message("last"), date="03-Nov-2099 10:00:00 +0000")
+    await harness.until(lambda: harness.subjects() == [*expected, "meanwhile", "last"])
 
 
 @pytest.mark.parametrize("strategy", ["MOVE", "NONE", "READ"])
 @pytest.mark.parametrize("read", ["true", "false"])
-async def test_moving_and_marking_as_read_are_apart(world, strategy, read):
-    world.deliver("one")
-    await world.runtime(
+async def test_moving_and_marking_as_read_are_apart(harness, strategy, read):
+    harness.deliver("one")
+    await harness.runtime(
         data__pollingConfig__handlingStrategy=strategy,
         data__pollingConfig__targetFolder="Done",
         data__pollingConfig__markAsRead=read,
     )
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.server.idle.wait()
-    folder = world.server.folders["Done" if strategy == "MOVE" else "INBOX"]
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.server.idle.wait()
+    folder = harness.server.folders["Done" if strategy == "MOVE" else "INBOX"]
     is_read = strategy == "READ" or (strategy == "MOVE" and read == "true")
     assert [mail.flags for mail in folder.messages] == [{"\\Seen"} if is_read else set()]
 
 
 @pytest.mark.parametrize("forgetful", [True, False])
-async def test_under_idle_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch, forgetful):
+async def test_under_idle_the_folder_is_looked_at_as_often_as_wanted(harness, monkeypatch, forgetful):
     monkeypatch.setattr(watcher_module, "SAFETY_POLL", 300.0)
     monkeypatch.setattr(client_module, "TIMEOUT", 30.0)
-    await world.runtime(data__pollingWaitTime="1s")
-    await world.server.idle.wait()
-    await world.until(lambda: len(world.server.seen("UID SEARCH")) >= 3)
+    await harness.runtime(data__pollingWaitTime="1s")
+    await harness.server.idle.wait()
+    await harness.until(lambda: len(harness.server.seen("UID SEARCH")) >= 3)
     if forgetful:
-        world.server.folders["INBOX"].add(message("untold"))
+        harness.server.folders["INBOX"].add(message("untold"))
     else:
-        world.deliver("untold")
-    await world.until(lambda: world.subjects() == ["untold"])
+        harness.deliver("untold")
+    await harness.until(lambda: harness.subjects() == ["untold"])
 
 
 # What a refusal means
@@ -307,31 +309,31 @@ TEMPORARY = [
 
 @pytest.mark.parametrize("text", TEMPORARY)
 @pytest.mark.parametrize("status", ["NO", "BAD", "no"])
-async def test_a_refusal_for_now_does_not_blame_the_password_and_is_tried_again(world, text, status):
+async def test_a_refusal_for_now_does_not_blame_the_password_and_is_tried_again(harness, text, status):
     async def refuse(session, tag, arguments):
         session.send(f"{tag} {status} {text}")
 
-    world.server.answers["LOGIN"] = refuse
-    world.deliver("one")
-    sources = await world.runtime()
-    await world.until(lambda: "lets nobody in now" in reason(sources))
+    harness.server.answers["LOGIN"] = refuse
+    harness.deliver("one")
+    sources = await harness.runtime()
+    await harness.until(lambda: "lets nobody in now" in reason(sources))
     assert "password" not in reason(sources)
-    del world.server.answers["LOGIN"]
-    await world.until(lambda: world.subjects() == ["one"])
+    del harness.server.answers["LOGIN"]
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
 @pytest.mark.parametrize("text", ["[AUTHENTICATIONFAILED] Invalid credentials", "LOGIN failed.", "Logon failure"])
-async def test_a_refusal_for_good_says_what_to_check(world, text):
+async def test_a_refusal_for_good_says_what_to_check(harness, text):
     async def refuse(session, tag, arguments):
         session.send(f"{tag} NO {text}")
 
-    world.server.answers["LOGIN"] = refuse
-    sources = await world.runtime()
-    await world.until(lambda: "Check user name and password" in reason(sources))
+    harness.server.answers["LOGIN"] = refuse
+    sources = await harness.runtime()
+    await harness.until(lambda: "Check user name and password" in reason(sources))
 
 
 @pytest.mark.parametrize("fault", ["NO", "BAD", "close"])
-async def test_idle_that_is_offered_and_refused_means_polling(world, fault, monkeypatch):
+async def test_idle_that_is_offered_and_refused_means_polling(harness, fault, monkeypatch):
     monkeypatch.setattr(watcher_module, "_FIRST_WAIT", 0.1)
 
     async def refuse(session, tag, arguments):
@@ -340,12 +342,12 @@ async def test_idle_that_is_offered_and_refused_means_polling(world, fault, monk
         else:
             session.send(f"{tag} {fault} not for you")
 
-    world.server.answers["IDLE"] = refuse
-    sources = await world.runtime()
-    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 5)
-    assert len(world.server.seen("IDLE")) <= 3
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.answers["IDLE"] = refuse
+    sources = await harness.runtime()
+    await harness.until(lambda: len(harness.server.seen("UID SEARCH")) > 5)
+    assert len(harness.server.seen("IDLE")) <= 3
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
     assert not reason(sources)
 
 
@@ -364,21 +366,21 @@ async def test_idle_that_is_offered_and_refused_means_polling(world, fault, monk
         ("A&-B & C", "A&-B & C"),
     ],
 )
-async def test_folders_are_opened_and_moved_to_by_the_name_that_the_server_spelled(world, spelled, shown):
-    world.server.folders[spelled] = Folder()
-    world.server.folders["Done " + spelled] = Folder()
-    world.server.deliver(message("one"), spelled)
-    await world.runtime(
+async def test_folders_are_opened_and_moved_to_by_the_name_that_the_server_spelled(harness, spelled, shown):
+    harness.server.folders[spelled] = Folder()
+    harness.server.folders["Done " + spelled] = Folder()
+    harness.server.deliver(message("one"), spelled)
+    await harness.runtime(
         data__folderToListen=shown,
         data__pollingConfig__handlingStrategy="MOVE",
         data__pollingConfig__targetFolder="Done " + shown,
     )
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.until(lambda: world.server.folders["Done " + spelled].messages)
-    assert set(world.server.folders) == {"INBOX", spelled, "Done " + spelled}
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.until(lambda: harness.server.folders["Done " + spelled].messages)
+    assert set(harness.server.folders) == {"INBOX", spelled, "Done " + spelled}
 
 
-async def test_who_we_are_is_said_after_the_login_where_the_server_wants_to_know(world):
+async def test_who_we_are_is_said_after_the_login_where_the_server_wants_to_know(harness):
     known = []
 
     async def identify(session, tag, arguments):
@@ -392,20 +394,20 @@ async def test_who_we_are_is_said_after_the_login_where_the_server_wants_to_know
         else:
             session.send(f"{tag} NO Unsafe Login. Please contact the provider")
 
-    world.server.capabilities += " ID"
-    world.server.answers.update({"ID": identify, "SELECT": select})
-    world.deliver("one")
-    await world.runtime()
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.capabilities += " ID"
+    harness.server.answers.update({"ID": identify, "SELECT": select})
+    harness.deliver("one")
+    await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one"])
     assert "zeebe-connectors" in known[0]
 
 
-async def test_a_refused_id_changes_nothing(world):
-    world.server.capabilities += " ID"
-    world.deliver("one")
-    await world.runtime()
-    await world.until(lambda: world.subjects() == ["one"])
-    assert world.server.seen("ID ")
+async def test_a_refused_id_changes_nothing(harness):
+    harness.server.capabilities += " ID"
+    harness.deliver("one")
+    await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one"])
+    assert harness.server.seen("ID ")
 
 
 @pytest.mark.parametrize("greeting", ["* PREAUTH welcome", "* preauth welcome"])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from zeebe_connectors.connectors.email.model import ImapConfig, Pop3Config, SmtpConfig
+from zeebe_connectors.connectors.email.imap_form import ImapConfig
+from zeebe_connectors.connectors.email.pop3_form import Pop3Config
+from zeebe_connectors.connectors.email.smtp_form import SmtpConfig
 from zeebe_connectors.connectors.imap.connector import watch as imap
 from zeebe_connectors.connectors.imap.model import ImapServer
 from zeebe_connectors.connectors.pop3.connector import watch as pop3

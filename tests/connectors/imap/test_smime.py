@@ -6,8 +6,8 @@ import base64
 from pathlib import Path
 
 import pytest
-from tests.connectors.imap.test_source import World
-from tests.connectors.watching import running
+from tests.connectors.imap.test_source import ImapHarness
+from tests.harness import running
 
 from zeebe_connectors.connectors.imap.connector import preview
 from zeebe_connectors.connectors.imap.model import Mailbox
@@ -24,8 +24,8 @@ KEY = {
 
 @pytest.fixture
 async def mailbox(tmp_path, monkeypatch):
-    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
-        yield world
+    async with ImapServer() as server, running(ImapHarness(server, tmp_path), monkeypatch) as harness:
+        yield harness
 
 
 async def test_an_encrypted_mail_is_read_and_its_signature_told(mailbox):

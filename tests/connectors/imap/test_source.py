@@ -12,39 +12,30 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.connectors.watching import running
+from tests.harness import Harness, running
 
 from zeebe_connectors import Document
-from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.imap import watcher as watcher_module
 from zeebe_connectors.connectors.imap.connector import preview, watch
 from zeebe_connectors.connectors.imap.model import Mailbox
 from zeebe_connectors.mail import imap as client_module
-from zeebe_connectors.runtime.documents import LocalDocuments
-from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.inbound import sources as sources_module
-from zeebe_connectors.runtime.inbound.elements import element
-from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources, Watch
+from zeebe_connectors.runtime.inbound.sources import Sources, Watch
 from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.memory import Memory, ShortMemory
-from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing.servers import Folder, ImapServer, message
 
 RESULT = "={subject: subject, files: attachments, text: text}"
 
 
-class World:
-    """A mail server, an engine in memory and a ledger; `runtime` starts what watches between them."""
+class ImapHarness(Harness):
+    """With an IMAP server."""
+
+    connector = watch
 
     def __init__(self, server: ImapServer, directory: Path) -> None:
+        super().__init__(directory)
         self.server = server
-        self.directory = directory
-        self.gateway = FakeGateway()
-        self.running: list[Sources] = []
 
     @property
     def port(self) -> int:
@@ -64,44 +55,8 @@ class World:
             "data.pollingConfigDiscriminator": "unseenPollingConfig",
             "data.pollingConfig.handlingStrategy": "READ",
             "resultExpression": RESULT,
-            **{name.replace("__", "."): value for name, value in changes.items()},
+            **super().properties(**changes),
         }
-
-    async def runtime(
-        self, *, gateway: FakeGateway | None = None, memory: Memory | None = None, **changes: Any
-    ) -> Sources:
-        waiting = element(self.properties(**changes), process="p", id="mail", kind="message-start", message="m")
-        shared = InboundServices(
-            services=Services(
-                secrets=SecretResolver([]),
-                clients=ClientCache(),
-                documents=LocalDocuments(self.directory / "documents"),
-                files=AllowedFiles(),
-                memory=memory or ShortMemory(),
-            ),
-            registry=Registry([watch]),
-            gateway=gateway or self.gateway,
-            ledger=SqliteLedger(self.directory / "ledger.db"),
-        )
-        sources = Sources(shared, elements=[waiting])
-        sources.start()
-        self.running.append(sources)
-        return sources
-
-    async def end(self, sources: Sources) -> None:
-        await sources.drain(grace=5)
-        await sources._shared.ledger.aclose()
-        await sources._shared.services.clients.aclose()
-        self.running.remove(sources)
-
-    def subjects(self) -> list[str]:
-        return [m.data["variables"]["subject"] for m in self.gateway.messages.values()]
-
-    async def until(self, reached) -> None:
-        """Waits for a condition that the sources bring about."""
-        async with asyncio.timeout(20):
-            while not reached():  # noqa: ASYNC110 - what is waited for has no event of its own
-                await asyncio.sleep(0.02)
 
     def deliver(self, *subjects: str) -> None:
         for subject in subjects:
@@ -109,36 +64,36 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path, monkeypatch):
-    async with ImapServer() as server, running(World(server, tmp_path), monkeypatch) as world:
-        yield world
+async def harness(tmp_path, monkeypatch):
+    async with ImapServer() as server, running(ImapHarness(server, tmp_path), monkeypatch) as harness:
+        yield harness
 
 
-async def settle(world: World) -> None:
+async def settle(harness: ImapHarness) -> None:
     """Lets a running source look at the folder once more, so that something wrong would have happened."""
-    searches = len(world.server.seen("UID SEARCH"))
-    for session in world.server.sessions:
+    searches = len(harness.server.seen("UID SEARCH"))
+    for session in harness.server.sessions:
         if session.idling:
             session.send("* 0 RECENT")
-    await world.until(lambda: len(world.server.seen("UID SEARCH")) > searches)
+    await harness.until(lambda: len(harness.server.seen("UID SEARCH")) > searches)
 
 
-async def test_mails_that_are_there_and_that_come_are_handed_over_and_marked_as_read(world):
-    world.deliver("one", "two")
-    await world.runtime()
-    await world.until(lambda: len(world.subjects()) == 2)
-    await world.server.idle.wait()
-    world.deliver("three")
-    await world.until(lambda: len(world.server.folders["INBOX"].messages[2].flags) == 1)
-    assert world.subjects() == ["one", "two", "three"]
-    assert all(m.flags == {"\\Seen"} for m in world.server.folders["INBOX"].messages)
+async def test_mails_that_are_there_and_that_come_are_handed_over_and_marked_as_read(harness):
+    harness.deliver("one", "two")
+    await harness.runtime()
+    await harness.until(lambda: len(harness.subjects()) == 2)
+    await harness.server.idle.wait()
+    harness.deliver("three")
+    await harness.until(lambda: len(harness.server.folders["INBOX"].messages[2].flags) == 1)
+    assert harness.subjects() == ["one", "two", "three"]
+    assert all(m.flags == {"\\Seen"} for m in harness.server.folders["INBOX"].messages)
 
 
-async def test_a_server_without_idle_is_asked_now_and_again(world):
-    world.server.capabilities = "IMAP4rev1"
-    await world.runtime()
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+async def test_a_server_without_idle_is_asked_now_and_again(harness):
+    harness.server.capabilities = "IMAP4rev1"
+    await harness.runtime()
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
 @pytest.mark.parametrize(
@@ -151,48 +106,48 @@ async def test_a_server_without_idle_is_asked_now_and_again(world):
         ("allPollingConfig", "MOVE"),
     ],
 )
-async def test_whatever_the_settings_a_restart_hands_nothing_over_again(world, discriminator, strategy):
+async def test_whatever_the_settings_a_restart_hands_nothing_over_again(harness, discriminator, strategy):
     settings = {
         "data__pollingConfigDiscriminator": discriminator,
         "data__pollingConfig__handlingStrategy": strategy,
         "data__pollingConfig__targetFolder": "Done",
     }
-    world.deliver("one", "two", "three")
+    harness.deliver("one", "two", "three")
     for _ in range(3):
-        sources = await world.runtime(**settings)
-        await world.until(lambda: len(world.subjects()) == 3)
-        await world.server.idle.wait()
-        await world.end(sources)
-    for mail in world.server.folders["INBOX"].messages:
+        sources = await harness.runtime(**settings)
+        await harness.until(lambda: len(harness.subjects()) == 3)
+        await harness.server.idle.wait()
+        await harness.end(sources)
+    for mail in harness.server.folders["INBOX"].messages:
         mail.flags.clear()  # somebody marks all as unread
-    await world.runtime(**settings)
-    await world.server.idle.wait()
-    await settle(world)
-    assert world.subjects() == ["one", "two", "three"]
+    await harness.runtime(**settings)
+    await harness.server.idle.wait()
+    await settle(harness)
+    assert harness.subjects() == ["one", "two", "three"]
     left = {"READ": 3, "NONE": 3, "DELETE": 0, "MOVE": 0}[strategy]
-    assert len(world.server.folders["INBOX"].messages) == left
+    assert len(harness.server.folders["INBOX"].messages) == left
     if strategy == "MOVE":
-        assert len(world.server.folders["Done"].messages) == 3
+        assert len(harness.server.folders["Done"].messages) == 3
 
 
 @pytest.mark.parametrize("target", ["", "INBOX", "Orders/New"])
-async def test_a_blank_destination_or_the_same_folder_moves_nothing(world, target):
-    world.server.folders["Orders/New"] = Folder()
+async def test_a_blank_destination_or_the_same_folder_moves_nothing(harness, target):
+    harness.server.folders["Orders/New"] = Folder()
     folder = target or "INBOX"
-    world.server.deliver(message("one"), folder)
-    await world.runtime(
+    harness.server.deliver(message("one"), folder)
+    await harness.runtime(
         data__folderToListen=target.replace("/", "."),
         data__pollingConfig__handlingStrategy="MOVE",
         data__pollingConfig__targetFolder=target,
     )
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.until(lambda: world.server.folders[folder].messages[0].flags == {"\\Seen"})
-    await world.server.idle.wait()
-    assert len(world.server.folders[folder].messages) == 1
-    assert not world.server.seen("UID MOVE")
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.until(lambda: harness.server.folders[folder].messages[0].flags == {"\\Seen"})
+    await harness.server.idle.wait()
+    assert len(harness.server.folders[folder].messages) == 1
+    assert not harness.server.seen("UID MOVE")
 
 
-async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, monkeypatch):
+async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(harness, monkeypatch):
     """Rarely enough, and nobody keeps a connection open in between."""
     monkeypatch.setattr(watcher_module, "KEEP_OPEN", 1.5)
     waited = []
@@ -203,207 +158,207 @@ async def test_without_push_the_folder_is_looked_at_as_often_as_wanted(world, mo
         await sleep(0.05 if seconds >= 1 else seconds)
 
     monkeypatch.setattr(watcher_module, "sleep", noted)
-    world.deliver("one")
-    sources = await world.runtime(data__push="false", data__pollingWaitTime="PT5M")
-    await world.until(lambda: world.subjects() == ["one"] and 300.0 in waited)
-    world.deliver("two")
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    assert world.server.connections >= 2
-    assert not world.server.seen("IDLE")
-    await world.end(sources)
+    harness.deliver("one")
+    sources = await harness.runtime(data__push="false", data__pollingWaitTime="PT5M")
+    await harness.until(lambda: harness.subjects() == ["one"] and 300.0 in waited)
+    harness.deliver("two")
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    assert harness.server.connections >= 2
+    assert not harness.server.seen("IDLE")
+    await harness.end(sources)
     waited.clear()
-    before = world.server.connections
-    await world.runtime(data__push="false", data__pollingWaitTime="PT1S")
-    world.deliver("three")
-    await world.until(lambda: "three" in world.subjects() and waited.count(1.0) > 1)
-    assert world.server.connections == before + 1
-    assert not world.server.seen("IDLE")
+    before = harness.server.connections
+    await harness.runtime(data__push="false", data__pollingWaitTime="PT1S")
+    harness.deliver("three")
+    await harness.until(lambda: "three" in harness.subjects() and waited.count(1.0) > 1)
+    assert harness.server.connections == before + 1
+    assert not harness.server.seen("IDLE")
 
 
-async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(world):
-    world.deliver(*"abcde")
-    await world.runtime(data__maxPerPoll="2")
-    await world.until(lambda: world.subjects() == list("abcde"))
-    await world.server.idle.wait()
-    assert len(world.server.seen("UID SEARCH UNDELETED")) == 4  # the last finds nothing any more
+async def test_no_more_mails_than_wanted_are_processed_before_the_folder_is_looked_at_again(harness):
+    harness.deliver(*"abcde")
+    await harness.runtime(data__maxPerPoll="2")
+    await harness.until(lambda: harness.subjects() == list("abcde"))
+    await harness.server.idle.wait()
+    assert len(harness.server.seen("UID SEARCH UNDELETED")) == 4  # the last finds nothing any more
 
 
-async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(world):
-    world.deliver("one", "two")
+async def test_a_folder_that_is_numbered_anew_hands_nothing_over_again(harness):
+    harness.deliver("one", "two")
     settings = {"data__pollingConfigDiscriminator": "allPollingConfig", "data__pollingConfig__handlingStrategy": "NONE"}
-    sources = await world.runtime(**settings)
-    await world.until(lambda: len(world.subjects()) == 2)
-    await world.end(sources)
-    old, world.server.folders["INBOX"] = world.server.folders["INBOX"], Folder(validity=2, next_uid=70)
+    sources = await harness.runtime(**settings)
+    await harness.until(lambda: len(harness.subjects()) == 2)
+    await harness.end(sources)
+    old, harness.server.folders["INBOX"] = harness.server.folders["INBOX"], Folder(validity=2, next_uid=70)
     for mail in reversed(old.messages):
-        world.server.folders["INBOX"].add(mail.raw, date=mail.date)
-    world.deliver("three")
-    await world.runtime(**settings)
-    await world.until(lambda: "three" in world.subjects())
-    await settle(world)
-    assert world.subjects() == ["one", "two", "three"]
+        harness.server.folders["INBOX"].add(mail.raw, date=mail.date)
+    harness.deliver("three")
+    await harness.runtime(**settings)
+    await harness.until(lambda: "three" in harness.subjects())
+    await settle(harness)
+    assert harness.subjects() == ["one", "two", "three"]
 
 
-async def test_a_mail_that_was_read_is_remembered_as_long_as_it_is_there(world):
+async def test_a_mail_that_was_read_is_remembered_as_long_as_it_is_there(harness):
     """It is not searched for any more, and yet somebody may mark it as unread again after years."""
-    world.deliver("one")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.server.idle.wait()
-    await world.end(sources)
-    with contextlib.closing(sqlite3.connect(world.directory / "ledger.db")) as connection, connection:
+    harness.deliver("one")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.server.idle.wait()
+    await harness.end(sources)
+    with contextlib.closing(sqlite3.connect(harness.directory / "ledger.db")) as connection, connection:
         connection.execute("UPDATE events SET seen = seen - 200 * 86400")
-    sources = await world.runtime()
-    await world.server.idle.wait()
+    sources = await harness.runtime()
+    await harness.server.idle.wait()
     assert await sources._shared.ledger.sweep() == 0
-    world.server.folders["INBOX"].messages[0].flags.clear()
-    await world.end(sources)
-    await world.runtime()
-    world.deliver("two")
-    await world.until(lambda: "two" in world.subjects())
-    assert world.subjects() == ["one", "two"]
+    harness.server.folders["INBOX"].messages[0].flags.clear()
+    await harness.end(sources)
+    await harness.runtime()
+    harness.deliver("two")
+    await harness.until(lambda: "two" in harness.subjects())
+    assert harness.subjects() == ["one", "two"]
 
 
-async def test_two_mails_that_are_alike_are_two_events(world):
+async def test_two_mails_that_are_alike_are_two_events(harness):
     """The same Message-ID twice in one folder is two mails: only a new numbering makes it one."""
-    world.server.deliver(message("same"))
-    world.server.deliver(message("same"))
-    await world.runtime()
-    await world.until(lambda: len(world.subjects()) == 2)
+    harness.server.deliver(message("same"))
+    harness.server.deliver(message("same"))
+    await harness.runtime()
+    await harness.until(lambda: len(harness.subjects()) == 2)
 
 
-async def test_two_runtimes_on_one_mailbox_hand_each_mail_over_once(world):
+async def test_two_runtimes_on_one_mailbox_hand_each_mail_over_once(harness):
     for number in range(40):
-        world.deliver(str(number))
-    first, second = await world.runtime(), await world.runtime()
-    await world.until(lambda: len(world.subjects()) == 40)
+        harness.deliver(str(number))
+    first, second = await harness.runtime(), await harness.runtime()
+    await harness.until(lambda: len(harness.subjects()) == 40)
 
     def states() -> list[str]:
         return sorted(sources.health()["sources"]["p#mail"]["status"] for sources in (first, second))
 
-    await world.until(lambda: states() == ["STANDBY", "UP"])
-    assert sorted(world.subjects(), key=int) == [str(number) for number in range(40)]
+    await harness.until(lambda: states() == ["STANDBY", "UP"])
+    assert sorted(harness.subjects(), key=int) == [str(number) for number in range(40)]
 
 
-async def test_the_second_runtime_takes_over_when_the_first_ends(world):
-    first = await world.runtime()
-    await world.server.idle.wait()
-    await world.runtime()
-    await world.end(first)
-    world.deliver("later")
+async def test_the_second_runtime_takes_over_when_the_first_ends(harness):
+    first = await harness.runtime()
+    await harness.server.idle.wait()
+    await harness.runtime()
+    await harness.end(first)
+    harness.deliver("later")
     async with asyncio.timeout(30):
-        await world.until(lambda: world.subjects() == ["later"])
+        await harness.until(lambda: harness.subjects() == ["later"])
 
 
-async def test_connections_that_are_cut_lose_nothing_and_double_nothing(world):
+async def test_connections_that_are_cut_lose_nothing_and_double_nothing(harness):
     for number in range(60):
-        world.deliver(str(number))
-    await world.runtime()
+        harness.deliver(str(number))
+    await harness.runtime()
     for target in (5, 20, 40, 60):
-        await world.until(lambda target=target: len(world.subjects()) >= target)
-        world.server.drop()
-    world.deliver("last")
-    await world.until(lambda: "last" in world.subjects())
-    assert sorted(world.subjects()) == sorted([*(str(number) for number in range(60)), "last"])
+        await harness.until(lambda target=target: len(harness.subjects()) >= target)
+        harness.server.drop()
+    harness.deliver("last")
+    await harness.until(lambda: "last" in harness.subjects())
+    assert sorted(harness.subjects()) == sorted([*(str(number) for number in range(60)), "last"])
 
 
-async def test_conditions_on_subject_and_sender_leave_other_mails_alone(world):
-    world.server.deliver(message("Re: ORDER 12"))
-    world.server.deliver(message("Re: order twelve"))
-    world.server.deliver(message("order 13", sender="Eve <eve@evil.test>"))
-    await world.runtime(
+async def test_conditions_on_subject_and_sender_leave_other_mails_alone(harness):
+    harness.server.deliver(message("Re: ORDER 12"))
+    harness.server.deliver(message("Re: order twelve"))
+    harness.server.deliver(message("order 13", sender="Eve <eve@evil.test>"))
+    await harness.runtime(
         data__subjectContains="order", data__subjectPattern=r"\d+", data__senderContains="@EXAMPLE.test"
     )
-    await world.until(lambda: world.subjects() == ["Re: ORDER 12"])
-    await world.server.idle.wait()
-    await settle(world)
-    assert [sorted(m.flags) for m in world.server.folders["INBOX"].messages] == [["\\Seen"], [], []]
-    assert len(world.server.seen("UID FETCH")) == 2  # the headers of all, the body of one
+    await harness.until(lambda: harness.subjects() == ["Re: ORDER 12"])
+    await harness.server.idle.wait()
+    await settle(harness)
+    assert [sorted(m.flags) for m in harness.server.folders["INBOX"].messages] == [["\\Seen"], [], []]
+    assert len(harness.server.seen("UID FETCH")) == 2  # the headers of all, the body of one
 
 
-async def test_mails_from_before_the_start_date_are_left_alone(world):
-    world.server.deliver(message("old"), date="31-Dec-2025 23:59:59 +0000")
-    world.server.deliver(message("new"), date="01-Jan-2026 00:00:00 +0000")
-    await world.runtime(data__receivedSince="2026-01-01")
-    await world.until(lambda: world.subjects() == ["new"])
+async def test_mails_from_before_the_start_date_are_left_alone(harness):
+    harness.server.deliver(message("old"), date="31-Dec-2025 23:59:59 +0000")
+    harness.server.deliver(message("new"), date="01-Jan-2026 00:00:00 +0000")
+    await harness.runtime(data__receivedSince="2026-01-01")
+    await harness.until(lambda: harness.subjects() == ["new"])
 
 
-async def test_an_unwanted_mail_is_fetched_once_and_left_unread(world):
-    world.deliver("spam", "order")
-    await world.runtime(activationCondition='=subject = "order"')
-    await world.until(lambda: world.subjects() == ["order"])
-    await world.server.idle.wait()
-    await settle(world)
-    assert world.server.folders["INBOX"].messages[0].flags == set()
-    assert len([f for f in world.server.seen("UID FETCH") if "BODY.PEEK[]" in f]) == 2
+async def test_an_unwanted_mail_is_fetched_once_and_left_unread(harness):
+    harness.deliver("spam", "order")
+    await harness.runtime(activationCondition='=subject = "order"')
+    await harness.until(lambda: harness.subjects() == ["order"])
+    await harness.server.idle.wait()
+    await settle(harness)
+    assert harness.server.folders["INBOX"].messages[0].flags == set()
+    assert len([f for f in harness.server.seen("UID FETCH") if "BODY.PEEK[]" in f]) == 2
 
 
-async def test_a_mail_that_cannot_be_handed_over_goes_to_quarantine_and_the_others_go_on(world):
-    world.deliver("bad", "good")
-    sources = await world.runtime(
+async def test_a_mail_that_cannot_be_handed_over_goes_to_quarantine_and_the_others_go_on(harness):
+    harness.deliver("bad", "good")
+    sources = await harness.runtime(
         resultExpression='=if subject = "bad" then 5 else {subject: subject}', data__quarantineFolder="Trouble"
     )
-    await world.until(lambda: world.subjects() == ["good"])
+    await harness.until(lambda: harness.subjects() == ["good"])
     ledger = sources._shared.ledger
     (entry,) = await ledger.entries(state="quarantined")
     assert entry.title == "bad"
     assert (await ledger.original(entry.source, entry.id)).startswith(b"From: ann")
-    assert len(world.server.folders["Trouble"].messages) == 1
+    assert len(harness.server.folders["Trouble"].messages) == 1
 
 
-async def test_a_quarantined_mail_that_stayed_is_tried_again_when_an_operator_says_so(world, monkeypatch):
+async def test_a_quarantined_mail_that_stayed_is_tried_again_when_an_operator_says_so(harness, monkeypatch):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.0)
-    world.deliver("one")
-    world.gateway.refuse("publish", "INVALID_ARGUMENT", "not today")
-    sources = await world.runtime()
-    await world.server.idle.wait()
+    harness.deliver("one")
+    harness.gateway.refuse("publish", "INVALID_ARGUMENT", "not today")
+    sources = await harness.runtime()
+    await harness.server.idle.wait()
     ledger = sources._shared.ledger
     (entry,) = await ledger.entries(state="quarantined")
     assert await ledger.retry(entry.source, entry.id)
-    await settle(world)
-    await world.until(lambda: world.subjects() == ["one"])
+    await settle(harness)
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
-async def test_a_mail_that_is_too_large_is_not_read(world):
-    world.server.deliver(message("big", body="x" * 5000))
-    world.deliver("small")
-    sources = await world.runtime(data__maxMailSize="1000")
-    await world.until(lambda: world.subjects() == ["small"])
+async def test_a_mail_that_is_too_large_is_not_read(harness):
+    harness.server.deliver(message("big", body="x" * 5000))
+    harness.deliver("small")
+    sources = await harness.runtime(data__maxMailSize="1000")
+    await harness.until(lambda: harness.subjects() == ["small"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
     assert "maxMailSize" in entry.reason
     assert entry.title == "big"
 
 
-async def test_attachments_become_documents(world):
+async def test_attachments_become_documents(harness):
     raw = (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()
-    world.server.deliver(raw)
-    sources = await world.runtime()
-    await world.until(lambda: len(world.gateway.messages) == 1)
-    (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
+    harness.server.deliver(raw)
+    sources = await harness.runtime()
+    await harness.until(lambda: len(harness.gateway.messages) == 1)
+    (file,) = next(iter(harness.gateway.messages.values())).data["variables"]["files"]
     assert file["metadata"]["fileName"] == "list.csv"
     assert file["metadata"]["contentType"] == "text/csv"
     assert (await sources._shared.services.documents.read(Document(file), seconds=5)).data == b"a,b"
 
 
-async def test_health_tells_a_refused_login_and_recovers_by_itself(world):
-    world.server.users = {"alice@example.test": "changed"}
-    sources = await world.runtime()
-    await world.until(lambda: sources.health()["status"] == "DOWN")
+async def test_health_tells_a_refused_login_and_recovers_by_itself(harness):
+    harness.server.users = {"alice@example.test": "changed"}
+    sources = await harness.runtime()
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
     assert "refused the login" in sources.health()["sources"]["p#mail"]["reason"]
-    world.server.users = {"alice@example.test": "secret"}
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.users = {"alice@example.test": "secret"}
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
     assert sources.health()["status"] == "UP"
 
 
-async def test_a_server_that_is_down_and_comes_back_is_found_again(world):
-    port = world.server.port
-    await world.server.stop()
-    sources = await world.runtime()
-    await world.until(lambda: sources.health()["status"] == "DOWN")
-    await world.server.start(port)
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+async def test_a_server_that_is_down_and_comes_back_is_found_again(harness):
+    port = harness.server.port
+    await harness.server.stop()
+    sources = await harness.runtime()
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
+    await harness.server.start(port)
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
 @pytest.fixture
@@ -420,136 +375,136 @@ def reason(sources: Sources) -> str:
     return str(source["reason"]) if source["status"] == "DOWN" else ""
 
 
-async def test_a_half_open_connection_is_replaced(world, impatient):
+async def test_a_half_open_connection_is_replaced(harness, impatient):
     async def half_open(session, tag, arguments):
         session.send("+ idling")
         await session.writer.drain()
         await asyncio.sleep(3600)
 
-    world.server.answers["IDLE"] = half_open
-    await world.runtime()
-    await world.until(lambda: world.server.connections >= 2)
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.answers["IDLE"] = half_open
+    await harness.runtime()
+    await harness.until(lambda: harness.server.connections >= 2)
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
-async def test_a_server_that_says_nothing_any_more_is_told_and_recovers(world, impatient):
+async def test_a_server_that_says_nothing_any_more_is_told_and_recovers(harness, impatient):
     """As behind a firewall that forgot the connection, or a frozen machine: nothing ends, nothing comes."""
-    sources = await world.runtime()
-    await world.server.idle.wait()
-    world.server.frozen = True
+    sources = await harness.runtime()
+    await harness.server.idle.wait()
+    harness.server.frozen = True
     began = asyncio.get_running_loop().time()
-    await world.until(lambda: "does not answer" in reason(sources))
+    await harness.until(lambda: "does not answer" in reason(sources))
     assert asyncio.get_running_loop().time() - began < 5
-    world.deliver("one")
+    harness.deliver("one")
     await asyncio.sleep(0.5)
     assert "does not answer" in reason(sources)
-    world.server.frozen = False
-    await world.until(lambda: world.subjects() == ["one"])
-    await world.until(lambda: not reason(sources))
+    harness.server.frozen = False
+    await harness.until(lambda: harness.subjects() == ["one"])
+    await harness.until(lambda: not reason(sources))
 
 
 @pytest.mark.parametrize("idle", [True, False])
-async def test_a_goodbye_is_no_fault_unless_the_server_stays_away(world, idle):
+async def test_a_goodbye_is_no_fault_unless_the_server_stays_away(harness, idle):
     if not idle:
-        world.server.capabilities = "IMAP4rev1"
-    sources = await world.runtime()
-    await world.until(lambda: world.server.seen("UID SEARCH"))
-    world.server.greeting = "* BYE too many connections"
-    for session in world.server.sessions:
+        harness.server.capabilities = "IMAP4rev1"
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.server.seen("UID SEARCH"))
+    harness.server.greeting = "* BYE too many connections"
+    for session in harness.server.sessions:
         session.send("* BYE going down for maintenance")
         session.writer.close()
-    await world.until(lambda: "too many connections" in reason(sources))
-    world.server.greeting = "* OK ready"
-    world.deliver("one")
-    await world.until(lambda: world.subjects() == ["one"])
+    await harness.until(lambda: "too many connections" in reason(sources))
+    harness.server.greeting = "* OK ready"
+    harness.deliver("one")
+    await harness.until(lambda: harness.subjects() == ["one"])
     assert not reason(sources)
 
 
-async def test_a_folder_that_does_not_exist_is_told_with_its_name(world):
-    sources = await world.runtime(data__folderToListen="Orders")
-    await world.until(lambda: "'Orders'" in reason(sources))
-    world.server.folders["Orders"] = Folder()
-    world.server.deliver(message("one"), "Orders")
-    await world.until(lambda: world.subjects() == ["one"])
+async def test_a_folder_that_does_not_exist_is_told_with_its_name(harness):
+    sources = await harness.runtime(data__folderToListen="Orders")
+    await harness.until(lambda: "'Orders'" in reason(sources))
+    harness.server.folders["Orders"] = Folder()
+    harness.server.deliver(message("one"), "Orders")
+    await harness.until(lambda: harness.subjects() == ["one"])
 
 
-async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_empty_one(world, impatient):
+async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_empty_one(harness, impatient):
     """Many servers let those who have it open go on with a folder that exists no more: no mail would ever come."""
-    world.server.folders["Orders"] = Folder()
-    sources = await world.runtime(data__folderToListen="Orders")
-    await world.server.idle.wait()
-    del world.server.folders["Orders"]
-    await world.until(lambda: "'Orders'" in reason(sources))
-    world.server.folders["Orders"] = Folder(validity=2)
-    world.server.deliver(message("one"), "Orders")
-    await world.until(lambda: world.subjects() == ["one"])
+    harness.server.folders["Orders"] = Folder()
+    sources = await harness.runtime(data__folderToListen="Orders")
+    await harness.server.idle.wait()
+    del harness.server.folders["Orders"]
+    await harness.until(lambda: "'Orders'" in reason(sources))
+    harness.server.folders["Orders"] = Folder(validity=2)
+    harness.server.deliver(message("one"), "Orders")
+    await harness.until(lambda: harness.subjects() == ["one"])
     assert not reason(sources)
 
 
-async def test_an_outage_is_told_all_the_while_and_the_pauses_end(world, impatient):
+async def test_an_outage_is_told_all_the_while_and_the_pauses_end(harness, impatient):
     """The real one of ten minutes is `python -m tests.integration.inbound_chaos --outage 600`."""
-    world.deliver("before")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["before"])
-    port = world.server.port
-    await world.server.stop()
-    await world.until(lambda: "cannot be reached" in reason(sources))
+    harness.deliver("before")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["before"])
+    port = harness.server.port
+    await harness.server.stop()
+    await harness.until(lambda: "cannot be reached" in reason(sources))
     for _ in range(40):
         await asyncio.sleep(0.05)
         assert "cannot be reached" in reason(sources)
-    await world.server.start(port)
-    world.deliver("after")
+    await harness.server.start(port)
+    harness.deliver("after")
     began = asyncio.get_running_loop().time()
-    await world.until(lambda: world.subjects() == ["before", "after"])
+    await harness.until(lambda: harness.subjects() == ["before", "after"])
     assert asyncio.get_running_loop().time() - began < 3  # the longest pause is 0.3 s here
-    await world.until(lambda: not reason(sources))
+    await harness.until(lambda: not reason(sources))
 
 
-async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over_once(world, impatient, monkeypatch):
+async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over_once(harness, impatient, monkeypatch):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def refuse(session, tag, arguments):
         session.send(f"{tag} NO [NOPERM] read-only mailbox")
 
-    world.server.answers["UID STORE"] = refuse
-    world.deliver("one")
-    sources = await world.runtime()
-    await world.until(lambda: "read-only mailbox" in reason(sources))
-    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 3)
+    harness.server.answers["UID STORE"] = refuse
+    harness.deliver("one")
+    sources = await harness.runtime()
+    await harness.until(lambda: "read-only mailbox" in reason(sources))
+    await harness.until(lambda: len(harness.server.seen("UID SEARCH")) > 3)
     assert "read-only mailbox" in reason(sources)
-    world.deliver("two")
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    del world.server.answers["UID STORE"]
-    await world.until(lambda: [m.flags for m in world.server.folders["INBOX"].messages] == [{"\\Seen"}, {"\\Seen"}])
-    await world.until(lambda: not reason(sources))
-    assert world.subjects() == ["one", "two"]
+    harness.deliver("two")
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    del harness.server.answers["UID STORE"]
+    await harness.until(lambda: [m.flags for m in harness.server.folders["INBOX"].messages] == [{"\\Seen"}, {"\\Seen"}])
+    await harness.until(lambda: not reason(sources))
+    assert harness.subjects() == ["one", "two"]
 
 
-async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(world, impatient, monkeypatch):
+async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(harness, impatient, monkeypatch):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def refuse(session, tag, arguments):
         session.send(f"{tag} NO [OVERQUOTA] full")
 
-    world.server.answers["UID MOVE"] = refuse
-    world.deliver("one")
-    sources = await world.runtime(
+    harness.server.answers["UID MOVE"] = refuse
+    harness.deliver("one")
+    sources = await harness.runtime(
         data__pollingConfig__handlingStrategy="MOVE", data__pollingConfig__targetFolder="Done"
     )
-    await world.until(lambda: "OVERQUOTA" in reason(sources))
-    await world.until(lambda: len(world.server.seen("UID SEARCH")) > 3)
+    await harness.until(lambda: "OVERQUOTA" in reason(sources))
+    await harness.until(lambda: len(harness.server.seen("UID SEARCH")) > 3)
     assert "OVERQUOTA" in reason(sources)
-    del world.server.folders["Done"]
-    del world.server.answers["UID MOVE"]
-    await world.until(lambda: "Done" in world.server.folders and world.server.folders["Done"].messages)
-    assert [m.flags for m in world.server.folders["Done"].messages] == [{"\\Seen"}]
-    await world.until(lambda: not reason(sources))
-    assert world.subjects() == ["one"]
+    del harness.server.folders["Done"]
+    del harness.server.answers["UID MOVE"]
+    await harness.until(lambda: "Done" in harness.server.folders and harness.server.folders["Done"].messages)
+    assert [m.flags for m in harness.server.folders["Done"].messages] == [{"\\Seen"}]
+    await harness.until(lambda: not reason(sources))
+    assert harness.subjects() == ["one"]
 
 
 @pytest.mark.parametrize("part", ["BODY.PEEK[HEADER", "BODY.PEEK[]"])
-async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(world, impatient, monkeypatch, part):
+async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(harness, impatient, monkeypatch, part):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def fetch(session, tag, arguments):
@@ -558,37 +513,37 @@ async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(wor
         else:
             await session.do_uid_fetch(tag, arguments)
 
-    world.server.answers["UID FETCH"] = fetch
-    world.deliver("one", "broken", "three")
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["one", "three"])
-    await world.until(lambda: "UID 2 cannot be read" in reason(sources))
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("one", "broken", "three")
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["one", "three"])
+    await harness.until(lambda: "UID 2 cannot be read" in reason(sources))
     assert "SERVERBUG" in reason(sources)
-    del world.server.answers["UID FETCH"]
-    await world.until(lambda: world.subjects() == ["one", "three", "broken"])
-    await world.until(lambda: not reason(sources))
+    del harness.server.answers["UID FETCH"]
+    await harness.until(lambda: harness.subjects() == ["one", "three", "broken"])
+    await harness.until(lambda: not reason(sources))
 
 
-async def test_a_pattern_that_takes_long_holds_up_nothing_else(world):
-    world.deliver("a" * 60 + "!", "good")
-    await world.runtime(data__subjectPattern="^(a|aa)+$|^good")
+async def test_a_pattern_that_takes_long_holds_up_nothing_else(harness):
+    harness.deliver("a" * 60 + "!", "good")
+    await harness.runtime(data__subjectPattern="^(a|aa)+$|^good")
     longest, last = 0.0, asyncio.get_running_loop().time()
-    while world.subjects() != ["good"]:
+    while harness.subjects() != ["good"]:
         await asyncio.sleep(0.01)
         now = asyncio.get_running_loop().time()
         longest, last = max(longest, now - last), now
         assert longest < 0.5  # a second is what such a search may take
 
 
-async def test_ten_thousand_settled_mails_are_not_read_again(world):
+async def test_ten_thousand_settled_mails_are_not_read_again(harness):
     for number in range(10_000):
-        world.server.folders["INBOX"].add(message(str(number)))
+        harness.server.folders["INBOX"].add(message(str(number)))
     settings = {"data__pollingConfigDiscriminator": "allPollingConfig", "data__pollingConfig__handlingStrategy": "NONE"}
-    sources = await world.runtime(**settings)
+    sources = await harness.runtime(**settings)
     ledger = sources._shared.ledger
-    await world.end(sources)
+    await harness.end(sources)
 
-    ledger = SqliteLedger(world.directory / "ledger.db")
+    ledger = SqliteLedger(harness.directory / "ledger.db")
     place = "imap:alice@example.test@127.0.0.1/INBOX/1"
     await ledger.store.write(
         lambda do: do.change_each(
@@ -598,15 +553,15 @@ async def test_ten_thousand_settled_mails_are_not_read_again(world):
         )
     )
     await ledger.aclose()
-    world.server.commands.clear()
-    world.gateway.messages.clear()
-    world.deliver("new")
-    await world.runtime(**settings)
-    await world.until(lambda: world.subjects() == ["new"])
-    assert [c for c in world.server.seen("UID FETCH") if "10001" not in c] == []
+    harness.server.commands.clear()
+    harness.gateway.messages.clear()
+    harness.deliver("new")
+    await harness.runtime(**settings)
+    await harness.until(lambda: harness.subjects() == ["new"])
+    assert [c for c in harness.server.seen("UID FETCH") if "10001" not in c] == []
 
 
-async def test_xoauth2_signs_in_with_a_token_and_renews_a_refused_one(world):
+async def test_xoauth2_signs_in_with_a_token_and_renews_a_refused_one(harness):
     tokens = iter(["expired-token", "good-token"])
 
     async def issue(request: web.Request) -> web.Response:
@@ -622,42 +577,42 @@ async def test_xoauth2_signs_in_with_a_token_and_renews_a_refused_one(world):
     await site.start()
     try:
         port = runner.addresses[0][1]
-        world.deliver("one")
-        await world.runtime(
+        harness.deliver("one")
+        await harness.runtime(
             authentication__type="clientCredentials",
             authentication__oauthTokenEndpoint=f"http://127.0.0.1:{port}/token",
             authentication__clientId="c",
             authentication__clientSecret="cs",
         )
-        await world.until(lambda: world.subjects() == ["one"])
+        await harness.until(lambda: harness.subjects() == ["one"])
     finally:
         await runner.cleanup()
 
 
-async def test_a_look_lists_what_fits_and_changes_nothing(world):
-    world.deliver("done before")
-    sources = await world.runtime()
-    await world.server.idle.wait()
+async def test_a_look_lists_what_fits_and_changes_nothing(harness):
+    harness.deliver("done before")
+    sources = await harness.runtime()
+    await harness.server.idle.wait()
     watching: Watch = sources.watches["p#mail"]
-    world.server.deliver(message("old"), date="01-Jan-2020 00:00:00 +0000")
+    harness.server.deliver(message("old"), date="01-Jan-2020 00:00:00 +0000")
     context = watching.context()
-    await world.end(sources)
+    await harness.end(sources)
     now = datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
-    world.server.folders["INBOX"].messages[0].date = now
-    world.server.deliver(message("fresh"), date=now)
+    harness.server.folders["INBOX"].messages[0].date = now
+    harness.server.deliver(message("fresh"), date=now)
     given = read_input(
         Mailbox,
         watching.source.input()
         | {"data": {**watching.source.input()["data"], "pollingConfigDiscriminator": "allPollingConfig"}},
     )
-    before = [set(m.flags) for m in world.server.folders["INBOX"].messages]
+    before = [set(m.flags) for m in harness.server.folders["INBOX"].messages]
     found = [event async for event in preview(given, context, 24)]
-    ledger = SqliteLedger(world.directory / "ledger.db")
+    ledger = SqliteLedger(harness.directory / "ledger.db")
     known = await ledger.settled("p#mail", {e.id: e.alias for e in found})
     await ledger.aclose()
     assert [(event.title, event.id in known) for event in found] == [("fresh", False), ("done before", True)]
-    assert [m.flags for m in world.server.folders["INBOX"].messages] == before
-    assert not world.server.seen("STORE")
+    assert [m.flags for m in harness.server.folders["INBOX"].messages] == before
+    assert not harness.server.seen("STORE")
 
 
 @pytest.mark.parametrize(
@@ -669,18 +624,18 @@ async def test_a_look_lists_what_fits_and_changes_nothing(world):
         ({"data__imapConfig__imapPort": "many"}, "imapPort"),
     ],
 )
-async def test_a_wrong_setting_is_told_by_its_name(world, changes, field):
-    sources = await world.runtime(**changes)
-    await world.until(lambda: sources.health()["status"] == "DOWN")
+async def test_a_wrong_setting_is_told_by_its_name(harness, changes, field):
+    sources = await harness.runtime(**changes)
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
     reason = sources.health()["sources"]["p#mail"]["reason"]
     assert field in reason
     assert "secret" not in reason
 
 
-async def test_no_mail_and_no_password_is_logged(world, caplog):
+async def test_no_mail_and_no_password_is_logged(harness, caplog):
     caplog.set_level(logging.DEBUG)
-    world.server.deliver(message("private subject", body="private body"))
-    await world.runtime()
-    await world.until(lambda: len(world.subjects()) == 1)
+    harness.server.deliver(message("private subject", body="private body"))
+    await harness.runtime()
+    await harness.until(lambda: len(harness.subjects()) == 1)
     assert "private" not in caplog.text
     assert "secret" not in caplog.text

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.connectors.pop3.test_pop3 import World
-from tests.connectors.watching import arrived, health, running
+from tests.connectors.pop3.test_pop3 import Pop3Harness
+from tests.harness import health, running
 from tests.servers import dovecot
 from tests.servers.auth import TokenIssuer
 from tests.servers.dovecot import Dovecot
@@ -24,8 +24,8 @@ from zeebe_connectors.testing.servers import HttpServer, message
 pytestmark = pytest.mark.skipif(bool(dovecot.why_not()), reason=str(dovecot.why_not()))
 
 
-class DovecotWorld(World):
-    """`World` with a mailbox of its own in Dovecot."""
+class DovecotHarness(Pop3Harness):
+    """`Pop3Harness` with a mailbox of its own in Dovecot."""
 
     def __init__(self, server: Dovecot, directory: Path) -> None:
         super().__init__(SimpleNamespace(port=server.pop3_port), directory)
@@ -40,16 +40,9 @@ class DovecotWorld(World):
         }
         return await super().runtime(**given)
 
-    async def end(self, sources: Sources) -> None:
-        await super().end(sources)
-        await sources._shared.services.clients.aclose()
-
     def deliver(self, *subjects: str) -> None:
         for subject in subjects:
             self.dovecot.deliver(self.user, message(subject))
-
-    async def arrived(self, *subjects: str) -> None:
-        await arrived(self, *subjects)
 
     async def left(self, *subjects: str) -> None:
         """Waits until these mails are on the server."""
@@ -66,34 +59,34 @@ def server():
 
 
 @pytest.fixture
-async def world(server, tmp_path, monkeypatch):
-    async with world_of(server, tmp_path, monkeypatch) as world:
-        yield world
+async def harness(server, tmp_path, monkeypatch):
+    async with harness_of(server, tmp_path, monkeypatch) as harness:
+        yield harness
 
 
-def world_of(server: Dovecot, directory: Path, monkeypatch):
-    """A world whose sources begin again soon."""
-    return running(DovecotWorld(server, directory), monkeypatch, permanent=0.5)
+def harness_of(server: Dovecot, directory: Path, monkeypatch):
+    """A harness whose sources begin again soon."""
+    return running(DovecotHarness(server, directory), monkeypatch, permanent=0.5)
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
 @pytest.mark.parametrize("remove", ["true", "false"])
-async def test_mails_are_handed_over_once_whatever_the_encryption(world, security, remove):
-    port = world.dovecot.pop3s_port if security == "tls" else world.dovecot.pop3_port
+async def test_mails_are_handed_over_once_whatever_the_encryption(harness, security, remove):
+    port = harness.dovecot.pop3s_port if security == "tls" else harness.dovecot.pop3_port
     given = {
         "security": security,
         "port": str(port),
-        "trustedCertificate": world.dovecot.authorities,
+        "trustedCertificate": harness.dovecot.authorities,
         "remove": remove,
     }
-    world.deliver("one", "two")
-    sources = await world.runtime(**given)
-    await world.arrived("one", "two")
-    await world.left(*([] if remove == "true" else ["one", "two"]))
-    await world.end(sources)
-    world.deliver("three")
-    await world.runtime(**given)
-    await world.arrived("one", "two", "three")
+    harness.deliver("one", "two")
+    sources = await harness.runtime(**given)
+    await harness.arrived("one", "two")
+    await harness.left(*([] if remove == "true" else ["one", "two"]))
+    await harness.end(sources)
+    harness.deliver("three")
+    await harness.runtime(**given)
+    await harness.arrived("one", "two", "three")
 
 
 def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str]:
@@ -111,55 +104,55 @@ def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str
 
 
 @pytest.mark.parametrize("kind", ["clientCredentials", "refreshToken"])
-async def test_a_token_that_ends_is_renewed_when_the_server_refuses_it(world, kind):
+async def test_a_token_that_ends_is_renewed_when_the_server_refuses_it(harness, kind):
     """The endpoint promises an hour; the token lives two seconds. Each look at a POP3 mailbox signs in anew."""
     lives = iter([2])
-    issuer = TokenIssuer(how="body", rotates=True, mint=lambda: dovecot.token(world.user, life=next(lives, 600)))
+    issuer = TokenIssuer(how="body", rotates=True, mint=lambda: dovecot.token(harness.user, life=next(lives, 600)))
     async with HttpServer() as http:
-        sources = await world.runtime(**signed_in(http, issuer, kind))
-        world.deliver("one")
-        await world.arrived("one")
+        sources = await harness.runtime(**signed_in(http, issuer, kind))
+        harness.deliver("one")
+        await harness.arrived("one")
         await asyncio.sleep(3.2)  # the server counts whole seconds
-        world.deliver("two")
-        await world.arrived("one", "two")
-        await world.until(lambda: health(sources)[0] == "UP")
+        harness.deliver("two")
+        await harness.arrived("one", "two")
+        await harness.until(lambda: health(sources)[0] == "UP")
     assert issuer.issued == 2
 
 
-async def test_a_refused_token_is_told_and_a_better_one_recovers(world):
-    wrong = partial(dovecot.token, world.user, key=b"the-key-of-another-identity-provider")
+async def test_a_refused_token_is_told_and_a_better_one_recovers(harness):
+    wrong = partial(dovecot.token, harness.user, key=b"the-key-of-another-identity-provider")
     issuer = TokenIssuer(how="body", mint=wrong)
-    world.deliver("one")
+    harness.deliver("one")
     async with HttpServer() as http:
-        sources = await world.runtime(**signed_in(http, issuer, "clientCredentials"))
-        await world.until(lambda: health(sources)[0] == "DOWN")
+        sources = await harness.runtime(**signed_in(http, issuer, "clientCredentials"))
+        await harness.until(lambda: health(sources)[0] == "DOWN")
         assert "refused the login" in health(sources)[1]
         assert wrong() not in health(sources)[1]
-        issuer.mint = partial(dovecot.token, world.user)
-        await world.arrived("one")
-        await world.until(lambda: health(sources)[0] == "UP")
+        issuer.mint = partial(dovecot.token, harness.user)
+        await harness.arrived("one")
+        await harness.until(lambda: health(sources)[0] == "UP")
 
 
 async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
-        async with world_of(server, tmp_path, monkeypatch) as world:
-            sources = await world.runtime()
-            world.deliver("one")
-            await world.arrived("one")
+        async with harness_of(server, tmp_path, monkeypatch) as harness:
+            sources = await harness.runtime()
+            harness.deliver("one")
+            await harness.arrived("one")
             server.stop()
-            await world.until(lambda: "cannot be reached" in health(sources)[1])
+            await harness.until(lambda: "cannot be reached" in health(sources)[1])
             server.start()
-            world.deliver("two")
-            await world.arrived("one", "two")
-            await world.until(lambda: health(sources)[0] == "UP")
+            harness.deliver("two")
+            await harness.arrived("one", "two")
+            await harness.until(lambda: health(sources)[0] == "UP")
 
 
-async def test_a_mailbox_that_is_read_rarely_is_not_taken_for_one_that_hangs(world, monkeypatch):
+async def test_a_mailbox_that_is_read_rarely_is_not_taken_for_one_that_hangs(harness, monkeypatch):
     monkeypatch.setattr(sources_module, "SILENCE", 0.1)
-    world.deliver("one")
-    sources = await world.runtime(checkEvery="PT1H")
-    await world.arrived("one")
-    await world.until(lambda: health(sources)[0] == "UP")
+    harness.deliver("one")
+    sources = await harness.runtime(checkEvery="PT1H")
+    await harness.arrived("one")
+    await harness.until(lambda: health(sources)[0] == "UP")
     (watch,) = sources.watches.values()
     assert watch._heard_by > asyncio.get_running_loop().time() + 3500

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.connectors.pop3.test_fetch import World as Tasks
-from tests.connectors.pop3.test_pop3 import USER, World
-from tests.connectors.watching import running
+from tests.connectors.pop3.test_fetch import FetchHarness
+from tests.connectors.pop3.test_pop3 import USER, Pop3Harness
+from tests.harness import running
 
 from zeebe_connectors import ConnectorError, TransientError
 from zeebe_connectors.connectors.pop3.mailbox import Mailbox
@@ -32,10 +32,10 @@ async def server():
 
 
 @pytest.fixture
-async def world(server, tmp_path, monkeypatch):
+async def harness(server, tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 1.0)
-    async with running(World(server, tmp_path), monkeypatch) as world:
-        yield world
+    async with running(Pop3Harness(server, tmp_path), monkeypatch) as harness:
+        yield harness
 
 
 async def opened(server: Pop3Server, login=LOGIN) -> Pop3Session:
@@ -85,7 +85,7 @@ async def test_answers_end_and_are_unstuffed_by_whichever_line_ends_the_server_u
     await session.quit()
 
 
-async def test_a_server_that_uses_line_feeds_only_is_read(world):
+async def test_a_server_that_uses_line_feeds_only_is_read(harness):
     mail = message("one").replace(b"\r\n", b"\n")
 
     class LineFeeds(asyncio.Protocol):
@@ -104,8 +104,8 @@ async def test_a_server_that_uses_line_feeds_only_is_read(world):
                 self.transport.write(answers.get(line.split()[0], b"+OK\n"))
 
     bare = await asyncio.get_running_loop().create_server(LineFeeds, "127.0.0.1", 0)
-    await world.runtime(port=str(bare.sockets[0].getsockname()[1]))
-    await world.until(lambda: world.subjects() == ["one"])
+    await harness.runtime(port=str(bare.sockets[0].getsockname()[1]))
+    await harness.until(lambda: harness.subjects() == ["one"])
     bare.close()
 
 
@@ -128,20 +128,20 @@ async def test_lists_are_read_however_they_are_spaced(server, uidl, ids):
 
 
 @pytest.mark.parametrize("remove", ["true", "false"])
-async def test_mails_with_equal_ids_are_all_handed_over_once(world, remove):
-    world.server.mails = {"a": message("one"), "b": message("two")}
+async def test_mails_with_equal_ids_are_all_handed_over_once(harness, remove):
+    harness.server.mails = {"a": message("one"), "b": message("two")}
 
     async def one_id(session, arguments):
         session.send_lines("\r\n".join(f"{n} same" for n, _ in enumerate(session.listed, 1)).encode())
 
-    world.server.answers["UIDL"] = one_id
-    sources = await world.runtime(remove=remove)
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    await world.rounds(2)
-    await world.end(sources)
-    await world.runtime(remove=remove)
-    await world.rounds(2)
-    assert world.subjects() == ["one", "two"]
+    harness.server.answers["UIDL"] = one_id
+    sources = await harness.runtime(remove=remove)
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    await harness.rounds(2)
+    await harness.end(sources)
+    await harness.runtime(remove=remove)
+    await harness.rounds(2)
+    assert harness.subjects() == ["one", "two"]
 
 
 @pytest.mark.parametrize("text", ["no messages", "No new mail", "mailbox is empty", "nothing"])
@@ -214,7 +214,7 @@ async def test_a_refusal_for_now_does_not_blame_the_password(server, text):
 
 
 @pytest.mark.parametrize("fault", ["hang up", "refused and closed", "silence", "empty"])
-async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_three_times(world, fault):
+async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_three_times(harness, fault):
     tries = []
 
     async def retr(session, number):
@@ -232,19 +232,19 @@ async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_thre
             await session.writer.drain()
         session.writer.close()
 
-    world.server.answers["RETR"] = retr
-    world.server.mails = {"a": message("one"), "bad": message("bad"), "c": message("three")}
-    sources = await world.runtime(remove="true")
-    await world.until(lambda: world.subjects() == ["one", "three"])
+    harness.server.answers["RETR"] = retr
+    harness.server.mails = {"a": message("one"), "bad": message("bad"), "c": message("three")}
+    sources = await harness.runtime(remove="true")
+    await harness.until(lambda: harness.subjects() == ["one", "three"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
     assert ("gives no content" if fault == "empty" else "the connection ended 3 times") in entry.reason
     assert len(tries) == (2 if fault == "empty" else 3)
-    await world.until(lambda: list(world.server.mails) == ["bad"])
+    await harness.until(lambda: list(harness.server.mails) == ["bad"])
 
 
 @pytest.fixture
 async def tasks(server, tmp_path):
-    return Tasks(server, tmp_path, ShortMemory())
+    return FetchHarness(server, tmp_path, ShortMemory())
 
 
 async def test_a_task_gives_the_others_after_the_connection_ended_twice_at_one_mail(tasks):
@@ -308,11 +308,11 @@ def test_a_port_that_is_none_is_refused():
         ({"saveTextTo": "texts"}, "texts", None),
     ],
 )
-async def test_text_and_attachments_are_saved_apart(world, settings, text, attachment):
-    world.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
-    await world.runtime(**settings)
-    await world.until(lambda: len(world.gateway.messages) == 1)
-    allowed = world.directory / "allowed"
+async def test_text_and_attachments_are_saved_apart(harness, settings, text, attachment):
+    harness.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
+    await harness.runtime(**settings)
+    await harness.until(lambda: len(harness.gateway.messages) == 1)
+    allowed = harness.directory / "allowed"
     found = {path.relative_to(allowed).parts[0]: set() for path in allowed.rglob("*") if path.is_file()}
     for path in allowed.rglob("*"):
         if path.is_file():
@@ -325,9 +325,9 @@ async def test_text_and_attachments_are_saved_apart(world, settings, text, attac
     assert found == expected
 
 
-async def test_a_directory_that_is_not_allowed_is_named_by_its_field(world):
-    sources = await world.runtime(saveAttachmentsTo="../elsewhere")
-    await world.until(lambda: sources.health()["status"] == "DOWN")
+async def test_a_directory_that_is_not_allowed_is_named_by_its_field(harness):
+    sources = await harness.runtime(saveAttachmentsTo="../elsewhere")
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
     assert "saveAttachmentsTo" in sources.health()["sources"]["p#mail"]["reason"]
 
 

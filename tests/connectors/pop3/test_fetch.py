@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.harness import Harness
 
 from zeebe_connectors import Document
 from zeebe_connectors.connectors.pop3.fetch import fetch
-from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.ledger import StoredMemory, store_of
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.memory import ShortMemory
@@ -26,16 +26,14 @@ MAILS = Path(__file__).parents[2] / "mails"
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
 
 
-class World:
-    """A mailbox, and what outlives a job: the memory, the documents, the directory for files."""
+class FetchHarness(Harness):
+    """With a POP3 server, and what outlives a job: the memory, the documents, the directory for files."""
 
     def __init__(self, server: Pop3Server, directory: Path, memory: Any) -> None:
+        super().__init__(directory)
         self.server = server
         self.memory = memory
         self.clients: ClientCache | None = None
-        self.documents: Any = LocalDocuments(directory / "documents")
-        self.allowed = directory / "allowed"
-        self.allowed.mkdir()
 
     async def task(self, operation: str = "MAIL_RECEIVE", *, key: int, seconds: float = 20.0, **inputs: Any) -> Any:
         given = {
@@ -73,10 +71,10 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def harness(tmp_path):
     store = store_of(None, tmp_path)
     async with Pop3Server() as server:
-        yield World(server, tmp_path, StoredMemory(store))
+        yield FetchHarness(server, tmp_path, StoredMemory(store))
     await store.aclose()
 
 
@@ -84,61 +82,61 @@ def mails(*subjects: str) -> dict[str, bytes]:
     return {f"u-{subject}": message(subject) for subject in subjects}
 
 
-async def test_each_task_gets_the_oldest_mail_that_none_has_received(world):
-    world.server.mails = mails("one", "two")
-    first = await world.got(key=1)
+async def test_each_task_gets_the_oldest_mail_that_none_has_received(harness):
+    harness.server.mails = mails("one", "two")
+    first = await harness.got(key=1)
     assert (first["mail"]["subject"], first["mail"]["uid"], first["remaining"]) == ("one", "u-one", 1)
     assert (first["mail"]["savedTo"], first["mail"]["failure"], first["mails"]) == (None, None, None)
-    assert await world.subject(key=2) == "two"
-    assert await world.got(key=3) == {"mail": None, "mails": None, "remaining": 0}
-    world.server.mails |= mails("three")
-    assert await world.subject(key=3) == "three"
-    assert list(world.server.mails) == ["u-one", "u-two", "u-three"]
+    assert await harness.subject(key=2) == "two"
+    assert await harness.got(key=3) == {"mail": None, "mails": None, "remaining": 0}
+    harness.server.mails |= mails("three")
+    assert await harness.subject(key=3) == "three"
+    assert list(harness.server.mails) == ["u-one", "u-two", "u-three"]
 
 
-async def test_all_are_received_with_a_bound_and_in_order(world):
-    world.server.mails = mails(*"abcdefg")
-    first = await world.got("MAIL_RECEIVEALL", key=1, maxMails=3)
+async def test_all_are_received_with_a_bound_and_in_order(harness):
+    harness.server.mails = mails(*"abcdefg")
+    first = await harness.got("MAIL_RECEIVEALL", key=1, maxMails=3)
     assert [mail["subject"] for mail in first["mails"]] == ["a", "b", "c"]
     assert (first["remaining"], first["mail"]) == (4, None)
-    assert await world.subject(key=2) == "d"
-    assert await world.subjects(key=3) == ["e", "f", "g"]
-    assert await world.got("MAIL_RECEIVEALL", key=4) == {"mail": None, "mails": [], "remaining": 0}
+    assert await harness.subject(key=2) == "d"
+    assert await harness.subjects(key=3) == ["e", "f", "g"]
+    assert await harness.got("MAIL_RECEIVEALL", key=4) == {"mail": None, "mails": [], "remaining": 0}
 
 
-async def test_an_answer_ends_before_it_is_too_large_for_the_engine(world):
-    world.server.mails = {name: message(name, body="x" * 600_000) for name in "abc"}
-    first = await world.got("MAIL_RECEIVEALL", key=1)
+async def test_an_answer_ends_before_it_is_too_large_for_the_engine(harness):
+    harness.server.mails = {name: message(name, body="x" * 600_000) for name in "abc"}
+    first = await harness.got("MAIL_RECEIVEALL", key=1)
     assert ([mail["subject"] for mail in first["mails"]], first["remaining"]) == (["a"], 2)
-    assert await world.subjects(key=2) == ["b"]
+    assert await harness.subjects(key=2) == ["b"]
 
 
 @pytest.mark.parametrize("remove", [True, False])
-async def test_a_job_that_is_tried_again_gets_the_same_mails(world, remove):
+async def test_a_job_that_is_tried_again_gets_the_same_mails(harness, remove):
     """Its completion was lost; meanwhile others came, and the mails may be gone from the server."""
-    world.server.mails = mails("one", "two", "three")
+    harness.server.mails = mails("one", "two", "three")
     attachment = (MAILS / "mixed-with-footer.eml").read_bytes()
-    world.server.mails["u-one"] = attachment
-    first = await world.got(key=1, remove=remove)
-    assert await world.subject(key=2, remove=remove) == "two"
-    assert list(world.server.mails) == (["u-three"] if remove else ["u-one", "u-two", "u-three"])
-    again = await world.got(key=1, remove=remove)
+    harness.server.mails["u-one"] = attachment
+    first = await harness.got(key=1, remove=remove)
+    assert await harness.subject(key=2, remove=remove) == "two"
+    assert list(harness.server.mails) == (["u-three"] if remove else ["u-one", "u-two", "u-three"])
+    again = await harness.got(key=1, remove=remove)
     assert again["mail"]["subject"] == first["mail"]["subject"]
     file = Document(again["mail"]["attachments"][0])
-    assert (await world.documents.read(file, seconds=5)).data == b"a,b"
-    world.server.mails |= mails("four")
-    assert await world.subjects(key=3, remove=remove) == ["three", "four"]
-    world.server.mails |= mails("five")
-    assert await world.subjects(key=3, remove=remove) == ["three", "four"]
-    assert await world.subject(key=4, remove=remove) == "five"
+    assert (await harness.documents.read(file, seconds=5)).data == b"a,b"
+    harness.server.mails |= mails("four")
+    assert await harness.subjects(key=3, remove=remove) == ["three", "four"]
+    harness.server.mails |= mails("five")
+    assert await harness.subjects(key=3, remove=remove) == ["three", "four"]
+    assert await harness.subject(key=4, remove=remove) == "five"
 
 
-async def test_a_job_whose_mails_somebody_else_removed_goes_on_with_others(world):
-    world.server.mails = mails("one", "two")
-    assert await world.subject(key=1) == "one"
-    world.server.mails = mails("three")
-    assert await world.subject(key=1) == "three"
-    assert await world.subject(key=1) == "three"
+async def test_a_job_whose_mails_somebody_else_removed_goes_on_with_others(harness):
+    harness.server.mails = mails("one", "two")
+    assert await harness.subject(key=1) == "one"
+    harness.server.mails = mails("three")
+    assert await harness.subject(key=1) == "three"
+    assert await harness.subject(key=1) == "three"
 
 
 class Died(BaseException):
@@ -182,11 +180,11 @@ async def test_a_runtime_may_die_at_any_step(tmp_path, operation, remove):
     for last in itertools.count(1):
         (folder := tmp_path / str(last)).mkdir()
         async with Pop3Server() as server:
-            world = World(server, folder, ShortMemory())
+            harness = FetchHarness(server, folder, ShortMemory())
             server.mails = mails("one", "two")
             steps = Steps(last)
-            memory, documents = world.memory, world.documents
-            world.memory, world.documents = Dying(memory, steps), Dying(documents, steps)
+            memory, documents = harness.memory, harness.documents
+            harness.memory, harness.documents = Dying(memory, steps), Dying(documents, steps)
 
             async def cut(session, arguments, *, name="", steps=steps):
                 steps_before(steps, session)
@@ -195,13 +193,13 @@ async def test_a_runtime_may_die_at_any_step(tmp_path, operation, remove):
 
             for name in ("uidl", "list", "retr", "dele", "quit"):
                 server.answers[name.upper()] = lambda session, arguments, name=name: cut(session, arguments, name=name)
-            died = await dies(world.task(operation, key=1, remove=remove, maxMails=2))
+            died = await dies(harness.task(operation, key=1, remove=remove, maxMails=2))
             server.answers = {}
-            world.memory, world.documents = memory, documents
+            harness.memory, harness.documents = memory, documents
             server.mails |= mails("three")
-            first = await world.got(operation, key=1, remove=remove, maxMails=2)
+            first = await harness.got(operation, key=1, remove=remove, maxMails=2)
             received = [mail["subject"] for mail in first["mails"] or [first["mail"]]]
-            rest = await world.subjects(key=2, remove=remove)
+            rest = await harness.subjects(key=2, remove=remove)
             assert received + rest == ["one", "two", "three"], f"died at step {last}"
             assert list(server.mails) == ([] if remove else ["u-one", "u-two", "u-three"])
             if not died:
@@ -226,9 +224,9 @@ async def dies(task: Any) -> bool:
         return True
 
 
-async def test_two_tries_at_once_are_given_the_same(world):
+async def test_two_tries_at_once_are_given_the_same(harness):
     """The first runtime was thought dead, and a mail came before the second began."""
-    world.server.mails = mails("one", "two")
+    harness.server.mails = mails("one", "two")
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(session, number):
@@ -236,25 +234,25 @@ async def test_two_tries_at_once_are_given_the_same(world):
         await go_on.wait()
         await session.do_retr(number)
 
-    world.server.answers["RETR"] = slow
-    first = asyncio.create_task(world.subjects(key=1))
+    harness.server.answers["RETR"] = slow
+    first = asyncio.create_task(harness.subjects(key=1))
     await begun.wait()
-    world.server.answers = {}
-    world.server.mails |= mails("three")
-    second = await world.subjects(key=1)
+    harness.server.answers = {}
+    harness.server.mails |= mails("three")
+    second = await harness.subjects(key=1)
     go_on.set()
     assert await first == second == ["one", "two"]
-    assert await world.subjects(key=2) == ["three"]
+    assert await harness.subjects(key=2) == ["three"]
 
 
-async def test_many_tasks_at_once_share_the_mails_out(world):
-    world.server.mails = mails(*map(str, range(12)))
-    received = await asyncio.gather(*(world.subject(key=key) for key in range(1, 15)))
+async def test_many_tasks_at_once_share_the_mails_out(harness):
+    harness.server.mails = mails(*map(str, range(12)))
+    received = await asyncio.gather(*(harness.subject(key=key) for key in range(1, 15)))
     assert sorted(filter(None, received), key=int) == list(map(str, range(12)))
     assert received.count(None) == 2
 
 
-async def test_tasks_of_one_runtime_wait_for_one_another(world):
+async def test_tasks_of_one_runtime_wait_for_one_another(harness):
     """A POP3 server lets one session at a time into a mailbox."""
     inside = 0
 
@@ -271,53 +269,53 @@ async def test_tasks_of_one_runtime_wait_for_one_another(world):
         await session.do_quit(_)
         inside -= 1
 
-    world.server.answers = {"PASS": enter, "QUIT": leave}
-    world.server.mails = mails(*map(str, range(5)))
-    world.clients = ClientCache()
-    received = await asyncio.gather(*(world.subject(key=key, remove=True) for key in range(1, 6)))
-    await world.clients.aclose()
+    harness.server.answers = {"PASS": enter, "QUIT": leave}
+    harness.server.mails = mails(*map(str, range(5)))
+    harness.clients = ClientCache()
+    received = await asyncio.gather(*(harness.subject(key=key, remove=True) for key in range(1, 6)))
+    await harness.clients.aclose()
     assert sorted(received) == list(map(str, range(5)))
-    assert not world.server.mails
+    assert not harness.server.mails
 
 
-async def test_a_mailbox_in_use_elsewhere_is_tried_later(world):
+async def test_a_mailbox_in_use_elsewhere_is_tried_later(harness):
     async def busy(session, _):
         session.send("-ERR [IN-USE] somebody reads it")
 
-    world.server.answers["PASS"] = busy
-    failed = await world.task(key=1)
+    harness.server.answers["PASS"] = busy
+    failed = await harness.task(key=1)
     assert (failed.code, failed.retries, failed.backoff) == ("POP3_IN_USE", 2, 30)
 
 
-async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(world):
-    world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
-    failed = await world.task(key=1, maxMailSize=1000, remove=True)
+async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(harness):
+    harness.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
+    failed = await harness.task(key=1, maxMailSize=1000, remove=True)
     assert isinstance(failed, Fail)
     assert (failed.code, failed.retries) == ("MAIL_TOO_LARGE", 0)
     assert "u-big" in failed.message
-    assert "RETR 1" not in world.server.commands
-    assert await world.subject(key=2, maxMailSize=1000, remove=True) == "one"
-    assert list(world.server.mails) == ["u-big"]
-    assert await world.subject(key=1, remove=True) == "big"  # the operator mended it
-    assert not world.server.mails
+    assert "RETR 1" not in harness.server.commands
+    assert await harness.subject(key=2, maxMailSize=1000, remove=True) == "one"
+    assert list(harness.server.mails) == ["u-big"]
+    assert await harness.subject(key=1, remove=True) == "big"  # the operator mended it
+    assert not harness.server.mails
 
 
-async def test_among_all_a_mail_that_cannot_be_read_says_why(world):
-    world.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
-    big, one = (await world.got("MAIL_RECEIVEALL", key=1, maxMailSize=1000, remove=True))["mails"]
+async def test_among_all_a_mail_that_cannot_be_read_says_why(harness):
+    harness.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
+    big, one = (await harness.got("MAIL_RECEIVEALL", key=1, maxMailSize=1000, remove=True))["mails"]
     assert (big["subject"], big["failure"]["code"], big["attachments"]) == ("big", "MAIL_TOO_LARGE", [])
     assert (one["subject"], one["failure"]) == ("one", None)
-    assert list(world.server.mails) == ["u-big"]
+    assert list(harness.server.mails) == ["u-big"]
 
 
-async def test_text_and_attachments_are_saved_and_told_where(world):
+async def test_text_and_attachments_are_saved_and_told_where(harness):
     long = "ä" * 180 + ".csv"
     raw = (MAILS / "mixed-with-footer.eml").read_bytes().replace(b"list.csv", long.encode())
-    world.server.mails = {"u/1": raw, "u_1": message("two")}
-    first = (await world.got(key=1, saveTo="in/"))["mail"]
-    second = (await world.got(key=2, saveTo="in"))["mail"]
+    harness.server.mails = {"u/1": raw, "u_1": message("two")}
+    first = (await harness.got(key=1, saveTo="in/"))["mail"]
+    second = (await harness.got(key=2, saveTo="in"))["mail"]
     assert first["savedTo"] != second["savedTo"] == f"in/{USER}@127.0.0.1/u_1"
-    folder = world.allowed / first["savedTo"]
+    folder = harness.allowed / first["savedTo"]
     assert "footer" in (folder / "mail.txt").read_text(encoding="utf-8")
     (file,) = folder.glob("1-*.csv")
     assert file.read_bytes() == b"a,b"
@@ -334,80 +332,80 @@ async def test_text_and_attachments_are_saved_and_told_where(world):
         ({"maxMails": 0}, "INVALID_INPUT", "maxMails"),
     ],
 )
-async def test_what_is_wrong_is_an_incident_that_says_it(world, inputs, code, told):
-    failed = await world.task(key=1, **inputs)
+async def test_what_is_wrong_is_an_incident_that_says_it(harness, inputs, code, told):
+    failed = await harness.task(key=1, **inputs)
     assert (failed.code, failed.retries) == (code, 0)
     assert told in failed.message
 
 
-async def test_files_that_cannot_be_written_are_tried_again(world):
-    world.server.mails = mails("one")
-    (world.allowed / "in").write_text("a file, no directory")
-    failed = await world.task(key=1, saveTo="in")
+async def test_files_that_cannot_be_written_are_tried_again(harness):
+    harness.server.mails = mails("one")
+    (harness.allowed / "in").write_text("a file, no directory")
+    failed = await harness.task(key=1, saveTo="in")
     assert (failed.code, failed.retries) == ("MAIL_NOT_SAVED", 2)
-    (world.allowed / "in").unlink()
-    assert await world.subject(key=1, saveTo="in") == "one"
+    (harness.allowed / "in").unlink()
+    assert await harness.subject(key=1, saveTo="in") == "one"
 
 
-async def test_a_server_that_falls_silent_ends_with_the_jobs_time(world):
+async def test_a_server_that_falls_silent_ends_with_the_jobs_time(harness):
     async def mute(session, arguments):
         await asyncio.sleep(3600)
 
-    world.server.mails = mails("one")
-    world.server.answers["RETR"] = mute
-    failed = await world.task(key=1, seconds=1.0, remove=True)
+    harness.server.mails = mails("one")
+    harness.server.answers["RETR"] = mute
+    failed = await harness.task(key=1, seconds=1.0, remove=True)
     assert (failed.code, failed.retries) == ("JOB_TIMEOUT", 2)
-    world.server.drop()
-    world.server.answers = {}
-    assert list(world.server.mails) == ["u-one"]
-    assert await world.subject(key=1, remove=True) == "one"
+    harness.server.drop()
+    harness.server.answers = {}
+    assert list(harness.server.mails) == ["u-one"]
+    assert await harness.subject(key=1, remove=True) == "one"
 
 
-async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_told(world):
+async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_told(harness):
     raw = (STORED / "rsa-signed-inside.eml").read_bytes()
-    world.server.mails = {"u-1": raw}
-    (world.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    harness.server.mails = {"u-1": raw}
+    (harness.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
     inputs = {
         "smimeKey": "key.p12",
         "smimePassword": "changeit",
         "smimeTrusted": (STORED / "authority.pem").read_text(),
         "saveTo": "in",
     }
-    mail = (await world.got(key=1, **inputs))["mail"]
+    mail = (await harness.got(key=1, **inputs))["mail"]
     assert mail["plainTextBody"].strip() == "a secret text"
     assert (mail["encrypted"], mail["signature"]["status"]) == (True, "valid")
-    assert (world.allowed / "in" / f"{USER}@127.0.0.1" / "u-1" / "1-list.csv").read_bytes() == b"a,b"
-    without = (await world.got(key=1))["mail"]
+    assert (harness.allowed / "in" / f"{USER}@127.0.0.1" / "u-1" / "1-list.csv").read_bytes() == b"a,b"
+    without = (await harness.got(key=1))["mail"]
     assert "smimeKey" in without["errors"][0]
     assert without["attachments"][0]["metadata"]["fileName"] == "smime.p7m"
 
 
-async def test_a_mail_for_another_key_fails_its_task_and_stays(world):
-    world.server.mails = {"u-1": (STORED / "ec-aes256.eml").read_bytes()}
-    (world.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
-    failed = await world.task(key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
+async def test_a_mail_for_another_key_fails_its_task_and_stays(harness):
+    harness.server.mails = {"u-1": (STORED / "ec-aes256.eml").read_bytes()}
+    (harness.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    failed = await harness.task(key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
     assert (failed.code, failed.retries) == ("MAIL_NOT_DECRYPTED", 0)
     assert "not encrypted for the key" in failed.message
-    listed = await world.got("MAIL_RECEIVEALL", key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
+    listed = await harness.got("MAIL_RECEIVEALL", key=1, smimeKey="key.p12", smimePassword="changeit", remove=True)
     assert listed["mails"][0]["failure"]["code"] == "MAIL_NOT_DECRYPTED"
-    assert list(world.server.mails) == ["u-1"]
+    assert list(harness.server.mails) == ["u-1"]
 
 
-async def test_whatever_comes_is_given(world):
+async def test_whatever_comes_is_given(harness):
     """All nasty mails, in as many answers as it takes."""
-    world.server.mails = {path.stem: path.read_bytes() for path in sorted(MAILS.glob("*.eml"))}
+    harness.server.mails = {path.stem: path.read_bytes() for path in sorted(MAILS.glob("*.eml"))}
     received: list[str] = []
     for key in itertools.count(1):
-        answer = await world.got("MAIL_RECEIVEALL", key=key, maxMails=1000)
+        answer = await harness.got("MAIL_RECEIVEALL", key=key, maxMails=1000)
         assert len(json.dumps(answer)) < 4_000_000
         received += [mail["uid"] for mail in answer["mails"]]
-        assert answer["remaining"] == len(world.server.mails) - len(received)
+        assert answer["remaining"] == len(harness.server.mails) - len(received)
         if not answer["mails"]:
             break
-    assert received == list(world.server.mails)
+    assert received == list(harness.server.mails)
 
 
-async def test_a_token_signs_in_and_a_refused_one_is_renewed(world):
+async def test_a_token_signs_in_and_a_refused_one_is_renewed(harness):
     tokens = iter(["expired-token", "good-token"])
 
     async def issue(_: web.Request) -> web.Response:
@@ -418,7 +416,7 @@ async def test_a_token_signs_in_and_a_refused_one_is_renewed(world):
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    world.server.mails = mails("one")
+    harness.server.mails = mails("one")
     login = {
         "type": "clientCredentials",
         "username": USER,
@@ -427,38 +425,38 @@ async def test_a_token_signs_in_and_a_refused_one_is_renewed(world):
         "clientSecret": "{{secrets.PASSWORD}}",
     }
     try:
-        assert await world.subject(key=1, authentication=login) == "one"
+        assert await harness.subject(key=1, authentication=login) == "one"
     finally:
         await runner.cleanup()
 
 
-async def test_apop_is_used_where_it_is_offered(world):
-    world.server.banner = "+OK <1896.697170952@dbc.example.test>"
-    world.server.mails = mails("one")
-    assert await world.subject(key=1) == "one"
-    assert not [command for command in world.server.commands if "secret" in command]
+async def test_apop_is_used_where_it_is_offered(harness):
+    harness.server.banner = "+OK <1896.697170952@dbc.example.test>"
+    harness.server.mails = mails("one")
+    assert await harness.subject(key=1) == "one"
+    assert not [command for command in harness.server.commands if "secret" in command]
 
 
-async def test_a_mail_that_the_server_cannot_read_is_in_the_list_with_its_failure(world):
+async def test_a_mail_that_the_server_cannot_read_is_in_the_list_with_its_failure(harness):
     async def retr(session, number):
         if session.listed[int(number) - 1] == "u-one":
             session.send("-ERR message is corrupt")
         else:
             await session.do_retr(number)
 
-    world.server.answers["RETR"] = retr
-    world.server.mails = mails("one", "two")
-    got = await world.got("MAIL_RECEIVEALL", key=1, remove=True)
+    harness.server.answers["RETR"] = retr
+    harness.server.mails = mails("one", "two")
+    got = await harness.got("MAIL_RECEIVEALL", key=1, remove=True)
     assert [(mail["uid"], mail["subject"]) for mail in got["mails"]] == [("u-one", ""), ("u-two", "two")]
     assert got["mails"][0]["failure"]["code"] == "POP3_REFUSED"
-    assert list(world.server.mails) == ["u-one"]
+    assert list(harness.server.mails) == ["u-one"]
 
 
-async def test_a_mail_that_the_server_does_not_delete_is_received_once(world):
+async def test_a_mail_that_the_server_does_not_delete_is_received_once(harness):
     async def dele(session, number):
         session.send("-ERR read-only")
 
-    world.server.answers["DELE"] = dele
-    world.server.mails = mails("one")
-    assert await world.subject(key=1, remove=True) == "one"
-    assert await world.subject(key=2, remove=True) is None
+    harness.server.answers["DELE"] = dele
+    harness.server.mails = mails("one")
+    assert await harness.subject(key=1, remove=True) == "one"
+    assert await harness.subject(key=2, remove=True) is None

@@ -7,23 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.connectors.watching import running
+from tests.harness import Harness, running
 
 from zeebe_connectors import Document, PermanentError, TransientError
-from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.connectors.pop3.connector import watch
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.mail.pop3 import Pop3Session
-from zeebe_connectors.runtime.documents import LocalDocuments
-from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.inbound.elements import element
-from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
-from zeebe_connectors.runtime.ledger import SqliteLedger
-from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.sdk.files import AllowedFiles
-from zeebe_connectors.sdk.memory import Memory, ShortMemory
-from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
@@ -175,15 +165,18 @@ async def test_nothing_that_was_said_before_stls_counts(tls, authority):
 # The source
 
 
-class World:
-    def __init__(self, server: Pop3Server, directory: Path) -> None:
-        self.server, self.directory = server, directory
-        self.gateway = FakeGateway()
-        self.running: list[Sources] = []
-        self.memory: Memory = ShortMemory()
+class Pop3Harness(Harness):
+    """With a POP3 server."""
 
-    async def runtime(self, **changes: Any) -> Sources:
-        properties = {
+    connector = watch
+
+    def __init__(self, server: Pop3Server, directory: Path) -> None:
+        super().__init__(directory)
+        self.server = server
+        self.memory = ShortMemory()
+
+    def properties(self, **changes: Any) -> dict[str, Any]:
+        return {
             "inbound.type": watch.type,
             "authentication.type": "simple",
             "authentication.username": USER,
@@ -193,84 +186,53 @@ class World:
             "security": "none",
             "checkEvery": "PT1S",
             "resultExpression": "={subject: subject, files: attachments}",
-            **changes,
+            **super().properties(**changes),
         }
-        (self.directory / "allowed").mkdir(exist_ok=True)
-        shared = InboundServices(
-            services=Services(
-                secrets=SecretResolver([]),
-                clients=ClientCache(),
-                documents=LocalDocuments(self.directory / "documents"),
-                files=AllowedFiles([self.directory / "allowed"]),
-                memory=self.memory,
-            ),
-            registry=Registry([watch]),
-            gateway=self.gateway,
-            ledger=SqliteLedger(self.directory / "ledger.sqlite"),
-        )
-        waiting = element(properties, process="p", id="mail", kind="message-start", message="m")
-        sources = Sources(shared, elements=[waiting])
-        sources.start()
-        self.running.append(sources)
-        return sources
-
-    async def end(self, sources: Sources) -> None:
-        await sources.drain(grace=5)
-        await sources._shared.ledger.aclose()
-        self.running.remove(sources)
-
-    def subjects(self) -> list[str]:
-        return [m.data["variables"]["subject"] for m in self.gateway.messages.values()]
 
     async def rounds(self, count: int) -> None:
         """Waits until so many more sessions have ended."""
         target = self.server.commands.count("QUIT") + count
         await self.until(lambda: self.server.commands.count("QUIT") >= target)
 
-    async def until(self, reached) -> None:
-        async with asyncio.timeout(20):
-            while not reached():  # noqa: ASYNC110 - what is waited for has no event of its own
-                await asyncio.sleep(0.02)
-
 
 @pytest.fixture
-async def world(server, tmp_path, monkeypatch):
-    async with running(World(server, tmp_path), monkeypatch) as world:
-        yield world
+async def harness(server, tmp_path, monkeypatch):
+    async with running(Pop3Harness(server, tmp_path), monkeypatch) as harness:
+        yield harness
 
 
 @pytest.mark.parametrize("remove", ["true", "false"])
-async def test_each_mail_is_handed_over_once_and_removed_if_so_chosen(world, remove):
-    world.server.mails = {"a": message("one"), "b": message("two")}
-    sources = await world.runtime(remove=remove)
-    await world.until(lambda: world.subjects() == ["one", "two"])
-    await world.rounds(2)
-    await world.end(sources)
-    world.server.mails["c"] = message("three")
-    await world.runtime(remove=remove)
-    await world.until(lambda: "three" in world.subjects())
-    await world.rounds(1)
-    assert world.subjects() == ["one", "two", "three"]
-    assert len(world.server.mails) == (0 if remove == "true" else 3)
+async def test_each_mail_is_handed_over_once_and_removed_if_so_chosen(harness, remove):
+    harness.server.mails = {"a": message("one"), "b": message("two")}
+    sources = await harness.runtime(remove=remove)
+    await harness.until(lambda: harness.subjects() == ["one", "two"])
+    await harness.rounds(2)
+    await harness.end(sources)
+    harness.server.mails["c"] = message("three")
+    await harness.runtime(remove=remove)
+    await harness.until(lambda: "three" in harness.subjects())
+    await harness.rounds(1)
+    assert harness.subjects() == ["one", "two", "three"]
+    assert len(harness.server.mails) == (0 if remove == "true" else 3)
 
 
-async def test_only_mails_from_now_on_leaves_alone_what_lay_there_at_the_first_start(world):
-    world.server.mails = {"a": message("old"), "b (x)": message("old too")}
+async def test_only_mails_from_now_on_leaves_alone_what_lay_there_at_the_first_start(harness):
+    harness.server.mails = {"a": message("old"), "b (x)": message("old too")}
     chosen = {"existingMails": "skip", "remove": "true"}
-    sources = await world.runtime(**chosen)
-    await world.rounds(2)
-    world.server.mails["c"] = message("new")
-    await world.until(lambda: world.subjects() == ["new"])
-    await world.end(sources)
-    world.server.mails["d"] = message("while it was away")
-    await world.runtime(**chosen)
-    await world.until(lambda: len(world.subjects()) == 2)
-    await world.rounds(1)
-    assert world.subjects() == ["new", "while it was away"]
-    assert list(world.server.mails) == ["a", "b (x)"]
+    sources = await harness.runtime(**chosen)
+    await harness.rounds(2)
+    harness.server.mails["c"] = message("new")
+    await harness.until(lambda: harness.subjects() == ["new"])
+    await harness.end(sources)
+    harness.server.mails["d"] = message("while it was away")
+    await harness.runtime(**chosen)
+    await harness.until(lambda: len(harness.subjects()) == 2)
+    await harness.rounds(1)
+    assert harness.subjects() == ["new", "while it was away"]
+    assert list(harness.server.mails) == ["a", "b (x)"]
 
 
-async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_hands_nothing_over_twice(world):
+async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_hands_nothing_over_twice(harness):
     cut = []
 
     async def quit_(session, arguments):
@@ -280,29 +242,29 @@ async def test_a_connection_that_is_cut_before_quit_removes_the_mail_later_and_h
         else:
             await session.do_quit(arguments)
 
-    world.server.answers["QUIT"] = quit_
-    world.server.mails = {"a": message("one"), "b": message("two")}
-    await world.runtime(remove="true")
-    await world.until(lambda: not world.server.mails)
-    assert world.subjects() == ["one", "two"]
+    harness.server.answers["QUIT"] = quit_
+    harness.server.mails = {"a": message("one"), "b": message("two")}
+    await harness.runtime(remove="true")
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["one", "two"]
     assert len(cut) == 2
 
 
-async def test_a_quarantined_mail_is_not_removed(world):
-    world.server.mails = {"a": message("bad"), "b": message("good")}
-    await world.runtime(remove="true", resultExpression='=if subject = "bad" then 5 else {subject: subject}')
-    await world.until(lambda: world.subjects() == ["good"])
-    await world.rounds(2)
-    assert list(world.server.mails) == ["a"]
+async def test_a_quarantined_mail_is_not_removed(harness):
+    harness.server.mails = {"a": message("bad"), "b": message("good")}
+    await harness.runtime(remove="true", resultExpression='=if subject = "bad" then 5 else {subject: subject}')
+    await harness.until(lambda: harness.subjects() == ["good"])
+    await harness.rounds(2)
+    assert list(harness.server.mails) == ["a"]
 
 
-async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world):
-    world.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
-    sources = await world.runtime(saveTo="in")
-    await world.until(lambda: len(world.gateway.messages) == 1)
-    assert (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "1-list.csv").read_bytes() == b"a,b"
-    assert "footer" in (world.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "mail.txt").read_text()
-    (file,) = next(iter(world.gateway.messages.values())).data["variables"]["files"]
+async def test_text_and_attachments_are_saved_where_the_operator_allows_it(harness):
+    harness.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
+    sources = await harness.runtime(saveTo="in")
+    await harness.until(lambda: len(harness.gateway.messages) == 1)
+    assert (harness.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "1-list.csv").read_bytes() == b"a,b"
+    assert "footer" in (harness.directory / "allowed" / "in" / f"{USER}@127.0.0.1" / "a" / "mail.txt").read_text()
+    (file,) = next(iter(harness.gateway.messages.values())).data["variables"]["files"]
     assert (await sources._shared.services.documents.read(Document(file), seconds=5)).name == "list.csv"
 
 
@@ -317,100 +279,98 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(world
         ({"authentication.password": "wrong"}, "refused the login"),
     ],
 )
-async def test_what_is_wrong_is_told(world, changes, told):
-    sources = await world.runtime(**changes)
-    await world.until(lambda: sources.health()["status"] == "DOWN")
+async def test_what_is_wrong_is_told(harness, changes, told):
+    sources = await harness.runtime(**changes)
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
     assert told in sources.health()["sources"]["p#mail"]["reason"]
-    assert not world.gateway.messages
+    assert not harness.gateway.messages
 
 
-async def test_a_server_without_ids_is_refused(world):
+async def test_a_server_without_ids_is_refused(harness):
     async def none(session, arguments):
         session.send("-ERR unknown")
 
-    world.server.answers["UIDL"] = none
-    world.server.mails = {"a": message("one")}
-    sources = await world.runtime()
-    await world.until(lambda: sources.health()["status"] == "DOWN")
+    harness.server.answers["UIDL"] = none
+    harness.server.mails = {"a": message("one")}
+    sources = await harness.runtime()
+    await harness.until(lambda: sources.health()["status"] == "DOWN")
     assert "UIDL" in sources.health()["sources"]["p#mail"]["reason"]
-    assert not world.gateway.messages
+    assert not harness.gateway.messages
 
 
-async def test_an_encrypted_mail_is_read_with_the_key(world):
-    (world.directory / "allowed").mkdir()
-    (world.directory / "allowed" / "key.jks").write_bytes((STORED / "both.jks").read_bytes())
-    world.server.mails = {"a": (STORED / "ec-aes-128-gcm.eml").read_bytes()}
-    await world.runtime(
+async def test_an_encrypted_mail_is_read_with_the_key(harness):
+    (harness.directory / "allowed" / "key.jks").write_bytes((STORED / "both.jks").read_bytes())
+    harness.server.mails = {"a": (STORED / "ec-aes-128-gcm.eml").read_bytes()}
+    await harness.runtime(
         smimeKey="key.jks", smimePassword="changeit", resultExpression="={subject: trim(text), encrypted: encrypted}"
     )
-    await world.until(lambda: len(world.gateway.messages) == 1)
-    assert next(iter(world.gateway.messages.values())).data["variables"] == {
+    await harness.until(lambda: len(harness.gateway.messages) == 1)
+    assert next(iter(harness.gateway.messages.values())).data["variables"] == {
         "subject": "a secret text",
         "encrypted": True,
     }
 
 
-async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_condition_holds(world):
+async def test_a_mail_that_cannot_be_decrypted_is_quarantined_though_no_condition_holds(harness):
     """The condition asks about a text that is not there; the mail must not count as one that nobody wants."""
-    (world.directory / "allowed").mkdir()
-    (world.directory / "allowed" / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
-    world.server.mails = {"a": (STORED / "ec-aes256.eml").read_bytes(), "b": message("secret order")}
-    sources = await world.runtime(
+    (harness.directory / "allowed" / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())
+    harness.server.mails = {"a": (STORED / "ec-aes256.eml").read_bytes(), "b": message("secret order")}
+    sources = await harness.runtime(
         smimeKey="key.p12",
         smimePassword="changeit",
         remove="true",
         activationCondition='=contains(subject + text, "secret")',
     )
-    await world.until(lambda: world.subjects() == ["secret order"])
-    await world.rounds(1)
+    await harness.until(lambda: harness.subjects() == ["secret order"])
+    await harness.rounds(1)
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
     assert "not encrypted for the key" in entry.reason
     assert entry.has_original
-    assert list(world.server.mails) == ["a"]
+    assert list(harness.server.mails) == ["a"]
 
 
-async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_once(world):
-    world.server.mails = {f"old-{n}": message(f"old {n}") for n in range(3)}
-    await world.runtime(maxPerPoll="2", activationCondition='=starts with(subject, "new")')
-    await world.rounds(2)
-    world.server.mails["new"] = message("new")
-    await world.until(lambda: world.subjects() == ["new"])
-    await world.rounds(1)
-    assert len([one for one in world.server.commands if one.startswith("RETR")]) == 4
+async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_once(harness):
+    harness.server.mails = {f"old-{n}": message(f"old {n}") for n in range(3)}
+    await harness.runtime(maxPerPoll="2", activationCondition='=starts with(subject, "new")')
+    await harness.rounds(2)
+    harness.server.mails["new"] = message("new")
+    await harness.until(lambda: harness.subjects() == ["new"])
+    await harness.rounds(1)
+    assert len([one for one in harness.server.commands if one.startswith("RETR")]) == 4
 
 
-async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(world):
+async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(harness):
     async def retr(session, number):
         if session.listed[int(number) - 1] == "broken":
             session.send("-ERR message is corrupt")
         else:
             await session.do_retr(number)
 
-    world.server.answers["RETR"] = retr
-    world.server.mails = {"broken": message("broken"), "good": message("good")}
-    sources = await world.runtime()
-    await world.until(lambda: world.subjects() == ["good"])
-    await world.rounds(2)
+    harness.server.answers["RETR"] = retr
+    harness.server.mails = {"broken": message("broken"), "good": message("good")}
+    sources = await harness.runtime()
+    await harness.until(lambda: harness.subjects() == ["good"])
+    await harness.rounds(2)
     (health,) = sources.health()["sources"].values()
     assert health["status"] == "DOWN"
     assert "id broken cannot be read" in health["reason"]
-    del world.server.answers["RETR"]
-    await world.until(lambda: world.subjects() == ["good", "broken"])
-    await world.rounds(1)
-    await world.until(lambda: sources.health()["status"] == "UP")
+    del harness.server.answers["RETR"]
+    await harness.until(lambda: harness.subjects() == ["good", "broken"])
+    await harness.rounds(1)
+    await harness.until(lambda: sources.health()["status"] == "UP")
 
 
-async def test_a_mail_that_the_server_does_not_delete_is_told_and_not_handed_over_again(world):
+async def test_a_mail_that_the_server_does_not_delete_is_told_and_not_handed_over_again(harness):
     async def dele(session, number):
         session.send("-ERR read-only")
 
-    world.server.answers["DELE"] = dele
-    world.server.mails = {"a": message("one")}
-    sources = await world.runtime(remove="true")
-    await world.until(lambda: "cannot be removed" in str(sources.health()))
-    await world.rounds(2)
-    assert world.subjects() == ["one"]
-    del world.server.answers["DELE"]
-    await world.until(lambda: not world.server.mails)
-    await world.until(lambda: sources.health()["status"] == "UP")
-    assert world.subjects() == ["one"]
+    harness.server.answers["DELE"] = dele
+    harness.server.mails = {"a": message("one")}
+    sources = await harness.runtime(remove="true")
+    await harness.until(lambda: "cannot be removed" in str(sources.health()))
+    await harness.rounds(2)
+    assert harness.subjects() == ["one"]
+    del harness.server.answers["DELE"]
+    await harness.until(lambda: not harness.server.mails)
+    await harness.until(lambda: sources.health()["status"] == "UP")
+    assert harness.subjects() == ["one"]

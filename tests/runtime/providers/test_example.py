@@ -1,4 +1,4 @@
-"""The example of a dozen systems, checked against servers on this machine: all are well, and what is wrong is told."""
+"""The example of all protocols, checked against servers on this machine: all are well, and what is wrong is told."""
 
 import base64
 import os
@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 import trustme
+from tests.servers.coapd import CoapServer
+from tests.servers.ftpd import FtpServer
+from tests.servers.postgres import PASSWORD
+from tests.servers.sftpd import PASSWORD as SFTP_PASSWORD
+from tests.servers.sftpd import SftpServer
 
-from zeebe_connectors.config.secrets import EnvironmentSecrets, SecretResolver
-from zeebe_connectors.runtime.providers import Directory, Providers
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.providers.checking import check
-from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, ImapServer, Pop3Server, Reply, SmtpServer
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "providers.yaml"
@@ -26,6 +31,9 @@ SECRETS = {
     "MAILER": "canary-mailer",
     "SUPPORT": "secret",
     "INVOICES": "secret",
+    "EXCHANGE": SFTP_PASSWORD,
+    "SCANS": "canary-scans",
+    "WAREHOUSE": PASSWORD,
 }
 
 
@@ -41,8 +49,13 @@ def basic(user, password):
 
 
 @pytest.fixture
-async def ports():
+async def ports(tmp_path, postgresql):
     """Servers that check each login, and the ports of the example with those that they have."""
+    home = tmp_path / "home"
+    home.mkdir()
+    certificate = tmp_path / "localhost.pem"
+    AUTHORITY.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    database = postgresql.database().rpartition("/")[2]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("localhost").configure_cert(context)
     users = {"mailer": SECRETS["MAILER"]}
@@ -53,7 +66,10 @@ async def ports():
         SmtpServer(users=users, tls=context, implicit=True) as smtps,
         ImapServer() as imap,
         Pop3Server() as pop,
+        SftpServer(home) as sftp,
+        CoapServer() as coap,
     ):
+        ftp = FtpServer(home, tls="explicit", certificate=certificate, password=SECRETS["SCANS"])
         imap.users = {"alice@example.test": SECRETS["SUPPORT"]}
 
         def guarded(header, value):
@@ -68,40 +84,55 @@ async def ports():
         )
         http.answer("/token", Reply.json({"access_token": "good-one", "expires_in": 60}))
         http.answer("/billing/", guarded("authorization", "Bearer good-one"))
-        yield {
-            "18443": https.url().split(":")[2].strip("/"),
-            "18080": http.url().split(":")[2].strip("/"),
-            "11025": str(smtp.port),
-            "11465": str(smtps.port),
-            "11143": str(imap.port),
-            "11110": str(pop.port),
-        }
+        with ftp:
+            yield {
+                "known hosts": sftp.known_hosts,
+                "12022": str(sftp.port),
+                "12021": str(ftp.port),
+                "15432/warehouse": f"{postgresql.port}/{database}",
+                "15683": str(coap.port),
+                "18443": https.url().split(":")[2].strip("/"),
+                "18080": http.url().split(":")[2].strip("/"),
+                "11025": str(smtp.port),
+                "11465": str(smtps.port),
+                "11143": str(imap.port),
+                "11110": str(pop.port),
+            }
 
 
 async def findings(ports, tmp_path, secrets=SECRETS):
     text = EXAMPLE.read_text()
     for port, real in ports.items():
-        assert port in text
-        text = text.replace(port, real)
+        if port != "known hosts":
+            assert port in text
+            text = text.replace(port, real)
     file = tmp_path / "providers.yaml"
     file.write_text(text)
-    directory = Directory(file)
-    directory.load()
-    clients = ClientCache()
-    named = EnvironmentSecrets({f"SECRET_{name}": value for name, value in secrets.items()})
-    providers = Providers(directory, SecretResolver([named]), clients, environment="local")
+    named = {**secrets, "EXCHANGE_HOST_KEY": ports["known hosts"]}
+    given = {
+        "ZEEBE_CONNECTORS_PROVIDERS": str(file),
+        "ZEEBE_CONNECTORS_DATA": str(tmp_path / "data"),
+        "ZEEBE_CONNECTORS_ENVIRONMENT": "local",
+        **{f"SECRET_{name}": value for name, value in named.items()},
+    }
+    operators = Environment(("environment", given))
+    services = services_of(Settings.read(operators), operators)
+    providers = services.providers
     try:
-        found = {name: await check(providers, known, "local") for name, known in directory.all().items()}
+        found = {
+            name: await check(providers, known, "local", services=services)
+            for name, known in providers.directory.all().items()
+        }
     finally:
         await providers.aclose()
-        await clients.aclose()
+        await services.aclose()
     assert "canary" not in repr(found)
     return found
 
 
 async def test_all_of_the_example_is_well(ports, tmp_path):
     found = await findings(ports, tmp_path)
-    assert len(found) == 12
+    assert len(found) == 16
     assert not [item for items in found.values() for item in items if item.verdict == "failed"], found
     last = {name: (items[-1].what, items[-1].verdict) for name, items in found.items()}
     assert last == {
@@ -117,6 +148,10 @@ async def test_all_of_the_example_is_well(ports, tmp_path):
         "newsletter": ("login", "ok"),
         "support": ("login", "ok"),
         "invoices": ("login", "ok"),
+        "exchange": ("login", "ok"),
+        "scans": ("login", "ok"),
+        "warehouse": ("login", "ok"),
+        "sensors": ("connection", "ok"),
     }
 
 
@@ -124,7 +159,18 @@ async def test_wrong_credentials_are_told_for_each(ports, tmp_path):
     wrong = {name: value if name == "LOCAL_CA" else "canary-wrong" for name, value in SECRETS.items()}
     found = await findings(ports, tmp_path, wrong)
     failed = {name for name, items in found.items() if items[-1].verdict == "failed"}
-    assert failed == {"erp", "crm", "weather", "mailer", "newsletter", "support", "invoices"}
+    assert failed == {
+        "erp",
+        "crm",
+        "weather",
+        "mailer",
+        "newsletter",
+        "support",
+        "invoices",
+        "exchange",
+        "scans",
+        "warehouse",
+    }
     assert {items[-1].what for name, items in found.items() if name in failed} == {"login"}
 
 

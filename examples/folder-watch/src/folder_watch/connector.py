@@ -50,7 +50,7 @@ async def watch(settings: Folder, context: InboundContext) -> AsyncIterator[Even
                 id=f"{path.name}/{data['modified']}",
                 data=data,
                 title=path.name,
-                done=partial(asyncio.to_thread, _move, path, processed),
+                done=partial(_move, path, processed),
             )
         context.report(None, settings.interval)
         await asyncio.sleep(settings.interval)
@@ -71,11 +71,15 @@ def _files(folder: Path, pattern: str) -> list[tuple[Path, dict[str, Any]]]:
         raise TransientError("FOLDER_WATCH_FAILED", f"folder: it cannot be read: {error.strerror}") from error
 
 
-def _move(path: Path, processed: Path) -> None:
+async def _move(path: Path, processed: Path) -> None:
     """Moves a file away; one that is gone already was moved before."""
-    try:
+
+    def move() -> None:
         processed.mkdir(exist_ok=True)
         path.replace(processed / path.name)
+
+    try:
+        await asyncio.to_thread(move)
     except FileNotFoundError:
         return
     except OSError as error:

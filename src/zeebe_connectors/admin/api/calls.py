@@ -54,7 +54,7 @@ class Api:
     Args:
         runtime: Whose sources, connectors and settings.
         seconds: What one call may take.
-        most_bytes: How large a request's body may be.
+        max_bytes: How large a request's body may be.
         wrong_token_seconds: What a call with a wrong token has to wait.
     """
 
@@ -63,12 +63,12 @@ class Api:
         runtime: Runtime,
         *,
         seconds: float = SECONDS,
-        most_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_BYTES,
         wrong_token_seconds: float = WRONG_TOKEN_SECONDS,
     ) -> None:
         self._runtime = runtime
         self._seconds = seconds
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._running = 0
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
@@ -203,8 +203,8 @@ class Api:
         data = bytearray()
         async for piece in request.content.iter_any():
             data += piece
-            if len(data) > self._most_bytes:
-                raise Refused(413, "TOO_LARGE", f"The body is larger than {self._most_bytes:,} bytes")
+            if len(data) > self._max_bytes:
+                raise Refused(413, "TOO_LARGE", f"The body is larger than {self._max_bytes:,} bytes")
         return bytes(data)
 
     async def limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:

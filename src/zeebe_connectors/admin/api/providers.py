@@ -416,10 +416,10 @@ def _conflict(error: ProviderConflictError, mine: dict[str, Any] | None, *, stat
     from zeebe_connectors.runtime.providers.editing import taken_apart  # noqa: PLC0415 - only for those who collide
 
     current = None if error.current is None else shown_entry(error.current)
-    told: dict[str, Any] = {"code": error.code, "message": error.message, "current": current}
+    answer: dict[str, Any] = {"code": error.code, "message": error.message, "current": current}
     if mine is not None:
-        told["yours"] = taken_apart(mine).document
-    return web.json_response(told, status=status)
+        answer["yours"] = taken_apart(mine).document
+    return web.json_response(answer, status=status)
 
 
 def _refused(error: ConnectorError) -> web.Response:

@@ -305,12 +305,12 @@ async def _evaluated(value: Any, variables: Mapping[str, Any], warnings: list[st
         return value
     expression = value[1:]
     try:
-        found, told = await feel.offload(
+        found, found_warnings = await feel.offload(
             expression, lambda limits: feel.compile(expression, limits).run(variables, FUNCTIONS)
         )
     except feel.FeelError as error:
         raise InputError(f"{path}: {error}") from None
-    warnings += [f"{path}: {warning}" for warning in told]
+    warnings += [f"{path}: {warning}" for warning in found_warnings]
     return feel.to_json(found)
 
 
@@ -322,7 +322,7 @@ async def _warnings_of(headers: Mapping[str, str], trial: Trial) -> list[str]:
     response = trial.response
     context = {**(response if isinstance(response, dict) else {}), "response": response}
     try:
-        _, told = await feel.offload(text, lambda limits: feel.compile(text, limits).run(context, FUNCTIONS))
+        _, found_warnings = await feel.offload(text, lambda limits: feel.compile(text, limits).run(context, FUNCTIONS))
     except feel.FeelError:  # the outcome says it
         return []
-    return [f"{RESULT_EXPRESSION}: {warning}" for warning in told]
+    return [f"{RESULT_EXPRESSION}: {warning}" for warning in found_warnings]

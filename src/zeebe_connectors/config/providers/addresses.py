@@ -16,7 +16,7 @@ LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[A-Za-z0-9/_~-]*")
-"""A path in which nothing can hide: most are such."""
+"""A path with nothing to decode; most paths are like that."""
 _MAX_VALUE = 2048
 
 
@@ -33,7 +33,7 @@ class Declared(Protocol):
 
     @property
     def default(self) -> str | None:
-        """Used when nothing is given."""
+        """Used when the task gives none."""
 
     @property
     def choices(self) -> list[str]:

@@ -47,6 +47,7 @@ PORTS: Mapping[str, int] = {
 DEFAULT_PER_SECOND = 5.0
 """Requests a second of a provider with rules and no number."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_JDBC = re.compile(r"^(?:rdcp:)?(?:jdbc:)?(?=[a-z0-9+]+://)", re.IGNORECASE)
 _OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops", "soap": "https"}
 
 
@@ -127,6 +128,12 @@ class Environment(_Strict):
     """Left out: the runtime's own settings."""
     options: dict[str, Any] = Field(default={})
     """What tasks need not give: `database`, `folder`, … by the names of the connectors' inputs."""
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _without_jdbc(cls, value: object) -> object:
+        """Reads `jdbc:mariadb://host/db`, and the older `rdcp:jdbc:…`, as the same without."""
+        return _JDBC.sub("", value.strip()) if isinstance(value, str) else value
 
 
 class Rules(_Strict):

@@ -192,20 +192,20 @@ def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
     if isinstance(value, str):
         return change(value, place, path) if MARK in value else value
     if isinstance(value, dict):
-        mended = None
+        changed = None
         for name, item in value.items():
             new, key = item, name
-            if _is_of_interest(item):
+            if MARK in item if isinstance(item, str) else isinstance(item, (dict, list)):  # `_is_of_interest`, at once
                 below = place.at(name) if place is not None else None
                 new = _walk(item, below, f"{path}.{name}" if path else name, change)
             if MARK in name and path:
                 key = change(name, place, path)
             if new is not item or key != name:
-                mended = dict(value) if mended is None else mended
+                changed = dict(value) if changed is None else changed
                 if key != name:
-                    del mended[name]
-                mended[key] = new
-        return value if mended is None else mended
+                    del changed[name]
+                changed[key] = new
+        return value if changed is None else changed
     return _walk_list(value, place, path, change) if isinstance(value, list) else value
 
 

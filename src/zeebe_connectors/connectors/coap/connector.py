@@ -73,7 +73,7 @@ class _Client:
         await self.context.shutdown()
 
 
-async def test(given: Request, context: Context) -> str:
+async def test(request: Request, context: Context) -> str:
     """Asks the device for its resources (`.well-known/core`); changes nothing.
 
     Gives words for the operator.
@@ -81,7 +81,7 @@ async def test(given: Request, context: Context) -> str:
     Raises:
         ConnectorError: Why it cannot be used.
     """
-    asked = given.model_copy(update={"operation": "discover", "query": None, "path": ""})
+    asked = request.model_copy(update={"operation": "discover", "query": None, "path": ""})
     answer = await ask(asked, context)
     return f"the device answers {answer.code} and lists {len(answer.links or [])} resources"
 
@@ -98,7 +98,7 @@ async def test(given: Request, context: Context) -> str:
     test_inputs={"operation": "discover"},
     result_expression="={answer: response.body}",
 )
-async def ask(given: Request, context: Context) -> Answer:
+async def ask(request: Request, context: Context) -> Answer:
     """Read, set, process and remove resources of devices over CoAP.
 
     A confirmable request is repeated until the device has it, and the device carries it out once, however often a
@@ -110,29 +110,29 @@ async def ask(given: Request, context: Context) -> Answer:
     (the library DTLSSocket, which is built with autoconf, automake, libtool and a C compiler) and is tested against
     libcoap's server.
     """
-    if isinstance(given.authentication, KeyLogin) and given.protocol != "coaps":
+    if isinstance(request.authentication, KeyLogin) and request.protocol != "coaps":
         raise InputError("protocol: identity and key need coaps; choose it, or no authentication")
-    if given.protocol == "coaps" and not isinstance(given.authentication, KeyLogin):
+    if request.protocol == "coaps" and not isinstance(request.authentication, KeyLogin):
         raise InputError("authentication: coaps needs identity and key; fill them in")
-    message = await _message(given, context)
-    port = given.port or PORTS[given.protocol]
-    where = f"{given.host.strip()}:{port}"
-    custody.sending(given.host.strip())
-    async with _failures(given, where):
-        addresses = await _addresses(given.host.strip(), port, context)
-        client = await _client(given, context, addresses[0], port)
-        _address(message, given, addresses[0], port)
+    message = await _message(request, context)
+    port = request.port or PORTS[request.protocol]
+    where = f"{request.host.strip()}:{port}"
+    custody.sending(request.host.strip())
+    async with _failures(request, where):
+        addresses = await _addresses(request.host.strip(), port, context)
+        client = await _client(request, context, addresses[0], port)
+        _address(message, request, addresses[0], port)
         turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
-        async with _turn(turn, where, context), asyncio.timeout(min(given.timeout, context.seconds_left())):
-            response = await _exchange(client.context, message, given, where)
+        async with _turn(turn, where, context), asyncio.timeout(min(request.timeout, context.seconds_left())):
+            response = await _exchange(client.context, message, request, where)
     if not response.code.is_successful():
-        raise _refusal(given, where, response)
-    if len(response.payload) > given.max_bytes:
-        raise _too_large(given, where)
-    return await _answer(given, response, context)
+        raise _refusal(request, where, response)
+    if len(response.payload) > request.max_bytes:
+        raise _too_large(request, where)
+    return await _answer(request, response, context)
 
 
-async def _exchange(context: aiocoap.Context, message: Any, given: Request, where: str) -> Any:
+async def _exchange(context: aiocoap.Context, message: Any, request: Request, where: str) -> Any:
     """The whole answer; no further block is asked for once there is more than the task takes."""
     from aiocoap.protocol import BlockwiseRequest  # noqa: PLC0415 - as below
 
@@ -144,15 +144,15 @@ async def _exchange(context: aiocoap.Context, message: Any, given: Request, wher
 
         def request(self, block: Any, *, handle_blockwise: bool = False) -> Any:
             asked = block.opt.block2
-            if asked is not None and asked.start >= given.max_bytes:  # so much is there already, and more to come
-                raise _too_large(given, where)
+            if asked is not None and asked.start >= request.max_bytes:  # so much is there already, and more to come
+                raise _too_large(request, where)
             return context.request(block, handle_blockwise=handle_blockwise)
 
     return await BlockwiseRequest(Bounded(), message).response
 
 
-def _too_large(given: Request, where: str) -> PermanentError:
-    return PermanentError("COAP_TOO_LARGE", f"{where}: the answer is larger than maxBytes ({given.max_bytes})")
+def _too_large(request: Request, where: str) -> PermanentError:
+    return PermanentError("COAP_TOO_LARGE", f"{where}: the answer is larger than maxBytes ({request.max_bytes})")
 
 
 @contextlib.asynccontextmanager
@@ -169,7 +169,7 @@ async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncI
         turn.release()
 
 
-async def _message(given: Request, context: Context) -> Any:
+async def _message(request: Request, context: Context) -> Any:
     """The request, without where it goes."""
     import aiocoap  # noqa: PLC0415 - 0.2 s that only those pay who use it
     from aiocoap.numbers.constants import TransportTuning  # noqa: PLC0415
@@ -178,44 +178,44 @@ async def _message(given: Request, context: Context) -> Any:
         """Repeats as long as the task's time allows, and no longer."""
 
         ACK_TIMEOUT = _ACK_TIMEOUT
-        reliability = given.confirmable
-        MAX_RETRANSMIT = max(1, min(6, int(given.timeout / 5) + 2))
+        reliability = request.confirmable
+        MAX_RETRANSMIT = max(1, min(6, int(request.timeout / 5) + 2))
 
     codes = {"get": aiocoap.GET, "put": aiocoap.PUT, "post": aiocoap.POST, "delete": aiocoap.DELETE}
     message = aiocoap.Message(
-        code=codes.get(given.operation, aiocoap.GET),
+        code=codes.get(request.operation, aiocoap.GET),
         transport_tuning=Tuning(),
     )
-    if given.operation in {"put", "post"}:
-        payload, number = await _payload(given, context)
+    if request.operation in {"put", "post"}:
+        payload, number = await _payload(request, context)
         message.payload = payload
         message.opt.content_format = number
-    if given.accept != "any" and given.operation != "discover":
-        message.opt.accept = NUMBERS[given.accept]
+    if request.accept != "any" and request.operation != "discover":
+        message.opt.accept = NUMBERS[request.accept]
     return message
 
 
-async def _payload(given: Request, context: Context) -> tuple[bytes, int]:
-    if isinstance(given.content, Document):
-        content = await context.documents.read(given.content, seconds=context.seconds_left())
+async def _payload(request: Request, context: Context) -> tuple[bytes, int]:
+    if isinstance(request.content, Document):
+        content = await context.documents.read(request.content, seconds=context.seconds_left())
         kind = content.content_type.partition(";")[0].strip().casefold()
         number = next((n for n, name in MEDIA_TYPES.items() if name.partition(";")[0] == kind), 42)
         return content.data, number
-    if given.content is None:
-        return b"", NUMBERS[given.content_format]
-    return encoded(given.content, given.content_format), NUMBERS[given.content_format]
+    if request.content is None:
+        return b"", NUMBERS[request.content_format]
+    return encoded(request.content, request.content_format), NUMBERS[request.content_format]
 
 
-def _address(message: Any, given: Request, address: str, port: int) -> None:
+def _address(message: Any, request: Request, address: str, port: int) -> None:
     """Has the request go to the address that was checked, and name the host as it was written."""
     literal = f"[{address}]" if ":" in address else address
-    message.set_request_uri(f"{given.protocol}://{literal}:{port}", set_uri_host=False)
+    message.set_request_uri(f"{request.protocol}://{literal}:{port}", set_uri_host=False)
     with contextlib.suppress(ValueError):
-        ipaddress.ip_address(given.host.strip())
+        ipaddress.ip_address(request.host.strip())
         literal = ""
     if literal:
-        message.opt.uri_host = given.host.strip()
-    path = ".well-known/core" if given.operation == "discover" else given.path
+        message.opt.uri_host = request.host.strip()
+    path = ".well-known/core" if request.operation == "discover" else request.path
     segments = tuple(segment for segment in path.strip("/").split("/") if segment)
     if any(segment in {".", ".."} for segment in segments):
         raise InputError("path: must not go up by '..'; give the resource's own path")
@@ -224,7 +224,7 @@ def _address(message: Any, given: Request, address: str, port: int) -> None:
             raise InputError("path: a part of it is longer than 255 bytes, which CoAP cannot carry")
     message.opt.uri_path = segments
     query = []
-    for name, value in (given.query or {}).items():
+    for name, value in (request.query or {}).items():
         for item in value if isinstance(value, list) else [value]:
             text = str(item).lower() if isinstance(item, bool) else str(item)
             query.append(f"{name}={text}" if item is not None else name)
@@ -241,11 +241,11 @@ async def _addresses(host: str, port: int, context: Context) -> list[str]:
     return [str(item[4][0]) for item in found]
 
 
-async def _client(given: Request, context: Context, address: str, port: int) -> _Client:
+async def _client(request: Request, context: Context, address: str, port: int) -> _Client:
     """The context of this identity: aiocoap keeps credentials in it."""
     import aiocoap  # noqa: PLC0415 - as above
 
-    login = given.authentication
+    login = request.authentication
     if not isinstance(login, KeyLogin):
 
         async def plain() -> _Client:
@@ -278,22 +278,22 @@ async def _client(given: Request, context: Context, address: str, port: int) -> 
 
 
 @contextlib.asynccontextmanager
-async def _failures(given: Request, where: str) -> AsyncIterator[None]:
+async def _failures(request: Request, where: str) -> AsyncIterator[None]:
     """Says what went wrong on the way."""
     import aiocoap.error  # noqa: PLC0415 - as above
 
     try:
         yield
     except (TimeoutError, aiocoap.error.TimeoutError):
-        hint = ", and identity and key: a wrong one shows as silence" if given.protocol == "coaps" else ""
-        if given.operation == "post":
+        hint = ", and identity and key: a wrong one shows as silence" if request.protocol == "coaps" else ""
+        if request.operation == "post":
             raise PermanentError(
                 "COAP_TIMEOUT",
-                f"{where}: no answer within {given.timeout:g} s; the device may have carried it out. Look before it is "
-                f"done again. Check host and port{hint}",
+                f"{where}: no answer within {request.timeout:g} s; the device may have carried it out. Look before it "
+                f"is done again. Check host and port{hint}",
             ) from None
         raise TransientError(
-            "COAP_TIMEOUT", f"{where}: no answer within {given.timeout:g} s; check host and port{hint}"
+            "COAP_TIMEOUT", f"{where}: no answer within {request.timeout:g} s; check host and port{hint}"
         ) from None
     except ConnectorError:
         raise
@@ -315,20 +315,20 @@ def _unresolved(where: str) -> PermanentError:
     return PermanentError("COAP_NAME_NOT_RESOLVED", f"host: the name of {where} cannot be resolved; check its spelling")
 
 
-def _refusal(given: Request, where: str, response: Any) -> ConnectorError:
+def _refusal(request: Request, where: str, response: Any) -> ConnectorError:
     code = response.code.dotted
     name, kind = _REFUSALS.get(
         code, ("COAP_SERVER_ERROR", ConnectorError) if code.startswith("5") else ("COAP_BAD_REQUEST", PermanentError)
     )
     words = custody.clipped(response.payload[:1000].decode("utf-8", "replace"), 200)
     variables = {"code": code, "diagnostic": words}
-    message = f"{where}: answered {code} to {given.operation.upper()} {given.path}".rstrip()
+    message = f"{where}: answered {code} to {request.operation.upper()} {request.path}".rstrip()
     if kind is TransientError:
         return TransientError(name, message, variables=variables, delay=float(response.opt.max_age or 0) or None)
     return kind(name, message, variables=variables)
 
 
-async def _answer(given: Request, response: Any, context: Context) -> Answer:
+async def _answer(request: Request, response: Any, context: Context) -> Answer:
     data, number = bytes(response.payload), response.opt.content_format
     number = None if number is None else int(number)
     common: dict[str, Any] = {
@@ -339,14 +339,14 @@ async def _answer(given: Request, response: Any, context: Context) -> Answer:
         "max_age": response.opt.max_age,
         "location": "/" + "/".join(response.opt.location_path) if response.opt.location_path else None,
     }
-    if given.operation == "discover":
+    if request.operation == "discover":
         return Answer(links=links(data.decode("utf-8", "replace")), **common)
     if not data:
         return Answer(**common)
-    body, for_document = decoded(data, number, given.read_as)
+    body, for_document = decoded(data, number, request.read_as)
     if not for_document:
         return Answer(body=body, **common)
-    name = given.path.strip("/").rpartition("/")[2] or "resource"
+    name = request.path.strip("/").rpartition("/")[2] or "resource"
     kind = MEDIA_TYPES.get(number or 42, "application/octet-stream")
     document = await context.documents.create(data, name=name, content_type=kind)
     return Answer(document=document, **common)

@@ -30,7 +30,7 @@ _ATTRIBUTE = re.compile(r';\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))
 
 
 def encoded(given: Any, kind: str) -> bytes:
-    """What becomes the payload.
+    """Builds the payload.
 
     Args:
         given: Text, or any JSON value.
@@ -65,7 +65,7 @@ def encoded(given: Any, kind: str) -> bytes:
 
 
 def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
-    """A payload as process data.
+    """Reads a payload as process data.
 
     Args:
         data: The payload.

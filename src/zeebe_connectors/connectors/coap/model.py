@@ -1,4 +1,4 @@
-"""What a task on a CoAP resource gives, and what comes of it: the form's fields."""
+"""Describes inputs and result of a task on a CoAP resource: the form's fields."""
 
 from __future__ import annotations
 

@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from zeebe_connectors import Context, Group, PermanentError, outbound
-from zeebe_connectors.connectors.email.model import (
-    DeletedMail,
-    FoundMail,
-    ImapTask,
-    ListedMail,
-    MovedMail,
-    ReadMail,
-    SentMail,
-    SmtpTask,
-    Task,
-)
+from zeebe_connectors.connectors.email.model import ImapTask, SmtpTask, Task
+from zeebe_connectors.connectors.email.results import DeletedMail, FoundMail, ListedMail, MovedMail, ReadMail, SentMail
 from zeebe_connectors.mail.smtp.errors import ERRORS as SMTP_ERRORS
 from zeebe_connectors.net.connect import connect_errors
 

@@ -30,12 +30,12 @@ class Effect:
 
     async def begin(self, mail: str) -> None:
         """Notes that it is about to be done, and to which mail of this id, until the engine has the job's result."""
-        self.context.discard_on_success.append((_PLACE, self._id))
+        self.context.discard_on_success(_PLACE, self._id)
         await self.context.memory.remember(_PLACE, self._id, mail)
 
-    async def begun(self) -> str | None:
+    async def started_before(self) -> str | None:
         """The mail with which an earlier try began; None when none came so far."""
         found = (await self.context.memory.recall(_PLACE, [self._id])).get(self._id)
         if found is not None:
-            self.context.discard_on_success.append((_PLACE, self._id))
+            self.context.discard_on_success(_PLACE, self._id)
         return found

@@ -12,6 +12,18 @@ from contextlib import asynccontextmanager
 from zeebe_connectors import Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import Criterion, holds, read_criteria, search_words
 from zeebe_connectors.connectors.email.effect import Effect
+from zeebe_connectors.connectors.email.form_parts import MAX_MAIL_SIZE
+from zeebe_connectors.connectors.email.imap_form import (
+    DeleteImap,
+    DeleteImapData,
+    ListImap,
+    ListImapData,
+    MoveImap,
+    ReadImap,
+    ReadImapData,
+    SearchImap,
+    SearchImapData,
+)
 from zeebe_connectors.connectors.email.mails import (
     MAX_LISTED,
     Head,
@@ -26,24 +38,8 @@ from zeebe_connectors.connectors.email.mails import (
     turns,
     wanted_id,
 )
-from zeebe_connectors.connectors.email.model import (
-    MAX_MAIL_SIZE,
-    DeletedMail,
-    DeleteImap,
-    DeleteImapData,
-    FoundMail,
-    ImapTask,
-    ListedMail,
-    ListImap,
-    ListImapData,
-    MovedMail,
-    MoveImap,
-    ReadImap,
-    ReadImapData,
-    ReadMail,
-    SearchImap,
-    SearchImapData,
-)
+from zeebe_connectors.connectors.email.model import ImapTask
+from zeebe_connectors.connectors.email.results import DeletedMail, FoundMail, ListedMail, MovedMail, ReadMail
 from zeebe_connectors.mail.imap import ImapSession, SortKey
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
 from zeebe_connectors.net.tls import trust
@@ -224,7 +220,7 @@ async def _delete(session: ImapSession, action: DeleteImap, context: Context) ->
     effect = Effect(context, "delete", message_id)
     await _select(session, action.delete_email_folder, writable=True)
     found = await _find(session, message_id)
-    earlier = await effect.begun()
+    earlier = await effect.started_before()
     if found is not None and not _is_another(session, found.uid, earlier):
         await effect.begin(_mark(session, found.uid))
         await session.delete(found.uid)
@@ -241,7 +237,7 @@ async def _move(session: ImapSession, action: MoveImap, context: Context) -> Mov
     found = await _find(session, message_id)
     if found is not None:
         target = await session.create_folder(action.to_folder.strip())
-        earlier = await effect.begun()
+        earlier = await effect.started_before()
         if target != source and not _is_another(session, found.uid, earlier):
             await _carry(session, found.uid, target, message_id, effect, has_begun=earlier is not None)
     elif not await _is_there(session, action.to_folder, message_id):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError
-from zeebe_connectors.connectors.email.model import FoundMail, ListedMail, ReadMail
+from zeebe_connectors.connectors.email.results import FoundMail, ListedMail, ReadMail
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.reading.addresses import addresses
 from zeebe_connectors.mail.reading.dates import date

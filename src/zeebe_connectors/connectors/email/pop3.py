@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from zeebe_connectors import ConnectorError, Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import holds, read_criteria
 from zeebe_connectors.connectors.email.effect import Effect
+from zeebe_connectors.connectors.email.form_parts import MAX_MAIL_SIZE
 from zeebe_connectors.connectors.email.mails import (
     MAX_HEAD,
     MAX_LISTED,
@@ -24,21 +25,17 @@ from zeebe_connectors.connectors.email.mails import (
     turns,
     wanted_id,
 )
-from zeebe_connectors.connectors.email.model import (
-    MAX_MAIL_SIZE,
-    DeletedMail,
+from zeebe_connectors.connectors.email.model import Pop3Task
+from zeebe_connectors.connectors.email.pop3_form import (
     DeletePop3,
-    FoundMail,
-    ListedMail,
     ListPop3,
     ListPop3Data,
-    Pop3Task,
-    ReadMail,
     ReadPop3,
     ReadPop3Data,
     SearchPop3,
     SearchPop3Data,
 )
+from zeebe_connectors.connectors.email.results import DeletedMail, FoundMail, ListedMail, ReadMail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.net.tls import trust
@@ -164,7 +161,7 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
 async def _delete(session: Pop3Session, action: DeletePop3, context: Context) -> DeletedMail:
     message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
     effect = Effect(context, "delete", message_id)
-    earlier = await effect.begun()
+    earlier = await effect.started_before()
     if earlier:  # that very mail, and no other with its Message-ID
         number = next((number for number, uid in (await session.ids()).items() if uid == earlier), None)
     else:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.connectors.email.model import Authentication, NoAuth, SendEmail, SentMail, SmtpTask
+from zeebe_connectors.connectors.email.form_parts import Authentication, NoAuth
+from zeebe_connectors.connectors.email.model import SmtpTask
+from zeebe_connectors.connectors.email.results import SentMail
+from zeebe_connectors.connectors.email.smtp_form import SendEmail
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.mail.smtp import attachments
 from zeebe_connectors.mail.smtp.compose import Message, address, addresses, extra_headers, header_text

@@ -24,7 +24,7 @@ SHARES = {"sftp": 8}
 _HOST_KEYS = "files:host-keys"
 
 
-async def test(given: Request, context: Context) -> str:
+async def test(request: Request, context: Context) -> str:
     """Signs in and lists the folder; changes nothing.
 
     Gives words for the operator.
@@ -32,12 +32,12 @@ async def test(given: Request, context: Context) -> str:
     Raises:
         ConnectorError: Why the server cannot be used.
     """
-    folder = joined(given.base, given.directory)
-    async with _task(given, context) as task:
+    folder = joined(request.base, request.directory)
+    async with _task(request, context) as task:
         found, more = await task.listing(
             folder, patterns=(), depth=1, kinds=frozenset({"file", "folder", "link", "other"}), limit=100
         )
-    return f"{given.protocol} works; the folder has {'more than ' if more else ''}{len(found)} entries"
+    return f"{request.protocol} works; the folder has {'more than ' if more else ''}{len(found)} entries"
 
 
 @outbound(
@@ -52,7 +52,7 @@ async def test(given: Request, context: Context) -> str:
     test_inputs={"operation": "list"},
     result_expression="={file: response.path}",
 )
-async def carry(given: Request, context: Context) -> Done:
+async def carry(request: Request, context: Context) -> Done:
     """List, read, write, move, copy and delete files on SFTP, FTP and FTPS servers.
 
     A file is written under a temporary name beside its own and renamed when all of it is there: who looks into the
@@ -83,60 +83,60 @@ async def carry(given: Request, context: Context) -> Done:
         "makeFolder": _make_folder,
         "removeFolder": _remove_folder,
     }
-    _source(given)  # wrong paths are told before anything is connected
-    _target(given)
-    if given.operation in {"write", "append"}:
-        _content(given)
-    async with _task(given, context) as task:
-        return await operations[given.operation](given, task)
+    _source(request)  # wrong paths are reported before anything is connected
+    _target(request)
+    if request.operation in {"write", "append"}:
+        _content(request)
+    async with _task(request, context) as task:
+        return await operations[request.operation](request, task)
 
 
-def _source(given: Request) -> str:
-    return joined(given.base, given.directory, given.file)
+def _source(request: Request) -> str:
+    return joined(request.base, request.directory, request.file)
 
 
-def _target(given: Request) -> str:
-    folder, name = split(joined("", given.directory, given.file))
-    directory = given.target_directory if given.target_directory.strip() else folder
-    file = given.target_file if given.target_file.strip() else name
-    return joined(given.base, directory, file, fields=("targetDirectory", "targetFile"))
+def _target(request: Request) -> str:
+    folder, name = split(joined("", request.directory, request.file))
+    directory = request.target_directory if request.target_directory.strip() else folder
+    file = request.target_file if request.target_file.strip() else name
+    return joined(request.base, directory, file, fields=("targetDirectory", "targetFile"))
 
 
-def _content(given: Request) -> Content:
-    return Content.of(given.content, kind=given.content_kind, charset=given.charset)
+def _content(request: Request) -> Content:
+    return Content.of(request.content, kind=request.content_kind, charset=request.charset)
 
 
 def _done(path: str, **more: Any) -> Done:
     return Done(path=path, name=split(path)[1], **more)
 
 
-async def _list(given: Request, task: Task) -> Done:
-    folder = joined(given.base, given.directory)
-    kinds = {"files": {"file", "link"}, "folders": {"folder"}, "all": {"file", "folder", "link", "other"}}[given.what]
-    patterns = [given.pattern] if isinstance(given.pattern, str) else given.pattern or []
+async def _list(request: Request, task: Task) -> Done:
+    folder = joined(request.base, request.directory)
+    kinds = {"files": {"file", "link"}, "folders": {"folder"}, "all": {"file", "folder", "link", "other"}}[request.what]
+    patterns = [request.pattern] if isinstance(request.pattern, str) else request.pattern or []
     found, more = await task.listing(
-        folder, patterns=patterns, depth=given.max_depth, kinds=frozenset(kinds), limit=given.max_files
+        folder, patterns=patterns, depth=request.max_depth, kinds=frozenset(kinds), limit=request.max_files
     )
     found.sort(key=lambda one: (one.folder, one.entry.name))
     return _done(folder, files=[Listed(**described(one)) for one in found], more=more)
 
 
-async def _read(given: Request, task: Task) -> Done:
-    path = _source(given)
+async def _read(request: Request, task: Task) -> Done:
+    path = _source(request)
     name = split(path)[1]
-    if given.read_as == "document":
+    if request.read_as == "document":
         document = await task.read_document(path, name, content_type_of(name))
         size = (document.reference.get("metadata") or {}).get("size")
         return _done(path, document=document, size=size)
-    data = await task.read_bytes(path, given.max_bytes)
-    if given.read_as == "base64":
+    data = await task.read_bytes(path, request.max_bytes)
+    if request.read_as == "base64":
         return _with_content(_done(path, size=len(data)), await base64_text(data))
     try:
-        return _with_content(_done(path, size=len(data)), data.decode(given.charset))
+        return _with_content(_done(path, size=len(data)), data.decode(request.charset))
     except UnicodeDecodeError:
         raise PermanentError(
             "FILES_CONTENT_INVALID",
-            f"{path}: is no text in {given.charset}; choose its charset, or read it as document or base64",
+            f"{path}: is no text in {request.charset}; choose its charset, or read it as document or base64",
         ) from None
 
 
@@ -145,70 +145,70 @@ def _with_content(done: Done, content: str) -> Done:
     return done.model_copy(update={"content": content})
 
 
-async def _write(given: Request, task: Task) -> Done:
-    path = _source(given)
-    if given.make_folders:
+async def _write(request: Request, task: Task) -> Done:
+    path = _source(request)
+    if request.make_folders:
         await task.make_folders(split(path)[0])
-    path, size = await task.write(path, _content(given), if_exists=given.if_exists)
+    path, size = await task.write(path, _content(request), if_exists=request.if_exists)
     return _done(path, size=size)
 
 
-async def _append(given: Request, task: Task) -> Done:
-    path = _source(given)
-    if given.make_folders:
+async def _append(request: Request, task: Task) -> Done:
+    path = _source(request)
+    if request.make_folders:
         await task.make_folders(split(path)[0])
-    return _done(path, size=await task.append(path, _content(given)))
+    return _done(path, size=await task.append(path, _content(request)))
 
 
-async def _move(given: Request, task: Task) -> Done:
-    target = _target(given)
-    if given.make_folders:
+async def _move(request: Request, task: Task) -> Done:
+    target = _target(request)
+    if request.make_folders:
         await task.make_folders(split(target)[0])
-    return _done(await task.move(_source(given), target, if_exists=given.if_exists))
+    return _done(await task.move(_source(request), target, if_exists=request.if_exists))
 
 
-async def _rename(given: Request, task: Task) -> Done:
-    source = _source(given)
-    target = joined(split(source)[0], "", given.target_file, fields=("directory", "targetFile"))
-    return _done(await task.move(source, target, if_exists=given.if_exists))
+async def _rename(request: Request, task: Task) -> Done:
+    source = _source(request)
+    target = joined(split(source)[0], "", request.target_file, fields=("directory", "targetFile"))
+    return _done(await task.move(source, target, if_exists=request.if_exists))
 
 
-async def _copy(given: Request, task: Task) -> Done:
-    target = _target(given)
-    if given.make_folders:
+async def _copy(request: Request, task: Task) -> Done:
+    target = _target(request)
+    if request.make_folders:
         await task.make_folders(split(target)[0])
-    path, size, on_server = await task.copy(_source(given), target, if_exists=given.if_exists)
+    path, size, on_server = await task.copy(_source(request), target, if_exists=request.if_exists)
     return _done(path, size=size, on_server=on_server)
 
 
-async def _delete(given: Request, task: Task) -> Done:
-    path = _source(given)
-    return _done(path, exists=await task.delete(path, missing_ok=given.if_missing == "ignore"))
+async def _delete(request: Request, task: Task) -> Done:
+    path = _source(request)
+    return _done(path, exists=await task.delete(path, missing_ok=request.if_missing == "ignore"))
 
 
-async def _exists(given: Request, task: Task) -> Done:
-    path = _source(given)
+async def _exists(request: Request, task: Task) -> Done:
+    path = _source(request)
     there = await task.entry(path)
     if there is None:
         return _done(path, exists=False)
     return _done(path, exists=True, kind=there.kind, size=there.size, modified=iso(there.modified))
 
 
-async def _make_folder(given: Request, task: Task) -> Done:
-    path = joined(given.base, given.directory)
+async def _make_folder(request: Request, task: Task) -> Done:
+    path = joined(request.base, request.directory)
     return _done(path, exists=not await task.make_folders(path))
 
 
-async def _remove_folder(given: Request, task: Task) -> Done:
-    path = joined(given.base, given.directory)
-    if path == joined(given.base, ""):
+async def _remove_folder(request: Request, task: Task) -> Done:
+    path = joined(request.base, request.directory)
+    if path == joined(request.base, ""):
         raise InputError("directory: is required for the operation removeFolder; fill it in")
-    missing_ok = given.if_missing == "ignore"
-    return _done(path, exists=await task.remove_folder(path, recursive=given.with_content, missing_ok=missing_ok))
+    missing_ok = request.if_missing == "ignore"
+    return _done(path, exists=await task.remove_folder(path, recursive=request.with_content, missing_ok=missing_ok))
 
 
-def _server(given: Request) -> Server:
-    login = given.authentication
+def _server(request: Request) -> Server:
+    login = request.authentication
     match login:
         case PasswordLogin():
             signs = Login(login.username, login.password)
@@ -217,25 +217,25 @@ def _server(given: Request) -> Server:
         case _:
             signs = Login()
     return Server(
-        protocol=given.protocol,
-        host=given.host.strip(),
-        port=given.port or PORTS[given.protocol],
+        protocol=request.protocol,
+        host=request.host.strip(),
+        port=request.port or PORTS[request.protocol],
         login=signs,
-        trusted=given.trusted_certificate,
-        active=given.active,
-        encoding=given.encoding,
-        host_key=given.host_key,
-        known=given.known_hosts if given.host_key == "knownHosts" else given.fingerprint,
-        legacy=given.legacy_algorithms,
-        timeout=given.timeout,
-        max_sessions=given.max_sessions,
+        trusted=request.trusted_certificate,
+        active=request.active,
+        encoding=request.encoding,
+        host_key=request.host_key,
+        known=request.known_hosts if request.host_key == "knownHosts" else request.fingerprint,
+        legacy=request.legacy_algorithms,
+        timeout=request.timeout,
+        max_sessions=request.max_sessions,
     )
 
 
 @contextlib.asynccontextmanager
-async def _task(given: Request, context: Context) -> AsyncIterator[Task]:
+async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
     """A session from the pool, for the time of a job."""
-    server = _server(given)
+    server = _server(request)
     custody.sending(server.host)
 
     async def signed_in() -> Session:

@@ -44,7 +44,7 @@ class FtpSession:
     # Control connection
 
     async def greet(self) -> None:
-        """Reads the server's first words.
+        """Reads the server's greeting.
 
         Raises:
             ConnectorError: It is no FTP server, or takes nobody now.
@@ -56,7 +56,7 @@ class FtpSession:
             raise self._refusal(reply)
 
     async def upgrade(self, context: ssl.SSLContext) -> None:
-        """AUTH TLS: from here all is encrypted.
+        """Upgrades to TLS (AUTH TLS); from here on everything is encrypted.
 
         Raises:
             PermanentError: `FILES_TLS_FAILED`: the server does not offer it.
@@ -77,7 +77,7 @@ class FtpSession:
         self._tls = context
 
     async def sign_in(self) -> None:
-        """Signs in, protects data connections, and learns what the server can.
+        """Signs in, protects data connections, and asks what the server supports.
 
         Raises:
             PermanentError: `FILES_AUTH_FAILED`.

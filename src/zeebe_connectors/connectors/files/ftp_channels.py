@@ -55,7 +55,7 @@ def resuming(settings: ssl.SSLContext, control: ssl.SSLObject | None) -> ssl.SSL
 
 
 def tls_context(trusted: str) -> ssl.SSLContext:
-    """What checks the server's certificate.
+    """The TLS context that checks the server's certificate.
 
     Raises:
         InputError: The authorities are no PEM.

@@ -14,7 +14,7 @@ _LINE = 64 * 1024
 
 
 async def open_ftp(server: Server, resolver: Resolver | None) -> FtpSession:
-    """Connects, protects and signs in.
+    """Connects, encrypts and signs in.
 
     Args:
         server: The server.

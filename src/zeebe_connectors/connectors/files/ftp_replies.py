@@ -74,7 +74,7 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
 
 
 def plain_argument(text: str, field: str) -> str:
-    """A login's text that ends no command.
+    """A login's text, refused when it could end a command.
 
     Raises:
         InputError: It holds a control character.

@@ -53,7 +53,7 @@ def timestamp(text: str) -> datetime | None:
 
 
 def listed(line: str, now: datetime) -> Entry | None:
-    """One line of LIST; None for what is no entry (`total 5`, `.`).
+    """One line of LIST; None for a line that is no entry (`total 5`, `.`).
 
     Args:
         line: Without its line break.

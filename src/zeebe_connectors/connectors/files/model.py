@@ -1,4 +1,4 @@
-"""What a task on files gives, and what comes of it: the form's fields."""
+"""Describes inputs and result of a task on files: the form's fields."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ class Request(Model):
     pattern: Annotated[str | list[str] | None, Hint("file", when=When("operation", ("list",)), placeholder="*.csv")] = (
         None
     )
-    """Only names that fit: `*`, `?` and `[abc]`; several as a list. With a slash it is held against the path below the
-    folder, such as `2026/*.csv`."""
+    """Only names that match: `*`, `?` and `[abc]`; several as a list. With a slash it is matched against the path
+    below the folder, such as `2026/*.csv`."""
     what: Annotated[
         Literal["files", "folders", "all"],
         Hint("file", "What to list", when=When("operation", ("list",)), choices={"all": "Files, folders and the rest"}),
@@ -234,8 +234,8 @@ class Request(Model):
             },
         ),
     ] = "knownHosts"
-    """How an SFTP server is told from somebody in between. There is no way to accept any key every time; `firstUse`
-    remembers the first one in the runtime's ledger, and trusts whoever answered then."""
+    """How an SFTP server proves that it is not somebody in between. There is no way to accept any key every time;
+    `firstUse` remembers the first one in the runtime's ledger, and trusts whoever answered then."""
     known_hosts: Annotated[
         str,
         Hint(

@@ -113,7 +113,7 @@ class Task:
     # Writing
 
     async def write(self, path: str, content: Content, *, if_exists: str) -> tuple[str, int]:
-        """Writes a file under another name and gives it its own when all is there.
+        """Writes a file under a temporary name and renames it once it is complete.
 
         Args:
             path: The file.
@@ -154,7 +154,7 @@ class Task:
             chosen = paths.numbered(path, number)
         else:
             raise PermanentError("FILES_EXISTS", f"{path}: {MAX_NUMBER} files of this name are there already")
-        self.context.discard_on_success.append((place, self.context.key))
+        self.context.discard_on_success(place, self.context.key)
         return await self.context.memory.remember(place, self.context.key, chosen)
 
     async def _tidy(self, temporary: str) -> None:
@@ -164,7 +164,7 @@ class Task:
                 await self.session.delete(temporary)
 
     async def append(self, path: str, content: Content) -> int:
-        """Adds to a file's end, once: a further try of the job adds only what an earlier one did not.
+        """Appends to a file, once: a further try of the job appends only what an earlier one did not.
 
         Returns:
             The file's size.
@@ -173,7 +173,7 @@ class Task:
         there = await self.session.stat(path)
         size = (there.size or 0) if there is not None else 0
         before = int(await self.context.memory.remember(place, self.context.key, str(size)))
-        self.context.discard_on_success.append((place, self.context.key))
+        self.context.discard_on_success(place, self.context.key)
         done = max(0, size - before)
         async with content.opened(self.context) as pieces:
             written = await self.session.write(path, _without(pieces, done), append=True)
@@ -194,7 +194,7 @@ class Task:
             return target
         target = await self._target(target, if_exists)
         if if_exists != "number":
-            self.context.discard_on_success.append((place, self.context.key))
+            self.context.discard_on_success(place, self.context.key)
             await self.context.memory.remember(place, self.context.key, mark)
         try:
             await self.session.rename(source, target, replace=if_exists == "overwrite")

@@ -53,7 +53,7 @@ def joined(base: str, directory: str, file: str = "", *, fields: tuple[str, str]
 
 
 def below(folder: str, name: str) -> str:
-    """A path of something in a folder, whose name a server told.
+    """The path of an entry of a folder, by the name that the server gave.
 
     Raises:
         InputError: The name would lead elsewhere.

@@ -49,7 +49,7 @@ class Sessions:
 
     @contextlib.asynccontextmanager
     async def session(self, open_session: Open, *, seconds: float) -> AsyncIterator[Session]:
-        """A session that answers.
+        """Borrows a session that answers.
 
         Args:
             open_session: Signs in anew.

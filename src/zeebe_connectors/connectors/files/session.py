@@ -1,4 +1,4 @@
-"""What FTP and SFTP sessions have in common: the operations on one server, and the codes of what fails."""
+"""Describes what FTP and SFTP sessions have in common: operations on one server, and error codes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server and how it is spoken to; two that are equal share sessions.
+    """A server and how to connect to it; equal ones share sessions.
 
     Args:
         protocol: `ftp`, `ftps`, `ftpes` or `sftp`.

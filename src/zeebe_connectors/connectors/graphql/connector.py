@@ -109,25 +109,25 @@ class Request(Certified):
     protocols=("http", "https"),
     result_expression="={data: response.body.data}",
 )
-async def run(given: Request, context: Context) -> Response:
+async def run(request: Request, context: Context) -> Response:
     """Run a GraphQL query or mutation and use its answer in the process.
 
     Connections and access tokens are shared with all other jobs, as in the REST connector. Redirects are not followed.
     An answer that lists errors is a failure, also when it holds data.
     """
-    operation = given.graphql
+    operation = request.graphql
     read = operation.read_timeout_in_seconds
     exchange = Exchange(
         context,
-        tls=await given.tls(context),
+        tls=await request.tls(context),
         connect=operation.connection_timeout_in_seconds,
         read=operation.connection_timeout_in_seconds if read is None else read,
     )
-    response = await exchange.call(await _prepared(operation, context), given.scheme)
+    response = await exchange.call(await _prepared(operation, context), request.scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
     await _refuse_errors(response)
-    wanted = given.document_return_format
+    wanted = request.document_return_format
     if wanted.choice == "AUTO" and operation.store_response:
         wanted = _DOCUMENT
     return await result_of(response, wanted, context)

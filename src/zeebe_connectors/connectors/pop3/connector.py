@@ -60,15 +60,15 @@ class Pop3Mailbox(Mailbox):
         return max(1.0, parse_frequency(self.check_every))
 
 
-async def preview(given: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
+async def preview(mailbox: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
     """The mails of the last hours, by their own dates, the newest first; changes nothing.
 
     They are read with TOP, because many servers mark a mail as read after RETR.
     """
-    given.check(context.files)
-    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
+    mailbox.check(context.files)
+    keyring = await open_keyring(mailbox, context, max_bytes=mailbox.max_mail_size)
     since = datetime.now(UTC) - timedelta(hours=hours)
-    session = await open_mailbox(given, context.clients)
+    session = await open_mailbox(mailbox, context.clients)
     try:
         old = 0
         sizes = await session.sizes()
@@ -79,12 +79,12 @@ async def preview(given: Pop3Mailbox, context: InboundContext, hours: float) -> 
                     break
                 continue
             old = 0
-            too_large = given.too_large(sizes.get(number, 0))
+            too_large = mailbox.too_large(sizes.get(number, 0))
             raw = await session.top(number, 0 if too_large else _ALL_LINES)
             mail = await read_mail(raw, keyring=None if too_large else keyring)
             unreadable = mail.failure.message if mail.failure and not too_large else ""
             data = {**mail.data(), "attachments": named(mail)}
-            yield Event(_identity(given, uid), data, title=mail.subject, unreadable=unreadable)
+            yield Event(_identity(mailbox, uid), data, title=mail.subject, unreadable=unreadable)
         await session.quit()
     finally:
         session.close()
@@ -96,9 +96,9 @@ def _is_since(mail: Mail, since: datetime) -> bool:
     return moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= since
 
 
-def _identity(given: Pop3Mailbox, uid: str) -> str:
+def _identity(mailbox: Pop3Mailbox, uid: str) -> str:
     """A mail's id as an event."""
-    return f"pop3:{given.account}/-/{quote(uid, safe='')}"
+    return f"pop3:{mailbox.account}/-/{quote(uid, safe='')}"
 
 
 @inbound(
@@ -120,7 +120,7 @@ def _identity(given: Pop3Mailbox, uid: str) -> str:
     result_expression="={subject: response.subject, fromAddress: response.fromAddress}",
     event_fields=MAIL_FIELDS,
 )
-async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
+async def watch(mailbox: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
 
     POP3 knows no folders, no marks and no push: the mailbox is read now and again, and a mail is told from an old one
@@ -130,12 +130,12 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
     [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
     what becomes of encrypted and signed mails.
     """
-    given.check(context.files)
-    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
-    watcher = _Watcher(given, keyring, context, await failures_of(context.source, context.clients))
+    mailbox.check(context.files)
+    keyring = await open_keyring(mailbox, context, max_bytes=mailbox.max_mail_size)
+    watcher = _Watcher(mailbox, keyring, context, await failures_of(context.source, context.clients))
     while True:
         async with context.turn():
-            session = await open_mailbox(given, context.clients)
+            session = await open_mailbox(mailbox, context.clients)
             try:
                 async with aclosing(watcher.round(session)) as events:
                     async for event in events:
@@ -143,8 +143,8 @@ async def watch(given: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Ev
                 await session.quit()
             finally:
                 session.close()
-        context.report(watcher.refused, given.interval)
-        await asyncio.sleep(given.interval)
+        context.report(watcher.refused, mailbox.interval)
+        await asyncio.sleep(mailbox.interval)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Received(Model):
     keywords=["mail", "email", "inbox", "pop3", "receive"],
     result_expression="={mail: response.mail, mails: response.mails}",
 )
-async def fetch(given: Request, context: Context) -> Received:
+async def fetch(request: Request, context: Context) -> Received:
     """Receives one mail of a POP3 mailbox, or all, in a task: each mail in one task only.
 
     A task gets mails that no other task of the mailbox has received, the oldest first; when there are none it gets
@@ -117,18 +117,18 @@ async def fetch(given: Request, context: Context) -> Received:
     `MAIL_RECEIVEALL` ends early when the mails together would be too large for the engine; `remaining` tells whether to
     ask again. Tasks of one mailbox in one runtime wait for one another, since POP3 lets one session in at a time.
     """
-    given.check(context.files)
-    keyring = await open_keyring(given, context, max_bytes=given.max_mail_size)
-    one_by_one = await context.clients.get(("pop3-fetch", given.account), asyncio.Lock)
+    request.check(context.files)
+    keyring = await open_keyring(request, context, max_bytes=request.max_mail_size)
+    one_by_one = await context.clients.get(("pop3-fetch", request.account), asyncio.Lock)
     async with one_by_one:
-        session = await open_mailbox(given, context.clients)
+        session = await open_mailbox(request, context.clients)
         try:
-            answer = await _Fetch(given, context, keyring, session).answer()
+            answer = await _Fetch(request, context, keyring, session).answer()
             await session.quit()
         finally:
             session.close()
     mails, remaining = answer["mails"], answer["remaining"]
-    if given.one:
+    if request.one:
         return Received(mail=mails[0] if mails else None, remaining=remaining)
     return Received(mails=mails, remaining=remaining)
 

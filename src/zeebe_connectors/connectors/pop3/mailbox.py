@@ -131,19 +131,19 @@ class Mailbox(Protection):
         )
 
 
-async def open_mailbox(given: Mailbox, clients: ClientCache) -> Pop3Session:
+async def open_mailbox(mailbox: Mailbox, clients: ClientCache) -> Pop3Session:
     """Connects and signs in.
 
     Raises:
         ConnectorError: As the session's `open`.
     """
-    tls = await asyncio.to_thread(trust, given.trusted_certificate)
+    tls = await asyncio.to_thread(trust, mailbox.trusted_certificate)
     return await Pop3Session.open(
-        given.host, given.server_port, given.security, login=given.authentication, clients=clients, tls=tls
+        mailbox.host, mailbox.server_port, mailbox.security, login=mailbox.authentication, clients=clients, tls=tls
     )
 
 
-def save(mail: Mail, given: Mailbox, uid: str, files: AllowedFiles) -> str:
+def save(mail: Mail, mailbox: Mailbox, uid: str, files: AllowedFiles) -> str:
     """Writes text and attachments below a directory of the mail's own, and gives its path as the setting is given.
 
     Mailboxes number their mails alike, so that each account has a directory too.
@@ -160,16 +160,16 @@ def save(mail: Mail, given: Mailbox, uid: str, files: AllowedFiles) -> str:
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", uid)[:100].strip(".")
     if folder != uid:  # two ids must not share one directory
         folder = f"{folder or 'mail'}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
-    below = f"{re.sub(r'[^A-Za-z0-9@._-]', '_', given.account).lstrip('.')}/{folder}"
+    below = f"{re.sub(r'[^A-Za-z0-9@._-]', '_', mailbox.account).lstrip('.')}/{folder}"
     text = [("mail.txt", mail.text.encode())]
     attachments = [(f"{number}-{_short(part.name)}", part.data) for number, part in enumerate(mail.parts, 1)]
     written = [
         _write(place, below, name, contents, files)
         for name, place, contents in (
-            ("saveTextTo" if given.save_text_to else "saveTo", given.save_text_to or given.save_to, text),
+            ("saveTextTo" if mailbox.save_text_to else "saveTo", mailbox.save_text_to or mailbox.save_to, text),
             (
-                "saveAttachmentsTo" if given.save_attachments_to else "saveTo",
-                given.save_attachments_to or given.save_to,
+                "saveAttachmentsTo" if mailbox.save_attachments_to else "saveTo",
+                mailbox.save_attachments_to or mailbox.save_to,
                 attachments,
             ),
         )

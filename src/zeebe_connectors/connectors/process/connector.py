@@ -109,7 +109,7 @@ ERRORS = {
     keywords=["process", "start", "call", "sub-process", "cluster"],
     result_expression="={result: response.variables, processInstanceKey: response.processInstanceKey}",
 )
-async def start(given: Start, context: Context) -> Started:
+async def start(task: Start, context: Context) -> Started:
     """Start a process of the cluster, and use its result if you like.
 
     It is this runtime that calls the cluster, with its own credentials; the diagram holds none. Which processes may be
@@ -125,25 +125,25 @@ async def start(given: Start, context: Context) -> Started:
     cluster's answer and the runtime's ledger.
     """
     known = (await context.memory.recall(_STARTED, [context.key])).get(context.key)
-    result: Started = json.loads(known) if known is not None else await _started(given, context)
+    result: Started = json.loads(known) if known is not None else await _started(task, context)
     if known is None:
         text = json.dumps(result)
         if len(text) <= _MAX_REMEMBERED:
             await context.memory.remember(_STARTED, context.key, text)
-    context.discard_on_success.append((_STARTED, context.key))
+    context.discard_on_success(_STARTED, context.key)
     return result
 
 
-async def _started(given: Start, context: Context) -> Started:
-    tenant = given.tenant_id.strip() or _tenant(context)
-    version = given.process_version or -1
-    if given.wait == "result":
-        seconds = min(given.timeout or context.seconds_left(), context.seconds_left())
+async def _started(task: Start, context: Context) -> Started:
+    tenant = task.tenant_id.strip() or _tenant(context)
+    version = task.process_version or -1
+    if task.wait == "result":
+        seconds = min(task.timeout or context.seconds_left(), context.seconds_left())
         finished = await context.cluster.run_process(
-            given.process_id,
+            task.process_id,
             version=version,
-            variables=given.variables,
-            fetch=given.fetch,
+            variables=task.variables,
+            fetch=task.fetch,
             seconds=seconds,
             tenant=tenant,
         )
@@ -152,12 +152,12 @@ async def _started(given: Start, context: Context) -> Started:
             "variables": dict(finished.variables),
             "correlationKey": None,
         }
-    variables = dict(given.variables)
+    variables = dict(task.variables)
     answer = None
-    if given.wait == "message":
+    if task.wait == "message":
         answer = context.key
-        variables["answer"] = {"messageName": given.message_name.strip(), "correlationKey": answer}
-    key = await context.cluster.start_process(given.process_id, version=version, variables=variables, tenant=tenant)
+        variables["answer"] = {"messageName": task.message_name.strip(), "correlationKey": answer}
+    key = await context.cluster.start_process(task.process_id, version=version, variables=variables, tenant=tenant)
     return {"processInstanceKey": key, "variables": None, "correlationKey": answer}
 
 

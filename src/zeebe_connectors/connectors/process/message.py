@@ -115,7 +115,7 @@ ERRORS = {
     keywords=["message", "publish", "correlate", "event", "process"],
     result_expression="={messageKey: response.messageKey}",
 )
-async def send(given: Send, context: Context) -> Sent:
+async def send(task: Send, context: Context) -> Sent:
     """Send a message to processes of the cluster that wait for it, or start one with it.
 
     It is this runtime that calls the cluster, with its own credentials. The official templates for messages (throw
@@ -125,23 +125,23 @@ async def send(given: Send, context: Context) -> Sent:
     A task that is tried again sends no second message: without a message ID of its own, the message has the task's.
     """
     default = context.job.tenant_id
-    tenant = given.tenant_id.strip() or ("" if default == "<default>" else default)
+    tenant = task.tenant_id.strip() or ("" if default == "<default>" else default)
     known = (await context.memory.recall(_SENT, [context.key])).get(context.key)
     if known is None:
-        sent = await _sent(given, context, tenant)
+        sent = await _sent(task, context, tenant)
         known = await context.memory.remember(_SENT, context.key, json.dumps(sent))
-    context.discard_on_success.append((_SENT, context.key))
+    context.discard_on_success(_SENT, context.key)
     result: Sent = json.loads(known)
     return result
 
 
-async def _sent(given: Send, context: Context, tenant: str) -> Sent:
-    name, key, how = given.message_name, given.correlation_key, given.correlation_type
+async def _sent(task: Send, context: Context, tenant: str) -> Sent:
+    name, key, how = task.message_name, task.correlation_key, task.correlation_type
     owner = tenant or context.job.tenant_id
     if isinstance(how, Correlate):
-        seconds = min(given.request_timeout or context.seconds_left(), context.seconds_left())
+        seconds = min(task.request_timeout or context.seconds_left(), context.seconds_left())
         came = await context.cluster.correlate_message(
-            name, correlation_key=key, variables=given.variables, seconds=seconds, tenant=tenant
+            name, correlation_key=key, variables=task.variables, seconds=seconds, tenant=tenant
         )
         return {
             "messageKey": came.message_key,
@@ -155,7 +155,7 @@ async def _sent(given: Send, context: Context, tenant: str) -> Sent:
             correlation_key=key,
             message_id=own or f"task-{context.key}",
             time_to_live=_TIME_TO_LIVE if how.time_to_live is None else how.time_to_live,
-            variables=given.variables,
+            variables=task.variables,
             tenant=tenant,
         )
     except ConnectorError as error:

@@ -129,7 +129,7 @@ class Request(Certified):
     protocols=("http", "https"),
     result_expression="={status: response.status, body: response.body}",
 )
-async def request(given: Request, context: Context) -> Response:
+async def request(request: Request, context: Context) -> Response:
     """Call an HTTP service and use its answer in the process.
 
     Connections are kept open between jobs and shared by all that have the same TLS settings; cookies are not kept. One
@@ -155,34 +155,34 @@ async def request(given: Request, context: Context) -> Response:
     - Methods HEAD and OPTIONS, the response format Automatic, keystores, and all schemes but the official six are
       additions.
     """
-    prepared = await _prepared(given, context)
-    read = given.read_timeout_in_seconds
+    prepared = await _prepared(request, context)
+    read = request.read_timeout_in_seconds
     exchange = Exchange(
         context,
-        tls=await given.tls(context),
-        connect=given.connection_timeout_in_seconds,
-        read=given.connection_timeout_in_seconds if read is None else read,
+        tls=await request.tls(context),
+        connect=request.connection_timeout_in_seconds,
+        read=request.connection_timeout_in_seconds if read is None else read,
     )
-    response = await exchange.call(prepared, given.scheme, follow_redirects=given.follow_redirects)
+    response = await exchange.call(prepared, request.scheme, follow_redirects=request.follow_redirects)
     if response.status >= 400:
-        raise status_error(response, method=given.method)
-    wanted = given.document_return_format
-    if wanted.choice == "AUTO" and given.store_response:
+        raise status_error(response, method=request.method)
+    wanted = request.document_return_format
+    if wanted.choice == "AUTO" and request.store_response:
         wanted = _DOCUMENT
     return await result_of(response, wanted, context)
 
 
-async def _prepared(given: Request, context: Context) -> HttpRequest:
+async def _prepared(request: Request, context: Context) -> HttpRequest:
     """The request without credentials."""
-    url = encoded_url(given.url, as_is=given.skip_encoding)
-    if given.query_parameters:
+    url = encoded_url(request.url, as_is=request.skip_encoding)
+    if request.query_parameters:
         url = with_query(
-            url, query_fields(await with_contents(given.query_parameters, context, name="queryParameters"))
+            url, query_fields(await with_contents(request.query_parameters, context, name="queryParameters"))
         )
-    headers = await with_contents(given.headers or {}, context, name="headers")
-    prepared = HttpRequest(given.method, url, header_fields(headers))
-    if given.body is not None and given.method in WITH_BODY:
+    headers = await with_contents(request.headers or {}, context, name="headers")
+    prepared = HttpRequest(request.method, url, header_fields(headers))
+    if request.body is not None and request.method in WITH_BODY:
         prepared.body = await encoded_body(
-            given.body, prepared.headers, context, without_nulls=given.ignore_null_values
+            request.body, prepared.headers, context, without_nulls=request.ignore_null_values
         )
     return prepared

@@ -261,13 +261,13 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     )
 
 
-def _server(given: InfosysServer) -> Server:
+def _server(server: InfosysServer) -> Server:
     by_port: dict[int, Security] = {465: "tls", 587: "starttls"}
     return Server(
-        host=given.hostname.strip(),
-        port=given.port,
-        security=given.security or by_port.get(given.port, "opportunistic"),
-        login=Login("auto", given.username, given.password) if given.username else None,
+        host=server.hostname.strip(),
+        port=server.port,
+        security=server.security or by_port.get(server.port, "opportunistic"),
+        login=Login("auto", server.username, server.password) if server.username else None,
     )
 
 

@@ -70,20 +70,20 @@ def _exchange() -> object:
     return exchange
 
 
-async def _inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+async def _inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
     await load(_importer)
     from zeebe_connectors.connectors.soap.importer import inspect  # noqa: PLC0415 - as above
 
-    return await inspect(given, context)
+    return await inspect(wanted, context)
 
 
 async def _templates(
-    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+    wanted: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
 ) -> Imports:
     await load(_importer)
     from zeebe_connectors.connectors.soap.importer import templates  # noqa: PLC0415 - as above
 
-    return await templates(given, context, base, max_templates=max_templates)
+    return await templates(wanted, context, base, max_templates=max_templates)
 
 
 @outbound(
@@ -103,7 +103,7 @@ async def _templates(
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
 )
-async def call(given: Request, context: Context) -> dict[str, Any]:
+async def call(request: Request, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.
 
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
@@ -112,25 +112,25 @@ async def call(given: Request, context: Context) -> dict[str, Any]:
     of an MTOM reply become documents where the envelope refers to them; others are listed under `attachments`. [From a
     WSDL to a filled-in task](../soap-import.md) makes a template for each operation.
     """
-    if isinstance(given.body, BodyOperation):
+    if isinstance(request.body, BodyOperation):
         await load(_operation)
         from zeebe_connectors.connectors.soap.operation import call_operation  # noqa: PLC0415 - as above
 
-        return await call_operation(given, given.body, context)
+        return await call_operation(request, request.body, context)
     await load(_exchange)
     from zeebe_connectors.connectors.soap import exchange as http  # noqa: PLC0415 - as above
 
     large = len(context.job.variables) > http.LARGE
-    data, root = await http.off_loop(http.envelope_of, given, given.body, large=large)
-    url = encoded_url(given.service_url or "", name="serviceUrl")
+    data, root = await http.off_loop(http.envelope_of, request, request.body, large=large)
+    url = encoded_url(request.service_url or "", name="serviceUrl")
     response, reply = await http.exchange(
-        given,
+        request,
         context,
         url=url,
         root=root,
         data=data,
-        action=given.soap_version.soap_action,
-        version=given.soap_version.version,
+        action=request.soap_version.soap_action,
+        version=request.soap_version.version,
         large=large,
     )
     if reply is None:

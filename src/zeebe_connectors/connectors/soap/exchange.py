@@ -45,33 +45,33 @@ async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -
     return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
-def xml_part(given: Request, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
+def xml_part(request: Request, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
     """Header or body as XML text."""
     if isinstance(part, HeaderTemplate):
         return render(part.template, part.context, where=where)
     if isinstance(part, HeaderJson):
-        exact = given.soap_compatibility == "camunda"
-        return xml_of(part.content, nulls=given.nulls, exact=exact, where=f"{where}.json")
+        exact = request.soap_compatibility == "camunda"
+        return xml_of(part.content, nulls=request.nulls, exact=exact, where=f"{where}.json")
     return ""
 
 
-def envelope_of(given: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
+def envelope_of(request: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
     """The envelope with header and body as they are given: its bytes and its tree.
 
     Raises:
         InputError: See `build`.
     """
     return build(
-        xml_part(given, given.header, "header"),
-        xml_part(given, body, "body"),
-        version=given.soap_version.version,
-        namespaces=given.namespaces,
-        first_only=given.soap_compatibility == "camunda",
+        xml_part(request, request.header, "header"),
+        xml_part(request, body, "body"),
+        version=request.soap_version.version,
+        namespaces=request.namespaces,
+        first_only=request.soap_compatibility == "camunda",
     )
 
 
 async def exchange(
-    given: Request,
+    inputs: Request,
     context: Context,
     *,
     url: str,
@@ -84,7 +84,7 @@ async def exchange(
     """Secures an envelope, sends it and reads the reply.
 
     Args:
-        given: The inputs.
+        inputs: The inputs.
         context: The job's context.
         url: Where to.
         root: The envelope's tree.
@@ -99,26 +99,26 @@ async def exchange(
     Raises:
         ConnectorError: See the connector's errors.
     """
-    if given.addressing or given.authentication.authentication != "none":
-        data = await _secured(given, context, root, url, action or "", large=large)
+    if inputs.addressing or inputs.authentication.authentication != "none":
+        data = await _secured(inputs, context, root, url, action or "", large=large)
     elif data is None:
         data = await off_loop(to_bytes, root, large=large)
-    headers = header_fields(given.http_headers, name="httpHeaders")
+    headers = header_fields(inputs.http_headers, name="httpHeaders")
     if "Content-Type" not in headers:
         headers["Content-Type"] = _CONTENT_TYPES[version] + (
             f'; action="{_quoted(action)}"' if action and version == "1.2" else ""
         )
     if version == "1.1" and "SOAPAction" not in headers:
         headers["SOAPAction"] = f'"{_quoted(action or "")}"'
-    timeout = max(given.connection_timeout_in_seconds or 0, 0)
-    tls = await tls_of(given.client_tls, given.client_keystore, context, code=_INVALID)
+    timeout = max(inputs.connection_timeout_in_seconds or 0, 0)
+    tls = await tls_of(inputs.client_tls, inputs.client_keystore, context, code=_INVALID)
     request = HttpRequest("POST", url, headers, data)
     sender = Exchange(context, tls=tls, connect=timeout, read=timeout)
-    response = await sender.call(request, given.http_authentication)
-    return response, await _received(given, response, context)
+    response = await sender.call(request, inputs.http_authentication)
+    return response, await _received(inputs, response, context)
 
 
-async def _received(given: Request, response: HttpResponse, context: Context) -> Reply | None:
+async def _received(request: Request, response: HttpResponse, context: Context) -> Reply | None:
     """The reply in a response, if it is a good one."""
     content_type = response.header("content-type") or ""
     if not response.body.strip():
@@ -137,8 +137,8 @@ async def _received(given: Request, response: HttpResponse, context: Context) ->
         raise await _fault_error(fault, received, response, context)
     if response.status >= 400:
         raise status_error(response, method="POST")
-    if isinstance(given.authentication, Signature) and given.authentication.verify_reply:
-        await off_loop(_verify, received.root, given.authentication.trusted_certificates, large=large)
+    if isinstance(request.authentication, Signature) and request.authentication.verify_reply:
+        await off_loop(_verify, received.root, request.authentication.trusted_certificates, large=large)
     return received
 
 
@@ -156,11 +156,11 @@ def _quoted(action: str) -> str:
 async def _fault_error(
     fault: replies.Fault, received: Reply, response: HttpResponse, context: Context
 ) -> ConnectorError:
-    told = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
+    detail = f"{fault.code}: {fault.reason}" if fault.reason else fault.code
     known = await as_json(received, response, context)
     return ConnectorError(
         "SOAP_FAULT_RECEIVED",
-        "SOAP Fault received" + (f": {custody.clipped(told, 500)}" if told else ""),
+        "SOAP Fault received" + (f": {custody.clipped(detail, 500)}" if detail else ""),
         variables={"response": known, "fault": fault.variables()},
     )
 
@@ -222,15 +222,15 @@ def _security() -> object:
 
 
 async def _secured(
-    given: Request, context: Context, root: etree._Element, url: str, action: str, *, large: bool
+    request: Request, context: Context, root: etree._Element, url: str, action: str, *, large: bool
 ) -> bytes:
     """The envelope with addressing and security headers, as bytes."""
     await load(_security)
     from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - as above
 
-    how = given.authentication
-    odd = given.soap_compatibility == "camunda"
-    if given.addressing:
+    how = request.authentication
+    odd = request.soap_compatibility == "camunda"
+    if request.addressing:
         security.add_addressing(root, to=url, action=action)
     if isinstance(how, UsernameToken):
         if how.timestamp:

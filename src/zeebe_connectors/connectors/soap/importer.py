@@ -17,29 +17,29 @@ from zeebe_connectors.web import ClientTls
 from zeebe_connectors.web.auth import Basic
 
 
-async def inspect(given: WsdlImport, context: Context) -> dict[str, Any]:
+async def inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
     """The operations of a WSDL with their inputs and a sample of each, and what had to be left out.
 
     Raises:
         ConnectorError: The WSDL cannot be read or used, or has no such operation; the message says where and why.
     """
-    found = await read(given, context)
-    chosen = _chosen(found, given)
+    found = await read(wanted, context)
+    chosen = _chosen(found, wanted)
     return {"operations": await asyncio.to_thread(list, map(described, chosen)), "skipped": list(found.skipped)}
 
 
 async def templates(
-    given: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
+    wanted: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
 ) -> Imports:
     """An element template for each chosen operation.
 
     Raises:
         ConnectorError: As `inspect`; or a name, description or preset does not fit.
     """
-    address = given.wsdl_address or given.wsdl
+    address = wanted.wsdl_address or wanted.wsdl
     warnings = []
-    if not given.wsdl_address and address and not _is_remote(address):
-        if given.keep_path:
+    if not wanted.wsdl_address and address and not _is_remote(address):
+        if wanted.keep_path:
             warnings.append("the templates name a path of this machine; tasks find the WSDL only where it is the same")
         else:
             address = ""
@@ -49,9 +49,9 @@ async def templates(
             )
     elif not address:
         raise InputError("wsdlAddress: is required with text: tasks read the WSDL from there, so give where it will be")
-    found = await read(given, context)
-    chosen = _chosen(found, given)
-    if (given.name or given.description or given.file or given.template_id) and len(chosen) != 1:
+    found = await read(wanted, context)
+    chosen = _chosen(found, wanted)
+    if (wanted.name or wanted.description or wanted.file or wanted.template_id) and len(chosen) != 1:
         raise InputError("name, description, file and templateId are for one operation; choose it with operations")
     if max_templates is not None and len(chosen) > max_templates:
         raise InputError(f"operations: {len(chosen)} are too many at once; name at most {max_templates}")
@@ -63,12 +63,12 @@ async def templates(
                 item,
                 address,
                 dict(base),
-                name=given.name,
-                description=given.description,
-                hosts=given.external,
-                presets=given.presets,
-                file=given.file,
-                template_id=given.template_id,
+                name=wanted.name,
+                description=wanted.description,
+                hosts=wanted.external,
+                presets=wanted.presets,
+                file=wanted.file,
+                template_id=wanted.template_id,
             )
             made.append(Imported(one.file, one.template))
         return made
@@ -80,23 +80,23 @@ def _is_remote(address: str) -> bool:
     return address.strip().lower().startswith(("http://", "https://"))
 
 
-async def read(given: WsdlImport, context: Context) -> Wsdl:
+async def read(wanted: WsdlImport, context: Context) -> Wsdl:
     """The WSDL, read anew.
 
     Raises:
         ConnectorError: See `inspect`.
     """
-    location = location_of(given.wsdl, context) if given.wsdl.strip() else GIVEN
-    login = Basic(type="basic", username=given.username, password=given.password or "") if given.username else None
+    location = location_of(wanted.wsdl, context) if wanted.wsdl.strip() else GIVEN
+    login = Basic(type="basic", username=wanted.username, password=wanted.password or "") if wanted.username else None
     fetch = fetcher(context, location, tls=ClientTls(), authentication=login)
-    known = {location: given.text.encode()} if given.text.strip() else {}
-    documents = await gather(location, fetch, hosts=given.external, known=known)
+    known = {location: wanted.text.encode()} if wanted.text.strip() else {}
+    documents = await gather(location, fetch, hosts=wanted.external, known=known)
     return await read_beside(documents, context.seconds_left())
 
 
-def _chosen(found: Wsdl, given: WsdlImport) -> list[Operation]:
-    chosen = choose(found.operations, given.operations, service=given.service, port=given.port)
-    missing = [name for name in given.operations if name not in {item.name for item in chosen}]
+def _chosen(found: Wsdl, wanted: WsdlImport) -> list[Operation]:
+    chosen = choose(found.operations, wanted.operations, service=wanted.service, port=wanted.port)
+    missing = [name for name in wanted.operations if name not in {item.name for item in chosen}]
     if missing or not chosen:
         there = ", ".join(dict.fromkeys(item.name for item in found.operations))
         raise InputError(f"there is no operation {', '.join(missing) or 'that fits'}; there is {there}")

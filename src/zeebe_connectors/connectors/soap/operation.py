@@ -27,23 +27,23 @@ _MAX_COPIED = 200_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
-async def call_operation(given: Request, wanted: BodyOperation, context: Context) -> dict[str, Any]:
+async def call_operation(request: Request, wanted: BodyOperation, context: Context) -> dict[str, Any]:
     """Calls an operation.
 
     Raises:
         ConnectorError: See the connector's errors.
     """
-    wsdl = await wsdl_of(given, wanted, context)
+    wsdl = await wsdl_of(request, wanted, context)
     operation = wsdl.find(wanted.operation, service=wanted.service, port=wanted.port)
     large = len(context.job.variables) > LARGE
     references = await off_loop(_references, [wanted.input, wanted.headers], large=large)
     files = await _files(references, context)
     large = large or sum(map(len, files.values())) > LARGE
-    root = await off_loop(request_envelope, given, operation, wanted, files, large=large)
-    url = encoded_url(given.service_url or operation.address, name="serviceUrl")
-    action = operation.action if given.soap_version.soap_action is None else given.soap_version.soap_action
+    root = await off_loop(request_envelope, request, operation, wanted, files, large=large)
+    url = encoded_url(request.service_url or operation.address, name="serviceUrl")
+    action = operation.action if request.soap_version.soap_action is None else request.soap_version.soap_action
     response, reply = await exchange(
-        given, context, url=url, root=root, data=None, action=action, version=operation.version, large=large
+        request, context, url=url, root=root, data=None, action=action, version=operation.version, large=large
     )
     if reply is None:
         return {"output": None}
@@ -51,16 +51,16 @@ async def call_operation(given: Request, wanted: BodyOperation, context: Context
 
 
 def request_envelope(
-    given: Request, operation: Operation, wanted: BodyOperation, files: Mapping[int, bytes]
+    request: Request, operation: Operation, wanted: BodyOperation, files: Mapping[int, bytes]
 ) -> etree._Element:
     """The envelope of a call.
 
     Raises:
         InputError: `SOAP_INPUT_INVALID`; the message names the field.
     """
-    header = xml_part(given, given.header, "header")
-    _, root = build(header, "", version=operation.version, namespaces=given.namespaces)
-    writer = Writer(nulls=given.nulls, files=files, encoded=operation.encoded)
+    header = xml_part(request, request.header, "header")
+    _, root = build(header, "", version=operation.version, namespaces=request.namespaces)
+    writer = Writer(nulls=request.nulls, files=files, encoded=operation.encoded)
     write_headers(operation.input, wanted.headers, root[0], writer)
     write_body(operation.input, wanted.input, root[1], writer)
     return root

@@ -71,15 +71,15 @@ class WsdlCache:
             del self._known[key]
 
 
-async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
+async def wsdl_of(request: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     """The WSDL that the input names: read once, by whoever comes first, and kept.
 
     Raises:
         ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
     """
     cache = await context.clients.get("soap.wsdl", WsdlCache)
-    own = _is_the_services(wanted.wsdl, given.service_url)
-    access = (given.http_authentication, given.client_tls, given.client_keystore) if own else None
+    own = _is_the_services(wanted.wsdl, request.service_url)
+    access = (request.http_authentication, request.client_tls, request.client_keystore) if own else None
     key = (wanted.wsdl, tuple(wanted.external), access)
     while (known := cache.get(key, wanted.wsdl_age)) is not None:
         try:
@@ -91,7 +91,7 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
     reading: asyncio.Future[Wsdl] = asyncio.get_running_loop().create_future()
     cache.put(key, reading)
     try:
-        found = await _read_wsdl(given, wanted, context)
+        found = await _read_wsdl(request, wanted, context)
     except BaseException as error:
         cache.drop(key, reading)
         if isinstance(error, Exception):
@@ -105,11 +105,11 @@ async def wsdl_of(given: Request, wanted: BodyOperation, context: Context) -> Ws
     return found
 
 
-async def _read_wsdl(given: Request, wanted: BodyOperation, context: Context) -> Wsdl:
+async def _read_wsdl(request: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
-    if _is_the_services(wanted.wsdl, given.service_url):
-        tls = await tls_of(given.client_tls, given.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
-        fetch = fetcher(context, location, tls=tls, authentication=given.http_authentication)
+    if _is_the_services(wanted.wsdl, request.service_url):
+        tls = await tls_of(request.client_tls, request.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
+        fetch = fetcher(context, location, tls=tls, authentication=request.http_authentication)
     else:
         fetch = fetcher(context, location, tls=ClientTls(), authentication=None)
     documents = await gather(location, fetch, hosts=wanted.external)

@@ -199,7 +199,7 @@ def _checked(address: Address) -> Address:
 
 
 def check_host(host: str, *, field: str) -> str:
-    """A host name or address that means nothing else to any driver (no socket's path, no list, no option).
+    """A host name or address that no driver takes for anything else (no socket path, list or option).
 
     Raises:
         InputError: It is none.

@@ -31,7 +31,7 @@ MAX_BATCH = 100_000
 """Sets of values in one batch."""
 
 
-async def test(given: Work, context: Context) -> str:
+async def test(request: Work, context: Context) -> str:
     """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing.
 
     Gives words for the operator.
@@ -39,13 +39,13 @@ async def test(given: Work, context: Context) -> str:
     Raises:
         ConnectorError: Why the database cannot be used.
     """
-    database = await _database(given, context)
-    async with database.session(patience=given.timeout, seconds=context.seconds_left()) as session:
+    database = await _database(request, context)
+    async with database.session(patience=request.timeout, seconds=context.seconds_left()) as session:
         dual = " FROM DUAL" if session.dialect == "oracle" else ""
         async with database.bounded(session):
             await session.connection.exec_driver_sql(f"SELECT 1{dual}")
         version = session.database.engine.dialect.server_version_info or ()
-    return f"{given.database} {'.'.join(str(part) for part in version)} answers"
+    return f"{request.database} {'.'.join(str(part) for part in version)} answers"
 
 
 @outbound(
@@ -60,7 +60,7 @@ async def test(given: Work, context: Context) -> str:
     test_inputs={"operation": "query", "statement": "SELECT 1"},
     result_expression="={rows: response.rows}",
 )
-async def work(given: Work, context: Context) -> Done:
+async def work(request: Work, context: Context) -> Done:
     """Query and change a database with bound parameters.
 
     **Values are never part of the statement.** Write `:name` or `?` and give the values in `parameters`; the driver
@@ -97,15 +97,15 @@ async def work(given: Work, context: Context) -> Done:
     Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`) and are not tested
     against a server here.
     """
-    database = await _database(given, context)
-    task = _Task(given, context, database)
-    level = _LEVELS.get(given.isolation)
-    several = given.operation in {"transaction", "batch"} or level is not None or given.read_only
+    database = await _database(request, context)
+    task = _Task(request, context, database)
+    level = _LEVELS.get(request.isolation)
+    several = request.operation in {"transaction", "batch"} or level is not None or request.read_only
     async with database.session(
-        patience=given.timeout,
+        patience=request.timeout,
         seconds=context.seconds_left(),
         isolation=level,
-        read_only=given.read_only,
+        read_only=request.read_only,
         transaction=several,
     ) as session:
         return await task.carry_out(session)
@@ -114,16 +114,16 @@ async def work(given: Work, context: Context) -> Done:
 class _Task:
     """One job on one database."""
 
-    def __init__(self, given: Work, context: Context, database: Database) -> None:
-        self._given = given
+    def __init__(self, request: Work, context: Context, database: Database) -> None:
+        self._request = request
         self._database = database
         self._collector = Collector(
             context,
-            converter(decimals_as_numbers=given.decimals == "number"),
+            converter(decimals_as_numbers=request.decimals == "number"),
             lambda error: failure(error, where=database.access.where),
-            bytes_as_documents=given.binary == "document",
+            bytes_as_documents=request.binary == "document",
         )
-        self._limits = Limits(given.max_rows, given.max_bytes, given.beyond, given.file_name or "")
+        self._limits = Limits(request.max_rows, request.max_bytes, request.beyond, request.file_name or "")
         self._own = {
             "_jobKey": context.job.key,
             "_processInstanceKey": context.job.process_instance_key,
@@ -138,28 +138,28 @@ class _Task:
             "transaction": self._transaction,
             "procedure": self._procedure,
         }
-        done: Done = await operations[self._given.operation](session)
+        done: Done = await operations[self._request.operation](session)
         return done
 
     async def _query(self, session: Session) -> Done:
-        rows = self._start(self._given.statement or "", self._given.parameters, session)
-        if self._given.result == "rows":
+        rows = self._start(self._request.statement or "", self._request.parameters, session)
+        if self._request.result == "rows":
             return _done(await self._collected(rows, session), affected=None)
         async with self._database.bounded(session):
-            found = await self._collector.document(rows, self._given.result, self._given.file_name or "")
+            found = await self._collector.document(rows, self._request.result, self._request.file_name or "")
         return _done(found, affected=None)
 
     async def _execute(self, session: Session) -> Done:
-        rows = self._start(self._given.statement or "", self._given.parameters, session)
+        rows = self._start(self._request.statement or "", self._request.parameters, session)
         found = await self._collected(rows, session)
         return _done(found, affected=rows.affected, keys=_keys(rows, found))
 
     async def _batch(self, session: Session) -> Done:
-        sets = self._given.parameter_sets or []
+        sets = self._request.parameter_sets or []
         if len(sets) > MAX_BATCH:
             raise InputError(f"parameterSets: has more than {MAX_BATCH} sets; split the list")
         bounds = [
-            prepared(self._given.statement or "", values, session, self._own, field=f"parameterSets[{number}]")
+            prepared(self._request.statement or "", values, session, self._own, field=f"parameterSets[{number}]")
             for number, values in enumerate(sets, 1)
         ]
         async with self._database.bounded(session):
@@ -168,7 +168,7 @@ class _Task:
 
     async def _transaction(self, session: Session) -> Done:
         results: list[StatementResult] = []
-        for number, one in enumerate(self._given.statements or [], 1):
+        for number, one in enumerate(self._request.statements or [], 1):
             field = f"statements[{number}]"
             bound = prepared(one.statement, one.parameters, session, self._own, field=f"{field}.parameters")
             rows = run(bound, session)
@@ -191,10 +191,10 @@ class _Task:
         )
 
     async def _procedure(self, session: Session) -> Done:
-        arguments = self._given.parameters
+        arguments = self._request.parameters
         if isinstance(arguments, Mapping):
             raise InputError("parameters: a procedure's arguments are a list, in their order, such as =[orderId]")
-        bound, outs = procedure_call(self._given.procedure or "", arguments or [], session)
+        bound, outs = procedure_call(self._request.procedure or "", arguments or [], session)
         rows = run(bound, session)
         found = await self._collected(rows, session)
         out: dict[str, Any] = dict(found.rows[0]) if session.dialect == "postgresql" and found.rows else {}
@@ -234,22 +234,22 @@ def _done(
     )
 
 
-async def _database(given: Work, context: Context) -> Database:
+async def _database(request: Work, context: Context) -> Database:
     """The pool for this database and login, opened by the first job."""
-    address = _address(given)
-    login = given.authentication
+    address = _address(request)
+    login = request.authentication
     username, password = address.username, address.password
     if isinstance(login, PasswordLogin):
         username, password = login.username, login.password
-    tls = address.tls if given.url and address.tls is not None else given.security == "tls"
+    tls = address.tls if request.url and address.tls is not None else request.security == "tls"
     file = context.files.resolve(address.name, field="name") if address.kind == "sqlite" else None
     access = Access(
         replace(address, username="", password=None),
         username=username,
         password=password,
         tls=tls,
-        trusted=given.trusted_certificate.strip(),
-        size=given.pool_size,
+        trusted=request.trusted_certificate.strip(),
+        size=request.pool_size,
         file=file,
     )
 
@@ -263,16 +263,16 @@ async def _database(given: Work, context: Context) -> Database:
     return await context.clients.get(("sql", access), opened)
 
 
-def _address(given: Work) -> Address:
-    if given.url and given.host:  # a provider fills in the host; its login goes nowhere else
+def _address(request: Work) -> Address:
+    if request.url and request.host:  # a provider fills in the host; its login goes nowhere else
         raise InputError("url, host: give one of them; with a provider, neither")
-    if given.url:
-        return read_url(given.url, kind=given.database)
-    if given.database == "sqlite":
-        if not given.name:
+    if request.url:
+        return read_url(request.url, kind=request.database)
+    if request.database == "sqlite":
+        if not request.name:
             raise InputError("name: is required for SQLite; give the path of the database's file")
-        return Address("sqlite", name=given.name)
-    if not given.host:
+        return Address("sqlite", name=request.name)
+    if not request.host:
         raise InputError("host: is required unless there is a URL; fill it in")
-    host = check_host(given.host.strip(), field="host")
-    return Address(given.database, host, given.port or PORTS[given.database], given.name or "")
+    host = check_host(request.host.strip(), field="host")
+    return Address(request.database, host, request.port or PORTS[request.database], request.name or "")

@@ -46,7 +46,7 @@ _READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "mysql": "SET TRANSACTI
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a database is reached; two that are equal share a pool.
+    """How to reach a database; equal ones share a pool.
 
     Args:
         address: Where it is.
@@ -232,7 +232,7 @@ class Database:
         self, *, patience: float, seconds: float, isolation: str | None = None, read_only: bool = False,
         transaction: bool = False,
     ) -> AsyncIterator[Session]:  # fmt: skip
-        """A connection that answers; in a transaction, which ends well with the block, when one is asked for.
+        """Borrows a connection that answers; when a transaction is asked for, it is committed at the end of the block.
 
         Args:
             patience: Seconds that one statement may take on the server.
@@ -324,7 +324,7 @@ class Database:
             raise
 
     async def stop(self, session: Session, number: int = 0) -> None:
-        """Stops what runs on this connection, which is not used again.
+        """Stops the statement that runs on this connection, which is not used again.
 
         Args:
             session: The connection.

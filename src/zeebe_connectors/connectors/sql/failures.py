@@ -196,7 +196,7 @@ def _hint(error: BaseException) -> str:
 
 
 def _unknown(error: BaseException, where: str) -> ConnectorError:
-    """An exception without a number: most are of a connection that does not come about."""
+    """An exception without a number; usually the connection failed."""
     text = " ".join(str(one) for one in _chain(error)).casefold()
     if any(word in text for word in ("certificate", "ssl", "tls")) and "closed" not in text:
         code, kind, words = _TLS

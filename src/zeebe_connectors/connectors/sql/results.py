@@ -18,7 +18,7 @@ TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a result may be, and what happens beyond.
+    """How large a result may be, and what happens to a larger one.
 
     Args:
         rows: So many at most.
@@ -60,7 +60,7 @@ class Collector:
     bytes_as_documents: bool = False
 
     async def collect(self, rows: Rows, limits: Limits) -> Collected:
-        """Rows up to the limits; what becomes of more is the limits' choice.
+        """Rows up to the limits, which also say what happens to more.
 
         Raises:
             PermanentError: `SQL_TOO_MANY_ROWS`.

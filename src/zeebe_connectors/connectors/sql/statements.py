@@ -1,4 +1,4 @@
-"""Read a statement as the modeler wrote it, and give the driver its text with places for values and the values apart.
+"""Read a statement as the modeler wrote it, and give the driver its text and its values apart.
 
 Values never become part of the text: a list becomes as many places as it has items. Strings, quoted names, comments and
 casts are left as they are.

@@ -17,7 +17,7 @@ _MYSQL_JSON, _MYSQL_BIT = 245, 16
 
 
 def converter(*, decimals_as_numbers: bool) -> Convert:
-    """What turns one value of any database into JSON.
+    """Gives a function that converts values of any database into JSON.
 
     Args:
         decimals_as_numbers: As JSON numbers, which may lose digits; else as text with every digit.

@@ -70,8 +70,12 @@ class InvalidResourceError(Exception):
         self.problems = problems
 
 
-def read_processes(content: bytes) -> list[Process]:
+def read_processes(content: bytes, *, deployed: bool = False) -> list[Process]:
     """Read the executable processes of a BPMN document.
+
+    Args:
+        content: The document.
+        deployed: Whether it was accepted before: then it is not refused, even if the checks have become stricter.
 
     Raises:
         InvalidResourceError: It is no BPMN, is invalid, or holds what this engine cannot run.
@@ -84,7 +88,7 @@ def read_processes(content: bytes) -> list[Process]:
         raise InvalidResourceError([Problem(str(root.tag), "the root of a BPMN document is 'bpmn:definitions'")])
     reader = _Reader(root)
     processes = reader.processes()
-    if reader.problems:
+    if reader.problems and not deployed:
         raise InvalidResourceError(reader.problems)
     return processes
 

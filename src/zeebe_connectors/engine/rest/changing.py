@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from zeebe_connectors.engine.core import LATEST
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob
 from zeebe_connectors.engine.rest import items
-from zeebe_connectors.engine.rest.problems import Problem, bad, body_of, key_in, number, object_of, text
+from zeebe_connectors.engine.rest.problems import (
+    Problem,
+    bad,
+    body_of,
+    key_in,
+    list_of,
+    number,
+    object_of,
+    parts_of,
+    text,
+    variables_of,
+)
 
 MAX_RESOURCES = 4 * 1024 * 1024
 """Bytes of one deployment, as over gRPC."""
@@ -51,14 +61,9 @@ class Changing:
         ]
 
     async def _deploy(self, request: web.Request) -> web.Response:
-        if not request.content_type.startswith("multipart/"):
-            raise bad("Deployments are multipart/form-data, with one part named resources for each file")
         resources: list[tuple[str, bytes]] = []
         total = 0
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                raise bad("Deployments hold no parts within parts")
-            content = bytes(await part.read())
+        async for part, content in parts_of(request, "one part named resources for each file"):
             if part.name == "tenantId":
                 _check_tenant(content.decode(errors="replace"))
                 continue
@@ -82,22 +87,26 @@ class Changing:
             if not ended.done():
                 ended.set_result((process.state, dict(process.root.variables or {})))
 
-        starts = [text(one.get("elementId"), "elementId") for one in asked.get("startInstructions") or []]
+        instructions = list_of(asked.get("startInstructions"), "startInstructions", object_of)
+        starts = [text(one.get("elementId"), "elementId") for one in instructions]
+        wanted = list_of(asked.get("fetchVariables"), "fetchVariables", text)
+        seconds = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
         process = await self._host.do(
             lambda: self._engine.create_instance(
                 text(process_id or "", "processDefinitionId"),
                 version=number(asked.get("processDefinitionVersion") or LATEST, "processDefinitionVersion"),
                 definition_key=number(key or 0, "processDefinitionKey"),
-                variables=object_of(asked.get("variables"), "variables"),
+                variables=variables_of(asked),
                 start_at=starts,
                 on_end=end if asked.get("awaitCompletion") else None,
             )
         )
         variables: dict[str, Any] = {}
         if asked.get("awaitCompletion"):
-            variables = await self._result(process, ended, asked)
+            variables = await self._result(process, ended, seconds)
+            variables = {name: value for name, value in variables.items() if not wanted or name in wanted}
         return web.json_response(
-            items.told({
+            items.item({
                 "processDefinitionKey": str(process.definition.key),
                 "processDefinitionId": process.definition.bpmn_process_id,
                 "processDefinitionVersion": process.definition.version,
@@ -108,9 +117,8 @@ class Changing:
         )  # fmt: skip
 
     async def _result(
-        self, process: ProcessInstance, ended: asyncio.Future[tuple[State, dict[str, Any]]], asked: Mapping[str, Any]
+        self, process: ProcessInstance, ended: asyncio.Future[tuple[State, dict[str, Any]]], seconds: float
     ) -> dict[str, Any]:
-        seconds = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
         try:
             state, variables = await asyncio.wait_for(ended, seconds)
         except TimeoutError:
@@ -119,8 +127,7 @@ class Changing:
             self._engine.no_longer_await(process.key)
         if state is not State.COMPLETED:
             raise Problem(409, "INVALID_STATE", f"The process instance {process.key} was terminated")
-        wanted = asked.get("fetchVariables") or ()
-        return {name: value for name, value in variables.items() if not wanted or name in wanted}
+        return variables
 
     async def _cancel(self, request: web.Request) -> web.Response:
         key = key_in(request)
@@ -131,7 +138,7 @@ class Changing:
         key, asked = key_in(request), await body_of(request)
         if "variables" not in asked:
             raise bad("No variables provided")
-        variables = object_of(asked["variables"], "variables")
+        variables = variables_of(asked)
         await self._host.do(lambda: self._engine.set_variables(key, variables, local=bool(asked.get("local"))))
         return web.Response(status=204)
 
@@ -139,8 +146,9 @@ class Changing:
 
     async def _activate(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
-        for tenant in asked.get("tenantIds") or ():
+        for tenant in list_of(asked.get("tenantIds"), "tenantIds", text):
             _check_tenant(tenant)
+        fetch = list_of(asked.get("fetchVariable"), "fetchVariable", text)
         kind = text(asked.get("type") or "", "type")
         wait = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000
         loop = asyncio.get_running_loop()
@@ -152,7 +160,7 @@ class Changing:
                 worker=text(asked.get("worker") or "rest", "worker"),
                 timeout_ms=number(asked.get("timeout") or 0, "timeout"),
                 max_jobs=number(asked.get("maxJobsToActivate") or 0, "maxJobsToActivate"),
-                fetch=asked.get("fetchVariable") or (),
+                fetch=fetch,
             )
 
         found = await self._host.do(activate)
@@ -164,13 +172,13 @@ class Changing:
 
     async def _complete(self, request: web.Request) -> web.Response:
         key, asked = key_in(request), await body_of(request)
-        variables = object_of(asked.get("variables"), "variables")
+        variables = variables_of(asked)
         await self._host.do(lambda: self._engine.complete_job(key, variables))
         return web.Response(status=204)
 
     async def _fail(self, request: web.Request) -> web.Response:
         key, asked = key_in(request), await body_of(request)
-        variables = object_of(asked.get("variables"), "variables")
+        variables = variables_of(asked)
         await self._host.do(
             lambda: self._engine.fail_job(
                 key,
@@ -188,7 +196,7 @@ class Changing:
         if not code:
             raise bad("No errorCode provided")
         message = text(asked.get("errorMessage") or "", "errorMessage")
-        variables = object_of(asked.get("variables"), "variables")
+        variables = variables_of(asked)
         await self._host.do(lambda: self._engine.throw_error(key, code, message, variables))
         return web.Response(status=204)
 
@@ -222,12 +230,12 @@ class Changing:
             lambda: self._engine.publish_message(
                 text(asked.get("name") or "", "name"),
                 text(asked.get("correlationKey") or "", "correlationKey"),
-                variables=object_of(asked.get("variables"), "variables"),
+                variables=variables_of(asked),
                 ttl_ms=number(asked.get("timeToLive") or 0, "timeToLive"),
                 message_id=text(asked.get("messageId") or "", "messageId"),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key)}))
+        return web.json_response(items.item({"messageKey": str(key)}))
 
     async def _correlate(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
@@ -236,24 +244,24 @@ class Changing:
             lambda: self._engine.correlate_message(
                 text(asked.get("name") or "", "name"),
                 text(asked.get("correlationKey") or "", "correlationKey"),
-                variables=object_of(asked.get("variables"), "variables"),
+                variables=variables_of(asked),
             )
         )
-        return web.json_response(items.told({"messageKey": str(key), "processInstanceKey": str(instance)}))
+        return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
     async def _broadcast(self, request: web.Request) -> web.Response:
         asked = await body_of(request)
         _check_tenant(asked.get("tenantId"))
         key = await self._host.do(
             lambda: self._engine.broadcast_signal(
-                text(asked.get("signalName") or "", "signalName"), object_of(asked.get("variables"), "variables")
+                text(asked.get("signalName") or "", "signalName"), variables_of(asked)
             )
         )
-        return web.json_response(items.told({"signalKey": str(key)}))
+        return web.json_response(items.item({"signalKey": str(key)}))
 
 
 def _check_tenant(tenant: object) -> None:
-    if tenant not in {None, "", items.TENANT}:
+    if tenant not in (None, "", items.TENANT):  # a list, as what a client sends may be unhashable
         raise bad(
             f"Expected to handle the request with tenant identifier '{tenant}', but multi-tenancy is disabled: leave "
             f"it out, or use '{items.TENANT}'"

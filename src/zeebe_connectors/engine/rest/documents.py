@@ -99,8 +99,8 @@ class DocumentStore:
             return
         self._directory.mkdir(parents=True, exist_ok=True)
         (self._directory / identity).write_bytes(stored.content)
-        told = {"metadata": stored.metadata, "digest": stored.digest, "until": stored.until}
-        (self._directory / f"{identity}.json").write_text(json.dumps(told))
+        record = {"metadata": stored.metadata, "digest": stored.digest, "until": stored.until}
+        (self._directory / f"{identity}.json").write_text(json.dumps(record))
 
     def _find(self, identity: str) -> Stored | None:
         stored = self._memory.get(identity) if self._directory is None else self._on_disk(identity)
@@ -110,8 +110,10 @@ class DocumentStore:
         if self._directory is None or "/" in identity or identity.startswith("."):
             return None
         try:
-            told = json.loads((self._directory / f"{identity}.json").read_text())
-            return Stored((self._directory / identity).read_bytes(), told["metadata"], told["digest"], told["until"])
+            record = json.loads((self._directory / f"{identity}.json").read_text())
+            return Stored(
+                (self._directory / identity).read_bytes(), record["metadata"], record["digest"], record["until"]
+            )
         except (OSError, ValueError, KeyError):
             return None
 

@@ -66,14 +66,14 @@ def key(value: int) -> str | None:
     return str(value) if value else None
 
 
-def told(fields: Mapping[str, Any]) -> dict[str, Any]:
+def item(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is None; the tenant is the same everywhere."""
     return {name: value for name, value in fields.items() if value is not None} | {"tenantId": TENANT}
 
 
 def definition(view: DefinitionView) -> dict[str, Any]:
     """Show one version of a process."""
-    return told({
+    return item({
         "processDefinitionKey": key(view.key),
         "processDefinitionId": view.bpmn_process_id,
         "name": view.name or None,
@@ -86,7 +86,7 @@ def definition(view: DefinitionView) -> dict[str, Any]:
 
 def instance(view: InstanceView) -> dict[str, Any]:
     """Show a process instance."""
-    return told({
+    return item({
         "processInstanceKey": key(view.key),
         "processDefinitionId": view.bpmn_process_id,
         "processDefinitionName": view.process_name,
@@ -105,7 +105,7 @@ def instance(view: InstanceView) -> dict[str, Any]:
 
 def element(view: VisitView) -> dict[str, Any]:
     """Show an element instance."""
-    return told({
+    return item({
         "elementInstanceKey": key(view.key),
         "processInstanceKey": key(view.process_instance_key),
         "processDefinitionKey": key(view.process_definition_key),
@@ -131,7 +131,7 @@ def variable(view: VariableView, *, whole: bool) -> dict[str, Any]:
     """Show a variable; its value is JSON text, cut unless it is wanted whole."""
     value = json.dumps(view.value, ensure_ascii=False, separators=(",", ":"))
     cut = not whole and len(value) > MAX_SHOWN
-    return told({
+    return item({
         "variableKey": str(variable_key(view)),
         "name": view.name,
         "value": value[:MAX_SHOWN] if cut else value,
@@ -144,7 +144,7 @@ def variable(view: VariableView, *, whole: bool) -> dict[str, Any]:
 def job(view: JobView) -> dict[str, Any]:
     """Show a job that is not done."""
     state = {"ACTIVATABLE": "CREATED", "ACTIVATED": "CREATED"}.get(view.state, view.state)
-    return told({
+    return item({
         "jobKey": key(view.key),
         "type": view.type,
         "worker": view.worker,
@@ -166,7 +166,7 @@ def job(view: JobView) -> dict[str, Any]:
 
 def activated(found: ActivatedJob) -> dict[str, Any]:
     """Show a job to the worker that activated it."""
-    return told({
+    return item({
         "jobKey": key(found.key),
         "type": found.type,
         "worker": found.worker,
@@ -188,7 +188,7 @@ def activated(found: ActivatedJob) -> dict[str, Any]:
 
 def incident(view: IncidentView) -> dict[str, Any]:
     """Show an open incident."""
-    return told({
+    return item({
         "incidentKey": key(view.key),
         "errorType": view.type,
         "errorMessage": view.message,
@@ -207,7 +207,7 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
     """Show an open message subscription."""
     own = zlib.crc32(f"{view.element_id}/{view.message_name}/{view.correlation_key}".encode())
     holder = view.element_instance_key or view.process_definition_key
-    return told({
+    return item({
         "messageSubscriptionKey": str((holder & 0x3FFFFFFF) << 32 | own),
         "messageSubscriptionState": "CREATED",
         "messageName": view.message_name,
@@ -224,7 +224,7 @@ def deployment(found: Deployment) -> dict[str, Any]:
     """Show what a deployment brought."""
     shown: list[dict[str, Any]] = [
         {
-            "processDefinition": told({
+            "processDefinition": item({
                 "processDefinitionId": one.bpmn_process_id,
                 "processDefinitionVersion": one.version,
                 "processDefinitionKey": key(one.key),
@@ -236,10 +236,10 @@ def deployment(found: Deployment) -> dict[str, Any]:
     for stored in found.stored:
         if stored.kind == "form":
             form = {"formId": stored.id, "version": stored.version, "formKey": key(stored.key)}
-            shown.append({"form": told({**form, "resourceName": stored.resource.name})})
+            shown.append({"form": item({**form, "resourceName": stored.resource.name})})
         elif stored.kind == "decision":
             shown.append({
-                "decisionDefinition": told({
+                "decisionDefinition": item({
                     "decisionDefinitionId": stored.id,
                     "version": stored.version,
                     "decisionDefinitionKey": key(stored.key),
@@ -250,7 +250,7 @@ def deployment(found: Deployment) -> dict[str, Any]:
             })  # fmt: skip
         else:
             shown.append({
-                "decisionRequirements": told({
+                "decisionRequirements": item({
                     "decisionRequirementsId": stored.id,
                     "decisionRequirementsName": stored.name,
                     "version": stored.version,
@@ -258,4 +258,4 @@ def deployment(found: Deployment) -> dict[str, Any]:
                     "resourceName": stored.resource.name,
                 })
             })  # fmt: skip
-    return told({"deploymentKey": str(found.key), "deployments": shown})
+    return item({"deploymentKey": str(found.key), "deployments": shown})

@@ -81,7 +81,7 @@ class Looking:
         for item in whole["items"]:
             counted[item["processDefinitionKey"]].append(item)
         shown = [
-            items.told({
+            items.item({
                 "processDefinitionKey": key,
                 "processDefinitionId": found[0]["processDefinitionId"],
                 "activeSubscriptions": len(found),

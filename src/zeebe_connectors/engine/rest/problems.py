@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from zeebe_connectors.engine.payloads import check_depth
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 
 log = logging.getLogger(__name__)
+V = TypeVar("V")
 
 _STATUS = {
     RejectionCode.INVALID_ARGUMENT: (400, "INVALID_ARGUMENT"),
@@ -87,16 +90,41 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     Raises:
         Problem: It is no JSON, or no object.
     """
-    text = await request.text()
-    if not text.strip():
+    content = await request.read()
+    if not content.strip():
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError, too
         raise bad(f"The request body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise bad("The request body must be a JSON object")
     return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyPartReader, bytes]]:
+    """Yield the parts of a multipart request, each with its content.
+
+    Args:
+        request: The request.
+        what: Which parts it has to have, for the message.
+
+    Raises:
+        Problem: It is no multipart request, or a broken one.
+    """
+    if not request.content_type.startswith("multipart/"):
+        raise bad(f"The request must be multipart/form-data, with {what}")
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise bad("A part of the request must not be multipart itself")
+            yield part, bytes(await part.read())
+    except (ValueError, AssertionError, HttpProcessingError) as error:  # as aiohttp's reader meets a broken part
+        raise bad(f"The multipart request cannot be read: {' '.join(str(error).split())}") from None
 
 
 def key_in(request: web.Request) -> int:
@@ -143,3 +171,28 @@ def object_of(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad(f"{name} must be a JSON object")
     return value
+
+
+def variables_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the variables of a request; nothing counts as none.
+
+    Raises:
+        Problem: They are no JSON object.
+        Rejection: They are nested too deeply.
+    """
+    found = object_of(asked.get("variables"), "variables")
+    check_depth(found)
+    return found
+
+
+def list_of(value: object, name: str, read: Callable[[object, str], V]) -> list[V]:
+    """Read a JSON list; nothing counts as an empty one.
+
+    Raises:
+        Problem: It is none, or `read` refuses an item.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise bad(f"{name} must be a JSON list")
+    return [read(item, f"{name}[{place}]") for place, item in enumerate(value)]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from zeebe_connectors.engine.rest.problems import bad
+from zeebe_connectors.engine.rest.problems import bad, list_of, object_of
 
 Item = dict[str, Any]
 DEFAULT_LIMIT = 100
@@ -41,40 +41,93 @@ def search(
     Raises:
         Problem: The request names something that does not exist.
     """
-    filters = asked.get("filter") or {}
-    if not isinstance(filters, dict):
-        raise bad("filter must be a JSON object")
+    _only(asked, ("filter", "sort", "page"), "")
     known = special or {}
-    found = [item for item in items if _matches(item, filters, fields, known)]
-    _sort(found, asked.get("sort") or [], fields)
-    return _page(found, asked.get("page") or {}, key)
+    filters = _filters(asked.get("filter"), "filter", fields, known)
+    order = _order(asked.get("sort"), fields)
+    page = _only(object_of(asked.get("page"), "page"), ("limit", "from", "after", "before"), "page.")
+    found = [item for item in items if _matches(item, filters, known)]
+    for field, descending in reversed(order):
+        found.sort(key=_by(field), reverse=descending)
+    return _page(found, page, key)
 
 
-def _matches(
-    item: Item, filters: Mapping[str, Any], fields: Sequence[str], special: Mapping[str, Callable[[Item, Any], bool]]
-) -> bool:
+def _by(field: str) -> Callable[[Item], Any]:
+    return lambda item: (field in item, _comparable(item.get(field)))
+
+
+def _only(asked: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapping[str, Any]:
+    for name in asked:
+        if name not in names:
+            raise bad(f"Request property [{prefix}{name}] cannot be parsed: it is none of {', '.join(names)}")
+    return asked
+
+
+def _filters(
+    value: object, name: str, fields: Sequence[str], special: Mapping[str, Callable[[Item, Any], bool]]
+) -> dict[str, Any]:
+    """Read the filters of a request, and check each before any item is looked at.
+
+    Raises:
+        Problem: There is no such filter or operator, or its value is not what it takes.
+    """
+    filters = object_of(value, name)
+    for field, wanted in filters.items():
+        if wanted is None or field in special:
+            continue
+        if field == "$or":
+            list_of(wanted, f"{name}.$or", lambda one, place: _filters(one, place, fields, special))
+        elif field not in fields:
+            raise bad(f"Request property [{name}.{field}] cannot be parsed: there is no such filter")
+        elif isinstance(wanted, dict):
+            for operator, argument in wanted.items():
+                _check_operator(f"{name}.{field}", operator, argument)
+        elif isinstance(wanted, list):
+            raise bad(f"{name}.{field} must be a value or an object of operators; for one of several values use $in")
+    return filters
+
+
+def _check_operator(name: str, operator: str, argument: object) -> None:
+    if operator in {"$in", "$notIn"}:
+        if argument is not None and not isinstance(argument, list):
+            raise bad(f"{name}.{operator} must be a JSON list")
+    elif operator not in {"$eq", "$neq", "$exists", "$like", *_ORDERED}:
+        raise bad(f"There is no filter operator {operator}: {name} takes $eq, $neq, $in, $notIn, $exists, $like, $gt, "
+                  "$gte, $lt and $lte")  # fmt: skip
+    elif isinstance(argument, dict) or (isinstance(argument, list) and argument):
+        raise bad(f"{name}.{operator} must be a single value")
+
+
+def _order(value: object, fields: Sequence[str]) -> list[tuple[str, bool]]:
+    """Read by which fields to sort, and which of them from the last to the first."""
+    found = []
+    for place, one in enumerate(list_of(value, "sort", object_of)):
+        field, order = one.get("field"), str(one.get("order") or "ASC").upper()
+        if not isinstance(field, str) or field not in fields:
+            raise bad(f"Request property [sort[{place}].field] cannot be parsed: there is no field '{field}'")
+        if order not in {"ASC", "DESC"}:
+            raise bad(f"Request property [sort[{place}].order] cannot be parsed: it must be ASC or DESC")
+        found.append((field, order == "DESC"))
+    return found
+
+
+def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Callable[[Item, Any], bool]]) -> bool:
     for name, wanted in filters.items():
         if wanted is None:
             continue
         if name == "$or":
-            if not any(_matches(item, one, fields, special) for one in wanted):
+            if not any(_matches(item, one, special) for one in wanted):
                 return False
         elif name in special:
             if not special[name](item, wanted):
                 return False
-        elif name not in fields:
-            raise bad(f"Request property [filter.{name}] cannot be parsed: there is no such filter")
         elif not meets(item.get(name), wanted):
             return False
     return True
 
 
 def meets(had: Any, wanted: Any) -> bool:
-    """Return whether a value meets a filter: a plain value, or an object of operators.
-
-    Raises:
-        Problem: There is no such operator.
-    """
+    """Return whether a value meets a filter: a plain value, or an object of operators that were checked."""
     if not isinstance(wanted, dict):
         return _same(had, wanted)
     # Clients send empty lists for operators that nobody used.
@@ -96,8 +149,6 @@ def _operator(name: str, had: Any, argument: Any) -> bool:
         case "$like":
             pattern = re.escape(str(argument)).replace(r"\*", ".*").replace(r"\?", ".")
             return had is not None and re.fullmatch(pattern, str(had), re.DOTALL) is not None
-    if name not in _ORDERED:
-        raise bad(f"There is no filter operator {name}")
     return had is not None and _ORDERED[name](_comparable(had), _comparable(argument))
 
 
@@ -115,15 +166,6 @@ def _comparable(value: Any) -> Any:
         return (1, 0.0, str(value))
 
 
-def _sort(items: list[Item], sort: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
-    for one in reversed(list(sort)):
-        field = one.get("field")
-        if field not in fields:
-            raise bad(f"Request property [sort.field] cannot be parsed: there is no field '{field}'")
-        descending = str(one.get("order", "ASC")).upper() == "DESC"
-        items.sort(key=lambda item: (field in item, _comparable(item.get(field))), reverse=descending)
-
-
 def _page(items: list[Item], page: Mapping[str, Any], key: str) -> dict[str, Any]:
     limit = _number(page.get("limit"), DEFAULT_LIMIT, "page.limit", MAX_LIMIT)
     begin = _number(page.get("from"), 0, "page.from", len(items))
@@ -132,19 +174,19 @@ def _page(items: list[Item], page: Mapping[str, Any], key: str) -> dict[str, Any
     elif before := page.get("before"):
         begin = max(0, _place(items, str(before), key) - limit)
     shown = items[begin : begin + limit]
-    told: dict[str, Any] = {"totalItems": len(items), "hasMoreTotalItems": False}
+    position: dict[str, Any] = {"totalItems": len(items), "hasMoreTotalItems": False}
     if shown:
-        told["startCursor"] = _cursor(shown[0][key], begin)
-        told["endCursor"] = _cursor(shown[-1][key], begin + len(shown) - 1)
-    return {"items": shown, "page": told}
+        position["startCursor"] = _cursor(shown[0][key], begin)
+        position["endCursor"] = _cursor(shown[-1][key], begin + len(shown) - 1)
+    return {"items": shown, "page": position}
 
 
-def _number(value: Any, usual: int, name: str, most: int) -> int:
+def _number(value: Any, usual: int, name: str, maximum: int) -> int:
     if value is None:
         return usual
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise bad(f"{name} must be a whole number of at least 0")
-    return min(value, most)
+    return min(value, maximum)
 
 
 def _cursor(key: str, place: int) -> str:
@@ -155,7 +197,7 @@ def _place(items: list[Item], cursor: str, key: str) -> int:
     """The current position of a cursor's item; its former position if it is gone."""
     try:
         known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
-        was = int(place)
+        was = max(0, int(place))
     except ValueError:
         raise bad("page.after or page.before is no cursor of this engine") from None
     return next((number for number, item in enumerate(items) if item[key] == known), was)

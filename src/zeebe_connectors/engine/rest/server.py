@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from zeebe_connectors.engine.gateway import GATEWAY_VERSION
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.rest.changing import Changing
 from zeebe_connectors.engine.rest.documents import DocumentStore, link_end
 from zeebe_connectors.engine.rest.looking import Looking
-from zeebe_connectors.engine.rest.problems import bad, body_of, number, object_of, problems
+from zeebe_connectors.engine.rest.problems import bad, body_of, number, object_of, parts_of, problems
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of one request; documents are the largest."""
@@ -105,15 +105,10 @@ class RestServer:
         return web.Response(status=204)
 
     async def _create_document(self, request: web.Request) -> web.Response:
-        if not request.content_type.startswith("multipart/"):
-            raise bad("Documents are multipart/form-data, with a part named file")
         content: bytes | None = None
         given: Mapping[str, Any] = {}
         name = kind = None
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                raise bad("Documents hold no parts within parts")
-            data = bytes(await part.read())
+        async for part, data in parts_of(request, "a part named file"):
             if part.name == "metadata":
                 given = _metadata(data)
             elif part.name == "file":

@@ -173,8 +173,8 @@ def _stddev(run: Run, items: Any) -> Any:
 )
 def _mode(run: Run, items: Any) -> Any:
     counted = Counter(_numbers(run, items))
-    most = max(counted.values(), default=0)
-    return sorted(number for number, count in counted.items() if count == most)
+    highest = max(counted.values(), default=0)
+    return sorted(number for number, count in counted.items() if count == highest)
 
 
 def _conjunction(run: Run, items: Any, decisive: bool) -> Any:  # noqa: FBT001 - both callers name it

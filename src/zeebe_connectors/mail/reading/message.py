@@ -158,10 +158,10 @@ class _Reader:
             self.mail.calendar = self.mail.calendar or text
             if not name and entity.disposition.value != "attachment":
                 return [], []
-        self._put_aside(entity, name)
+        self._as_part(entity, name)
         return [], []
 
-    def _put_aside(self, entity: Entity, name: str) -> None:
+    def _as_part(self, entity: Entity, name: str) -> None:
         kind = entity.type.value
         data = entity.content()
         if kind == "application/ms-tnef" or data.startswith(SIGNATURE):

@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-import idna
-
 from zeebe_connectors import InputError
 from zeebe_connectors.mail.reading.headers import parameters
 
@@ -246,8 +244,10 @@ def _checked(name: str, text: str, field: str, position: int) -> Address:
         raise _wrong_address(field, position, "has invisible characters before its @")
     if not domain.isascii():
         try:
+            import idna  # noqa: PLC0415 - its tables are large, and needed for few addresses
+
             domain = idna.encode(domain, uts46=True).decode()
-        except idna.IDNAError:
+        except UnicodeError:  # as the library's own are
             raise _wrong_address(field, position, "has a domain that is not valid as an international name") from None
     if len(domain) > 253 or not (_LABELS.fullmatch(domain) or _LITERAL.fullmatch(domain)):
         raise _wrong_address(field, position, "has a domain that is not valid")

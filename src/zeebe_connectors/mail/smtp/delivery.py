@@ -156,13 +156,13 @@ class _Receipts:
             return None
         if self._id not in found:
             return None
-        self._context.discard_on_success.append((_PLACE, self._id))
+        self._context.discard_on_success(_PLACE, self._id)
         self._context.log.info("job %s: its mail was sent before; the receipt is the result", self._context.job.key)
         return _read(found[self._id])
 
     async def remember(self, delivered: Delivered) -> None:
         """Keeps it until the engine has the job's result."""
-        self._context.discard_on_success.append((_PLACE, self._id))
+        self._context.discard_on_success(_PLACE, self._id)
         # A job that ran out of time here would be tried again, and the mail sent again.
         patience = min(_MEMORY_PATIENCE, self._context.seconds_left())
         try:

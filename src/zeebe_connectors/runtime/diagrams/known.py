@@ -180,13 +180,13 @@ class Diagrams:
             if error.status not in {404, 405, 501}:
                 raise
             # A cluster before 8.8 has no such endpoint. One that has may not have exported the definition yet.
-            told = await cluster.version(seconds=SECONDS)
-            if not told or told[:2] >= FIRST_VERSION:
+            reported = await cluster.version(seconds=SECONDS)
+            if not reported or reported[:2] >= FIRST_VERSION:
                 raise
             _log.warning(
                 "The cluster is %s, whose REST API gives no diagrams (8.8 and later do): placeholders of secrets "
                 "resolve by place only",
-                ".".join(map(str, told)),
+                ".".join(map(str, reported)),
             )
             self._too_old_until = time.monotonic() + _OLD_FOR
         return await self._from_here(key, process, version)

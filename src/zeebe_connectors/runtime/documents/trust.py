@@ -84,15 +84,15 @@ Counting = Callable[[Mapping[str, Any], Any], "type[dict[str, Any]] | None"]
 
 def _marked(value: Any, place: Any, counts: Counting) -> Any:
     if isinstance(value, dict):
-        mended: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
         is_changed = False
         for name, item in value.items():
             new = _marked(item, place.at(name) if place is not None else None, counts)
             is_changed = is_changed or new is not item
-            mended[name] = new
+            changed[name] = new
         if (FUNCTION_KEY in value or TYPE_KEY in value) and (kind := counts(value, place)) is not None:
-            return kind(mended)
-        return mended if is_changed else value
+            return kind(changed)
+        return changed if is_changed else value
     if isinstance(value, list):
         below = place.item() if place is not None else None
         items = [_marked(item, below, counts) for item in value]

@@ -85,7 +85,7 @@ class FakeGateway:
         self.results: dict[str, dict[str, Any] | None] = {}
         """What processes end with, by their id; None for one that never ends."""
         self.deployed: dict[str, bytes] = {}
-        self.most_active = 0
+        self.max_active = 0
         """The largest number of jobs that were activated at the same time."""
         self.largest = largest
         self.cluster = ""
@@ -415,7 +415,7 @@ class FakeGateway:
         job.state = "active"
         job.activations += 1
         self._active += 1
-        self.most_active = max(self.most_active, self._active)
+        self.max_active = max(self.max_active, self._active)
         self._lend(job, activation.timeout)
         names = activation.variables
         variables = {name: job.variables[name] for name in names if name in job.variables} if names else job.variables

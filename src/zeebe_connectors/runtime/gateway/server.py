@@ -151,18 +151,18 @@ class _Servicer(GatewayServicer):
         return pb.CreateProcessInstanceResponse(processInstanceKey=key, bpmnProcessId=request.bpmnProcessId)
 
     async def CreateProcessInstanceWithResult(self, request: Any, context: Any) -> Any:  # noqa: N802
-        begun = request.request
+        wanted = request.request
         call = self._gateway.run_process(
-            begun.bpmnProcessId,
-            version=begun.version,
-            payload=begun.variables or "{}",
+            wanted.bpmnProcessId,
+            version=wanted.version,
+            payload=wanted.variables or "{}",
             seconds=request.requestTimeout / 1000,
             fetch=tuple(request.fetchVariables),
-            tenant=begun.tenantId,
+            tenant=wanted.tenantId,
         )
         key, variables = await self._answer(context, call)
         return pb.CreateProcessInstanceWithResultResponse(
-            processInstanceKey=key, bpmnProcessId=begun.bpmnProcessId, variables=variables
+            processInstanceKey=key, bpmnProcessId=wanted.bpmnProcessId, variables=variables
         )
 
     async def DeployResource(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -177,14 +177,14 @@ class PostgresqlStore:
             except SQLAlchemyError as error:
                 raise self._unusable(error) from None  # its text may contain the data to be written
 
-        begun: Future[ResultT] = self._threads.submit(run)
+        future: Future[ResultT] = self._threads.submit(run)
         try:
             async with asyncio.timeout(DEADLINE) as limit:
-                return await asyncio.shield(asyncio.wrap_future(begun))
+                return await asyncio.shield(asyncio.wrap_future(future))
         except TimeoutError:
             if not limit.expired():
                 raise
-            begun.cancel()  # work that waits for a free connection must not run later, when nobody expects it
+            future.cancel()  # work that waits for a free connection must not run later, when nobody expects it
             raise LedgerError(
                 f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database runs and "
                 "can be reached; sources try again by themselves"

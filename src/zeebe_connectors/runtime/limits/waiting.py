@@ -89,11 +89,13 @@ class Limit:
             owner = f"{owner}#{next(_NUMBERS)}"  # each change of the rules makes another
             self._schedule = self._schedule_of(self.rules, store, owner)
             if self.rules.max_concurrent is not None:
-                most = max(1, self.rules.max_concurrent // self.rules.share_of)
+                max_concurrent = max(1, self.rules.max_concurrent // self.rules.share_of)
                 self._permits = (
-                    LocalPermits(most)
+                    LocalPermits(max_concurrent)
                     if store is None
-                    else SharedPermits(key, store, most, owner=owner, waiting=lambda: self._queued, wake=self.serve)
+                    else SharedPermits(
+                        key, store, max_concurrent, owner=owner, waiting=lambda: self._queued, wake=self.serve
+                    )
                 )
 
     def _schedule_of(self, rules: Rules, store: Store | None, owner: str) -> Schedule:

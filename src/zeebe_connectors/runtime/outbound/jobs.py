@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,6 @@ from zeebe_connectors.runtime.documents.ids import for_tenant
 from zeebe_connectors.runtime.documents.trust import FUNCTION_KEY, Trust, asks_the_diagram
 from zeebe_connectors.runtime.expressions import (
     MAX_MESSAGE_LENGTH,
-    MAX_WAIT,
     RESULT_VARIABLE,
     BpmnError,
     IgnoreError,
@@ -36,11 +35,12 @@ from zeebe_connectors.runtime.expressions import (
     result_variables,
     waiting,
 )
-from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, RETRY_BACKOFF, duration_header, with_timeout
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
 from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
+from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
@@ -52,13 +52,10 @@ from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
-from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.provided import PROVIDER
 
-RETRY_BACKOFF = "retryBackoff"
-JOB_TIMEOUT = "jobTimeout"
 _ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
@@ -67,7 +64,6 @@ _MAX_CAUSES = 5
 _MAX_FRAMES = 20
 
 _log = logging.getLogger("zeebe_connectors.jobs")
-Extend = Callable[[float], Awaitable[Job]]
 
 
 def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
@@ -100,8 +96,12 @@ class _Progress(Stages):
     """The inputs, with secrets."""
     response: Any = None
     """The connector's result."""
-    discard_on_success: list[tuple[str, str]] = field(default_factory=list)
-    """What the memory may discard once the engine has the result."""
+    discards: list[tuple[str, str]] = field(default_factory=list)
+    """Places and ids that the memory may discard once the engine has the result."""
+
+    def discard_on_success(self, place: str, each: str) -> None:
+        """See `Context.discard_on_success`."""
+        self.discards.append((place, each))
 
 
 class JobHandler:
@@ -154,8 +154,8 @@ class JobHandler:
         except InputError as error:
             return _incident(error, mask)
         try:
-            backoff = _duration_header(job, RETRY_BACKOFF)
-            job = await _with_timeout(job, extend)
+            backoff = duration_header(job, RETRY_BACKOFF)
+            job = await with_timeout(job, extend)
             response = await self._call(job, custody, progress)
             progress.response = response = await self._plain(response)
             variables, payload = await result_variables(job.headers, response, self._services.documents)
@@ -261,11 +261,11 @@ class JobHandler:
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
         """The outcome; once the engine has it, what the memory no longer needs is discarded."""
-        if isinstance(outcome, Fail) or not progress.discard_on_success:
+        if isinstance(outcome, Fail) or not progress.discards:
             return outcome
 
         def discard() -> None:
-            for place, each in progress.discard_on_success:
+            for place, each in progress.discards:
                 self._services.memory.discard_later(place, each)
 
         return dataclasses.replace(outcome, on_acknowledged=discard)
@@ -339,8 +339,8 @@ class JobHandler:
         name = job.headers.get(RESULT_VARIABLE, "").strip()
         if self._connector.failure is None or not name:
             return {}
-        told = (error.get("variables") or {}).get("message") or error["message"]
-        return {name: dict(self._connector.failure(told))}
+        message = (error.get("variables") or {}).get("message") or error["message"]
+        return {name: dict(self._connector.failure(message))}
 
 
 def _is_cancelled() -> bool:
@@ -371,37 +371,6 @@ def _variables(job: Job) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
     return data
-
-
-def _duration_header(job: Job, name: str) -> float | None:
-    text = job.headers.get(name)
-    if text is None:
-        return None
-    try:
-        duration = parse_duration(text)
-    except ValueError as error:
-        raise InputError(f"The task's header {name} {error}") from None
-    if duration > MAX_WAIT:
-        raise InputError(f"The task's header {name} must be at most a hundred years")
-    return duration
-
-
-async def _with_timeout(job: Job, extend: Extend | None) -> Job:
-    """Applies the header `jobTimeout`: the job is ours for that long, counted from now."""
-    if not job.headers.get(JOB_TIMEOUT, "").strip():
-        return job
-    limit = _duration_header(job, JOB_TIMEOUT) or 0.0
-    if limit <= 0:
-        raise InputError(f"The task's header {JOB_TIMEOUT} must be longer than zero")
-    if extend is None:
-        return dataclasses.replace(job, deadline=time.monotonic() + limit)
-    try:
-        return await extend(limit)
-    except GatewayError as error:
-        if error.is_refusal:
-            raise TransientError("JOB_GONE", "The job is no longer ours; it was not carried out") from None
-        _log.warning("The timeout of job %s could not be changed (%s); it keeps the worker's", job.key, error.status)
-        return job
 
 
 def _known(error: BaseException, mask: Mask) -> ConnectorError:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.outcome import Outcome
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.deadlines import deadlines
+
+Extend: TypeAlias = Callable[[float], Awaitable[Job]]
+"""Extends the job to this many seconds from now; returns it with its new deadline or raises `GatewayError`."""
 
 
 class TakenJob:
@@ -56,7 +61,7 @@ class TakenJob:
             self.task.cancel()
 
     async def extend(self, seconds: float) -> Job:
-        """Extends the job to this many seconds from now; see `Extend` of the worker."""
+        """Extends the job to this many seconds from now; see `Extend`."""
         before = time.monotonic()
         await self._gateway.update_timeout(self.job.key, seconds)
         self.deadline = before + seconds

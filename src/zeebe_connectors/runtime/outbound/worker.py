@@ -38,13 +38,10 @@ from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.delivery import Delivery
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.slots import Slots
-from zeebe_connectors.runtime.outbound.taken_job import TakenJob
+from zeebe_connectors.runtime.outbound.taken_job import Extend, TakenJob
 from zeebe_connectors.sdk.context import Job
 
 logger = logging.getLogger(__name__)
-
-Extend: TypeAlias = Callable[[float], Awaitable[Job]]
-"""Extends the job to this many seconds from now; returns it with its new deadline or raises `GatewayError`."""
 
 Handle: TypeAlias = Callable[[Job, Extend], Awaitable[Outcome]]
 """Turns one job into one outcome. It should not raise. When cancelled, it may return an outcome instead."""

@@ -43,7 +43,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Args:
         what: `address`, `secrets`, `connection`, `login` or `rules`.
@@ -65,7 +65,7 @@ async def check(
     store: Store | None = None,
     connect: bool = True,
 ) -> list[Finding]:
-    """Looks at one environment of a provider.
+    """Checks one environment of a provider.
 
     Args:
         providers: Where its secrets and clients are.
@@ -92,7 +92,7 @@ async def check(
 
 
 def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
-    """Whether credentials go to another machine without encryption, as the environment is written."""
+    """Whether this environment sends credentials to another machine without encryption."""
     there = provider.environments[environment]
     security = there.security or SECURITY.get(provider.protocol, "tls")
     host = there.host or urlsplit(there.url or "").hostname or ""
@@ -166,7 +166,7 @@ class _Test:
 
 
 def _tester(provider: Provider) -> Outbound | None:
-    """The connector that can test what speaks such a protocol."""
+    """The connector that can test providers of this protocol."""
     installed = Registry.installed().outbound.values()
     return next((one for one in installed if provider.protocol in one.protocols and one.test is not None), None)
 

@@ -1,4 +1,4 @@
-"""Knows all providers of a runtime: those of `providers.yaml`, reloaded as it changes, and those of the store below."""
+"""Holds a runtime's providers: those of `providers.yaml`, which is reloaded when it changes, and those of the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zeebe_connectors.runtime.providers.store import ProviderStore
 from zeebe_connectors.sdk.errors import PermanentError
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks at the file."""
+"""Seconds between two checks of the file."""
 _STORE_EVERY = 3  # looks at the file for one at the store
 
 _log = logging.getLogger("zeebe_connectors.providers")
@@ -68,7 +68,7 @@ class Directory:
         self.file = file
         self.store = store
         self.problem: str | None = None
-        """Why the file is not read; what was read last counts as long."""
+        """Why the file cannot be used; until it can, what was read last stays in force."""
         self._from_file = FileProviders()
         self._from_store: Mapping[str, Provider] = {}
         self._store_version: tuple[float, ...] = ()
@@ -93,19 +93,19 @@ class Directory:
         self._merge()
 
     def start(self) -> None:
-        """Begins to look for changes; needs a running event loop."""
+        """Starts watching the file; needs a running event loop."""
         if self._task is None and (self.file is not None or self.store is not None):
             self._task = asyncio.create_task(self._watch(), name="providers")
 
     async def aclose(self) -> None:
-        """Looks no more."""
+        """Stops watching the file."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
 
     async def refresh(self, *, store: bool = True) -> None:
-        """Looks for changes now."""
+        """Checks for changes now."""
         changed = await asyncio.to_thread(self._reread) if self.file is not None else False
         if store and self.store is not None:
             with contextlib.suppress(LedgerError):  # what was read last counts; the ledger's own health tells

@@ -21,7 +21,7 @@ from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
 _MAX_KEPT = 1024
 _MAX_KEPT_PATH = 512
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
-"""What says where a request goes and who sends it."""
+"""Inputs that decide where a request goes and who sends it."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
 
 
@@ -242,7 +242,7 @@ def _applies(place: ProviderPlace, data: Mapping[str, Any]) -> bool:
 
 
 def _refuse(place: ProviderPlace, value: Any) -> None:
-    """Raises when the task gives what is the provider's."""
+    """Refuses a task that sets what its provider decides."""
     if place.source == "headers":
         names = [name for name in value or () if str(name).strip().casefold() in _HEADERS]
         if not names:
@@ -275,7 +275,7 @@ def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Sets a value; what is above it is made, and copied, for it may be shared."""
+    """Sets a value; its parents are created, or copied because they may be shared."""
     *above, last = path
     place = data
     for name in above:

@@ -94,7 +94,7 @@ class _Prepared:
 
 
 class Use:
-    """A provider in the hands of one job or source.
+    """A provider as one job or source uses it.
 
     Args:
         key: Provider and environment.
@@ -276,7 +276,7 @@ class Providers:
         return limit
 
     def limits(self) -> Mapping[str, Limit]:
-        """What has been limited so far, by provider and environment."""
+        """The limits in use, by provider and environment."""
         return self._limits
 
     async def resolved(self, known: Known, environment: str) -> tuple[dict[str, Any], list[str]]:
@@ -333,7 +333,7 @@ class Providers:
             )
 
     async def _environment(self, known: Known, wanted: Asking) -> str:
-        """The environment that counts: the task's or the version's where the provider allows it, else the runtime's."""
+        """Chooses the environment: the task's or the version's where the provider allows it, else the runtime's."""
         name, provider = known.name, known.provider
         if wanted.environment:
             if "task" not in provider.environment_by and not wanted.by_hand:
@@ -401,7 +401,7 @@ class Providers:
         return prepared
 
     async def scoped(self, known: Known, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
-        """Clients of this provider's own: neither its connections nor its tokens are anybody else's.
+        """Clients for this provider alone: it shares neither connections nor tokens with another.
 
         They go where the provider's egress rules allow, within those of the runtime, and through the provider's proxy.
         """

@@ -84,7 +84,7 @@ class SecuredValue:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A provider as it is kept, without secured values.
+    """A provider as it is stored, without its secured values.
 
     Args:
         dropped: Places whose values the last change took away, because they would have gone elsewhere.

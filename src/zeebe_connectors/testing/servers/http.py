@@ -17,13 +17,12 @@ import gzip
 import inspect
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-LOOPBACK = "127.0.0.1"
+from zeebe_connectors.testing.servers.listener import LOOPBACK, TaskServer
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ Handler = Callable[[Seen], Answer | Awaitable[Answer]]
 Script = Callable[[Seen, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class HttpServer:
+class HttpServer(TaskServer):
     """Serves what its routes say, on a free port of loopback.
 
     Args:
@@ -124,14 +123,12 @@ class HttpServer:
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self.seen: list[Seen] = []
         self.connections = 0
-        self.port = 0
         self._tls = tls
         self._routes: dict[str, Handler] = {}
         self._scripts: dict[str, Script] = {}
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     def answer(self, path: str, reply: Answer | Handler) -> None:
         """Set what a path is answered with; `*` stands for every other path."""
@@ -150,32 +147,14 @@ class HttpServer:
         """Return the address of a path."""
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
-    async def start(self, port: int = 0, host: str = LOOPBACK) -> None:
-        """Listen on a port; 0 chooses a free one."""
-        self._server = await asyncio.start_server(self._connected, host, port, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """TLS, for HTTPS."""
+        return self._tls
 
-    async def stop(self) -> None:
-        """Close the port and end every connection."""
-        if self._server is None:
-            return
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with _listed(self._tasks):
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        with self.listed():
             self.connections += 1
             number = self.connections
             try:
@@ -197,19 +176,6 @@ class HttpServer:
                 writer.close()
                 with contextlib.suppress(Exception):
                     await writer.wait_closed()
-
-
-@contextlib.contextmanager
-def _listed(tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
-    """Keep the running task in a set as long as it serves its connection."""
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a connection is served by a task")
-    tasks.add(task)
-    try:
-        yield
-    finally:
-        tasks.discard(task)
 
 
 def _nothing_here(_: Seen) -> Reply:
@@ -255,7 +221,7 @@ def gzipped(data: bytes) -> Reply:
     return Reply(200, gzip.compress(data), [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")])
 
 
-class ForwardProxy:
+class ForwardProxy(TaskServer):
     """An HTTP proxy on loopback: absolute requests and CONNECT tunnels; with a password when given one.
 
     Args:
@@ -268,36 +234,19 @@ class ForwardProxy:
     """
 
     def __init__(self, credentials: str | None = None) -> None:
+        super().__init__()
         self.credentials = credentials
         self.requests: list[Seen] = []
         self.tunnels: list[str] = []
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, LOOPBACK, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is None:
-            return
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     def _allows(self, seen: Seen) -> bool:
         if self.credentials is None:
             return True
         return seen.header("Proxy-Authorization") == "Basic " + base64.b64encode(self.credentials.encode()).decode()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with _listed(self._tasks):
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        with self.listed():
             try:
                 while (seen := await read_request(reader)) is not None:
                     if not self._allows(seen):

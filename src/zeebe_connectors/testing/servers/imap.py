@@ -17,10 +17,8 @@ import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
 
-from zeebe_connectors.testing.servers.http import LOOPBACK
+from zeebe_connectors.testing.servers.listener import SessionServer
 from zeebe_connectors.testing.servers.mailboxes import Folder, Mailbox, Mailboxes, Message
 from zeebe_connectors.testing.servers.search import UnknownCriterionError, numbers, search
 
@@ -31,7 +29,7 @@ _ATOM = re.compile(r'"(?:\\.|[^"\\])*"|[()]|[^\s()]+')
 _LITERAL = re.compile(r"\{(\d+)(\+?)\}$")
 
 
-class ImapServer:
+class ImapServer(SessionServer["Session"]):
     """An IMAP server with one mailbox, or with one for each address.
 
     Args:
@@ -59,9 +57,13 @@ class ImapServer:
         port: Where it listens.
     """
 
+    read_limit = 1 << 26
+    """See `Listener.read_limit`; a mail comes as one literal."""
+
     def __init__(
         self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, mailboxes: Mailboxes | None = None
     ) -> None:
+        super().__init__(tls=tls, implicit=implicit)
         self.mailbox = Mailbox()
         self._mailboxes = mailboxes
         if mailboxes is not None:
@@ -75,15 +77,9 @@ class ImapServer:
         self.literals = True
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
-        self.sessions: set[Session] = set()
-        self.max_sessions = 0
         self.connections = 0
         self.idle = asyncio.Event()
         self.frozen = False
-        self.tls = tls
-        self.port = 0
-        self._implicit = implicit
-        self._server: asyncio.Server | None = None
 
     @property
     def folders(self) -> dict[str, Folder]:
@@ -93,33 +89,6 @@ class ImapServer:
     @folders.setter
     def folders(self, folders: dict[str, Folder]) -> None:
         self.mailbox.folders = folders
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def start(self, port: int = 0, host: str = LOOPBACK) -> None:
-        """Listen on a port; 0 chooses a free one."""
-        context = self.tls if self._implicit else None
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=context, limit=1 << 26)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def stop(self) -> None:
-        """Close the port and cut every connection; the mails stay."""
-        if self._server is not None:
-            self._server.close()
-        self.drop()
-        await asyncio.sleep(0)
-
-    def drop(self) -> None:
-        """Cut every connection without a word."""
-        for session in list(self.sessions):
-            session.writer.transport.abort()
 
     def deliver(
         self, raw: bytes, folder: str = "INBOX", *, flags: set[str] | None = None, date: str | None = None
@@ -151,18 +120,14 @@ class ImapServer:
             return None
         return self.mailbox if self._mailboxes is None else self._mailboxes.of(user)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one session."""
         self.connections += 1
-        session = Session(self, reader, writer)
-        self.sessions.add(session)
-        self.max_sessions = max(self.max_sessions, len(self.sessions))
-        try:
-            await session.run()
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
-            pass
-        finally:
-            self.sessions.discard(session)
-            writer.close()
+        await super().serve(reader, writer)
+
+    def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Session:
+        """Begin the session of a new connection."""
+        return Session(self, reader, writer)
 
 
 class Session:
@@ -334,8 +299,8 @@ class Session:
         except (UnknownCriterionError, ValueError) as error:
             self.send(f"{tag} BAD {error}")
             return
-        told = [folder.messages.index(one) + 1 if by_number else one.uid for one in found]
-        self.send("* SEARCH " + " ".join(map(str, told)))
+        numbers = [folder.messages.index(one) + 1 if by_number else one.uid for one in found]
+        self.send("* SEARCH " + " ".join(map(str, numbers)))
         self.send(f"{tag} OK done")
 
     async def do_search(self, tag: str, arguments: str) -> None:

@@ -26,8 +26,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
-from zeebe_connectors.testing.servers.http import LOOPBACK, HttpServer, Reply, Seen
+from zeebe_connectors.testing.servers.http import HttpServer, Reply, Seen
 from zeebe_connectors.testing.servers.imap import ImapServer
+from zeebe_connectors.testing.servers.listener import LOOPBACK
 from zeebe_connectors.testing.servers.mailboxes import Mailboxes
 from zeebe_connectors.testing.servers.pop3 import Pop3Server
 from zeebe_connectors.testing.servers.smtp import Received, SmtpServer

@@ -13,17 +13,15 @@ import base64
 import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Self
 
-from zeebe_connectors.testing.servers.http import LOOPBACK
+from zeebe_connectors.testing.servers.listener import SessionServer
 from zeebe_connectors.testing.servers.mailboxes import Folder, Mailboxes
 
 Answer = Callable[["Session", str], Awaitable[None]]
 """Handles a command in the server's place: session and the text behind the command's name."""
 
 
-class Pop3Server:
+class Pop3Server(SessionServer["Session"]):
     """A POP3 server with one mailbox, or with one for each address.
 
     Args:
@@ -47,6 +45,7 @@ class Pop3Server:
     def __init__(
         self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, mailboxes: Mailboxes | None = None
     ) -> None:
+        super().__init__(tls=tls, implicit=implicit)
         self.mails: dict[str, bytes] = {}
         self.mailboxes = mailboxes
         self.users = {"alice@example.test": "secret"}
@@ -55,51 +54,10 @@ class Pop3Server:
         self.capabilities = ["UIDL", "TOP", "USER", "SASL XOAUTH2"]
         self.answers: dict[str, Answer] = {}
         self.commands: list[str] = []
-        self.sessions: set[Session] = set()
-        self.max_sessions = 0
-        self.tls = tls
-        self.port = 0
-        self._implicit = implicit
-        self._server: asyncio.Server | None = None
 
-    async def start(self, port: int = 0, host: str = LOOPBACK) -> None:
-        """Listen on a port; 0 chooses a free one."""
-        context = self.tls if self._implicit else None
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=context)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Close the port and cut every connection; the mails stay."""
-        if self._server is not None:
-            self._server.close()
-        self.drop()
-        await asyncio.sleep(0)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    def drop(self) -> None:
-        """Cut every connection without a word."""
-        for session in list(self.sessions):
-            session.writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(self, reader, writer)
-        self.sessions.add(session)
-        self.max_sessions = max(self.max_sessions, len(self.sessions))
-        try:
-            await session.run()
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
-            pass
-        finally:
-            self.sessions.discard(session)
-            writer.close()
+    def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Session:
+        """Begin the session of a new connection."""
+        return Session(self, reader, writer)
 
 
 class Session:

@@ -25,7 +25,7 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Any, Self
 
-from zeebe_connectors.testing.servers.http import LOOPBACK
+from zeebe_connectors.testing.servers.listener import LOOPBACK
 
 HANG_UP = "hang up"
 """For `SmtpServer.say`: the connection ends without an answer."""

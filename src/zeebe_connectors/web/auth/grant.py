@@ -184,9 +184,9 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     except (ValueError, RecursionError):
         answer = None
     reason, words = _refusal(answer)
-    told = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
+    detail = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
     if response.status >= 400:
-        error = status_error(response, what="The token endpoint", detail=told or None)
+        error = status_error(response, what="The token endpoint", detail=detail or None)
         known = {name: value for name, value in (error.variables or {}).items() if name != "reason"}
         error.variables = {**known, "reason": reason} if reason else known
         raise error
@@ -196,10 +196,10 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
         return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
     code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
     if 300 <= response.status < 400:
-        told = f"it redirects to {_place(response)}; give the address that it means as the token endpoint"
+        detail = f"it redirects to {_place(response)}; give the address that it means as the token endpoint"
     raise ConnectorError(
         code,
-        f"The token endpoint {response.origin} gave no access token" + (f": {told}" if told else ""),
+        f"The token endpoint {response.origin} gave no access token" + (f": {detail}" if detail else ""),
         variables={"reason": reason or ("redirect" if 300 <= response.status < 400 else "no-token")},
     )
 

@@ -69,11 +69,11 @@ class Asking(Protocol):
         ...
 
 
-async def open_keyring(given: Protection, context: Asking, *, max_bytes: int, prefix: str = "") -> Keyring | None:
+async def open_keyring(protection: Protection, context: Asking, *, max_bytes: int, prefix: str = "") -> Keyring | None:
     """The keyring, opened once and kept; none when nothing is set.
 
     Args:
-        given: The fields.
+        protection: The fields.
         context: For the file, and for where it is kept.
         max_bytes: Bytes that a mail's compressed parts may unpack to.
         prefix: What stands before the fields' names, for messages.
@@ -81,15 +81,21 @@ async def open_keyring(given: Protection, context: Asking, *, max_bytes: int, pr
     Raises:
         InputError: `SMIME_KEY_INVALID`, or `FILE_FORBIDDEN`.
     """
-    if not (given.smime_key or given.smime_trusted):
+    if not (protection.smime_key or protection.smime_trusted):
         return None
-    data = await asyncio.to_thread(_bytes, given.smime_key.reveal(), context.files, prefix) if given.smime_key else b""
+    data = (
+        await asyncio.to_thread(_bytes, protection.smime_key.reveal(), context.files, prefix)
+        if protection.smime_key
+        else b""
+    )
 
     async def opened() -> Keyring:
-        return await asyncio.to_thread(_opened, given, data, max_bytes, prefix)
+        return await asyncio.to_thread(_opened, protection, data, max_bytes, prefix)
 
     mark = Secret(base64.b64encode(data).decode())
-    return await context.clients.get(("smime", mark, given.smime_password, given.smime_trusted, max_bytes), opened)
+    return await context.clients.get(
+        ("smime", mark, protection.smime_password, protection.smime_trusted, max_bytes), opened
+    )
 
 
 def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
@@ -110,7 +116,7 @@ def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
         raise InputError(f"{prefix}smimeKey: cannot be read: {error.strerror}", code=INVALID) from None
 
 
-def _opened(given: Protection, data: bytes, max_bytes: int, prefix: str) -> Keyring:
+def _opened(protection: Protection, data: bytes, max_bytes: int, prefix: str) -> Keyring:
     try:
         from cryptography import x509  # noqa: PLC0415 - the library is loaded only where it is needed
 
@@ -123,14 +129,14 @@ def _opened(given: Protection, data: bytes, max_bytes: int, prefix: str) -> Keyr
             INVALID, f"{prefix}smimeKey: S/MIME needs the extra smime: pip install 'zeebe-connectors[smime]'"
         ) from None
     keys = []
-    if given.smime_key:
-        password = given.smime_password.reveal() if given.smime_password else ""
+    if protection.smime_key:
+        password = protection.smime_password.reveal() if protection.smime_password else ""
         identities = all_from_keystore(data, password, where=f"{prefix}smimeKey", code=INVALID)
         keys = [Key.of(identity) for identity in identities]
     trusted = None
-    if given.smime_trusted:
+    if protection.smime_trusted:
         try:
-            trusted = tuple(x509.load_pem_x509_certificates(given.smime_trusted.encode()))
+            trusted = tuple(x509.load_pem_x509_certificates(protection.smime_trusted.encode()))
         except ValueError:
             raise InputError(
                 f"{prefix}smimeTrusted: is not a certificate in PEM; paste it from BEGIN CERTIFICATE to END "

@@ -15,7 +15,6 @@ from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
-import idna
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -294,8 +293,10 @@ def _comparable(address: str) -> tuple[str, str]:
     local, _, domain = address.strip().rpartition("@")
     if not domain.isascii():
         try:
+            import idna  # noqa: PLC0415 - its tables are large, and needed for few addresses
+
             domain = idna.encode(domain, uts46=True, transitional=False).decode()
-        except (idna.IDNAError, UnicodeError):
+        except UnicodeError:  # as the library's own are
             return local, domain
     return (local.lower() if local.isascii() else local), domain.lower()
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.admin.model.conftest import Started
+from tests.admin.api.conftest import Started
 
 from zeebe_connectors import ConnectorError, Event, InboundContext, Model, inbound
 from zeebe_connectors.admin.api import sources as shown_sources

@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 import pytest
-from tests.admin.model.conftest import CANARY
+from tests.admin.api.conftest import CANARY
 
 from zeebe_connectors import Context, Model, Secret, TransientError, outbound
 from zeebe_connectors.admin.api.trying import changes_outside

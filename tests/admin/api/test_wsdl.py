@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.admin.model.conftest import CANARY
+from tests.admin.api.conftest import CANARY
 from tests.servers.soap import SoapServer
 
 from zeebe_connectors.testing.servers import Reply

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.admin.model.conftest import TOKENS, Browser, Started
+from tests.admin.api.conftest import TOKENS, Browser, Started
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.live import Live

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.admin.model.conftest import CANARY
+from tests.admin.api.conftest import CANARY
 
 from zeebe_connectors.admin.page import provider_form
 from zeebe_connectors.config.providers import ProviderError

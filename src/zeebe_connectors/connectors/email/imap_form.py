@@ -1,0 +1,165 @@
+"""Describe the inputs of the email task on an IMAP mailbox, one model for each action."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from zeebe_connectors import Hint, Model
+from zeebe_connectors.connectors.email.form_parts import (
+    CERTIFICATE_HINT,
+    CRITERIA_HINT,
+    ENCRYPTION_HINT,
+    FOLDER_HINT,
+    MAX_LISTED_HINT,
+    MAX_MAIL_SIZE,
+    MAX_MAIL_SIZE_HINT,
+    MESSAGE_ID_HINT,
+    SORT_ORDER_HINT,
+    trimmed,
+)
+from zeebe_connectors.mail.settings import (
+    Encryption,
+    Security,
+    port_of,
+    security_of,
+)
+
+
+class ImapConfig(Model):
+    """Where the mailbox is."""
+
+    imap_host: Annotated[
+        str,
+        Hint(label="IMAP host", provider="host", secrets="whole", placeholder="imap.example.com", example="localhost"),
+    ]
+    """Host of the IMAP server."""
+    imap_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="IMAP port", provider="port", secrets="whole", placeholder="993, or 143 for STARTTLS and none"),
+    ] = None
+    """Left empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
+    imap_cryptographic_protocol: Annotated[Encryption, ENCRYPTION_HINT] = "TLS"
+    """TLS and SSL encrypt from the start. `TLS` on port 143 means STARTTLS."""
+    trusted_certificate: Annotated[str, CERTIFICATE_HINT] = ""
+    """Authorities in PEM to trust instead of the system's."""
+
+    _host = field_validator("imap_host")(trimmed)
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.imap_port or port_of(self.imap_cryptographic_protocol, tls_port=993, clear_port=143)
+
+    @property
+    def security(self) -> Security:
+        """The security that the session is opened with."""
+        return security_of(self.imap_cryptographic_protocol, port=self.port, clear_port=143)
+
+
+class ListImap(Model):
+    """Which mails are listed, and how."""
+
+    max_to_be_read: Annotated[int, Field(ge=1), MAX_LISTED_HINT] = 100
+    """The list ends there."""
+    list_emails_folder: Annotated[str, FOLDER_HINT] = ""
+    """The inbox when empty. `/` and `.` stand for the server's separator."""
+    sort_field: Annotated[
+        Literal["RECEIVED_DATE", "SENT_DATE", "SIZE"],
+        Hint(label="Sort by", choices={"RECEIVED_DATE": "Received", "SENT_DATE": "Sent", "SIZE": "Size"}),
+    ] = "RECEIVED_DATE"
+    """What decides the order."""
+    sort_order: Annotated[Literal["ASC", "DESC"], SORT_ORDER_HINT] = "ASC"
+    """The oldest or smallest first, or the newest or largest."""
+
+
+class SearchImap(Model):
+    """Which mails are searched for."""
+
+    criteria: Annotated[dict[str, Any], CRITERIA_HINT]
+    """What the mails must hold."""
+    search_email_folder: Annotated[str, FOLDER_HINT] = ""
+    """The inbox when empty."""
+
+
+class ReadImap(Model):
+    """Which mail is read."""
+
+    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
+    """The mail's Message-ID, as a list or search gives it."""
+    read_email_folder: Annotated[str, FOLDER_HINT] = ""
+    """The inbox when empty."""
+    max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
+    """A larger mail is not read."""
+
+
+class DeleteImap(Model):
+    """Which mail is deleted."""
+
+    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
+    """The mail's Message-ID, as a list or search gives it."""
+    delete_email_folder: Annotated[str, FOLDER_HINT] = ""
+    """The inbox when empty."""
+
+
+class MoveImap(Model):
+    """Which mail is moved, and where to."""
+
+    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
+    """The mail's Message-ID, as a list or search gives it."""
+    from_folder: Annotated[str, Field(min_length=1), Hint(label="From folder", placeholder="INBOX")]
+    """Where the mail is."""
+    to_folder: Annotated[str, Field(min_length=1), Hint(label="To folder", placeholder="Done")]
+    """The target. Created if it is missing; `/` is the separator, and so is `.` behind a folder that is there."""
+
+
+class _ImapData(Model):
+    imap_config: Annotated[ImapConfig, Hint("server")]
+    """The server."""
+
+
+class ListImapData(_ImapData):
+    """List."""
+
+    imap_action_discriminator: Annotated[
+        Literal["listEmailsImap"], Hint("operation", "Action", form_default="listEmailsImap")
+    ]
+    imap_action: Annotated[ListImap, Hint("mailbox")] = ListImap()
+    """What to do."""
+
+
+class SearchImapData(_ImapData):
+    """Search."""
+
+    imap_action_discriminator: Literal["searchEmailsImap"]
+    imap_action: Annotated[SearchImap, Hint("mailbox")]
+    """What to do."""
+
+
+class ReadImapData(_ImapData):
+    """Read."""
+
+    imap_action_discriminator: Literal["readEmailImap"]
+    imap_action: Annotated[ReadImap, Hint("mailbox")]
+    """What to do."""
+
+
+class DeleteImapData(_ImapData):
+    """Delete."""
+
+    imap_action_discriminator: Literal["deleteEmailImap"]
+    imap_action: Annotated[DeleteImap, Hint("mailbox")]
+    """What to do."""
+
+
+class MoveImapData(_ImapData):
+    """Move."""
+
+    imap_action_discriminator: Literal["moveEmailImap"]
+    imap_action: Annotated[MoveImap, Hint("mailbox")]
+    """What to do."""
+
+
+ImapData = ListImapData | SearchImapData | ReadImapData | DeleteImapData | MoveImapData

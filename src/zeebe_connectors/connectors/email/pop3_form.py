@@ -1,0 +1,136 @@
+"""Describe the inputs of the email task on a POP3 mailbox, one model for each action."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from zeebe_connectors import Hint, Model
+from zeebe_connectors.connectors.email.form_parts import (
+    CERTIFICATE_HINT,
+    CRITERIA_HINT,
+    ENCRYPTION_HINT,
+    MAX_LISTED_HINT,
+    MAX_MAIL_SIZE,
+    MAX_MAIL_SIZE_HINT,
+    MESSAGE_ID_HINT,
+    SORT_ORDER_HINT,
+    trimmed,
+)
+from zeebe_connectors.mail.settings import (
+    Encryption,
+    Security,
+    port_of,
+    security_of,
+)
+
+
+class Pop3Config(Model):
+    """Where the mailbox is."""
+
+    pop3_host: Annotated[
+        str,
+        Hint(label="POP3 host", provider="host", secrets="whole", placeholder="pop.example.com", example="localhost"),
+    ]
+    """Host of the POP3 server."""
+    pop3_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535),
+        Hint(label="POP3 port", provider="port", secrets="whole", placeholder="995, or 110 for STARTTLS and none"),
+    ] = None
+    """Left empty, it follows the encryption: 995 for TLS, 110 for STARTTLS or none."""
+    pop3_cryptographic_protocol: Annotated[Encryption, ENCRYPTION_HINT] = "TLS"
+    """TLS and SSL encrypt from the start. `TLS` on port 110 means STARTTLS (STLS)."""
+    trusted_certificate: Annotated[str, CERTIFICATE_HINT] = ""
+    """Authorities in PEM to trust instead of the system's."""
+
+    _host = field_validator("pop3_host")(trimmed)
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.pop3_port or port_of(self.pop3_cryptographic_protocol, tls_port=995, clear_port=110)
+
+    @property
+    def security(self) -> Security:
+        """The security that the session is opened with."""
+        return security_of(self.pop3_cryptographic_protocol, port=self.port, clear_port=110)
+
+
+class ListPop3(Model):
+    """Which mails are listed, and how."""
+
+    max_to_be_read: Annotated[int, Field(ge=1), MAX_LISTED_HINT] = 100
+    """The list ends there."""
+    sort_field: Annotated[
+        Literal["SENT_DATE", "SIZE"], Hint(label="Sort by", choices={"SENT_DATE": "Sent", "SIZE": "Size"})
+    ] = "SENT_DATE"
+    """What decides the order."""
+    sort_order: Annotated[Literal["ASC", "DESC"], SORT_ORDER_HINT] = "ASC"
+    """The oldest or smallest first, or the newest or largest."""
+
+
+class SearchPop3(Model):
+    """Which mails are searched for."""
+
+    criteria: Annotated[dict[str, Any], CRITERIA_HINT]
+    """What the mails must hold."""
+
+
+class ReadPop3(Model):
+    """Which mail is read."""
+
+    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
+    """The mail's Message-ID, as a list or search gives it."""
+    max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
+    """A larger mail is not read."""
+
+
+class DeletePop3(Model):
+    """Which mail is deleted."""
+
+    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
+    """The mail's Message-ID, as a list or search gives it."""
+
+
+class _Pop3Data(Model):
+    pop3_config: Annotated[Pop3Config, Hint("server")]
+    """The server."""
+
+
+class ListPop3Data(_Pop3Data):
+    """List."""
+
+    pop3_action_discriminator: Annotated[
+        Literal["listEmailsPop3"], Hint("operation", "Action", form_default="listEmailsPop3")
+    ]
+    pop3_action: Annotated[ListPop3, Hint("mailbox")] = ListPop3()
+    """What to do."""
+
+
+class SearchPop3Data(_Pop3Data):
+    """Search."""
+
+    pop3_action_discriminator: Literal["searchEmailsPop3"]
+    pop3_action: Annotated[SearchPop3, Hint("mailbox")]
+    """What to do."""
+
+
+class ReadPop3Data(_Pop3Data):
+    """Read."""
+
+    pop3_action_discriminator: Literal["readEmailPop3"]
+    pop3_action: Annotated[ReadPop3, Hint("mailbox")]
+    """What to do."""
+
+
+class DeletePop3Data(_Pop3Data):
+    """Delete."""
+
+    pop3_action_discriminator: Literal["deleteEmailPop3"]
+    pop3_action: Annotated[DeletePop3, Hint("mailbox")]
+    """What to do."""
+
+
+Pop3Data = ListPop3Data | SearchPop3Data | ReadPop3Data | DeletePop3Data

@@ -1,0 +1,62 @@
+"""What a start imports: libraries wait for the first use of their protocol, and what cannot run is not imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from zeebe_connectors.cli.run import needed
+from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.sdk.registry import Registry
+
+LATER = frozenset(
+    {"aiocoap", "aiohttp", "asyncssh", "cryptography", "idna", "jwt", "oauthlib", "prometheus_client", "psycopg"}
+    | {"requests", "spnego", "sqlalchemy", "xmlsec", "yaml", "zeep"}
+)
+"""Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
+
+
+def _imported(only: list[str] | None) -> list[str]:
+    code = (
+        "import json, sys; import zeebe_connectors.cli.main, zeebe_connectors.cli.run;"
+        f"from zeebe_connectors.sdk.registry import Registry; Registry.installed({only!r});"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(("only", "modules"), [(["rest"], 590), (None, 680)])
+def test_a_start_keeps_to_its_budget_of_modules(only: list[str] | None, modules: int) -> None:
+    """Modules are counted, not seconds: each takes about a millisecond, on any machine."""
+    found = _imported(only)
+    assert not LATER & {name.partition(".")[0] for name in found}
+    assert len(found) <= modules, f"{len(found)} modules; import what only some tasks need where they need it"
+
+
+WATCHING = {"CAMUNDA_CONNECTOR_POLLING_ENABLED": "true", "CAMUNDA_CLIENT_REST_ADDRESS": "http://localhost:8080"}
+ALL = ["imap", "rest", "smtp"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ALL),
+        ({"CONNECTOR_OUTBOUND_ENABLED": "REST"}, ["rest"]),  # nothing is watched
+        ({"CONNECTOR_OUTBOUND_ENABLED": "rest", **WATCHING}, ALL),  # its name does not say what a connector watches
+        ({"CONNECTOR_OUTBOUND_ENABLED": "rest", "CONNECTOR_INBOUND_ENABLED": "imap", **WATCHING}, ["imap", "rest"]),
+        ({"CONNECTOR_OUTBOUND_ENABLED": "io.camunda:http-json:1"}, ALL),  # nor what its type is
+        ({"CONNECTOR_OUTBOUND_DISABLED": "smtp", "CONNECTOR_INBOUND_DISABLED": "smtp", **WATCHING}, ["imap", "rest"]),
+        ({"CONNECTOR_OUTBOUND_DISABLED": "smtp", **WATCHING}, ALL),
+    ],
+)
+def test_what_cannot_run_by_its_name_is_not_imported(settings: dict[str, str], expected: list[str]) -> None:
+    assert needed(ALL, Settings.read(Environment(("test", settings)))) == expected
+
+
+def test_all_that_runs_without_settings_is_loaded() -> None:
+    assert set(needed(Registry.names(), Settings.read(Environment()))) == set(Registry.names())
