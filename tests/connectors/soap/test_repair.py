@@ -154,3 +154,58 @@ def test_html_stays_out_of_descriptions() -> None:
     text = "&lt;p&gt;Places an &lt;b class='x'&gt;order&lt;/b&gt;.&lt;br/&gt;5 &lt; 6&lt;/p&gt;"
     found = wsdl(operations=OPERATION.replace("<input", f"<documentation>{text}</documentation><input"))
     assert found.operations[0].documentation == "Places an order . 5 < 6"
+
+
+TWO = {"operations": OPERATION + other("Bad", '<input message="t:n"/>'), "bound": BOUND + bound("Bad")}
+UNUSED = '<xsd:complexType name="U"><xsd:sequence>{}</xsd:sequence></xsd:complexType>'
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {**TWO, "messages": MESSAGES + '<message name="n"><part name="p" element="zz:X"/></message>'},
+            "operation Bad (orders.wsdl, line 2): its input needs the element zz:X",
+        ),
+        (
+            {**TWO, "messages": MESSAGES + '<message name="n"><part name="p"/></message>'},
+            "operation Bad (orders.wsdl, line 2): its input needs the part p of the message t:n, which has no element",
+        ),
+        (
+            {"operations": OPERATION + other("Bad", "<input/>"), "bound": BOUND + bound("Bad")},
+            "operation Bad (orders.wsdl, line 2): its input needs the message (none)",
+        ),
+        (
+            {"operations": OPERATION.replace("</operation>", '<fault name="f" message="t:z"/></operation>')},
+            "fault f of operation Op (orders.wsdl, line 2): it needs the message t:z",
+        ),
+        (
+            {"more": '<service name="S2"><port name="q"/></service>'},
+            "port q (orders.wsdl, line 2): it names no binding",
+        ),
+        (
+            {"types": TYPES + UNUSED.format('<xsd:element type="xsd:string"/>')},
+            "type U (orders.wsdl, line 2): holds an element with neither name nor ref",
+        ),
+        (
+            {"types": TYPES + UNUSED.format('<xsd:element name="a" type="xsd:string" maxOccurs="many"/>')},
+            "type U (orders.wsdl, line 2): has maxOccurs='many', which is no number",
+        ),
+        (
+            {"types": TYPES + UNUSED.format('<xsd:element name="a" type="xsd:strin"/>')},
+            "type U (orders.wsdl, line 2): refers to the type xsd:strin",
+        ),
+    ],
+)
+def test_what_no_tool_reads_costs_itself_alone(changes, reason) -> None:
+    found = wsdl(**changes)
+    assert names(found) == ["Op"]
+    assert [text for text in found.skipped if text.startswith(reason)] != [], found.skipped
+
+
+def test_the_attributes_of_xml_itself_need_no_import() -> None:
+    found = wsdl(
+        types='<xsd:element name="A"><xsd:complexType><xsd:attribute ref="xml:lang"/></xsd:complexType></xsd:element>'
+    )
+    assert names(found) == ["Op"]
+    assert found.skipped == ()

@@ -18,7 +18,17 @@ from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments,
 SOAP, SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _BINDINGS = (f"{{{SOAP}}}binding", f"{{{SOAP12}}}binding")
 _HEADERS = (f"{{{SOAP}}}header", f"{{{SOAP12}}}header")
-_KNOWN_SPACES = {XSD, "http://www.w3.org/XML/1998/namespace", "http://schemas.xmlsoap.org/soap/encoding/"}
+_XML = "http://www.w3.org/XML/1998/namespace"
+_BUILT_IN = frozenset({
+    "anyType", "anySimpleType", "anyURI", "base64Binary", "boolean", "byte", "date", "dateTime", "decimal",
+    "double", "duration", "ENTITIES", "ENTITY", "float", "gDay", "gMonth", "gMonthDay", "gYear", "gYearMonth",
+    "hexBinary", "ID", "IDREF", "IDREFS", "int", "integer", "language", "long", "Name", "NCName", "negativeInteger",
+    "NMTOKEN", "NMTOKENS", "nonNegativeInteger", "nonPositiveInteger", "normalizedString", "NOTATION",
+    "positiveInteger", "QName", "short", "string", "time", "token", "unsignedByte", "unsignedInt", "unsignedLong",
+    "unsignedShort",
+})  # fmt: skip
+"""The types of XML Schema 1.0."""
+_KNOWN_SPACES = {_XML, "http://schemas.xmlsoap.org/soap/encoding/"}
 # Kinds of global components, and the attributes that refer to one of each kind.
 _KINDS = ("element", "complexType", "simpleType", "group", "attributeGroup", "attribute")
 _TYPES = ("complexType", "simpleType")
@@ -126,29 +136,47 @@ class _Repair:
 
     def types(self) -> None:
         """Removes global types and elements with dangling references, and then what referred to them."""
+        self._with_xml_attributes()
         components = list(self._components())
         for each in components:
             self.names.of[each.kind].add((each.space, each.name))
         for _ in range(_MAX_ROUNDS):
-            broken = [(each, missing) for each in components if (missing := self._missing_in(each))]
+            broken = [(each, why) for each in components if (why := self._fault_in(each))]
             if not broken:
                 return
-            for each, missing in broken:
-                why = f"refers to {missing}, which no schema defines; is an import missing, or its schemaLocation?"
+            for each, why in broken:
                 self._leave_out(each.element, each.address, f"{_word(each.kind)} {each.name}", why)
                 self.names.of[each.kind].discard((each.space, each.name))
                 components.remove(each)
 
+    def _with_xml_attributes(self) -> None:
+        """Imports what `xml:lang` and the like are, where a schema uses them without an import."""
+        for address, root in self.documents.roots.items():
+            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+            for schema in schemas:
+                used = any((each.get("ref") or "").startswith("xml:") for each in schema.iter(f"{{{XSD}}}*"))
+                imported = {each.get("namespace") for each in schema.findall(f"{{{XSD}}}import")}
+                if used and _XML not in imported:
+                    schema.insert(0, schema.makeelement(f"{{{XSD}}}import", namespace=_XML, schemaLocation=_XML))
+                    self.changed.add(address)
+
     def addresses(self) -> None:
         """Gives ports without an address an empty one: a task may give its own."""
+        nowhere: list[tuple[etree._Element, str]] = []
         for address, root in self.documents.roots.items():
             for port in root.iter(f"{{{WSDL}}}port"):
+                if not port.get("binding"):
+                    nowhere.append((port, address))
+                    continue
                 binding = self._find("binding", port.get("binding") or "", port)
                 if binding is None or any(each.tag.endswith("}address") for each in port.iterchildren("{*}*")):
                     continue
                 space = SOAP12 if binding.find(_BINDINGS[1]) is not None else SOAP
                 etree.SubElement(port, f"{{{space}}}address").set("location", "")
                 self.changed.add(address)
+
+        for port, address in nowhere:
+            self._leave_out(port, address, f"port {port.get('name')}", "it names no binding")
 
     def operations(self) -> None:
         """Removes the operations whose messages or port types are missing or have dangling references."""
@@ -164,6 +192,44 @@ class _Repair:
                     reason = self._unusable(operation, port_type)
                     if reason:
                         self._leave_out(operation, address, f"operation {operation.get('name')}", reason)
+
+        self._without_faults()
+        self._without_what_is_unbound()
+
+    def _without_faults(self) -> None:
+        """Removes the faults whose messages are missing: the operation can be called without."""
+        for address, root in self.documents.roots.items():
+            for operation in root.iterfind(f"{{{WSDL}}}portType/{{{WSDL}}}operation"):
+                for fault in operation.findall(f"{{{WSDL}}}fault"):
+                    if why := self._wrong_message(fault.get("message") or "", fault, "it"):
+                        what = f"fault {fault.get('name')} of operation {operation.get('name')}"
+                        self._leave_out(fault, address, what, why)
+                        self._unbind_fault(operation.get("name"), fault.get("name"))
+
+    def _unbind_fault(self, operation: str | None, fault: str | None) -> None:
+        for address, root in self.documents.roots.items():
+            for bound in root.iterfind(f"{{{WSDL}}}binding/{{{WSDL}}}operation"):
+                for each in bound.findall(f"{{{WSDL}}}fault"):
+                    if (bound.get("name"), each.get("name")) == (operation, fault):
+                        bound.remove(each)
+                        self.changed.add(address)
+
+    def _without_what_is_unbound(self) -> None:
+        """Removes operations and messages that no tool reads; what a binding needs of them was left out before."""
+        for address, root in self.documents.roots.items():
+            if root.tag != f"{{{WSDL}}}definitions":
+                continue
+            for port_type in root.findall(f"{{{WSDL}}}portType"):
+                for operation in port_type.findall(f"{{{WSDL}}}operation"):
+                    ways = [*operation.findall(f"{{{WSDL}}}input"), *operation.findall(f"{{{WSDL}}}output")]
+                    if any(self._wrong_message(way.get("message") or "", way, "") for way in ways):
+                        port_type.remove(operation)
+                        self.changed.add(address)
+        for address, root in self.documents.roots.items():
+            for message in root.findall(f"{{{WSDL}}}message"):
+                if not message.get("name") or self._wrong_message(message.get("name") or "", message, ""):
+                    root.remove(message)
+                    self.changed.add(address)
 
     def _unusable(self, operation: etree._Element, port_type: etree._Element) -> str | None:
         """Why an operation of a binding cannot be called."""
@@ -196,10 +262,14 @@ class _Repair:
         return None
 
     def _wrong_message(self, name: str, at: etree._Element, what: str) -> str | None:
-        message = self._find("message", name, at)
+        message = self._find("message", name, at) if name else None
         if message is None:
             return f"{what} needs the message {name or '(none)'}, which is not defined"
         for part in message.findall(f"{{{WSDL}}}part"):
+            if not (part.get("element") or part.get("type")):
+                return (
+                    f"{what} needs the part {part.get('name')} of the message {name}, which has no element and no type"
+                )
             for attribute, kinds in (("element", ("element",)), ("type", _TYPES)):
                 missing = self._missing(part, part.get(attribute), kinds, "")
                 if missing:
@@ -214,6 +284,19 @@ class _Repair:
                     kind = etree.QName(child).localname if isinstance(child.tag, str) else ""
                     if kind in _KINDS and child.get("name"):
                         yield _Component(kind, schema.get("targetNamespace") or "", child, address)
+
+    def _fault_in(self, component: _Component) -> str | None:
+        """Why a component cannot be used."""
+        for each in component.element.iter(f"{{{XSD}}}element", f"{{{XSD}}}attribute"):
+            if each is not component.element and not (each.get("name") or each.get("ref")):
+                return f"holds an {etree.QName(each).localname} with neither name nor ref (line {each.sourceline})"
+        for each in component.element.iter(f"{{{XSD}}}*"):
+            for attribute, word in (("minOccurs", None), ("maxOccurs", "unbounded")):
+                count = each.get(attribute)
+                if count is not None and count.strip() != word and not count.strip().isdecimal():
+                    return f"has {attribute}={count[:40]!r}, which is no number (line {each.sourceline})"
+        missing = self._missing_in(component)
+        return missing and f"refers to {missing}, which no schema defines; is an import missing, or its schemaLocation?"
 
     def _missing_in(self, component: _Component) -> str | None:
         """The first name that a component refers to and that is missing."""
@@ -234,8 +317,13 @@ class _Repair:
         if not name:
             return None
         prefix, _, local = name.rpartition(":")
-        space = at.nsmap.get(prefix or None) or ("" if prefix else own)
-        if space in _KNOWN_SPACES or standard(space) is not None or self.names.has(kinds, space, local):
+        space = at.nsmap.get(prefix or None) or (_XML if prefix == "xml" else "" if prefix else own)
+        if (
+            (space == XSD and local in _BUILT_IN)
+            or space in _KNOWN_SPACES
+            or standard(space) is not None
+            or self.names.has(kinds, space, local)
+        ):
             return None
         if not prefix and self.names.has(kinds, own, local):
             return None
