@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo dev docs pictures test test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
+.PHONY: help demo dev docs pictures test test-page test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ pictures: install ## Take the pictures of README and docs anew, in the real mode
 	$(BIN)/python -m tests.docs.pictures
 
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not page"
+
+test-page: install ## Look at every page of the operator's in a browser, in all states, sizes and colours; pictures in build/page
+	$(BIN)/python -m pytest tests/admin/browser -m page
 
 test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_ADDRESS=host:26500 make test-cluster
 	@test -n "$$ZEEBE_ADDRESS" || { echo "name the cluster's gateway: ZEEBE_ADDRESS=host:26500 make test-cluster"; exit 2; }
@@ -50,7 +53,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow" $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow and not page" $(TESTS)
 
 test-versions: ## Run the quick tests on Python 3.11 to 3.14, those that uv, pyenv or PATH has here; TESTS="…" for a part
 	@$(PYTHON) tests/versions.py $(TESTS)
@@ -74,6 +77,7 @@ bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressi
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/feel.py
 	$(BIN)/python -m benchmarks.inbound
+	$(BIN)/python -m benchmarks.page  # plots in build/benchmarks
 
 chaos: install ## Deliver mails while runtime, connections and engine are killed, and count the processes (long)
 	$(BIN)/python -m tests.integration.inbound_chaos

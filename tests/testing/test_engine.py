@@ -230,6 +230,90 @@ async def test_in_a_coroutine_connectors_work_when_they_are_awaited():
         order.assert_completed()
 
 
+class Errand(Model):
+    numbers: list[int]
+    key: str = ""
+
+
+@outbound("test-errand", title="Errand", type="test:errand:1")
+async def errand(errand: Errand, context: Context) -> dict:
+    """Has other processes work, and sends messages."""
+    cluster = context.cluster
+    doubled = [
+        (await cluster.run_process("twice", variables={"number": number}, fetch=["result"], seconds=5)).variables
+        for number in errand.numbers
+    ]
+    await cluster.start_process("twice", variables={"number": 50})
+    reached = await cluster.correlate_message("shipped", correlation_key=errand.key, variables={}, seconds=5)
+    await cluster.publish_message("shipped", correlation_key="later", time_to_live=60, variables={}, message_id="1")
+    return {"doubled": doubled, "reached": reached.process_instance_key}
+
+
+def job_of(kind: str, name: str, headers: str = "") -> str:
+    """A process of one task, whose result becomes a variable."""
+    return (
+        TWICE.replace('"twice"', f'"{name}"')
+        .replace("test:twice:1", kind)
+        .replace("<zeebe:taskHeaders>", f"<zeebe:taskHeaders>{headers}")
+    )
+
+
+ERRAND = job_of("test:errand:1", "errand")
+
+
+@pytest.mark.parametrize("in_a_coroutine", [False, True])
+async def test_connectors_start_processes_and_send_messages_in_the_same_engine(in_a_coroutine):
+    """A process that is run has its own jobs done meanwhile."""
+
+    def begin(engine):
+        engine.deploy(errand=ERRAND, twice=TWICE, order=ORDER)
+        first = engine.start("order", {"orderId": "A", "total": 1})
+        engine.job("pay").complete()
+        return first, engine.start("errand", {"numbers": [4, 6], "key": "A"})
+
+    def check(engine, first, ran):
+        assert ran.variables["result"] == {"doubled": [{"result": 8}, {"result": 12}], "reached": first.key}
+        first.assert_completed()
+        assert engine.instance("twice").variables["result"] == 100
+        engine.start("order", {"orderId": "later", "total": 1})
+        engine.job("pay").complete()
+        engine.instance("order").assert_completed()
+
+    if in_a_coroutine:
+        async with Engine([errand, twice]) as engine:
+            begun = begin(engine)
+            await engine.settled()
+            check(engine, *begun)
+    else:
+        with Engine([errand, twice]) as engine:
+            check(engine, *begin(engine))
+
+
+@pytest.mark.parametrize(
+    ("deployed", "given", "words"),
+    [
+        ({}, {"numbers": [2]}, "process ID 'twice', but none found"),
+        ({"twice": job_of("by-hand", "twice")}, {"numbers": [2]}, "with every connector at rest"),
+        ({"twice": TWICE}, {"numbers": [2], "key": "nobody"}, "key 'nobody', but none was found"),
+    ],
+)
+def test_what_a_connector_asks_of_the_engine_in_vain(deployed, given, words):
+    with Engine([errand, twice]) as engine:
+        engine.deploy(errand=ERRAND, **deployed)
+        engine.start("errand", given).assert_incident(at="t", message=words)
+
+
+def test_a_task_uses_a_provider(zeebe_engine, zeebe_web):
+    login = {"type": "basic", "username": "caller", "password": "{{secrets.ERP}}"}
+    erp = {"protocol": "http", "environments": {"test": {"url": zeebe_web.url("/api/"), "authentication": login}}}
+    names = '<zeebe:header key="provider" value="erp"/><zeebe:header key="connection" value="provider"/>'
+    zeebe_engine.use("rest", secrets={"ERP": "s"}, providers={"erp": erp}, environment="test")
+    zeebe_engine.deploy(call=job_of("io.camunda:http-json:1", "call", names))
+    zeebe_web.answer("/api/orders", Reply.json({"ok": True}))
+    zeebe_engine.start("call", {"method": "GET", "url": "/orders"}).assert_completed()
+    assert zeebe_web.last.header("authorization") == "Basic Y2FsbGVyOnM="
+
+
 def test_a_connector_that_is_not_there_is_named():
     with pytest.raises(LookupError, match="no outbound connector 'nothing-like-it'"):
         Engine(["nothing-like-it"])

@@ -20,8 +20,10 @@ from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.gateway import Deployed
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.outcome import Outcome
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.cluster import Cluster
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job as Task
 from zeebe_connectors.sdk.files import AllowedFiles
@@ -41,10 +43,14 @@ class Connectors:
         core: The engine.
         secrets: Values by name; more may come later.
         files: Directories that connectors may read from.
+        cluster: What they start processes and send messages with.
     """
 
-    def __init__(self, core: Core, secrets: Mapping[str, str], files: Sequence[Path]) -> None:
+    def __init__(self, core: Core, secrets: Mapping[str, str], files: Sequence[Path], cluster: Cluster) -> None:
         self._core = core
+        self._cluster = cluster
+        self._providers: dict[str, Any] = {}
+        self._environment = ""
         self._secrets = secrets
         self._files = files
         self._by_type: dict[str, Outbound] = {}
@@ -69,6 +75,12 @@ class Connectors:
                     raise LookupError(missing.reason if missing else f"there is no outbound connector {connector!r}")
                 connector = known[connector]
             self._by_type |= dict.fromkeys((connector.type, *connector.also), connector)
+        self._handlers.clear()
+
+    def know(self, providers: Mapping[str, Any], environment: str) -> None:
+        """Take in named remote systems, and the environment in force."""
+        self._providers.update(providers)
+        self._environment = environment or self._environment
         self._handlers.clear()
 
     def remember(self, resources: Mapping[str, bytes], deployed: Sequence[Deployed]) -> None:
@@ -109,8 +121,12 @@ class Connectors:
             self._scratch = tempfile.TemporaryDirectory(prefix="zeebe-connectors-")
         clients = self._clients = self._clients or ClientCache()
         secrets = {f"SECRET_{name}": value for name, value in self._secrets.items()}
+        resolver = SecretResolver([EnvironmentSecrets(secrets)])
+        known = Directory(described=self._providers)
         return Services(
-            secrets=SecretResolver([EnvironmentSecrets(secrets)]),
+            secrets=resolver,
+            providers=Providers(known, resolver, clients, environment=self._environment),
+            cluster=self._cluster,
             clients=clients,
             documents=LocalDocuments(Path(self._scratch.name), clients=clients),
             files=AllowedFiles(self._files),

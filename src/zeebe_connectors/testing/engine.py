@@ -30,11 +30,13 @@ from zeebe_connectors.runtime.gateway import Deployed
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors.testing.cluster import EngineCluster
 from zeebe_connectors.testing.connectors import Connectors
 from zeebe_connectors.testing.instance import Instance, WaitingJob
 
 MAX_ROUNDS = 1_000
 """Times that connectors work before a process that never comes to rest counts as a fault."""
+_NEVER_AT_REST = f"The connectors still had jobs after {MAX_ROUNDS} rounds: does a process run in a circle?"
 
 
 class Engine:
@@ -59,7 +61,8 @@ class Engine:
     ) -> None:
         self.core = Core(clock=Clock(frozen_at=time.time_ns() // 1_000_000))
         self._secrets = dict(secrets or {})
-        self._connectors = Connectors(self.core, self._secrets, tuple(files))
+        self._cluster = EngineCluster(self.core, self._until_at_rest)
+        self._connectors = Connectors(self.core, self._secrets, tuple(files), self._cluster)
         self._at_once = False
         self._settling = False
         self.process_ids: list[str] = []
@@ -89,17 +92,26 @@ class Engine:
 
     # --- setting up
 
-    def use(self, *connectors: str | Outbound, secrets: Mapping[str, str] | None = None) -> Self:
-        """Let connectors carry out their jobs for real.
+    def use(
+        self,
+        *connectors: str | Outbound,
+        secrets: Mapping[str, str] | None = None,
+        providers: Mapping[str, Any] | None = None,
+        environment: str = "",
+    ) -> Self:
+        """Let connectors carry out their jobs for real; those that start processes or send messages do it in here.
 
         Args:
             connectors: Names of installed ones, such as `rest`, or what `@outbound` made.
             secrets: Values by name, besides those that are known.
+            providers: What `providers.yaml` has under `providers`, besides those that are known.
+            environment: The providers' environment in force.
 
         Raises:
             LookupError: There is no such connector, or what it needs is not installed.
         """
         self._secrets.update(secrets or {})
+        self._connectors.know(providers or {}, environment)
         self._connectors.add(connectors)
         return self
 
@@ -239,9 +251,11 @@ class Engine:
             work = self._connectors.begin()
             if not work:
                 return
-            for job, future in work:
-                self._answer(job, future.result())
-        raise RuntimeError(f"The connectors still had jobs after {MAX_ROUNDS} rounds: does a process run in a circle?")
+            # No answer before all have ended: until then the engine is theirs, for processes and messages.
+            outcomes = [future.result() for _, future in work]
+            for (job, _), outcome in zip(work, outcomes, strict=True):
+                self._answer(job, outcome)
+        raise RuntimeError(_NEVER_AT_REST)
 
     async def settled(self) -> None:
         """Let the connectors work until none has a job, while the test's own loop goes on.
@@ -249,13 +263,20 @@ class Engine:
         Raises:
             RuntimeError: They do not come to rest.
         """
+        self._cluster.home = asyncio.get_running_loop()
+        try:
+            await self._until_at_rest()
+        finally:
+            self._cluster.home = None
+
+    async def _until_at_rest(self) -> None:
         for _ in range(MAX_ROUNDS):
             work = self._connectors.begin()
             if not work:
                 return
             for job, future in work:
                 self._answer(job, await asyncio.wrap_future(future))
-        raise RuntimeError(f"The connectors still had jobs after {MAX_ROUNDS} rounds: does a process run in a circle?")
+        raise RuntimeError(_NEVER_AT_REST)
 
     def _answer(self, job: ActivatedJob, outcome: Outcome) -> None:
         match outcome:

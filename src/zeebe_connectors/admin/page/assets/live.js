@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const line = document.getElementById("live");
+  const line = document.getElementById("live-state");
   if (!line) return;
   const mark = document.getElementById("live-mark");
   const text = document.getElementById("live-text");
