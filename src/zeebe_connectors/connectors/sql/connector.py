@@ -243,8 +243,10 @@ async def _database(request: Work, context: Context) -> Database:
         username, password = login.username, login.password
     tls = address.tls if request.url and address.tls is not None else request.security == "tls"
     file = context.files.resolve(address.name, field="name") if address.kind == "sqlite" else None
+    if address.username or address.password is not None:
+        address = replace(address, username="", password=None)
     access = Access(
-        replace(address, username="", password=None),
+        address,
         username=username,
         password=password,
         tls=tls,

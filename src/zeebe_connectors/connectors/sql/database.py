@@ -102,6 +102,21 @@ class Session:
         return self.connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A connection between two jobs.
+
+    Args:
+        connection: Still taken from the pool.
+        opened: When it was taken, in seconds of `time.monotonic()`.
+        left: When the last job was done with it.
+    """
+
+    connection: AsyncConnection
+    opened: float
+    left: float
+
+
 @dataclass
 class Database:
     """A pool, opened by the first job and closed with the runtime's clients."""
@@ -109,6 +124,9 @@ class Database:
     access: Access
     resolver: Resolver | None = None
     _authorities: Any = field(default=None, init=False, repr=False)
+    _room: asyncio.Semaphore | None = field(default=None, init=False, repr=False)
+    _ready: list[_Ready] = field(default_factory=list, init=False, repr=False)
+    """Connections that a job has just left, the latest last: the next job takes one without the pool's ceremony."""
 
     @cached_property
     def engine(self) -> AsyncEngine:
@@ -248,7 +266,8 @@ class Database:
         try:
             async with asyncio.timeout(seconds + _GRACE):
                 async with contextlib.AsyncExitStack() as stack:
-                    session = Session(await self._connection(stack), self, limit)
+                    connection = await self._connection(stack, stays=not transaction)
+                    session = Session(connection, self, limit)
                     await self._limit(session)
                     if transaction:
                         await self._begin(stack, session, isolation, read_only=read_only)
@@ -262,8 +281,54 @@ class Database:
         except Exception as error:  # noqa: BLE001 - of any driver
             raise failure(error, where=self.access.where) from None
 
-    async def _connection(self, stack: contextlib.AsyncExitStack) -> AsyncConnection:
-        return await stack.enter_async_context(self.engine.connect())
+    async def _connection(self, stack: contextlib.AsyncExitStack, *, stays: bool) -> AsyncConnection:
+        """A connection for the time of a job, which stays taken for the next one when all went well."""
+        if self._room is None:
+            self._room = asyncio.Semaphore(self.access.size)
+        await self._room.acquire()
+        stack.callback(self._room.release)
+        now = opened = time.monotonic()
+        connection: AsyncConnection | None = None
+        while self._ready and connection is None:
+            ready = self._ready.pop()
+            rested = now - ready.left >= IDLE_BEFORE_TEST
+            if now - ready.opened < MAX_AGE and (not rested or await self._answers(ready.connection)):
+                connection, opened = ready.connection, ready.opened
+            else:
+                await ready.connection.close()
+        if connection is None:
+            connection = await self.engine.connect()
+        taken = connection
+
+        async def left(kind: type[BaseException] | None, _error: Any, _trace: Any) -> None:
+            if kind is None and stays and self._is_clean(taken):
+                self._ready.append(_Ready(taken, opened, time.monotonic()))
+            else:
+                await taken.close()
+
+        stack.push_async_exit(left)
+        return connection
+
+    @staticmethod
+    async def _answers(connection: AsyncConnection) -> bool:
+        """Tests a connection that has rested; a dead one is not used again."""
+        held = connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
+        try:
+            assert held.driver_connection is not None  # noqa: S101 - it is connected
+            await held.driver_connection.execute("SELECT 1")
+        except BaseException as error:  # whatever is wrong with it, or the job's time is over
+            await connection.invalidate()
+            if not isinstance(error, Exception):
+                raise
+            return False
+        return True
+
+    def _is_clean(self, connection: AsyncConnection) -> bool:
+        """Whether the next job may have it as it is: only PostgreSQL's driver says so without asking the server."""
+        if self.access.dialect != "postgresql" or connection.closed or connection.invalidated:
+            return False
+        driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is connected
+        return not connection.in_transaction() and driver is not None and driver.info.transaction_status == 0
 
     async def _begin(
         self, stack: contextlib.AsyncExitStack, session: Session, isolation: str | None, *, read_only: bool
@@ -355,6 +420,8 @@ class Database:
 
     async def aclose(self) -> None:
         """Closes all connections."""
+        while self._ready:
+            await self._ready.pop().connection.close()
         if "engine" in self.__dict__:
             await self.engine.dispose()
         if self._authorities is not None:

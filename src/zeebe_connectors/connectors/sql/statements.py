@@ -36,11 +36,8 @@ class Parsed:
     """A statement in pieces: its text as it stands, and the places between."""
 
     pieces: tuple[str | Place, ...]
-
-    @property
-    def names(self) -> list[str | int]:
-        """The values that it wants, each once."""
-        return list(dict.fromkeys(piece.name for piece in self.pieces if isinstance(piece, Place)))
+    names: tuple[str | int, ...]
+    """The values that it wants, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def parse(text: str, dialect: str, style: str) -> Parsed:
     tail = text[start:].rstrip()
     # The driver wants none at the end; a body of a trigger or a procedure does.
     pieces.append(tail.rstrip(";").rstrip() if ended and not _WITH_BODY.match(text) else text[start:])
-    return Parsed(tuple(pieces))
+    return Parsed(tuple(pieces), tuple(dict.fromkeys(piece.name for piece in pieces if isinstance(piece, Place))))
 
 
 _SPECIAL = re.compile(r"""['"`\[$:?;#\s]|--|/\*|[^'"`\[$:?;#\s/-]+|.""", re.DOTALL)
