@@ -221,6 +221,8 @@ PROGRAMS: dict[str, Callable[[Call, Path], None]] = {
     "python3": check_python,
     ".venv/bin/python": check_python,
     "cd": nothing,
+    "mkdir": nothing,
+    "cp": nothing,
     ".": nothing,
 }
 
