@@ -27,7 +27,7 @@ test: install format lint types stale ## Run every check: format, lint, types, g
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not page"
 
 test-page: install ## Look at every page of the operator's in a browser, in all states, sizes and colours; pictures in build/page
-	$(BIN)/python -m pytest tests/admin/browser -m page
+	$(BIN)/python -m pytest tests/admin/page -m page
 
 test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_ADDRESS=host:26500 make test-cluster
 	@test -n "$$ZEEBE_ADDRESS" || { echo "name the cluster's gateway: ZEEBE_ADDRESS=host:26500 make test-cluster"; exit 2; }
@@ -70,6 +70,7 @@ released: install ## Record the templates' versions as released: from then on a 
 
 bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions; then mails that start processes
 	$(BIN)/python benchmarks/run.py --rounds 5
+	$(BIN)/python benchmarks/growth.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/where_cpu_goes.py || $(BIN)/python benchmarks/where_cpu_goes.py --only calls
 	$(BIN)/python benchmarks/smtp.py
 	$(BIN)/python benchmarks/soap.py

@@ -192,8 +192,8 @@ def _variables(url: str) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def fake_scene(target: Target, jobs: int, slots: int) -> Iterator[Scene]:
-    variables = json.dumps(_variables(target.url + "/ok"))
+def fake_scene(target: Target, jobs: int, slots: int, *, path: str = "/ok") -> Iterator[Scene]:
+    variables = json.dumps(_variables(target.url + path))
     headers = json.dumps({"resultExpression": EXPRESSION, "retryBackoff": "PT1S"})
     command = [sys.executable, str(HERE / "gateway.py"), str(jobs), TYPE, variables, headers]
     with process(command, stdout=subprocess.PIPE) as gateway:

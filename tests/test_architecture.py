@@ -269,12 +269,8 @@ BESIDE_THE_ROOMS = {"docs", "examples", "integration", "modeler", "servers"}
 def test_tests_mirror_the_rooms() -> None:
     """Who reads a room finds its tests at the same path; those across rooms are in tests/integration."""
     tests = Path(__file__).parent
-    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
-    astray = [
-        str(folder)
-        for folder in sorted(folders)
-        if folder.parts[0] not in BESIDE_THE_ROOMS and not (ROOT / folder).is_dir()
-    ]
+    folders = {path.relative_to(tests).parts[0] for path in tests.rglob("test_*.py") if path.parent != tests}
+    astray = [folder for folder in sorted(folders - BESIDE_THE_ROOMS) if not (ROOT / folder).is_dir()]
     assert not astray, f"no such room in src: {astray}"
 
 

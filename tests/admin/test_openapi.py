@@ -70,7 +70,7 @@ def check_is_whole(document: dict[str, Any]) -> None:
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     for operation in operations:
         assert operation["summary"]
-        assert operation["x-role"] in {"viewer", "modeler", "operator"}
+        assert operation["x-role"] in {role.word for role in Role}
         assert {"401", "403", "500"} <= set(operation["responses"])
         assert all(one["in"] == "path" or one["description"] for one in operation.get("parameters", ()))
 

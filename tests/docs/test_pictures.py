@@ -37,7 +37,7 @@ def test_the_modeler_still_looks_like_its_pictures(tmp_path: Path) -> None:
     """Same files, same size; the form still takes the tutorial's values and gives the committed diagram's."""
     take_in_modeler(tmp_path)
     made = {file.name for file in tmp_path.glob("*.png")}
-    # Those of the operator's page are taken by tests/admin/browser.
+    # Those of the operator's page are taken by tests/admin/page.
     assert made == {file.name for file in PICTURES.glob("*.png") if not file.name.startswith("page-")}
     for name in made:
         assert size(tmp_path / name) == size(PICTURES / name)

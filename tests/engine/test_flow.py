@@ -404,6 +404,20 @@ def test_receive_tasks_in_a_multi_instance_activity(bench) -> None:
     assert bench.result(key)["r"] == [1, 2]
 
 
+def test_a_completion_condition_sees_what_was_collected(bench) -> None:
+    """components/modeler/bpmn/multi-instance: it is evaluated each time an instance completes, with its output."""
+    until = '=some answer in answers satisfies answer = "yes"'
+    bench.deploy(
+        process("p", "start > t > end", task("t", loop=multi("=[1, 2, 3]", "n", "answers", "=answer", until=until)))
+    )
+    key = bench.create()
+    first, second, _ = bench.jobs("t")
+    bench.complete(first, answer="no")
+    assert bench.active(key)
+    bench.complete(second, answer="yes")
+    assert bench.result(key) == {"answers": ["no", "yes", None]}
+
+
 def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplog) -> None:
     """No page: it is an incident, and the others go on."""
     bench.deploy(process("p", "start > par; par > s > end; par > t > end", script("s", "=1", "r"), task("t")))

@@ -17,7 +17,7 @@ from tests.servers.maven import Artifact, ArtifactUnavailableError, obtain
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, no two blocks at the same place of a cycle
 JAR = Artifact("org.example", "thing", "1.0", "jar", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "MIT")
-HERE = Path(__file__).parent.parent  # where `servers` is found
+HERE = Path(__file__).parents[2]  # where `tests` is found
 PATH = "/org/example/thing/1.0/thing-1.0.jar"
 
 
@@ -188,7 +188,7 @@ def test_cache_that_cannot_be_written_is_named(repository, monkeypatch, tmp_path
 
 def test_many_processes_download_once(repository):
     """Of four processes that ask at once, one downloads."""
-    program = f"from servers.maven import Artifact, obtain; print(obtain({JAR!r}).stat().st_size)"
+    program = f"from tests.servers.maven import Artifact, obtain; print(obtain({JAR!r}).stat().st_size)"
     running = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=HERE) for _ in range(4)
     ]

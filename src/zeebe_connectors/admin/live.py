@@ -166,6 +166,8 @@ class _Topic:
     def join(self, listener: _Listener) -> None:
         listener.offer(self._last)
         self._listeners.add(listener)
+        if self._task.done():  # the others have gone, and it has noticed before they left
+            self._task = asyncio.create_task(self._run())
 
     def leave(self, listener: _Listener) -> bool:
         """Whether nobody is left."""

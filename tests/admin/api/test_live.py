@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.admin.api.conftest import TOKENS, Browser, Started
 
 from zeebe_connectors.admin.access import Refused
-from zeebe_connectors.admin.live import Live
+from zeebe_connectors.admin.live import Live, _Listener, _Topic
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
 from zeebe_connectors.sdk.context import Job
 
@@ -70,7 +70,7 @@ async def test_a_change_comes_by_itself_and_nothing_else(start):
     async with stream(running.viewer, "/") as live:
         assert (await live.event())[0] == "hello"
         await live.until("runtime", "answers")
-        await live.until("down", "")
+        await live.until("count-quarantine", "")
         answered(running, Fail("the shop is shut", 0, code="SHUT"))
         names = await live.until("attention", "the shop is shut")
         assert "sources" not in names
@@ -111,7 +111,7 @@ async def test_rows_stay_and_newer_jobs_are_counted(start):
             answered(running, Complete(), key)
         answered(running, Fail("no", 1), 4)
         names = await live.until("newer", "2 newer jobs")
-        assert set(names) <= {"hello", "counts", "newer", "down"}
+        assert set(names) <= {"hello", "counts", "newer", "count-incidents", "count-down", "count-quarantine"}
     assert "newer job" not in await running.viewer.get("/jobs?top=nonsense")
 
 
@@ -219,6 +219,25 @@ async def test_there_are_no_more_streams_than_may_be():
                 await asyncio.sleep(0.01)
         async with session.get("/") as again:
             assert again.status == 200
+
+
+async def test_who_comes_while_the_last_one_goes_is_served():
+    live = Live(interval=0.01)
+
+    async def make() -> dict[str, str]:
+        return {"a": str(live.made)}
+
+    first, second = _Listener(lambda: True), _Listener(lambda: False)
+    topic = _Topic(live, make)
+    topic.join(first)
+    async with asyncio.timeout(5):
+        while not topic._task.done():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        topic.join(second)
+        topic.leave(first)
+        await second.ready.wait()
+        assert b"event: a" in second.take()
+    assert topic.leave(second)
 
 
 async def test_what_fails_once_is_made_again_and_a_comment_says_that_nothing_changed():

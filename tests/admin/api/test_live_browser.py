@@ -82,5 +82,12 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
             assert await rows.count() == 3
             await newer.click()
             await rows.nth(3).wait_for()
+            await page.goto(f"{running.base}/runtime")
+            await page.get_by_role("button", name="Switch single keys off").click()
+            await page.keyboard.type("gj")
+            await page.get_by_role("button", name="Switch single keys on").click()
+            assert page.url == f"{running.base}/runtime"
+            await page.keyboard.type("gj")
+            await page.wait_for_url(f"{running.base}/jobs")
         finally:
             await again.aclose()

@@ -158,6 +158,19 @@ class Overview:
                 self._quarantined = error
         return self._quarantined
 
+    def counts(self) -> dict[str, int]:
+        """What the navigation counts, as far as it is known without asking anybody.
+
+        Returns:
+            `incidents` of the last hour, `down` sources, events in `quarantine` as of the last look.
+        """
+        watches = [] if self.runtime.sources is None else self.runtime.sources.watches.values()
+        return {
+            "incidents": sum(counts["incident"] for _, counts in self.runtime.record.minutes()),
+            "down": sum(watch.status == "DOWN" for watch in watches),
+            "quarantine": 0 if isinstance(self._quarantined, LedgerError) else len(self._quarantined),
+        }
+
     def refresh(self) -> None:
         """Lets the ledger be asked again at once, after a change."""
         self._asked = -math.inf

@@ -39,6 +39,7 @@ def assets_hash() -> str:
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
+    from markupsafe import Markup  # noqa: PLC0415 - see above
 
     from zeebe_connectors.admin.page import charts, hour_charts  # noqa: PLC0415 - see above
 
@@ -61,6 +62,7 @@ def _environment() -> Environment:
         failures_chart=hour_charts.failures_chart,
         codes_legend=hour_charts.codes_legend,
         day_chart=hour_charts.day_chart,
+        counted=lambda name, count: Markup(counted(name, count)),  # noqa: S704 - a number and our own words
         assets=f"/assets/{assets_hash()}",
     )
     environment.filters.update(
@@ -82,6 +84,14 @@ def draw(template: str, values: dict[str, Any]) -> str:
         values: What it shows; whatever they hold is escaped.
     """
     return _environment().get_template(template).render(values)
+
+
+def counted(name: str, count: int) -> str:
+    """What stands beside a place in the navigation: `12`, with a word for who does not see where, or `1 down`."""
+    if not count:
+        return ""
+    word = {"incidents": "incidents in the last hour", "quarantine": "events"}.get(name)
+    return f"{count:,} {name}" if word is None else f'{count:,}<span class="hidden"> {word}</span>'
 
 
 def regions(template: str, values: dict[str, Any]) -> dict[str, str]:

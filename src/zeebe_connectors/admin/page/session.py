@@ -1,5 +1,6 @@
 """Signs people in: a cookie, signed with a key made from the token that they showed, says who they are for 12 hours.
 
+A token is the one way in; another one (an identity provider) would hand a role to `Sessions.begin` as the form does.
 Nothing is stored, so it is valid on all replicas and after a restart, and a new token ends all sessions of the old one.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import logging
@@ -17,7 +18,7 @@ from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.page.live import drawn_regions, visit_of
-from zeebe_connectors.admin.page.rendering import assets, assets_hash, draw
+from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
@@ -25,6 +26,8 @@ from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0
 """What drawing one page may take, all that it asks for included."""
+LEDGER_SECONDS = 0.3
+"""What the ledger gets to say how many events are in quarantine, beside a page that does not show them."""
 MAX_FORM = 256 * 1024
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -126,12 +129,14 @@ class Page:
         return handle
 
     async def _drawn(self, visit: Visit, found: Drawn) -> web.Response:
+        with contextlib.suppress(TimeoutError):  # a ledger that is slow holds up no other page than its own
+            async with asyncio.timeout(LEDGER_SECONDS):
+                await self._api.overview.quarantined()
         return await _html(visit.request, found.template, self._shell(visit, found.here) | found.values, found.status)
 
     def _shell(self, visit: Visit, here: str) -> dict[str, Any]:
         """What every page shows."""
         runtime = visit.runtime
-        down = 0 if runtime.sources is None else sum(w.status == "DOWN" for w in runtime.sources.watches.values())
         return {
             "here": here,
             "to": visit.request.rel_url.raw_path_qs if visit.request.method == "GET" else f"/{here}",
@@ -139,7 +144,7 @@ class Page:
             "cluster": runtime.settings.cluster.address,
             "operate": runtime.settings.operate,
             "version": __version__,
-            "sources_down": down,
+            "counts_now": self._api.overview.counts(),
             "warn_plain": self._beyond_loopback and not is_secure(visit.request),
         }
 
@@ -156,8 +161,8 @@ class Page:
 
             async def make() -> dict[str, str]:
                 shell = self._shell(looked, "")
-                down = shell["sources_down"]
-                found = {**await drawn_regions(looked, view, shell), "down": f"{down} down" if down else ""}
+                counts = {f"count-{name}": counted(name, count) for name, count in shell["counts_now"].items()}
+                found = {**await drawn_regions(looked, view, shell), **counts}
                 return {name: json.dumps(text) for name, text in found.items()}
 
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}

@@ -81,9 +81,11 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
     if inner.state is not State.COMPLETING or body is None or body.rounds is None:
         return
     loop, rounds, engine = _loop(body), body.rounds, flow.engine
-    output = None
-    if loop.output_element is not None:
-        output = evaluate(engine, loop.output_element, Visible(inner))
+    if loop.output_collection is not None and loop.output_element is not None:
+        # Before the condition, which may look for what this instance gave.
+        collected = list((body.variables or {}).get(loop.output_collection) or [])
+        collected[inner.index] = evaluate(engine, loop.output_element, Visible(inner))
+        set_variables(engine, body, {loop.output_collection: collected})
     enough = False
     if loop.condition is not None:
         counts = {
@@ -93,10 +95,6 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
             "numberOfTerminatedInstances": 0,
         }
         enough = condition(engine, loop.condition, Visible(inner, counts))
-    if loop.output_collection is not None:
-        collected = list((body.variables or {}).get(loop.output_collection) or [])
-        collected[inner.index] = output
-        set_variables(engine, body, {loop.output_collection: collected})
     rounds.completed += 1
     engine.touch(body)
     flow.finish(inner, State.COMPLETED)

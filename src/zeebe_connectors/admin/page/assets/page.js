@@ -72,6 +72,17 @@ for (const dock of document.querySelectorAll("[data-dock]")) {
   addEventListener("pageshow", () => count(dock)); // browsers keep what was chosen when they go back
 }
 
+const keys = document.getElementById("keys-switch");
+if (keys) {
+  const say = () => { keys.textContent = `Switch single keys ${localStorage.getItem("keys") === "off" ? "on" : "off"}`; };
+  keys.addEventListener("click", () => {
+    localStorage.setItem("keys", localStorage.getItem("keys") === "off" ? "on" : "off");
+    say();
+  });
+  keys.hidden = false;
+  say();
+}
+
 localTimes(document);
 const named = document.getElementById("zone");
 if (named) named.textContent = `Times are in ${zone}`;

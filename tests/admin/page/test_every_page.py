@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.admin.browser.axe import axe
+from tests.admin.page.axe import axe
 from tests.admin.routes import pages
 from tests.admin.world import TOKENS, World
 from tests.modeler.tool import browser as chromium
@@ -105,6 +105,7 @@ async def check(look: Looking, address: str, width: int) -> None:
     assert await look.page.evaluate("document.documentElement.scrollWidth") <= width, address
 
 
+@pytest.mark.timeout(300)
 async def test_a_quick_pass_over_every_page(tmp_path):
     async with World(tmp_path) as world, looking(world, size="phone", scheme="dark") as look:
         await look.sign_in()
@@ -196,7 +197,7 @@ async def test_by_keys_alone(tmp_path):
         await look.go("/events")
         await look.page.get_by_role("checkbox").first.focus()
         await look.page.keyboard.press("Space")
-        await look.page.get_by_role("button", name="Try again").focus()
+        await look.page.get_by_role("button", name="Try 1 again").focus()
         await look.page.keyboard.press("Enter")
         await look.page.get_by_text("Asked for 1 of 1").wait_for()
 
