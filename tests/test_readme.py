@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -51,6 +52,18 @@ def test_the_make_targets_of_the_documents_exist() -> None:
         named |= set(re.findall(r"(?:`|    |\$ )make ([a-z-]+)", (ROOT / document).read_text()))
     assert named
     assert named <= targets
+
+
+def test_the_extras_of_the_readme_are_those_of_the_package() -> None:
+    """All of them, and those in `all` apart from the others."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    rows = re.findall(
+        r"^\| (`[a-z].+) \| (.+) \|$", README.partition("| extra | for |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    named = [(name, meaning) for names, meaning in rows for name in re.findall(r"`([a-z-]+)`", names)]
+    assert sorted(name for name, _ in named) == sorted(set(extras) - {"all"})
+    (everything,) = re.findall(r"\[(.+)\]", extras["all"][0])
+    assert {name for name, meaning in named if meaning != "not in `all`"} == set(everything.split(","))
 
 
 def test_links_lead_to_files() -> None:

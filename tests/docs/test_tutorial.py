@@ -29,6 +29,7 @@ def told() -> list[str]:
 
 def test_the_process_of_the_tutorial_runs_breaks_and_is_mended(zeebe_engine: Engine, zeebe_mail: MailServer) -> None:
     """With the page's own variables; the lines are those of the page."""
+    zeebe_mail.clear()  # it serves the whole session
     said: list[str] = []
     zeebe_engine.core.observe(Steps(said.append))
     text = DIAGRAM.replace('"3025"', f'"{zeebe_mail.smtp_port}"')

@@ -35,7 +35,7 @@ def _declared_in(module: str) -> list[Builtin]:
 
 
 def _entry(builtin: Builtin) -> str:
-    since = f" Clusters know it from {builtin.since} on; before, it is null." if builtin.since else ""
+    since = f" Available on clusters from {builtin.since}; null on earlier ones." if builtin.since else ""
     lines = [f"**`{builtin.signature.replace('|', ' | ')}`**", "", builtin.doc + since, "", "```feel"]
     width = max(len(expression) for expression, _ in builtin.examples)
     lines += [f"{expression:{width}}  // {equal}" for expression, equal in builtin.examples]

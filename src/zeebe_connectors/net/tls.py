@@ -100,7 +100,7 @@ def checking(authorities: str = "") -> ssl.SSLContext:
         authorities: Certificates in PEM; those of the system when empty.
 
     Raises:
-        ssl.SSLError: The text is no PEM; also ValueError, and TypeError where it is not ASCII.
+        ssl.SSLError: The text is not PEM; also ValueError, and TypeError where it is not ASCII.
     """
     context = ssl.create_default_context(cadata=authorities.strip() or None)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -20,17 +20,18 @@ ERRORS = {
         "(`CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE`, 50 MiB after decompression). Receive it as a document. An incident."
     ),
     "RESPONSE_NOT_JSON": "The response format is JSON and something else came.",
-    "OAUTH_TOKEN_ERROR": "The token endpoint gave no access token; the message has what it said.",
-    "OAUTH_REFRESH_TOKEN_EXPIRED": "The refresh token is not valid any more: somebody has to log in again.",
+    "OAUTH_TOKEN_ERROR": "The token endpoint issued no access token; the message says what it answered.",
+    "OAUTH_REFRESH_TOKEN_EXPIRED": "The refresh token is no longer valid: somebody has to log in again.",
     "OAUTH_INTERACTION_REQUIRED": "The identity provider wants a person to log in again.",
     "AUTHENTICATION_INVALID": (
-        "The credentials cannot be used as they are, such as a private key that is no PEM; the message names the "
+        "The credentials cannot be used as they are, such as a private key that is not PEM; the message names the "
         "field. An incident."
     ),
     "HEADER_INVALID": "A header's name or value cannot be sent, such as one with a line break. An incident.",
     "HOST_FORBIDDEN": "The operator does not allow this host, address, port or URL. An incident.",
     "TLS_MATERIAL_INVALID": (
-        "A certificate or key is no PEM, they do not fit together, or a keystore or its password is wrong. An incident."
+        "A certificate or key is not PEM, they do not fit together, or a keystore "
+        "or its password is wrong. An incident."
     ),
     "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
 }

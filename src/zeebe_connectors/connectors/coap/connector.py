@@ -34,22 +34,22 @@ AT_ONCE = 4
 """Requests to one device that are under way; the protocol lets one at a time be unacknowledged."""
 _ACK_TIMEOUT = 1.0
 ERRORS = {
-    "COAP_UNREACHABLE": "Nothing listens at the host and port, or there is no way to it. Tried again.",
+    "COAP_UNREACHABLE": "Nothing listens at the host and port, or there is no route to it. Tried again.",
     "COAP_NAME_NOT_RESOLVED": "The host's name does not exist. An incident.",
     "COAP_TIMEOUT": "No answer in time. GET, PUT and DELETE are tried again; a POST may have been carried out and is "
     "an incident. With coaps, a wrong identity or key shows as silence too.",
     "COAP_BAD_REQUEST": "4.00, 4.02, 4.08: the server does not understand the request. An incident.",
     "COAP_FORBIDDEN": "4.01, 4.03: the server does not allow it. An incident.",
     "COAP_NOT_FOUND": "4.04: there is no such resource. An incident.",
-    "COAP_METHOD_NOT_ALLOWED": "4.05: the resource cannot do that. An incident.",
-    "COAP_FORMAT_REFUSED": "4.06, 4.15: the server does not speak the format. An incident.",
-    "COAP_CONFLICT": "4.09, 4.12: the resource is in another state. An incident.",
+    "COAP_METHOD_NOT_ALLOWED": "4.05: the resource does not support this method. An incident.",
+    "COAP_FORMAT_REFUSED": "4.06, 4.15: the server does not support the format. An incident.",
+    "COAP_CONFLICT": "4.09, 4.12: the resource is in a different state than expected. An incident.",
     "COAP_TOO_LARGE": "4.13, or the answer is larger than `maxBytes`. An incident.",
-    "COAP_BUSY": "4.29, 5.03: the server takes no more now. Tried again, after the time that it says.",
+    "COAP_BUSY": "4.29, 5.03: the server is overloaded. Tried again after the time that it names.",
     "COAP_SERVER_ERROR": "5.xx: the server failed.",
     "COAP_CONTENT_INVALID": "The content is not of the format that it should be. An incident.",
     "COAP_DTLS_UNAVAILABLE": "The library for coaps is not installed. An incident.",
-    "COAP_PROTOCOL": "The server answered with something that is no CoAP. An incident.",
+    "COAP_PROTOCOL": "The server's answer is not CoAP. An incident.",
 }
 _REFUSALS: dict[str, tuple[str, type[ConnectorError]]] = {
     "4.00": ("COAP_BAD_REQUEST", PermanentError), "4.02": ("COAP_BAD_REQUEST", PermanentError),

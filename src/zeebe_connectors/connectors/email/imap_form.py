@@ -112,7 +112,7 @@ class MoveImap(Model):
     from_folder: Annotated[str, Field(min_length=1), Hint(label="From folder", placeholder="INBOX")]
     """Where the mail is."""
     to_folder: Annotated[str, Field(min_length=1), Hint(label="To folder", placeholder="Done")]
-    """Where it goes. Created when it is missing; `/` is the separator, and so is `.` behind a folder that is there."""
+    """The target. Created if it is missing; `/` is the separator, and so is `.` behind a folder that is there."""
 
 
 class _ImapData(Model):

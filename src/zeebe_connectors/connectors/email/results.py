@@ -19,7 +19,7 @@ class SentMail(Model):
     message_id: str
     """The mail's Message-ID, with angle brackets."""
     accepted: list[str]
-    """Addresses that the server took. For the action send."""
+    """Addresses that the server accepted. For the action send."""
     reply: str
     """The server's last words, often with its queue id. For the action send."""
 
@@ -40,7 +40,7 @@ class ReadMail(Model):
     html_body: str | None
     """The HTML."""
     headers: list[dict[str, str]]
-    """All headers as `key` and `value`, in order, with those that stand several times."""
+    """All headers as `key` and `value`, in order, including those that occur several times."""
     attachments: list[dict[str, Any]]
     """The attachments, as document references."""
     received_date_time: str | None

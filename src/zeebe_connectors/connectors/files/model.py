@@ -39,7 +39,7 @@ class PasswordLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="orders")]
     """The login."""
     password: Annotated[RequiredSecret, Hint(example="{{secrets.FILES_PASSWORD}}")]
-    """The password, best as a secret."""
+    """The password, preferably as a secret."""
 
 
 class KeyLogin(Model):

@@ -104,7 +104,7 @@ class Watching(Protection):
     subject_contains: Annotated[str, Hint(label="Subject contains")] = ""
     """Only mails whose subject contains this, in upper or lower case."""
     subject_pattern: Annotated[str, Hint(label="Subject matches")] = ""
-    """Only mails in whose subject this regular expression is found."""
+    """Only mails whose subject matches this regular expression."""
     sender_contains: Annotated[str, Hint(label="Sender contains")] = ""
     """Only mails whose From header contains this, in upper or lower case."""
     received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""

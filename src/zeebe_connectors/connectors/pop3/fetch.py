@@ -99,7 +99,7 @@ class Received(Model):
     ],
     errors={
         **ERRORS,
-        "DOCUMENT_NOT_FOUND": "What an earlier try was given is no longer kept, and its mails are removed.",
+        "DOCUMENT_NOT_FOUND": "The result of an earlier try is no longer kept, and its mails have been deleted.",
     },
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3", "receive"],

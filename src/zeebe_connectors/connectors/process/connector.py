@@ -94,8 +94,8 @@ ERRORS = {
     "PROCESS_NO_RESULT": (
         "The process was started and did not end in time. It goes on, so that the task is not tried again. An incident."
     ),
-    "CLUSTER_REFUSED": "The cluster does not take the command; the message says why. An incident.",
-    "CLUSTER_UNREACHABLE": "The cluster did not answer, or has too much to do. It is tried again.",
+    "CLUSTER_REFUSED": "The cluster refuses the command; the message says why. An incident.",
+    "CLUSTER_UNREACHABLE": "The cluster did not answer, or is overloaded. It is tried again.",
     "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
 }
 

@@ -28,14 +28,14 @@ class Publish(Model):
     """Publish: the message waits for who wants it."""
 
     type: Annotated[Literal["publish"], Hint(label="How")] = "publish"
-    """Whether the message may wait for who wants it, or must come to somebody now."""
+    """Whether the message may wait for a process, or must reach one now."""
     time_to_live: Annotated[
         float | None,
         BeforeValidator(_seconds),
         Field(ge=0),
         Hint(label="Time to live", placeholder="PT1H"),
     ] = None
-    """How long the message waits for who wants it; an hour when left out, as ISO 8601 duration."""
+    """How long the message waits for a process; an hour when left out, as ISO 8601 duration."""
     message_id: Annotated[
         str, Hint(label="Message ID", tooltip="A second message with this ID is refused while the first one lives.")
     ] = ""
@@ -46,7 +46,7 @@ class Correlate(Model):
     """Correlate: the message comes to who waits now, or the task fails."""
 
     type: Annotated[Literal["correlate"], Hint(label="How")]
-    """Whether the message may wait for who wants it, or must come to somebody now."""
+    """Whether the message may wait for a process, or must reach one now."""
 
 
 class Send(Model):
@@ -71,7 +71,7 @@ class Send(Model):
             group="operation", choices={"publish": "Publish: it may wait", "correlate": "Correlate: now or not at all"}
         ),
     ] = Publish()
-    """Whether the message may wait for who wants it, or must come to somebody now."""
+    """Whether the message may wait for a process, or must reach one now."""
     tenant_id: Annotated[str, Hint(group="operation", label="Tenant ID")] = ""
     """Whose message; the tenant of this task when left out."""
     request_timeout: Annotated[
@@ -96,10 +96,12 @@ class Sent(TypedDict):
 
 
 ERRORS = {
-    "MESSAGE_EXISTS": "A message with the given id was published already and lives. Give another one another id.",
+    "MESSAGE_EXISTS": (
+        "A message with the given id was already published and is still alive. Give a new message another id."
+    ),
     "MESSAGE_NOT_CORRELATED": "Nobody waits for the message now. It is tried again, as who waits may come later.",
-    "CLUSTER_REFUSED": "The cluster does not take the message; the message of the error says why. An incident.",
-    "CLUSTER_UNREACHABLE": "The cluster did not answer, or has too much to do. It is tried again.",
+    "CLUSTER_REFUSED": "The cluster refuses the message; the message of the error says why. An incident.",
+    "CLUSTER_UNREACHABLE": "The cluster did not answer, or is overloaded. It is tried again.",
     "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
 }
 

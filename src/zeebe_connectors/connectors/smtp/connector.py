@@ -43,7 +43,7 @@ class PasswordLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="mailer@example.com")]
     """Often the whole mail address."""
     password: Annotated[RequiredSecret, Hint(example="{{secrets.SMTP_PASSWORD}}")]
-    """The password, best as a secret; some providers want an app password."""
+    """The password, preferably as a secret; some providers want an app password."""
 
 
 class TokenLogin(Model):
@@ -101,7 +101,7 @@ class Mail(Model):
             },
         ),
     ] = NoLogin()
-    """How to sign in; with username and password, the best method that the server offers is taken."""
+    """How to sign in; with username and password, the best method that the server offers is used."""
     sender: Annotated[
         str,
         Field(alias="from", min_length=1),
@@ -250,7 +250,7 @@ class Sent(Model):
     message_id: str
     """The mail's Message-ID, with angle brackets; the same on every try of a job."""
     accepted: list[str]
-    """Addresses that the server took."""
+    """Addresses that the server accepted."""
     refused: list[RefusedRecipient]
     """Addresses that it refused, when the others got the mail."""
     warnings: list[str]

@@ -101,7 +101,7 @@ class InfosysServer(Model):
     username: Annotated[str | None, Hint("server", secrets=True, provider="authentication.username")] = None
     """Left empty, no login takes place."""
     password: Annotated[Secret | None, Hint("server", provider="authentication.password")] = None
-    """Best as a secret."""
+    """Preferably as a secret."""
     security: Annotated[Literal["tls", "starttls", "none"] | None, Hint("server", hidden=True, provider="security")] = (
         None
     )
@@ -188,7 +188,7 @@ class InfosysResult(Model):
     message_id: str
     """The mail's Message-ID, with angle brackets; the same on every try of a job."""
     accepted: list[str]
-    """Addresses that the server took."""
+    """Addresses that the server accepted."""
     refused: list[RefusedRecipient]
     """Always empty: a refused recipient is an error."""
     warnings: list[str]

@@ -68,7 +68,7 @@ class UsernameToken(Model):
         Field(gt=0),
         Hint(label="Time to live in seconds", tooltip="Many services demand a Timestamp; 300 is usual."),
     ] = None
-    """Adds a Timestamp that expires after so many seconds; none when left empty."""
+    """Adds a Timestamp that expires after this many seconds; none when left empty."""
 
 
 class SignedPart(Model):
@@ -101,7 +101,7 @@ class Signature(Model):
     ] = None
     """URI of the digest algorithm; SHA-256 when left empty."""
     timestamp: Annotated[float | None, Field(gt=0), Hint(label="Time to live in seconds", form_default="300")] = None
-    """Adds a Timestamp, signed too, that expires after so many seconds; none when left empty."""
+    """Adds a Timestamp, signed too, that expires after this many seconds; none when left empty."""
     encryption_parts: Annotated[
         list[SignedPart],
         Hint(

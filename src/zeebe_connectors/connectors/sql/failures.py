@@ -10,20 +10,20 @@ from typing import Any
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 
 ERRORS = {
-    "SQL_UNIQUE_VIOLATION": "A row with the same key is there already. `error.variables.constraint` names the "
+    "SQL_UNIQUE_VIOLATION": "A row with the same key already exists. `error.variables.constraint` names the "
     "constraint where the database does. An incident, unless an error expression takes it as done.",
     "SQL_FOREIGN_KEY_VIOLATION": "The row refers to one that does not exist, or is still referred to. An incident.",
-    "SQL_NOT_NULL_VIOLATION": "A column that must have a value got none. An incident.",
-    "SQL_CHECK_VIOLATION": "A value breaks a rule (CHECK or exclusion) of the table. An incident.",
-    "SQL_DATA_INVALID": "A value does not fit its column or its use: too long, out of range, not a date, a division "
-    "by zero. An incident.",
-    "SQL_DEADLOCK": "Two transactions waited for each other and this one was given up. Tried again.",
+    "SQL_NOT_NULL_VIOLATION": "A column that requires a value received none. An incident.",
+    "SQL_CHECK_VIOLATION": "A value violates a constraint (CHECK or exclusion) of the table. An incident.",
+    "SQL_DATA_INVALID": "A value does not fit its column or how it is used: too long, out of range, not a date, a "
+    "division by zero. An incident.",
+    "SQL_DEADLOCK": "Two transactions waited for each other, and this one was rolled back. Tried again.",
     "SQL_SERIALIZATION_FAILURE": "Another transaction changed the same rows. Tried again.",
-    "SQL_LOCK_TIMEOUT": "A row or the database is locked by somebody else for too long. Tried again.",
-    "SQL_TIMEOUT": "The statement took longer than `timeout`; the server has stopped it, and what it did is undone.",
+    "SQL_LOCK_TIMEOUT": "A row or the database was locked by another session for too long. Tried again.",
+    "SQL_TIMEOUT": "The statement took longer than `timeout`; the server stopped it, and its effects are rolled back.",
     "SQL_SYNTAX": "The database does not understand the statement. An incident.",
     "SQL_UNKNOWN_OBJECT": "A table, column, function or database does not exist. An incident.",
-    "SQL_FORBIDDEN": "The login may not do this, or the session is read-only. An incident.",
+    "SQL_FORBIDDEN": "The login is not permitted to do this, or the session is read-only. An incident.",
     "SQL_AUTH_FAILED": "The database refuses the login. Check username and password. An incident.",
     "SQL_UNREACHABLE": "Nothing answers at the host and port, or the database is starting or full. Tried again.",
     "SQL_TLS_FAILED": "The server offers no TLS, or its certificate is not trusted. An incident.",
@@ -33,7 +33,7 @@ ERRORS = {
     "SQL_UNEXPECTED_ROWS": "A statement changed another number of rows than its `expect`; all is undone. An incident.",
     "SQL_STATEMENT_INVALID": "The statement cannot be read: several in one, or a quote that does not end. An incident.",
     "SQL_PARAMETERS_INVALID": "The parameters do not fit the statement. An incident.",
-    "SQL_URL_INVALID": "The URL is none that is understood. An incident.",
+    "SQL_URL_INVALID": "The URL cannot be understood. An incident.",
     "SQL_UNSUPPORTED": "This database, or the driver that is installed, cannot do that. An incident.",
     "SQL_ERROR": "Any other refusal of the database; `error.variables.sqlState` or `number` tells more.",
 }

@@ -34,7 +34,7 @@ class PasswordLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(secrets=True, example="orders")]
     """The database's user."""
     password: Annotated[Secret, Hint(example="{{secrets.DATABASE_PASSWORD}}")]
-    """The password, best as a secret."""
+    """The password, preferably as a secret."""
 
 
 class Statement(Model):

@@ -41,7 +41,7 @@ def _get_or_else(value: Any, default: Any) -> Any:
 
 @builtin(
     "assert(value: any, condition: any): any",
-    "The value, if the condition is true; otherwise the evaluation of the whole expression fails.",
+    "The value if the condition is true; otherwise the whole expression fails.",
     ("assert(5, 5 > 3)", "5"),
 )
 def _assert(value: Any, condition: Any) -> Any:
@@ -52,7 +52,7 @@ def _assert(value: Any, condition: Any) -> Any:
 
 @builtin(
     "assert(value: any, condition: any, cause: any): any",
-    "The value, if the condition is true; otherwise the evaluation of the whole expression fails with the cause.",
+    "The value if the condition is true; otherwise the whole expression fails with the cause.",
     ('assert(5, 5 > 3, "too small")', "5"),
 )
 def _assert_with_cause(value: Any, condition: Any, cause: Any) -> Any:

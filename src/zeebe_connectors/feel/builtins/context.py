@@ -30,7 +30,7 @@ def _get_value(context: Any, key: Any) -> Any:
 
 @builtin(
     "get value(context: context, keys: list): any",
-    "The value of an entry in nested contexts, to which a list of keys leads; null if there is none.",
+    "The value of the nested entry at a path of keys; null if there is none.",
     ('get value({x: {y: {z: 0}}}, ["x", "y", "z"])', "0"),
 )
 def _get_nested_value(context: Any, keys: Any) -> Any:
@@ -51,7 +51,7 @@ def _get_entries(run: Run, context: Any) -> Any:
 
 @builtin(
     "context put(context: context, key: string|list, value: any): context",
-    "The context with one more entry, or with another value of it.",
+    "The context with an entry added or replaced.",
     ('context put({x: 1}, "y", 2)', "{x: 1, y: 2}"),
 )
 def _context_put(run: Run, context: Any, key: Any, value: Any) -> Any:
@@ -77,7 +77,7 @@ def _put(run: Run, context: Any, keys: list[Any], value: Any) -> Any:
 
 @builtin(
     "context put(context: context, keys: list, value: any): context",
-    "The context with another value of an entry in nested contexts, to which a list of keys leads.",
+    "The context with the nested entry at a path of keys added or replaced.",
     ('context put({x: 1}, ["y", "z"], 2)', "{x: 1, y: {z: 2}}"),
 )
 def _context_put_nested(run: Run, context: Any, keys: Any, value: Any) -> Any:
@@ -95,7 +95,7 @@ def _put_older(run: Run, context: Any, key: Any, value: Any) -> Any:
 
 @builtin(
     "context merge(contexts: any...): context",
-    "One context with the entries of all; of several with one key the last one counts.",
+    "All contexts merged into one; where a key occurs more than once, the last value counts.",
     ("context merge([{x: 1}, {y: 2}])", "{x: 1, y: 2}"),
     ("context merge({x: 1, y: 0}, {y: 2})", "{x: 1, y: 2}"),
 )
@@ -120,7 +120,7 @@ def _put_all(run: Run, contexts: Any) -> Any:
 
 @builtin(
     "context(entries: any): context",
-    "A context of a list of contexts with `key` and `value`: the opposite of `get entries`.",
+    "The context made of a list of contexts with `key` and `value`; the inverse of `get entries`.",
     ('context([{key: "a", value: 1}, {key: "b", value: 2}])', "{a: 1, b: 2}"),
     ('context([{key: "a"}])', "null"),
 )

@@ -20,7 +20,7 @@ TITLE = "Conversion functions"
 
 @builtin(
     "date(from: string|date|date and time): date",
-    "The date that a text or a date and time has.",
+    "The date in a text, or of a date and time.",
     ('date(from: "2018-04-29")', '@"2018-04-29"'),
     ('date(date and time("2012-12-25T11:00:00"))', '@"2012-12-25"'),
     ('date("2018-02-30" + "")', "null"),
@@ -49,7 +49,7 @@ def _date_of_parts(year: Any, month: Any, day: Any) -> Any:
 
 @builtin(
     "time(from: string|date|date and time): time",
-    "The time of day that a text or a date and time has; midnight in UTC for a date.",
+    "The time of day in a text, or of a date and time; midnight in UTC for a date.",
     ('time(from: "12:00:00")', '@"12:00:00"'),
     ('time(date and time("2012-12-25T11:00:00"))', '@"11:00:00"'),
 )
@@ -100,7 +100,7 @@ def _time_with_offset(hour: Any, minute: Any, second: Any, offset: Any) -> Any:
 
 @builtin(
     "date and time(from: string): date and time",
-    "The date and time that a text has; the midnight of a date.",
+    "The date and time in a text; midnight of a date.",
     ('date and time(from: "2018-04-29T09:30:00")', '@"2018-04-29T09:30:00"'),
     ('date and time(from: "2018-04-29")', '@"2018-04-29T00:00:00"'),
 )
@@ -113,7 +113,7 @@ def _date_and_time(text: Any) -> Any:
 
 @builtin(
     "date and time(date: date|date and time, time: time|string): date and time",
-    "The day of the first at the time of the second; or a date and time in another zone, named by a text.",
+    "The date of the first argument with the time of the second, or a date and time in the zone that a text names.",
     ('date and time(date("2012-12-24"), time("T23:59:00"))', '@"2012-12-24T23:59:00"'),
     (
         'date and time(@"2020-07-31T14:27:30@Europe/Berlin", "America/Los_Angeles")',
@@ -147,7 +147,7 @@ def _in_zone(moment: Any, zone: str) -> Any:
 
 @builtin(
     "duration(from: string): days and time duration|years and months duration",
-    "The duration that a text has.",
+    "The duration in a text.",
     ('duration(from: "P5D")', '@"P5D"'),
     ('duration("P32Y")', '@"P32Y"'),
 )
@@ -160,7 +160,7 @@ def _duration(text: Any) -> Any:
 
 @builtin(
     "years and months duration(from: date|date and time, to: date|date and time): years and months duration",
-    "The whole months between two dates.",
+    "The number of whole months between two dates, as a duration.",
     ('years and months duration(date("2011-12-22"), date("2013-08-24"))', 'duration("P1Y8M")'),
 )
 def _years_and_months(start: Any, end: Any) -> Any:
@@ -187,7 +187,7 @@ def _parsed(text: str) -> Any:
 
 @builtin(
     "number(from: string): number",
-    "The number that a text has.",
+    "The number in a text.",
     ('number("1500.5")', "1500.5"),
     ('number("two")', "null"),
 )
@@ -197,7 +197,7 @@ def _number(text: Any) -> Any:
 
 @builtin(
     "number(from: string, grouping separator: string): number",
-    "The number that a text has, with a space, a comma or a point between groups of digits.",
+    "The number in a text whose digits are grouped by a space, a comma or a point.",
     ('number("1,500.5", ",")', "1500.5"),
 )
 def _number_grouped(text: Any, grouping: Any) -> Any:
@@ -206,7 +206,7 @@ def _number_grouped(text: Any, grouping: Any) -> Any:
 
 @builtin(
     "number(from: string, grouping separator: string|null, decimal separator: string|null): number",
-    "The number that a text has, with these separators between groups of digits and before the fraction.",
+    "The number in a text with these separators between groups of digits and before the decimals.",
     ('number("1 500,5", " ", ",")', "1500.5"),
     ('number("1.500,5", ".", ",")', "1500.5"),
 )
@@ -257,7 +257,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
 
 @builtin(
     "from json(json: string|null): any",
-    "The value that a JSON text has.",
+    "The value of a JSON text.",
     ('from json("{\\"a\\": [1, true]}")', "{a: [1, true]}"),
     ('from json("invalid")', "null"),
     since="8.9",

@@ -32,7 +32,7 @@ _CHARACTERS_OF_A_KEY = 200
 
 @builtin(
     "list contains(list: list, element: any): boolean",
-    "Whether the list has the element.",
+    "Whether the list contains the element.",
     ("list contains([1, 2, 3], 2)", "true"),
     ("list contains([1, null], null)", "true"),
 )
@@ -187,7 +187,7 @@ def _conjunction(run: Run, items: Any, decisive: bool) -> Any:  # noqa: FBT001 -
 
 @builtin(
     "all(list: any...): boolean",
-    "Whether all items are true; null if one is no boolean and none is false.",
+    "Whether all items are true; null if one is not a boolean and none is false.",
     ("all([true, false])", "false"),
     ("all([])", "true"),
     ("all(true, null)", "null"),
@@ -204,7 +204,7 @@ def _and(run: Run, items: Any) -> Any:
 
 @builtin(
     "any(list: any...): boolean",
-    "Whether an item is true; null if one is no boolean and none is true.",
+    "Whether any item is true; null if one is not a boolean and none is true.",
     ("any([false, true])", "true"),
     ("any([])", "false"),
 )
@@ -236,7 +236,7 @@ def _require_position(position: Any) -> None:
 
 @builtin(
     "sublist(list: list, start: number): list",
-    "The items from a position on; a negative one counts from the end.",
+    "The items from a position to the end; a negative position counts from the end.",
     ("sublist([1, 2, 3], 2)", "[2, 3]"),
     ("sublist([1, 2, 3], -1)", "[3]"),
 )
@@ -247,7 +247,7 @@ def _sublist(run: Run, items: Any, start: Any) -> Any:
 
 @builtin(
     "sublist(list: list, start: number, length: number): list",
-    "So many items from a position on.",
+    "This many items from a position.",
     ("sublist([1, 2, 3], 1, 2)", "[1, 2]"),
 )
 def _sublist_of(run: Run, items: Any, start: Any, length: Any) -> Any:
@@ -263,7 +263,7 @@ def _copied(run: Run, items: Any) -> list[Any]:
 
 @builtin(
     "append(list: list, items: any...): list",
-    "The list with more items at its end.",
+    "The list with further items appended.",
     ("append([1], 2, 3)", "[1, 2, 3]"),
     ("append([1], [2])", "[1, [2]]"),
 )
@@ -279,7 +279,7 @@ def _joined(run: Run, *lists: Any) -> list[Any]:
 
 @builtin(
     "concatenate(lists: any...): list",
-    "One list with the items of all.",
+    "All lists joined into one.",
     ("concatenate([1, 2], [3])", "[1, 2, 3]"),
     ("concatenate([1], 2, [3])", "[1, 2, 3]"),
 )
@@ -290,7 +290,7 @@ def _concatenate(run: Run, lists: Any) -> Any:
 
 @builtin(
     "insert before(list: list, position: number, newItem: any): list",
-    "The list with one more item before a position.",
+    "The list with an item inserted at a position.",
     ("insert before([1, 3], 2, 2)", "[1, 2, 3]"),
     ("insert before([1, 3], -1, 2)", "[1, 2, 3]"),
 )
@@ -329,14 +329,14 @@ def _index_of(run: Run, items: Any, match: Any) -> Any:
 
 @builtin(
     "union(lists: any...): list",
-    "The items of all lists, each once.",
+    "The items of all lists, without duplicates.",
     ("union([1, 2], [2, 3])", "[1, 2, 3]"),
 )
 def _union(run: Run, lists: Any) -> Any:
     return _distinct(run, _concatenate(run, lists))
 
 
-@builtin("distinct values(list: list): list", "The items, each once.", ("distinct values([1, 2, 1])", "[1, 2]"))
+@builtin("distinct values(list: list): list", "The items without duplicates.", ("distinct values([1, 2, 1])", "[1, 2]"))
 def _distinct(run: Run, items: Any) -> Any:
     found: dict[object, Any] = {}
     for item in items:
@@ -346,7 +346,7 @@ def _distinct(run: Run, items: Any) -> Any:
 
 @builtin(
     "duplicate values(list: list): list",
-    "The items that are in the list more than once, each once.",
+    "The items that occur more than once, each listed once.",
     ("duplicate values([1, 2, 1, 3, 2])", "[1, 2]"),
 )
 def _duplicate_values(run: Run, items: Any) -> Any:
@@ -458,7 +458,7 @@ def _join(run: Run, items: Any, delimiter: str = "", prefix: str = "", suffix: s
 
 @builtin(
     "string join(list: list): string",
-    "The texts of the list in one; null ones are left out.",
+    "The texts of the list joined into one; nulls are left out.",
     ('string join(["a", null, "c"])', '"ac"'),
 )
 def _string_join(run: Run, items: Any) -> Any:
@@ -467,7 +467,7 @@ def _string_join(run: Run, items: Any) -> Any:
 
 @builtin(
     "string join(list: list, delimiter: string|null): string",
-    "The texts of the list in one, with a delimiter between them.",
+    "The texts of the list joined by a delimiter.",
     ('string join(["a", "b"], ", ")', '"a, b"'),
 )
 def _string_join_with(run: Run, items: Any, delimiter: Any) -> Any:
@@ -476,7 +476,7 @@ def _string_join_with(run: Run, items: Any, delimiter: Any) -> Any:
 
 @builtin(
     "string join(list: list, delimiter: string|null, prefix: string|null, suffix: string|null): string",
-    "The texts of the list in one, with a delimiter between them, a prefix before and a suffix behind.",
+    "The texts of the list joined by a delimiter, between a prefix and a suffix.",
     ('string join(["a", "b"], ", ", "[", "]")', '"[a, b]"'),
 )
 def _string_join_between(run: Run, items: Any, delimiter: Any, prefix: Any, suffix: Any) -> Any:
@@ -487,7 +487,7 @@ def _string_join_between(run: Run, items: Any, delimiter: Any, prefix: Any, suff
 
 @builtin(
     "partition(list: list, size: number): list",
-    "Lists of so many consecutive items; the last one may have less.",
+    "The list cut into lists of this many items; the last may be shorter.",
     ("partition([1, 2, 3, 4, 5], 2)", "[[1, 2], [3, 4], [5]]"),
     since="8.8",
 )

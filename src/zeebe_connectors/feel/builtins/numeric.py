@@ -54,7 +54,7 @@ def _round(number: Any, scale: Any, mode: str) -> Any:
 
 @builtin(
     "decimal(n: number, scale: number): number",
-    "The number rounded to so many digits after the point; a half goes to the even neighbour.",
+    "The number rounded to this many decimal places; a half is rounded to the even neighbour.",
     ("decimal(1/3, 2)", "0.33"),
     ("decimal(1.5, 0)", "2"),
     ("decimal(2.5, 0)", "2"),
@@ -81,7 +81,7 @@ def _decimal_in_mode(number: Any, scale: Any, mode: str) -> Any:
 
 @builtin(
     "floor(n: number): number",
-    "The nearest whole number that is not above.",
+    "The largest whole number that is not greater.",
     ("floor(1.5)", "1"),
     ("floor(-1.5)", "-2"),
 )
@@ -91,7 +91,7 @@ def _floor(number: Any) -> Any:
 
 @builtin(
     "floor(n: number, scala: number): number",
-    "The nearest number with so many digits after the point that is not above.",
+    "The largest number with this many decimal places that is not greater.",
     ("floor(-1.56, 1)", "-1.6"),
 )
 def _floor_to(number: Any, scale: Any) -> Any:
@@ -100,7 +100,7 @@ def _floor_to(number: Any, scale: Any) -> Any:
 
 @builtin(
     "ceiling(n: number): number",
-    "The nearest whole number that is not below.",
+    "The smallest whole number that is not less.",
     ("ceiling(1.5)", "2"),
     ("ceiling(-1.5)", "-1"),
 )
@@ -110,7 +110,7 @@ def _ceiling(number: Any) -> Any:
 
 @builtin(
     "ceiling(n: number, scale: number): number",
-    "The nearest number with so many digits after the point that is not below.",
+    "The smallest number with this many decimal places that is not less.",
     ("ceiling(-1.56, 1)", "-1.5"),
 )
 def _ceiling_to(number: Any, scale: Any) -> Any:
@@ -139,7 +139,7 @@ def _round_down(number: Any, scale: Any) -> Any:
 
 @builtin(
     "round half up(n: number, scale: number): number",
-    "The number rounded to its nearest neighbour; a half goes away from zero.",
+    "The number rounded to the nearest neighbour; a half is rounded away from zero.",
     ("round half up(5.5, 0)", "6"),
     ("round half up(-1.125, 2)", "-1.13"),
 )
@@ -149,7 +149,7 @@ def _round_half_up(number: Any, scale: Any) -> Any:
 
 @builtin(
     "round half down(n: number, scala: number): number",
-    "The number rounded to its nearest neighbour; a half goes towards zero.",
+    "The number rounded to the nearest neighbour; a half is rounded towards zero.",
     ("round half down(5.5, 0)", "5"),
     ("round half down(-1.125, 2)", "-1.12"),
 )
@@ -175,7 +175,7 @@ def _abs(value: Any) -> Any:
 
 @builtin(
     "modulo(dividend: number, divisor: number): number",
-    "What remains of the division; it has the divisor's sign.",
+    "The remainder of the division, with the divisor's sign.",
     ("modulo(12, 5)", "2"),
     ("modulo(-12, 5)", "3"),
 )
@@ -238,7 +238,7 @@ def _rest_of_two(number: Any) -> Any:
 
 @builtin(
     "random number(): number",
-    "A random number from 0 to below 1.",
+    "A random number of at least 0 and less than 1.",
     ("random number() >= 0 and random number() < 1", "true"),
 )
 def _random_number() -> Any:

@@ -96,7 +96,7 @@ def _is_before(left: Range, right: Range) -> bool:
 
 @builtin(
     "before(point1: point|range, point2: point|range): boolean",
-    "Whether the first one lies wholly before the second one.",
+    "Whether the first point or range lies wholly before the second.",
     ("before(1, 10)", "true"),
     ("before([1..5], [6..10])", "true"),
     ("before([1..5), 5)", "true"),
@@ -115,7 +115,7 @@ def _before(left: Any, right: Any) -> Any:
 
 @builtin(
     "after(point1: point|range, point2: point|range): boolean",
-    "Whether the first one lies wholly after the second one.",
+    "Whether the first point or range lies wholly after the second.",
     ("after(10, 1)", "true"),
     ("after(12, [1..5])", "true"),
     aliases=_POINT_AND_RANGE,
@@ -133,7 +133,7 @@ def _after(left: Any, right: Any) -> Any:
 
 @builtin(
     "meets(range1: range, range2: range): boolean",
-    "Whether the first range ends with the value that the second one starts with.",
+    "Whether the first range ends with the value with which the second starts.",
     ("meets([1..5], [5..10])", "true"),
     ("meets([1..5), [5..10])", "false"),
 )
@@ -144,7 +144,7 @@ def _meets(left: Any, right: Any) -> Any:
 
 @builtin(
     "met by(range1: range, range2: range): boolean",
-    "Whether the first range starts with the value that the second one ends with.",
+    "Whether the first range starts with the value with which the second ends.",
     ("met by([5..10], [1..5])", "true"),
 )
 def _met_by(left: Any, right: Any) -> Any:
@@ -165,7 +165,7 @@ def _overlaps(left: Any, right: Any) -> Any:
 
 @builtin(
     "overlaps before(range1: range, range2: range): boolean",
-    "Whether the first range starts before the second one and ends in it.",
+    "Whether the first range starts before the second and ends within it.",
     ("overlaps before([1..5], [4..10])", "true"),
     ("overlaps before([1..5], [1..10])", "false"),
 )
@@ -176,7 +176,7 @@ def _overlaps_before(left: Any, right: Any) -> Any:
 
 @builtin(
     "overlaps after(range1: range, range2: range): boolean",
-    "Whether the first range starts in the second one and ends after it.",
+    "Whether the first range starts within the second and ends after it.",
     ("overlaps after([4..10], [1..5])", "true"),
     ("overlaps after([1..10], [1..5])", "false"),
 )
@@ -186,7 +186,7 @@ def _overlaps_after(left: Any, right: Any) -> Any:
 
 @builtin(
     "finishes(point: point|range, range: range): boolean",
-    "Whether the first one ends where the second one does, and starts in it.",
+    "Whether the first point or range ends where the second does, and starts within it.",
     ("finishes(5, [1..5])", "true"),
     ("finishes([3..5], [1..5])", "true"),
     aliases=["range1, range2"],
@@ -208,7 +208,7 @@ def _finishes(left: Any, right: Any) -> Any:
 
 @builtin(
     "finished by(range: range, point: point|range): boolean",
-    "Whether the second one ends where the first one does, and starts in it.",
+    "Whether the second point or range ends where the first does, and starts within it.",
     ("finished by([5..10], 10)", "true"),
     ("finished by([1..5], [3..5])", "true"),
     aliases=["point, range", "range1, range2"],
@@ -224,7 +224,7 @@ def _finished_by(left: Any, right: Any) -> Any:
 
 @builtin(
     "includes(range: range, point: point|range): boolean",
-    "Whether the first range has the point, or all values of the second range.",
+    "Whether the first range contains the point, or all values of the second range.",
     ("includes([5..10], 6)", "true"),
     ("includes([3..10], [4..6])", "true"),
     aliases=["range1, range2"],
@@ -235,7 +235,7 @@ def _includes_function(left: Any, right: Any) -> Any:
 
 @builtin(
     "during(point: point|range, range: range): boolean",
-    "Whether the point, or the first range, lies in the second range.",
+    "Whether the point, or the first range, lies within the second range.",
     ("during(5, [1..10])", "true"),
     ("during([4..6], [3..10])", "true"),
     aliases=["range1, range2"],
@@ -246,7 +246,7 @@ def _during(left: Any, right: Any) -> Any:
 
 @builtin(
     "starts(point: point|range, range: range): boolean",
-    "Whether the first one starts where the second one does, and ends in it.",
+    "Whether the first point or range starts where the second does, and ends within it.",
     ("starts(1, [1..5])", "true"),
     ("starts([1..3], [1..5])", "true"),
     aliases=["range1, range2"],
@@ -268,7 +268,7 @@ def _starts(left: Any, right: Any) -> Any:
 
 @builtin(
     "started by(range: range, point: point|range): boolean",
-    "Whether the second one starts where the first one does, and ends in it.",
+    "Whether the second point or range starts where the first does, and ends within it.",
     ("started by([1..10], 1)", "true"),
     ("started by([1..10], [1..5])", "true"),
     aliases=["range1, range2"],

@@ -51,7 +51,8 @@ def _offset(units: str | bytes, position: Any) -> int:
 
 @builtin(
     "substring(string: string, start position: number): string",
-    "The part of a text from a position on; a negative one counts from the end. One outside of the text is an error.",
+    "The rest of a text from a position; a negative position counts from the end. "
+    "A position outside the text is an error.",
     ('substring("foobar", 3)', '"obar"'),
     ('substring("foobar", -2)', '"ar"'),
 )
@@ -62,7 +63,7 @@ def _substring(text: Any, start: Any) -> Any:
 
 @builtin(
     "substring(string: string, start position: number, length: number): string",
-    "So many characters of a text from a position on.",
+    "This many characters of a text from a position.",
     ('substring("foobar", 3, 3)', '"oba"'),
 )
 def _substring_of(text: Any, start: Any, length: Any) -> Any:
@@ -88,7 +89,7 @@ def _lower_case(text: Any) -> Any:
 
 @builtin(
     "substring before(string: string, match: string): string",
-    "The part of a text before another one; empty where it is not found.",
+    "The part of a text before another text; empty if that is not found.",
     ('substring before("foobar", "bar")', '"foo"'),
     ('substring before("foobar", "x")', '""'),
 )
@@ -99,7 +100,7 @@ def _substring_before(text: Any, match: Any) -> Any:
 
 @builtin(
     "substring after(string: string, match: string): string",
-    "The part of a text after another one; empty where it is not found.",
+    "The part of a text after another text; empty if that is not found.",
     ('substring after("foobar", "ob")', '"ar"'),
     ('substring after("foobar", "x")', '""'),
 )
@@ -110,7 +111,7 @@ def _substring_after(text: Any, match: Any) -> Any:
 
 @builtin(
     "contains(string: string, match: string): boolean",
-    "Whether a text has another one in it.",
+    "Whether a text contains another text.",
     ('contains("foobar", "of")', "false"),
 )
 def _contains(text: Any, match: Any) -> Any:
@@ -119,7 +120,7 @@ def _contains(text: Any, match: Any) -> Any:
 
 @builtin(
     "starts with(string: string, match: string): boolean",
-    "Whether a text starts with another one.",
+    "Whether a text starts with another text.",
     ('starts with("foobar", "foo")', "true"),
 )
 def _starts_with(text: Any, match: Any) -> Any:
@@ -128,7 +129,7 @@ def _starts_with(text: Any, match: Any) -> Any:
 
 @builtin(
     "ends with(string: string, match: string): boolean",
-    "Whether a text ends with another one.",
+    "Whether a text ends with another text.",
     ('ends with("foobar", "bar")', "true"),
 )
 def _ends_with(text: Any, match: Any) -> Any:
@@ -226,7 +227,7 @@ def _from_base64(text: Any) -> Any:
 
 @builtin(
     "is blank(string: string): boolean",
-    "Whether the text is empty or has nothing but spaces.",
+    "Whether the text is empty or consists of spaces only.",
     ('is blank(" ")', "true"),
     ('is blank("a")', "false"),
     since="8.8",

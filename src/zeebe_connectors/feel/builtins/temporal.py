@@ -32,7 +32,7 @@ def _days(value: Any) -> int:
 
 
 @builtin(
-    "now(): date and time", "The current date and time, with the offset of the machine.", ("now() = null", "false")
+    "now(): date and time", "The current date and time, with the machine's offset from UTC.", ("now() = null", "false")
 )
 def _now(run: Run) -> Any:
     return run.clock()
@@ -73,7 +73,7 @@ def _month_of_year(date: Any) -> Any:
 
 @builtin(
     "week of year(date: date|date and time): number",
-    "The number of the week by ISO 8601: the first one has a Thursday.",
+    "The week's number by ISO 8601: week 1 has the year's first Thursday.",
     ('week of year(date("2019-09-17"))', "38"),
     ('week of year(date("2021-01-01"))', "53"),
 )

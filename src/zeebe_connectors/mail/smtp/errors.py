@@ -132,8 +132,8 @@ def opening_failed(server: Server, stage: str, error: Exception, patience: float
 ERRORS = {
     **connect_errors("SMTP"),
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
-    "SMTP_PROTOCOL": "What answers there is no mail server: it speaks something else, or its answer is endless. Check "
-    "host and port.",
+    "SMTP_PROTOCOL": "What answers there is not a mail server: it speaks another protocol, or its answer has no "
+    "end. Check host and port.",
     "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
     "again.",
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
@@ -141,7 +141,7 @@ ERRORS = {
     "or token. Tried again after a 4xx answer.",
     "MAIL_TOKEN_FAILED": "No access token could be obtained. Check the token endpoint, client and scopes. Tried again "
     "unless the endpoint refused the credentials.",
-    "SMTP_SENDER_REFUSED": "The server does not take mail from this sender. Use an address that the account may send "
+    "SMTP_SENDER_REFUSED": "The server does not accept mail from this sender. Use an address that the account may send "
     "from. Tried again after a 4xx answer.",
     "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
     "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "

@@ -36,13 +36,13 @@ class PrivateKeyJwt(ClientGrant):
 
     type: Literal["oauth-private-key-jwt"]
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, where the server wants to know."""
+    """For whom the token is meant, if the server asks for it."""
     private_key: PrivateKey
     """The application's private key in PEM."""
     algorithm: Algorithm = "RS256"
     """How the assertion is signed."""
     key_id: Annotated[str, Hint(label="Key ID")] = ""
-    """Name under which the server knows the key (`kid`), where it wants it."""
+    """Name under which the server knows the key (`kid`), if the server asks for it."""
     certificate: Annotated[
         str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that want its thumbprint.")
     ] = ""
@@ -89,7 +89,7 @@ class JwtBearer(Grant):
     algorithm: Algorithm = "RS256"
     """How the assertion is signed."""
     key_id: Annotated[str, Hint(label="Key ID")] = ""
-    """Name under which the server knows the key (`kid`), where it wants it."""
+    """Name under which the server knows the key (`kid`), if the server asks for it."""
     claims: Annotated[
         dict[str, Any], Hint(label="Further claims", feel="required", placeholder='={box_sub_type: "enterprise"}')
     ] = Field(default={})

@@ -40,7 +40,7 @@ class OAuth1(Scheme):
     ] = None
     """RSA key in PEM, for the RSA methods."""
     realm: Annotated[str, Hint(label="Realm")] = ""
-    """Realm, where the service wants one."""
+    """Realm, if the service asks for one."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
         """Signs the request.

@@ -38,7 +38,7 @@ class ClientCredentials(ClientGrant):
     client_secret: Annotated[RequiredSecret, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")]
     """The application's secret."""
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, where the server wants to know."""
+    """For whom the token is meant, if the server asks for it."""
     client_authentication: ClientAuthentication = "basicAuthHeader"
     """How the application proves itself to the token endpoint."""
 
@@ -55,7 +55,7 @@ class ClientCertificate(ClientGrant):
 
     type: Literal["oauth-client-certificate"]
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, where the server wants to know."""
+    """For whom the token is meant, if the server asks for it."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`.

@@ -34,7 +34,7 @@ def signed_jwt(
         password: The key's password, if it is encrypted.
 
     Raises:
-        InputError: `AUTHENTICATION_INVALID` when the key is no PEM or does not fit the algorithm; the library for
+        InputError: `AUTHENTICATION_INVALID` when the key is not PEM or does not fit the algorithm; the library for
             signing is not installed.
     """
     try:
