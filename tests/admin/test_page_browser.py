@@ -23,6 +23,12 @@ TOKEN = "operators-token-long/#?"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
 
+PLACES = (
+    *("/", "/jobs", "/jobs/7", "/sources", "/connectors", "/connectors/rest", "/connectors/rest/try"),
+    *("/providers", "/import/soap", "/feel", "/runtime"),
+)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (320, "light")])
 async def test_a_walk_over_the_page(tmp_path, width, scheme):
     given = {
@@ -52,8 +58,9 @@ async def test_a_walk_over_the_page(tmp_path, width, scheme):
             await page.goto(f"{site}/signin#{TOKEN.replace('#', '%23').replace('?', '%3F').replace('/', '%2F')}")
             await page.get_by_role("heading", name="things need attention").wait_for()
             assert TOKEN not in page.url
-            for address in ("/", "/jobs", "/jobs/7", "/sources", "/events"):
+            for address in (*PLACES, "/events"):
                 await page.goto(site + address)
+                assert await page.locator("form.form:not(:visible)").count() == 0, address
                 assert await page.locator("h1").count() == 1
                 assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
             await page.get_by_role("checkbox").first.check()

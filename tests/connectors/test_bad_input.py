@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -324,15 +323,3 @@ async def test_graphql_says_the_same(places, monkeypatch, what):
     assert (outcome.code, outcome.retries) == (row.code, row.retries), outcome.message
     assert VALUE not in outcome.message
     assert row.code in query.errors or row.code.isdigit()
-
-
-def test_the_runtimes_own_codes_are_documented():
-    """Every code that a job can get from the runtime stands in its table."""
-    rooms = [ROOT / "src/zeebe_connectors" / room for room in ("runtime", "config", "sdk")]
-    text = "".join(file.read_text(encoding="utf-8") for room in rooms for file in room.rglob("*.py"))
-    codes = set(
-        re.findall(r'"((?:JOB|LEDGER|PROVIDER|SECRET|DOCUMENT|FUNCTION|FILE|EXPRESSION|RESULT|INVALID)_[A-Z_]+)"', text)
-    )
-    codes -= {"INVALID_ARGUMENT"}  # the engine's own word
-    page = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
-    assert codes == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
