@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Tests run on all cores and one more: many wait for servers rather than for a processor.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: help demo dev docs pictures test test-page test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
@@ -24,10 +26,10 @@ pictures: install ## Take the pictures of README and docs anew, in the real mode
 	$(BIN)/python -m tests.docs.pictures
 
 test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not page"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not page"
 
 test-page: install ## Look at every page of the operator's in a browser, in all states, sizes and colours; pictures in build/page
-	$(BIN)/python -m pytest tests/admin/page -m page
+	$(BIN)/python -m pytest tests/admin/page tests/docs -m page
 
 test-cluster: install ## Run the engine tests against your own cluster: ZEEBE_ADDRESS=host:26500 make test-cluster
 	@test -n "$$ZEEBE_ADDRESS" || { echo "name the cluster's gateway: ZEEBE_ADDRESS=host:26500 make test-cluster"; exit 2; }
@@ -53,7 +55,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engine and not modeler and not slow and not page" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not engine and not modeler and not slow and not page" $(TESTS)
 
 test-versions: ## Run the quick tests on Python 3.11 to 3.14, those that uv, pyenv or PATH has here; TESTS="…" for a part
 	@$(PYTHON) tests/versions.py $(TESTS)

@@ -32,6 +32,7 @@ def test_each_picture_is_shown_described_and_small() -> None:
 
 
 @pytest.mark.modeler
+@pytest.mark.page
 @pytest.mark.timeout(600)
 def test_the_modeler_still_looks_like_its_pictures(tmp_path: Path) -> None:
     """Same files, same size; the form still takes the tutorial's values and gives the committed diagram's."""
