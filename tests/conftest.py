@@ -35,12 +35,14 @@ def pytest_configure(config):
         config.pluginmanager.register(OnUvloop())
 
 
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Keep the tests of a file in one process when several run, and those of the Modeler, which share its build."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            group = "modeler" if item.get_closest_marker("modeler") else str(item.path)
+            group = "modeler" if item.get_closest_marker("modeler") else item.nodeid.partition("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
+    return (yield)
 
 
 def pytest_collection_finish(session):
