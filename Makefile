@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What the demo needs, a third of what the checks need; modules are compiled as they are imported
+RUNS := $(VENV)/.runs
 # Tests run on all cores and one more: many wait for servers rather than for a processor.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
@@ -12,7 +14,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: install ## Show the main job on the local engine: a REST call, a mail, an error caught, a mail that starts a process
+demo: $(RUNS) ## Show the main job on the local engine: a REST call, a mail, an error caught, a mail that starts a process
 	@$(BIN)/zeebe-connectors demo
 
 dev: install ## Run engine, mail server and connectors; redeploy the diagrams of bpmn-examples/ as they change
@@ -108,10 +110,14 @@ wsdl-corpus: install ## Import WSDLs of many makes and call each operation again
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(RUNS): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[imap]'
+	@touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt | $(RUNS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
 	@touch $@
 
 clean: ## Remove what the commands above made
