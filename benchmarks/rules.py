@@ -21,32 +21,12 @@ import time
 import urllib.request
 from pathlib import Path
 
-from run import process
+from run import diagram, process
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.testing.process import EngineProcess, free_ports
 from zeebe_connectors.testing.servers import HttpServer, Reply
-
-TASK = """<?xml version="1.0" encoding="UTF-8"?>
-<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
-    xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
-  <bpmn:process id="{name}" isExecutable="true">
-    <bpmn:startEvent id="s"><bpmn:outgoing>a</bpmn:outgoing></bpmn:startEvent>
-    <bpmn:sequenceFlow id="a" sourceRef="s" targetRef="t"/>
-    <bpmn:serviceTask id="t">
-      <bpmn:extensionElements>
-        <zeebe:taskDefinition type="io.camunda:http-json:1"/>
-        <zeebe:ioMapping><zeebe:input source="GET" target="method"/></zeebe:ioMapping>
-        <zeebe:taskHeaders><zeebe:header key="provider" value="{name}"/></zeebe:taskHeaders>
-      </bpmn:extensionElements>
-      <bpmn:incoming>a</bpmn:incoming><bpmn:outgoing>b</bpmn:outgoing>
-    </bpmn:serviceTask>
-    <bpmn:sequenceFlow id="b" sourceRef="t" targetRef="e"/>
-    <bpmn:endEvent id="e"><bpmn:incoming>b</bpmn:incoming></bpmn:endEvent>
-  </bpmn:process>
-</bpmn:definitions>
-"""
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -95,7 +75,7 @@ async def run(options: argparse.Namespace) -> None:
         file.write_text(json.dumps({"providers": named}))
         gateway = ZeebeGateway(ClusterSettings(address=engine.grpc_address))
         for name in named:
-            await gateway.deploy({f"{name}.bpmn": TASK.format(name=name).encode()})
+            await gateway.deploy({f"{name}.bpmn": diagram(name, {"method": "GET"}, {"provider": name})})
 
         async def other_job() -> float:
             """Seconds until the service of the other provider sees a job that is made now."""

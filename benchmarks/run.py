@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,27 +217,21 @@ def fake_scene(target: Target, jobs: int, slots: int, *, path: str = "/ok") -> I
         yield Scene(f"127.0.0.1:{port}", jobs, slots, done)
 
 
-def _diagram(url: str) -> bytes:
-    inputs = {
-        "method": "GET",
-        "url": url,
-        "authentication.type": "bearer",
-        "authentication.token": "{{secrets.BENCH}}",
-    }
-    mapping = "".join(f'<zeebe:input source="{value}" target="{name}" />' for name, value in inputs.items())
-    headers = {"resultExpression": EXPRESSION, "retryBackoff": "PT1S"}
-    told = "".join(f'<zeebe:header key="{name}" value="{value}" />' for name, value in headers.items())
+def diagram(name: str, inputs: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+    """A process with one REST task."""
+    mapping = "".join(f'<zeebe:input source="{value}" target="{key}" />' for key, value in inputs.items())
+    header = "".join(f'<zeebe:header key="{key}" value="{value}" />' for key, value in headers.items())
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
   xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="definitions" targetNamespace="http://bpmn.io/schema/bpmn">
-  <bpmn:process id="bench" isExecutable="true">
+  <bpmn:process id="{name}" isExecutable="true">
     <bpmn:startEvent id="start"><bpmn:outgoing>a</bpmn:outgoing></bpmn:startEvent>
     <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="call" />
     <bpmn:serviceTask id="call">
       <bpmn:extensionElements>
         <zeebe:taskDefinition type="{TYPE}" />
         <zeebe:ioMapping>{mapping}</zeebe:ioMapping>
-        <zeebe:taskHeaders>{told}</zeebe:taskHeaders>
+        <zeebe:taskHeaders>{header}</zeebe:taskHeaders>
       </bpmn:extensionElements>
       <bpmn:incoming>a</bpmn:incoming><bpmn:outgoing>b</bpmn:outgoing>
     </bpmn:serviceTask>
@@ -266,7 +260,14 @@ async def engine() -> AsyncIterator[EngineProcess]:
 async def engine_scene(zeebe: EngineProcess, target: Target, path: str, jobs: int, slots: int) -> Scene:
     """Makes the instances, whose jobs then wait for the worker."""
     gateway = ZeebeGateway(ClusterSettings(address=zeebe.grpc_address))
-    await gateway.deploy({"bench.bpmn": _diagram(target.url + path)})
+    inputs = {
+        "method": "GET",
+        "url": target.url + path,
+        "authentication.type": "bearer",
+        "authentication.token": "{{secrets.BENCH}}",
+    }
+    headers = {"resultExpression": EXPRESSION, "retryBackoff": "PT1S"}
+    await gateway.deploy({"bench.bpmn": diagram("bench", inputs, headers)})
     crowd = asyncio.Semaphore(32)
 
     async def create() -> None:

@@ -7,15 +7,15 @@ import html.parser
 import json
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import yarl
+from tests.admin.world import Order, box
 
-from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
+from zeebe_connectors import ConnectorError, Context, outbound
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
@@ -36,12 +36,6 @@ OPERATOR, MODELER, VIEWER = "operators-token-long", "modelers-token-long!", "vie
 CANARY = "CANARY-5eCr3t"
 MAX_BYTES = 60 * 1024
 PAGES = ["/", "/jobs", "/jobs?outcome=incident&since=1h&q=x&connector=order&process=p"]
-
-
-class Order(Model):
-    token: Secret = Secret("")
-    fail: bool = False
-    note: str = ""
 
 
 @outbound("order", title="Order", type="test:order:1")
@@ -432,21 +426,6 @@ def test_a_chart_of_nothing_and_of_a_flood_is_drawn():
 
 
 # Sources and quarantine
-
-
-async def look(given: Order, context: InboundContext, hours: float) -> AsyncIterator[Event]:
-    """Shows one event."""
-    yield Event("box/1/1", {"word": given.token.reveal(), "fromAddress": "a@example.com"}, title="<b>Hello</b>")
-
-
-@inbound("box", title="Box", type="test:box:1", preview=look)
-async def box(given: Order, context: InboundContext) -> AsyncIterator[Event]:
-    """Fails, or waits."""
-    if given.fail:
-        raise ConnectorError("SHUT", f"the box is shut for {given.token.reveal()}")
-    context.report(None)
-    await asyncio.sleep(3600)
-    yield Event("never", {})
 
 
 async def with_sources(start, tmp_path, count=2):

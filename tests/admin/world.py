@@ -60,7 +60,7 @@ async def order(given: Order, context: Context) -> str:
 
 async def look(given: Order, context: InboundContext, hours: float) -> AsyncIterator[Event]:
     """Shows one event."""
-    yield Event("box/1/1", {"word": given.token.reveal(), "fromAddress": "a@example.com"}, title="Hello")
+    yield Event("box/1/1", {"word": given.token.reveal(), "fromAddress": "a@example.com"}, title="<b>Hello</b>")
 
 
 @inbound("box", title="Box", type="test:box:1", preview=look)

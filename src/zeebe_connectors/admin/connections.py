@@ -15,7 +15,6 @@ from aiohttp.typedefs import Handler
 MAX_CONNECTIONS = 64
 HEADER_SECONDS = 5.0
 """Seconds in which a request's head must have come, after connecting or after the last answer."""
-BODY_SECONDS = 60.0
 _log = logging.getLogger("zeebe_connectors.admin")
 
 

@@ -23,13 +23,6 @@ _PAUSE = 0.05
 _LAST_WORDS = 1.0
 """Seconds that a reader gets at the end to take what waits."""
 
-MAX_LINES = 20_000
-"""Lines that wait for whoever reads the log; what comes beyond is left out and counted."""
-_PAUSE = 0.05
-"""Seconds for which lines that report normal operation are gathered into one write."""
-_LAST_WORDS = 1.0
-"""Seconds that a reader gets at the end to take what waits."""
-
 
 class _Masked(logging.Formatter):
     """Formats a record and masks the result, the second line of defence behind messages that hold no secret."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from zeebe_connectors.sdk.durations import parse_frequency
 from zeebe_connectors.sdk.fields import URL, Hint, Model, RequiredSecret, Secret
 
 LOGINS = {
@@ -14,6 +15,15 @@ LOGINS = {
     "refreshToken": "OAuth 2.0: refresh token (XOAUTH2)",
 }
 """What forms call the ways to sign in."""
+
+
+def _frequency(value: str) -> str:
+    parse_frequency(value)
+    return value
+
+
+Frequency = Annotated[str, AfterValidator(_frequency)]
+"""How often a mailbox is looked at, as `parse_frequency` reads it."""
 
 
 class PasswordLogin(Model):

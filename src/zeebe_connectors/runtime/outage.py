@@ -32,11 +32,6 @@ class Outage:
         self._reason = ""
         self._failures = 0
 
-    @property
-    def lasts(self) -> bool:
-        """Whether it is away now."""
-        return self._since is not None
-
     def failed(self, reason: str, *, error: BaseException | None = None) -> None:
         """Counts a failure. The first is logged, the others once a minute; an unexpected error also when it changes.
 

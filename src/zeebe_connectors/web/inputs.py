@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.fields import URL, Hint, Model
 from zeebe_connectors.web.auth import SCHEMES, Authentication, AuthenticationConfiguration, NoAuth, Scheme
-from zeebe_connectors.web.keystore import Keystore, tls_of
+from zeebe_connectors.web.keystore import OptionalKeystore, tls_of
 
 
 def _http(value: str) -> str:
@@ -52,14 +52,8 @@ class Certified(Authenticated):
 
     client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True, provider="tls")] = ClientTls()
     """Certificates, for services that ask for one or have one of their own authority."""
-    client_keystore: Annotated[Keystore | None, Hint(group="tls", secrets=True, provider="tls.keystore")] = None
+    client_keystore: Annotated[OptionalKeystore, Hint(group="tls", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
-
-    @field_validator("client_keystore", mode="before")
-    @classmethod
-    def _none_when_empty(cls, value: Any) -> Any:
-        """Forms send every field of a keystore that nobody filled in."""
-        return None if isinstance(value, dict) and not any(value.values()) else value
 
     async def tls(self, context: Context) -> ClientTls:
         """The TLS settings, with the client certificate from the keystore if there is one.

@@ -10,9 +10,9 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.context import Context
@@ -41,6 +41,14 @@ class Keystore(Model):
     """Name of the key in the file."""
     password: Annotated[Secret | None, Hint(label="Password of the key")] = None
     """The key's own password, when it is another than the file's."""
+
+
+def _none_when_empty(value: Any) -> Any:
+    return None if isinstance(value, dict) and not any(value.values()) else value
+
+
+OptionalKeystore = Annotated[Keystore | None, BeforeValidator(_none_when_empty)]
+"""None also where a form sends every field of a keystore that nobody filled in."""
 
 
 async def tls_of(

@@ -169,7 +169,6 @@ class Page:
             return await self._api.live.serve(request, (session.role, address), make, first)
         except Refused as refused:
             log_refusal(request, refused)
-            log_refusal(request, refused)
             return _refused(refused)
 
     async def _trouble(self, request: web.Request, status: int, text: str) -> web.Response:

@@ -7,7 +7,7 @@ import binascii
 import contextlib
 import json
 import posixpath
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -382,6 +382,3 @@ def iso(moment: datetime | None) -> str | None:
 def content_type_of(name: str) -> str | None:
     """Media type of a few endings that are guessed differently elsewhere; None leaves it to the store."""
     return {".csv": "text/csv", ".md": "text/markdown"}.get(posixpath.splitext(name)[1].casefold())
-
-
-Carry = Callable[[Task], Awaitable[Any]]

@@ -10,7 +10,15 @@ from pydantic import Field, field_validator
 
 from zeebe_connectors import Hint, Model, When
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS_OR_NONE, Encryption, LoginOrNone, Security, port_of, security_of
+from zeebe_connectors.mail.settings import (
+    LOGINS_OR_NONE,
+    Encryption,
+    Frequency,
+    LoginOrNone,
+    Security,
+    port_of,
+    security_of,
+)
 from zeebe_connectors.sdk.durations import parse_frequency
 
 
@@ -79,7 +87,7 @@ class Watching(Protection):
     """The server."""
     folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
-    polling_wait_time: Annotated[str, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
+    polling_wait_time: Annotated[Frequency, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
     """How often the folder is checked: minutes (`5`), or `30s`, `5m`, `PT5M`. With push it is looked at so often all
     the same, in case that the server forgets to tell; every five minutes at least."""
     push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
@@ -115,12 +123,6 @@ class Watching(Protection):
     """A larger mail goes to quarantine unread."""
     quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
     """Where mails go that cannot be handed over; blank leaves them in place."""
-
-    @field_validator("polling_wait_time")
-    @classmethod
-    def _is_duration(cls, value: str) -> str:
-        parse_frequency(value)
-        return value
 
     @field_validator("subject_pattern")
     @classmethod

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, PermanentError, TransientError, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
@@ -20,6 +20,7 @@ from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
 from zeebe_connectors.mail.reading.model import MAIL_FIELDS
 from zeebe_connectors.mail.reading.parts import named, stored
 from zeebe_connectors.mail.reading.smime.settings import open_keyring
+from zeebe_connectors.mail.settings import Frequency
 from zeebe_connectors.sdk.durations import parse_frequency
 
 if TYPE_CHECKING:
@@ -43,16 +44,10 @@ class Pop3Mailbox(Mailbox):
         ),
     ] = "process"
     """Whether the mails count that are in the mailbox when the source looks at it for the very first time."""
-    check_every: Annotated[str, Hint(group="mails", placeholder="PT1M")] = "PT1M"
+    check_every: Annotated[Frequency, Hint(group="mails", placeholder="PT1M")] = "PT1M"
     """How often the mailbox is read: minutes (`5`), or `30s`, `5m`, `PT5M`."""
     max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails", label="Maximum mails per check")] = 100
     """How many mails are processed in one session."""
-
-    @field_validator("check_every")
-    @classmethod
-    def _is_duration(cls, value: str) -> str:
-        parse_frequency(value)
-        return value
 
     @property
     def interval(self) -> float:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from zeebe_connectors import Hint, Model, Secret, When
 from zeebe_connectors.web import Authentication, ClientTls, NoAuth
 from zeebe_connectors.web.auth import SCHEMES
-from zeebe_connectors.web.keystore import Keystore
+from zeebe_connectors.web.keystore import Keystore, OptionalKeystore
 
 _ALGORITHM = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 
@@ -323,7 +323,7 @@ class Request(Model):
     """Further HTTP headers."""
     client_tls: Annotated[ClientTls, Hint(group="http", secrets=True, provider="tls")] = ClientTls()
     """Client certificate as PEM, and whom to trust."""
-    client_keystore: Annotated[Keystore | None, Hint(group="http", secrets=True, provider="tls.keystore")] = None
+    client_keystore: Annotated[OptionalKeystore, Hint(group="http", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
     soap_version: Annotated[SoapVersion, Hint(group="soap-message")] = SoapVersion()
     """Version and action."""
@@ -377,12 +377,6 @@ class Request(Model):
     """`camunda` reproduces the peculiarities of Camunda's connector: values are not escaped, null is the text `null`,
     of several body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The
     operator sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
-
-    @field_validator("client_keystore", mode="before")
-    @classmethod
-    def _none_when_empty(cls, value: Any) -> Any:
-        """Forms send every field of a keystore that nobody filled in."""
-        return None if isinstance(value, dict) and not any(value.values()) else value
 
     @field_validator("service_url")
     @classmethod

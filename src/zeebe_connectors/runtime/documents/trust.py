@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from zeebe_connectors.runtime.diagrams import Element, Place
 from zeebe_connectors.sdk.document import KINDS, TYPE_KEY, Reference
@@ -21,14 +21,6 @@ _REACHING_OUT = frozenset({"createGithubAppInstallationToken"})
 
 class FunctionObject(dict[str, Any]):
     """A function object that counts."""
-
-
-class Vouching(Protocol):
-    """A store of documents that knows its own references."""
-
-    def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
-        """Whether a runtime made this reference, for this tenant."""
-        ...
 
 
 def asks_the_diagram(variables: str) -> bool:
