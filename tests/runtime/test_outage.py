@@ -45,7 +45,6 @@ def test_a_new_failure_after_a_success_is_logged_at_once(outage, caplog):
     outage.over()
     outage.fail(1)
     assert [level for level, _ in lines(caplog)] == ["WARNING", "INFO", "WARNING"]
-    assert outage.lasts
 
 
 def test_another_unexpected_error_is_logged_with_its_trace(outage, caplog):

@@ -103,6 +103,20 @@ async def test_a_server_that_says_nothing_does_not_keep_the_runtime_from_ending(
         postgresql.freeze(False)
 
 
+async def test_connections_that_end_while_they_are_cut_do_not_keep_it_from_ending():
+    """Cutting one lets its thread close it, which takes it out of those that are open."""
+    store = PostgresqlStore("postgresql://user:word@127.0.0.1:1/none")
+
+    class Ending:
+        def fileno(self):
+            store._opened.discard(self)
+            raise psycopg.OperationalError("the connection is closed")
+
+    store._opened.update(Ending() for _ in range(3))
+    await store.aclose()
+    assert not store._opened
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import URL, Connection, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -226,8 +227,12 @@ class PostgresqlStore:
         """See `Store.aclose`."""
         closing = asyncio.ensure_future(asyncio.to_thread(self._close))
         await asyncio.wait([closing], timeout=_CLOSING)
-        for connection in self._opened:  # only when the server does not answer: it would block the exit
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        # Only when the server does not answer: it would block the exit. What is cut ends in its own thread meanwhile.
+        for connection in list(self._opened):
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(connection.fileno())) as line,
+            ):
                 line.shutdown(socket.SHUT_RDWR)
         await closing
 
