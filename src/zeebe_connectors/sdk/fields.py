@@ -186,7 +186,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # a validator is compiled with the first job that needs it
         extra="ignore",
         hide_input_in_errors=True,
         coerce_numbers_to_str=True,
