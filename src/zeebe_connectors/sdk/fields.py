@@ -236,6 +236,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def compile_input(kind: Any) -> None:
+    """Compiles a model's validator now, so that what is wrong with its types is said before the first job.
+
+    Raises:
+        PydanticUserError: A field's type cannot be validated; the message names it.
+    """
+    _adapter(kind).rebuild()
+
+
 def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[str], None] | None = None) -> ModelT:
     """Validates raw inputs against a model (or a discriminated union of models).
 
