@@ -210,6 +210,8 @@ class Model(BaseModel):
         for name, value in data.items():
             reader = readers.get(name)
             if reader is not None:
+                if type(value) is str and (value in reader.exact or (reader.takes_text and value.strip())):
+                    continue  # which spares most fields of most jobs a call
                 meant = reader(value)
                 if meant is not value:
                     if changed is data:

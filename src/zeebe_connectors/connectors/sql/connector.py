@@ -222,7 +222,7 @@ def _keys(rows: Rows, found: Collected) -> list[Any]:
 def _done(
     found: Collected, *, affected: int | None, keys: list[Any] | None = None, out: dict[str, Any] | None = None
 ) -> Done:
-    return Done(
+    return Done.model_construct(  # all of it is made here; validating rows once more costs each job
         rows=found.rows,
         row_count=found.count,
         more=found.more,
