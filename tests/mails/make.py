@@ -987,7 +987,7 @@ mail(
     "headers-after-one-that-is-too-long",
     "X-Long: " + "x" * 70_000 + "\n" + TOP + "\nHello\n",
     subject="s",
-    headers=4,
+    headers=[dict(zip(("key", "value"), line.split(": "), strict=True)) for line in TOP.splitlines()],
     errors=1,
 )
 

@@ -153,20 +153,17 @@ class _Reader:
             ]
             if kind == "multipart/alternative":  # the last of each kind is the richest
                 kinds = [part.type.value for part in entity.parts]
-                texts = [found for found, _ in pairs if found]
-                plain = next(
-                    (found for (found, _), kind in zip(reversed(pairs), reversed(kinds), strict=True)
-                     if found and kind not in _MARKED_UP),
-                    texts[-1] if texts else [],
-                )  # fmt: skip
+                texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
+                plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
+                plain = plain or next((found for _, found in reversed(texts)), [])
                 html = next((found for _, found in reversed(pairs) if found), [])
                 return plain, html
             return [text for found, _ in pairs for text in found], [text for _, found in pairs for text in found]
         name = _name(entity)
         if alone and kind in _RICH and not name and entity.disposition.value != "attachment":
-            plain, html = rtf.read(entity.content())
-            if plain or html:
-                return [plain] if plain else [], [html] if html else []
+            written, wrapped = rtf.read(entity.content())
+            if written or wrapped:
+                return [written] if written else [], [wrapped] if wrapped else []
         if kind in _BODIES and _is_body(entity, name, alone=alone):
             text = decode(entity.content(), entity.type.of.get("charset") or _charset_in_html(entity))
             return ([], [text]) if kind == "text/html" else ([text], [])
