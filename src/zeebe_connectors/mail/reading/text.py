@@ -86,12 +86,12 @@ def comment_ends(text: str) -> dict[int, int]:
     """Where comments end, by where they begin; they may be nested, and a backslash takes a sign its meaning."""
     ends: dict[int, int] = {}
     if "(" in text:
-        begun: list[int] = []
+        started: list[int] = []
         for match in _PARENTHESIS.finditer(text):
             if match[0] == "(":
-                begun.append(match.start())
-            elif match[0] == ")" and begun:
-                ends[begun.pop()] = match.end()
+                started.append(match.start())
+            elif match[0] == ")" and started:
+                ends[started.pop()] = match.end()
     return ends
 
 
