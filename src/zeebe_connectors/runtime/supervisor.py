@@ -66,7 +66,7 @@ class Runtime:
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
         self.of_cluster = ClusterMemory(self.memory, gateway, ledger=self.store.place)
-        self._cluster_outage = Outage(
+        self.cluster_outage = Outage(
             _log,
             f"The cluster at {settings.cluster.address} does not answer",
             "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
@@ -132,7 +132,7 @@ class Runtime:
             slots=worker.slots,
             stream=worker.stream,
             metrics=self.record.metrics(connector.name, metrics),
-            cluster_outage=self._cluster_outage,
+            cluster_outage=self.cluster_outage,
         )
 
     def start(self) -> None:

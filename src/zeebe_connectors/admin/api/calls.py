@@ -78,7 +78,7 @@ class Api:
         self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
-            *overview.calls(self.overview),
+            *overview.calls(self.overview, self),
             *jobs.calls(runtime, self),
             *sources.calls(runtime, self.tests, self),
             *events.calls(runtime, self),
