@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.flow.variables import Visible, set_variables
 from zeebe_connectors.engine.happenings import HappeningKind
 from zeebe_connectors.engine.incidents import JOB_NO_RETRIES, MESSAGE_SIZE, UNHANDLED_ERROR
+from zeebe_connectors.engine.payloads import to_json
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode, invalid, rejected
 
 if TYPE_CHECKING:
@@ -244,11 +244,11 @@ class Jobs:
             process_definition_key=definition.key,
             element_id=instance.element.id,
             element_instance_key=instance.key,
-            headers=json.dumps(job.headers),
+            headers=_headers_text(job),
             worker=worker,
             retries=job.retries,
             deadline_ms=deadline,
-            variables=json.dumps(variables),
+            variables=to_json(variables),
         )
         if reserve is not None and activated.size > reserve:
             return ActivatedJob(
@@ -397,6 +397,13 @@ class Jobs:
                 RejectionCode.INVALID_STATE,
                 f"Expected to {verb} job with key '{job.key}', but it is in state '{job.state.name}'",
             )
+
+
+def _headers_text(job: Job) -> str:
+    definition = job.instance.element.job
+    if definition is not None and job.headers is definition.headers:
+        return definition.headers_text
+    return to_json(job.headers)
 
 
 def check_worker(kind: str, timeout_ms: int, *, worker: str | None = None, max_jobs: int | None = None) -> None:
