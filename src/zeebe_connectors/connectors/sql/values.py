@@ -90,18 +90,19 @@ def text_where_none(known: Any) -> Any:
     Args:
         known: The class of the loader.
     """
-    from psycopg import DataError  # noqa: PLC0415 - only for those who use PostgreSQL
-    from psycopg.adapt import Loader  # noqa: PLC0415
 
-    class Lenient(Loader):
+    class Lenient:
+        format = known.format
+
         def __init__(self, oid: int, context: Any = None) -> None:
-            super().__init__(oid, context)
             self._known = known(oid, context)
 
         def load(self, data: Any) -> Any:
             try:
                 return self._known.load(data)
-            except DataError:
+            except Exception as error:
+                if type(error).__name__ != "DataError":
+                    raise
                 return bytes(data).decode()
 
     return Lenient
