@@ -50,7 +50,7 @@ def name_of_disposition(header: str | None) -> str | None:
         return None
     header = header[:_MAX_HEADER]
     if extended := _EXTENDED.search(header):
-        with contextlib.suppress(LookupError, UnicodeError):
+        with contextlib.suppress(LookupError):
             return file_name(unquote(extended[2], extended[1] or "utf-8", "replace")) or None
     plain = _PLAIN.search(header)
     if plain is None:
@@ -59,8 +59,7 @@ def name_of_disposition(header: str | None) -> str | None:
     with contextlib.suppress(UnicodeError):
         name = name.encode("latin-1").decode("utf-8")
     if "=?" in name:  # as mails have it; some servers write it all the same
-        with contextlib.suppress(LookupError, ValueError):
-            name = str(make_header(decode_header(name)))
+        name = str(make_header(decode_header(name)))
     elif "%" in name:
         name = unquote(name)
     return file_name(name) or None

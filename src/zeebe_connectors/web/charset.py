@@ -20,9 +20,6 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
-_COMMENT = re.compile(rb"<!--.*?(?:-->|$)", re.DOTALL)
-_NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
-"""Codecs of Python that are none of any text that is sent."""
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _META = re.compile(rb"""<meta\s[^>]{0,200}?\bcharset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
 _META_WITHIN = 1024
@@ -54,8 +51,7 @@ def parameter(content_type: str, name: str) -> str | None:
     message = Message()
     message["Content-Type"] = " ".join(content_type.split())
     value = message.get_param(name)
-    text = value[2] if isinstance(value, tuple) else value  # three parts where it is written as RFC 2231 has it
-    return text.strip() or None if isinstance(text, str) else None
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
@@ -85,17 +81,14 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
         return _by_zeros(head), 0
     declared = _DECLARATION.match(head.lstrip())
     if declared is None and "html" in content_type.lower():
-        declared = _META.search(_COMMENT.sub(b"", body[:_META_WITHIN]))
-    known = codec(declared[1].decode("ascii")) if declared else None
-    # What could be read byte by byte is in no set of which every character takes several bytes, whatever it says.
-    return "utf-8" if known is None or known.startswith(("utf-16", "utf-32")) else known, 0
+        declared = _META.search(body[:_META_WITHIN])
+    return (codec(declared[1].decode("ascii")) if declared else None) or "utf-8", 0
 
 
 @lru_cache(maxsize=256)
 def _named(content_type: str) -> str | None:
     """The codec that a content type names; a service says the same with every answer."""
-    # Two headers that a proxy joined leave the second one's type behind the first one's character set.
-    return codec((parameter(content_type, "charset") or "").partition(",")[0])
+    return codec(parameter(content_type, "charset") or "")
 
 
 def codec(label: str) -> str | None:
@@ -105,7 +98,7 @@ def codec(label: str) -> str | None:
         known = codecs.lookup(_ALIASES.get(label, label))
     except (LookupError, ValueError):
         return None
-    if not getattr(known, "_is_text_encoding", True) or known.name.replace("-", "_") in _NO_CHARSETS:
+    if not getattr(known, "_is_text_encoding", True):
         return None
     return _WIDER.get(known.name, known.name)
 

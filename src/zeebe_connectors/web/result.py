@@ -15,9 +15,8 @@ from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
 from zeebe_connectors.sdk.names import name_of_disposition
-from zeebe_connectors.web.charset import as_utf8, codec, decoded
+from zeebe_connectors.web.charset import as_utf8, codec
 from zeebe_connectors.web.message import HttpResponse
-from zeebe_connectors.web.words import words_of
 
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
@@ -120,18 +119,6 @@ def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     return values
 
 
-def _with_known_characters(data: bytes) -> bytes:
-    """UTF-8, whatever it was: bytes that mean nothing in it are replaced, so that they spoil one text, not all."""
-    return data.decode("utf-8", "replace").encode()
-
-
-async def _read(data: bytes) -> Any:
-    try:
-        return await read_json(data, _STRICT.decode)
-    except UnicodeDecodeError:
-        return await read_json(_with_known_characters(data), _STRICT.decode)
-
-
 async def lenient_body(response: HttpResponse) -> Any:
     """A JSON object or list as such, blank as null, anything else as text, whatever the content type says.
 
@@ -143,7 +130,7 @@ async def lenient_body(response: HttpResponse) -> Any:
         raise _too_large(response, f"it has {len(data):,} bytes, {JSON_BYTES:,} are allowed")
     if _looks_like_json(data):
         try:
-            return await _read(data)
+            return await read_json(data, _STRICT.decode)
         except OverBudgetError as error:
             if error.limit != "levels":  # what is nested so deep is no data of anybody's; as text it harms nobody
                 raise _too_large(response, str(error)) from None
@@ -170,7 +157,7 @@ async def read_large_json(response: HttpResponse) -> None:
     data = _utf8(response)
     if len(data) <= INLINE_LIMIT and _looks_like_json(data):
         with suppress(ValueError):
-            response.large_json = await _read(data)
+            response.large_json = await read_json(data, _STRICT.decode)
 
 
 def _known_body(response: HttpResponse) -> Any:
@@ -182,7 +169,7 @@ def _known_body(response: HttpResponse) -> Any:
     data = _utf8(response)
     if _looks_like_json(data):
         with suppress(ValueError):
-            return decode_quick_json(_with_known_characters(data), _STRICT.decode)
+            return decode_quick_json(data, _STRICT.decode)
     return _as_text(data)
 
 
@@ -210,7 +197,7 @@ async def _json(response: HttpResponse) -> Any:
     if not response.body[:64].strip() and not response.body.strip():
         return None  # a 204 has no body, which is no error
     try:
-        return await _read(_utf8(response))
+        return await read_json(_utf8(response), _STRICT.decode)
     except OverBudgetError as error:
         raise _too_large(response, str(error)) from None
     except ValueError as error:
@@ -232,7 +219,7 @@ def _text(response: HttpResponse, encoding: str) -> str:
         raise InputError(
             "documentReturnFormat.encoding: is not a known character set; use a name such as UTF-8 or ISO-8859-1"
         )
-    return decoded(response.body, encoding.strip())
+    return response.body.decode(encoding.strip(), "replace")
 
 
 def status_error(
@@ -245,18 +232,17 @@ def status_error(
     Args:
         response: The response.
         what: Who answered, where it was not the service itself.
-        detail: What it said; a service's own words are looked for in its body.
+        detail: What it said, if that is known and short.
         method: Request method, for the message.
     """
     phrase = response.reason or "[no reason]"
     asked = f"{method} {response.origin}" if method else response.origin
     message = f"{phrase}: {what + ' ' if what else ''}{asked} answered {response.status}"
-    variables: dict[str, Any] = {"response": _detail(response)}
-    said = detail or ("" if what else words_of(variables["response"]["body"]))
-    if said and said != phrase:
-        message += f" ({said})"
+    if detail:
+        message += f" ({detail})"
     if method and response.status in {401, 403}:
         message += ". Check the authentication, and what this login may do"
+    variables: dict[str, Any] = {"response": _detail(response)}
     if what and detail:
         variables["reason"] = detail
     code = str(response.status)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors import InputError
@@ -15,8 +14,6 @@ from zeebe_connectors.connectors.sql.values import special_columns, unique
 
 BATCH = 500
 """Rows that are fetched from the server at once."""
-_FEW = 50
-"""Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
@@ -27,7 +24,7 @@ PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 class Rows:
     """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
 
-    batches: AsyncGenerator[list[Sequence[Any]], None]
+    batches: AsyncIterator[list[Sequence[Any]]]
     columns: list[str] = field(default_factory=list)
     special: Mapping[int, Any] = field(default_factory=dict)
     affected: int | None = None
@@ -39,14 +36,6 @@ class Rows:
         if description and not self.columns:
             self.columns = unique([str(column[0]) for column in description])
             self.special = special_columns(description, dialect)
-
-    def described_by(self, cursor: Any, session: Session) -> None:
-        """Takes note of the columns of PostgreSQL's cursor, by their names alone: its description costs more."""
-        result = cursor.pgresult
-        if result is not None and not self.columns:
-            encoding = session.driver.info.encoding
-            names = [result.fname(position) for position in range(result.nfields)]
-            self.columns = unique([(name or b"").decode(encoding) for name in names])
 
 
 def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
@@ -60,63 +49,53 @@ def run(bound: Bound, session: Session) -> Rows:
     """Starts a statement; it runs when its rows are asked for."""
     rows = Rows(_nothing())
     if session.dialect == "postgresql":
-        streams = _only_asks(bound.text)
+        streams = bool(_ROWS.match(bound.text)) and not _CHANGES.search(bound.text)
         rows.batches = _streamed(bound, session, rows) if streams else _executed(bound, session, rows)
     else:
         rows.batches = _through_sqlalchemy(bound, session, rows)
     return rows
 
 
-@lru_cache(maxsize=512)
-def _only_asks(text: str) -> bool:
-    """Whether a statement gives rows and, by its words, changes none."""
-    return bool(_ROWS.match(text)) and not _CHANGES.search(text)
-
-
-async def _nothing() -> AsyncGenerator[list[Sequence[Any]], None]:
+async def _nothing() -> AsyncIterator[list[Sequence[Any]]]:
     return
     yield  # the type of an empty generator
 
 
-async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
+async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
     """A query's rows as they come: never all in memory, however many there are."""
-    cursor = session.cursor()
-    batch: list[Sequence[Any]] = []
-    stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
-    try:
-        async for row in stream:
-            batch.append(row)
-            if len(batch) >= BATCH:
-                rows.described_by(cursor, session)
-                session.forget_cursor()
-                yield batch
-                batch = []
-    except Exception as error:
-        if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
-            raise
-    finally:
-        await stream.aclose()
-    rows.described_by(cursor, session)
-    if len(batch) > _FEW:
-        session.forget_cursor()
-    if batch:
-        yield batch
-
-
-async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
-    cursor = session.cursor()
-    await cursor.execute(bound.text, bound.values or None)
-    count = rows.affected = max(0, cursor.rowcount)
-    result = cursor.pgresult
-    if result is not None and (result.nfields or cursor.description is not None):
-        rows.described_by(cursor, session)
-        if count > _FEW:
-            session.forget_cursor()
-        while batch := await cursor.fetchmany(BATCH):
+    driver = await session.driver()
+    async with driver.cursor() as cursor:
+        batch: list[Sequence[Any]] = []
+        stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
+        try:
+            async for row in stream:
+                batch.append(row)
+                if len(batch) >= BATCH:
+                    rows.described(cursor.description, "postgresql")
+                    yield batch
+                    batch = []
+        except Exception as error:
+            if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
+                raise
+        finally:
+            await stream.aclose()
+        rows.described(cursor.description, "postgresql")
+        if batch:
             yield batch
 
 
-async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
+async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+    driver = await session.driver()
+    async with driver.cursor() as cursor:
+        await cursor.execute(bound.text, bound.values or None)
+        rows.affected = max(0, cursor.rowcount)
+        if cursor.description is not None:
+            rows.described(cursor.description, "postgresql")
+            while batch := await cursor.fetchmany(BATCH):
+                yield batch
+
+
+async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
     connection = session.connection
     streams = bool(_ROWS.match(bound.text)) and session.dialect == "mysql"
     values = bound.values or None
@@ -165,7 +144,8 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
             end += 1
         sets = [bound.values for bound in bounds[start:end]]
         if session.dialect == "postgresql":
-            async with session.driver.cursor() as cursor:
+            driver = await session.driver()
+            async with driver.cursor() as cursor:
                 await cursor.executemany(text, sets)
                 affected += max(0, cursor.rowcount)
         else:

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from zeebe_connectors import InputError
 
 MAX_LIST = 10_000
 """Items of one list for an IN; databases take about 32,000 values in all."""
-Style = Literal["named", "positional"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$")
 _IN = re.compile(r"\b(NOT\s+)?IN\s*(\(?)\s*$", re.IGNORECASE)
@@ -50,7 +49,7 @@ class Bound:
 
 
 @lru_cache(maxsize=512)
-def parse(text: str, dialect: str, style: Style) -> Parsed:
+def parse(text: str, dialect: str, style: str) -> Parsed:
     """Finds the places of a statement.
 
     Args:
@@ -192,25 +191,10 @@ def bind(text: str, parameters: Any, *, dialect: str, paramstyle: str, own: Mapp
             "=[orderId]",
             code="SQL_PARAMETERS_INVALID",
         )
-    style: Style = "named" if isinstance(parameters, Mapping) else "positional"
-    parsed = parse(text, dialect, style)
+    parsed = parse(text, dialect, "named" if isinstance(parameters, Mapping) else "positional")
     values = dict(parameters) if isinstance(parameters, Mapping) else dict(enumerate(parameters))
     _check_names(parsed.names, values, own, field)
-    binding = _Binding(dialect, paramstyle, {**own, **values}, field)
-    if any(isinstance(value, list | tuple) for value in values.values()):
-        return binding.bound(parsed)
-    return binding.in_places(*_without_lists(text, dialect, style, paramstyle))
-
-
-@lru_cache(maxsize=512)
-def _without_lists(text: str, dialect: str, style: Style, paramstyle: str) -> tuple[str, tuple[Place, ...]]:
-    """The text in the driver's style where no value is a list that changes it, and the places in their order.
-
-    It is the same object each time: PostgreSQL's driver keeps what it knows of a statement as long as it sees that.
-    """
-    parsed = parse(text, dialect, style)
-    bound = _Binding(dialect, paramstyle, dict.fromkeys(parsed.names), "").bound(parsed)
-    return bound.text, tuple(piece for piece in parsed.pieces if isinstance(piece, Place))
+    return _Binding(dialect, paramstyle, {**own, **values}, field).bound(parsed)
 
 
 def _check_names(wanted: Sequence[str | int], given: Mapping[Any, Any], own: Mapping[str, Any], field: str) -> None:
@@ -235,13 +219,7 @@ class _Binding:
     values: Mapping[Any, Any]
     field: str
 
-    def in_places(self, text: str, places: Sequence[Place]) -> Bound:
-        """The values for a text that is ready."""
-        ordered = [parameter(self.values[place.name], self.dialect, self._where(place)) for place in places]
-        return self._with(text, ordered)
-
     def bound(self, parsed: Parsed) -> Bound:
-        """The text, with as many places as lists have items, and the values."""
         out: list[str] = []
         ordered: list[Any] = []
         doubled = self.paramstyle in {"format", "pyformat"}
@@ -260,9 +238,7 @@ class _Binding:
                 continue
             after = parsed.pieces[index + 1] if index + 1 < len(parsed.pieces) else ""
             self._expand(out, ordered, value, match, after=after if isinstance(after, str) else "", piece=piece)
-        return self._with("".join(out), ordered)
-
-    def _with(self, text: str, ordered: Sequence[Any]) -> Bound:
+        text = "".join(out)
         if self.paramstyle == "named":
             return Bound(text, {f"p{number}": value for number, value in enumerate(ordered)})
         return Bound(text, tuple(ordered))

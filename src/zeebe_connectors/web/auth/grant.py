@@ -6,6 +6,8 @@ that the endpoint's own words reach the person whether it answers with JSON, wit
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
@@ -13,15 +15,14 @@ from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 from multidict import CIMultiDict
 from pydantic import Field
 
+from zeebe_connectors.net import custody
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import URL, Hint
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import Scheme, with_header
 from zeebe_connectors.web.auth.tokens import Token, TokenCache
-from zeebe_connectors.web.charset import as_utf8
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
-from zeebe_connectors.web.words import page_words, short, words_of
 
 if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
@@ -35,7 +36,10 @@ TokenEndpoint = Annotated[
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
 
+_MAX_WORDS = 300
 _ASSERTIONS = ("assertion", "client_assertion")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 class Grant(Scheme):
@@ -176,7 +180,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
     try:
-        answer = decode_quick_json(as_utf8(response.body, response.header("content-type") or ""))
+        answer = decode_quick_json(response.body)
     except (ValueError, RecursionError):
         answer = None
     reason, words = _refusal(answer)
@@ -205,26 +209,36 @@ def _refusal(answer: Any) -> tuple[str | None, str]:
     if not isinstance(answer, dict):
         return None, ""
     said = answer.get("error")
+    words = answer.get("error_description") or answer.get("message")
     if isinstance(said, dict):
+        words = words or said.get("message")
         said = said.get("code") or said.get("status")
     known = isinstance(said, str) and said.isprintable() and len(said) <= 60
-    words = words_of(answer)
-    return (str(said) if known else None), "" if words == said else words
+    return (str(said) if known else None), _short(words) if isinstance(words, str) else ""
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:
     """What a page says, when it came in the place of JSON."""
     if answer is not None or not response.body.strip():
         return ""
-    text = as_utf8(response.body, response.header("content-type") or "").decode("utf-8", "replace")
-    return f'it sent a page: "{page_words(text)}"' if "<" in text[:1000] else short(text)
+    text = custody.masked(response.body.decode("utf-8", "replace"))[:20_000]
+    if "<" not in text[:1000]:
+        return _short(text)
+    title = _TITLE.search(text)
+    return f'it sent a page: "{_short(html.unescape(title[1] if title else _NOT_TEXT.sub(" ", text)))}"'
+
+
+def _short(text: str) -> str:
+    text = custody.masked(text)
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
 
 
 def _place(response: HttpResponse) -> str:
     """Where a redirect leads, without the query, which may hold more than an address."""
     target = urljoin(response.url, response.header("location") or "")
     try:
-        return short(origin_of(target) + urlsplit(target).path)
+        return _short(origin_of(target) + urlsplit(target).path)
     except ValueError:
         return "something that is no address"
 
