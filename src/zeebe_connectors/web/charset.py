@@ -110,6 +110,23 @@ def codec(label: str) -> str | None:
     return _WIDER.get(known.name, known.name)
 
 
+def named_for_writing(content_type: str) -> str | None:
+    """The codec in which a body with this content type is to be written, UTF-8 where it names none; None if unknown.
+
+    It is the one that is named, not what senders may mean by it: a reader must find in it what the name promises.
+    """
+    label = parameter(content_type, "charset") if content_type else None
+    if label is None:
+        return "utf-8"
+    meant = codec(label)
+    if meant is None:
+        return None
+    try:
+        return codecs.lookup(label.strip("\"'")).name
+    except LookupError:
+        return meant
+
+
 def decoded(body: bytes, encoding: str) -> str:
     """The text of a body; bytes that mean nothing are replaced, but for those that have a meaning in ISO-8859-1."""
     if encoding in {"cp1252", "cp1254"}:

@@ -228,11 +228,12 @@ def _text(response: HttpResponse, encoding: str) -> str:
     # UTF-8 is what the form starts with, so that the service's own word counts more.
     if (encoding or "UTF-8").strip().lower() in {"utf-8", "utf8"}:
         return _utf8(response).decode("utf-8", "replace")
-    if codec(encoding) is None:
+    named = codec(encoding)
+    if named is None:
         raise InputError(
             "documentReturnFormat.encoding: is not a known character set; use a name such as UTF-8 or ISO-8859-1"
         )
-    return decoded(response.body, encoding.strip())
+    return decoded(response.body, named)
 
 
 def status_error(

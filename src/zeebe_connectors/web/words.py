@@ -16,7 +16,19 @@ _NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.
 # Where services put a sentence for people, the fullest first: RFC 9457, OAuth, and what frameworks make.
 _KEYS = (
     *("detail", "error_description", "message", "errorMessage", "error_message", "errorMessages", "msg"),
-    *("description", "faultstring", "reason", "value", "error", "errors", "fault", "title"),
+    *(
+        "errorSummary",
+        "userMessage",
+        "statusMessage",
+        "description",
+        "faultstring",
+        "reason",
+        "value",
+        "error",
+        "errors",
+        "fault",
+        "title",
+    ),
 )
 
 

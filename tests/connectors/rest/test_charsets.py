@@ -107,6 +107,8 @@ async def test_a_refusals_body(rest, server):
         ("application/json; charset=utf-16le", ["ö"], '["ö"]'.encode("utf-16-le")),
         ("application/json", {"a": "ö"}, '{"a":"ö"}'.encode()),
         ("text/plain; charset=cp1252", "ö€", "ö€".encode("cp1252")),
+        ("text/plain; charset=win-1251", "Привет", "Привет".encode("cp1251")),
+        ('text/plain; charset="x-sjis"', "日本", "日本".encode("cp932")),
         ("application/x-www-form-urlencoded; charset=ISO-8859-1", {"ä": "ö &"}, b"%E4=%F6+%26"),
         ("application/x-www-form-urlencoded", {"ä": "ö"}, b"%C3%A4=%C3%B6"),
     ],
@@ -116,6 +118,31 @@ async def test_requests(rest, server, kind, body, sent):
     server.answer("*", Reply.json({}))
     await rest(server.url(), method="POST", headers={"Content-Type": kind}, body=body)
     assert (server.last.body, server.last.header("Content-Type")) == (sent, kind)
+
+
+async def test_half_a_character(rest, server):
+    """JSON from elsewhere may hold one; it is sent as JSON's escape or replaced, and refused where it is all."""
+    server.answer("*", Reply.json({}))
+    half = "\ud83d"
+    await rest(server.url(), method="POST", queryParameters={"a": half}, headers={"X-A": half}, body={"a": half})
+    assert dict(server.last.query) == {"a": "\ufffd"}
+    assert server.last.header("X-A") == "\ufffd"
+    assert json.loads(server.last.body) == {"a": half}
+    assert "half of a character" in (await rest.error(server.url(), method="POST", body=half)).message
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+async def test_a_number_that_json_does_not_have(rest, server, number):
+    error = await rest.error(server.url(), method="POST", body={"a": [number]})
+    assert error.code == "INVALID_INPUT"
+    assert server.connections == 0
+
+
+async def test_headers_that_differ_in_capitals(rest, server):
+    """Both are sent, as one header twice."""
+    server.answer("*", Reply.json({}))
+    await rest(server.url(), headers={"x-a": "1", "X-A": "2"})
+    assert [value for name, value in server.last.headers if name.lower() == "x-a"] == ["1", "2"]
 
 
 async def test_multipart_in_a_character_set(rest, server):

@@ -6,9 +6,9 @@ that the endpoint's own words reach the person whether it answers with JSON, wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urljoin, urlsplit
 
 from multidict import CIMultiDict
 from pydantic import Field
@@ -35,7 +35,9 @@ TokenEndpoint = Annotated[
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
 
-_ASSERTIONS = ("assertion", "client_assertion")
+_SECRET_FIELDS = ("assertion", "client_assertion", "client_secret", "password", "refresh_token")
+_MIN_MASKED = 4
+_MAX_FORM = 64 * 1024
 
 
 class Grant(Scheme):
@@ -119,9 +121,7 @@ async def ask(
     request = HttpRequest("POST", encoded_url(endpoint, name=field), headers, urlencode(form).encode())
     signed = with_header(request, "Authorization", credentials, field="authentication") if credentials else request
     response = without_echo(await exchange.send(signed), request, signed)
-    for name in _ASSERTIONS:
-        if name in form:
-            response.body = response.body.replace(form[name].encode(), b"***")
+    _mask(response, [form[name] for name in _SECRET_FIELDS if name in form])
     return response
 
 
@@ -143,11 +143,20 @@ async def ask_as_client(
     if how == "credentialsBody":
         return await ask(exchange, endpoint, {**form, "client_id": name, "client_secret": secret})
     response = await ask(exchange, endpoint, form, basic_credentials(name, secret))
+    _mask(response, [secret])
     encoded = quote_plus(name), quote_plus(secret)
     if response.status in {400, 401} and encoded != (name, secret):
         # RFC 6749 2.3.1 demands that both are form-encoded first; many servers want them raw, some as it says.
         response = await ask(exchange, endpoint, form, basic_credentials(*encoded))
+        _mask(response, [secret])
     return response
+
+
+def _mask(response: HttpResponse, secrets: Iterable[str]) -> None:
+    """Takes what was sent in confidence out of a refusal that repeats it."""
+    for secret in secrets:
+        if response.status >= 400 and len(secret) >= _MIN_MASKED:
+            response.body = response.body.replace(secret.encode(), b"***")
 
 
 def audience_of(audience: str) -> dict[str, str]:
@@ -175,10 +184,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     """
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
-    try:
-        answer = decode_quick_json(as_utf8(response.body, response.header("content-type") or ""))
-    except (ValueError, RecursionError):
-        answer = None
+    answer = _answer(response)
     reason, words = _refusal(answer)
     detail = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
     if response.status >= 400:
@@ -200,6 +206,18 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     )
 
 
+def _answer(response: HttpResponse) -> Any:
+    """What came, as JSON or, as some older services send it, as a form; None for anything else."""
+    kind = response.header("content-type") or ""
+    body = as_utf8(response.body, kind)
+    try:
+        return decode_quick_json(body)
+    except (ValueError, RecursionError):
+        if "form-urlencoded" not in kind.lower() and not body.startswith((b"access_token=", b"error=")):
+            return None
+    return dict(parse_qsl(body[:_MAX_FORM].decode("utf-8", "replace"))) or None
+
+
 def _refusal(answer: Any) -> tuple[str | None, str]:
     """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
     if not isinstance(answer, dict):
@@ -217,7 +235,10 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
     if answer is not None or not response.body.strip():
         return ""
     text = as_utf8(response.body, response.header("content-type") or "").decode("utf-8", "replace")
-    return f'it sent a page: "{page_words(text)}"' if "<" in text[:1000] else short(text)
+    if "<" in text[:1000]:
+        return f'it sent a page: "{page_words(text)}"'
+    # One long word in a good answer may be the token itself.
+    return short(text) if response.status >= 400 or " " in text.strip() else ""
 
 
 def _place(response: HttpResponse) -> str:
