@@ -448,6 +448,29 @@ async def test_a_job_offered_again_while_it_runs_here_runs_once(gateway, start):
     assert gateway.jobs[key].activations == 2
 
 
+async def test_an_offer_that_is_read_after_the_answer_runs_nothing(gateway, start, monkeypatch):
+    """The engine was away, offered the job again, and then took the answer, which arrives before that offer does."""
+    handler = Handler()
+    activate = gateway.activate
+
+    async def late(activation, *, max_jobs, wait):
+        jobs = await activate(activation, max_jobs=max_jobs, wait=wait)
+        if handler.ran and jobs:
+            await gateway.until("completed", 1)
+            await asyncio.sleep(0.05)
+        return jobs
+
+    monkeypatch.setattr(gateway, "activate", late)
+    gateway.refuse("complete", "UNAVAILABLE")
+    key = gateway.put(TYPE)
+    start(handler, stream=False)
+    await eventually(lambda: handler.ran)
+    gateway.take_back(key)
+    await eventually(lambda: gateway.count("complete") == 3)
+    assert gateway.jobs[key].activations == 2
+    assert handler.ran == [key]
+
+
 async def test_a_completion_that_the_engine_refuses_becomes_an_incident(gateway, start):
     """A3: an answer that cannot be taken is told as a failure without retries, for the effect has happened."""
     key = gateway.put(TYPE)

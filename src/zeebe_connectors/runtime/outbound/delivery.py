@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 10_000
 """Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
+_LATE_SECONDS = 600.0
 
 
 class Delivery:
@@ -32,6 +33,7 @@ class Delivery:
     def __init__(self, gateway: Gateway, cluster_outage: Outage) -> None:
         self.unsent = Unsent()
         """Outcomes that could not be sent in time."""
+        self._late = Unsent(age=_LATE_SECONDS)
         self._gateway = gateway
         self._cluster_outage = cluster_outage
 
@@ -55,6 +57,7 @@ class Delivery:
             except GatewayError as error:
                 if error.is_not_found and backoff.attempts:
                     # An earlier attempt went through and only its answer was lost, or somebody else was quicker.
+                    self._keep_done(job, outcome)
                     return outcome
                 if error.is_refusal:
                     instead = _instead_of(outcome, error)
@@ -80,7 +83,21 @@ class Delivery:
                 )
                 await asyncio.sleep(pause)
             else:
+                if backoff.attempts or time.monotonic() >= job.deadline:
+                    self._keep_done(job, outcome)
                 return outcome
+
+    def _keep_done(self, job: Job, outcome: Outcome) -> None:
+        """Keeps a completion that came late: the engine may have offered the job again before it took the answer.
+
+        That offer may be read after the answer, as both come by different calls; then the job must not run again.
+        """
+        if isinstance(outcome, Complete):
+            self._late.keep(job, outcome)
+
+    def known(self, job: Job) -> Outcome | None:
+        """Returns the outcome that a job has already which is offered again; None when it is to be run."""
+        return self.unsent.pop(job) or self._late.pop(job)
 
     async def _send(self, key: int, outcome: Outcome) -> None:
         try:

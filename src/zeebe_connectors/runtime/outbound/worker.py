@@ -396,7 +396,7 @@ class Worker:
         if job.deadline <= time.monotonic():
             logger.debug("job %d was offered after its deadline", job.key)
             return
-        outcome = self._delivery.unsent.pop(job)
+        outcome = self._delivery.known(job)
         if outcome is None and self._state != "working":
             outcome = Fail("Handed back untouched: the worker is stopping.", retries=job.retries)
         taken = self._running[job.key] = TakenJob(self.gateway, job, outcome)
