@@ -9,6 +9,9 @@ RUNS := $(VENV)/.runs
 # Tests run on all cores and one more: many wait for servers rather than for a processor.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
+# Some images switch compiled modules off; every test process would then compile all of them again
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo dev docs pictures test test-page test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
