@@ -834,9 +834,12 @@ mail(
 
 # --- What else a winmail.dat holds ----------------------------------------------------------------------------------
 def properties(*values: tuple[int, int, bytes]) -> bytes:
-    """MAPI properties of variable length: type, tag, value."""
+    """MAPI properties of variable length, or numbers of four bytes: type, tag, value."""
     return struct.pack("<I", len(values)) + b"".join(
-        struct.pack("<HHII", type_, tag, 1, len(value)) + value + b"\0" * (-len(value) % 4)
+        struct.pack("<HH", type_, tag)
+        + (b"" if type_ == 0x3 else struct.pack("<II", 1, len(value)))
+        + value
+        + b"\0" * (-len(value) % 4)
         for type_, tag, value in values
     )
 
@@ -876,6 +879,162 @@ mail(
     "tnef-object-inside",
     winmail(TNEF_START + attached((0x1E, 0x3707, b"chart.ole\0"), (0xD, 0x3701, b"i" * 16 + b"ole"))),
     attachments=[["chart.ole", "application/octet-stream", "ole"]],
+    errors=1,
+)
+
+
+def fixed(tag: int, value: int) -> tuple[int, int, bytes]:
+    return (0x3, tag, struct.pack("<I", value))
+
+
+mail(
+    "tnef-html-in-its-code-page",
+    winmail(
+        TNEF_START
+        + attribute(0x9003, 6, properties(fixed(0x3FDE, 1251), (0x102, 0x1013, "Привет".encode("cp1251"))), 1)
+    ),
+    htmlBody="Привет",
+)
+mail(
+    "tnef-html-says-its-charset",
+    winmail(TNEF_START + attribute(
+        0x9003, 6, properties((0x102, 0x1013, "<meta charset=windows-1251>Привет".encode("cp1251"))), 1)),
+    htmlBody="<meta charset=windows-1251>Привет",
+)  # fmt: skip
+mail(
+    "tnef-other-names",
+    winmail(
+        TNEF_START
+        + attached((0x1E, 0x3704, b"REPORT~1.PDF\0"), (0x102, 0x3701, b"PDF"))
+        + attached((0x1E, 0x3704, b"REPORT~1.PDF\0"), (0x1E, 0x3001, b"Report.pdf\0"), (0x102, 0x3701, b"PDF"))
+    ),
+    attachments=[["REPORT~1.PDF", "application/pdf", "PDF"], ["Report.pdf", "application/pdf", "PDF"]],
+    errors=0,
+)
+mail(
+    "tnef-attachment-elsewhere",
+    winmail(TNEF_START + attached((0x1E, 0x3707, b"a.pdf\0"), (0x1E, 0x370D, b"//server/a.pdf\0"))),
+    attachments=[["a.pdf", "application/pdf", ""]],
+    errors=1,
+)
+mail(
+    "tnef-inline-image",
+    winmail(TNEF_START + attached(
+        (0x1E, 0x3707, b"i.png\0"), (0x1E, 0x3712, b"<i@x>\0"), (0x1E, 0x370E, b"image/png\0"),
+        (0x102, 0x3701, b"PNG"))),
+    attachments=[],
+    inline=[["i.png", "image/png", "PNG"]],
+)  # fmt: skip
+
+
+# --- What stands where another program would not look for it ---------------------------------------------------------
+def typed(name: str, written: str) -> None:
+    mail(name, TOP + f"Content-Type: {written}\n\n<b>h</b>", htmlBody="<b>h</b>", attachments=[])
+
+
+typed("content-type-comment-with-semicolon", "text/html (a ; b); charset=utf-8")
+typed("content-type-comments-nested", "(x) text/html (a (b) c) ; (d) charset=utf-8 (e)")
+typed("content-type-without-semicolon", "text/html charset=utf-8")
+typed("content-type-quoted", '"text/html"')
+typed("content-type-with-spaces", "text / html")
+for name, encoding in (
+    ("encoding-with-comment", "(yes) base64"),
+    ("encoding-with-semicolon", "base64;"),
+    ("encoding-experimental", "x-base64"),
+):
+    mail(name, TOP + f"Content-Transfer-Encoding: {encoding}\n\naGVsbG8=\n", plainTextBody="hello")
+mail(
+    "encoding-with-underscore", TOP + "Content-Transfer-Encoding: quoted_printable\n\na=3Db\n", plainTextBody="a=b\r\n"
+)
+mail(
+    "base64-that-is-plain-text",
+    TOP + "Content-Transfer-Encoding: base64\n\nHello, this was never encoded!\n",
+    plainTextBody="Hello, this was never encoded!\r\n",
+)
+mail(
+    "header-line-of-blanks-before-indented-text",
+    TOP + "\t\n   indented\nmore\n",
+    plainTextBody="   indented\r\nmore\r\n",
+)
+mail(
+    "header-behind-stray-line", "+OK 120 octets\n" + TOP + "\nHello\n", subject="s", plainTextBody="Hello\r\n", errors=1
+)
+mail(
+    "header-after-mbox-line-and-mark",
+    "From a@b Mon\n\ufeff" + TOP + "\nHello\n",
+    subject="s",
+    plainTextBody="Hello\r\n",
+)
+mail("subject-empty-and-again", "Subject:\n" + TOP + "\nHello\n", subject="s")
+mail(
+    "subject-word-with-question-mark",
+    TOP.replace(": s\n", ": =?utf-8?q?Really??= =?utf-8?q?_a?b?=\n") + "\n",
+    subject="Really? a?b",
+)
+mail("subject-raw-jis", crlf(BTOP.replace(b": s\n", b": \x1b$BF|K\\\x1b(B\n") + b"\nx"), subject="日本")
+mail(
+    "headers-in-the-charset-of-the-body",
+    crlf(
+        "From: 张三 <z@x.test>\nSubject: 你好\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        'Content-Type: text/plain; charset=gb2312\n\n你好\n--b\nContent-Type: application/pdf; name="报告.pdf"\n\n'
+        "x\n--b--\n".encode("gbk")
+    ),
+    subject="你好",
+    fromName="张三",
+    plainTextBody="你好",
+    attachments=[["报告.pdf", "application/pdf", "x"]],
+)
+mail(
+    "name-with-unescaped-path",
+    TOP + 'Content-Type: application/pdf\nContent-Disposition: attachment; filename="C:\\temp\\a.pdf"\n\nx',
+    attachments=[["a.pdf", "application/pdf", "x"]],
+)
+mail(
+    "name-encoded-word-with-semicolon",
+    TOP + "Content-Type: application/pdf\nContent-Disposition: attachment; filename==?utf-8?Q?a;b=C3=A9.pdf?=\n\nx",
+    attachments=[["a;bé.pdf", "application/pdf", "x"]],
+)
+mail(
+    "disposition-without-value",
+    TOP + "Content-Type: application/pdf\nContent-Disposition: filename=a.pdf\n\nx",
+    attachments=[["a.pdf", "application/pdf", "x"]],
+)
+mail(
+    "mixed-begins-with-named-text",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=body.txt\n"
+    "Content-Disposition: inline; filename=body.txt\n\nplain\n--b\nContent-Type: text/plain\n"
+    "Content-Disposition: inline; filename=more.txt\n\nmore\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["more.txt", "text/plain", "more"]],
+)
+mail(
+    "boundary-used-inside-too-with-spaces",
+    TOP
+    + 'Content-Type: multipart/mixed; BOUNDARY="b"\n\n--b\nContent-Type: multipart/alternative;\n BOUNDARY = "b"\n\n'
+    "--b\nContent-Type: text/plain\n\nplain\n--b\nContent-Type: text/html\n\n<b>h</b>\n--b--\n\n"
+    "--b\nContent-Type: application/pdf; name=x.pdf\n\nPDF\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["x.pdf", "application/pdf", "PDF"]],
+)
+mail(
+    "multipart-in-base64-with-comment",
+    TOP
+    + "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: BASE64 (x)\n\n"
+    + base64.encodebytes(b"--b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n").decode(),
+    plainTextBody="plain",
+)
+mail("rich-text-alone", TOP + "Content-Type: text/rtf\n\n{\\rtf1 hello}", plainTextBody="hello\r\n", attachments=[])
+mail(
+    "alternative-with-marked-up-text",
+    TOP + "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\nplain\n--b\n"
+    "Content-Type: text/enriched\n\n<bold>rich</bold>\n--b\nContent-Type: text/rtf\n\n{\\rtf1 rich}\n--b--\n",
+    plainTextBody="plain",
+)
+mail(
+    "headers-after-one-that-is-too-long",
+    "X-Long: " + "x" * 70_000 + "\n" + TOP + "\nHello\n",
+    subject="s",
+    headers=[dict(zip(("key", "value"), line.split(": "), strict=True)) for line in TOP.splitlines()],
     errors=1,
 )
 

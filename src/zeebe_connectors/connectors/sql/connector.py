@@ -96,6 +96,10 @@ async def work(request: Work, context: Context) -> Done:
     then means "done already": `if error.code = "SQL_UNIQUE_VIOLATION" then bpmnError("DONE", "done already") else
     null`, or `jobError` as fits. Every statement may use `:_jobKey`, `:_processInstanceKey` and `:_elementInstanceKey`.
 
+    What a statement changes in its session, such as by `SET`, `USE`, `BEGIN` or a temporary table, ends with its job;
+    give what belongs together as one transaction. Dates beyond what ISO 8601 has, such as `infinity`, come as the
+    database writes them.
+
     A single statement commits by itself; a transaction, a batch, or one with an isolation level commits as a whole.
     Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`) and are not tested
     against a server here.

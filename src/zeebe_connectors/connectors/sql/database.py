@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.sql.access import DRIVERS, Access, Dialling
 from zeebe_connectors.connectors.sql.failures import failure
+from zeebe_connectors.connectors.sql.values import text_where_none
 from zeebe_connectors.net.connect import Resolver
 from zeebe_connectors.sdk.deadlines import Within
 
@@ -39,7 +40,9 @@ class Session:
         database: Whose.
     """
 
-    __slots__ = ("_cursor", "connection", "database", "dialect", "driver", "left", "opened", "raw", "timeout")
+    __slots__ = (
+        "_cursor", "connection", "database", "dialect", "driver", "has_traces", "left", "opened", "raw", "timeout",
+    )  # fmt: skip
 
     def __init__(self, connection: AsyncConnection, database: Database) -> None:
         self.connection = connection
@@ -52,6 +55,8 @@ class Session:
         self.timeout = 0.0
         """Seconds that one statement may take."""
         self.opened = self.left = time.monotonic()
+        self.has_traces = False
+        """Whether a statement may have changed the session itself, such as by SET: then no other job gets it."""
         self._cursor: Any = None
 
     def cursor(self) -> Any:
@@ -68,12 +73,20 @@ class Session:
     @property
     def is_clean(self) -> bool:
         """Whether the next job may have it as it is: only PostgreSQL's driver says so without asking the server."""
-        if self.dialect != "postgresql":
+        if self.dialect != "postgresql" or self.has_traces:
             return False
         sync = self.connection.sync_connection
         if sync is None or sync.closed or sync.invalidated or sync.in_transaction():
             return False
         return bool(self.driver.info.transaction_status == 0)
+
+    async def close(self) -> None:
+        """Gives the connection back to the pool, or ends it where it is broken, busy, or not as it was."""
+        connection = self.connection
+        is_idle = self.dialect != "postgresql" or self.driver.info.transaction_status == 0
+        if not connection.invalidated and (self.has_traces or not is_idle):
+            await connection.invalidate()
+        await connection.close()
 
     async def answers(self) -> bool:
         """Tests a connection that has rested; a dead one is not used again."""
@@ -154,6 +167,8 @@ class Database:
             event.listen(engine.sync_engine, "do_connect", self._to_allowed)
         if self.access.address.kind == "sqlite":
             event.listen(engine.sync_engine, "connect", _confine_sqlite)
+        if self.access.dialect == "postgresql":
+            event.listen(engine.sync_engine, "connect", _take_all_dates)
         return engine
 
     def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
@@ -210,7 +225,7 @@ class Database:
                             session.left = time.monotonic()
                             self._ready.append(session)
                         else:
-                            await session.connection.close()
+                            await session.close()
         except TimeoutError:
             raise TransientError(
                 "SQL_UNREACHABLE", f"{self.access.where}: the job's time was over before the database was done"
@@ -228,7 +243,7 @@ class Database:
             is_young = now - session.opened < MAX_AGE
             if is_young and (now - session.left < IDLE_BEFORE_TEST or await session.answers()):
                 return session
-            await session.connection.close()
+            await session.close()
         return Session(await self.engine.connect(), self)
 
     async def _begin(
@@ -311,7 +326,7 @@ class Database:
     async def aclose(self) -> None:
         """Closes all connections."""
         while self._ready:
-            await self._ready.pop().connection.close()
+            await self._ready.pop().close()
         if "engine" in self.__dict__:
             await self.engine.dispose()
         self._dialling.close()
@@ -341,6 +356,14 @@ def _test_rested(engine: AsyncEngine) -> None:
 
     event.listen(pool, "checkin", rested)
     event.listen(pool, "checkout", awake)
+
+
+def _take_all_dates(connection: Any, _record: Any) -> None:
+    """Dates and times that Python has none for, such as `infinity` and those before Christ, come as text."""
+    adapters = connection.driver_connection.adapters
+    for name in ("date", "timestamp", "timestamptz", "time", "timetz", "interval"):
+        number = adapters.types[name].oid
+        adapters.register_loader(number, text_where_none(adapters.get_loader(number, 0)))
 
 
 def _confine_sqlite(connection: Any, record: Any) -> None:

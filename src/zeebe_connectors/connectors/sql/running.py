@@ -19,6 +19,16 @@ _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+_COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+_ORDINARY = re.compile(
+    _COMMENTS + r"(?:\(|(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|INSERT|UPDATE|DELETE|MERGE|REPLACE|CALL|EXEC)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_CHANGES_SESSION = re.compile(
+    r"\b(?:set_config|pg_(?:try_)?advisory_lock\w*|get_lock|dblink_connect\w*)\s*\(|@\w+\s*:=|\bINTO\s+(?:@|#|TEMP)",
+    re.IGNORECASE,
+)
+_COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 
@@ -53,6 +63,14 @@ def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str
     """The statement with its values, in the driver's style."""
     dialect = session.dialect
     style = PARAMSTYLES.get(dialect, "qmark")
+    if _leaves_traces(statement):
+        session.has_traces = True
+        if dialect == "postgresql" and _COPY.match(statement):
+            raise InputError(
+                "statement: COPY needs a channel of its own, which this connector does not have; "
+                "use a query whose result is a document, or a batch",
+                code="SQL_UNSUPPORTED",
+            )
     return bind(statement, parameters, dialect=dialect, paramstyle=style, own=own, field=field)
 
 
@@ -65,6 +83,12 @@ def run(bound: Bound, session: Session) -> Rows:
     else:
         rows.batches = _through_sqlalchemy(bound, session, rows)
     return rows
+
+
+@lru_cache(maxsize=512)
+def _leaves_traces(statement: str) -> bool:
+    """Whether the session may be another one afterwards: by what a statement is, or a function that it calls."""
+    return not _ORDINARY.match(statement) or bool(_CHANGES_SESSION.search(statement))
 
 
 @lru_cache(maxsize=512)

@@ -19,7 +19,7 @@ from zeebe_connectors import InputError
 MAX_LIST = 10_000
 """Items of one list for an IN; databases take about 32,000 values in all."""
 Style = Literal["named", "positional"]
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[^\W\d]\w*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$")
 _IN = re.compile(r"\b(NOT\s+)?IN\s*(\(?)\s*$", re.IGNORECASE)
 _WITH_BODY = re.compile(r"^\s*(CREATE|ALTER|BEGIN|DECLARE|DO)\b", re.IGNORECASE)
@@ -65,7 +65,7 @@ def parse(text: str, dialect: str, style: Style) -> Parsed:
     start = count = 0
     ended = False
     for kind, begin, end in _tokens(text, dialect):
-        if ended and kind not in {"comment", "space"} and not _WITH_BODY.match(text):
+        if ended and kind not in {"comment", "space", "end"} and not _WITH_BODY.match(text):
             raise InputError(
                 "statement: holds several statements; give one, or use the operation transaction",
                 code="SQL_STATEMENT_INVALID",
@@ -82,7 +82,7 @@ def parse(text: str, dialect: str, style: Style) -> Parsed:
             start = end
     tail = text[start:].rstrip()
     # The driver wants none at the end; a body of a trigger or a procedure does.
-    pieces.append(tail.rstrip(";").rstrip() if ended and not _WITH_BODY.match(text) else text[start:])
+    pieces.append(tail.rstrip("; \t\r\n\f") if ended and not _WITH_BODY.match(text) else text[start:])
     return Parsed(tuple(pieces), tuple(dict.fromkeys(piece.name for piece in pieces if isinstance(piece, Place))))
 
 
@@ -194,6 +194,7 @@ def bind(text: str, parameters: Any, *, dialect: str, paramstyle: str, own: Mapp
         )
     style: Style = "named" if isinstance(parameters, Mapping) else "positional"
     parsed = parse(text, dialect, style)
+    _check_style(text, style, dialect, field)
     values = dict(parameters) if isinstance(parameters, Mapping) else dict(enumerate(parameters))
     _check_names(parsed.names, values, own, field)
     binding = _Binding(dialect, paramstyle, {**own, **values}, field)
@@ -211,6 +212,21 @@ def _without_lists(text: str, dialect: str, style: Style, paramstyle: str) -> tu
     parsed = parse(text, dialect, style)
     bound = _Binding(dialect, paramstyle, dict.fromkeys(parsed.names), "").bound(parsed)
     return bound.text, tuple(piece for piece in parsed.pieces if isinstance(piece, Place))
+
+
+def _check_style(text: str, style: Style, dialect: str, field: str) -> None:
+    """Refuses names with a list, and question marks with a context, which the database would call a syntax error."""
+    if style == "positional" and (names := parse(text, dialect, "named").names):
+        raise InputError(
+            f"{field}: is a list, and the statement has the name :{names[0]}; give a context, or write ? throughout",
+            code="SQL_PARAMETERS_INVALID",
+        )
+    # In PostgreSQL a question mark is also an operator of JSON.
+    if style == "named" and dialect != "postgresql" and parse(text, dialect, "positional").names:
+        raise InputError(
+            f"{field}: the statement has question marks; give a list of their values, or write names such as :id",
+            code="SQL_PARAMETERS_INVALID",
+        )
 
 
 def _check_names(wanted: Sequence[str | int], given: Mapping[Any, Any], own: Mapping[str, Any], field: str) -> None:
@@ -334,6 +350,8 @@ def parameter(value: Any, dialect: str, where: str) -> Any:
                 f"{where}: holds a NUL character, which databases do not store as text; remove it",
                 code="SQL_PARAMETERS_INVALID",
             )
+        if not value.isascii():
+            _check_unicode(value, where)
         return value
     if isinstance(value, Decimal):
         return str(value) if dialect == "sqlite" else value
@@ -342,6 +360,16 @@ def parameter(value: Any, dialect: str, where: str) -> Any:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
+
+
+def _check_unicode(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{where}: holds half of a character (a lone surrogate), which no database stores; remove it",
+            code="SQL_PARAMETERS_INVALID",
+        ) from None
 
 
 def is_array(value: Sequence[Any]) -> bool:
