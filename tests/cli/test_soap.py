@@ -64,7 +64,7 @@ def test_lists_for_programs():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["gone.wsdl"], "neither an address nor a file"),
+        (["gone.wsdl"], "neither an address nor an existing file"),
         ([WSDL, "--operation", "Cancel"], "there is no operation Cancel; there is PlaceOrder"),
         ([FOLDER / "refused" / "cut-off.wsdl"], "cut-off.wsdl: cannot be read as XML"),
     ],

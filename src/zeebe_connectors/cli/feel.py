@@ -11,12 +11,13 @@ import typer
 
 
 def feel(
-    expression: Annotated[str, typer.Argument(help="A FEEL expression; an '=' in front is left out.")],
+    expression: Annotated[str, typer.Argument(help="A FEEL expression; a leading '=' is ignored.")],
     context: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with the variables.")
     ] = None,
     input: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="JSON of an input value: the expression is then unary tests, as '< 5, [10..20]'.")
+        str | None,
+        typer.Option(help="JSON of an input value: the expression is then unary tests, such as '< 5, [10..20]'."),
     ] = None,
     response: Annotated[
         str | None,
@@ -27,19 +28,19 @@ def feel(
         typer.Option(help='JSON of an error, as error expressions see it: {"code": "404", ...}; @FILE reads a file.'),
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(help="Warn of what a cluster of this version does not know, as 8.7.")
+        str | None, typer.Option(help="Warn about what a cluster of this version does not know, such as 8.7.")
     ] = None,
 ) -> None:
     """Evaluate a FEEL expression as the cluster does; print its value as JSON and its warnings.
 
-    Result and error expressions can be tried, too: bpmnError, jobError and ignoreError are known.
+    Result and error expressions can be tried as well: bpmnError, jobError and ignoreError are known.
     """
     from zeebe_connectors.feel import FeelError, compile, parse_unary, strip_marker, to_json  # noqa: A004
     from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
     from zeebe_connectors.runtime.expressions import FUNCTIONS
 
     if cluster is not None and cluster not in CLUSTERS:
-        _refuse(f"--cluster {cluster}: the versions that can be asked for are {', '.join(CLUSTERS)}")
+        _refuse(f"--cluster {cluster}: choose one of the versions {', '.join(CLUSTERS)}")
     text = strip_marker(expression)
     text = expression if text is None else text
     variables = _variables(context, response, error)
@@ -59,10 +60,10 @@ def feel(
 
 
 def _variables(context: Path | None, response: str | None, error: str | None) -> dict[str, Any]:
-    """The variables of the file, and what the runtime adds for result and error expressions."""
+    """The file's variables, and what the runtime adds for result and error expressions."""
     variables = {} if context is None else _json(str(context), context.read_text(encoding="utf-8"))
     if not isinstance(variables, dict):
-        _refuse(f'{context}: the variables must be a JSON object, as {{"a": 1}}')
+        _refuse(f'{context}: the variables must be a JSON object, such as {{"a": 1}}')
     if response is not None:
         result = _json("--response", response)
         variables = {**variables, **(result if isinstance(result, dict) else {}), "response": result}

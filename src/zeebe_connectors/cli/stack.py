@@ -13,18 +13,18 @@ from zeebe_connectors.testing.process import STATE, ServerProcess, State, cache_
 from zeebe_connectors.testing.servers.mail import MailPorts
 
 GRPC_PORT = 26500
-"""Where a gateway listens unless told otherwise; what clients connect to by default."""
+"""Where a gateway listens by default, and where clients connect to."""
 REST_PORT = 8088
-"""Where the REST API listens unless told otherwise; 8080 is the runtime's own."""
+"""Where the REST API listens by default; 8080 is the runtime's own."""
 
 
 def engine_directory() -> Path:
-    """Where `zeebe-connectors engine start` keeps its engine's state, unless told otherwise."""
+    """Where `zeebe-connectors engine start` keeps its engine's state by default."""
     return cache_directory() / "engine"
 
 
 def dev_directory() -> Path:
-    """Where `zeebe-connectors dev` says where its engine is."""
+    """Where `zeebe-connectors dev` announces its engine."""
     return cache_directory() / "dev"
 
 

@@ -214,8 +214,8 @@ class ProviderStore:
         Args:
             name: Which provider.
             editor: Who.
-            from_: The environment that is copied.
-            to: The environment that is written.
+            from_: The environment to copy from.
+            to: The environment to write to.
             version: That was read.
             secured: Whether secured values are copied too; else those of the other environment stay where they may.
 
