@@ -118,6 +118,7 @@ $(RUNS): pyproject.toml constraints.txt
 $(INSTALLED): pyproject.toml constraints.txt | $(RUNS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
+	@$(BIN)/python -m compileall -q src  # as pip does with all but what is edited in place; tests start many processes
 	@touch $@
 
 clean: ## Remove what the commands above made

@@ -105,6 +105,13 @@ def test_long_chains_of_operators_are_no_nesting() -> None:
     assert feel.evaluate(" * ".join(["1"] * 10_000)) == 1
 
 
+def test_a_long_text_may_have_many_matches() -> None:
+    """What takes a time for each match is one search for all of them; a megabyte of short lines is replaced."""
+    variables = {"lines": "a\n" * 300_000}
+    assert feel.evaluate('string length(replace(lines, "\\n", "<br>"))', variables) == 300_000 * 5
+    assert feel.evaluate('[replace("aab", "a*", "-"), replace("abc", "", "-")]') == ["--b-", "-a-b-c-"]
+
+
 def test_limits_can_be_chosen() -> None:
     """A host that trusts its expressions gives them more."""
     many = feel.Limits(items=300_000, steps=2_000_000, seconds=60)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, PydanticSchemaGenerationError
 
 from zeebe_connectors import Context, Event, Group, Model, inbound, outbound
 from zeebe_connectors.sdk.connector import DefinitionError
@@ -16,6 +16,14 @@ from zeebe_connectors.sdk.registry import Registry
 class Greeting(Model):
     name: str
     """Whom to greet."""
+
+
+class Thing:
+    """Nothing that an input can be."""
+
+
+class Odd(Model):
+    thing: Thing
 
 
 @outbound("greet", title="Greet", type="test:greet:1")
@@ -97,6 +105,16 @@ def test_an_authors_mistake_is_told_with_its_remedy(function: Any, options: dict
     given = {"name": "greet", "title": "Greet", "type": "test:greet:1", **options}
     with pytest.raises(DefinitionError, match=told):
         outbound(given.pop("name"), **given)(function)
+
+
+def test_a_type_that_cannot_be_validated_is_refused_with_the_description() -> None:
+    """An author hears of it when the module is imported, and not with the first job."""
+
+    async def use(given: Odd, context: Context) -> None:
+        """Does nothing."""
+
+    with pytest.raises(PydanticSchemaGenerationError):
+        outbound("odd", title="Odd", type="com.example:odd:1")(use)
 
 
 def test_an_inbound_connector_is_a_generator() -> None:

@@ -57,6 +57,50 @@ _METHODS = {
     "startswith": "write starts with({}, part)",
     "endswith": "write ends with({}, part)",
     "strip": "write trim({})",
+    "toupper": "write upper case({})",
+    "ucase": "write upper case({})",
+    "tolower": "write lower case({})",
+    "lcase": "write lower case({})",
+    "capitalize": "write upper case(substring({}, 1, 1)) + substring({}, 2)",
+    "left": "write substring({}, 1, 2)",
+    "right": "write substring({}, -2)",
+    "mid": "write substring({}, 2, 3)",
+    "charat": "write substring({}, 1, 1)",
+    "slice": "write sublist({}, 1, 2) for a list, substring({}, 1, 2) for a text",
+    "instr": "write contains({}, part)",
+    "replaceall": "write replace({}, pattern, replacement)",
+    "match": "write matches({}, pattern)",
+    "test": "write matches({}, pattern)",
+    "join": 'write string join({}, ", ")',
+    "implode": 'write string join({}, ", ")',
+    "explode": 'write split({}, ",")',
+    "find": "a list is filtered with brackets, its first item is [1]: {}[item > 1][1]",
+    "where": "a list is filtered with brackets: {}[item > 1]",
+    "select": "a list is filtered with brackets: {}[item > 1]",
+    "foreach": "write for x in {} return x",
+    "reduce": "write sum({}), or for x in {} return sum(partial) + x",
+    "some": "write some x in {} satisfies x > 1",
+    "every": "write every x in {} satisfies x > 1",
+    "unique": "write distinct values({})",
+    "distinct": "write distinct values({})",
+    "keys": "write get entries({}).key",
+    "values": "write get entries({}).value",
+    "entries": "write get entries({})",
+    "has": "write list contains({}, item), or {}.key != null",
+    "haskey": "write {}.key != null",
+    "containskey": "write {}.key != null",
+    "equals": "write {} = other",
+    "equalsignorecase": "write lower case({}) = lower case(other)",
+    "tofixed": "write decimal({}, 2)",
+    "format": "write string({})",
+    "todate": "write date({})",
+    "isnan": "write {} = null",
+    "isblank": "write is blank({})",
+    "exists": "write {} != null",
+    "trunc": "write round down({}, 0)",
+    "ceil": "write ceiling({})",
+    "pow": "a power is written {} ** 2",
+    "mod": "write modulo({}, divisor)",
     "filter": "a list is filtered with brackets: {}[item > 1]",
     "map": "write for x in {} return x",
     "concat": "texts are joined with '+', lists with concatenate({}, other)",
@@ -80,12 +124,30 @@ _LIBRARIES = {
     "math.random": "write random number()",
     "json.parse": "write from json({})",
     "json.stringify": "write to json({})",
+    "math.pow": "a power is written {} ** 2",
+    "math.sqrt": "write sqrt({})",
+    "math.trunc": "write round down({}, 0)",
     "object.keys": "write get entries({}).key",
+    "object.values": "write get entries({}).value",
+    "object.entries": "write get entries({})",
+    "number.parsefloat": "write number({})",
+    "array.isarray": "write {} instance of list",
+    "string.valueof": "write string({})",
+    "localdate.now": "write today()",
+    "date.parse": "write date({})",
     "date.now": "write now()",
 }
 _FUNCTIONS = {
     "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
     "round": "write round half up({}, 0)",
+    "if": "a condition is written: if a then b else c",
+    "iif": "a condition is written: if a then b else c",
+    "random": "write random number()",
+    "rand": "write random number()",
+    "getdate": "write today()",
+    "currentdate": "write today()",
+    "range": "a loop counts with two dots: for i in 1..3 return i",
+    "typeof": "write: {} instance of string",
     "lenght": _COUNT,
     "lengh": _COUNT,
     "legth": _COUNT,
@@ -100,9 +162,13 @@ _VARIABLES = {
     "None": "nothing is written null",
     "nil": "nothing is written null",
     "undefined": "nothing is written null",
+    "NaN": "nothing is written null",
     "now": "write now()",
+    "uuid": "write uuid()",
     "today": "write today()",
 }
+_FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
+_CURRENCIES = "$\u20ac\u00a3"
 _QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e"
 _OF_ERROR_EXPRESSIONS = {
     "bpmnError": "bpmnError(code, message)",
@@ -135,22 +201,44 @@ def advice(node: tree.Node, functions: Collection[str] = ()) -> list[str]:
 
 def _of(node: tree.Node, functions: Collection[str], local: Collection[str]) -> str | None:
     match node:
-        case tree.Call(name=name, arguments=(given, *_)) if name in _TEMPORAL_FORMS and isinstance(
-            given, tree.Arithmetic
-        ):
+        case tree.Call(name=name, arguments=(tree.Arithmetic(), *_)) if name in _TEMPORAL_FORMS:
             return _TEMPORAL_FORMS[name]
-        case tree.Filter(by=tree.Literal(value=value)) if value == 0 and type(value) is not bool:
-            return "items are counted from 1: the first one is [1], the last one [-1]"
-        case tree.Temporal(function, text) if _unreadable(function, text):
-            return _TEMPORAL_FORMS[function]
-        case tree.Path(of, key) if key in _PROPERTIES:
-            return _on_property(key, _short(of))
-        case tree.Ref(names) if len(names) > 1 and names[-1] in _PROPERTIES:
-            return _on_property(names[-1], ".".join(names[:-1]))
-        case tree.Ref((name,)) if name in _VARIABLES:
-            return f"'{name}' is the name of a variable here; {_VARIABLES[name]}"
         case tree.Call():
             return _of_call(node, functions, local)
+        case tree.Temporal(function, text) if _unreadable(function, text):
+            return _TEMPORAL_FORMS[function]
+        case tree.Filter():
+            return _of_filter(node)
+        case tree.Path(of, key):
+            return _of_entry(key, _short(of))
+        case tree.Ref(names):
+            return _of_variable(names[0], alone=len(names) == 1) or (
+                _of_entry(names[-1], ".".join(names[:-1])) if len(names) > 1 else None
+            )
+    return None
+
+
+def _of_filter(node: tree.Filter) -> str | None:
+    match node.by:
+        case tree.Literal(value=str(key)):
+            of = _short(node.of)
+            return f'an entry is taken with a dot or its name: {of}.{key}, get value({of}, "{key}")'
+        case tree.Literal(value=value) | tree.Negation(tree.Literal(value=value)) if value == 0 and value is not False:
+            return _FROM_ONE
+    return None
+
+
+def _of_entry(key: str, value: str) -> str | None:
+    if key in _PROPERTIES:
+        return f"'.{key}' is an entry of a context; {_filled(_PROPERTIES[key], value)}"
+    return _of_method(key, value) if _is_method(key) else None
+
+
+def _of_variable(name: str, *, alone: bool) -> str | None:
+    if name[0] in _CURRENCIES:
+        return f"a variable is written without '{name[0]}', a number without a currency: {name[1:] or 'name'}"
+    if alone and name in _VARIABLES:
+        return f"'{name}' is the name of a variable here; {_VARIABLES[name]}"
     return None
 
 
@@ -170,16 +258,12 @@ def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]
     if node.path:
         if library := _LIBRARIES.get(".".join((*node.path, name)).lower()):
             return f"FEEL has no {'.'.join((*node.path, name))}(); " + _filled(library, of)
-        known = _METHODS.get(name.replace(" ", "").lower())
-        if known:
-            return f"values have no functions of their own; {_filled(known, '.'.join(node.path))}"
-        return None
+        return _of_method(name, ".".join(node.path))
     if builtins.overloads(name) or name in functions or name in local:
         return None
     if name in _OF_ERROR_EXPRESSIONS:
         return f"{name}() belongs in an error expression, written {_OF_ERROR_EXPRESSIONS[name]}"
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
-    for meant in (name.lower(), words, words.replace("_", " ")):
+    for meant in (name.lower(), _words_of(name)):
         if builtins.overloads(meant):
             return f"did you mean {meant}()? FEEL has no {name}()"
     plain = name.replace("_", "").replace(" ", "").lower()
@@ -193,8 +277,26 @@ def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]
     return f"did you mean {near[0]}()? FEEL has no {name}()" if near else None
 
 
-def _on_property(name: str, value: str) -> str:
-    return f"'.{name}' is an entry of a context; {_filled(_PROPERTIES[name], value)}"
+def _is_method(name: str) -> bool:
+    """Whether a name can hardly be an entry's: it is in mixed capitals, as the methods of other languages are."""
+    return not name.islower() and name.lower() in _METHODS and name[0].islower()
+
+
+def _of_method(name: str, value: str) -> str | None:
+    known = _METHODS.get(name.replace(" ", "").replace("_", "").lower())
+    if known:
+        return f"values have no functions of their own; {_filled(known, value)}"
+    for meant in (name.lower(), _words_of(name)):
+        for overload in builtins.overloads(meant)[:1]:
+            arguments = ", ".join((value, *overload.parameters[1:]))
+            return f"values have no functions of their own; write {meant}({arguments})"
+    return None
+
+
+def _words_of(name: str) -> str:
+    """`upperCase` and `upper_case` as words."""
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return spaced.replace("_", " ").strip()
 
 
 def _filled(sentence: str, value: str) -> str:

@@ -8,7 +8,7 @@ from decimal import DecimalException
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from zeebe_connectors.feel import advice, operations, parser, tree
+from zeebe_connectors.feel import advice, operations, parser, remedies, tree
 from zeebe_connectors.feel.compiler import Code, compile_tree
 from zeebe_connectors.feel.errors import (
     ADVICE,
@@ -160,11 +160,11 @@ def _run(
     try:
         value = code.code(Scope(context, None, run))
         if value is None or run.warnings:
-            for sentence in advice.advice(code.tree, run.functions or ()):
+            for sentence in _sentences(code, run, context):
                 run.warn(ADVICE, sentence)
         return Result(value, run.warnings)
     except Failure as failure:
-        sentences = "".join(f"; {sentence}" for sentence in advice.advice(code.tree, run.functions or ()))
+        sentences = "".join(f"; {sentence}" for sentence in _sentences(code, run, context))
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}{sentences}") from None
     except NoInput as failure:
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}") from None
@@ -172,6 +172,11 @@ def _run(
         raise operations.calculation_failed(error) from None
     except RecursionError:
         raise FeelLimitError("depth", "a value is nested too deep") from None
+
+
+def _sentences(code: Program, run: Run, context: Mapping[str, Any]) -> list[str]:
+    """What may mend the expression: by how it is written, then by what its values were."""
+    return [*advice.advice(code.tree, run.functions or ()), *remedies.remedies(run.warnings, context)]
 
 
 def _short(text: str) -> str:

@@ -3,100 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from zeebe_connectors.feel import builtins, tokens
-from zeebe_connectors.feel.tokens import NAME, NUMBER, QUOTED, STRING
+from zeebe_connectors.feel import other_syntax as other
+from zeebe_connectors.feel.tokens import END, NAME, NUMBER, QUOTED, STRING
 
-_QUOTES = 'FEEL wants straight double quotes: "text"'
-_FUNCTION = "a function is written: function(x) x + 1"
-_NO_ASSIGNMENT = "FEEL has no assignments; a context {a: 1, b: a + 1}.b names parts"
-_CONDITION = "a condition is written: if a then b else c"
-_BODY = "a function's body is one expression without braces: function(a) a + 1"
-_CHAINED = "FEEL has no assignments, and compares two values at a time: a = b and b = c"
-_LOOP = "a loop is written: for i in list return i"
-_MINUS = "write the minus as '-', the key beside the zero: a - b"
-_OPERATOR = "two values need an operator or a comma between them; a name with spaces is written in backticks: `my name`"
-
-# The text at the position (or one character before it) -> the advice. Longer ones first.
-_AT: tuple[tuple[str, str], ...] = (
-    ("===", "FEEL compares with a single '=': a = b"),
-    ("==", "FEEL compares with a single '=': a = b"),
-    ("=!", "FEEL compares with '!=': a != b"),
-    ("!==", "FEEL compares with '!=': a != b"),
-    ("<>", "FEEL writes 'not equal' as '!=': a != b"),
-    ("->", _FUNCTION),
-    ("=<", "'less or equal' is written '<='"),
-    (":=", _NO_ASSIGNMENT),
-    ("&&", "FEEL writes 'and': a and b"),
-    ("&", "FEEL writes 'and': a and b. Texts are joined with '+'"),
-    ("||", "FEEL writes 'or': a or b. Texts are joined with '+'"),
-    ("|", "FEEL writes 'or': a or b"),
-    ("'", 'FEEL writes texts in double quotes: "text"'),
-    ("\u201c", _QUOTES),
-    ("\u201d", _QUOTES),
-    ("\u201e", _QUOTES),
-    ("\u00ab", _QUOTES),
-    ("\u00bb", _QUOTES),
-    ("\u2018", _QUOTES),
-    ("\u2019", _QUOTES),
-    ("\u2010", _MINUS),
-    ("\u2011", _MINUS),
-    ("\u2012", _MINUS),
-    ("\u2013", _MINUS),
-    ("\u2014", _MINUS),
-    ("\u2212", _MINUS),
-    ("\u2026", "write all of it: '\u2026' stands for nothing in FEEL"),
-    ("\u2264", "'less or equal' is written '<='"),
-    ("\u2265", "'greater or equal' is written '>='"),
-    ("\u2260", "FEEL compares with '!=': a != b"),
-    ("\u00d7", "FEEL multiplies with '*': a * b"),
-    ("\u00f7", "FEEL divides with '/': a / b"),
-    (";", "FEEL has no ';': an expression is one value; leave it out"),
-    ("!", "FEEL negates with a function: not(a)"),
-    ("%", "FEEL has no '%': write modulo(a, b)"),
-    ("^", "a power is written '**': a ** 2"),
-    ("${", "FEEL has no '${...}': join texts with '+', as \"Dear \" + name"),
-    ("$", "FEEL has no '$...': write the variable's name"),
-    ("#{", "FEEL has no '#{...}': write the variable's name alone, as name, and join texts with '+'"),
-    ("#", "comments are written // to the end of the line, or /* ... */"),
-    ("\\", 'a backslash has a meaning only inside a text: "a\\nb"'),
-    ("++", "FEEL has no '++': write a + 1"),
-    ("??", "FEEL has no '??': write get or else(a, b)"),
-    ("?:", "FEEL has no '?:': write get or else(a, b)"),
-    ("?.", "FEEL needs no '?.': a.b is null where a is null"),
-    ("?", _CONDITION),
-    ("~", "write matches(text, pattern)"),
-    ("`", "a name in backticks ends with the backtick that it starts with: `my name`"),
-)
-# A character that begins a longer slip one place before where the parser stopped.
-_BEGINNINGS = frozenset("=!<&|+$-:?")
-# The text at the position, or the word before it.
-_WORDS: dict[str, str] = {
-    "is": "compare with '=': a = null",
-    "not": "not is a function: not(a). 'not in' is written not(a in b)",
-    "None": "nothing is written null",
-    "undefined": "nothing is written null",
-    "elif": "write: else if",
-    "elseif": "write: else if",
-    "new": "FEEL makes no objects; a context is written {key: value}",
-    "mod": "write modulo(a, b)",
-    "div": "write floor(a / b)",
-    "equals": "compare with '=': a = b",
-    "eq": "compare with '=': a = b",
-    "like": "write matches(text, pattern) or contains(text, part)",
-    "var": _NO_ASSIGNMENT,
-    "let": _NO_ASSIGNMENT,
-    "const": _NO_ASSIGNMENT,
-    "lambda": _FUNCTION,
-    "case": _CONDITION,
-    "switch": _CONDITION,
-    "when": _CONDITION,
-    "return": "an expression is its own result: leave out 'return'",
-    "where": "write: some x in list satisfies condition, or filter the list: list[condition]",
-    "do": _LOOP,
-    "to": "a loop counts with two dots: for i in 1..3 return i",
-}
 _KEYWORDS = frozenset(("if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or")) | {
     *("between", "function", "instance", "of", "null", "true", "false"),
 }
@@ -107,11 +20,22 @@ _IN = re.compile(r"\bin\b")
 _QUANTIFIER_WITHOUT_IN = re.compile(r"\b(?:some|every)(?: \w+)?$")
 _IN_PARENTHESES = re.compile(r"\b(?:for|some|every)\s*\(")
 _RANGE_WITHOUT_BRACKETS = re.compile(r"\bin\s+-?[\w.]+$")
+_IN_BRACKETS = re.compile(r"\bin\s*[\[(\]][^\[\](),]*$")
+_SLICE = re.compile(r"\w\s*\[\s*-?\w*$")
+_LOOP_HEAD = re.compile(r"\b(?:for|foreach|while)$|\bfor\s*(?:each|every|\w+\s+of)$|\bfor\s*\([^()]*\)$")
+_LOOP_LIST = re.compile(r"\b(for|some|every)\s+\w+\s+in\s+[^\s]+$")
+_HOUR = re.compile(r":\d\d")
+_DAY = re.compile(r"\d{4}-\d\d?-\d\d?$")
+_HOUR_AFTER_DAY = re.compile(r"T?\d\d?:|T\d")
+_UNIT = re.compile(r"(?:[dhms]|(?:day|hour|minute|min|second|sec|week|month|year)s?)\b")
+_OPENERS = {")": "(", "]": "[", "}": "{"}
 _BETWEEN = re.compile(r"\bbetween\s+[^\s]+$")
 _FUNCTION_HEAD = re.compile(r"\bfunction\s*\([^()]*\)$")
 _IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
-_IS = re.compile(r"is\b")
-_IS_NOT = re.compile(r"is\s+not\b")
+_HOST_CALL = re.compile(r"\b(?:bpmnError|jobError|ignoreError)$")
+_IS = re.compile(r"is\s+(?P<what>\w*)\s*(?P<next>\w*)", re.IGNORECASE)
+_TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time", "duration"))
+_PLAIN_NAMES = {"text": "string", "integer": "number", "array": "list", "object": "context", "bool": "boolean"}
 _PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
 _DIGIT_GROUP = re.compile(r"[_']\d{3}\b")
 _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
@@ -134,7 +58,10 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     word, word_before = _word(text, position), _word_before(before)
     return (
         _keyword_in_capitals(word, word_before)
+        or _is(text, position)
+        or _loop(text, position, before, word)
         or _by_pattern(text, position, before)
+        or _temporal(text, position, before)
         or _arrow(text, position, before)
         or _unclosed_text(text, position)
         or _braces(text, position)
@@ -143,7 +70,9 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
         or _words(word, word_before, expected)
         or _number(text, position, before)
         or _missing_keyword(text, position, expected)
+        or _unfinished(text, position, before, expected)
         or _by_what_stands_there(text, position, before, expected)
+        or _character(text, position)
     )
 
 
@@ -154,6 +83,8 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
             if lower in {"if", "then", "else"}:
                 return "keywords are lower case: if, then, else"
             return f"keywords are lower case: {lower}"
+        if each != lower and lower == "not":
+            return other.NOT
     return None
 
 
@@ -164,19 +95,47 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
         (after.startswith("=") and before.endswith("="), "FEEL compares with a single '=': a = b"),
         (after.startswith("/*"), "a comment that begins with /* ends with */"),
         (_RANGE_WITHOUT_BRACKETS.search(before) and after.startswith(".."), "a range has brackets: x in [1..3]"),
+        (before[-1:].isdigit() and after.startswith("..") and "[" not in before, "a range has brackets: [1..3]"),
+        (_IN_BRACKETS.search(before) and re.match(r"to\b", after), other.RANGE),
+        (before.endswith("between") and after[:1] in {"[", "("}, "write: a between 1 and 3, or a in [1..3]"),
+        (before.endswith("instance") and after[:2] != "of", "write: a instance of string"),
+        (re.search(r"\[\s*[?@]?$", before) and after[:1] in {"?", "@"}, other.FILTER),
+        (re.search(r"\[\s*[?@]\s*\(?@?\.?$", before), other.FILTER),
+        (re.search(r"\[\s*\*?$", before) and re.match(r"\*?\s*\]", after), other.ALL_ITEMS),
+        (
+            _SLICE.search(before) and after.startswith(":"),
+            "a part of a list is taken with sublist(list, start, length)",
+        ),
+        (before.endswith("@") and after[:1].isalpha(), "leave out the '@': it stands before dates and durations only"),
+        (before.endswith('"') and after.startswith('"') and len(before) == position, 'write a quote in a text as \\"'),
+        (before.endswith(".") and after.startswith('"'), "texts are joined with '+': a + b"),
+        (re.match(r"\\\w+\s*->", after), other.FUNCTION),
+        (re.search(r"\bfunction$|\b(?:def|func|fn|fun)\b[^()]*(?:\([^()]*\))?$", before), other.FUNCTION),
+        (not before.rstrip("-<") and after[:2] in {"- ", "!-"}, other.COMMENT),
+        (re.search(r"\w$", before) and re.match(r"://|:\\|@\w", after), other.TEXT),
+        (not before and after[:1] == "/", other.TEXT),
+        (re.match(r"!\s*in\b", after), "'not in' is written not(a in b)"),
+        (re.search(r"\b\d\d?\.\d\d?$", before) and re.match(r"\.\d{2,4}\b", after), 'a date is written @"2024-12-31"'),
+        (re.search(r"[$\u20ac\u00a3]\d+$", before) or re.match(r"[$\u20ac\u00a3]", after), other.NO_UNIT),
+        (
+            re.search(r"\w->$|\w-$", text[: position + 1]) and re.match(r"-?>\w", after),
+            "a path is written with dots: a.b",
+        ),
+        (re.search(r"\w$", before) and after.startswith("::"), "a path is written with dots: a.b"),
         (_BETWEEN.search(before) and after[:2] in {"or", "to"}, "write: a between 1 and 3"),
-        (_FUNCTION_HEAD.search(before) and after[:1] in {"=", ":"}, _FUNCTION),
+        (_FUNCTION_HEAD.search(before) and after[:1] in {"=", ":"}, other.FUNCTION),
         (
             _IN_CONTEXT.search(before) and after.startswith("=>"),
             "a context's entry is written with a colon: {key: value}",
         ),
-        (before.endswith(" is") and after.startswith("not"), "compare with '!=': a != null"),
-        (_IS.match(after) and _IS_NOT.match(after), "compare with '!=': a != null"),
+        (_word_before(before).lower() == "is" and after[:3].lower() == "not", "compare with '!=': a != null"),
+        (before.lower().endswith("is") and re.match(r"null\b", after, re.IGNORECASE), "compare with '=': a = null"),
         (before.endswith("@") and after[:1].isdigit(), 'the date after @ is a text: @"2024-12-31"'),
         (_PERCENT.match(after) and before[-1:].isdigit(), "FEEL has no '%' of a number: write 0.1 for 10%"),
         (before[-1:].isdigit() and _DIGIT_GROUP.match(after), "a number has no separators: 1000"),
         (after.startswith("[") and before.endswith("."), "an item is taken without a dot: items[1]"),
-        (not before and after[:3] in {"and", "or "}, "'and' and 'or' stand between two conditions: a and b"),
+        (re.match(r"(?:and|or)\b", after), "'and' and 'or' stand between two conditions: a and b"),
+        (not before and re.match(r"in\b", after), "'in' stands between a value and a list: a in list"),
     )
     return next((advice for found, advice in slips if found), None)
 
@@ -184,13 +143,13 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
 def _arrow(text: str, position: int, before: str) -> str | None:
     """`x => x + 1` is a function; `a => 5` is either that or a comparison."""
     if text.startswith(",", position) and _PARAMETERS_AND_ARROW.match(text, position):
-        return _FUNCTION
+        return other.FUNCTION
     start = position - 1 if text[position - 1 : position + 1] == "=>" and position else position
     if not text.startswith("=>", start):
         return None
     parameter = _word_before(text[:start].rstrip())
     is_parameter = not parameter or re.search(rf"\b{re.escape(parameter)}\b", text[start:]) or ")" in before[-3:]
-    return _FUNCTION if is_parameter else f"'greater or equal' is written '>='; {_FUNCTION}"
+    return other.FUNCTION if is_parameter else f"'greater or equal' is written '>='; {other.FUNCTION}"
 
 
 def _unclosed_text(text: str, position: int) -> str | None:
@@ -210,20 +169,81 @@ def _braces(text: str, position: int) -> str | None:
 
 
 def _symbol(text: str, position: int) -> str | None:
-    back = position - 1 if position and text[position - 1] in _BEGINNINGS else position
+    if text.startswith(";", position) and _is_inside(text[:position]):
+        return other.COMMAS
+    back = position - 1 if position and text[position - 1] in other.BEGINNINGS else position
     for start in (back, position):
-        for slip, advice in _AT:
+        for slip, advice in other.AT:
             if text.startswith(slip, start) and not (start < position and len(slip) == 1):
                 return None if slip == "`" and tokens.token(text, start).kind == QUOTED else advice
     return None
 
 
+def _is(text: str, position: int) -> str | None:
+    """`a is null`, `a is empty`, `a is greater than b`, `a is a number`: each is written in another way."""
+    found = _IS.match(text, position)
+    if not found:
+        return None
+    what, following = found["what"].lower(), found["next"].lower()
+    if what == "not":
+        return "compare with '!=': a != null"
+    if builtins.overloads(f"is {what}"):
+        return f"'is {what}' is a function: is {what}(a)"
+    if what in {"greater", "less"}:
+        return other.WORDS[what]
+    if what in _TYPES or what in _PLAIN_NAMES:
+        kind = following if what in {"a", "an"} else what
+        return f"write: a instance of {_PLAIN_NAMES.get(kind, kind) or 'string'}"
+    return "compare with '=': a = null"
+
+
+def _loop(text: str, position: int, before: str, word: str) -> str | None:
+    """Loops and quantifiers of other languages: `for (i in items) i`, `[i for i in items]`, `some x in items: x`."""
+    if word == "for" and before and before[-1] not in "([{,+-*/=":
+        return other.LOOP
+    if _LOOP_HEAD.search(before):
+        return other.LOOP
+    quantified = _LOOP_LIST.search(before)
+    if quantified and text[position : position + 1] in {":", "{"}:
+        return {"for": other.LOOP, "some": other.QUANTIFIER, "every": other.EVERY}[quantified[1]]
+    word_before = _word_before(before)
+    if word_before in {"any", "all"} and re.match(r"\w+\s+in\b", text[position:]):
+        return other.QUANTIFIER if word_before == "any" else other.EVERY
+    return None
+
+
+def _temporal(text: str, position: int, before: str) -> str | None:
+    """`10:30`, `2024-12-31T10:30:00`, `5 days`: dates, times and durations without quotes."""
+    if not before[-1:].isdigit():
+        return None
+    after = text[position:]
+    if _DAY.search(before) and _HOUR_AFTER_DAY.match(after):
+        return 'a date with a time is written @"2024-12-31T17:00:00"'
+    if _HOUR.match(after) and not before.rstrip("0123456789").rstrip().endswith(("{", ",", "?")):
+        return 'a time is written @"17:00:00"'
+    if _UNIT.match(after):
+        return 'a duration is written @"P5D" for days, @"PT5H" for hours, @"PT5M" for minutes'
+    return None
+
+
+def _is_inside(before: str) -> bool:
+    return any(before.count(opener) > before.count(closer) for closer, opener in _OPENERS.items())
+
+
 def _words(word: str, word_before: str, expected: Sequence[str]) -> str | None:
+    if word in {"then", "else"} and "a value" in " ".join(expected):
+        return other.CONDITION
     if "'else'" in expected and word == "elif":
-        return _WORDS[word]
+        return other.WORDS[word]
     if word == "do" and "'return'" not in expected:
         return None
-    return _WORDS.get(word) or _WORDS.get(word_before)
+    if word in {"to", "end"} and "an operator" not in " ".join(expected) and "'return'" not in expected:
+        return None
+    for each in (word, word_before):
+        known = other.WORDS.get(each) or (other.WORDS.get(each.lower()) if each.isupper() else None)
+        if known:
+            return known
+    return other.CONDITION if word == "if" and "an operator" in " ".join(expected) else None
 
 
 def _number(text: str, position: int, before: str) -> str | None:
@@ -244,14 +264,18 @@ def _number(text: str, position: int, before: str) -> str | None:
 def _call(text: str, position: int, before: str, word: str) -> str | None:
     """`sum items` and `a contains b`: a function is called with parentheses."""
     if _IN_PARENTHESES.search(before) and word in {"return", "satisfies"}:
-        return _LOOP
+        return other.LOOP
     name = _function_around(before, text, position)
     if name:
         return f"a function is called with parentheses: {name}(...)"
     function = _function_at_the_end(before)
     if function and text[position : position + 1] not in {"", ")", ",", "]", "}"}:
         return f"a function is called with parentheses: {function}({_argument(text, position)})"
-    if word not in _WORDS and builtins.overloads(word):
+    if word_before_text := _HOST_CALL.search(before):
+        return f"a function is called with parentheses: {word_before_text[0]}({_argument(text, position)})"
+    if longer := _function_here(text, position):
+        return f"'{longer}' is a function: {longer}({', '.join(builtins.overloads(longer)[0].parameters)})"
+    if word not in other.WORDS and builtins.overloads(word):
         parameters = ", ".join(builtins.overloads(word)[0].parameters)
         return f"'{word}' is a function: {word}({parameters})"
     return None
@@ -262,9 +286,18 @@ def _function_at_the_end(before: str) -> str | None:
     words = re.findall(r"[A-Za-z]+", before.rpartition("\n")[2])
     for count in range(min(len(words), 5), 0, -1):
         name = " ".join(words[-count:])
-        if before.endswith(name) and name not in _WORDS and builtins.overloads(name):
+        if before.endswith(name) and name not in other.WORDS and name not in _KEYWORDS and builtins.overloads(name):
             return name
     return None
+
+
+def _function_here(text: str, position: int) -> str | None:
+    """The name of a built-in function of several words that stands at the position, also as `startsWith`."""
+    words = re.findall(r"[A-Za-z]+", text[position : position + 60].partition("(")[0])
+    names = [" ".join(words[:count]) for count in range(min(len(words), 5), 1, -1)]
+    if words:
+        names.append(re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", words[0]))
+    return next((name for name in names if " " in name and builtins.overloads(name)), None)
 
 
 def _function_around(before: str, text: str, position: int) -> str | None:
@@ -276,6 +309,8 @@ def _function_around(before: str, text: str, position: int) -> str | None:
 
 def _argument(text: str, position: int) -> str:
     token = tokens.token(text, position)
+    if token.text in {"of", "for"}:
+        token = tokens.token(text, token.end)
     return token.text if token.kind in {NAME, NUMBER, STRING, QUOTED} and len(token.text) <= 30 else "..."
 
 
@@ -285,9 +320,41 @@ def _missing_keyword(text: str, position: int, expected: Sequence[str]) -> str |
     if "'else'" in expected:
         return "an 'if' always has an 'else': if a then b else null"
     if "'satisfies'" in expected:
-        return "write: some x in list satisfies condition"
+        return other.QUANTIFIER
+    if "'in'" in expected and (quantified := re.search(r"\b(some|every)\b", text[:position])):
+        return other.QUANTIFIER if quantified[1] == "some" else other.EVERY
     if "'return'" in expected and not text.startswith("[", position):
-        return _LOOP
+        return other.LOOP
+    return None
+
+
+def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) -> str | None:
+    """The end came too early, or a bracket closes nothing."""
+    here = text[position : position + 1]
+    missing = next((closer for closer in _OPENERS if f"'{closer}'" in expected), None)
+    if missing and (not here or here in _OPENERS):
+        what = "a parenthesis" if missing == ")" else "a bracket" if missing == "]" else "a brace"
+        return f"{what} is not closed: add '{missing}'"
+    if here in _OPENERS and before.count(here) >= before.count(_OPENERS[here]):
+        return f"there is one '{here}' too many: leave it out"
+    if here or "a value" not in " ".join(expected) + " a name" * before.endswith("."):
+        return None
+    if tokens.token(text, 0).kind == END:
+        return "the expression is empty; null stands for nothing"
+    last = _word_before(before) or before[-1]
+    if last == "else":
+        return None
+    return f"a value is missing after '{last}'" if last not in _OPENERS.values() else None
+
+
+def _character(text: str, position: int) -> str | None:
+    """A character that looks like one of FEEL's, or like none at all."""
+    here = text[position : position + 1]
+    plain = unicodedata.normalize("NFKC", here) if here else ""
+    if len(plain) == 1 and plain != here and plain.isascii():
+        return f"this is not the '{plain}' of FEEL but a wider character (U+{ord(here):04X}); write '{plain}'"
+    if here and unicodedata.category(here) in {"Cf", "Cc", "Co", "Cn", "Cs"}:
+        return f"an invisible character (U+{ord(here):04X}) stands here; delete it"
     return None
 
 
@@ -300,9 +367,10 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
             "a function's body is one expression without braces: function(a) a + 1",
         ),
         (here == "[" and before.endswith(" in"), "a loop counts without brackets: for i in 1..3 return i"),
-        (wants_colon and here == "=", "a context's entry is written with a colon: {key: value}"),
-        (here == ":" and "?" in before, _CONDITION),
+        (wants_colon and here != ":", other.ENTRY),
+        (here == ":" and "?" in before, other.CONDITION),
         (here == ":", "a context is written in braces: {key: value}"),
+        (here == "{" and re.search(r"\w$", before), other.JOINED),
         (
             here == "=" and before[-1:] != "=",
             "FEEL has no assignments, and compares two values at a time: a = b and b = c",
@@ -310,12 +378,16 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
         (here in {">", "<"}, "FEEL compares two values at a time: a < b and b < c"),
         (text.startswith("..", position), "a path is written with single dots: a.b"),
         (here == "," and _IN.search(before), "several values to compare with stand in parentheses: a in (b, c)"),
-        (here and _QUANTIFIER_WITHOUT_IN.search(before), "write: some x in list satisfies condition"),
+        (here == "," and "a value" in " ".join(expected), "a value is missing before the comma"),
+        (here == ",", "several values are written as a list: [a, b]"),
+        (here and _QUANTIFIER_WITHOUT_IN.search(before), other.EVERY if "every" in before else other.QUANTIFIER),
         (before.endswith(","), "leave out the comma after the last one"),
+        (here == "+" and not before, "a number has no '+' in front of it: leave it out"),
         (here and before[-1:] in {"+", "-", "*", "/"}, "an operator stands between two values: a + b"),
+        (here == "." and not before, "a path begins with a name: a.b"),
+        (_word_before(before) in {"and", "or"}, "'and' and 'or' stand between two conditions: a and b"),
         (not here and _word_before(before) == "else", "an 'else' needs a value: if a then b else null"),
-        (not here and expected == ["')'"], "a parenthesis is not closed: add ')'"),
-        (here.isalpha() or (here and here in "\"'_([{0123456789"), _OPERATOR),
+        (here.isalpha() or (here and here in "\"'_([{0123456789"), other.OPERATOR),
     )
     return next((advice for found, advice in slips if found), None)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.context import Context, InboundContext
 from zeebe_connectors.sdk.event import Event
-from zeebe_connectors.sdk.fields import Model, wire_names
+from zeebe_connectors.sdk.fields import Model, compile_input, wire_names
 from zeebe_connectors.sdk.importer import Importer
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, provider_places
 from zeebe_connectors.sdk.secret_places import SecretPlaces
@@ -207,7 +207,7 @@ def outbound(
         if test is not None and not inspect.iscoroutinefunction(test):
             raise DefinitionError(f"{where}: test={_called(test)} must be a function written with `async def`")
         model, output = _signature(function, where, first="a job's input")
-        _check(where, name, type, model, groups)
+        _check(where, name, type, model, groups, function.__module__)
         summary, details = _docstring(function, where)
         return Outbound(
             name=name,
@@ -295,7 +295,7 @@ def inbound(
                 f"{where}: preview={_called(preview)} must be an async generator: `async def` with `yield Event(...)`"
             )
         model, _ = _signature(function, where, first="the source's settings")
-        _check(where, name, type, model, groups)
+        _check(where, name, type, model, groups, function.__module__)
         summary, details = _docstring(function, where)
         return Inbound(
             name=name,
@@ -359,7 +359,7 @@ def _signature(function: Callable[..., Any], where: str, *, first: str) -> tuple
     return model, hints.get("return", Any)
 
 
-def _check(where: str, name: str, kind: str, model: Any, groups: Sequence[Group]) -> None:
+def _check(where: str, name: str, kind: str, model: Any, groups: Sequence[Group], module: str) -> None:
     if not NAME.match(name):
         raise DefinitionError(f"{where}: a name is lower-case words joined by dashes, such as 'my-service'")
     if not kind.strip():
@@ -370,6 +370,8 @@ def _check(where: str, name: str, kind: str, model: Any, groups: Sequence[Group]
                 f"{where}: the input must be a subclass of zeebe_connectors.Model, or a union of such with a "
                 f"discriminator; it is {leaf!r}"
             )
+    if not module.startswith(_OWN):  # ours are checked by their tests, and compiled with their first job
+        compile_input(model)
     ids = [group.id for group in groups]
     if len(ids) != len(set(ids)):
         raise DefinitionError(f"{where}: two groups have the same id; give each its own")

@@ -186,7 +186,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # a validator is compiled with the first job that needs it
         extra="ignore",
         hide_input_in_errors=True,
         coerce_numbers_to_str=True,
@@ -234,6 +234,15 @@ ModelT = TypeVar("ModelT")
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def compile_input(kind: Any) -> None:
+    """Compiles a model's validator now, so that what is wrong with its types is said before the first job.
+
+    Raises:
+        PydanticUserError: A field's type cannot be validated; the message names it.
+    """
+    _adapter(kind).rebuild()
 
 
 def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[str], None] | None = None) -> ModelT:

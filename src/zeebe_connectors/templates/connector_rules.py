@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.connector import DefinitionError, Inbound, Outbound
+from zeebe_connectors.sdk.docstrings import described_fields
 from zeebe_connectors.sdk.fields import Hint, Secret, hint_of
 from zeebe_connectors.templates.element_template import ICON_LIMIT, icon_url, templates_of
 from zeebe_connectors.templates.form import form_of
@@ -67,7 +68,7 @@ def _fields(model: Any, path: str, seen: set[Any], *, secrets: bool) -> Iterator
     if model in seen:
         return
     seen.add(model)
-    for name, info in model.model_fields.items():
+    for name, info in described_fields(model).items():
         wire = f"{path}{info.alias or name}"
         hint: Hint = hint_of(info)
         kinds = leaf_types(info.annotation)

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from zeebe_connectors.sdk.annotations import discriminator_of, leaf_types
 from zeebe_connectors.sdk.connector import DefinitionError, Description, Group
+from zeebe_connectors.sdk.docstrings import described_fields
 from zeebe_connectors.sdk.fields import Format, Hint, Model, Secret, When, hint_of
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, is_hidden
 from zeebe_connectors.templates.kinds import (
@@ -271,7 +272,7 @@ class _Layout:
 
     def _walk(self, model: type[BaseModel], place: _Place, *, without: str | None = None) -> None:
         """Adds the fields of a model, except the one that tells the member of a union."""
-        for name, info in model.model_fields.items():
+        for name, info in described_fields(model).items():
             if name != without:
                 self._field(name, info, place)
 
@@ -372,7 +373,7 @@ class _Layout:
         members: list[tuple[type[BaseModel], tuple[str, ...]]] = []
         tag_hint = Hint()
         for model in models:
-            info = model.model_fields[discriminator]
+            info = described_fields(model)[discriminator]
             own = hint_of(info)
             tag_hint = tag_hint if tag_hint != Hint() else own
             values = tuple(str(value) for value in get_args(info.annotation))

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
+from zeebe_connectors.sdk.docstrings import described_fields
 from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.form import Condition, Field, Form, form_of
 from zeebe_connectors.templates.kinds import type_words
@@ -144,7 +145,7 @@ def _fields_of(output: Any) -> list[tuple[str, str, str]]:
     rows: dict[str, tuple[str, str, str]] = {}
     for leaf in leaf_types(output):
         if isinstance(leaf, type) and issubclass(leaf, BaseModel):
-            for name, info in leaf.model_fields.items():
+            for name, info in described_fields(leaf).items():
                 wire = info.serialization_alias or info.alias or name
                 rows.setdefault(wire, (f"`{wire}`", type_words(info.annotation), info.description or ""))
     return list(rows.values())

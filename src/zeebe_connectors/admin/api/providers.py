@@ -30,6 +30,7 @@ from zeebe_connectors.runtime.providers import (
 from zeebe_connectors.runtime.providers.checking import Finding, check
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known, shown_now
 from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.docstrings import described_fields
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 
 MAX_SHOWN = 200
@@ -41,7 +42,7 @@ _SECURED = (
 )
 _MEMBERS: dict[str, tuple[Any, str]] = {
     info.alias or name: (info.annotation, info.description or "")
-    for name, info in Provider.model_fields.items()
+    for name, info in described_fields(Provider).items()
     if name != "environments"
 } | {"environments": (dict[str, dict[str, Any]], _SECURED)}
 _KNOWN: dict[str, tuple[Any, str]] = {

@@ -64,7 +64,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
+        defer_build=True,
         extra="forbid",
         hide_input_in_errors=True,
         frozen=True,

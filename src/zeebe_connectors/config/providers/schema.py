@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from zeebe_connectors.config.providers.model import Provider
+from zeebe_connectors.config.providers.model import Egress, Environment, Operation, Provider, Proxy, Rules, Variable
+from zeebe_connectors.sdk.docstrings import described_fields
 
 
 def schema() -> dict[str, Any]:
     """The schema, draft 2020-12, made from the model that also reads the file."""
+    for model in (Variable, Proxy, Rules, Egress, Environment, Operation, Provider):  # each after those that it holds
+        described_fields(model)
+        model.model_rebuild(force=True)
     provider = Provider.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions = provider.pop("$defs", {})
     return {

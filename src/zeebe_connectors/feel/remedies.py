@@ -1,0 +1,159 @@
+"""Advise authors on the warnings of an evaluation: what makes two values comparable, what a function takes.
+
+`advice` reads the expression, this module what went wrong in it, where only the values tell: `"order-" + 5`, a text
+compared with a number, a function that was called with a list instead of a text, a variable in other capitals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from zeebe_connectors.feel import builtins
+from zeebe_connectors.feel.errors import (
+    INVALID_TYPE,
+    INVOCATION,
+    NO_ENTRY,
+    NO_FUNCTION,
+    NO_PROPERTY,
+    NO_VARIABLE,
+    NOT_COMPARABLE,
+    EvaluationWarning,
+)
+
+_MAX = 5
+_TWO_VALUES = re.compile(r"Can't (\w+) (.+) (?:to|from|by|with) (.+)", re.DOTALL)
+_CALLED = re.compile(r"(?:Failed to invoke function|No function found with name) '([^']*)'(.*)", re.DOTALL)
+_NAMED = re.compile(r"No (?:variable|context entry|property) found with name '([^']*)'|with key '([^']*)'")
+_OF_VALUE = re.compile(r" of value (.+?)\. Available", re.DOTALL)
+_KEYS = re.compile(r"'([^']*)'")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?$")
+_DATE = re.compile(r"-?\d{4,9}-\d\d-\d\d")
+_PARTS = frozenset(("year", "month", "day", "weekday", "hour", "minute", "second", "time offset", "timezone"))
+
+# A function and what its first argument was -> the function for such a value.
+_FOR_OTHER_VALUES = {
+    ("contains", "a list"): "for a list, write list contains(list, item)",
+    ("list contains", '"'): "for a text, write contains(text, part)",
+    ("count", '"'): "the length of a text is string length(text)",
+    ("count", "a context"): "the number of entries is count(get entries(context))",
+    ("string length", "a list"): "the number of items is count(list)",
+    ("is empty", '"'): 'for a text, write text = "" or is blank(text)',
+    ("is blank", "a list"): "for a list, write is empty(list)",
+    ("index of", '"'): "the text before another one is substring before(text, part)",
+    ("sum", "a context"): "name the entry to sum: sum(items.price)",
+}
+
+
+def remedies(warnings: Iterable[EvaluationWarning], names: Collection[str]) -> list[str]:
+    """Lists what may mend the parts that are null, a sentence each; the first few.
+
+    Args:
+        warnings: those of one evaluation.
+        names: the variables that there are.
+    """
+    found: dict[str, None] = {}
+    for warning in warnings:
+        sentence = _remedy(warning, names)
+        if sentence:
+            found[sentence] = None
+        if len(found) == _MAX:
+            break
+    return list(found)
+
+
+def _remedy(warning: EvaluationWarning, names: Collection[str]) -> str | None:
+    kind, message = warning
+    if kind in {INVALID_TYPE, NOT_COMPARABLE}:
+        return _of_types(kind, message)
+    if kind in {INVOCATION, NO_FUNCTION}:
+        return _of_call(kind, message)
+    if kind == NO_VARIABLE:
+        return _in_other_capitals(message, names)
+    if kind == NO_ENTRY:
+        return _in_other_capitals(message, _KEYS.findall(message.partition("Available")[2]))
+    return _of_property(message) if kind == NO_PROPERTY else None
+
+
+def _of_types(kind: str, message: str) -> str | None:
+    if message.startswith("Expected boolean but found"):
+        return None if message.endswith(" null") else "a condition is a comparison, as name != null or number > 0"
+    if message.startswith("Expected list but found a context"):
+        return 'an entry is taken with a dot or get value(context, "key"); only lists have items'
+    both = _TWO_VALUES.match(message)
+    if not both or "null" in both.groups():
+        return None
+    verb, values = both[1], both.groups()[1:]
+    texts = [value for value in values if value.startswith('"')]
+    others = [value for value in values if not value.startswith('"')]
+    if len(texts) == 1:
+        return _text_and(others[0], verb, texts[0][1:-1])
+    if any(value.startswith("a list of") for value in values) and kind == NOT_COMPARABLE:
+        return "a list is compared item by item: some x in list satisfies x > 1, or list[item > 1]"
+    if all(value.startswith("a list of") for value in values) and verb == "add":
+        return "lists are joined with concatenate(list, other)"
+    if all(value.startswith("a context of") for value in values) and verb == "add":
+        return "contexts are joined with context merge(context, other)"
+    if verb in {"add", "subtract"} and any(map(_DATE.match, values)) and any(map(_NUMBER.match, values)):
+        return 'dates move by durations: date + duration("P1D")'
+    return None
+
+
+def _text_and(other: str, verb: str, text: str) -> str | None:
+    """What makes a text and another value fit."""
+    if _DATE.match(other):
+        if verb in {"add", "subtract"}:
+            return 'a duration in a text is read with duration("P1D")'
+        return 'a date in a text is read with date("2024-12-31"), one with a time with date and time(text)'
+    if other.startswith(("P", "-P")):
+        return 'a date in a text is read with date("2024-12-31"), one with a time with date and time(text)'
+    if other.startswith(("a list", "a context")):
+        return 'a list of texts is joined with string join(list, ", ")' if other.startswith("a list") else None
+    if verb == "add" and not _NUMBER.match(text):
+        return "a text is joined only with texts: make a text of the other value with string(value)"
+    return "a number in a text is read with number(text); string(value) makes a text of a number"
+
+
+def _of_call(kind: str, message: str) -> str | None:
+    called = _CALLED.match(message)
+    overloads = builtins.overloads(called[1]) if called else ()
+    if not called or not overloads:
+        return None
+    given = called[2].partition("Illegal arguments: ")[2]
+    if kind == INVOCATION and not given:
+        found = called[2].partition("but found '")[2]
+        return _FOR_OTHER_VALUES.get((called[1], found.partition(" of ")[0])) or _separators(called[1], called[2])
+    for (name, value), sentence in _FOR_OTHER_VALUES.items():
+        if name == called[1] and given.startswith(value):
+            return sentence
+    signatures = dict.fromkeys(overload.signature.rpartition("): ")[0] + ")" for overload in overloads)
+    return f"the arguments are: {', or '.join(signatures)}"
+
+
+def _separators(name: str, reason: str) -> str | None:
+    text = reason.partition("Can't parse '")[2].rpartition("' as")[0]
+    if name != "number" or not re.fullmatch(r"\s*[-+]?[\d., ']+\s*", text) or not re.search(r"\d", text):
+        return None
+    if text != text.strip():
+        return "spaces around a number are removed with number(trim(text))"
+    return 'the separators of a number in a text are named: number("1.234,56", ".", ",")'
+
+
+def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
+    match = _NAMED.search(message)
+    wanted = (match[1] or match[2] or "") if match else ""
+    near = next((name for name in names if _plain(name) == _plain(wanted) and name != wanted), None)
+    return f"did you mean '{near}'? There is no '{wanted}'" if wanted and near else None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _of_property(message: str) -> str | None:
+    match, value = _NAMED.search(message), _OF_VALUE.search(message)
+    if not match or not value:
+        return None
+    if value[1].startswith('"') and match[1].lower() in _PARTS:
+        return "a date in a text is read first: date(text).year, date and time(text).hour"
+    return _in_other_capitals(message, _KEYS.findall(message.partition("Available")[2]))
