@@ -157,7 +157,7 @@ class Pop3Session:
             host: Name or address.
             port: Usually 995 for `tls` and 110 else.
             security: TLS from the start, TLS required after STLS, or none.
-            tls: Whom to trust; the system's authorities when left out.
+            tls: Trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
             refused: Commands that the server did not take before (CAPA, APOP); what it refuses now is added.
 
@@ -215,7 +215,7 @@ class Pop3Session:
 
     def _refuse_early_bytes(self) -> None:
         if self._buffer or self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to look
-            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent data before encryption began, which is unsafe")
 
     async def _ask_capabilities(self) -> None:
         if "CAPA" in self.refused:
@@ -281,7 +281,7 @@ class Pop3Session:
             return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
         return PermanentError(
             "POP3_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers want an "
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an"
             "app password or OAuth 2.0",
         )
 
@@ -373,7 +373,7 @@ class Pop3Session:
         for _ in range(2):
             if raw := await self.read(number):
                 return raw
-        raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but gives no content of it")
+        raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but returns no content for it")
 
     async def delete(self, number: int) -> None:
         """Marks a message for deletion at `quit`; one that is marked already stays so.

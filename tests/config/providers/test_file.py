@@ -68,7 +68,7 @@ def test_a_provider_with_rules_and_no_number_gets_five_a_second():
         ("        url: https://${region}", "        urll: https://${region}", 20, "did you mean url?"),
         ("providers:\n", "provider:\n", 3, "did you mean providers?"),
         ("port: 1025", "port: 70000", 25, "less than or equal to 65535"),
-        ("  mail:", "  erp:", 22, "stands twice"),
+        ("  mail:", "  erp:", 22, "is there twice"),
         ("protocol: smtp", "protocol: smpt", 23, "must be one of"),
         ("https://test-", "http://test-", 17, "must begin with https://"),
         ("tags: [orders", "tags: [orders, [", 6, "is no YAML"),

@@ -237,7 +237,7 @@ async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_thre
     sources = await harness.runtime(remove="true")
     await harness.until(lambda: harness.subjects() == ["one", "three"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
-    assert ("gives no content" if fault == "empty" else "the connection ended 3 times") in entry.reason
+    assert ("returns no content" if fault == "empty" else "the connection ended 3 times") in entry.reason
     assert len(tries) == (2 if fault == "empty" else 3)
     await harness.until(lambda: list(harness.server.mails) == ["bad"])
 

@@ -139,7 +139,7 @@ class Watcher:
             if await session.idle(max(0.01, min(self._calm, left))):
                 self._calm = _FIRST_WAIT
         except Refused as error:
-            self.context.log.info("The server offers IDLE and refuses it (%s); the folder is polled instead", error)
+            self.context.log.info("The server offers IDLE but refuses it (%s); the folder is polled instead", error)
             self._idle_refused = True
         except ConnectionLost:
             if asyncio.get_running_loop().time() - began < _QUICK:
@@ -396,7 +396,7 @@ class Watcher:
     async def _finish(self, session: ImapSession, uid: int, strategy: str, effect: str) -> None:
         """Marks, moves or deletes a mail that the process has; not where the connection always ends at that."""
         if reason := self._failures.verdict(effect):
-            raise Refused("what is to become of the mail", reason)
+            raise Refused("what to do with the mail", reason)
         try:
             await self._carry_out(session, uid, strategy)
         except ConnectionLost as error:
