@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -16,7 +17,9 @@ TRIED = '{"inputs": {"fail": true, "token": "{{secrets.T}}"}}'
 def pages(world: World) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, address and form of every route of the page: a new one is asked too."""
     wsdl = {"wsdl": world.service.url("/orders.wsdl"), "username": "u", "password": CANARY}
+    place = {"connector": "order", "process": "order-intake", "element": "order-intake", "code": "SHOP_SHUT"}
     forms: dict[str, dict[str, Any]] = {
+        "/attention/seen": {"seen": json.dumps({**place, "until": 0})},
         "/signin": {"token": f"{TOKENS['operator']}x", "to": "/"},
         "/connectors/{name}/try": {"as": "json", "json": TRIED, "confirmed": "yes"},
         "/import/soap": {**wsdl, "step": "operations"},
@@ -38,6 +41,7 @@ def pages(world: World) -> list[tuple[str, str, dict[str, Any]]]:
         path = re.sub(r"\{address\}", "nowhere", canonical)
         noun = path.split("/")[1]
         names = {"sources": SOURCE.split("/")[-1], "connectors": "order", "providers": "erp"}
+        path = path.replace("{source}", "box").replace("{id}", "id%2F0")
         path = path.replace("{name}", names.get(noun, "page.css")).replace("{key}", "3").replace("{hash}", "x")
         if canonical == "/events/original":
             path += "?source=box&id=id/0"

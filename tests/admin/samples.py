@@ -40,6 +40,11 @@ def samples(world: World) -> list[Sample]:
     changed = {key: value for key, value in world.sample("new", description="changed").items() if key != "name"}
     return [
         Sample("GET /overview", "/overview"),
+        Sample(
+            "POST /attention/seen",
+            "/attention/seen",
+            {"connector": "order", "process": "order-intake", "element": "x", "code": "E", "until": 1.5},
+        ),
         Sample("GET /jobs", "/jobs?outcome=incident&q=o"),
         Sample("GET /jobs", "/jobs"),
         Sample("GET /jobs/hour", "/jobs/hour"),
@@ -49,6 +54,7 @@ def samples(world: World) -> list[Sample]:
         Sample("POST /sources/{name}/wake", f"{SOURCE}/wake", {}),
         Sample("POST /sources/{name}/test", f"{SOURCE}/test", {"hours": 1}),
         Sample("GET /events", "/events?state=quarantined"),
+        Sample("GET /events/{source}/{id}", "/events/box/id%2F0"),
         Sample("GET /events/original", "/events/original?source=box&id=id/0"),
         Sample("POST /events/retry", "/events/retry", {"events": [["box", "id/1"], ["box", "none"]]}),
         Sample("POST /events/forget", "/events/forget", {"events": [["box", "id/2"]]}),

@@ -12,6 +12,7 @@ import pytest
 from zeebe_connectors.admin.access import MAX_GUESSING
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.connections import Connections
+from zeebe_connectors.admin.exposition import Exposition
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.cli.log import OncePerSecond
@@ -109,7 +110,7 @@ async def test_wrong_tokens_wait_and_are_counted(port):
 def test_metrics_name_no_person():
     metrics = PrometheusMetrics()
     metrics.trigger("triggered", type="t", source="ann.lee@example.com/INBOX")
-    text = metrics.text().decode()
+    text = Exposition(metrics).text().decode()
     assert "ann" not in text
     assert "@example.com/INBOX" in text
 

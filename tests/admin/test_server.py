@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
+from zeebe_connectors.admin.exposition import Exposition
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment, SettingsError
@@ -147,7 +148,12 @@ async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: An
 
     def value(line: str) -> float:
         return next(
-            (float(text[len(line) :]) for text in metrics.text().decode().splitlines() if text.startswith(line)), 0
+            (
+                float(text[len(line) :])
+                for text in Exposition(metrics).text().decode().splitlines()
+                if text.startswith(line)
+            ),
+            0,
         )
 
     async with asyncio.timeout(10):
@@ -220,7 +226,7 @@ def test_labels_of_sources_are_bounded() -> None:
     metrics = PrometheusMetrics()
     for number in range(2000):
         metrics.trigger("triggered", type="t", source=str(number))
-    text = metrics.text().decode()
+    text = Exposition(metrics).text().decode()
     assert text.count("camunda_connector_inbound_triggers_total{") == 501
     assert 'camunda_connector_inbound_triggers_total{action="triggered",source="other",type="t"} 1500.0' in text
 
@@ -230,7 +236,7 @@ def test_labels_are_bounded() -> None:
     metrics = PrometheusMetrics()
     for number in range(2000):
         metrics.activated(Job(number, "t", headers={"elementTemplateId": str(number)}))
-    assert metrics.text().count(b"camunda_connector_outbound_invocations_total{") <= 501
+    assert Exposition(metrics).text().count(b"camunda_connector_outbound_invocations_total{") <= 501
 
 
 async def test_the_worker_asks_for_the_models_variables_only() -> None:

@@ -136,3 +136,29 @@ def test_an_hour_by_minute_has_latencies_and_codes() -> None:
     assert hour[-1].counts["completed"] == 1
     assert hour[-1].median == pytest.approx(0.4, rel=0.125)
     assert hour[0].median is None
+
+
+def test_what_is_new_is_found_without_looking_at_what_is_old(record, clock):
+    counted = record.metrics("rest", None)
+    for key in range(3000):
+        clock.now += 0.01
+        counted.answered(job(key), Complete(), 0.05)
+    last = clock.now
+    clock.now += 0.01
+    counted.answered(job(3000), Fail("no", 0), 0.05)
+    clock.now += 0.01
+    counted.answered(job(3001), Complete(), 0.05)
+    assert [found.key for found in record.newer(last, 50)] == [3001, 3000]
+    assert [found.key for found in record.newer(0.0, 2)] == [3001, 3000]
+    assert record.newer(clock.now, 50) == []
+    looked = []
+
+    class Kept(list):
+        def __reversed__(self):
+            for found in super().__reversed__():
+                looked.append(found)
+                yield found
+
+    record._kept = {name: Kept(kept) for name, kept in record._kept.items()}
+    record.newer(last, 50)
+    assert len(looked) <= 5

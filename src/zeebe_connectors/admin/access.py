@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from zeebe_connectors.config.settings import Settings
+from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING, Settings
 
 MAX_GUESSING = 4
 """Calls with a wrong token that wait at once."""
@@ -126,6 +126,15 @@ class Access:
         foreign = origin is not None and _parts(origin)[1] != host.casefold()
         if foreign or site not in {"none", "same-origin"}:
             raise Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
+
+
+def api_disabled() -> Refused:
+    """What the calls answer where the operator has set no token."""
+    return Refused(
+        404,
+        "API_DISABLED",
+        f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
+    )
 
 
 def log_refusal(request: web.Request, refused: Refused) -> None:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.api.calls import Api
+from zeebe_connectors.admin.access import Access, api_disabled
 from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
-from zeebe_connectors.admin.page.site import Page, is_loopback
-from zeebe_connectors.admin.provider_metrics import ProviderMetrics
-from zeebe_connectors.admin.runtime_metrics import RuntimeMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
+
+if TYPE_CHECKING:
+    from zeebe_connectors.admin.api.calls import Api
+    from zeebe_connectors.admin.exposition import Exposition
 
 _LINGERING = 2.0  # seconds in which a body that nobody wants is read away
 _CLOSING = 1.0  # seconds that a call of the API gets to end: the runtime below it has stopped already
@@ -49,9 +50,7 @@ class AdminServer:
         self._metrics = metrics
         self._host = host
         self.port = port
-        metrics.registry.register(RuntimeMetrics(runtime, metrics))
-        if runtime.services.providers is not None:
-            metrics.registry.register(ProviderMetrics(runtime.services.providers))
+        self._exposition: Exposition | None = None
         self._connections = connections or Connections()
         app = web.Application(middlewares=[self._connections.watched])
         for path in ("/health", "/actuator/health", "/actuator/health/readiness"):
@@ -62,16 +61,25 @@ class AdminServer:
         app.router.add_get("/health/startup", self._startup)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
-        self._api = api or Api(runtime)
-        app.add_subapp("/api", self._api.app)
-        if runtime.settings.admin_token:
-            self._page = Page(self._api, beyond_loopback=not is_loopback(host))
-            self._page.add_to(app.router)
-        metrics.count_refused_tokens(lambda: self._api.access.refused_tokens)
+        self._api = api or (_api(runtime) if runtime.settings.admin_token else None)
+        self._access = self._api.access if self._api is not None else Access(runtime.settings)
+        if self._api is None:
+            for path in ("/api", "/api/{rest:.*}"):
+                app.router.add_route("*", path, _no_api)
+        else:
+            app.add_subapp("/api", self._api.app)
+            if runtime.settings.admin_token:
+                self._add_page(self._api, app.router)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_CLOSING, keepalive_timeout=HEADER_SECONDS, lingering_time=_LINGERING
         )
         self._server: asyncio.Server | None = None
+
+    def _add_page(self, api: Api, router: web.UrlDispatcher) -> None:
+        from zeebe_connectors.admin.page.site import Page, is_loopback  # noqa: PLC0415 - where there is a token
+
+        self._page = Page(api, beyond_loopback=not is_loopback(self._host))
+        self._page.add_to(router)
 
     async def start(self) -> None:
         """Begins to listen.
@@ -92,14 +100,15 @@ class AdminServer:
         """Stops listening."""
         if self._server is not None:
             self._server.close()
-        self._api.live.close()
+        if self._api is not None:
+            self._api.live.close()
         await self._runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
         """Words of status for everybody; reasons and names for who has the operator's token."""
         health = self._runtime.health()
         status = 200 if health["status"] == "UP" else 503
-        return web.json_response(health if self._api.is_known(request) else _words(health), status=status)
+        return web.json_response(health if self._access.role_of(request) is not None else _words(health), status=status)
 
     async def _liveness(self, _: web.Request) -> web.Response:
         return _probe(up=self._runtime.is_alive())
@@ -115,7 +124,28 @@ class AdminServer:
         return _probe(up=all(state.last_contact is not None for state in states))
 
     async def _prometheus(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+        if self._exposition is None:
+            self._exposition = await asyncio.to_thread(self._expose)
+        return web.Response(body=self._exposition.text(), content_type="text/plain", charset="utf-8")
+
+    def _expose(self) -> Exposition:
+        """Imports Prometheus' library, which nobody needs who is not asked for metrics."""
+        from zeebe_connectors.admin.exposition import Exposition  # noqa: PLC0415 - see above
+
+        return Exposition(self._metrics, self._runtime, refused_tokens=lambda: self._access.refused_tokens)
+
+
+def _api(runtime: Runtime) -> Api:
+    from zeebe_connectors.admin.api.calls import Api  # noqa: PLC0415 - a hundred modules, and only where there is a token
+
+    return Api(runtime)
+
+
+async def _no_api(_: web.Request) -> web.Response:
+    """Says how the operator's API is switched on."""
+    reason = api_disabled()
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return web.json_response({"code": reason.code, "message": reason.message}, status=reason.status, headers=headers)
 
 
 def _probe(*, up: bool) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Iterable
@@ -108,6 +109,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what helps with troubleshooting.")] = False,
 ) -> None:
     """Run the connectors against the configured cluster until SIGTERM or Ctrl+C."""
+    gc.disable()  # until all is imported: nearly all that is made meanwhile stays
     from zeebe_connectors.cli.loop import run as run_on_loop
     from zeebe_connectors.cli.run import run_forever
 

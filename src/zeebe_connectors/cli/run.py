@@ -78,6 +78,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
+    gc.enable()
     runtime.start()
     server = None
     try:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 REMINDER = 60.0
 """Seconds between two lines about a failure that lasts."""
+
+
+class PastOutage(NamedTuple):
+    """A failure that lasted and is over."""
+
+    since: float
+    """In seconds since 1970, as `until`."""
+    until: float
+    reason: str
+    """Of its first moment."""
 
 
 class Outage:
@@ -31,6 +42,9 @@ class Outage:
         self._last_line = 0.0
         self._reason = ""
         self._failures = 0
+        self._first_reason = ""
+        self.last: PastOutage | None = None
+        """The last one that is over."""
 
     def failed(self, reason: str, *, error: BaseException | None = None) -> None:
         """Counts a failure. The first is logged, the others once a minute; an unexpected error also when it changes.
@@ -42,7 +56,7 @@ class Outage:
         now = self._clock()
         self._failures += 1
         if self._since is None:
-            self._since = now
+            self._since, self._first_reason = now, reason
             self._log.warning(
                 "%s: %s%s", self._name, reason, f". {self._advice}" if self._advice else "", exc_info=error
             )
@@ -61,5 +75,7 @@ class Outage:
         """Takes note of a success; the first one after failures is logged."""
         if self._since is None:
             return
-        self._log.info("%s: back after %.0f s and %d failures", self._name, self._clock() - self._since, self._failures)
+        lasted, now = self._clock() - self._since, time.time()
+        self._log.info("%s: back after %.0f s and %d failures", self._name, lasted, self._failures)
+        self.last = PastOutage(now - lasted, now, self._first_reason)
         self._since, self._failures, self._reason = None, 0, ""

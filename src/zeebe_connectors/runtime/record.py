@@ -11,8 +11,10 @@ import time
 from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
 
+from zeebe_connectors.runtime.open_incidents import OTHERS_SECONDS, OpenIncidents
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.outbound.worker import Metrics
 from zeebe_connectors.sdk.context import Job
@@ -127,6 +129,8 @@ class JobRecord:
         """Of how many completed jobs one is kept at the present rate."""
         self.on_failure: Callable[[RecordedJob], None] | None = None
         """Hears of each failed job."""
+        self.incidents = OpenIncidents(clock)
+        """Those that are open."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._kept: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
@@ -156,6 +160,10 @@ class JobRecord:
             minute.codes[code] = minute.codes.get(code, 0) + 1
             if self.on_failure is not None:
                 self.on_failure(job)
+        if job.outcome == "incident":
+            self.incidents.add(job)
+        elif job.outcome == "bpmn" and job.key in self.incidents.open:
+            self.incidents.over(job.key)
         self._kept[job.outcome].append(job)
 
     def count_completed(self, connector: str, seconds: float) -> float | None:
@@ -170,10 +178,13 @@ class JobRecord:
 
     def remember(self, jobs: Iterable[RecordedJob]) -> None:
         """Lists failed jobs of an earlier start or another replica, the newest first; they count nowhere."""
-        for job in jobs:
+        given = list(jobs)
+        for job in given:
             kept = self._kept[job.outcome]
             if len(kept) < ROOM[job.outcome]:
                 kept.appendleft(job)
+        after = self._clock() - OTHERS_SECONDS
+        self.incidents.remember([job for job in reversed(given) if job.outcome == "incident" and job.at > after])
 
     def keep_data(self, key: int, data: tuple[str, str]) -> None:
         """Keeps inputs and result of a failed job, masked already; of the last ones only."""
@@ -262,6 +273,21 @@ class JobRecord:
         kept = [list(self._kept[name]) for name in outcomes or OUTCOMES]
         yield from sorted((job for jobs in kept for job in jobs), key=lambda job: job.at, reverse=True)
 
+    def newer(self, after: float, limit: int) -> list[RecordedJob]:
+        """The kept jobs after a time, the newest first; reads no more than it gives of each outcome.
+
+        Args:
+            after: In seconds since 1970.
+            limit: How many at most.
+        """
+        found: list[RecordedJob] = []
+        for kept in self._kept.values():
+            for job in islice(reversed(kept), limit):
+                if job.at <= after:
+                    break
+                found.append(job)
+        return sorted(found, key=lambda job: -job.at)[:limit]
+
     def tries(self, key: int) -> list[RecordedJob]:
         """All kept answers to one job, the newest first."""
         return sorted((j for jobs in self._kept.values() for j in jobs if j.key == key), key=lambda j: -j.at)
@@ -283,6 +309,8 @@ class _Counting:
         if self._onward is not None:
             self._onward.answered(job, outcome, seconds)
         if isinstance(outcome, Complete):
+            if job.key in self._record.incidents.open:
+                self._record.incidents.over(job.key)
             at = self._record.count_completed(self._connector, seconds)
             if at is not None:
                 self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))

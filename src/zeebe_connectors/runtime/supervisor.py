@@ -8,16 +8,13 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings, normalized
 from zeebe_connectors.runtime.gateway import Activation, Gateway
-from zeebe_connectors.runtime.inbound.deployed import deployed_processes
-from zeebe_connectors.runtime.inbound.elements import read_sources
 from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, SourceMetrics
-from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources
 from zeebe_connectors.runtime.kept_failures import KeptFailures
 from zeebe_connectors.runtime.ledger import LedgerError, StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
@@ -29,6 +26,9 @@ from zeebe_connectors.runtime.record import JobRecord
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.registry import Registry
+
+if TYPE_CHECKING:
+    from zeebe_connectors.runtime.inbound.sources import Sources
 
 _log = logging.getLogger("zeebe_connectors.runtime")
 _CLOSING = 5.0  # seconds for each thing that is closed at the end
@@ -66,7 +66,7 @@ class Runtime:
         self.ledger = StoredLedger(self.store)
         self.memory = StoredMemory(self.store)
         self.of_cluster = ClusterMemory(self.memory, gateway, ledger=self.store.place)
-        self._cluster_outage = Outage(
+        self.cluster_outage = Outage(
             _log,
             f"The cluster at {settings.cluster.address} does not answer",
             "Check that it is running, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network in between. "
@@ -77,7 +77,7 @@ class Runtime:
             settings, environment, log_mask=log_mask, memory=self.of_cluster, gateway=gateway, store=self.store
         )
         self.record = JobRecord()
-        self.loop_lag = LoopLag()
+        self.loop_lag = LoopLag(lambda: any(worker.is_busy for worker in self.workers))
         self.failures = KeptFailures(self.store) if settings.keep_failures else None
         """Failed jobs that survive a restart, where the operator wants them."""
         self._loading: asyncio.Task[None] | None = None
@@ -96,6 +96,11 @@ class Runtime:
         settings = self.settings
         if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
+        # Only here: a runtime that watches nothing starts without the room.
+        from zeebe_connectors.runtime.inbound.deployed import deployed_processes  # noqa: PLC0415
+        from zeebe_connectors.runtime.inbound.elements import read_sources  # noqa: PLC0415
+        from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources  # noqa: PLC0415
+
         inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
         shared = InboundServices(
             services=self.services,
@@ -128,7 +133,7 @@ class Runtime:
             slots=worker.slots,
             stream=worker.stream,
             metrics=self.record.metrics(connector.name, metrics),
-            cluster_outage=self._cluster_outage,
+            cluster_outage=self.cluster_outage,
         )
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, SqliteLedger, owner_name
+from zeebe_connectors.runtime.ledger import LedgerError, NotHolder, Search, SqliteLedger, owner_name
 from zeebe_connectors.sdk.event import Alias
 
 
@@ -306,3 +306,68 @@ async def test_what_is_seen_under_a_new_numbering_is_not_forgotten(ledger, clock
         asked = {"host/inbox/2/1": numbered("host/inbox/2/1", "when+id")}
         assert await ledger.settled("s", asked) == {"host/inbox/2/1": "done"}
         await ledger.sweep()
+
+
+async def test_a_search_finds_parts_in_any_capitals_and_takes_no_mark_for_a_wildcard(ledger):
+    for event, title in (("inbox/1/1", "Order 100% late"), ("inbox/1/2", "Order 1000 late"), ("inbox/1/3", "Rechnung")):
+        await ledger.quarantine("s", event, alias=None, reason="cannot be Decrypted", title=title, original=b"raw!")
+    await ledger.quarantine("other", "inbox/1/4", alias=None, reason="too large", title="order 5", original=None)
+
+    async def found(text: str, **more):
+        search = Search(text, titles=more.pop("titles", True))
+        return sorted(entry.id for entry in await ledger.entries(search=search, **more))
+
+    assert await found("100%") == ["inbox/1/1"]
+    assert await found("order") == ["inbox/1/1", "inbox/1/2", "inbox/1/4"]
+    assert await found("ORDER", source="s", state="quarantined") == ["inbox/1/1", "inbox/1/2"]
+    assert await found("order", titles=False) == []
+    assert await found("DECRYPTED") == ["inbox/1/1", "inbox/1/2", "inbox/1/3"]
+    assert await found("x/1/3") == ["inbox/1/3"]
+    assert await found("_") == []
+    assert await found("~'\0") == []
+    assert len(await ledger.entries(search=Search("order"), limit=1)) == 1
+
+
+async def test_what_waits_for_somebody_is_counted_exactly_and_originals_are_measured(ledger, clock):
+    for number in range(3):
+        clock.now += 1
+        await ledger.quarantine("s", f"a/{number}", alias=None, reason="why", title="t", original=b"12345")
+    await ledger.quarantine("other", "b", alias=None, reason="why", title="t", original=None)
+    await ledger.retry("s", "a/2")
+    await ledger.record("s", "c", "done")
+    found = {(one.source, one.state): (one.count, one.since) for one in await ledger.unsettled()}
+    assert found == {
+        ("s", "quarantined"): (2, 1_000_001.0),
+        ("s", "retry"): (1, 1_000_003.0),
+        ("other", "quarantined"): (1, 1_000_003.0),
+    }
+    assert await ledger.original_size("s", "a/0") == 5
+    assert await ledger.original_size("other", "b") is None
+
+
+async def test_counting_what_waits_reads_no_settled_event(tmp_path):
+    """A ledger of any size answers at once: the database says that it uses the index of the few."""
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
+    await ledger.record("s", "a", "done")
+    asked: list[str] = []
+
+    class Watching:
+        def __init__(self, do) -> None:
+            self.do = do
+
+        def rows(self, statement, values):
+            plan = self.do.rows(f"EXPLAIN QUERY PLAN {statement}", values)
+            asked.extend(row[3] for row in plan)
+            return self.do.rows(statement, values)
+
+    read = ledger.store.read
+    ledger.store.read = lambda work: read(lambda do: work(Watching(do)))
+    await ledger.unsettled()
+    await ledger.entries(state="quarantined")
+    await ledger.waiting("s")
+    assert sum("events_open" in line for line in asked) == 3
+    assert all(
+        "events_open" in line or "originals" in line or "TEMP B-TREE" in line or "SUBQUERY" in line for line in asked
+    ), asked
+    ledger.store.read = read
+    await ledger.aclose()

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, log_refusal
+from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, api_disabled, log_refusal
 from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trying
 from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
@@ -78,7 +78,7 @@ class Api:
         self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
         self.calls: tuple[Call, ...] = (
-            *overview.calls(self.overview),
+            *overview.calls(self.overview, self),
             *jobs.calls(runtime, self),
             *sources.calls(runtime, self.tests, self),
             *events.calls(runtime, self),
@@ -149,11 +149,7 @@ class Api:
     async def _check(self, request: web.Request) -> None:
         settings = self._runtime.settings
         if not settings.admin_token:
-            raise Refused(
-                404,
-                "API_DISABLED",
-                f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
-            )
+            raise api_disabled()
         self.access.check_origin(request)
         role = self.access.role_of(request)
         if role is None:
@@ -179,10 +175,6 @@ class Api:
     def mask(self) -> Mask:
         """The secrets of the call that is carried out, which are masked in its errors."""
         return _mask.get()
-
-    def is_known(self, request: web.Request) -> bool:
-        """Whether a request carries a token."""
-        return self.access.role_of(request) is not None
 
     async def given(self, request: web.Request) -> dict[str, Any]:
         """The JSON object of a call.

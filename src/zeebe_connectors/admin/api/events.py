@@ -1,5 +1,6 @@
 """Shows what the ledger knows of events, and carries out what an operator decides about those in quarantine."""
 
+# ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,15 +9,18 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
-from zeebe_connectors.runtime.ledger import Entry
-from zeebe_connectors.runtime.ledger.protocol import State
+from zeebe_connectors.runtime.ledger import RETENTION, Entry, Search, State
+from zeebe_connectors.runtime.ledger.protocol import MAX_SEARCHED
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import InputError
 
 ROWS = 50
 MAX_SKIP = 10_000
 MAX_CHOSEN = 500
+MAX_QUERY = 200
+"""Characters of a search."""
 NO_ORIGINAL = "There is no original of this event (any more): it left quarantine, or was larger than 25 MB"
+NO_EVENT = "Nothing is known of this event (any more): it was never seen here, was forgotten, or is older than 90 days"
 STATES: tuple[State, ...] = ("quarantined", "retry", "done", "ignored")
 
 
@@ -41,11 +45,27 @@ class EventShown(TypedDict):
 
 
 @described
+class EventDetail(EventShown):
+    """One event with all that is known of it, without its content."""
+
+    element: str
+    """`PROCESS/ELEMENT` that it was handed to, or was to be."""
+    started: float | None
+    """When the engine was first asked, in seconds since 1970."""
+    originalSize: int | None
+    """Bytes of the original."""
+    keptUntil: float | None
+    """When it is forgotten unless it is seen again, in seconds since 1970; null while somebody has to decide."""
+
+
+@described
 class EventsShown(TypedDict):
     """One page of events."""
 
     events: list[EventShown]
     """The newest first, 50 at most."""
+    counts: dict[State, int]
+    """Exact ones of the states in which somebody or something is still awaited."""
     next: int | None
     """What `skip` is for older ones."""
 
@@ -82,6 +102,12 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     async def some(request: web.Request) -> web.Response:
         return web.json_response(await events_shown(runtime, request.query))
 
+    async def one(request: web.Request) -> web.Response:
+        found = await event_detail(runtime, request.match_info["source"], request.match_info["id"])
+        if found is None:
+            raise Refused(404, "NOT_FOUND", NO_EVENT)
+        return web.json_response(found)
+
     async def original(request: web.Request) -> web.Response:
         check_data_shown(runtime)
         found = await runtime.ledger.original(request.query.get("source", ""), request.query.get("id", ""))
@@ -100,6 +126,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     query = {
         "state": f"One of {', '.join(STATES)}; `quarantined` when left out",
         "source": "Name of a source",
+        "q": f"Text in title, id, source, reason or element; the newest {MAX_SEARCHED:,} of the state are searched",
         "skip": "`next` of the page before",
     }
     which = {"source": "Name of the source", "id": "Of the event"}
@@ -118,6 +145,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
             query=which,
             errors=missing,
         ),
+        Call("GET", "/events/{source}/{id}", Role.VIEWER, "Shows one event", one, EventDetail, errors=missing),
         Call("POST", "/events/retry", Role.OPERATOR, again, try_again, Results, body=Chosen, errors=away),
         Call("POST", "/events/forget", Role.OPERATOR, gone, drop, Results, body=Chosen, errors=away),
     ]
@@ -144,24 +172,48 @@ async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShow
 
     Args:
         runtime: Whose ledger.
-        query: `state` (`quarantined` when left out), `source`, `skip` (how many newer ones are left out).
+        query: `state` (`quarantined` when left out), `source`, `q` (in title, id, source, reason or element), `skip`
+            (how many newer ones are left out).
 
     Returns:
-        `events`, 50 at most; `next`: what `skip` is for older ones, or None.
+        `events`, 50 at most; `counts` of the unsettled states; `next`: what `skip` is for older ones, or None.
     """
     wanted = query.get("state") or "quarantined"
     if wanted not in STATES:
         raise InputError(f"state: must be one of {', '.join(STATES)}")
     text = query.get("skip", "")
     skip = min(int(text), MAX_SKIP) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
-    found = await runtime.ledger.entries(source=query.get("source") or None, state=wanted, limit=skip + ROWS + 1)
+    titles = runtime.settings.page_data != "none"
+    words = query.get("q", "").strip()[:MAX_QUERY]
+    search = Search(words, titles=titles) if words else None
+    source = query.get("source") or None
+    found = await runtime.ledger.entries(source=source, state=wanted, search=search, limit=skip + ROWS + 1)
+    counts: dict[State, int] = {"quarantined": 0, "retry": 0}
+    for some in await runtime.ledger.unsettled():
+        if some.state in counts and source in {None, some.source}:
+            counts[some.state] += some.count
     more = len(found) > skip + ROWS and skip + ROWS <= MAX_SKIP
     return {
-        "events": [
-            event_shown(entry, titles=runtime.settings.page_data != "none") for entry in found[skip : skip + ROWS]
-        ],
+        "events": [event_shown(entry, titles=titles) for entry in found[skip : skip + ROWS]],
+        "counts": counts,
         "next": skip + ROWS if more else None,
     }
+
+
+async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail | None:
+    """One event with all that is known of it; None when nothing is."""
+    entry = await runtime.ledger.find(source, event)
+    if entry is None:
+        return None
+    size = await runtime.ledger.original_size(source, event) if entry.has_original else None
+    shown: EventDetail = {
+        **event_shown(entry, titles=runtime.settings.page_data != "none"),
+        "element": entry.element,
+        "started": entry.started or None,
+        "originalSize": size,
+        "keptUntil": entry.updated + RETENTION if entry.state in {"done", "ignored"} else None,
+    }
+    return shown
 
 
 def event_shown(entry: Entry, *, titles: bool) -> EventShown:

@@ -14,7 +14,6 @@ from zeebe_connectors.admin.api.jobs import ROWS, job_shown
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.sources import sources_shown
 from zeebe_connectors.admin.live import STREAM_SECONDS, Live
-from zeebe_connectors.runtime.record import RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
 
 MAX_SECONDS = 3600.0
@@ -78,11 +77,7 @@ def _jobs(runtime: Runtime) -> _Make:
     async def make() -> dict[str, str]:
         nonlocal last
         record = runtime.record
-        found: list[RecordedJob] = []
-        for job in record.jobs():
-            if job.at <= last or len(found) >= ROWS:
-                break
-            found.append(job)
+        found = record.newer(last, ROWS)
         parts = {"counts": json.dumps({**record.totals, "oneIn": record.one_in})}
         if found:
             last = found[0].at

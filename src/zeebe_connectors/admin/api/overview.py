@@ -6,46 +6,32 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal
-from urllib.parse import quote
 
 from aiohttp import web
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.api.description import Call, NotRequired, TypedDict, described
-from zeebe_connectors.config.effective import unknown_settings
-from zeebe_connectors.runtime.ledger import Entry, LedgerError
-from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, JobOutcome, RecordedJob
+from zeebe_connectors.admin.api.attention import (
+    AttentionItem,
+    EngineState,
+    IncidentsSeen,
+    Quarantined,
+    attention,
+    engine_state,
+)
+from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.runtime.ledger import LedgerError
+from zeebe_connectors.runtime.open_incidents import Place
+from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, JobOutcome
 from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.sdk.errors import InputError
 
 MAX_ITEMS = 20
 """Things that need attention that are listed."""
-MAX_QUARANTINED = 1000
+MAX_QUARANTINED = 200
+"""Events in quarantine whose reasons are read."""
 LEDGER_SECONDS = 5.0
 """How old what is known of the ledger may be, so that a page that is reloaded often asks it seldom."""
-_SILENT = 60.0
-
-
-@described
-class AttentionItem(TypedDict):
-    """Something that needs the operator's attention."""
-
-    level: Literal["bad", "warn"]
-    code: str
-    """What kind of thing, or the connector's code of the incidents."""
-    title: str
-    text: str
-    """Why, and what helps."""
-    since: float | None
-    """In seconds since 1970; None when nobody knows."""
-    until: float | None
-    """The last time, for what happened several times."""
-    href: str
-    """Where on the page there is more; empty when the filter says it."""
-    filter: NotRequired[dict[str, str]]
-    """What to ask `/jobs` for."""
 
 
 @described
@@ -99,16 +85,6 @@ class SourcesInShort(TypedDict):
 
 
 @described
-class EngineState(TypedDict):
-    """Whether the engine answers."""
-
-    up: bool
-    silentSeconds: float | None
-    error: str | None
-    address: str
-
-
-@described
 class LedgerState(TypedDict):
     """Whether the ledger can be used."""
 
@@ -122,7 +98,9 @@ class OverviewShown(TypedDict):
     """How the runtime is."""
 
     attention: list[AttentionItem]
-    """The worst first."""
+    """The worst first, those that are over last."""
+    open: int
+    """How many need attention now."""
     more: int
     """How many are not listed."""
     jobs: JobsOfTheHour
@@ -146,14 +124,17 @@ class Overview:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._asked = -math.inf
-        self._quarantined: Sequence[Entry] | LedgerError = []
+        self._quarantined: Quarantined | LedgerError = Quarantined()
 
-    async def quarantined(self) -> Sequence[Entry] | LedgerError:
-        """The events in quarantine, the newest 1,000, or why the ledger does not say; up to 5 s old."""
+    async def quarantined(self) -> Quarantined | LedgerError:
+        """The events in quarantine, or why the ledger does not say; up to 5 s old."""
         if self.runtime.sources is not None and time.monotonic() - self._asked > LEDGER_SECONDS:
             self._asked = time.monotonic()
             try:
-                self._quarantined = await self.runtime.ledger.entries(state="quarantined", limit=MAX_QUARANTINED)
+                unsettled = await self.runtime.ledger.unsettled()
+                some = any(one.state == "quarantined" for one in unsettled)
+                entries = self.runtime.ledger.entries(state="quarantined", limit=MAX_QUARANTINED) if some else None
+                self._quarantined = Quarantined([] if entries is None else await entries, unsettled)
             except LedgerError as error:
                 self._quarantined = error
         return self._quarantined
@@ -168,7 +149,7 @@ class Overview:
         return {
             "incidents": sum(counts["incident"] for _, counts in self.runtime.record.minutes()),
             "down": sum(watch.status == "DOWN" for watch in watches),
-            "quarantine": 0 if isinstance(self._quarantined, LedgerError) else len(self._quarantined),
+            "quarantine": 0 if isinstance(self._quarantined, LedgerError) else self._quarantined.count,
         }
 
     def refresh(self) -> None:
@@ -180,24 +161,52 @@ class Overview:
         return _shown(self.runtime, await self.quarantined())
 
 
-def calls(overview: Overview) -> list[Call]:
-    """The call `/overview`."""
+@described
+class Closed(TypedDict):
+    """What became of incidents that somebody has dealt with."""
+
+    closed: int
+    """How many leave what needs attention."""
+
+
+def calls(overview: Overview, service: Service) -> list[Call]:
+    """The calls `/overview` and `/attention`."""
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response(await overview.show())
 
-    return [Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown)]
+    async def seen(request: web.Request) -> web.Response:
+        return web.json_response({"closed": close_incidents(overview.runtime, await service.given(request))})
 
-
-def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> OverviewShown:
-    items = [
-        *_engine_items(runtime),
-        *_ledger_items(quarantined),
-        *_source_items(runtime),
-        *_incident_items(runtime),
-        *_quarantine_items(quarantined),
-        *_setting_items(runtime),
+    said = "Says that the incidents of one place are dealt with: they leave what needs attention, later ones come anew"
+    return [
+        Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown),
+        Call("POST", "/attention/seen", Role.OPERATOR, said, seen, Closed, body=IncidentsSeen),
     ]
+
+
+def close_incidents(runtime: Runtime, given: object) -> int:
+    """Takes the incidents of one place out of what needs attention; gives how many there were.
+
+    Args:
+        runtime: Whose.
+        given: An `IncidentsSeen`.
+
+    Raises:
+        InputError: It is none.
+    """
+    found = given if isinstance(given, dict) else {}
+    words = [found.get(name) for name in Place._fields]
+    until = found.get("until")
+    if not all(isinstance(word, str) for word in words) or isinstance(until, bool):
+        raise InputError(f"{', '.join(Place._fields)}: must be texts")
+    if not isinstance(until, int | float) or not math.isfinite(until):
+        raise InputError("until: must be a number, in seconds since 1970")
+    return runtime.record.incidents.dismiss(Place(*map(str, words)), float(until))
+
+
+def _shown(runtime: Runtime, quarantined: Quarantined | LedgerError) -> OverviewShown:
+    items, still = attention(runtime, quarantined)
     totals = Counter[str]()
     minutes = []
     for begin, counts in runtime.record.minutes():
@@ -205,150 +214,23 @@ def _shown(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> Over
         minutes.append([begin, counts["completed"], counts["bpmn"], counts["retried"], counts["incident"]])
     return {
         "attention": items[:MAX_ITEMS],
+        "open": still,
         "more": max(0, len(items) - MAX_ITEMS),
         "jobs": {"minutes": minutes, "totals": {name: totals[name] for name in OUTCOMES}},
         "connectors": _connectors(runtime),
         "sources": _sources(runtime),
-        "engine": _engine(runtime),
+        "engine": engine_state(runtime),
         "ledger": _ledger(runtime, quarantined),
         "version": __version__,
         "since": runtime.record.since,
     }
 
 
-def _item(
-    level: Literal["bad", "warn"], code: str, title: str, text: str, *, since: float | None, href: str = ""
-) -> AttentionItem:
-    return {"level": level, "code": code, "title": title, "text": text, "since": since, "until": None, "href": href}
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _engine(runtime: Runtime) -> EngineState:
-    """Whether the engine answers: it does when any worker heard from it lately."""
-    states = runtime.liveness().values()
-    heard = [state.last_contact for state in states if state.last_contact is not None]
-    silent = round(time.monotonic() - max(heard), 1) if heard else None
-    error = next((state.last_error for state in states if state.last_error), None)
-    busy = any(state.in_flight for state in states)
-    up = not states or (silent is not None and (silent < _SILENT or busy) and not all(s.errors for s in states))
-    return {"up": up, "silentSeconds": silent, "error": error, "address": runtime.settings.cluster.address}
-
-
-def _engine_items(runtime: Runtime) -> list[AttentionItem]:
-    engine = _engine(runtime)
-    if not engine["up"]:
-        if engine["silentSeconds"] is None and not engine["error"]:
-            return []  # it has only just begun
-        silent = engine["silentSeconds"]
-        text = (
-            f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
-            "(CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between; jobs are fetched again once it is back."
-        )
-        since = None if silent is None else time.time() - silent
-        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=since)]
-    found = []
-    for worker in runtime.workers:
-        state = worker.liveness()
-        silent = None if state.last_contact is None else time.monotonic() - state.last_contact
-        if silent is not None and silent > _SILENT and not state.in_flight:
-            title = f"No jobs of the type {state.type} are fetched"
-            text = f"{state.last_error or 'Its polls get no answer'}. If it lasts, restart this runtime."
-            found.append(_item("bad", "WORKER_SILENT", title, text, since=time.time() - silent))
-    return found
-
-
-def _source_items(runtime: Runtime) -> list[AttentionItem]:
-    if runtime.sources is None:
-        return []
-    found = [
-        _item(
-            "bad",
-            "SOURCE_DOWN",
-            f"Source {watch.source.name} is down",
-            f"{_sentence(watch.reason or 'It gives no reason')} What comes waits there; it is tried again by itself.",
-            since=watch.since,
-            href=f"/sources/{quote(watch.source.name, safe='')}",
-        )
-        for watch in runtime.sources.watches.values()
-        if watch.status == "DOWN"
-    ]
-    found += [
-        _item("warn", "SOURCE_INVALID", "An element cannot be watched", problem, since=None)
-        for problem in runtime.sources.problems
-    ]
-    return found
-
-
-def _incident_items(runtime: Runtime) -> list[AttentionItem]:
-    """Incidents of the last hour, one item for all of one connector, element and code."""
-    after = time.time() - 3600
-    groups: dict[tuple[str, str, str, str], list[RecordedJob]] = {}
-    for job in runtime.record.jobs("incident"):
-        if job.at < after:
-            break
-        groups.setdefault((job.connector, job.process, job.element, job.code), []).append(job)
-    found = []
-    for (connector, process, element, code), jobs in groups.items():
-        count = "1 incident" if len(jobs) == 1 else f"{len(jobs):,} incidents"
-        text = f"{_sentence(jobs[0].message)} Once the cause is gone, let the engine try again in Operate."
-        item = _item(
-            "bad", code or "INCIDENT", f"{count} at {connector}, in {element} of {process}", text, since=jobs[-1].at
-        )
-        item["until"] = jobs[0].at
-        item["href"] = f"/jobs/{jobs[0].key}" if len(jobs) == 1 else ""
-        item["filter"] = {"outcome": "incident", "connector": connector, "process": process, "q": code or element}
-        found.append(item)
-    return found
-
-
-def _ledger_items(quarantined: Sequence[Entry] | LedgerError) -> list[AttentionItem]:
-    if not isinstance(quarantined, LedgerError):
-        return []
-    return [_item("bad", "LEDGER_AWAY", "The ledger cannot be used", str(quarantined), since=None)]
-
-
-def _quarantine_items(quarantined: Sequence[Entry] | LedgerError) -> list[AttentionItem]:
-    if isinstance(quarantined, LedgerError):
-        return []
-    by_source: dict[str, list[Entry]] = {}
-    for entry in quarantined:
-        by_source.setdefault(entry.source, []).append(entry)
-    found = []
-    for source, entries in by_source.items():
-        count = "1 event" if len(entries) == 1 else f"{len(entries):,} events"
-        oldest = min(entries, key=lambda entry: entry.updated)
-        text = f"{_sentence(entries[0].reason)} Once the cause is gone, let them be tried again."
-        found.append(
-            _item(
-                "warn",
-                "QUARANTINE",
-                f"{count} of {source} in quarantine",
-                text,
-                since=oldest.updated,
-                href=f"/events?source={quote(source, safe='')}",
-            )
-        )
-    return found
-
-
-def _setting_items(runtime: Runtime) -> list[AttentionItem]:
-    # Others share our prefixes too, so only what was probably meant for us needs attention.
-    unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
-    if not unknown:
-        return []
-    title = "A setting has an unknown name" if len(unknown) == 1 else f"{len(unknown)} settings have unknown names"
-    text = "; ".join(f"{name}: did you mean {meant}?" for name, meant in unknown[:5])
-    return [_item("warn", "SETTING_UNKNOWN", title, text, since=None, href="/runtime#settings")]
-
-
-def _ledger(runtime: Runtime, quarantined: Sequence[Entry] | LedgerError) -> LedgerState:
+def _ledger(runtime: Runtime, quarantined: Quarantined | LedgerError) -> LedgerState:
     kind = "PostgreSQL" if runtime.settings.ledger else "a file"
     if isinstance(quarantined, LedgerError):
         return {"up": False, "kind": kind, "quarantined": None}
-    return {"up": True, "kind": kind, "quarantined": len(quarantined)}
+    return {"up": True, "kind": kind, "quarantined": quarantined.count}
 
 
 def _connectors(runtime: Runtime) -> list[ConnectorOfTheHour]:

@@ -111,6 +111,13 @@ def took(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
+def sized(size: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
 def written_out(text: object) -> str:
     """Text from outside whose marks that would turn or hide it are written out."""
     return "".join(

@@ -72,6 +72,7 @@ def _environment() -> Environment:
         written_out=charts.written_out,
         clipped=charts.clipped,
         short=charts.short,
+        sized=charts.sized,
     )
     return environment
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from zeebe_connectors.runtime.inbound.events import Handled
+if TYPE_CHECKING:
+    from zeebe_connectors.runtime.inbound.events import Handled
 
 
 class SourceMetrics(Protocol):

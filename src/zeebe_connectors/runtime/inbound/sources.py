@@ -38,7 +38,7 @@ from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, TRIGGERS, Sourc
 from zeebe_connectors.runtime.inbound.properties import Properties
 from zeebe_connectors.runtime.ledger import Ledger, LedgerError, NotHolder, owner_name
 from zeebe_connectors.runtime.log_fields import belongs_to
-from zeebe_connectors.runtime.outage import Outage
+from zeebe_connectors.runtime.outage import Outage, PastOutage
 from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Inbound
@@ -92,6 +92,8 @@ class Watch:
         self.status = "STARTING"
         self.reason: str | None = None
         self.since = time.time()
+        self.last_outage: PastOutage | None = None
+        """The last time that it was down and came back."""
         self.last_contact: float | None = None
         self.last_event: float | None = None
         self._heard_by = 0.0
@@ -145,6 +147,8 @@ class Watch:
         reason = reason and self._mask.text(reason)
         if (status, reason) != (self.status, self.reason):
             if status != self.status:
+                if self.status == "DOWN":
+                    self.last_outage = PastOutage(self.since, time.time(), self.reason or "")
                 self.since = time.time()
                 self._shared.metrics.status(self.status, status)
                 self.day.status(status)

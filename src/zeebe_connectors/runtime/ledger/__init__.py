@@ -21,7 +21,9 @@ from zeebe_connectors.runtime.ledger.protocol import (
     Ledger,
     LedgerError,
     NotHolder,
+    Search,
     State,
+    Unsettled,
 )
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store
@@ -35,12 +37,14 @@ __all__ = [
     "LedgerError",
     "NotHolder",
     "Remembered",
+    "Search",
     "SqliteLedger",
     "SqliteStore",
     "State",
     "Store",
     "StoredLedger",
     "StoredMemory",
+    "Unsettled",
     "is_gone",
     "ledger_file",
     "owner_name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +11,16 @@ from pathlib import Path
 from zeebe_connectors.runtime.ledger.owners import is_gone
 from zeebe_connectors.runtime.ledger.protocol import (
     MAX_ORIGINAL,
+    MAX_SEARCHED,
     ORIGINAL_RETENTION,
     RETENTION,
     SEEN_EVERY,
     SETTLED,
     Entry,
     NotHolder,
+    Search,
     State,
+    Unsettled,
 )
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
@@ -26,6 +30,9 @@ _COLUMNS = (
     "e.source, e.id, e.state, e.tries, e.started, e.updated, e.reason, e.key, e.element, e.title, "
     "EXISTS (SELECT 1 FROM originals o WHERE o.source = e.source AND o.id = e.id)"
 )
+
+_OPEN = "e.state NOT IN ('done', 'ignored')"
+"""The words of the index `events_open`, by which databases know that it has all the rows that are asked for."""
 
 
 class StoredLedger:
@@ -217,13 +224,31 @@ class StoredLedger:
         await self.store.write(work)
 
     async def entries(
-        self, *, source: str | None = None, state: State | None = None, limit: int = 100
+        self, *, source: str | None = None, state: State | None = None, search: Search | None = None, limit: int = 100
     ) -> Sequence[Entry]:
         """See `Ledger.entries`."""
-        values = {name: value for name, value in (("source", source), ("state", state)) if value is not None}
+        values: dict[str, object] = {
+            name: value for name, value in (("source", source), ("state", state)) if value is not None
+        }
         where = " AND ".join(f"e.{name} = :{name}" for name in values) or "1 = 1"
+        if state is not None and state not in {"done", "ignored"}:
+            where = f"{where} AND {_OPEN}"
         query = f"SELECT {_COLUMNS} FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT :limit"  # noqa: S608 - fixed names
+        if search is not None:
+            searched, found = _search(search)
+            values |= found
+            newest = f"SELECT * FROM events e WHERE {where} ORDER BY e.updated DESC LIMIT {MAX_SEARCHED}"  # noqa: S608 - fixed names
+            query = f"SELECT {_COLUMNS} FROM ({newest}) e WHERE {searched} ORDER BY e.updated DESC LIMIT :limit"  # noqa: S608 - fixed names
         return await self.store.read(lambda do: [_entry(row) for row in do.rows(query, {**values, "limit": limit})])
+
+    async def unsettled(self) -> Sequence[Unsettled]:
+        """See `Ledger.unsettled`."""
+        query = (
+            "SELECT e.source, e.state, COUNT(*), MIN(e.updated) FROM events e WHERE "  # noqa: S608 - fixed names
+            f"e.state IN ('publishing', 'published', 'quarantined', 'retry') AND {_OPEN} "
+            "GROUP BY e.source, e.state ORDER BY e.source, e.state"
+        )
+        return await self.store.read(lambda do: [Unsettled(*row) for row in do.rows(query, {})])
 
     async def original(self, source: str, event: str) -> bytes | None:
         """See `Ledger.original`."""
@@ -235,6 +260,12 @@ class StoredLedger:
             return bytes(found[0][0]) if found else None
 
         return await self.store.read(work)
+
+    async def original_size(self, source: str, event: str) -> int | None:
+        """See `Ledger.original_size`."""
+        query = "SELECT LENGTH(data) FROM originals WHERE source = :source AND id = :id"
+        rows = await self.store.read(lambda do: do.rows(query, {"source": source, "id": event}))
+        return int(rows[0][0]) if rows else None
 
     async def retry(self, source: str, event: str) -> bool:
         """See `Ledger.retry`."""
@@ -251,7 +282,7 @@ class StoredLedger:
 
     async def waiting(self, source: str) -> Sequence[str]:
         """See `Ledger.waiting`."""
-        query = "SELECT id FROM events WHERE state = 'retry' AND source = :source"
+        query = f"SELECT e.id FROM events e WHERE e.state = 'retry' AND e.source = :source AND {_OPEN}"  # noqa: S608 - fixed names
         return await self.store.read(lambda do: [row[0] for row in do.rows(query, {"source": source})])
 
     async def forget(self, source: str, event: str) -> bool:
@@ -317,6 +348,14 @@ def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entr
             {"source": source, **values, **left},
         )
     return _entry(rows[0]) if rows else None
+
+
+def _search(search: Search) -> tuple[str, dict[str, object]]:
+    """The condition of a search, and its values; capitals count outside ASCII, where databases differ."""
+    columns = ["id", "source", "reason", "element", *(["title"] if search.titles else [])]
+    text = re.sub(r"([%_~])", r"~\1", plain(search.text))
+    either = [f"e.{name} LIKE :part ESCAPE '~' OR LOWER(e.{name}) LIKE :lower ESCAPE '~'" for name in columns]
+    return f"({' OR '.join(either)})", {"part": f"%{text}%", "lower": f"%{text.lower()}%"}
 
 
 def _alias_values(alias: Alias | None) -> dict[str, str | None]:

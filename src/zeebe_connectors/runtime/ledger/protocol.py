@@ -16,6 +16,8 @@ ORIGINAL_RETENTION = 30 * 86400.0
 """Seconds for which the original of a quarantined event is kept once somebody has decided about it."""
 MAX_ORIGINAL = 25 * 1024 * 1024
 """Bytes of a quarantined event's original that are kept."""
+MAX_SEARCHED = 20_000
+"""Entries that a search looks at, so that it ends in a ledger of any size."""
 SEEN_EVERY = 86400.0
 """Minimum seconds between two records that an event was seen again: most sightings are the same mails."""
 
@@ -48,6 +50,30 @@ class Entry:
     has_original: bool = False
     age: float = 0.0
     """Seconds since `started` by the ledger's clock, which is not that of each replica; set by `Ledger.intend`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for in the ledger.
+
+    Args:
+        text: Part of an event's id, source, reason or element, in capitals or not.
+        titles: Whether titles are searched too; not where they may not be seen.
+    """
+
+    text: str
+    titles: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """How many events of one source are in one state."""
+
+    source: str
+    state: State
+    count: int
+    since: float
+    """When the oldest of them came into it, in seconds since 1970."""
 
 
 class Ledger(Protocol):
@@ -97,13 +123,21 @@ class Ledger(Protocol):
         ...
 
     async def entries(
-        self, *, source: str | None = None, state: State | None = None, limit: int = 100
+        self, *, source: str | None = None, state: State | None = None, search: Search | None = None, limit: int = 100
     ) -> Sequence[Entry]:
-        """Entries, the newest first."""
+        """Entries, the newest first; with a search, those of the newest `MAX_SEARCHED` that have its text."""
+        ...
+
+    async def unsettled(self) -> Sequence[Unsettled]:
+        """Counts, exactly and without reading the settled ones, the events that are in no final state."""
         ...
 
     async def original(self, source: str, event: str) -> bytes | None:
         """The original of a quarantined event."""
+        ...
+
+    async def original_size(self, source: str, event: str) -> int | None:
+        """Bytes of the original of a quarantined event, without reading it."""
         ...
 
     async def retry(self, source: str, event: str) -> bool:

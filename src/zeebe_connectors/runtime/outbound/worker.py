@@ -183,6 +183,11 @@ class Worker:
         self.start()
         await self._stopped.wait()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether jobs run."""
+        return bool(self._running)
+
     def liveness(self) -> Liveness:
         """The state of the worker, for health and metrics."""
         now = time.monotonic()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.page.views import connectors, feel, providers, runtime, trying, wsdl
-from zeebe_connectors.admin.page.views.events import forget_chosen, original, retry_chosen, some_events
+from zeebe_connectors.admin.page.views.events import forget_chosen, one_event, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
-from zeebe_connectors.admin.page.views.overview import overview
+from zeebe_connectors.admin.page.views.overview import incidents_seen, overview
 from zeebe_connectors.admin.page.views.sources import one_source, some_sources, tested_source, woken_source
 from zeebe_connectors.admin.page.visit import View
 
 ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/", Role.VIEWER, overview),
+    ("POST", "/attention/seen", Role.OPERATOR, incidents_seen),
     ("GET", "/jobs", Role.VIEWER, some_jobs),
     ("GET", "/jobs/{key}", Role.VIEWER, one_job),
     ("GET", "/connectors", Role.VIEWER, connectors.all_connectors),
@@ -45,6 +46,7 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("POST", "/sources/{name}/test", Role.MODELER, tested_source),
     ("GET", "/events", Role.VIEWER, some_events),
     ("GET", "/events/original", Role.OPERATOR, original),
+    ("GET", "/events/{source}/{id}", Role.VIEWER, one_event),
     ("POST", "/events/retry", Role.OPERATOR, retry_chosen),
     ("POST", "/events/forget", Role.OPERATOR, forget_chosen),
 )

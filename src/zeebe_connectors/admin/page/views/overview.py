@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from urllib.parse import quote, urlencode
 
+from aiohttp import web
+
+from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.jobs import hour_shown
+from zeebe_connectors.admin.api.overview import close_incidents
 from zeebe_connectors.admin.page.visit import Drawn, Visit
+from zeebe_connectors.sdk.errors import InputError
+
+_log = logging.getLogger("zeebe_connectors.admin")
+
+
+async def incidents_seen(visit: Visit) -> web.Response:
+    """Carries out `POST /attention/seen`: these incidents are dealt with."""
+    try:
+        given = json.loads(visit.form.get("seen", [""])[0])
+        closed = close_incidents(visit.runtime, given)
+    except (ValueError, RecursionError, InputError):
+        raise Refused(400, "INPUT_INVALID", "This is not what the page sends. Load it anew.") from None
+    _log.info("page: %s dealt with %d incidents", visit.session.role.word, closed)
+    return web.Response(status=303, headers={"Location": "/"})
 
 
 async def overview(visit: Visit) -> Drawn:
@@ -14,7 +34,9 @@ async def overview(visit: Visit) -> Drawn:
     for item in shown["attention"]:
         if "filter" in item and not item["href"]:
             item["href"] = f"/jobs?{urlencode(item['filter'], quote_via=quote)}"
-    count = len(shown["attention"]) + shown["more"]
+        if "seen" in item:
+            item["seen_value"] = json.dumps(item["seen"])  # type: ignore[typeddict-unknown-key]
+    count = shown["open"]
     verdict = {0: "Nothing needs attention", 1: "1 thing needs attention"}.get(count, f"{count} things need attention")
     return Drawn(
         "overview.html",

@@ -1,0 +1,283 @@
+"""Says what needs the operator's attention, the worst first, and what did until a short while ago.
+
+A thing stays until its cause is gone or somebody says that it is dealt with; then, for an hour, among what is over.
+"""
+
+# ruff: noqa: N815 - names as they are in JSON
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote
+
+from zeebe_connectors.admin.api.description import NotRequired, TypedDict, described
+from zeebe_connectors.config.effective import unknown_settings
+from zeebe_connectors.runtime.ledger import Entry, LedgerError, Unsettled
+from zeebe_connectors.runtime.open_incidents import ENDED_SECONDS, Place
+from zeebe_connectors.runtime.outage import PastOutage
+from zeebe_connectors.runtime.supervisor import Runtime
+
+MIN_OUTAGE = 5.0
+"""Seconds that something must have been away for it to be said afterwards."""
+_SILENT = 60.0
+
+
+@described
+class IncidentsSeen(TypedDict):
+    """The incidents of one place that somebody has dealt with."""
+
+    connector: str
+    process: str
+    """BPMN process id."""
+    element: str
+    code: str
+    until: float
+    """When the newest one came that was seen, in seconds since 1970; later ones stay."""
+
+
+@described
+class AttentionItem(TypedDict):
+    """Something that needs the operator's attention, or did until a short while ago."""
+
+    level: Literal["bad", "warn", "over"]
+    """`over`: it ended within the last hour."""
+    code: str
+    """What kind of thing, or the connector's code of the incidents."""
+    title: str
+    text: str
+    """Why, and what helps."""
+    since: float | None
+    """In seconds since 1970; None when nobody knows."""
+    until: float | None
+    """The last time, for what happened several times; the end, for what is over."""
+    href: str
+    """Where on the page there is more; empty when the filter says it."""
+    filter: NotRequired[dict[str, str]]
+    """What to ask `/jobs` for."""
+    seen: NotRequired[IncidentsSeen]
+    """What `POST /attention/seen` is to be sent once these incidents are dealt with."""
+
+
+@described
+class EngineState(TypedDict):
+    """Whether the engine answers."""
+
+    up: bool
+    silentSeconds: float | None
+    error: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What the ledger said of events in quarantine when it was asked last."""
+
+    entries: Sequence[Entry] = ()
+    """The newest."""
+    unsettled: Sequence[Unsettled] = field(default=())
+    """Exact counts."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(some.count for some in self.unsettled if some.state == "quarantined")
+
+
+def attention(runtime: Runtime, quarantined: Quarantined | LedgerError) -> tuple[list[AttentionItem], int]:
+    """What needs attention, the worst first, then what is over; and how many of them are not over.
+
+    Args:
+        runtime: Whose.
+        quarantined: What the ledger says, or why it does not.
+    """
+    items = [
+        *_engine_items(runtime),
+        *_ledger_items(quarantined),
+        *_source_items(runtime),
+        *_incident_items(runtime),
+        *_provider_items(runtime),
+        *_quarantine_items(quarantined),
+        *_setting_items(runtime),
+    ]
+    return [*items, *_over_items(runtime)], len(items)
+
+
+def _item(
+    level: Literal["bad", "warn", "over"], code: str, title: str, text: str, *, since: float | None, href: str = ""
+) -> AttentionItem:
+    return {"level": level, "code": code, "title": title, "text": text, "since": since, "until": None, "href": href}
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _engine_items(runtime: Runtime) -> list[AttentionItem]:
+    engine = engine_state(runtime)
+    if not engine["up"]:
+        if engine["silentSeconds"] is None and not engine["error"]:
+            return []  # it has only just begun
+        silent = engine["silentSeconds"]
+        text = (
+            f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
+            "(CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between; jobs are fetched again once it is back."
+        )
+        since = None if silent is None else time.time() - silent
+        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=since)]
+    found = []
+    for worker in runtime.workers:
+        state = worker.liveness()
+        silent = None if state.last_contact is None else time.monotonic() - state.last_contact
+        if silent is not None and silent > _SILENT and not state.in_flight:
+            title = f"No jobs of the type {state.type} are fetched"
+            text = f"{state.last_error or 'Its polls get no answer'}. If it lasts, restart this runtime."
+            found.append(_item("bad", "WORKER_SILENT", title, text, since=time.time() - silent))
+    return found
+
+
+def _source_items(runtime: Runtime) -> list[AttentionItem]:
+    if runtime.sources is None:
+        return []
+    found = [
+        _item(
+            "bad",
+            "SOURCE_DOWN",
+            f"Source {watch.source.name} is down",
+            f"{_sentence(watch.reason or 'It gives no reason')} What comes waits there; it is tried again by itself.",
+            since=watch.since,
+            href=f"/sources/{quote(watch.source.name, safe='')}",
+        )
+        for watch in runtime.sources.watches.values()
+        if watch.status == "DOWN"
+    ]
+    found += [
+        _item("warn", "SOURCE_INVALID", "An element cannot be watched", problem, since=None)
+        for problem in runtime.sources.problems
+    ]
+    return found
+
+
+def _incident_items(runtime: Runtime) -> list[AttentionItem]:
+    """Open incidents, one item for all of one connector, element and code."""
+    found = []
+    for place, jobs in runtime.record.incidents.by_place().items():
+        text = f"{_sentence(jobs[0].message)} Once the cause is gone, let the engine try again in Operate."
+        item = _item("bad", place.code or "INCIDENT", _incidents(place, len(jobs)), text, since=jobs[-1].at)
+        item["until"] = jobs[0].at
+        item["href"] = f"/jobs/{jobs[0].key}" if len(jobs) == 1 else ""
+        item["filter"] = _filter(place)
+        item["seen"] = {**place._asdict(), "until": jobs[0].at}  # type: ignore[typeddict-item]
+        found.append(item)
+    return found
+
+
+def _incidents(place: Place, number: int) -> str:
+    count = "1 incident" if number == 1 else f"{number:,} incidents"
+    return f"{count} at {place.connector}, in {place.element} of {place.process}"
+
+
+def _filter(place: Place) -> dict[str, str]:
+    return {
+        "outcome": "incident",
+        "connector": place.connector,
+        "process": place.process,
+        "q": place.code or place.element,
+    }
+
+
+def _provider_items(runtime: Runtime) -> list[AttentionItem]:
+    """Remote systems that asked to be left alone."""
+    if runtime.services.providers is None:
+        return []
+    found = []
+    for key, limit in runtime.services.providers.limits().items():
+        if limit.held_for() > 0:
+            name, _, environment = key.partition("/")
+            title = f"Provider {name} ({environment}) asked to be left alone"
+            text = (
+                "It answered that too much came at once. Nothing is sent to it for a while; its jobs wait or come "
+                "back by themselves. If this repeats, lower the rate in its usage rules."
+            )
+            found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=f"/providers/{quote(name)}"))
+    return found
+
+
+def _over_items(runtime: Runtime) -> list[AttentionItem]:
+    """What ended within the last hour, the newest end first."""
+    found: list[AttentionItem] = []
+    if runtime.cluster_outage.last is not None and engine_state(runtime)["up"]:
+        found += _over("ENGINE_AWAY", "The engine did not answer", runtime.cluster_outage.last, "")
+    for watch in runtime.sources.watches.values() if runtime.sources is not None else ():
+        if watch.last_outage is not None and watch.status != "DOWN":
+            name = watch.source.name
+            found += _over(
+                "SOURCE_DOWN", f"Source {name} was down", watch.last_outage, f"/sources/{quote(name, safe='')}"
+            )
+    for place, (until, jobs) in runtime.record.incidents.ended().items():
+        title = f"{_incidents(place, len(jobs))} {'is' if len(jobs) == 1 else 'are'} solved"
+        item = _item("over", place.code or "INCIDENT", title, _sentence(jobs[0].message), since=jobs[-1].at)
+        item["until"], item["filter"] = until, _filter(place)
+        item["href"] = f"/jobs/{jobs[0].key}" if len(jobs) == 1 else ""
+        found.append(item)
+    return sorted(found, key=lambda item: -(item["until"] or 0.0))
+
+
+def _over(code: str, title: str, past: PastOutage, href: str) -> list[AttentionItem]:
+    if past.until < time.time() - ENDED_SECONDS or past.until - past.since < MIN_OUTAGE:
+        return []
+    item = _item("over", code, title, _sentence(past.reason) if past.reason else "", since=past.since, href=href)
+    item["until"] = past.until
+    return [item]
+
+
+def _ledger_items(quarantined: Quarantined | LedgerError) -> list[AttentionItem]:
+    if not isinstance(quarantined, LedgerError):
+        return []
+    return [_item("bad", "LEDGER_AWAY", "The ledger cannot be used", str(quarantined), since=None)]
+
+
+def _quarantine_items(quarantined: Quarantined | LedgerError) -> list[AttentionItem]:
+    if isinstance(quarantined, LedgerError):
+        return []
+    reasons: dict[str, str] = {}
+    for entry in quarantined.entries:
+        reasons.setdefault(entry.source, entry.reason)
+    found = []
+    for some in quarantined.unsettled:
+        if some.state == "quarantined":
+            count = "1 event" if some.count == 1 else f"{some.count:,} events"
+            reason = f"{_sentence(reasons[some.source])} " if reasons.get(some.source) else ""
+            found.append(
+                _item(
+                    "warn",
+                    "QUARANTINE",
+                    f"{count} of {some.source} in quarantine",
+                    f"{reason}Once the cause is gone, let {'it' if some.count == 1 else 'them'} be tried again.",
+                    since=some.since,
+                    href=f"/events?source={quote(some.source, safe='')}",
+                )
+            )
+    return found
+
+
+def _setting_items(runtime: Runtime) -> list[AttentionItem]:
+    # Others share our prefixes too, so only what was probably meant for us needs attention.
+    unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
+    if not unknown:
+        return []
+    title = "A setting has an unknown name" if len(unknown) == 1 else f"{len(unknown)} settings have unknown names"
+    text = "; ".join(f"{name}: did you mean {meant}?" for name, meant in unknown[:5])
+    return [_item("warn", "SETTING_UNKNOWN", title, text, since=None, href="/runtime#settings")]
+
+
+def engine_state(runtime: Runtime) -> EngineState:
+    """Whether the engine answers: it does when any worker heard from it lately."""
+    states = runtime.liveness().values()
+    heard = [state.last_contact for state in states if state.last_contact is not None]
+    silent = round(time.monotonic() - max(heard), 1) if heard else None
+    error = next((state.last_error for state in states if state.last_error), None)
+    busy = any(state.in_flight for state in states)
+    up = not states or (silent is not None and (silent < _SILENT or busy) and not all(s.errors for s in states))
+    return {"up": up, "silentSeconds": silent, "error": error, "address": runtime.settings.cluster.address}
