@@ -880,6 +880,118 @@ mail(
 )
 
 
+# --- What stands where another program would not look for it ---------------------------------------------------------
+def typed(name: str, written: str) -> None:
+    mail(name, TOP + f"Content-Type: {written}\n\n<b>h</b>", htmlBody="<b>h</b>", attachments=[])
+
+
+typed("content-type-comment-with-semicolon", "text/html (a ; b); charset=utf-8")
+typed("content-type-comments-nested", "(x) text/html (a (b) c) ; (d) charset=utf-8 (e)")
+typed("content-type-without-semicolon", "text/html charset=utf-8")
+typed("content-type-quoted", '"text/html"')
+typed("content-type-with-spaces", "text / html")
+for name, encoding in (
+    ("encoding-with-comment", "(yes) base64"),
+    ("encoding-with-semicolon", "base64;"),
+    ("encoding-experimental", "x-base64"),
+):
+    mail(name, TOP + f"Content-Transfer-Encoding: {encoding}\n\naGVsbG8=\n", plainTextBody="hello")
+mail(
+    "encoding-with-underscore", TOP + "Content-Transfer-Encoding: quoted_printable\n\na=3Db\n", plainTextBody="a=b\r\n"
+)
+mail(
+    "base64-that-is-plain-text",
+    TOP + "Content-Transfer-Encoding: base64\n\nHello, this was never encoded!\n",
+    plainTextBody="Hello, this was never encoded!\r\n",
+)
+mail(
+    "header-line-of-blanks-before-indented-text",
+    TOP + "\t\n   indented\nmore\n",
+    plainTextBody="   indented\r\nmore\r\n",
+)
+mail(
+    "header-behind-stray-line", "+OK 120 octets\n" + TOP + "\nHello\n", subject="s", plainTextBody="Hello\r\n", errors=1
+)
+mail(
+    "header-after-mbox-line-and-mark",
+    "From a@b Mon\n\ufeff" + TOP + "\nHello\n",
+    subject="s",
+    plainTextBody="Hello\r\n",
+)
+mail("subject-empty-and-again", "Subject:\n" + TOP + "\nHello\n", subject="s")
+mail(
+    "subject-word-with-question-mark",
+    TOP.replace(": s\n", ": =?utf-8?q?Really??= =?utf-8?q?_a?b?=\n") + "\n",
+    subject="Really? a?b",
+)
+mail("subject-raw-jis", crlf(BTOP.replace(b": s\n", b": \x1b$BF|K\\\x1b(B\n") + b"\nx"), subject="日本")
+mail(
+    "headers-in-the-charset-of-the-body",
+    crlf(
+        "From: 张三 <z@x.test>\nSubject: 你好\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        'Content-Type: text/plain; charset=gb2312\n\n你好\n--b\nContent-Type: application/pdf; name="报告.pdf"\n\n'
+        "x\n--b--\n".encode("gbk")
+    ),
+    subject="你好",
+    fromName="张三",
+    plainTextBody="你好",
+    attachments=[["报告.pdf", "application/pdf", "x"]],
+)
+mail(
+    "name-with-unescaped-path",
+    TOP + 'Content-Type: application/pdf\nContent-Disposition: attachment; filename="C:\\temp\\a.pdf"\n\nx',
+    attachments=[["a.pdf", "application/pdf", "x"]],
+)
+mail(
+    "name-encoded-word-with-semicolon",
+    TOP + "Content-Type: application/pdf\nContent-Disposition: attachment; filename==?utf-8?Q?a;b=C3=A9.pdf?=\n\nx",
+    attachments=[["a;bé.pdf", "application/pdf", "x"]],
+)
+mail(
+    "disposition-without-value",
+    TOP + "Content-Type: application/pdf\nContent-Disposition: filename=a.pdf\n\nx",
+    attachments=[["a.pdf", "application/pdf", "x"]],
+)
+mail(
+    "mixed-begins-with-named-text",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=body.txt\n"
+    "Content-Disposition: inline; filename=body.txt\n\nplain\n--b\nContent-Type: text/plain\n"
+    "Content-Disposition: inline; filename=more.txt\n\nmore\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["more.txt", "text/plain", "more"]],
+)
+mail(
+    "boundary-used-inside-too-with-spaces",
+    TOP
+    + 'Content-Type: multipart/mixed; BOUNDARY="b"\n\n--b\nContent-Type: multipart/alternative;\n BOUNDARY = "b"\n\n'
+    "--b\nContent-Type: text/plain\n\nplain\n--b\nContent-Type: text/html\n\n<b>h</b>\n--b--\n\n"
+    "--b\nContent-Type: application/pdf; name=x.pdf\n\nPDF\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["x.pdf", "application/pdf", "PDF"]],
+)
+mail(
+    "multipart-in-base64-with-comment",
+    TOP
+    + "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: BASE64 (x)\n\n"
+    + base64.encodebytes(b"--b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n").decode(),
+    plainTextBody="plain",
+)
+mail("rich-text-alone", TOP + "Content-Type: text/rtf\n\n{\\rtf1 hello}", plainTextBody="hello\r\n", attachments=[])
+mail(
+    "alternative-with-marked-up-text",
+    TOP + "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\nplain\n--b\n"
+    "Content-Type: text/enriched\n\n<bold>rich</bold>\n--b\nContent-Type: text/rtf\n\n{\\rtf1 rich}\n--b--\n",
+    plainTextBody="plain",
+)
+mail(
+    "headers-after-one-that-is-too-long",
+    "X-Long: " + "x" * 70_000 + "\n" + TOP + "\nHello\n",
+    subject="s",
+    headers=[dict(zip(("key", "value"), line.split(": "), strict=True)) for line in TOP.splitlines()],
+    errors=1,
+)
+
+
 def main() -> None:
     """Writes the files."""
     for old in FOLDER.glob("*.eml"):

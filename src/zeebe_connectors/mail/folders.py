@@ -7,6 +7,7 @@ import re
 
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _TO_ENCODE = re.compile(r"&|[^\x20-\x7e]+")
+_BYTES = re.compile(r"[\udc80-\udcff]")
 
 
 def encode_folder(name: str) -> str:
@@ -22,7 +23,13 @@ def encode_folder(name: str) -> str:
 
 
 def decode_folder(name: str) -> str:
-    """A folder's name as people write it; what is not modified UTF-7 as a whole stays as the server spelled it."""
+    """A folder's name as people write it; what is not modified UTF-7 as a whole stays as the server spelled it.
+
+    Args:
+        name: As the server spelled it, decoded from UTF-8 with `surrogateescape`; bytes that are none are Latin.
+    """
+    if _BYTES.search(name):
+        return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
     def decoded(match: re.Match[str]) -> str:
         if not match[1]:

@@ -285,13 +285,13 @@ class ImapSession:
             for response in await self._command("LIST", '""', '"*"'):
                 line, literals = held(response)
                 if match := LISTED.match(line):
-                    raw = string(match[3].strip(), literals).decode("utf-8", "surrogateescape")
-                    flags = frozenset(match[1].decode("ascii", "replace").lower().split())
+                    raw = string(match["name"].strip(), literals).decode("utf-8", "surrogateescape")
+                    flags = frozenset(match["flags"].decode("ascii", "replace").lower().split())
                     name = decode_folder(raw)
                     if self._spelled.setdefault(name, raw) != raw:  # two spellings of what people write alike
                         name = raw
                         self._spelled[raw] = raw
-                    found.append((name, (match[2] or b"")[-1:].decode(), flags))
+                    found.append((name, (match["separator"] or match["bare"] or b"").decode("latin-1"), flags))
             self._folders = found
         return self._folders
 

@@ -10,17 +10,27 @@ from datetime import UTC, datetime, timedelta
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.mail.imap_protocol import LITERAL
 
-_FETCHED = re.compile(rb"(\d+) FETCH \(", re.IGNORECASE)
-_EXPUNGED = re.compile(rb"(\d+) EXPUNGE", re.IGNORECASE)
+_FETCHED = re.compile(rb"(\d+)\s+FETCH\s+\(", re.IGNORECASE)
+_EXPUNGED = re.compile(rb"(\d+)\s+EXPUNGE", re.IGNORECASE)
+_VANISHED = re.compile(rb"VANISHED\s+(?!\(EARLIER\))", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
-_BODY = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? (?:\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)', re.IGNORECASE)
-LISTED = re.compile(rb'LIST \(([^)]*)\) (?:"(\\?.)"|NIL) (.+)$', re.IGNORECASE | re.DOTALL)
+# What was asked for as `BODY.PEEK[]`, also as servers write it that do not keep to the names or to one space.
+_BODY = re.compile(
+    rb"(?:BODY(?:\.PEEK)?\[[^\]]*\](?:<\d+>)?|\bRFC822(?:\.HEADER)?(?![.\w]))\s*"
+    rb'(?:~?\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)',
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
+LISTED = re.compile(
+    rb'LIST\s+\((?P<flags>[^)]*)\)\s+(?:"(?:\\?(?P<separator>.))?"|NIL|(?P<bare>[^\s"]))\s+(?P<name>.+)$',
+    re.IGNORECASE | re.DOTALL,
+)
 _DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
-_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)", re.IGNORECASE)
-_RECEIVED = re.compile(rb'INTERNALDATE "([^"]+)"', re.IGNORECASE)
-_SIZE = re.compile(rb"RFC822\.SIZE (\d+)", re.IGNORECASE)
+_UID = re.compile(rb"\bUID\s+(\d+)", re.IGNORECASE)
+_FLAGS = re.compile(rb"FLAGS\s+\(([^)]*)\)", re.IGNORECASE)
+_RECEIVED = re.compile(rb'INTERNALDATE\s+"([^"]+)"', re.IGNORECASE)
+_SIZE = re.compile(rb"RFC822\.SIZE\s+(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,8 @@ def fetched(responses: Sequence[list[bytes]]) -> dict[int, Fetched]:
         if gone := _EXPUNGED.match(response[0]):
             expunged = int(gone[1])
             by_number = {number - (number > expunged): one for number, one in by_number.items() if number != expunged}
+        elif _VANISHED.match(response[0]):
+            by_number = {}  # it names UIDs, so nobody can tell which numbers the others have now
         elif match := _FETCHED.match(response[0]):
             items, number = _items(response), int(match[1])
             known = by_number.get(number)
@@ -152,7 +164,11 @@ def _items(response: list[bytes]) -> _Items:
         elif match[2] is not None:
             items.body = re.sub(rb"\\(.)", rb"\1", match[2])
         line = line[: match.start()] + line[match.end() :]
-    uid, flags, date, size = _UID.search(line), _FLAGS.search(line), _RECEIVED.search(line), _SIZE.search(line)
+    date, line = _RECEIVED.search(line), _QUOTED.sub(b"", line)  # what a server quotes besides may look like anything
+    flags = _FLAGS.search(line)
+    if flags:
+        line = line[: flags.start()] + line[flags.end() :]
+    uid, size = _UID.search(line), _SIZE.search(line)
     items.uid = int(uid[1]) if uid else None
     items.flags = frozenset(flags[1].decode("ascii", "replace").lower().split()) if flags else None
     items.received = _date(date[1]) if date else None

@@ -252,10 +252,22 @@ class Pop3Session:
                         raise
                 else:
                     return
+            if "USER" not in self.capabilities and "PLAIN" in map(str.upper, self.capabilities.get("SASL", [])):
+                await self._authenticate_plain(username, password)
+                return
             await self.command("USER", username)
             await self.command("PASS", password)
         except Refused as error:
             raise self._login_failed(error.text) from None
+
+    async def _authenticate_plain(self, username: str, password: str) -> None:
+        """Signs in where the server takes no USER (RFC 5034)."""
+        answer = await self._within(self._exchange_line, "AUTH PLAIN")
+        if answer.startswith(b"+") and answer[:3].upper() != b"+OK":
+            proof = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+            answer = await self._within(self._exchange_line, proof)
+        if answer[:3].upper() != b"+OK":
+            raise Refused("AUTH", custody.clipped(answer.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
 
     async def login_with_token(self, username: str, token: str) -> None:
         """Signs in with an OAuth 2.0 access token (XOAUTH2).
@@ -269,6 +281,8 @@ class Pop3Session:
         answer = b""
         for line in lines:
             answer = await self._within(self._exchange_line, line)
+            if line != lines[-1] and not answer.startswith(b"+"):
+                break  # it does not know the mechanism; the token is not for its log
         if answer.startswith(b"+ "):  # the reason of a refusal; the empty answer lets the server say -ERR
             with suppress(ValueError):
                 answer = b"-ERR " + base64.b64decode(answer[2:])
@@ -455,8 +469,9 @@ class Pop3Session:
 
     async def _answer(self, command: str) -> str:
         line = await self._line()
-        if not line.startswith(b"+OK"):
-            raise Refused(command, custody.clipped(line.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
+        if line[:3].upper() != b"+OK":
+            text = line[4:] if line[:4].upper() == b"-ERR" else line
+            raise Refused(command, custody.clipped(text.decode("utf-8", "replace"), 300).strip())
         return line[3:].decode("utf-8", "replace").strip()
 
     async def _line(self) -> bytes:

@@ -9,22 +9,37 @@ def _any(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
-_FOR_NOW = _any(
-    r"\[(UNAVAILABLE|SERVERBUG|INUSE|IN-USE|LIMIT|SYS/TEMP|LOGIN-DELAY)\]",
-    r"temporar",
-    r"(system|server|internal|i/o|database|backend|ldap) (\w+ )?(error|failure)",
-    r"(server|service|backend|system) (is )?(\w+ )?(unavailable|busy|overloaded|down\b|offline)",
-    r"\bnot connected",
-    r"already (locked|in use|open)",
+_SURELY_FOR_NOW = _any(
+    r"\[(UNAVAILABLE|SERVERBUG|INUSE|IN-USE|LIMIT|SYS/TEMP|LOGIN-DELAY)\]", "tempora", "vor\u00fcbergehend"
 )
-_FOR_GOOD = _any(r"\[(AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|AUTH|SYS/PERM)\]", "mechanism")
+_FOR_GOOD = _any(
+    r"\[(AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|AUTH|SYS/PERM)\]",
+    "mechanism",
+    r"unknown (user|mailbox|account)|(user|mailbox|account) (is )?(unknown|disabled|suspended)",
+    r"no such (user|mailbox|account)",
+    r"(invalid|wrong|bad|incorrect) (\w+ )?(password|credentials|login|user)",
+    r"password (is )?(incorrect|wrong|invalid|expired)",
+)
+_FOR_NOW = _any(
+    r"(system|server|internal|i/o|database|backend|ldap|proxy|sql) (\w+ )?(error|failure|failed)",
+    r"(server|service|backend|system|proxy|database) (is |are )?(\w+ )?"
+    r"(unavailable|busy|overloaded|down\b|offline|full|not ready)",
+    r"(unable|cannot|can't|could not|failed) to (contact|connect|reach)|(cannot|can't) (contact|connect|reach)",
+    r"(connect|connection) to (\w+ )?(backend|server|database|service|proxy)|proxying",
+    r"\bnot connected|command error\. \d",
+    r"already (locked|in use|open)|another (session|process|client)|being (used|moved|migrated)|in progress",
+    r"shut(ting)? ?down|going down|maintenance|restarting|process died",
+    r"out of (memory|disk|space)|(disk|file system) full|no space left",
+    r"command or bandwidth limit",
+)
 _PERHAPS_FOR_NOW = _any(
-    r"unavailable|not available",
-    r"(maildrop|mailbox|mail drop|account|folder) (is )?(\w+ )?(locked|in use|busy)",
-    r"(unable|cannot|can't|could not|failed) to (get |obtain |acquire )?(a |the )?lock|lock (busy|timeout)",
-    r"(try|retry)( \w+)? (again|later)|try again",
-    r"too many|maximum number of|(connection|rate|session) limit|throttl",
-    r"timed? ?out|over ?load",
+    r"unavailable|not available|generic failure",
+    r"(maildrop|mailbox|mail drop|folder) (is )?(\w+ )?(locked|in use|busy)|account (is )?(in use|busy)",
+    r"(unable|cannot|can't|could not|failed) to (get |obtain |acquire )?(a |the )?lock",
+    r"lock(ing)? (busy|timeout|failed)|waiting for (a |the )?lock|\beagain\b",
+    r"(try|retry)( \w+)? (again|later)|try again|please (re)?try",
+    r"too many|no more (connections|sessions)|maximum number of|(connection|rate|session) limit|throttl",
+    r"timed? ?out|over ?load|autologout|session (has )?expired",
 )
 
 
@@ -33,6 +48,6 @@ def is_temporary(text: str) -> bool:
 
     A response code that says the contrary (RFC 5530, RFC 2449, RFC 3206) counts for more than vague words.
     """
-    if _FOR_NOW.search(text):
+    if _SURELY_FOR_NOW.search(text):
         return True
-    return _FOR_GOOD.search(text) is None and _PERHAPS_FOR_NOW.search(text) is not None
+    return _FOR_GOOD.search(text) is None and (_FOR_NOW.search(text) or _PERHAPS_FOR_NOW.search(text)) is not None

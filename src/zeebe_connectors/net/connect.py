@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -88,9 +89,13 @@ def _misplaced(host: str) -> str | None:
     name, _, port = host.rpartition(":")
     if "://" in host or "/" in host:
         return "holds an address with its scheme or path; write just the name of the server, such as mail.example.com"
-    if name and port.isdigit() and ":" not in name:
+    if name and port.isdigit() and (":" not in name or name.endswith("]")):
         return f"holds the port {port}; write just the name of the server, and the port in its own field"
-    return "holds an @; write just the name of the server, such as mail.example.com" if "@" in host else None
+    sign = re.search(r"[@\s,;<>\\]", host)
+    if sign is None:
+        return None
+    what = "a space" if sign[0].isspace() else f"an {sign[0]}" if sign[0] == "@" else f"a {sign[0]}"
+    return f"holds {what}; write just the name of the server, such as mail.example.com"
 
 
 _CERTIFICATE_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED

@@ -6,6 +6,9 @@ import re
 from functools import lru_cache
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
+_MINUTES = re.compile(r"\d+(?:[.,]\d+)?")
+_PART = re.compile(r"(\d+(?:[.,]\d+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)(?![a-z])\s*")
+_PARTS = re.compile(rf"(?:{_PART.pattern})+")
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 
 
@@ -24,14 +27,20 @@ def parse_duration(text: str) -> float:
 
 
 def parse_frequency(text: str) -> float:
-    """Seconds between two looks: a number of minutes (`5`), a number with a unit (`30s`, `5m`, `1h`), or ISO 8601.
+    """Seconds between two looks: minutes (`5`), numbers with units (`30s`, `5 minutes`, `1h30m`), or ISO 8601.
 
     Raises:
         ValueError: It is none of these, or not more than zero.
     """
-    match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(s|sec|m|min|h|d|)", text.strip().lower())
+    plain = text.strip().lower()
     try:
-        seconds = float(match[1].replace(",", ".")) * _UNITS[match[2][:1] or "m"] if match else parse_duration(text)
+        if _MINUTES.fullmatch(plain):
+            seconds = float(plain.replace(",", ".")) * 60
+        elif _PARTS.fullmatch(plain):
+            parts = _PART.findall(plain)
+            seconds = sum(float(number.replace(",", ".")) * _UNITS[unit[0]] for number, unit in parts)
+        else:
+            seconds = parse_duration(text)
     except ValueError:
         raise ValueError("must be minutes such as 5, or a duration such as 30s, 5m or PT5M") from None
     if seconds <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from pathlib import Path
 
 import pytest
@@ -333,9 +334,57 @@ async def test_a_directory_that_is_not_allowed_is_named_by_its_field(harness):
 
 def test_a_frequency_is_minutes_unless_it_says_otherwise():
     for text, seconds in {
-        "5": 300, "5m": 300, "5 min": 300, "PT5M": 300, "30s": 30, "PT20S": 20, "1h": 3600, "0.5": 30, "1,5": 90, "P1D": 86400,  # noqa: E501
+        "5": 300, "5m": 300, "5 min": 300, "PT5M": 300, "5 Minutes": 300, "1h30m": 5400, "2 hours 30 secs": 7230, "30s": 30, "PT20S": 20, "1h": 3600, "0.5": 30, "1,5": 90, "P1D": 86400,  # noqa: E501
     }.items():  # fmt: skip
         assert parse_frequency(text) == seconds
-    for text in ("", "0", "often", "5x", "-1", "PT0S"):
+    for text in ("", "0", "often", "5x", "-1", "PT0S", "1h 30", "5 months", "5ms"):
         with pytest.raises(ValueError, match="must be"):
             parse_frequency(text)
+
+
+async def test_a_reply_in_lower_case_is_one(server):
+    server.answers["NOOP"] = answer(b"+ok fine\r\n")
+    server.answers["DELE"] = answer(b"-err not yours\r\n")
+    session = await opened(server)
+    assert await session.command("NOOP") == "fine"
+    with pytest.raises(ConnectorError, match="refused DELE: not yours"):
+        await session.delete(1)
+    await session.quit()
+
+
+async def test_a_server_that_takes_no_user_is_signed_in_to_by_plain(server):
+    """RFC 5034: it says so by leaving USER out of its capabilities."""
+    said = []
+
+    async def auth(session, arguments):
+        said.append(arguments)
+        session.send("+ ")
+        said.append((await session.reader.readline()).decode().strip())
+        session.send("+OK" if len(said) == 2 else "-ERR [AUTH] wrong")
+
+    server.answers |= {"CAPA": answer(b"+OK\r\nSASL LOGIN PLAIN\r\n.\r\n"), "AUTH": auth}
+    server.answers["USER"] = answer(b"-ERR [AUTH] USER is disabled\r\n")
+    session = await opened(server)
+    assert said == ["PLAIN", base64.b64encode(f"\0{USER}\0secret".encode()).decode()]
+    await session.quit()
+    with pytest.raises(ConnectorError) as failure:
+        await opened(server)
+    assert failure.value.code == "POP3_AUTH_FAILED"
+
+
+async def test_a_token_is_not_sent_to_a_server_that_does_not_ask_for_it(server):
+    """Without TLS, or in a server's log, it would be anybody's."""
+    heard = []
+
+    async def auth(session, arguments):
+        heard.append(arguments)
+        session.send("-ERR unknown mechanism")
+
+    server.answers["AUTH"] = auth
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    with pytest.raises(ConnectorError, match="unknown mechanism"):
+        await session.login_with_token(USER, "t" * 500)
+    await session.command("NOOP")
+    assert heard == ["XOAUTH2"]
+    assert not [command for command in server.commands if "t" * 20 in command]
+    session.close()

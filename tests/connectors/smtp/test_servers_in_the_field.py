@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import email
 import email.policy
@@ -55,7 +56,33 @@ async def test_a_refused_initial_response_goes_into_a_line_of_its_own(smtp):
         assert server.logins == [("ann", "pw")]
 
 
-@pytest.mark.parametrize("answer", ["535 5.7.8 Cannot do this for you", "504 5.5.4 Unrecognized", "538 5.7.11 No"])
+@pytest.mark.parametrize("answer", ["500 5.5.2 Line too long", "555 5.5.2 Syntax error"])
+async def test_any_complaint_about_the_line_repeats_it_in_two(smtp, answer):
+    async with SmtpServer(users={"ann": "pw"}, mechanisms=["PLAIN"]) as server:
+        server.say("AUTH", answer, text="AUTH PLAIN ", times=1)
+        await smtp(server, authentication=LOGIN)
+        assert server.logins == [("ann", "pw")]
+
+
+async def test_plain_is_repeated_whatever_a_server_says_that_ignored_it(smtp):
+    async with SmtpServer(users={"ann": "pw"}, mechanisms=["PLAIN"]) as server:
+        server.say("AUTH", "334 ok. go on.", text="AUTH PLAIN ", times=1)
+        await smtp.error(server, "SMTP_AUTH_FAILED", authentication=LOGIN)  # the server of the test knows no more of it
+        assert [line for line in server.lines if "AGFubgBwdw==" in line] == ["AUTH PLAIN AGFubgBwdw==", "AGFubgBwdw=="]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "535 5.7.8 Cannot do this for you",
+        "504 5.5.4 Unrecognized",
+        "538 5.7.11 No",
+        "432 4.7.12 A password transition is needed",
+        "502 5.5.1 Not implemented",
+        "503 5.7.4 Security features not supported",
+        "550 unsupported authentication mechanism",
+    ],
+)
 async def test_a_mechanism_that_is_offered_and_refused_is_not_the_last(smtp, answer):
     async with SmtpServer(users={"ann": "pw"}) as server:
         server.say("AUTH", answer, text="CRAM-MD5")
@@ -78,6 +105,11 @@ async def test_a_wrong_password_is_tried_by_one_mechanism_only(smtp):
         ("552 5.3.4 Message size exceeds fixed limit", "SMTP_TOO_LARGE"),
         ("552 Message size exceeds fixed limit", "SMTP_TOO_LARGE"),
         ("554 5.2.3 Message too large for this mailbox", "SMTP_TOO_LARGE"),
+        ("552 #5.3.4 message size exceeds limit", "SMTP_TOO_LARGE"),
+        ("554 Message too big", "SMTP_TOO_LARGE"),
+        ("552 sorry, that message size exceeds my databytes limit (#5.3.4)", "SMTP_TOO_LARGE"),
+        ("552 sorry, your mail was blocked (#5.7.1)", "SMTP_MESSAGE_REFUSED"),
+        ("552 Mailbox full, over quota", "SMTP_MESSAGE_REFUSED"),
     ],
 )
 async def test_the_enhanced_code_says_more_than_the_basic_one(smtp, answer, code):
@@ -86,10 +118,21 @@ async def test_the_enhanced_code_says_more_than_the_basic_one(smtp, answer, code
         await smtp.error(server, code)
 
 
-@pytest.mark.parametrize("verb", ["MAIL", "AUTH"])
-async def test_a_server_that_wants_starttls_is_understood(smtp, verb):
-    async with SmtpServer(users={"ann": "pw"} if verb == "AUTH" else None) as server:
-        server.say(verb, "530 5.7.0 Must issue a STARTTLS command first")
+@pytest.mark.parametrize("verb", ["MAIL", "AUTH", "RCPT"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "530 5.7.0 Must issue a STARTTLS command first",
+        "550 5.7.10 No",
+        "523 Encryption needed",
+        "554 This server requires TLS",
+        "538 SSL connection is required",
+    ],
+)
+async def test_a_server_that_wants_starttls_is_understood(smtp, verb, answer):
+    users = {"ann": "pw"} if verb == "AUTH" else None
+    async with SmtpServer(users=users, mechanisms=["PLAIN"]) as server:
+        server.say(verb, answer)
         login = {"authentication": LOGIN} if verb == "AUTH" else {}
         error = await smtp.error(server, "SMTP_TLS_FAILED", **login)
         assert "Set security to STARTTLS" in error.message
@@ -112,7 +155,8 @@ async def test_an_expired_certificate_says_so(smtp):
 @pytest.mark.parametrize(
     ("host", "says"),
     [("mail.example.com:587", "holds the port 587"), ("smtp://mail.example.com", "with its scheme"),
-     ("ann@mail.example.com", "holds an @")],
+     ("ann@mail.example.com", "holds an @"), ("[::1]:587", "holds the port 587"),
+     ("mail.example.com,mail2.example.com", "holds a ,"), ("mail example.com", "holds a space")],
 )  # fmt: skip
 async def test_a_host_with_more_than_a_name_is_explained(smtp, host, says):
     error = await smtp.error(host, "SMTP_NAME_NOT_RESOLVED", port=25)
@@ -131,6 +175,88 @@ async def test_more_recipients_than_a_server_takes_at_once_go_in_several_transac
         assert sent.accepted == RECIPIENTS
         assert sent.refused == []
         assert len({mail.parsed["Message-ID"] for mail in server.mails}) == 1
+
+
+@pytest.mark.parametrize("answer", ["452 Too many recipients", "550 5.5.3 Too many", "451 too many recipients"])
+async def test_too_many_recipients_are_recognized_whatever_the_code(smtp, answer):
+    async with SmtpServer() as server:
+        server.say("RCPT", answer, after=2, times=3)
+        sent = await smtp(server, to=RECIPIENTS, onRefused="continue")
+        assert sent.accepted == RECIPIENTS
+
+
+async def test_a_server_that_wants_a_login_says_so_at_the_recipients(smtp):
+    async with SmtpServer() as server:
+        server.say("RCPT", "530 5.7.1 Authentication required")
+        error = await smtp.error(server, "SMTP_AUTH_FAILED")
+        assert "demands a login" in error.message
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"250-mail.test\r\nSIZE 1000000\r\nAUTH PLAIN\r\n250 HELP\r\n",
+        b"250-mail.test\r\n250 auth plain\r\n",
+        b"250-mail.test\r\n250-AUTH=PLAIN\r\n250 Auth CRAM-SHA1\r\n",
+        b"250-mail.test\n250-auth = PLAIN LOGIN\n250\n",
+        b"250-mail.test\r\n250\tAUTH PLAIN\r\n",
+    ],
+)
+async def test_an_offer_is_read_however_it_is_written(smtp, offer):
+    scripted = Scripted(offer)
+    async with scripted as port:
+        await smtp("127.0.0.1", port=port, authentication=LOGIN)
+    assert "AUTH PLAIN AGFubgBwdw==" in scripted.lines
+
+
+async def test_a_word_that_nobody_asked_for_ends_a_kept_session(smtp):
+    """Some servers announce the end of an idle session, and wait for the client to hang up."""
+    scripted = Scripted(b"250 mail.test\r\n", after_mail=b"421 4.4.2 idle for too long\r\n")
+    async with scripted as port:
+        for number in range(3):
+            await smtp("127.0.0.1", port=port, key=10 + number)
+            await asyncio.wait_for(scripted.announced.wait(), 5)
+            scripted.announced.clear()
+            await asyncio.sleep(0.01)  # until it has arrived
+    assert scripted.sessions == 3
+
+
+class Scripted:
+    """A server that takes everything, with an answer to EHLO of its own.
+
+    Args:
+        offer: The answer to EHLO.
+        after_mail: What it says by itself after each mail.
+    """
+
+    def __init__(self, offer: bytes, after_mail: bytes = b"") -> None:
+        self.offer, self.after_mail = offer, after_mail
+        self.lines: list[str] = []
+        self.sessions = 0
+        self.announced = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.sessions += 1
+        answers = {b"EHLO": self.offer, b"AUTH": b"235 ok\r\n", b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            self.lines.append(line.decode().strip())
+            verb = line.split()[0] if line.strip() else b""
+            if verb in {*answers, b"MAIL", b"RCPT", b"RSET", b"."}:
+                writer.write(answers.get(verb, b"250 ok\r\n"))
+            if verb == b"." and self.after_mail:
+                await asyncio.sleep(0.02)
+                writer.write(self.after_mail)
+                await writer.drain()
+                self.announced.set()
+        writer.close()
+
+    async def __aenter__(self) -> int:
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        return self.server.sockets[0].getsockname()[1]
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
 
 
 async def test_each_transaction_is_remembered_for_itself():

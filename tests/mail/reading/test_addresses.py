@@ -45,6 +45,30 @@ HEADERS = [
     ("<a@x.test, b@y.test>", [("", "a@x.test"), ("", "b@y.test")]),
     ("<a@x.test", [("", "a@x.test")]),
     ("a@x.test,,b@y.test,", [("", "a@x.test"), ("", "b@y.test")]),
+    ("=?utf-8?Q?M=C3=BCller,_J=C3=B6rg?= <j@x.test>, b@y.test", [("Müller, Jörg", "j@x.test"), ("", "b@y.test")]),
+    ("=?utf-8?Q?evil@e.test?= <j@x.test>", [("evil@e.test", "j@x.test")]),
+    ("=?utf-8?Q?Boss?= =?utf-8?Q?_<boss@x.test>?=", [("Boss", "boss@x.test")]),
+    ("=?utf-8?Q?J=C3=B6rg?=", [("Jörg", "")]),
+    ('"boss@x.test"', [("", "boss@x.test")]),
+    ("Boss <<boss@x.test>>", [("Boss", "boss@x.test")]),
+    ("Boss <boss@x.test> eve@y.test", [("Boss", "boss@x.test"), ("", "eve@y.test")]),
+    (
+        "Boss <boss@x.test> ann@z.test Eve <eve@y.test>",
+        [("Boss", "boss@x.test"), ("", "ann@z.test"), ("Eve", "eve@y.test")],
+    ),
+    ("Boss <a@x.test b@y.test>", [("Boss", "a@x.test"), ("Boss", "b@y.test")]),
+    ("<boss @ x . test>", [("", "boss@x.test")]),
+    ("a . b @ x . test", [("", "a.b@x.test")]),
+    ("Dr. J. Smith, PhD <s@x.test>", [("Dr. J. Smith, PhD", "s@x.test")]),
+    ("Smith, John, Dr. <s@x.test>", [("Smith, John, Dr.", "s@x.test")]),
+    ("山田, 太郎 <y@x.test>", [("山田, 太郎", "y@x.test")]),
+    ("Smith (Sales <s@x.test>", [("Smith (Sales", "s@x.test")]),
+    ("a@x.test (b (c (d <evil@e.test>))), b@y.test", [("b (c (d <evil@e.test>))", "a@x.test"), ("", "b@y.test")]),
+    ("Boss <boss(<evil@e.test>)@x.test>", [("Boss", "boss@x.test")]),
+    ("<a(c(d))@x.test>", [("", "a@x.test")]),
+    ("'ann'@x.test, 'b@y.test'", [("", "'ann'@x.test"), ("", "b@y.test")]),
+    ("a@x.test/b@y.test|c@z.test", [("", "a@x.test"), ("", "b@y.test"), ("", "c@z.test")]),
+    ("a@x.test\uff0cb@y.test\uff1bc@z.test", [("", "a@x.test"), ("", "b@y.test"), ("", "c@z.test")]),
 ]
 
 
@@ -56,3 +80,9 @@ def test_names_and_addresses_stay_with_each_other(header: str, expected: list[tu
 @pytest.mark.parametrize("header", [b"<" * 60_000, b"(" * 60_000, b'"' * 60_000, b"a@" * 30_000, b"a b " * 15_000])
 def test_a_long_header_takes_no_time(header: bytes) -> None:
     addresses(header)
+
+
+def test_a_list_that_is_too_long_ends_with_a_whole_address() -> None:
+    found = addresses(b", ".join(b"u%d@x.test" % number for number in range(9000)))
+    assert len(found) > 3000
+    assert all(each.address.endswith("@x.test") for each in found)

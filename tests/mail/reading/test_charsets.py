@@ -28,6 +28,11 @@ from zeebe_connectors.mail.reading.text import decode
         ("x-mac-ukrainian", "mac-cyrillic"),
         ("'utf-8'", "utf-8"),
         ("cp-850", "cp850"),
+        ("iso-2022-jp-2004", "iso2022-jp"),
+        ("iso-2022-jp-ext", "iso2022-jp"),
+        ("ISO-2022-CN-EXT", "iso2022-cn"),
+        ("cp54936", "gb18030"),
+        ("cp20866", "koi8-r"),
         ("x-klingon", None),
         ("idna", None),
         ("base64", None),
@@ -63,3 +68,23 @@ def test_all_of_jis_is_read_as_the_standard_has_it() -> None:
 def test_what_vendors_added_is_read() -> None:
     assert decode(b"\x1b$B-!-j|q\x1b(B", "iso-2022-jp") == "\u2460\u3231\u2170"
     assert decode(b"\xad\xa1\x8e\xb1", "euc-jp") == "①ｱ"
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "text"),
+    [
+        (b"\x1b$)A\x0eDc:C\x0f hi\r\nho", "iso-2022-cn", "你好 hi\r\nho"),
+        (b"\x1b$)G\x0eDc\x0f!", "iso-2022-cn", "\ufffd!"),
+        (b"\x0e>H3g\x0f ok", "iso-2022-kr", "안녕 ok"),
+        (b"~{<:Ky2;~}a~~b\n~{<:\nc~ d~\ne", "hz-gb-2312", "己所不a~b\n己\nc~ de"),
+        (b"\x1b$(O-!\x1b(B", "iso-2022-jp-3", "①"),
+        ("Grüße".encode(), "utf-7", "Grüße"),
+        ("日本".encode(), "iso-2022-jp", "日本"),
+        (b"\x80 5 \xc4\xe3\xff", "gb2312", "€ 5 你\ufffd"),
+        (b"\xa3\xe1 \xa4\xa4\xff", "big5", "€ 中\ufffd"),
+        ("hé".encode("utf-16-be"), "utf-16", "hé"),
+        (b"\x1b$BF|K\\\x1b(B", None, "日本"),
+    ],
+)
+def test_broken_and_rare_texts_are_read_as_far_as_they_can(data: bytes, charset: str | None, text: str) -> None:
+    assert decode(data, charset) == text

@@ -9,25 +9,27 @@ import re
 from dataclasses import dataclass, field
 
 from zeebe_connectors.mail.reading.headers import MAX_VALUE_BYTES
-from zeebe_connectors.mail.reading.text import decode, decode_words
+from zeebe_connectors.mail.reading.text import WORD, comment_ends, decode, decode_words, without_comments
 
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?P<quoted>"(?:\\.|[^"\\])*+"?)
-    |(?P<comment>\((?:\\.|[^()\\]|\((?:[^()\\]|\\.)*+\))*+\)?)
-    |(?P<angle><(?:"(?:\\.|[^"\\])*+"|[^<>"])*+>?)
+    |(?P<angle><(?:"(?:\\.|[^"\\])*+"|\((?:\\.|[^()\\])*+\)|[^<>"])*+>?)
     |(?P<literal>@\[[^\[\]\s]*+\])
+    |(?P<encoded>{WORD})
     |(?P<separator>[,;:])
     |(?P<space>\s++)
-    |(?P<atom>(?:(?!@\[)[^\s"(<,;:])++)
+    |(?P<atom>(?:(?!@\[|=\?)[^\s"(<,;:])++)
     |(?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
-_COMMENT = re.compile(r"\([^()]*+\)")
 _ROUTE = re.compile(r"@[^<>]*:(?=[^:]*@)")
 _QUOTED_LOCAL = re.compile(r'"(?:\\.|[^"\\])*+"@')
-_WITH_ANGLE = re.compile(r"<[^<>\s]+@[^<>\s]+>")
+_WITH_ADDRESS = re.compile(r"<[^<>\s]+@[^<>\s]+>|^[^<>\s@]+@[^<>\s@]+$")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_LOOSE_SIGN = re.compile(r"\s*([@.])\s*")
+_BETWEEN_ADDRESSES = re.compile(r"[/|&\uff0c\uff1b\u3001]+")
+"""Signs other than comma and semicolon that people put between addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,25 @@ class Address:
 
 def addresses(raw: bytes) -> list[Address]:
     """The addresses of a header, groups flattened; display names keep commas, quotes and encoded words apart."""
-    return _read(decode(raw[:MAX_VALUE_BYTES], None))
+    if len(raw) > MAX_VALUE_BYTES:
+        raw = raw[:MAX_VALUE_BYTES].rpartition(b",")[0]  # half an address is none
+    return _read(decode(raw, None))
 
 
-def _read(text: str) -> list[Address]:
+def _read(text: str, *, quoted: bool = False) -> list[Address]:
+    """Reads a list; what was quoted or encoded as a whole is read once more at most."""
     if (escaped := text.find('\\"')) >= 0 and text.find('"') == escaped + 1:
         text = text.replace('\\"', '"')  # written by a program that escaped what it should have quoted
-    reader = _Reader()
-    for match in _TOKEN.finditer(text):
-        reader.take(str(match.lastgroup), match.group())
+    reader = _Reader(quoted)
+    comments = comment_ends(text)
+    at = 0
+    while at < len(text):
+        if end := comments.get(at):
+            reader.comment_after(text[at + 1 : end - 1])
+        elif match := _TOKEN.match(text, at):
+            reader.take(str(match.lastgroup), match.group())
+            end = match.end()
+        at = end or at + 1
     reader.finish()
     reader.flush()
     return reader.found
@@ -63,17 +75,21 @@ def _read(text: str) -> list[Address]:
 class _Reader:
     """Collects the words of one mailbox after the other."""
 
+    inside: bool
+    """Whether this is what stood in quotes or was encoded as a whole."""
     found: list[Address] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     """The words of the current mailbox; what stands together without space is one."""
-    quoted: list[bool] = field(default_factory=list)
-    """Whether a word is a quoted text, which is never an address by itself."""
+    kinds: list[str] = field(default_factory=list)
+    """What each word is; one that is quoted or encoded is never an address by itself."""
     comment: str = ""
     named: bool = False
     """Whether an address in angle brackets was found for the current mailbox."""
     joined: bool = False
-    surname: str = ""
-    """What stood before a comma and is no address: `Doe` in `Doe, John <john@x.test>`."""
+    dotted: bool = False
+    """Whether the last word was a dot alone, as in `a . b@x.test`."""
+    pending: list[tuple[str, str]] = field(default_factory=list)
+    """Name and local user of what stood before commas and is no address: `Doe` in `Doe, John <john@x.test>`."""
 
     def take(self, kind: str, text: str) -> None:
         if kind == "separator":
@@ -83,61 +99,76 @@ class _Reader:
                 self.finish(comma=text == ",")
         elif kind == "angle":
             self._angle(text)
-        elif kind == "comment":
-            self._comment(text[1:].removesuffix(")"))
         elif kind == "space":
             self.joined = False
         else:
-            self._word(text, quoted=kind == "quoted")
+            self._word(text, kind if kind in {"quoted", "encoded"} else "atom")
 
     def finish(self, *, comma: bool = False) -> None:
         """Ends the current mailbox: words without angle brackets may be addresses separated by spaces."""
-        if self.words and not self.named:
-            if comma and not self.surname and self._may_be_surname():
-                self.surname = self.words[0]
+        if self.words and self.named:
+            for at in range(len(self.words)):  # "Boss <boss@x.test> eve@y.test"
+                if self._is_address(at):
+                    self._add("", self.words[at])
+        elif self.words:
+            if comma and self._may_be_name():
+                local = _plain(self.words[0]) if len(self.words) == 1 and self.kinds == ["atom"] else ""
+                self.pending.append((_phrase(self.words), local))
             else:
                 self.flush()
                 self._bare()
         self._forget()
 
     def flush(self) -> None:
-        """Takes what may have been a surname for the local user that it is then."""
-        surname, self.surname = self.surname, ""
-        if surname:
-            self._add("", _plain(surname))
+        """Takes what may have been the beginning of a name for the local users that they are then."""
+        pending, self.pending = self.pending, []
+        for _, local in pending:
+            if local:
+                self._add("", local)
 
-    def _may_be_surname(self) -> bool:
-        return len(self.words) == 1 and not self.quoted[0] and self.words[0][:1].isupper() and "@" not in self.words[0]
+    def _may_be_name(self) -> bool:
+        if any(self._is_address(at) or "@" in self.words[at] for at in range(len(self.words))):
+            return False
+        first = self.words[0][:1]
+        return len(self.words) > 1 or self.kinds[0] != "atom" or (first.isalpha() and not first.islower())
 
-    def _word(self, text: str, *, quoted: bool) -> None:
-        glued = self.joined or (self.words and (text.startswith("@") or self.words[-1].endswith("@")))
-        if glued and self.words and not (self.quoted[-1] and not text.startswith("@")):
+    def _word(self, text: str, kind: str) -> None:
+        glued = (
+            self.joined
+            or self.dotted
+            or text == "."
+            or bool(self.words and (text.startswith("@") or self.words[-1].endswith("@")))
+        )
+        if glued and self.words and not (self.kinds[-1] == "quoted" and not text.startswith("@")):
             self.words[-1] += text
-            self.quoted[-1] = False
+            self.kinds[-1] = "encoded" if "encoded" in (kind, self.kinds[-1]) and text[0] != "@" else "atom"
         else:
             self.words.append(text)
-            self.quoted.append(quoted)
-        self.joined = True
+            self.kinds.append(kind)
+        self.joined, self.dotted = True, text == "."
 
     def _angle(self, text: str) -> None:
-        whole = _ROUTE.sub("", text.strip("<>").strip(), count=1) if "@" in text[:3] else text.strip("<>").strip()
-        if len(self.words) > 1 and not self.named and self._is_address(0):
+        whole = text.strip("<>").strip()
+        if not whole and not text.endswith(">"):
+            return  # one bracket too many
+        if whole.startswith("@"):
+            whole = _ROUTE.sub("", whole, count=1)
+        while len(self.words) > 1 and self._is_address(0):
             # An address without brackets, then somebody else's name: "a@x.test Eve <eve@y.test>".
-            self._add("", _plain(self.words[0]))
-            self.words, self.quoted = self.words[1:], self.quoted[1:]
-        if self.surname and self.words:
-            self.words, self.quoted = [f"{self.surname},", *self.words], [False, *self.quoted]
-            self.surname = ""
-        self.flush()
+            self._add("", self.words[0])
+            self.words, self.kinds = self.words[1:], self.kinds[1:]
         name = _phrase(self.words)
-        if not whole:
-            self._add(name, "")
+        if self.words:
+            name = ", ".join([*(before for before, _ in self.pending), name])
+            self.pending = []
+        self.flush()
         for each in re.split(r"[,;]", whole) if not whole.startswith('"') else [whole]:
-            if address := _plain(each):
+            for address in _separate(each):
                 self._add(name, address)
-        self.words, self.quoted, self.named, self.joined = [], [], True, False
+        self.words, self.kinds, self.named, self.joined = [], [], True, False
 
-    def _comment(self, text: str) -> None:
+    def comment_after(self, text: str) -> None:
+        """Takes a comment, which names whoever has no name."""
         if self.named and self.found and not self.found[-1].name:
             self.found[-1] = Address(decode_words(text.strip()), self.found[-1].address)
         self.comment = self.comment or text
@@ -146,24 +177,33 @@ class _Reader:
         """Words without angle brackets: each that is an address, or a sole word, which is a local user."""
         places = [at for at in range(len(self.words)) if self._is_address(at)]
         if not places:
-            if len(self.words) == 1 and self.quoted[0] and _WITH_ANGLE.search(self.words[0]):
-                self.found += _read(self.words[0].strip('"'))  # the whole mailbox was quoted
-            elif len(self.words) == 1 and not self.quoted[0]:
-                self._add(decode_words(self.comment.strip()), _plain(self.words[0]))
+            self._without_address()
             return
         name = _phrase(self.words[: places[0]]) if len(places) == 1 else ""
         for at in places:
-            self._add(name or (decode_words(self.comment.strip()) if len(places) == 1 else ""), _plain(self.words[at]))
+            self._add(name or (decode_words(self.comment.strip()) if len(places) == 1 else ""), self.words[at])
+
+    def _without_address(self) -> None:
+        phrase = _phrase(self.words)
+        if "atom" not in self.kinds:
+            if _WITH_ADDRESS.search(phrase) and not self.inside:
+                self.found += _read(phrase, quoted=True)  # the whole mailbox was quoted or encoded
+            elif self.kinds == ["encoded"]:
+                self._add(phrase, "")
+        elif len(self.words) == 1:
+            self._add(decode_words(self.comment.strip()), self.words[0])
 
     def _is_address(self, at: int) -> bool:
-        return not self.quoted[at] and "@" in self.words[at].strip("@")
+        return self.kinds[at] == "atom" and "@" in self.words[at].strip("@")
 
-    def _add(self, name: str, address: str) -> None:
-        if name or address:
-            self.found.append(Address(name, address))
+    def _add(self, name: str, text: str) -> None:
+        addresses = _several(_plain(text))
+        for address in addresses:
+            if name or address:
+                self.found.append(Address(name if len(addresses) == 1 else "", address))
 
     def _forget(self) -> None:
-        self.words, self.quoted, self.comment, self.named, self.joined = [], [], "", False, False
+        self.words, self.kinds, self.comment, self.named, self.joined, self.dotted = [], [], "", False, False, False
 
 
 def _phrase(words: list[str]) -> str:
@@ -172,13 +212,31 @@ def _phrase(words: list[str]) -> str:
     return decode_words(" ".join(plain))
 
 
+def _separate(text: str) -> list[str]:
+    """The addresses that one pair of angle brackets holds, with spaces between them where there are several."""
+    words = _LOOSE_SIGN.sub(r"\1", without_comments(text)).split()
+    several = sum("@" in word for word in words) > 1 and not text.strip().startswith('"')
+    return [word for word in words if "@" in word] if several else [text]
+
+
+def _several(address: str) -> list[str]:
+    """The addresses of a word in which people separated them by other signs than commas."""
+    if address.count("@") < 2 or address.startswith('"'):
+        return [address]
+    parts = _BETWEEN_ADDRESSES.split(address)
+    return parts if all(part.strip("@") == part and part.count("@") == 1 for part in parts) else [address]
+
+
 def _plain(text: str) -> str:
-    """An address without what may stand beside it: comments, a route, `mailto:`, folded spaces."""
-    text = _COMMENT.sub("", text).strip()
+    """An address without what may stand beside it: comments, a route, `mailto:`, loose spaces, quotes around it."""
+    text = text.strip()
+    if quoted := _QUOTED_LOCAL.match(text):
+        return quoted[0] + re.sub(r"\s+", "", without_comments(text[quoted.end() :]))
+    text = without_comments(text).strip()
     if text[:7].lower() == "mailto:":
         text = text[7:]
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
-    if quoted := _QUOTED_LOCAL.match(text):
-        return quoted[0] + re.sub(r"\s+", "", text[quoted.end() :])
-    return decode_words(re.sub(r"\s+", "", text).strip("\"'<>"))
+    text = " ".join(_LOOSE_SIGN.sub(r"\1", text).split()).strip('"<>')
+    text = text[1:] if text[:1] == "'" == text[-1:] else text
+    return decode_words(text.rstrip("'"))

@@ -8,6 +8,7 @@ read what vendors added to the standards (NEC's row 13 with its circled numbers,
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 
 _LABELS = {
@@ -27,9 +28,9 @@ _LABELS = {
     "iso8859-14": "iso-8859-14",
     "iso8859-15": "csisolatin9 iso-8859-15 l9 latin9",
     "iso8859-16": "iso-8859-16",
-    "koi8-r": "cskoi8r koi koi8 koi8-r",
-    "koi8-u": "koi8-ru koi8-u",
-    "mac-roman": "csmacintosh mac macintosh x-mac-roman",
+    "koi8-r": "cskoi8r koi koi8 koi8-r cp20866",
+    "koi8-u": "koi8-ru koi8-u cp21866",
+    "mac-roman": "csmacintosh mac macintosh x-mac-roman cp10000",
     "mac-cyrillic": "x-mac-cyrillic x-mac-ukrainian",
     "cp874": "dos-874 iso-8859-11 tis-620 windows-874 win-874",
     "cp1250": "cp1250 windows-1250 x-cp1250 win-1250",
@@ -43,15 +44,16 @@ _LABELS = {
     "cp1257": "cp1257 windows-1257 x-cp1257 win-1257",
     "cp1258": "cp1258 windows-1258 x-cp1258 win-1258",
     "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312-80 gbk iso-ir-58 x-gbk gb18030 cn-gb euc-cn cp936 "
-    "windows-936 ms936",
+    "windows-936 ms936 cp54936",
     "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5 x-big5 cp950 windows-950",
     "euc-jp": "cseucpkdfmtjapanese euc-jp x-euc-jp x-euc cp51932 ujis",
-    "iso2022-jp": "csiso2022jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-ms cp50220 cp50221 "
-    "cp50222 jis",
+    "iso2022-jp": "csiso2022jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-ms "
+    "iso-2022-jp-2004 iso-2022-jp-ext csiso2022jp2 cp50220 cp50221 cp50222 jis",
     "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis x-ms-cp932 cp932 windows-932",
     "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 windows-949 uhc "
-    "cp949 x-windows-949",
-    "iso2022-kr": "csiso2022kr iso-2022-kr",
+    "cp949 x-windows-949 cp51949",
+    "iso2022-kr": "csiso2022kr iso-2022-kr cp50225",
+    "iso2022-cn": "iso-2022-cn iso-2022-cn-ext csiso2022cn cp50227",
     "hz": "hz-gb-2312 hz",
     "utf-16-be": "unicodefffe utf-16be",
     "utf-16": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
@@ -60,12 +62,18 @@ _LABELS = {
 _NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape code or do not decode text
     "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
 }  # fmt: skip
-_STATEFUL = {"iso2022-jp", "iso2022-kr", "hz", "utf-7"}
+_STATEFUL = {"iso2022-jp", "iso2022-kr", "iso2022-cn", "hz", "utf-7"}
+_JAPANESE = ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_3")
 _OTHER = re.compile(r"[^a-z0-9]")
 _ESCAPE = re.compile(rb"\x1b(\([BJIH]|\$[@B]|\$\(D|\$\(@)|([\x0e\x0f])")
 _KANA = {"(I", "\x0e"}
 _AS_JIS_HAS_IT = str.maketrans("\uff5e\u2225\uff0d\uffe0\uffe1\uffe2", "\u301c\u2016\u2212\u00a2\u00a3\u00ac")
 _ROWS = {"$@", "$B", "$(@"}
+_HZ = re.compile(rb"~\{([^\r\n]*?)(?:~\}|(?=\r?\n)|\Z)|~\r?\n|~?(~)|([^~]+)", re.DOTALL)
+_SHIFTED_OUT = re.compile(rb"\x1b\$[)*+](.)|\x1b[NO]|([\x0e\x0f\r\n])|([^\x0e\x0f\x1b\r\n]+)")
+_SHIFTED_TO = {b"A": "gb18030", b"E": "gb18030", b"C": "cp949"}
+# What codecs of Python leave out of the characters that WHATWG's have.
+_ALSO = {"gb18030": {b"\x80": "\u20ac"}, "big5hkscs": {b"\xa3\xe1": "\u20ac"}}
 
 
 def _key(label: str) -> str:
@@ -97,9 +105,79 @@ def is_stateful(codec: str) -> bool:
     return codec in _STATEFUL
 
 
+def decode_stateful(data: bytes, codec: str) -> str:
+    """Decodes text of a codec that `is_stateful`; broken parts become U+FFFD."""
+    if not data.isascii() and b"\x1b" not in data:  # cannot be, since such text has 7 bits; so it is something else
+        with contextlib.suppress(UnicodeError):
+            return data.decode("utf-8")
+    if codec == "utf-7":
+        return data.decode("utf-7" if data.isascii() else "cp1252", "replace")
+    if codec != "iso2022-jp":
+        return _hz(data) if codec == "hz" else _iso2022_shifted(data, "cp949" if codec == "iso2022-kr" else "gb18030")
+    for candidate in _JAPANESE:
+        with contextlib.suppress(UnicodeError, ValueError):
+            return data.decode(candidate)
+    return decode_japanese(data, codec)
+
+
+def decode_leniently(data: bytes, codec: str) -> str:
+    """Decodes text that a codec refuses, with what vendors added to its characters; the rest becomes U+FFFD."""
+    if codec == "euc-jp":
+        return decode_japanese(data, codec)
+    return data.decode(codec, "zeebe-connectors-mail")
+
+
 def decode_japanese(data: bytes, codec: str) -> str:
     """Decodes EUC-JP or ISO-2022-JP with the vendors' characters; broken parts become U+FFFD."""
     return _iso2022(data) if codec == "iso2022-jp" else _euc(data)
+
+
+def _with_others(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of `codecs`: a character that only the standard has, else U+FFFD."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    for octets, sign in _ALSO.get(error.encoding, {}).items():
+        if error.object.startswith(octets, error.start):
+            return sign, error.start + len(octets)
+    return "\ufffd", error.end
+
+
+codecs.register_error("zeebe-connectors-mail", _with_others)
+
+
+def _hz(data: bytes) -> str:
+    """Chinese between `~{` and `~}` or the line's end, as RFC 1843 has it."""
+    pieces: list[str] = []
+    for match in _HZ.finditer(data):
+        shifted, tilde, plain = match.groups()
+        if shifted is not None:
+            pieces.append(_with_eighth_bit(shifted.rstrip(b"~"), "gb18030"))
+        elif tilde or plain:
+            pieces.append((tilde or plain).decode("gb18030", "replace"))
+    return "".join(pieces)
+
+
+def _iso2022_shifted(data: bytes, plain: str) -> str:
+    """Chinese or Korean between the control signs SO and SI; a line end ends a shift, since some programs cut lines."""
+    pieces: list[str] = []
+    shifted_to: str | None = plain
+    is_shifted = False
+    for designated, control, text in _SHIFTED_OUT.findall(data):
+        if designated:
+            shifted_to = _SHIFTED_TO.get(designated)
+        elif control:
+            is_shifted = control == b"\x0e"
+            pieces.append(control.decode("ascii").strip("\x0e\x0f"))
+        else:
+            pieces.append(_with_eighth_bit(text, shifted_to) if is_shifted else text.decode(plain, "replace"))
+    return "".join(pieces)
+
+
+def _with_eighth_bit(data: bytes, codec: str | None) -> str:
+    """Two signs for each character; of a set for which there is no codec, none can be told."""
+    if codec is None:
+        return "\ufffd" * (len(data) // 2)
+    return bytes(octet | 0x80 if octet > 0x20 else octet for octet in data).decode(codec, "replace")
 
 
 def _iso2022(data: bytes) -> str:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
-from zeebe_connectors.mail.reading.text import header_text
+from zeebe_connectors.mail.reading.text import comment_ends, header_text, without_comments
 
 _MAX_LENGTH = 200
-_COMMENT = re.compile(r"\([^()]*+\)")
-_ISO = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]|$)")
+_ISO = re.compile(r"(\d{4}-?\d\d-?\d\d(?:[T ][\d:.,]+)?)\s*+(.*)", re.DOTALL)
 # A name beside an offset says nothing more: "GMT+0200", "UTC +02:00".
-_NAMED_OFFSET = re.compile(r"\s(?:GMT|UTC?|Z)\s*+([+-]\d{1,2}:?+(?:\d\d)?)\s*$", re.IGNORECASE)
-_OFFSET = re.compile(r"\s*([+-])(\d{1,2}):?+(\d\d)?\s*$")
-_CLOCK = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?")
-_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
-_LEAP_SECOND = re.compile(r"(?<=\d:\d\d):60\b")
-_SHORT_YEAR = re.compile(r"(?<=[A-Za-z] )\d{3}(?= \d)")
-_TWELVE_HOURS = re.compile(r"\s*+[AaPp]\.?+[Mm]\b")
-_ZONE = re.compile(r"\d\s*+([A-Za-z]{1,5})\s*$")
+_NAMED_OFFSET = re.compile(r"(?:^|\s)(?:GMT|UTC?|Z)\s*+([+-]\d{1,2}:?+(?:\d\d)?)\s*$", re.IGNORECASE)
+_OFFSET = re.compile(r"(?<![+-])([+-])(\d{1,2}):?+(\d\d)?\s*$")
+# As the command `date` and some logs write it: the zone before the year.
+_ZONE_BEFORE_YEAR = re.compile(r"\s*([A-Za-z]{1,5}|[+-]\d{4})\s+(\d{4})\s*$")
+_LOOSE_COLON = re.compile(r"(?<=\d)\s*+:\s*+(?=\d)")
+_CLOCKS = [
+    re.compile(rf"(?<!\d)(\d{{1,2}}){sign}(\d{{1,2}})(?:{sign}(\d{{1,2}})(?:[.,]\d+)?)?(?!\d)") for sign in (":", "[.]")
+]
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_BETWEEN_WORDS = re.compile(r"[\s,.-]*")
+_MONTHS = [
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+]  # fmt: skip
+_MONTH = {name[:end]: number for number, name in enumerate(_MONTHS, 1) for end in (3, None)} | {"sept": 9}
 # Hours east of UTC of the zones whose names mean one thing in mails; others are not guessed.
 _ZONES = {
     "UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "MET": 1, "MEZ": 1, "CEST": 2, "MEST": 2,
@@ -31,44 +36,67 @@ _ZONES = {
 def date(raw: bytes) -> datetime | None:
     """The time that a date header names, in UTC; a date without a zone counts as UTC."""
     whole = header_text(raw[:_MAX_LENGTH])
-    text = _COMMENT.sub(" ", whole).strip()
-    said = _COMMENT.search(whole)
+    text = without_comments(whole).strip()
+    comments = comment_ends(whole)
+    said = whole[min(comments) + 1 : comments[min(comments)] - 1] if comments else ""
     try:
-        moment = datetime.fromisoformat(text) if _ISO.match(text) else _of_mail(text, said[0][1:-1] if said else "")
-        if moment is None:
-            return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
+        if iso := _ISO.fullmatch(text):
+            offset = _offset(iso[2], said)
+            return None if offset is None else _of_iso(iso[1]) - offset
+        return _of_mail(_LOOSE_COLON.sub(":", text), said)
+    except (ValueError, OverflowError):
         return None
+
+
+def _of_iso(text: str) -> datetime:
+    if text[11:13] == "24":
+        raise ValueError("an hour that not all versions of Python read alike")
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _of_mail(text: str, comment: str) -> datetime | None:
     """`Tue, 3 Nov 2026 10:00:00 +0100` and its variants; a comment may name the zone that is missing."""
-    text = _LEAP_SECOND.sub(":59", _FRACTION.sub("", text))
-    text = _SHORT_YEAR.sub(lambda year: str(1900 + int(year[0])), text)  # RFC 5322, 4.3
-    clock = _CLOCK.search(text)
-    if clock is None or _TWELVE_HOURS.search(text, clock.end()):
+    clock = _CLOCKS[0].search(text) or _CLOCKS[1].search(text)
+    if clock is None:
         return None
-    text = _NAMED_OFFSET.sub(r" \1", text)
-    offset = timedelta(0)
-    if found := _OFFSET.search(text, clock.end()):
+    before, after = text[: clock.start()], _ZONE_BEFORE_YEAR.sub(r" \2 \1", text[clock.end() :])
+    if found := re.match(r"\s+(\d{4})(?!\d)", after):  # the year behind the clock, as in C's `ctime`
+        before, after = f"{before} {found[1]}", after[found.end() :]
+    day, offset = _day(before), _offset(after, comment)
+    if day is None or offset is None:
+        return None
+    hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+    return day.replace(hour=hour, minute=minute, second=59 if second == 60 else second) - offset
+
+
+def _day(text: str) -> datetime | None:
+    """The day before or around a clock: a month's name, day and year, with at most a weekday before them."""
+    words = _WORD.findall(text)
+    if _BETWEEN_WORDS.fullmatch(_WORD.sub("", text)) is None:
+        return None
+    if words and not words[0].isdigit() and words[0].lower() not in _MONTH:
+        words = words[1:]
+    months = [_MONTH[word.lower()] for word in words if word.lower() in _MONTH]
+    figures = [word for word in words if word.isdigit()]
+    if len(words) != 3 or len(months) != 1 or len(figures) != 2 or len(figures[0]) > 2:
+        return None
+    year = int(figures[1])
+    if len(figures[1]) < 4:  # RFC 5322, 4.3
+        year += 2000 if len(figures[1]) == 2 and year < 50 else 1900
+    return datetime(year, months[0], int(figures[0]), tzinfo=UTC) if 1900 <= year <= 9999 else None
+
+
+def _offset(text: str, comment: str) -> timedelta | None:
+    """Time east of UTC; None when what stands behind a clock is no zone, or one whose name nobody can tell."""
+    text = _NAMED_OFFSET.sub(r" \1", text).strip()
+    if found := _OFFSET.search(text):
         hours, minutes = int(found[2]), int(found[3] or 0)
-        if hours > 14 or minutes > 59:
+        beside = text[: found.start()].strip()
+        if hours > 14 or minutes > 59 or not (beside == "" or beside.upper() in _ZONES):
             return None
-        offset = timedelta(hours=hours, minutes=minutes) * (-1 if found[1] == "-" else 1)
-        text = text[: found.start()]
-    elif found := _ZONE.search(text, clock.end() - 1):
-        known = _ZONES.get(found[1].upper())
-        if known is None:
-            return None
-        offset = timedelta(hours=known)
-        text = text[: found.start(1)]
-    elif comment.strip():  # which says where the clock hung: by a name that is known, or nobody can tell
-        known = _ZONES.get(comment.strip().upper())
-        if known is None:
-            return None
-        offset = timedelta(hours=known)
-    elif text[clock.end() :].strip() and not re.fullmatch(r"\s*(?:\d{4})?\s*", text[clock.end() :]):
-        return None
-    moment = parsedate_to_datetime(text)
-    return moment.replace(tzinfo=UTC) - offset
+        return timedelta(hours=hours, minutes=minutes) * (-1 if found[1] == "-" else 1)
+    if (found := _OFFSET.match(text.partition(" ")[0])) and text.partition(" ")[2].strip().upper() in _ZONES:
+        return _offset(text.partition(" ")[0], "")  # "+0100 CET"
+    zone = text or comment.strip()  # a comment says where the clock hung, when nothing else does
+    hours_east = _ZONES.get(zone.upper(), None if zone else 0)
+    return None if hours_east is None else timedelta(hours=hours_east)

@@ -6,12 +6,24 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from zeebe_connectors.mail.reading.text import clean, decode, decode_words, header_text
+from zeebe_connectors.mail.reading.text import (
+    WORD,
+    clean,
+    comment_ends,
+    decode,
+    decode_words,
+    header_text,
+    without_comments,
+)
 
+_WITHOUT_SEMICOLON = re.compile(r"\s*+([^\s,=]*+)[\s,]++(?=[\w*-]++\s*+=)")
 # Possessive, with only spaces before a name: backtracking costs minutes on a header of semicolons.
-_PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|[^;]*+)', re.DOTALL)
+_PARAMETER = re.compile(
+    rf'(?:;|(?<="))\s*+([^\s=;",]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|(?:{WORD}|[^;])*+)', re.DOTALL
+)
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
-_COMMENT = re.compile(r"\([^()]*+\)")
+_NAMES = {"filename", "name", "boundary"}
+"""Parameters that people write without quotes although they need them; spaces and parentheses in them count."""
 MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are truncated before any search
 
 
@@ -26,13 +38,23 @@ class Parameters:
 def parameters(raw: bytes) -> Parameters:
     """Reads value and parameters; RFC 2231 continuations and character sets, RFC 2047 words, 8-bit names, no quotes."""
     text = raw[:MAX_VALUE_BYTES].decode("latin-1")
-    value = _COMMENT.sub(" ", text.partition(";")[0]).strip().lower()
+    text = _without_comment_before_parameters(text)
+    value, _, rest = text.partition(";")
+    if "=" in value:  # some programs forget the semicolon, or write a comma; some leave the value out
+        missing = _WITHOUT_SEMICOLON.match(value)
+        value, rest = (missing[1], text[missing.end() :]) if missing else ("", text)
+    value = re.sub(r'[\s"\0]', "", value).lower()
     found: dict[str, str] = {}
     segments: dict[str, dict[int, tuple[str, bool]]] = {}
-    for match in _PARAMETER.finditer(text):
+    for match in _PARAMETER.finditer(f";{rest}"):
         name, value_text = match[1].lower(), match[2].strip()
+        is_name = name.partition("*")[0] in _NAMES
         if value_text.startswith('"'):
-            value_text = re.sub(r"\\(.)", r"\1", value_text.strip('"'), flags=re.DOTALL)
+            # In a path, a backslash stands for itself, whatever the grammar says.
+            escaped = r'\\(["\\])' if is_name else r"\\(.)"
+            value_text = re.sub(escaped, r"\1", value_text[1:].removesuffix('"'), flags=re.DOTALL)
+        elif not is_name and not value_text.startswith("=?"):
+            value_text = next(iter(re.split(r"[\s,]", without_comments(value_text).strip(), maxsplit=1)))
         if continued := _CONTINUED.match(name):
             if len(continued[2]) < 5:
                 segments.setdefault(continued[1], {})[int(continued[2])] = (value_text, bool(continued[3]))
@@ -43,6 +65,22 @@ def parameters(raw: bytes) -> Parameters:
     for name, parts in segments.items():
         found[name] = _joined(parts)
     return Parameters(value, found)
+
+
+def _without_comment_before_parameters(text: str) -> str:
+    """Text without the comments beside its value and before the names of its parameters."""
+    ends = comment_ends(text)
+    if not ends:
+        return text
+    pieces, at, looked_at, is_quoted = [], 0, 0, False
+    parameters_begin = text.find("=") % (len(text) + 1)
+    for start, end in sorted(ends.items()):
+        is_quoted ^= bool((text.count('"', looked_at, start) - text.count('\\"', looked_at, start)) % 2)
+        looked_at = start
+        if start >= at and not is_quoted and (start < parameters_begin or text[at:start].rstrip().endswith(";")):
+            pieces.append(text[at:start])
+            at = looked_at = end
+    return " ".join([*pieces, text[at:]])
 
 
 def _joined(parts: dict[int, tuple[str, bool]]) -> str:

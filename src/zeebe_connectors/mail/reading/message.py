@@ -11,6 +11,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from zeebe_connectors.mail.reading import rtf
 from zeebe_connectors.mail.reading.addresses import Address, addresses
 from zeebe_connectors.mail.reading.dates import date
 from zeebe_connectors.mail.reading.headers import message_ids
@@ -27,6 +28,9 @@ from zeebe_connectors.mail.reading.model import Mail, Part, Signature
 
 MAX_HEADERS = 64 * 1024
 """Characters of all headers together that become a variable."""
+_RICH = {"text/rtf", "application/rtf"}
+_MARKED_UP = {"text/markdown", "text/x-markdown", "text/enriched", "text/richtext", *_RICH}
+_BODIES = {"text/plain", "text/html", *_MARKED_UP} - _RICH
 _LARGE = 8 * 1024  # bytes of a mail that is read in a thread: made for it, so many cost 40 ms
 
 
@@ -100,11 +104,11 @@ def _cut(text: str | None, name: str, defects: Defects) -> str | None:
 def _read_headers(mail: Mail, root: Entity, defects: Defects) -> None:
     room = MAX_HEADERS
     for name, raw in root.headers:
-        value = header_text(raw[:room])
+        value = header_text(raw[: MAX_HEADERS + 1])
+        if len(name) + len(value) >= room:
+            defects.note(f"of the headers, only {MAX_HEADERS} characters are kept; the longest are left out")
+            continue
         room -= len(name) + len(value)
-        if room <= 0:
-            defects.note(f"headers are cut after {MAX_HEADERS} characters")
-            break
         mail.headers.append((name, value))
 
     def people(name: str) -> list[Address]:
@@ -143,16 +147,26 @@ class _Reader:
         """The plain and HTML bodies below an entity, in order; collects its parts on the way."""
         kind = entity.type.value
         if entity.parts:
-            pairs = [self._bodies(part, alone=kind == "multipart/alternative") for part in entity.parts]
+            pairs = [
+                self._bodies(part, alone=kind == "multipart/alternative" or (place == 0 and _is_shown(part, kind)))
+                for place, part in enumerate(entity.parts)
+            ]
             if kind == "multipart/alternative":  # the last of each kind is the richest
-                plain = next((found for found, _ in reversed(pairs) if found), [])
+                kinds = [part.type.value for part in entity.parts]
+                texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
+                plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
+                plain = plain or next((found for _, found in reversed(texts)), [])
                 html = next((found for _, found in reversed(pairs) if found), [])
                 return plain, html
             return [text for found, _ in pairs for text in found], [text for _, found in pairs for text in found]
         name = _name(entity)
-        if kind in {"text/plain", "text/html"} and _is_body(entity, name, alone=alone):
+        if alone and kind in _RICH and not name and entity.disposition.value != "attachment":
+            written, wrapped = rtf.read(entity.content())
+            if written or wrapped:
+                return [written] if written else [], [wrapped] if wrapped else []
+        if kind in _BODIES and _is_body(entity, name, alone=alone):
             text = decode(entity.content(), entity.type.of.get("charset") or _charset_in_html(entity))
-            return ([text], []) if kind == "text/plain" else ([], [text])
+            return ([], [text]) if kind == "text/html" else ([text], [])
         if kind == "text/calendar":
             text = decode(entity.content(), entity.type.of.get("charset") or "utf-8")
             self.mail.calendar = self.mail.calendar or text
@@ -197,7 +211,15 @@ class _Reader:
         if kind == "message/delivery-status":
             return "delivery-status.txt"
         fallback = ".txt" if kind.startswith("text/") else ".bin"
-        return f"attachment-{len(self.mail.parts) + 1}{mimetypes.guess_extension(kind) or fallback}"
+        usual = f".{kind.rpartition('/')[2]}"
+        known = mimetypes.guess_all_extensions(kind)
+        ending = usual if usual in known else next(iter(known), fallback)
+        return f"attachment-{len(self.mail.parts) + 1}{ending}"
+
+
+def _is_shown(first: Entity, around: str) -> bool:
+    """Whether the first part of a multipart is its body although it has a file's name."""
+    return around == "multipart/related" or first.disposition.value == "inline"
 
 
 def _is_body(entity: Entity, name: str, *, alone: bool) -> bool:

@@ -10,8 +10,11 @@ import binascii
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from zeebe_connectors.mail.reading.charsets import codec_of, is_stateful
 from zeebe_connectors.mail.reading.headers import Parameters, parameters
 from zeebe_connectors.mail.reading.text import unbase64
 
@@ -23,15 +26,30 @@ MAX_LINES = 1_000_000
 
 _MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
-# A field, or what continues one; blanks alone are neither.
-_HEADER_GOES_ON = re.compile(rb"(?:[ \t]*+\r?\n)*+(?:[!-9;-~]{1,200}+[ \t]*+:|[ \t]++[^\s])")
+_NAME = rb"[!-9;-~]{1,200}+[ \t]*+:"
+# A field, or what continues one and is not the body; blanks alone are neither.
+_HEADER_GOES_ON = re.compile(
+    rb"(?:[ \t]*+\r?\n)*+(?:%(name)b|(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))++(?:%(name)b|\r?\n|\Z))" % {b"name": _NAME}
+)
+# What surely is the first field of a mail, so that a line before it is neither text nor a field.
+_FIRST_FIELD = re.compile(
+    rb"[^\r\n]{1,200}+\r?\n(?:Received|Return-Path|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version|"
+    rb"Content-Type|X-[A-Za-z-]+)[ \t]*+:",
+    re.IGNORECASE,
+)
+_CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+_COMMENT = re.compile(rb"\([^()]*+\)")
+_NOT_NEEDED_IN_NAME = b" \t\"'-_;,"
 _URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=\r\n"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_MAX_GUESSED_LINE = 1000
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n\v\f"
 _FOREIGN = re.compile(rb"[^A-Za-z0-9+/=\s]")
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 _STEP = 1024 * 1024
 _BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
 # Each line is looked at once, and no further than a boundary and a header's name may be long.
+_NAMED_BOUNDARY = re.compile(rb"boundary\s*+=\s*+\"?([^\";\r\n]*+)", re.IGNORECASE)
 _GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
 
 
@@ -61,18 +79,27 @@ class Entity:
         return self.raw[self.start : self.end]
 
     def first(self, name: str) -> bytes | None:
-        """The raw value of the first header of this name."""
+        """The raw value of the first header of this name that says something; of an empty one where none does."""
         name = name.lower()
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        values = [value for key, value in self.headers if key.lower() == name]
+        return next((value for value in values if value.strip()), values[0] if values else None)
+
+    @property
+    def encoding(self) -> bytes:
+        """The transfer encoding in lower case, without what some programs write around or within its name."""
+        given = _COMMENT.sub(b"", self.first("Content-Transfer-Encoding") or b"").lower()
+        name = given.translate(None, _NOT_NEEDED_IN_NAME)
+        known = (b"base64", b"quotedprintable", b"uuencode", b"uue")
+        return next((each for each in known if name.removeprefix(b"x").startswith(each)), name)
 
     def content(self) -> bytes:
         """The body with its transfer encoding undone; a broken or unknown encoding gives what can be had."""
-        encoding = (self.first("Content-Transfer-Encoding") or b"").strip(b" \t\"'").lower()
-        if encoding.startswith(b"base64"):
+        encoding = self.encoding
+        if encoding == b"base64":
             return self._unbase64(self.body)
-        if encoding.startswith(b"quoted-printable"):
+        if encoding == b"quotedprintable":
             return binascii.a2b_qp(self.body)
-        if encoding in {b"x-uuencode", b"uuencode", b"x-uue", b"uue"}:
+        if encoding in {b"uuencode", b"uue"}:
             return _unuuencode(self.body)
         return self.body
 
@@ -80,9 +107,17 @@ class Entity:
         """Base64 of either alphabet; what a mailing list wrote behind it is text, and no part of other content."""
         if (b"-" in body or b"_" in body) and not body.translate(None, _URL_SAFE):
             return unbase64(body.translate(_TO_STANDARD))
+        if self.type.value.startswith("text/") and _is_text(body):
+            return body
         end = _end_of_base64(body)
         rest = body[end:].strip() if self.type.value.startswith("text/") else b""
         return unbase64(body[:end]) + (b"\n\n" + rest if rest else b"")
+
+
+def _is_text(body: bytes) -> bool:
+    """Whether it was never encoded: its first line has words and signs that base64 cannot have, and decodes to none."""
+    line = body[:_MAX_GUESSED_LINE].lstrip().partition(b"\n")[0].strip()
+    return b" " in line and _FOREIGN.search(line) is not None and _NO_TEXT.search(unbase64(line)) is not None
 
 
 def _end_of_base64(body: bytes) -> int:
@@ -109,28 +144,62 @@ class Defects(list[str]):
 
 def parse_entities(raw: bytes, defects: Defects) -> Entity:
     """Reads a mail's tree; what is beyond the bounds on depth, parts, lines and decoded bytes stays unread."""
-    if b"\n" not in raw and b"\r" in raw:
+    if b"\r\n" not in raw and raw.count(b"\r") > raw.count(b"\n"):
         raw = raw.replace(b"\r", b"\n")
-    start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
-    raw = start if _FIELD.match(start) else raw.lstrip(b"\r\n")
+    raw = _from_first_field(raw)
     if raw.startswith((b"From ", b">From ")) and not _FIELD.match(raw):  # as a mailbox file separates mails
+        raw = _from_first_field(raw.partition(b"\n")[2])
+    elif not _FIELD.match(raw) and _FIRST_FIELD.match(raw):
+        defects.note("a line before the headers is not a header")
         raw = raw.partition(b"\n")[2]
-    return _Tree(defects, len(raw)).entity(raw, 0, len(raw), depth=0, default=b"text/plain")
+    return _Tree(defects, raw).entity(raw, 0, len(raw), depth=0, default=b"text/plain")
+
+
+def _from_first_field(raw: bytes) -> bytes:
+    """A mail without a mark or blanks before its first field."""
+    start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
+    return start if _FIELD.match(start) else raw.lstrip(b"\r\n")
+
+
+def _charset_of(raw: bytes) -> str | None:
+    """The first character set that a mail names besides UTF-8, ASCII and Latin: that of headers with 8 bits."""
+    for match in _CHARSET.finditer(raw, 0, MAX_HEADER_BYTES):
+        codec = codec_of(match[1].decode("ascii"))
+        if codec is not None and codec not in {"utf-8", "cp1252"} and not is_stateful(codec):
+            return codec
+    return None
 
 
 class _Tree:
     """Reads nested entities, and counts them."""
 
-    def __init__(self, defects: Defects, size: int) -> None:
+    def __init__(self, defects: Defects, raw: bytes) -> None:
         self.defects = defects
         self.parts = 0
         self.lines = MAX_LINES
-        self.decoded = 2 * size
+        self.decoded = 2 * len(raw)
+        self.raw = raw
+
+    @cached_property
+    def charset(self) -> str | None:
+        """What headers of 8 bits are probably written in."""
+        return _charset_of(self.raw)
+
+    def _readable(self, value: bytes) -> bytes:
+        """A header's value in UTF-8, where it is written in 8 bits of the mail's character set."""
+        if not value.isascii():
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                with suppress(UnicodeError):
+                    return value.decode(self.charset).encode() if self.charset else value
+        return value
 
     def entity(self, raw: bytes, start: int, end: int, *, depth: int, default: bytes) -> Entity:
         """The entity between two places."""
         self.parts += 1
         headers, body_start = _split(raw, start, end, self.defects)
+        headers = [(name, self._readable(value)) for name, value in headers]
         entity = Entity(headers, [], parameters(default), parameters(b""), raw, start, body_start, end)
         given = entity.first("Content-Type")
         if given is not None and given.strip():
@@ -150,8 +219,7 @@ class _Tree:
         raw, start, end = entity.raw, entity.body_start, entity.end
         boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
         pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
-        encoding = (entity.first("Content-Transfer-Encoding") or b"").strip().lower()
-        if not pieces and encoding in {b"base64", b"quoted-printable"}:
+        if not pieces and entity.encoding in {b"base64", b"quotedprintable", b"uuencode", b"uue"}:
             if end - start > self.decoded:
                 self.defects.note("multiparts with a transfer encoding inside one another are kept as they are")
                 return
@@ -183,7 +251,7 @@ class _Tree:
         marker = b"\n--" + boundary
         start: int | None = None
         found = 0
-        is_reused = raw.count(b"boundary", begin, end) > 0 and _names_boundary(raw, boundary, begin, end)
+        is_reused = _names_boundary(raw, boundary, begin, end)
         at = begin if raw.startswith(marker[1:], begin, end) else _next(raw, marker, begin, end)
         while at >= 0:
             self.lines -= 1
@@ -211,7 +279,16 @@ class _Tree:
 
 def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
     """Whether a multipart inside has the same boundary."""
-    return any(raw.find(b"boundary=" + quote + boundary, begin, end) >= 0 for quote in (b'"', b""))
+    for word in (b"boundary", b"Boundary", b"BOUNDARY"):
+        at = raw.find(word, begin, end)
+        for _ in range(MAX_PARTS):
+            if at < 0:
+                break
+            parameter = _NAMED_BOUNDARY.match(raw, at, min(at + _MAX_DELIMITER + 100, end))
+            if parameter is not None and parameter[1].rstrip() == boundary:
+                return True
+            at = raw.find(word, at + 1, end)
+    return False
 
 
 def _is_boundary_reused(part: Entity, around: Entity) -> bool:

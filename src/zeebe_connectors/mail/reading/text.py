@@ -6,9 +6,13 @@ import binascii
 import codecs
 import re
 
-from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese, is_stateful
+from zeebe_connectors.mail.reading.charsets import codec_of, decode_leniently, decode_stateful, is_stateful
 
-_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
+WORD = r"=\?[^?\s]++\?[bBqQ]\?(?:[^?=]|=(?!\?[^=])|\?(?!=))*+\?="
+"""An encoded word of RFC 2047; also with question marks in it, which some programs leave as they are."""
+_WORD = re.compile(r"=\?([^?\s]++)\?([bBqQ])\?((?:[^?=]|=(?!\?[^=])|\?(?!=))*+)\?=")
+_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([D@]|\([JI])")
+_PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _NOT_BASE64 = bytes(
     octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -23,8 +27,12 @@ def decode(data: bytes, charset: str | None) -> str:
         if data.startswith(mark):
             return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
     known = codec_of(charset)
+    if charset is None and _JAPANESE.search(data):
+        known = "iso2022-jp"  # as Japanese programs write it without saying so
     if known is not None and is_stateful(known):
-        return clean(_stateful(data, known))
+        return clean(decode_stateful(data, known))
+    if known == "utf-16" and data[::2].count(0) > data[1::2].count(0):
+        known = "utf-16-be"  # a file of this name begins with a mark; without one the zeros tell the order
     # Plain ASCII and Latin declarations are often untrue: UTF-8 that decodes as such is never anything else.
     for candidate in ("utf-8", known) if known == "cp1252" else (known, "utf-8"):
         if candidate is not None:
@@ -32,18 +40,8 @@ def decode(data: bytes, charset: str | None) -> str:
                 return clean(data.decode(candidate))
             except (UnicodeError, LookupError, ValueError):
                 if candidate == "euc-jp":
-                    return clean(decode_japanese(data, candidate))
-    return clean(data.decode(known or "cp1252", "replace"))
-
-
-def _stateful(data: bytes, codec: str) -> str:
-    """Decodes 7-bit text with shifts. Its bytes are UTF-8 as well, but what they then say is nonsense."""
-    for candidate in ("iso2022_jp_2", "iso2022_jp_ext") if codec == "iso2022-jp" else (codec,):
-        try:
-            return data.decode(candidate)
-        except (UnicodeError, ValueError):
-            continue
-    return decode_japanese(data, codec) if codec == "iso2022-jp" else data.decode(codec, "replace")
+                    break
+    return clean(decode_leniently(data, known or "cp1252"))
 
 
 def clean(text: str) -> str:
@@ -82,6 +80,29 @@ def _undigited(digits: bytes) -> bytes:
     """The bytes of base64 digits without padding; a single digit at the end means nothing."""
     whole = len(digits) - len(digits) % 4 if len(digits) % 4 == 1 else len(digits)
     return binascii.a2b_base64(digits[:whole] + b"=" * (-whole % 4))
+
+
+def comment_ends(text: str) -> dict[int, int]:
+    """Where comments end, by where they begin; they may be nested, and a backslash takes a sign its meaning."""
+    ends: dict[int, int] = {}
+    if "(" in text:
+        started: list[int] = []
+        for match in _PARENTHESIS.finditer(text):
+            if match[0] == "(":
+                started.append(match.start())
+            elif match[0] == ")" and started:
+                ends[started.pop()] = match.end()
+    return ends
+
+
+def without_comments(text: str) -> str:
+    """Text with a space in the place of each comment; a parenthesis that is not closed begins none."""
+    pieces, at = [], 0
+    for start, end in sorted(comment_ends(text).items()):
+        if start >= at:
+            pieces.append(text[at:start])
+            at = end
+    return " ".join([*pieces, text[at:]])
 
 
 def header_text(raw: bytes) -> str:

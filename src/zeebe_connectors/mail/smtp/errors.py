@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.smtp.model import Refusal, Reply, Server
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import connect_error, connect_errors, reason_of
+
+_SIZE = re.compile(r"(size|message|mail) .{0,40}(exceed|too (big|large)|larger than)", re.IGNORECASE)
+_QUOTA = re.compile(r"quota|mailbox (is )?full|full mailbox", re.IGNORECASE)
+_TLS = re.compile(
+    r"STARTTLS|(encrypt\w*|tls|ssl|secure connection)( \w+)? (is )?(required|needed|mandatory)|"
+    r"(requires?|needs?|must (use|be)) (a |an )?(tls|ssl|encrypt|secure)",
+    re.IGNORECASE,
+)
 
 
 class LostError(Exception):
@@ -25,12 +35,16 @@ def is_size(reply: Reply) -> bool:
     """Whether the server refused the mail for its size; an enhanced code, if present, takes precedence."""
     if reply.enhanced:
         return reply.enhanced[1:] in {".3.4", ".2.3"}
-    return reply.code == 552
+    if reply.code == 552:
+        return _QUOTA.search(reply.text) is None
+    return reply.code >= 500 and _SIZE.search(reply.text) is not None
 
 
 def is_missing_tls(reply: Reply) -> bool:
     """Whether the server wants STARTTLS before anything else."""
-    return reply.code in {530, 538, 554, 454} and "STARTTLS" in reply.text.upper()
+    if reply.enhanced in {"5.7.10", "5.7.11"}:
+        return True
+    return reply.code in {454, 523, 530, 538, 550, 554} and _TLS.search(reply.text) is not None
 
 
 def wants_tls(server: Server, reply: Reply) -> ConnectorError:

@@ -16,7 +16,8 @@ TokenSource = Callable[[bool], Awaitable[str]]
 """Returns an access token; the argument is true when the last one was refused and must not come from a cache."""
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
+# At the start of the text, or as qmail and its kin write it, at the end: "sorry, no mailbox here (#5.1.1)".
+_ENHANCED = re.compile(r"\s*#?([245]\.\d{1,3}\.\d{1,3})(?=[\s:]|$)|.*\(#([245]\.\d{1,3}\.\d{1,3})\)", re.DOTALL)
 
 
 class Reply(NamedTuple):
@@ -29,7 +30,7 @@ class Reply(NamedTuple):
     def enhanced(self) -> str | None:
         """The enhanced status code such as `5.1.1`, when the server gives one (RFC 3463)."""
         found = _ENHANCED.match(self.text)
-        return found.group() if found else None
+        return (found[1] or found[2]) if found else None
 
     def __str__(self) -> str:
         return f"{self.code} {' '.join(custody.masked(self.text).split())[:300]}".strip()
@@ -94,7 +95,10 @@ class Refusal:
     @property
     def too_many(self) -> bool:
         """Whether only the number of recipients was too high (RFC 5321, 4.5.3.1.10)."""
-        return self.code in {452, 552} and ("4.5.3" in self.reason or "too many" in self.reason.lower())
+        reason = self.reason.lower()
+        if self.code in {452, 552} and ("4.5.3" in reason or "too many" in reason):
+            return True
+        return ".5.3 " in reason or "too many recipients" in reason
 
 
 @dataclass(frozen=True, slots=True)

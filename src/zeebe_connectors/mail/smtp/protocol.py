@@ -45,7 +45,11 @@ class Wire(asyncio.Protocol):
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            if not line[:3].isdigit() or line[3:4] not in {b" ", b"-", b"\r", b""}:
+            is_reply = line[:3].isdigit() and line[3:4] in {b" ", b"\t", b"-", b"\r", b""}
+            if not is_reply and self._lines and line.strip():
+                self._lines.append(line.strip().decode("utf-8", "replace"))  # within an answer, some leave the code out
+                continue
+            if not is_reply:
                 self.fail(NotSmtpError("it does not speak SMTP"))
                 return
             self._lines.append(line[4:].strip().decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 
@@ -34,6 +35,7 @@ from zeebe_connectors.mail.smtp.sign_in import SignIn
 from zeebe_connectors.net.connect import Resolver, connected, is_loopback, reason_of, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 
+_AUTH = re.compile(r"^AUTH\s*=\s*", re.IGNORECASE)
 _PIECE = 64 * 1024
 _BREATHE = 4
 """Pieces written before other work gets its turn."""
@@ -150,7 +152,7 @@ class Session:
         self._extensions = {}
         if reply.code == 250:
             for line in reply.text.split("\n")[1:]:
-                keyword, _, parameters = line.replace("AUTH=", "AUTH ", 1).partition(" ")
+                keyword, _, parameters = _AUTH.sub("AUTH ", line).partition(" ")
                 known = self._extensions.get(keyword.upper(), "")
                 self._extensions[keyword.upper()] = f"{known} {parameters}".strip()
             return
@@ -283,6 +285,8 @@ class Session:
             self.abort()  # the server waits for a message that must not be sent
         if sender.code != 250:
             raise self._sender_refused(sender)
+        if not accepted and all(reply.code == 530 or is_missing_tls(reply) for reply in answers):
+            raise self._sender_refused(answers[0])  # it is about the session, whoever the recipients are
         if stopped:
             raise recipients_refused(self._server, accepted, refused)
         if data is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 
 from zeebe_connectors import ConnectorError, PermanentError
@@ -16,9 +17,9 @@ from zeebe_connectors.mail.smtp.model import Login, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 
 _MECHANISMS: dict[str, str] = {"plain": "PLAIN", "login": "LOGIN", "cramMd5": "CRAM-MD5", "xoauth2": "XOAUTH2"}
-_NOT_THIS_ONE = {504, 534, 538}
+_NOT_THIS_ONE = {432, 502, 504, 534, 538}
 """Replies that refuse a mechanism, not a password: the next one is tried."""
-_NO_INITIAL_RESPONSE = 501
+_NO_INITIAL_RESPONSE = {500, 501, 555}
 
 
 class SignIn:
@@ -57,7 +58,7 @@ class SignIn:
             if reply.code == 235:
                 return
             # CRAM-MD5 needs the plain password at the server; many that store a hash offer it and refuse everybody.
-            another = reply.code in _NOT_THIS_ONE or (method == "cramMd5" and reply.code == 535)
+            another = _is_of_mechanism(reply) or (method == "cramMd5" and reply.code == 535)
             if following is None or not another:
                 raise self._refused(reply, self._hidden(login))
 
@@ -129,11 +130,11 @@ class SignIn:
     async def _at_once(self, mechanism: str, response: str) -> Reply:
         """Sends a mechanism with its response on the same line, or on a line of its own where the server wants that."""
         reply = await self._command(f"AUTH {mechanism} {response}")
-        if reply.code == _NO_INITIAL_RESPONSE:
+        if reply.code in _NO_INITIAL_RESPONSE:
             reply = await self._command(f"AUTH {mechanism}")
             if reply.code == 334:
                 reply = await self._command(response)
-        elif reply.code == 334 and not reply.text.strip():  # it ignored the response, and asks for it
+        elif reply.code == 334 and (mechanism == "PLAIN" or not reply.text.strip()):  # it ignored it, and asks for it
             reply = await self._command(response)
         return reply
 
@@ -160,6 +161,13 @@ class SignIn:
             f"authentication: {self._server} refused the login: {reply}. Check the username and the password or token, "
             "and that the account may send over SMTP",
         )
+
+
+def _is_of_mechanism(reply: Reply) -> bool:
+    """Whether a reply refuses the mechanism, whoever signs in (RFC 4954; RFC 3463, X.7.4)."""
+    if reply.code in _NOT_THIS_ONE or reply.enhanced in {"5.7.4", "5.5.4"}:
+        return True
+    return reply.code >= 500 and re.search(r"mechanism|authentication type", reply.text, re.IGNORECASE) is not None
 
 
 def _password(login: Login) -> str:
