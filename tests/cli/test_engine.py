@@ -6,16 +6,18 @@ import re
 import smtplib
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 
 import pytest
 from typer.testing import CliRunner
 
 from zeebe_connectors.cli.engine import app
+from zeebe_connectors.cli.engines import LocalEngineHere, announced, engines_here, only_engine, remember
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
-from zeebe_connectors.testing.process import is_free
+from zeebe_connectors.testing.process import State, is_free, started_at, stop_detached
 from zeebe_connectors.testing.servers import MailPorts
 
 pytestmark = pytest.mark.xdist_group("usual ports")
@@ -67,6 +69,64 @@ def test_resolve_without_an_engine():
     result = CliRunner().invoke(app, ["resolve", "1"])
     assert result.exit_code == 1
     assert "engine start" in result.output
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_stop_in_a_directory_where_nothing_runs(tmp_path):
+    """That is no error either."""
+    result = CliRunner().invoke(app, ["stop", "--directory", str(tmp_path)])
+    assert (result.exit_code, result.output) == (0, "No engine runs.\n")
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_the_first_dev_to_end_leaves_the_other():
+    """Each engine in memory has a file of its own; that of a process which was killed says nothing."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        state = State(other.pid, started_at(other.pid), time.time(), {"grpc": 26501, "rest": 8089})
+        remember(LocalEngineHere(state, None))
+        with announced({"grpc": 26500, "rest": 8088}):
+            assert {engine.address for engine in engines_here()} == {"127.0.0.1:26500", "127.0.0.1:26501"}
+            assert [engine.state.pid for engine in engines_here(address="26501")] == [other.pid]
+            assert only_engine(None, "localhost:26500").state.pid == os.getpid()
+        assert [engine.state.pid for engine in engines_here()] == [other.pid]
+        refused = CliRunner().invoke(app, ["stop"])
+        assert (refused.exit_code, f"process {other.pid}" in refused.output) == (1, True)
+        other.kill()
+    assert engines_here() == []
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_two_engines_in_the_background(tmp_path):
+    """Status shows both; the other commands ask which one is meant, and take the only one."""
+    runner = CliRunner()
+
+    def engine(*words):
+        done = runner.invoke(app, [*words])
+        return done.exit_code, done.output
+
+    ports = ("--port", "0", "--rest-port", "0")
+    try:
+        _, first = engine("start", *ports)
+        _, second = engine("start", "--directory", str(tmp_path / "second"), *ports)
+        one, two = (re.search(r"gateway +(\S+)", text)[1] for text in (first, second))
+        code, shown = engine("status")
+        assert code == 0
+        assert "2 local engines run" in shown
+        assert [address for address in (one, two) if address in shown] == [one, two]
+        for words in (("stop",), ("resolve", "1")):
+            code, asked = engine(*words)
+            assert code == 1
+            assert f"--engine ADDRESS, one of {one}, {two}" in asked
+        assert "not found" in engine("resolve", "1", "--engine", two)[1]
+        assert f"These do: {one}, {two}" in engine("stop", "--engine", "127.0.0.1:1")[1]
+        assert engine("stop", "--engine", one) == (0, "Stopped the engine.\n")
+        code, shown = engine("status")
+        assert (code, two in shown, one in shown) == (0, True, False)
+        assert engine("stop") == (0, "Stopped the engine.\n")
+        assert engine("status")[0] == 3
+    finally:
+        for found in engines_here():
+            stop_detached(found.directory)
 
 
 DIAGRAM = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"

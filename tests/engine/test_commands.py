@@ -125,6 +125,16 @@ def test_a_new_version_replaces_the_starts_of_the_old(bench) -> None:
     assert bench.none("t2")
 
 
+def test_a_whole_number_is_met_by_its_digits(bench) -> None:
+    """As FEEL has one kind of number, 12.0 is 12."""
+    flow = process("p", "start > m > end", catch("m", on_message("m")), roots=message("m", "=k"))
+    bench.deploy(flow)
+    for value, key in ((12, "12"), (12.0, "12"), (1e3, "1000"), (1.5, "1.5")):
+        instance = bench.create(k=value)
+        bench.publish("m", key)
+        assert bench.ended(instance), key
+
+
 @pytest.mark.parametrize("bad", [None, True, [1], {"a": 1}])
 def test_a_correlation_key_is_a_text_or_a_number(bench, bad) -> None:
     """components/concepts/messages: a number is met by its text."""
@@ -201,6 +211,21 @@ def test_a_stream_gets_what_becomes_activatable_and_not_what_waits(bench) -> Non
 def test_what_a_worker_may_not_ask(bench, wrong) -> None:
     """apis-tools/zeebe-api/gateway-service, ActivateJobs."""
     bench.rejects(INVALID, bench.engine.activate_jobs, **{"kind": "t", **wrong})
+
+
+def test_jobs_that_come_back_are_the_oldest_again(bench) -> None:
+    """Workers get jobs in the order of their creation: one that failed or whose time was up is before the younger."""
+    bench.deploy(process("p", "start > t > end", task("t")))
+    for number in range(4):
+        bench.create(n=number)
+    failed, late = bench.engine.activate_jobs("t", max_jobs=2, timeout_ms=1000)
+    bench.engine.fail_job(failed.key, 2)
+    bench.advance(2)
+    assert [json.loads(job.variables)["n"] for job in bench.jobs("t", 3)] == [0, 1, 2]
+    bench.engine.update_job_timeout(late.key, 1000)
+    bench.create(n=4)
+    bench.advance(2)
+    assert [json.loads(job.variables)["n"] for job in bench.jobs("t")] == [1, 3, 4]
 
 
 def test_a_late_worker_may_still_complete(bench) -> None:

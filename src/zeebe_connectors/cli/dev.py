@@ -19,7 +19,8 @@ from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.cli import log
 from zeebe_connectors.cli.deploy import deploy_together
-from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, announced, mail_directory, mail_process
+from zeebe_connectors.cli.engines import announced
+from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, mail_directory, mail_process
 from zeebe_connectors.cli.steps import Steps
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask

@@ -15,14 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zeebe_connectors.cli.stack import (
-    GRPC_PORT,
-    REST_PORT,
-    engine_directory,
-    engine_in_use,
-    mail_directory,
-    mail_process,
-)
+from zeebe_connectors.cli.engines import LocalEngineHere, engines_here, only_engine, remember
+from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, engine_directory, mail_directory, mail_process
 from zeebe_connectors.testing.process import (
     LOOPBACK,
     EngineProcess,
@@ -38,6 +32,10 @@ _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _Directory = Annotated[
     Path | None, typer.Option("--directory", help="Where the engine keeps its state.", show_default="the user's cache")
+]
+_Address = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="ADDRESS", help="Which engine, where several run: its gateway's address or port."),
 ]
 
 
@@ -56,45 +54,61 @@ def start(
             if clean:
                 shutil.rmtree(where, ignore_errors=True)
             asyncio.run(EngineProcess(where, grpc=port, rest=rest_port).start(detached=True))
+            for engine in engines_here(where):
+                remember(engine)
         if mail and running(mail_directory()) is None:
             asyncio.run(mail_process().start(detached=True))
-        _print(where)
+        _print(engines_here(where), where)
 
 
 @app.command()
-def stop(directory: _Directory = None) -> None:
-    """Stop the engine and the mail server. The engine's state stays for the next start; the mails do not."""
-    engine = stop_detached(directory or engine_directory())
-    mail = stop_detached(mail_directory())
-    stopped = " and ".join(name for name, ended in (("the engine", engine), ("the mail server", mail)) if ended)
-    _console.print(f"Stopped {stopped}." if stopped else "No engine runs.")
+def stop(directory: _Directory = None, engine: _Address = None) -> None:
+    """Stop the engine and, with the last one, the mail server.
+
+    The engine's state stays for the next start; the mails do not.
+    """
+    with _reported():
+        stopped = []
+        found = engines_here(directory, engine)
+        kept = [one for one in found if one.directory is not None]
+        chosen = kept[0] if len(kept) == 1 else only_engine(directory, engine) if found or engine else None
+        if chosen is not None and chosen.directory is None:
+            raise ServerError(
+                f"The engine at {chosen.address} is that of `zeebe-connectors dev`, process {chosen.state.pid}: end it "
+                "there with Ctrl+C."
+            )
+        if chosen is not None and chosen.directory is not None and stop_detached(chosen.directory):
+            stopped.append("the engine")
+        others = engines_here()
+        if not others and stop_detached(mail_directory()):
+            stopped.append("the mail server")
+        _console.print(f"Stopped {' and '.join(stopped)}." if stopped else "No engine runs.")
 
 
 @app.command("status")
 def show(
     directory: _Directory = None,
+    engine: _Address = None,
     instances: Annotated[int, typer.Option(help="Process instances to show, the newest last.")] = 10,
 ) -> None:
-    """Show whether the engine runs, where, and what its process instances did; exit with 3 when it does not run."""
+    """Tell which engines run, where, and what their process instances did. Exit code 3 when none runs."""
     with _reported():
-        state = _print(directory)
-        if state is None:
+        found = engines_here(directory, engine)
+        _print(found, directory, instances)
+        if not found:
             raise typer.Exit(3)
-        _print_instances(_Rest(state), instances)
 
 
 @app.command()
 def resolve(
     incident: Annotated[int, typer.Argument(help="Key of the incident; see `engine status`.")],
     directory: _Directory = None,
+    engine: _Address = None,
     retries: Annotated[int, typer.Option(help="Attempts that the incident's job gets.")] = 1,
 ) -> None:
     """Resolve an incident: its step is repeated, or its job is offered again."""
     with _reported():
-        state = engine_in_use(directory)
-        if state is None:
-            raise ServerError("No engine runs. Start it with: zeebe-connectors engine start")
-        rest = _Rest(state)
+        rest = _Rest(only_engine(directory, engine).state)
         found = rest.ask("GET", f"/v2/incidents/{incident}")
         if job := found.get("jobKey"):
             rest.ask("PATCH", f"/v2/jobs/{job}", {"changeset": {"retries": retries}})
@@ -196,25 +210,29 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
-def _print(directory: Path | None) -> State | None:
-    """Show where the servers are; return the engine's state."""
+def _print(engines: list[LocalEngineHere], directory: Path | None, instances: int = 0) -> None:
+    """Show where the servers are, and the newest instances of each engine."""
     out = Console(highlight=False, soft_wrap=True)
-    state = engine_in_use(directory)
-    where = directory or engine_directory()
-    if state is not None:
-        out.print("The local engine is running; for development and tests only.")
+    if engines:
+        what = "The local engine runs" if len(engines) == 1 else f"{len(engines)} local engines run"
+        out.print(f"{what}; for development and tests only.")
+    else:
+        where = directory or engine_directory()
+        other = "" if where == engine_directory() else f" --directory {where}"
+        out.print(f"No engine runs in {where}. Start it with: zeebe-connectors engine start{other}", markup=False)
+    for engine in engines:
+        state = engine.state
         memory = resident_memory(state.pid)
         size = f", {memory / 2**20:.0f} MiB" if memory else ""
         _print_rows(
             out,
-            gateway=f"{LOOPBACK}:{state.ports['grpc']}",
+            gateway=engine.address,
             rest=f"http://{LOOPBACK}:{state.ports['rest']}",
             process=f"{state.pid}, for {time.time() - state.time:.0f} s{size}",
-            state=where if running(where) else "in memory: the engine of `zeebe-connectors dev`",
+            state=engine.directory or "in memory: the engine of `zeebe-connectors dev`",
         )
-    else:
-        other = "" if where == engine_directory() else f" --directory {where}"
-        out.print(f"No engine runs in {where}. Start it with: zeebe-connectors engine start{other}", markup=False)
+        if instances:
+            _print_instances(_Rest(state), instances)
     if mail := running(mail_directory()):
         out.print("The mail server is running; see what arrives with: zeebe-connectors engine mails")
         _print_rows(
@@ -225,7 +243,6 @@ def _print(directory: Path | None) -> State | None:
             api=f"http://{LOOPBACK}:{mail.ports['api']}/mailboxes",
             login="any address, any password",
         )
-    return state
 
 
 def _print_rows(out: Console, **rows: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import wraps
@@ -17,7 +16,7 @@ from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deplo
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
-from zeebe_connectors.engine.payloads import parse_variables
+from zeebe_connectors.engine.payloads import parse_variables, to_json
 from zeebe_connectors.engine.protocol import messages as pb
 from zeebe_connectors.engine.protocol import services
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
@@ -232,7 +231,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         definition = process.definition
         return pb.CreateProcessInstanceWithResultResponse(
             processDefinitionKey=definition.key, bpmnProcessId=definition.bpmn_process_id, version=definition.version,
-            processInstanceKey=process.key, variables=json.dumps(variables), tenantId=TENANT,
+            processInstanceKey=process.key, variables=to_json(variables), tenantId=TENANT,
         )  # fmt: skip
 
     @_answering

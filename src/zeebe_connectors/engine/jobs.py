@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.flow.variables import Visible, set_variables
 from zeebe_connectors.engine.happenings import HappeningKind
 from zeebe_connectors.engine.incidents import JOB_NO_RETRIES, MESSAGE_SIZE, UNHANDLED_ERROR
+from zeebe_connectors.engine.payloads import to_json
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode, invalid, rejected
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_SLACK = 64
 _MAX_TIMEOUT_MS = 10**15  # 30,000 years: what a deadline of 64 bits can say
 _ROOM_FOR_THE_REST = 16 * 1024  # of an answer, beside the jobs' variables and headers
 
@@ -102,13 +104,44 @@ class Stream:
         self.push = push
 
 
+class _Waiting:
+    """The jobs of one type that a worker may have, the oldest first, whether they are new or come back."""
+
+    __slots__ = ("_jobs", "_order")
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._order: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, job: Job) -> None:
+        if job.key not in self._jobs:
+            self._jobs[job.key] = job
+            heappush(self._order, job.key)
+
+    def discard(self, job: Job) -> None:
+        if self._jobs.pop(job.key, None) is None:
+            return
+        if self._order[0] == job.key:
+            heappop(self._order)
+        elif len(self._order) > _SLACK + 2 * len(self._jobs):
+            self._order = sorted(self._jobs)
+
+    def first(self) -> Job:
+        while self._order[0] not in self._jobs:
+            heappop(self._order)
+        return self._jobs[self._order[0]]
+
+
 class Jobs:
     """All jobs of an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.by_key: dict[int, Job] = {}
-        self._activatable: defaultdict[str, dict[int, Job]] = defaultdict(dict)
+        self._activatable: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._streams: defaultdict[str, deque[Stream]] = defaultdict(deque)
         self.on_activatable: Callable[[str], None] = lambda _: None
 
@@ -129,7 +162,7 @@ class Jobs:
         """Restore a stored job."""
         self.by_key[job.key] = job
         if job.state is JobState.ACTIVATABLE:
-            self._activatable[job.type][job.key] = job
+            self._activatable[job.type].add(job)
         elif job.deadline_ms and (job.state is JobState.ACTIVATED or job.backing_off):
             self._engine.agenda.add("job", job.key, job.deadline_ms)
 
@@ -141,8 +174,10 @@ class Jobs:
 
     def _withdraw(self, job: Job) -> None:
         waiting = self._activatable.get(job.type)
-        if waiting is not None and waiting.pop(job.key, None) is not None and not waiting:
-            del self._activatable[job.type]
+        if waiting is not None:
+            waiting.discard(job)
+            if not waiting:
+                del self._activatable[job.type]
         self._engine.agenda.remove("job", job.key)
 
     def make_activatable(self, job: Job) -> None:
@@ -167,7 +202,7 @@ class Jobs:
                         return
                     stream.push(activated)
                     return
-        self._activatable[job.type][job.key] = job
+        self._activatable[job.type].add(job)
         self.on_activatable(job.type)
 
     def due(self, key: int) -> None:
@@ -214,7 +249,7 @@ class Jobs:
         size = _ROOM_FOR_THE_REST
         waiting = self._activatable.get(kind)
         while waiting and len(found) < max_jobs:
-            job = next(iter(waiting.values()))
+            job = waiting.first()
             activated = self._activate(job, worker, timeout_ms, tuple(fetch), reserve=MAX_ANSWER_BYTES - size)
             if activated.deadline_ms == 0:
                 if _ROOM_FOR_THE_REST + activated.size > MAX_ANSWER_BYTES:
@@ -244,11 +279,11 @@ class Jobs:
             process_definition_key=definition.key,
             element_id=instance.element.id,
             element_instance_key=instance.key,
-            headers=json.dumps(job.headers),
+            headers=_headers_text(job),
             worker=worker,
             retries=job.retries,
             deadline_ms=deadline,
-            variables=json.dumps(variables),
+            variables=to_json(variables),
         )
         if reserve is not None and activated.size > reserve:
             return ActivatedJob(
@@ -397,6 +432,13 @@ class Jobs:
                 RejectionCode.INVALID_STATE,
                 f"Expected to {verb} job with key '{job.key}', but it is in state '{job.state.name}'",
             )
+
+
+def _headers_text(job: Job) -> str:
+    definition = job.instance.element.job
+    if definition is not None and job.headers is definition.headers:
+        return definition.headers_text
+    return to_json(job.headers)
 
 
 def check_worker(kind: str, timeout_ms: int, *, worker: str | None = None, max_jobs: int | None = None) -> None:

@@ -1,9 +1,10 @@
-"""Read JSON documents of variables from outside, and measure how large values are."""
+"""Read JSON documents of variables from outside, write JSON, and measure how large values are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import json.encoder
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zeebe_connectors.engine.rejections import invalid
@@ -20,15 +21,35 @@ def is_large(variables: Mapping[str, Any]) -> bool:
     left = _MAX_KEPT_WEIGHT
     waiting = list(variables.values())
     for value in waiting:  # it grows while it is walked
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             left -= len(value)
-        elif isinstance(value, dict | list):
+        elif kind is dict or kind is list:
             left -= 32 * len(value)
             if left > 0:
-                waiting.extend(value.values() if isinstance(value, dict) else value)
+                waiting += value.values() if kind is dict else value
+        else:
+            continue
         if left < 0:
             return True
     return False
+
+
+def _json_writer() -> Callable[[Any], str]:
+    """Return a function that writes a value as JSON without spaces.
+
+    `JSONEncoder.encode` makes the encoder in C anew at each call, which takes as long as writing a small value; so one
+    is kept where there is one. Values come from JSON or FEEL, and hold no circle.
+    """
+    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    chunks = make(None, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+    return lambda value: "".join(chunks(value, 0))
+
+
+to_json = _json_writer()
 
 
 def parse_variables(text: str | bytes) -> dict[str, Any]:
@@ -37,10 +58,13 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
     Raises:
         Rejection: It is not JSON, or not an object.
     """
-    if not text or not text.strip():
-        return {}
     try:
-        value = _DECODER.decode(text if isinstance(text, str) else text.decode())
+        text = (text if isinstance(text, str) else text.decode()).strip()
+        if not text:
+            return {}
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
     except (ValueError, RecursionError) as error:
         raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
     if value is None:
@@ -50,7 +74,8 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
             "Expected the variables to be a JSON object with a name for each value, but the root is "
             f"'{type(value).__name__}'"
         )
-    check_depth(value)
+    if len(text) > 2 * _MAX_VARIABLE_DEPTH:  # else it has not enough brackets
+        check_depth(value)
     return value
 
 

@@ -28,15 +28,7 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
             data["k"] = process.correlation_key
     else:
         data["p"] = instance.parent.key
-    optional = {
-        "i": instance.index if instance.index >= 0 else None,
-        "v": instance.variables or None,
-        "a": instance.arrivals or None,
-        "n": instance.pending,
-        "x": instance.payload,
-        "b": 1 if instance.interrupted else None,
-    }
-    data.update({name: value for name, value in optional.items() if value is not None})
+    _add_own(data, instance)
     if instance.subscriptions:
         data["w"] = [_dump_subscription(subscription) for subscription in instance.subscriptions]
     if instance.job is not None:
@@ -45,6 +37,22 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
         rounds = instance.rounds
         data["r"] = [rounds.items, rounds.total, rounds.started, rounds.completed]
     return data
+
+
+def _add_own(data: dict[str, Any], instance: ElementInstance) -> None:
+    """Add what only some instances have; most of them have one of these or none."""
+    if instance.index >= 0:
+        data["i"] = instance.index
+    if instance.variables:
+        data["v"] = instance.variables
+    if instance.arrivals:
+        data["a"] = instance.arrivals
+    if instance.pending is not None:
+        data["n"] = instance.pending
+    if instance.payload is not None:
+        data["x"] = instance.payload
+    if instance.interrupted:
+        data["b"] = 1
 
 
 def _dump_subscription(subscription: Subscription) -> list[Any]:

@@ -17,6 +17,7 @@ from zeebe_connectors.engine.definitions import Definition, Resource, StartTimer
 from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.incidents import Incident
 from zeebe_connectors.engine.messages import Message
+from zeebe_connectors.engine.payloads import to_json
 from zeebe_connectors.engine.rows import dump_element, load_elements
 from zeebe_connectors.engine.timers import Schedule
 
@@ -158,7 +159,7 @@ class SqliteStore:
             if queue or self._queue_stored:
                 db.execute("DELETE FROM step")
                 rows = [
-                    (position, _json([name, instance.key, argument]))
+                    (position, to_json([name, instance.key, argument]))
                     for position, (name, instance, argument) in enumerate(queue)
                     if instance.key in engine.elements
                 ]
@@ -184,7 +185,7 @@ class SqliteStore:
                 gone.append((key,))
             else:
                 instance.stored = True
-                rows.append((key, _json(dump_element(instance))))
+                rows.append((key, to_json(dump_element(instance))))
         if rows:
             db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
         if gone:
@@ -202,7 +203,7 @@ class SqliteStore:
             if value is None:
                 self._db.execute(f"DELETE FROM {table} WHERE key=?", (key,))  # noqa: S608 - one of three names
             else:
-                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES(?,?)", (key, _json(dump(value))))
+                self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES(?,?)", (key, to_json(dump(value))))
 
     def _write_deployment(self, changes: Changes) -> None:
         self._db.executemany(
@@ -214,7 +215,7 @@ class SqliteStore:
             [(found.key, found.bpmn_process_id, found.version, found.resource.key) for found in changes.definitions],
         )
         self._db.executemany(
-            "INSERT INTO stored VALUES(?,?)", [(found.key, _json(_dump_stored(found))) for found in changes.stored]
+            "INSERT INTO stored VALUES(?,?)", [(found.key, to_json(_dump_stored(found))) for found in changes.stored]
         )
 
     # --- reading
@@ -272,9 +273,6 @@ class SqliteStore:
     def _rows(self, table: str) -> Iterator[tuple[int, Any]]:
         for key, data in self._db.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - one of our names
             yield key, json.loads(data)
-
-
-_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def _dump_message(message: Message) -> list[Any]:

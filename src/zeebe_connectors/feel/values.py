@@ -358,10 +358,13 @@ def _take(room: _Room, nodes: int) -> None:
         raise FeelLimitError("items", "the result has more values than a result may have; map only what is needed")
 
 
-def json_number(value: float | Decimal) -> int | float | None:
-    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise."""
+def json_number(value: float | Decimal) -> int | float:
+    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise.
+
+    What is no finite number stays one, so that whoever sends the value can refuse it by name.
+    """
     if type(value) is float:
-        return (value or 0.0) if math.isfinite(value) else None  # a zero has no sign
+        return value or 0.0  # a zero has no sign
     number = decimal(value)
     if number.adjusted() < 20 and number == number.to_integral_value() and -_LONG <= number < _LONG:
         return int(number)

@@ -10,6 +10,7 @@ import random
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -247,9 +248,16 @@ def _refuse_functions(text: str, name: str) -> None:
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return "a number"
-    names: dict[type, str] = {str: "a string", list: "a list", dict: "a context"}
+    names: dict[type, str] = {
+        str: "a string",
+        list: "a list",
+        dict: "a context",
+        type(None): "null",
+        feel.YearsMonths: "a duration of years and months",
+        feel.DaysTime: "a duration of days and time",
+    }
     return names.get(type(value), type(value).__name__)
 
 
@@ -295,11 +303,11 @@ def _create_document(pending: list[Content]) -> feel.HostFunction:
         given = value if isinstance(value, dict) else {"content": value}
         encoded = given.get("content", given.get("data"))
         if not isinstance(encoded, str):
-            raise ValueError("createDocument needs base64 text, or a context with content and name")  # noqa: TRY004 - the engine turns ValueErrors into failures
+            raise ValueError("it needs base64 text, or a context with content and name")  # noqa: TRY004 - the engine turns ValueErrors into failures
         try:
             data = base64.b64decode("".join(encoded.split()), validate=True)
         except binascii.Error:
-            raise ValueError("createDocument: the content is not base64") from None
+            raise ValueError("the content is not base64") from None
         name = given.get("name") or given.get("fileName") or str(uuid.uuid4())
         kind = given.get("contentType") or mimetypes.guess_type(name)[0] or "application/octet-stream"
         pending.append(Content(data, name, kind))
@@ -309,30 +317,28 @@ def _create_document(pending: list[Content]) -> feel.HostFunction:
 
 
 def _bpmn_error(code: Any, message: Any = None, variables: Any = None) -> dict[str, Any]:
-    context: dict[str, Any] = {"errorType": "bpmnError", "errorCode": _need(code, str, "bpmnError", "errorCode")}
+    context: dict[str, Any] = {"errorType": "bpmnError", "errorCode": _need(code, str, "errorCode")}
     if message is not None:
-        context["errorMessage"] = _need(message, str, "bpmnError", "errorMessage")
+        context["errorMessage"] = _need(message, str, "errorMessage")
     if variables is not None:
-        context["variables"] = _need(variables, dict, "bpmnError", "variables")
+        context["variables"] = _need(variables, dict, "variables")
     return context
 
 
 def _job_error(message: Any, variables: Any = None, retries: Any = 0, backoff: Any = None) -> dict[str, Any]:
     return {
         "errorType": "jobError",
-        "errorMessage": _need(message, str, "jobError", "errorMessage"),
-        "variables": {} if variables is None else _need(variables, dict, "jobError", "variables"),
-        "retries": _number(retries, "jobError", "retries"),
-        "retryBackoff": feel.DaysTime(0)
-        if backoff is None
-        else _need(backoff, feel.DaysTime, "jobError", "retryBackoff"),
+        "errorMessage": _need(message, str, "errorMessage"),
+        "variables": {} if variables is None else _need(variables, dict, "variables"),
+        "retries": _number(retries, "retries"),
+        "retryBackoff": feel.DaysTime(0) if backoff is None else _need(backoff, feel.DaysTime, "retryBackoff"),
     }
 
 
 def _ignore_error(variables: Any = None) -> dict[str, Any]:
     context: dict[str, Any] = {"errorType": "ignoreError"}
     if variables is not None:
-        context["variables"] = _need(variables, dict, "ignoreError", "variables")
+        context["variables"] = _need(variables, dict, "variables")
     return context
 
 
@@ -347,13 +353,13 @@ def _backoff(
     max_delay: Any = _MAX_DELAY,
     jitter: Any = 0.1,
 ) -> feel.DaysTime:
-    count = float(_number(attempt, "backoff", "attempt"))
-    growth = float(_number(factor, "backoff", "factor"))
-    spread = float(_number(jitter, "backoff", "jitterFactor"))
-    low = _need(min_delay, feel.DaysTime, "backoff", "minDelay").total_seconds()
-    high = _need(max_delay, feel.DaysTime, "backoff", "maxDelay").total_seconds()
+    count = float(_number(attempt, "attempt"))
+    growth = float(_number(factor, "factor"))
+    spread = float(_number(jitter, "jitterFactor"))
+    low = _need(min_delay, feel.DaysTime, "minDelay").total_seconds()
+    high = _need(max_delay, feel.DaysTime, "maxDelay").total_seconds()
     if count < 1 or growth <= 0 or low > high or spread < 0:
-        raise ValueError("backoff needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
+        raise ValueError("it needs attempt >= 1, factor > 0, minDelay <= maxDelay and jitterFactor >= 0")
     try:
         delay = min(max(low * growth ** (count - 1), low), high)
     except OverflowError:
@@ -362,16 +368,16 @@ def _backoff(
     return feel.DaysTime(round(max(delay, 0.0) * 1000) * 1_000_000)
 
 
-def _need(value: Any, kind: type, function: str, parameter: str) -> Any:
+def _need(value: Any, kind: type, parameter: str) -> Any:
     if not isinstance(value, kind):
         wanted = {str: "a string", dict: "a context", feel.DaysTime: "a days-time duration"}[kind]
-        raise ValueError(f"{function}: the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
+        raise ValueError(f"the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
     return value
 
 
-def _number(value: Any, function: str, parameter: str) -> Any:
+def _number(value: Any, parameter: str) -> Any:
     if isinstance(value, bool) or not hasattr(value, "__int__"):
-        raise ValueError(f"{function}: the parameter {parameter} must be a number, but is {_kind(value)}")
+        raise ValueError(f"the parameter {parameter} must be a number, but is {_kind(value)}")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from urllib.parse import unquote
 
@@ -37,7 +38,7 @@ def file_name(name: str) -> str:
 
 
 _EXTENDED = re.compile(r"""(?:^|;)\s*filename\*\s*=\s*"?([\w-]*)'[^';"]*'([^;"\s]+)""", re.IGNORECASE)
-_PLAIN = re.compile(r"""(?:^|;)\s*filename\s*=\s*(?:"((?:\\.|[^"\\])*+)"|([^;"]+))""", re.IGNORECASE)
+_PLAIN = re.compile(r"""(?:^|;)\s*filename\s*=\s*(?:"((?:\\.|[^"\\])*+)(?:"|$)|([^;"]+))""", re.IGNORECASE)
 
 
 def name_of_disposition(header: str | None) -> str | None:
@@ -50,7 +51,7 @@ def name_of_disposition(header: str | None) -> str | None:
         return None
     header = header[:_MAX_HEADER]
     if extended := _EXTENDED.search(header):
-        with contextlib.suppress(LookupError):
+        with contextlib.suppress(LookupError, UnicodeError):
             return file_name(unquote(extended[2], extended[1] or "utf-8", "replace")) or None
     plain = _PLAIN.search(header)
     if plain is None:
@@ -59,7 +60,8 @@ def name_of_disposition(header: str | None) -> str | None:
     with contextlib.suppress(UnicodeError):
         name = name.encode("latin-1").decode("utf-8")
     if "=?" in name:  # as mails have it; some servers write it all the same
-        name = str(make_header(decode_header(name)))
+        with contextlib.suppress(LookupError, ValueError, MessageError):
+            name = str(make_header(decode_header(name)))
     elif "%" in name:
         name = unquote(name)
     return file_name(name) or None

@@ -20,6 +20,9 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
+_COMMENT = re.compile(rb"<!--.*?(?:-->|$)", re.DOTALL)
+_NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
+"""Codecs of Python that are none of any text that is sent."""
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _META = re.compile(rb"""<meta\s[^>]{0,200}?\bcharset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
 _META_WITHIN = 1024
@@ -51,7 +54,8 @@ def parameter(content_type: str, name: str) -> str | None:
     message = Message()
     message["Content-Type"] = " ".join(content_type.split())
     value = message.get_param(name)
-    return value.strip() or None if isinstance(value, str) else None
+    text = value[2] if isinstance(value, tuple) else value  # three parts where it is written as RFC 2231 has it
+    return text.strip() or None if isinstance(text, str) else None
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
@@ -81,14 +85,17 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
         return _by_zeros(head), 0
     declared = _DECLARATION.match(head.lstrip())
     if declared is None and "html" in content_type.lower():
-        declared = _META.search(body[:_META_WITHIN])
-    return (codec(declared[1].decode("ascii")) if declared else None) or "utf-8", 0
+        declared = _META.search(_COMMENT.sub(b"", body[:_META_WITHIN]))
+    known = codec(declared[1].decode("ascii")) if declared else None
+    # What could be read byte by byte is in no set of which every character takes several bytes, whatever it says.
+    return "utf-8" if known is None or known.startswith(("utf-16", "utf-32")) else known, 0
 
 
 @lru_cache(maxsize=256)
 def _named(content_type: str) -> str | None:
     """The codec that a content type names; a service says the same with every answer."""
-    return codec(parameter(content_type, "charset") or "")
+    # Two headers that a proxy joined leave the second one's type behind the first one's character set.
+    return codec((parameter(content_type, "charset") or "").partition(",")[0])
 
 
 def codec(label: str) -> str | None:
@@ -98,9 +105,26 @@ def codec(label: str) -> str | None:
         known = codecs.lookup(_ALIASES.get(label, label))
     except (LookupError, ValueError):
         return None
-    if not getattr(known, "_is_text_encoding", True):
+    if not getattr(known, "_is_text_encoding", True) or known.name.replace("-", "_") in _NO_CHARSETS:
         return None
     return _WIDER.get(known.name, known.name)
+
+
+def named_for_writing(content_type: str) -> str | None:
+    """The codec in which a body with this content type is to be written, UTF-8 where it names none; None if unknown.
+
+    It is the one that is named, not what senders may mean by it: a reader must find in it what the name promises.
+    """
+    label = parameter(content_type, "charset") if content_type else None
+    if label is None:
+        return "utf-8"
+    meant = codec(label)
+    if meant is None:
+        return None
+    try:
+        return codecs.lookup(label.strip("\"'")).name
+    except LookupError:
+        return meant
 
 
 def decoded(body: bytes, encoding: str) -> str:

@@ -169,10 +169,10 @@ class HttpClient:
             if not self._running:
                 self._idle.set()
         headers = _header_list(response)
-        coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
+        coding = _coding(response)
         if coding and body:
-            body, headers = await _unpacked(body, headers, coding, limit, request.origin)
-        return HttpResponse(response.status, response.reason or "", headers, body, request.url)
+            body, headers = await _unpacked(body, headers, coding, limit, request.origin, response.status)
+        return HttpResponse(_status(response, request.origin), _phrase(response.reason), headers, body, request.url)
 
     async def aclose(self) -> None:
         """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
@@ -231,9 +231,9 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _unpacked(
-    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str
+    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str, status: int
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Body and headers without the codings; unknown ones stay."""
+    """Body and headers without the codings; unknown ones stay, and a refusal that is not coded as it says."""
     from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
 
     codings = codings_of(coding)
@@ -247,6 +247,8 @@ async def _unpacked(
     except TooLargeError:
         raise _too_large(origin, limit) from None
     except UndecodableError as error:
+        if status >= 400:
+            return body, headers
         raise TransientError(
             "500",
             f"The response of {origin} cannot be decompressed as declared ({coding}): {error}",
@@ -273,9 +275,9 @@ def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
     try:
-        return [(name.decode("latin-1"), value.decode()) for name, value in response.raw_headers]
+        return [(name.decode("latin-1").strip(), value.decode()) for name, value in response.raw_headers]
     except UnicodeDecodeError:
-        return [(name.decode("latin-1"), _text(value)) for name, value in response.raw_headers]
+        return [(name.decode("latin-1").strip(), _text(value)) for name, value in response.raw_headers]
 
 
 def _text(value: bytes) -> str:
@@ -283,6 +285,31 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def _status(response: aiohttp.ClientResponse, origin: str) -> int:
+    if response.status < 200:
+        raise TransientError(
+            "500",
+            f"{origin} answered {response.status}, which ends no request",
+            variables={"reason": "protocol"},
+        )
+    return response.status
+
+
+def _coding(response: aiohttp.ClientResponse) -> str:
+    """How the body is packed: by its own coding, and by one of the transfer, which nobody asked for."""
+    coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
+    transfer = response.headers.getall("Transfer-Encoding", ())
+    if transfer:
+        coding = ", ".join((coding, *transfer)).lower().replace("chunked", "").strip(", ")
+    return coding
+
+
+def _phrase(reason: str | None) -> str:
+    """The reason phrase; the library keeps bytes that are no UTF-8 as half characters, which nothing can write."""
+    text = (reason or "").strip()
+    return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
 
 
 class Caller(Protocol):

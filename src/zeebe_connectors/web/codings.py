@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-_ALIASES = {"x-gzip": "gzip", "x-deflate": "deflate"}
+_ALIASES = {"x-gzip": "gzip", "x-deflate": "deflate", "none": "identity"}
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _KNOWN = frozenset({"gzip", "deflate", "br", "zstd"})
 
 
@@ -19,8 +20,8 @@ class TooLargeError(ValueError):
 
 def codings_of(header: str) -> list[str] | None:
     """The codings of a header `Content-Encoding`, the one that was applied last first; None when one is unknown."""
-    names = [name.strip().lower() for name in header.split(",") if name.strip()]
-    known = [_ALIASES.get(name, name) for name in names if name != "identity"]
+    names = [name.partition(";")[0].strip(' "').lower() for name in header.split(",")]
+    known = [name for name in (_ALIASES.get(each, each) for each in names) if name and name != "identity"]
     return known[::-1] if all(name in _KNOWN for name in known) else None
 
 
@@ -49,13 +50,19 @@ def _unpacked(body: bytes, coding: str, limit: int) -> bytes:
             return _brotli(body, limit)
         if coding == "zstd":
             return _zstd(body, limit)
-        # deflate is meant to be zlib's format; many send the bare one.
-        wbits = 31 if coding == "gzip" else 15 if body[0] & 0x0F == 8 else -15
-        return _zlib(body, wbits, limit)
-    except TooLargeError:
+        # Both are told by their first bytes, since senders mix up their names; deflate is also sent without any.
+        if body.startswith(_GZIP):
+            return _zlib(body, 31, limit)
+        if body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0:
+            return _zlib(body, 15, limit)
+        return _zlib(body, 31 if coding == "gzip" else -15, limit)
+    except (TooLargeError, UndecodableError):
         raise
     except Exception as error:  # noqa: BLE001 - each library has errors of its own, all meaning the same
-        raise UndecodableError(str(error)) from None
+        why = str(error).removeprefix("Error -3 while decompressing data: ")
+        if why == "incorrect header check":
+            why = "it does not begin as it should, and may have been sent as it is"
+        raise UndecodableError(why) from None
 
 
 def _zlib(body: bytes, wbits: int, limit: int) -> bytes:
@@ -98,7 +105,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
         _left(pieces, limit)
         if not decoder.eof:
             raise UndecodableError("it is cut")
-        body = decoder.unused_data
+        body = decoder.unused_data if decoder.unused_data.startswith(_ZSTD) else b""
     return b"".join(pieces)
 
 

@@ -21,6 +21,7 @@ _CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*",
 _UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+_HALVES = re.compile(r"[\ud800-\udfff]")
 _FIELD_VALUE = re.compile(r"[^\r\n\0]*")
 
 # Framing belongs to the client: a wrong length or a second encoding would let one job write into another's request.
@@ -156,13 +157,21 @@ def _ascii_host(authority: str, parts: SplitResult, name: str) -> str:
 def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
     """Appends query parameters to whatever query the URL has; one without a value is its name alone."""
     pairs = "&".join(
-        quote(key, safe="") + ("" if value is None else f"={quote(value, safe='')}") for key, value in fields
+        quote(_whole(key), safe="") + ("" if value is None else f"={quote(_whole(value), safe='')}")
+        for key, value in fields
     )
     if not pairs:
         return url
     if "?" not in url:
         return f"{url}?{pairs}"
     return url + pairs if url.endswith(("?", "&")) else f"{url}&{pairs}"
+
+
+def _whole(text: str) -> str:
+    """The text with a replacement for halves of characters, which JSON may hold and UTF-8 cannot write."""
+    if text.isascii() or not _HALVES.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def text_of(value: Any) -> str:
@@ -173,9 +182,17 @@ def text_of(value: Any) -> str:
 
 
 def json_bytes(value: Any, charset: str = "utf-8") -> bytes:
-    """A value as JSON in a character set; characters that it does not have are written as JSON's escapes."""
+    """A value as JSON in a character set; characters that it does not have are written as JSON's escapes.
+
+    Raises:
+        InputError: It holds NaN or an infinity.
+    """
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(charset)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False)
+    except ValueError:
+        raise InputError("body: holds a number that JSON does not have, NaN or an infinity") from None
+    try:
+        return text.encode(charset)
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"), default=str).encode(charset)
 
@@ -196,6 +213,7 @@ def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMult
         InputError: `HEADER_INVALID` when a name is no header name or a value holds a line break.
     """
     headers: CIMultiDict[str] = CIMultiDict()
+    spellings: dict[str, str] = {}  # the library would send the last of several that differ in capitals only
     for key, value in values.items():
         if not _TOKEN.fullmatch(key):
             raise InputError(
@@ -205,7 +223,7 @@ def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMult
             continue
         for item in value if isinstance(value, list) else [value]:
             if item is not None:
-                headers.add(key, header_value(text_of(item), f"{name}.{key}"))
+                headers.add(spellings.setdefault(key.lower(), key), header_value(text_of(item), f"{name}.{key}"))
     return headers
 
 
@@ -215,7 +233,7 @@ def header_value(text: str, name: str) -> str:
     Raises:
         InputError: `HEADER_INVALID` when it holds a line break or a NUL.
     """
-    text = text.strip()
+    text = _whole(text.strip())
     if not _FIELD_VALUE.fullmatch(text):
         raise InputError(
             f"{name}: holds a line break, which would start another header; remove it", code="HEADER_INVALID"

@@ -15,8 +15,9 @@ from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
 from zeebe_connectors.sdk.names import name_of_disposition
-from zeebe_connectors.web.charset import as_utf8, codec
+from zeebe_connectors.web.charset import as_utf8, codec, decoded
 from zeebe_connectors.web.message import HttpResponse
+from zeebe_connectors.web.words import words_of
 
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
@@ -119,6 +120,18 @@ def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     return values
 
 
+def _with_known_characters(data: bytes) -> bytes:
+    """UTF-8, whatever it was: bytes that mean nothing in it are replaced, so that they spoil one text, not all."""
+    return data.decode("utf-8", "replace").encode()
+
+
+async def _read(data: bytes) -> Any:
+    try:
+        return await read_json(data, _STRICT.decode)
+    except UnicodeDecodeError:
+        return await read_json(_with_known_characters(data), _STRICT.decode)
+
+
 async def lenient_body(response: HttpResponse) -> Any:
     """A JSON object or list as such, blank as null, anything else as text, whatever the content type says.
 
@@ -130,7 +143,7 @@ async def lenient_body(response: HttpResponse) -> Any:
         raise _too_large(response, f"it has {len(data):,} bytes, {JSON_BYTES:,} are allowed")
     if _looks_like_json(data):
         try:
-            return await read_json(data, _STRICT.decode)
+            return await _read(data)
         except OverBudgetError as error:
             if error.limit != "levels":  # what is nested so deep is no data of anybody's; as text it harms nobody
                 raise _too_large(response, str(error)) from None
@@ -157,7 +170,7 @@ async def read_large_json(response: HttpResponse) -> None:
     data = _utf8(response)
     if len(data) <= INLINE_LIMIT and _looks_like_json(data):
         with suppress(ValueError):
-            response.large_json = await read_json(data, _STRICT.decode)
+            response.large_json = await _read(data)
 
 
 def _known_body(response: HttpResponse) -> Any:
@@ -169,7 +182,7 @@ def _known_body(response: HttpResponse) -> Any:
     data = _utf8(response)
     if _looks_like_json(data):
         with suppress(ValueError):
-            return decode_quick_json(data, _STRICT.decode)
+            return decode_quick_json(_with_known_characters(data), _STRICT.decode)
     return _as_text(data)
 
 
@@ -197,7 +210,7 @@ async def _json(response: HttpResponse) -> Any:
     if not response.body[:64].strip() and not response.body.strip():
         return None  # a 204 has no body, which is no error
     try:
-        return await read_json(_utf8(response), _STRICT.decode)
+        return await _read(_utf8(response))
     except OverBudgetError as error:
         raise _too_large(response, str(error)) from None
     except ValueError as error:
@@ -215,11 +228,12 @@ def _text(response: HttpResponse, encoding: str) -> str:
     # UTF-8 is what the form starts with, so that the service's own word counts more.
     if (encoding or "UTF-8").strip().lower() in {"utf-8", "utf8"}:
         return _utf8(response).decode("utf-8", "replace")
-    if codec(encoding) is None:
+    named = codec(encoding)
+    if named is None:
         raise InputError(
             "documentReturnFormat.encoding: is not a known character set; use a name such as UTF-8 or ISO-8859-1"
         )
-    return response.body.decode(encoding.strip(), "replace")
+    return decoded(response.body, named)
 
 
 def status_error(
@@ -232,17 +246,18 @@ def status_error(
     Args:
         response: The response.
         what: Who answered, where it was not the service itself.
-        detail: What it said, if that is known and short.
+        detail: What it said; a service's own words are looked for in its body.
         method: Request method, for the message.
     """
     phrase = response.reason or "[no reason]"
     asked = f"{method} {response.origin}" if method else response.origin
     message = f"{phrase}: {what + ' ' if what else ''}{asked} answered {response.status}"
-    if detail:
-        message += f" ({detail})"
+    variables: dict[str, Any] = {"response": _detail(response)}
+    said = detail or ("" if what else words_of(variables["response"]["body"]))
+    if said and said != phrase:
+        message += f" ({said})"
     if method and response.status in {401, 403}:
         message += ". Check the authentication, and what this login may do"
-    variables: dict[str, Any] = {"response": _detail(response)}
     if what and detail:
         variables["reason"] = detail
     code = str(response.status)

@@ -39,6 +39,32 @@ async def graphql(server, tmp_path):
     await clients.aclose()
 
 
+@pytest.mark.parametrize(
+    "errors",
+    ["no such field", {"message": "no such field"}, ["no such field"], [{"message": "no such field"}]],
+    ids=str,
+)
+async def test_errors_in_any_form(graphql, server, errors):
+    """A text or an object where the standard has a list is no success."""
+    server.answer("/graphql", Reply.json({"data": None, "errors": errors}))
+    with pytest.raises(ConnectorError) as caught:
+        await graphql()
+    assert (caught.value.code, caught.value.message) == ("GRAPHQL_ERROR", "no such field")
+
+
+async def test_a_request_in_a_character_set(graphql, server):
+    """The body is written in the set that the header names; half a character is escaped."""
+    kind = {"Content-Type": "application/json; charset=ISO-8859-1"}
+    await graphql(graphql={"method": "post", "query": '{ a(x: "ö€") }', "headers": kind})
+    assert server.last.body == b'{"query":"{ a(x: \\"\\u00f6\\u20ac\\") }"}'
+    await graphql(graphql={"method": "post", "query": '{ a(x: "ö") }', "headers": kind})
+    assert server.last.body == '{"query":"{ a(x: \\"ö\\") }"}'.encode("latin-1")
+    await graphql(graphql={"method": "post", "query": "{ a }", "variables": {"a": "\ud83d"}})
+    assert json.loads(server.last.body)["variables"] == {"a": "\ud83d"}
+    with pytest.raises(ConnectorError, match="unknown character set"):
+        await graphql(graphql={"method": "post", "headers": {"Content-Type": "application/json; charset=idna"}})
+
+
 async def test_get(graphql, server):
     """By default the query and its variables are query parameters."""
     result = await graphql(graphql={"query": "query($id: ID!) { a(id: $id) }", "variables": {"id": "ü&1"}})

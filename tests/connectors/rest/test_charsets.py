@@ -41,6 +41,12 @@ TEXT = json.dumps(VALUE, ensure_ascii=False)
         ("application/json; charset=no-such-set", TEXT.encode()),
         ("application/json; charset=rot13", TEXT.encode()),
         ("application/json; charset=", TEXT.encode()),
+        ("application/json; charset=idna", TEXT.encode()),
+        ("application/json; charset=punycode", TEXT.encode()),
+        ("application/json; charset=undefined", TEXT.encode()),
+        ("application/json; charset=unicode_escape", TEXT.encode()),
+        ("application/json; charset=windows-1252, text/html", TEXT.encode("cp1252")),
+        ("application/json; charset*=us-ascii''windows-1252", TEXT.encode("cp1252")),
         (None, TEXT.encode()),
     ],
 )
@@ -101,6 +107,8 @@ async def test_a_refusals_body(rest, server):
         ("application/json; charset=utf-16le", ["ö"], '["ö"]'.encode("utf-16-le")),
         ("application/json", {"a": "ö"}, '{"a":"ö"}'.encode()),
         ("text/plain; charset=cp1252", "ö€", "ö€".encode("cp1252")),
+        ("text/plain; charset=win-1251", "Привет", "Привет".encode("cp1251")),
+        ('text/plain; charset="x-sjis"', "日本", "日本".encode("cp932")),
         ("application/x-www-form-urlencoded; charset=ISO-8859-1", {"ä": "ö &"}, b"%E4=%F6+%26"),
         ("application/x-www-form-urlencoded", {"ä": "ö"}, b"%C3%A4=%C3%B6"),
     ],
@@ -110,6 +118,31 @@ async def test_requests(rest, server, kind, body, sent):
     server.answer("*", Reply.json({}))
     await rest(server.url(), method="POST", headers={"Content-Type": kind}, body=body)
     assert (server.last.body, server.last.header("Content-Type")) == (sent, kind)
+
+
+async def test_half_a_character(rest, server):
+    """JSON from elsewhere may hold one; it is sent as JSON's escape or replaced, and refused where it is all."""
+    server.answer("*", Reply.json({}))
+    half = "\ud83d"
+    await rest(server.url(), method="POST", queryParameters={"a": half}, headers={"X-A": half}, body={"a": half})
+    assert dict(server.last.query) == {"a": "\ufffd"}
+    assert server.last.header("X-A") == "\ufffd"
+    assert json.loads(server.last.body) == {"a": half}
+    assert "half of a character" in (await rest.error(server.url(), method="POST", body=half)).message
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+async def test_a_number_that_json_does_not_have(rest, server, number):
+    error = await rest.error(server.url(), method="POST", body={"a": [number]})
+    assert error.code == "INVALID_INPUT"
+    assert server.connections == 0
+
+
+async def test_headers_that_differ_in_capitals(rest, server):
+    """Both are sent, as one header twice."""
+    server.answer("*", Reply.json({}))
+    await rest(server.url(), headers={"x-a": "1", "X-A": "2"})
+    assert [value for name, value in server.last.headers if name.lower() == "x-a"] == ["1", "2"]
 
 
 async def test_multipart_in_a_character_set(rest, server):
@@ -140,6 +173,12 @@ def bare(data):
 
 
 CODINGS = {
+    "gzip;q=1.0": gzip.compress,
+    '"gzip"': gzip.compress,
+    "none, gzip": gzip.compress,
+    "deflate ": gzip.compress,
+    "gzip  ": zlib.compress,
+    "zstd ": lambda data: zstd.compress(data) + bytes(3),
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "X-GZIP": gzip.compress,
@@ -164,6 +203,66 @@ async def test_codings(rest, server, coding):
     assert result["body"] == VALUE
     assert coding == "identity" or "Content-Encoding" not in result["headers"]
     assert {"br", "zstd", "gzip"} <= set(server.last.header("Accept-Encoding").split(", "))
+
+
+@pytest.mark.parametrize("transfer", [b"gzip, chunked", b"gzip"])
+async def test_a_coding_of_the_transfer(rest, server, transfer):
+    """A transfer that packs, though nobody asked for it, is unpacked."""
+    packed = gzip.compress(TEXT.encode())
+    if b"chunked" in transfer:
+        packed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+
+    async def script(seen, reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + transfer + b"\r\n\r\n" + packed)
+        await writer.drain()
+        writer.close()
+
+    server.script("/", script)
+    assert (await rest(server.url()))["body"] == VALUE
+
+
+async def test_a_refusal_that_is_not_coded_as_it_says(rest, server):
+    """The status counts more than how its page was packed."""
+    server.answer("/", Reply(404, b"<title>Not here</title>", [("Content-Encoding", "gzip")], "Not Found"))
+    error = await rest.error(server.url())
+    assert (error.code, error.variables["response"]["body"]) == ("404", "<title>Not here</title>")
+
+
+@pytest.mark.parametrize("choice", ["AUTO", "JSON"])
+async def test_a_byte_that_means_nothing(rest, server, choice):
+    """It spoils one character, not the object that it stands in."""
+    server.answer("/", Reply(200, b'{"name": "Gr\xf6\xdfe", "id": 1}', [("Content-Type", "application/json")]))
+    assert (await rest(server.url(), documentReturnFormat={"choice": choice}))["body"] == {
+        "name": "Gr\ufffd\ufffde",
+        "id": 1,
+    }
+    server.answer("/", Reply(400, b'{"name": "Gr\xf6\xdfe"}', [("Content-Type", "application/json")], "Bad"))
+    assert (await rest.error(server.url())).variables["response"]["body"] == {"name": "Gr\ufffd\ufffde"}
+
+
+@pytest.mark.parametrize("status", [b"101 Switching Protocols", b"000 Nothing"])
+async def test_a_status_that_ends_no_request(rest, server, status):
+    async def script(seen, reader, writer):
+        writer.write(b"HTTP/1.1 " + status + b"\r\nUpgrade: x\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server.script("/", script)
+    error = await rest.error(server.url())
+    assert (error.code, error.variables["reason"]) == ("500", "protocol")
+
+
+async def test_a_reason_in_another_character_set(rest, server):
+    """It is text that can be sent on; names of headers have no blanks."""
+
+    async def script(seen, reader, writer):
+        writer.write(b"HTTP/1.1 200  Gr\xf6\xdfe\r\nContent-Length : 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server.script("/", script)
+    result = await rest(server.url())
+    assert (result["reason"], list(result["headers"])) == ("Größe", ["Content-Length"])
 
 
 async def test_an_unknown_coding(rest, server):
@@ -216,6 +315,8 @@ BODY = b'{"a": 1}'
         (b"HTTP/1.1 200 OK\r\nX-A: canary\x00-91\r\nContent-Length: 8\r\n\r\n", "Invalid HTTP header"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary-91\r\n", "chunk without its size"),
         (b"SSH-2.0-canary-91\r\n", "another protocol"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "a body of a 204"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "Content-Length too small"),
         (b"HTTP/1.1 2x0 OK\r\n\r\n", "Invalid status code"),
     ],
 )

@@ -295,6 +295,15 @@ async def test_what_an_error_expression_sees(server, reason):
     assert "answered 404" in incident.message
 
 
+async def test_an_incident_has_the_services_own_words(server):
+    """A person reads them in the incident; the expression's message stays the bare reason phrase."""
+    problem = b'{"title": "Bad Request", "detail": "the id is wrong"}'
+    server.answer("/x", Reply(400, problem, [("Content-Type", "application/problem+json")], "Bad Request"))
+    incident = await run(request, {"url": server.url("/x")})
+    assert "answered 400 (the id is wrong)" in incident.message
+    assert incident.variables["error"]["message"] == "Bad Request"
+
+
 async def test_an_input_error_has_no_code_in_an_expression(server):
     """As in the official runtime; our own code is among the variables."""
     expression = '=if error.code = null then bpmnError("INPUT", error.variables.code) else null'

@@ -19,6 +19,36 @@ def guarded(server, issuer):
     }
 
 
+async def test_an_answer_that_is_a_form(rest, server):
+    """As older services send it; what it holds is used, and stands in no message."""
+    login = guarded(server, TokenIssuer())
+    kind = [("Content-Type", "application/x-www-form-urlencoded")]
+    server.answer("/token", Reply(200, b"access_token=canary-91&token_type=bearer&expires_in=10", kind))
+    server.answer("*", lambda seen: Reply.json({"sent": seen.header("Authorization")}))
+    assert (await rest(server.url(), authentication=login))["body"] == {"sent": "Bearer canary-91"}
+
+
+@pytest.mark.parametrize("answer", [b"canary-91", b'"canary-91"', b"token=canary-91"])
+async def test_what_may_be_a_token_is_not_repeated(rest, server, answer):
+    """A good answer in a form that nobody knows may hold the token."""
+    login = guarded(server, TokenIssuer())
+    server.answer("/token", Reply(200, answer, [("Content-Type", "text/plain")]))
+    error = await rest.error(server.url(), authentication=login)
+    assert error.code == "OAUTH_TOKEN_ERROR"
+    assert "canary" not in f"{error.message}{error.variables}"
+
+
+@pytest.mark.parametrize("how", ["basicAuthHeader", "credentialsBody"])
+async def test_a_secret_that_is_repeated(rest, server, how):
+    """An endpoint that quotes the secret in its refusal gives it away to nobody."""
+    login = guarded(server, TokenIssuer()) | {"clientAuthentication": how, "clientSecret": "canary-91"}
+    words = {"error": "invalid_client", "error_description": "canary-91 is wrong"}
+    server.answer("/token", Reply.json(words, 401))
+    error = await rest.error(server.url(), authentication=login)
+    assert "*** is wrong" in error.message
+    assert "canary" not in f"{error.message}{error.variables}"
+
+
 PAGE = (
     b"<!DOCTYPE html><html><head><title>\n Sign in &amp; go on </title><style>x{}</style></head><body>Hi</body></html>"
 )

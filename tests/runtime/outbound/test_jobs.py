@@ -172,6 +172,27 @@ async def test_a_number_that_no_variable_holds_is_named_before_it_is_sent(result
     assert f"The output: {path} is " in outcome.message
 
 
+async def test_an_infinity_that_an_expression_maps_is_named_too() -> None:
+    """It does not become null on the way."""
+    outcome = await run(answering({"d": [{"e": float("-inf")}]}), {}, result_expression="={x: response.d}")
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 0
+    assert "The output: x[1].e is an infinity" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ('=bpmnError(404.5, "m")', "bpmnError: the parameter errorCode must be a string, but is a number"),
+        ('=jobError("m", {}, 1, duration("P1M"))', "but is a duration of years and months"),
+    ],
+)
+async def test_a_wrong_argument_is_named_once(expression: str, reason: str) -> None:
+    outcome = await run(answering(RESPONSE), {}, error_expression=expression)
+    assert isinstance(outcome, Fail)
+    assert f"errorExpression: {reason}" in outcome.message or outcome.message.endswith(reason)
+
+
 async def test_the_largest_numbers_of_64_bits_are_sent() -> None:
     numbers = [2**63 - 1, -(2**63), 1.5e300, "99999999999999999999"]
     outcome = await run(answering(numbers), {}, result_variable="r")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
+from zeebe_connectors import ConnectorError, Context, Group, Hint, InputError, Model, outbound
 from zeebe_connectors.connectors.graphql.escapes import unescaped
 from zeebe_connectors.web import (
     Exchange,
@@ -20,11 +20,13 @@ from zeebe_connectors.web import (
     result_of,
     status_error,
 )
+from zeebe_connectors.web.charset import named_for_writing
 from zeebe_connectors.web.codes import ERRORS
 from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.inputs import Certified, ConnectionTimeout, HttpUrl, ReadTimeout
-from zeebe_connectors.web.message import with_query
+from zeebe_connectors.web.message import json_bytes, with_query
 from zeebe_connectors.web.result import header_values, lenient_body
+from zeebe_connectors.web.words import words_of
 
 _DOCUMENT = ReturnFormat(choice="DOCUMENT")
 
@@ -142,7 +144,10 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     if operation.method == "post":
         body = {"query": query} | ({"variables": variables} if variables else {})
         prepared.headers.setdefault("Content-Type", "application/json")
-        prepared.body = json.dumps(body, ensure_ascii=False).encode()
+        charset = named_for_writing(prepared.headers["Content-Type"])
+        if charset is None:
+            raise InputError("graphql.headers.Content-Type: names an unknown character set; use UTF-8")
+        prepared.body = json_bytes(body, charset)
         return prepared
     fields = [("query", query)]
     if variables:
@@ -155,10 +160,10 @@ async def _refuse_errors(response: HttpResponse) -> None:
     """Raises an error if the response lists any, with the first one's message."""
     body = await lenient_body(response)
     errors = body.get("errors") if isinstance(body, dict) else None
-    if not isinstance(errors, list) or not errors:
+    if not errors:
         return
-    first = errors[0]
-    message = first.get("message") if isinstance(first, dict) else None
+    first = errors[0] if isinstance(errors, list) else errors  # a text or an object is not in the standard, but in use
+    message = (first.get("message") if isinstance(first, dict) else None) or words_of(errors)
     raise ConnectorError(
         "GRAPHQL_ERROR",
         str(message or "The service answered with an error that has no message"),

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 from multidict import CIMultiDict
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.web.charset import codec, parameter
+from zeebe_connectors.web.charset import named_for_writing, parameter
 from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.message import header_value, json_bytes, text_of
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
@@ -63,9 +63,10 @@ def _charset(content_type: str) -> str:
     Raises:
         InputError: It is unknown.
     """
-    charset = (parameter(content_type, "charset") or "utf-8") if content_type else "utf-8"
-    if codec(charset) is None:
-        raise InputError(f"headers.Content-Type: {charset!r} is not a known character set; use UTF-8")
+    charset = named_for_writing(content_type)
+    if charset is None:
+        unknown = parameter(content_type, "charset")
+        raise InputError(f"headers.Content-Type: {unknown!r} is not a known character set; use UTF-8")
     return charset
 
 
@@ -75,6 +76,8 @@ def _encoded(text: str, charset: str) -> bytes:
     except UnicodeEncodeError:
         raise InputError(
             f"body: holds characters that {charset} cannot write; use charset=UTF-8 in the header Content-Type"
+            if charset != "utf-8"
+            else "body: holds the half of a character, which UTF-8 cannot write; remove it"
         ) from None
 
 

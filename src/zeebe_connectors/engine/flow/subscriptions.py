@@ -61,7 +61,8 @@ def correlation_key_of(engine: Engine, instance: ElementInstance, event: Event) 
             f"Failed to extract the correlation key for '{event.correlation_key.source}': The value must be either a "
             f"string or a number, but was '{kind_of(value)}'.",
         )
-    return str(value)
+    whole = isinstance(value, float) and value.is_integer()  # 12.0 is the number 12, however it was written
+    return str(int(value) if whole else value)
 
 
 def open_all(engine: Engine, holder: ElementInstance, events: list[Element]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,12 +45,21 @@ class Mapping:
 
 @dataclass(slots=True)
 class JobDefinition:
-    """What a job is made of when its element is activated."""
+    """What a job is made of when its element is activated.
+
+    Attributes:
+        headers_text: The static headers as JSON, as every job without header expressions has them.
+    """
 
     type: Expression
     retries: Expression
     headers: dict[str, str]
     header_expressions: dict[str, Expression] = field(default_factory=dict)
+    headers_text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Write the headers once."""
+        self.headers_text = json.dumps(self.headers)
 
 
 @dataclass(slots=True)

@@ -6,23 +6,22 @@ that the endpoint's own words reach the person whether it answers with JSON, wit
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urljoin, urlsplit
 
 from multidict import CIMultiDict
 from pydantic import Field
 
-from zeebe_connectors.net import custody
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import URL, Hint
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import Scheme, with_header
 from zeebe_connectors.web.auth.tokens import Token, TokenCache
+from zeebe_connectors.web.charset import as_utf8
 from zeebe_connectors.web.message import HttpRequest, HttpResponse, encoded_url, origin_of
+from zeebe_connectors.web.words import page_words, short, words_of
 
 if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
@@ -36,10 +35,9 @@ TokenEndpoint = Annotated[
 ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
 
-_MAX_WORDS = 300
-_ASSERTIONS = ("assertion", "client_assertion")
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_SECRET_FIELDS = ("assertion", "client_assertion", "client_secret", "password", "refresh_token")
+_MIN_MASKED = 4
+_MAX_FORM = 64 * 1024
 
 
 class Grant(Scheme):
@@ -123,9 +121,7 @@ async def ask(
     request = HttpRequest("POST", encoded_url(endpoint, name=field), headers, urlencode(form).encode())
     signed = with_header(request, "Authorization", credentials, field="authentication") if credentials else request
     response = without_echo(await exchange.send(signed), request, signed)
-    for name in _ASSERTIONS:
-        if name in form:
-            response.body = response.body.replace(form[name].encode(), b"***")
+    _mask(response, [form[name] for name in _SECRET_FIELDS if name in form])
     return response
 
 
@@ -147,11 +143,20 @@ async def ask_as_client(
     if how == "credentialsBody":
         return await ask(exchange, endpoint, {**form, "client_id": name, "client_secret": secret})
     response = await ask(exchange, endpoint, form, basic_credentials(name, secret))
+    _mask(response, [secret])
     encoded = quote_plus(name), quote_plus(secret)
     if response.status in {400, 401} and encoded != (name, secret):
         # RFC 6749 2.3.1 demands that both are form-encoded first; many servers want them raw, some as it says.
         response = await ask(exchange, endpoint, form, basic_credentials(*encoded))
+        _mask(response, [secret])
     return response
+
+
+def _mask(response: HttpResponse, secrets: Iterable[str]) -> None:
+    """Takes what was sent in confidence out of a refusal that repeats it."""
+    for secret in secrets:
+        if response.status >= 400 and len(secret) >= _MIN_MASKED:
+            response.body = response.body.replace(secret.encode(), b"***")
 
 
 def audience_of(audience: str) -> dict[str, str]:
@@ -179,10 +184,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     """
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
-    try:
-        answer = decode_quick_json(response.body)
-    except (ValueError, RecursionError):
-        answer = None
+    answer = _answer(response)
     reason, words = _refusal(answer)
     detail = ": ".join(part for part in (reason, words or _page_words(response, answer)) if part)
     if response.status >= 400:
@@ -204,41 +206,46 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
     )
 
 
+def _answer(response: HttpResponse) -> Any:
+    """What came, as JSON or, as some older services send it, as a form; None for anything else."""
+    kind = response.header("content-type") or ""
+    body = as_utf8(response.body, kind)
+    try:
+        return decode_quick_json(body)
+    except (ValueError, RecursionError):
+        if "form-urlencoded" not in kind.lower() and not body.startswith((b"access_token=", b"error=")):
+            return None
+    return dict(parse_qsl(body[:_MAX_FORM].decode("utf-8", "replace"))) or None
+
+
 def _refusal(answer: Any) -> tuple[str | None, str]:
     """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
     if not isinstance(answer, dict):
         return None, ""
     said = answer.get("error")
-    words = answer.get("error_description") or answer.get("message")
     if isinstance(said, dict):
-        words = words or said.get("message")
         said = said.get("code") or said.get("status")
     known = isinstance(said, str) and said.isprintable() and len(said) <= 60
-    return (str(said) if known else None), _short(words) if isinstance(words, str) else ""
+    words = words_of(answer)
+    return (str(said) if known else None), "" if words == said else words
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:
     """What a page says, when it came in the place of JSON."""
     if answer is not None or not response.body.strip():
         return ""
-    text = custody.masked(response.body.decode("utf-8", "replace"))[:20_000]
-    if "<" not in text[:1000]:
-        return _short(text)
-    title = _TITLE.search(text)
-    return f'it sent a page: "{_short(html.unescape(title[1] if title else _NOT_TEXT.sub(" ", text)))}"'
-
-
-def _short(text: str) -> str:
-    text = custody.masked(text)
-    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
+    text = as_utf8(response.body, response.header("content-type") or "").decode("utf-8", "replace")
+    if "<" in text[:1000]:
+        return f'it sent a page: "{page_words(text)}"'
+    # One long word in a good answer may be the token itself.
+    return short(text) if response.status >= 400 or " " in text.strip() else ""
 
 
 def _place(response: HttpResponse) -> str:
     """Where a redirect leads, without the query, which may hold more than an address."""
     target = urljoin(response.url, response.header("location") or "")
     try:
-        return _short(origin_of(target) + urlsplit(target).path)
+        return short(origin_of(target) + urlsplit(target).path)
     except ValueError:
         return "something that is not an address"
 

@@ -1,0 +1,46 @@
+"""What a service says about its refusal is found in every usual form, and is short."""
+
+import pytest
+
+from zeebe_connectors.web.words import words_of
+
+WORDS = "the id is wrong"
+BODIES = [
+    {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": WORDS},
+    {"error": "invalid_request", "error_description": WORDS},
+    {"timestamp": 1, "status": 400, "error": "Bad Request", "message": WORDS, "path": "/x"},
+    {"error": {"code": 400, "message": WORDS, "status": "INVALID_ARGUMENT"}},
+    {"error": {"code": "x", "message": {"lang": "en", "value": WORDS}}},
+    {"errors": [{"message": WORDS}, {"message": "another"}]},
+    {"errors": [WORDS]},
+    {"errorMessages": [WORDS], "errors": {}},
+    {"Message": WORDS},
+    {"detail": [{"loc": ["body", "id"], "msg": WORDS}]},
+    {"fault": {"faultstring": WORDS, "detail": {"errorcode": "x"}}},
+    {"error": WORDS},
+    {"title": WORDS},
+    [{"message": WORDS, "errorCode": "X"}],
+    f"<html><head><title>{WORDS}</title><body>long</body></html>",
+    f"<html><title></title><script>x = 1</script><body><h1>{WORDS}</h1></body></html>",
+    f"<error><message>{WORDS}</message></error>",
+    f"  {WORDS}\r\n",
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=str)
+def test_a_service_says(body):
+    assert words_of(body) == WORDS
+
+
+@pytest.mark.parametrize("body", [None, {}, [], "", {"id": 1}, {"error": True}, {"message": {"a": 1}}, 5], ids=str)
+def test_a_service_says_nothing(body):
+    assert words_of(body) == ""
+
+
+def test_the_words_are_one_short_line():
+    assert len(words_of({"message": "x" * 5000})) == 300
+    assert words_of({"message": "a\n\u202eb\x00"}) == "a b"
+    deep = {"error": WORDS}
+    for _ in range(50):
+        deep = {"error": deep}
+    assert words_of(deep) == ""
