@@ -1,6 +1,7 @@
 """A gateway that never limits: hands out as many jobs as asked for, takes every completion, and tells how long it took.
 
-`python benchmarks/gateway.py JOBS TYPE VARIABLES HEADERS` prints its port, and one JSON line when all are completed.
+`python benchmarks/gateway.py JOBS TYPE VARIABLES HEADERS` prints its port, and one JSON line when all are completed. In
+the variables, `"@NUMBER"` becomes a number from 0 to 999, another one for each job.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import grpc.aio
 from pyzeebe.proto import gateway_pb2 as pb
 
 SERVICE = "gateway_protocol.Gateway"
+NUMBER = '"@NUMBER"'
 
 
 class Gateway:
@@ -41,6 +43,7 @@ class Gateway:
             tenantId="<default>",
         )
         self._type = kind
+        self._numbered = NUMBER in variables
 
     async def activate(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
         asked = pb.ActivateJobsRequest.FromString(request)
@@ -55,6 +58,8 @@ class Gateway:
             job = answer.jobs.add()
             job.CopyFrom(self._template)
             job.key = number
+            if self._numbered:
+                job.variables = self._template.variables.replace(NUMBER, str(number % 1000))
             job.deadline = deadline
         yield answer.SerializeToString()
 

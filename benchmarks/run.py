@@ -194,9 +194,15 @@ def _variables(url: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def fake_scene(target: Target, jobs: int, slots: int, *, path: str = "/ok") -> Iterator[Scene]:
-    variables = json.dumps(_variables(target.url + path))
-    headers = json.dumps({"resultExpression": EXPRESSION, "retryBackoff": "PT1S"})
-    command = [sys.executable, str(HERE / "gateway.py"), str(jobs), TYPE, variables, headers]
+    with gateway_scene(TYPE, _variables(target.url + path), EXPRESSION, jobs, slots) as scene:
+        yield scene
+
+
+@contextlib.contextmanager
+def gateway_scene(kind: str, inputs: Mapping[str, object], expression: str, jobs: int, slots: int) -> Iterator[Scene]:
+    """A gateway that never limits, with jobs of one type."""
+    headers = json.dumps({"resultExpression": expression, "retryBackoff": "PT1S"})
+    command = [sys.executable, str(HERE / "gateway.py"), str(jobs), kind, json.dumps(inputs), headers]
     with process(command, stdout=subprocess.PIPE) as gateway:
         assert gateway.stdout is not None
         port = gateway.stdout.readline().strip()

@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import aiocoap
 import pytest
 from aiohttp import web
+from tests.servers.coapd import CoapServer
 
 from zeebe_connectors import __version__
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -87,6 +89,21 @@ def test_a_connector_tests_address_and_login(tmp_path: Path) -> None:
         done = told("try", "files", "-", "--test", folder=tmp_path, given=given)
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "FILES_UNREACHABLE")
     assert "has no test" in told("try", "rest", "-", "--test", folder=tmp_path, given="{}").stderr
+
+
+async def test_a_device_is_tested_by_command(tmp_path: Path) -> None:
+    """A GET of what it offers: nothing is posted, and a device that is silent is a failure with its code."""
+    async with CoapServer() as server:
+        inputs = {"host": "127.0.0.1", "port": server.port, "path": "thing", "content": "1", "contentFormat": "text"}
+        given = json.dumps({**inputs, "operation": "post"})
+        done = await asyncio.to_thread(told, "try", "coap", "-", "--test", folder=tmp_path, given=given)
+        assert done.returncode == 0, done.stdout
+        assert "answers" in json.loads(done.stdout)["variables"]["result"]
+        assert server.thing.payload == b"20.5"
+        assert not [request for request in server.thing.requests if request.code != aiocoap.GET]
+    given = json.dumps({**inputs, "operation": "get", "timeout": 1})
+    done = await asyncio.to_thread(told, "try", "coap", "-", "--test", folder=tmp_path, given=given)
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "COAP_UNREACHABLE")
 
 
 def test_wrong_use_is_told_in_one_line(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ async def test_a_server_that_never_greets_is_told(server, impatient):
     server.greeting = ""
     with pytest.raises(TransientError) as caught:
         await connect(server)
-    assert caught.value.code in {"IMAP_UNREACHABLE", "IMAP_CONNECTION_LOST"}
+    assert caught.value.code == "IMAP_TIMEOUT"  # an empty line is no greeting
 
 
 async def test_capabilities_are_asked_again_after_the_login(server):

@@ -834,9 +834,12 @@ mail(
 
 # --- What else a winmail.dat holds ----------------------------------------------------------------------------------
 def properties(*values: tuple[int, int, bytes]) -> bytes:
-    """MAPI properties of variable length: type, tag, value."""
+    """MAPI properties of variable length, or numbers of four bytes: type, tag, value."""
     return struct.pack("<I", len(values)) + b"".join(
-        struct.pack("<HHII", type_, tag, 1, len(value)) + value + b"\0" * (-len(value) % 4)
+        struct.pack("<HH", type_, tag)
+        + (b"" if type_ == 0x3 else struct.pack("<II", 1, len(value)))
+        + value
+        + b"\0" * (-len(value) % 4)
         for type_, tag, value in values
     )
 
@@ -878,6 +881,50 @@ mail(
     attachments=[["chart.ole", "application/octet-stream", "ole"]],
     errors=1,
 )
+
+
+def fixed(tag: int, value: int) -> tuple[int, int, bytes]:
+    return (0x3, tag, struct.pack("<I", value))
+
+
+mail(
+    "tnef-html-in-its-code-page",
+    winmail(
+        TNEF_START
+        + attribute(0x9003, 6, properties(fixed(0x3FDE, 1251), (0x102, 0x1013, "Привет".encode("cp1251"))), 1)
+    ),
+    htmlBody="Привет",
+)
+mail(
+    "tnef-html-says-its-charset",
+    winmail(TNEF_START + attribute(
+        0x9003, 6, properties((0x102, 0x1013, "<meta charset=windows-1251>Привет".encode("cp1251"))), 1)),
+    htmlBody="<meta charset=windows-1251>Привет",
+)  # fmt: skip
+mail(
+    "tnef-other-names",
+    winmail(
+        TNEF_START
+        + attached((0x1E, 0x3704, b"REPORT~1.PDF\0"), (0x102, 0x3701, b"PDF"))
+        + attached((0x1E, 0x3704, b"REPORT~1.PDF\0"), (0x1E, 0x3001, b"Report.pdf\0"), (0x102, 0x3701, b"PDF"))
+    ),
+    attachments=[["REPORT~1.PDF", "application/pdf", "PDF"], ["Report.pdf", "application/pdf", "PDF"]],
+    errors=0,
+)
+mail(
+    "tnef-attachment-elsewhere",
+    winmail(TNEF_START + attached((0x1E, 0x3707, b"a.pdf\0"), (0x1E, 0x370D, b"//server/a.pdf\0"))),
+    attachments=[["a.pdf", "application/pdf", ""]],
+    errors=1,
+)
+mail(
+    "tnef-inline-image",
+    winmail(TNEF_START + attached(
+        (0x1E, 0x3707, b"i.png\0"), (0x1E, 0x3712, b"<i@x>\0"), (0x1E, 0x370E, b"image/png\0"),
+        (0x102, 0x3701, b"PNG"))),
+    attachments=[],
+    inline=[["i.png", "image/png", "PNG"]],
+)  # fmt: skip
 
 
 # --- What stands where another program would not look for it ---------------------------------------------------------

@@ -22,7 +22,7 @@ class FtpServer:
         tls: `none`, `explicit` or `implicit`.
         certificate: PEM file with certificate and key, for TLS.
         without: Commands that it does not have, such as MLSD.
-        listing: `unix` or `dos`: how LIST writes.
+        listing: `unix`, `dos` or `vms`: how LIST writes.
         encoding: Of file names.
         password: Hers.
     """
@@ -65,12 +65,14 @@ def main(given: dict[str, Any]) -> None:
             super().handle()
 
         def ftp_LIST(self, path):  # noqa: N802 - the library's name
-            if given.get("listing") != "dos":
+            if given.get("listing", "unix") == "unix":
                 return super().ftp_LIST(path)
             lines = []
             for entry in sorted(Path(path).iterdir()):
                 size = "      <DIR>         " if entry.is_dir() else f"{entry.stat().st_size:>20}"
-                lines.append(f"01-02-26  03:04PM {size} {entry.name}\r\n")
+                dos = f"01-02-26  03:04PM {size} {entry.name}\r\n"
+                vms = f"{entry.name};1    1/2    2-JAN-2026 10:20:30  [GRP,OWN]  (RWED,RWED,RE,)\r\n"
+                lines.append(dos if given["listing"] == "dos" else vms)
             self.push_dtp_data("".join(lines).encode(given.get("encoding", "utf8")), cmd="LIST")
             return path
 

@@ -19,6 +19,10 @@ from aiohttp import web
 from zeebe_connectors.admin.access import Refused
 
 MAX_STREAMS = 20
+MAX_STREAMS_EACH = 6
+"""Of one session, or of one role's calls of the API: nobody takes all that there are."""
+FOR_OPERATORS = 4
+"""Of all streams, that only operators get."""
 INTERVAL = 1.0
 """Seconds between two events of a topic at least."""
 SHARE = 0.01
@@ -82,6 +86,8 @@ class Live:
         first: Parts,
         *,
         seconds: float = STREAM_SECONDS,
+        who: Hashable = None,
+        operator: bool = True,
     ) -> web.StreamResponse:
         """Streams one topic until the client goes, or its time is over.
 
@@ -91,17 +97,22 @@ class Live:
             make: Makes its parts by name, each JSON on one line; each is sent when it is not as it was.
             first: Parts that are sent once.
             seconds: How long it lasts at most.
+            who: Whose it is, which bounds how many they have; None for nobody's.
+            operator: Whether they may take the last ones too.
 
         Raises:
             Refused: There are as many streams as may be.
         """
-        if len(self._listeners) >= self._max_streams:
-            raise Refused(429, "TOO_MANY_STREAMS", f"{self._max_streams} pages are live already; this one is not")
+        room = self._max_streams - (0 if operator else min(FOR_OPERATORS, self._max_streams // 5))
+        if len(self._listeners) >= room:
+            raise Refused(429, "TOO_MANY_STREAMS", f"{len(self._listeners)} pages are live already; this one is not")
+        if who is not None and sum(listener.who == who for listener in self._listeners) >= MAX_STREAMS_EACH:
+            raise Refused(429, "TOO_MANY_STREAMS", f"You have {MAX_STREAMS_EACH} live pages already; this one is not")
         response = web.StreamResponse()
         response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.content_type = "text/event-stream"
-        listener = _Listener(lambda: request.transport is None or request.transport.is_closing())
+        listener = _Listener(lambda: request.transport is None or request.transport.is_closing(), who)
         self._listeners.add(listener)
         try:
             await response.prepare(request)
@@ -146,10 +157,11 @@ class Live:
         """
         return min(_MAX_PAUSE, max(self.interval, took * len(self._topics) / self.share))
 
-    def close(self) -> None:
-        """Ends all streams; the clients come back by themselves."""
+    def close(self, who: Hashable = None) -> None:
+        """Ends all streams, or somebody's; the clients come back by themselves and show who they are."""
         for listener in self._listeners:
-            listener.close()
+            if who is None or listener.who == who:
+                listener.close()
 
 
 class _Topic:
@@ -207,8 +219,8 @@ class _Topic:
 class _Listener:
     """What waits to be sent to one client: of each part the newest only, however slowly it reads."""
 
-    def __init__(self, is_gone: Callable[[], bool]) -> None:
-        self.is_gone = is_gone
+    def __init__(self, is_gone: Callable[[], bool], who: Hashable = None) -> None:
+        self.is_gone, self.who = is_gone, who
         self.closed = False
         self.ready = asyncio.Event()
         self._pending: dict[str, str] = {}

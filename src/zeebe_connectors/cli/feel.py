@@ -63,7 +63,7 @@ def _variables(context: Path | None, response: str | None, error: str | None) ->
     """The file's variables, and what the runtime adds for result and error expressions."""
     variables = {} if context is None else _json(str(context), context.read_text(encoding="utf-8"))
     if not isinstance(variables, dict):
-        _refuse(f'{context}: the variables must be a JSON object, such such as {{"a": 1}}')
+        _refuse(f'{context}: the variables must be a JSON object, such such such as {{"a": 1}}')
     if response is not None:
         result = _json("--response", response)
         variables = {**variables, **(result if isinstance(result, dict) else {}), "response": result}

@@ -42,6 +42,12 @@ TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, however steadily bytes drip in."""
+_NOT_THIS_WAY = re.compile(
+    r"mechanism|authentication type|not supported|unsupported|not (allowed|permitted)|use authenticate|"
+    r"(login|command) (is )?(disabled|unknown)|(unknown|unrecognized|invalid|disabled) command|PRIVACYREQUIRED",
+    re.IGNORECASE,
+)
+"""Words that refuse the way to sign in, whoever signs in."""
 _ID = '("name" "zeebe-connectors" "vendor" "Zeebe Connectors")'
 
 
@@ -218,14 +224,28 @@ class ImapSession:
             raise PermanentError(
                 "IMAP_AUTH_FAILED", f"{self._host} allows no password on an unencrypted connection; choose TLS"
             )
-        if offered and (self.offers("LOGINDISABLED") or not (username + password).isascii()):
-            await self._authenticate(offered[0], mechanisms[offered[0]])
+        needs_mechanism = offered and (self.offers("LOGINDISABLED") or not (username + password).isascii())
+        if not needs_mechanism and await self._by_login(username, password, is_last=not offered):
             return
+        for mechanism, following in zip(offered, [*offered[1:], None], strict=True):
+            try:
+                await self._authenticate(mechanism, mechanisms[mechanism])
+            except PermanentError as error:
+                if following is None or not _NOT_THIS_WAY.search(error.message):
+                    raise
+            else:
+                return
+
+    async def _by_login(self, username: str, password: str, *, is_last: bool) -> bool:
+        """Signs in by LOGIN; gives false where the server refuses that command and there are other ways."""
         try:
             await self._command("LOGIN", quoted(username), quoted(password))
         except Refused as error:
-            raise self._login_failed(error.text) from None
+            if is_last or not _NOT_THIS_WAY.search(error.text):
+                raise self._login_failed(error.text) from None
+            return False
         await self._signed_in()
+        return True
 
     async def login_with_token(self, username: str, token: str) -> None:
         """Signs in with an OAuth 2.0 access token (XOAUTH2).
@@ -243,10 +263,16 @@ class ImapSession:
         """Signs in by a mechanism; only those in which the client speaks first begin with the command (SASL-IR)."""
         protocol = self._protocol
         protocol.refusal = b""
+        at_once = self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2", "ANONYMOUS"}
         try:
-            if self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2", "ANONYMOUS"}:
-                await self._command("AUTHENTICATE", mechanism, base64.b64encode(answers[0](b"")).decode())
-            else:
+            if at_once:
+                try:
+                    await self._command("AUTHENTICATE", mechanism, base64.b64encode(answers[0](b"")).decode())
+                except Refused as error:
+                    if not error.is_misunderstood:
+                        raise
+                    at_once = False  # it offers that and takes it for a wrong number of words
+            if not at_once:
                 protocol.answers = list(answers)
                 await self._command("AUTHENTICATE", mechanism)
         except Refused as error:
@@ -273,7 +299,10 @@ class ImapSession:
                 await self._command("ID", _ID)
 
     async def _capabilities(self) -> None:
-        for response in await self._command("CAPABILITY"):
+        responses: list[list[bytes]] = []
+        with suppress(Refused):  # what is older than IMAP4rev1 has none
+            responses = await self._command("CAPABILITY")
+        for response in responses:
             words = response[0].decode("ascii", "replace").upper().split()
             if words[:1] == ["CAPABILITY"]:
                 self._protocol.capabilities = set(words[1:])
@@ -514,10 +543,11 @@ class ImapSession:
             if not running.done():
                 if not protocol._idle_event.is_set():  # noqa: SLF001 - the library offers no other way to see it
                     raise self._silent("IDLE")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await protocol.pushed.wait()
+                pushed = asyncio.ensure_future(protocol.pushed.wait())
+                await asyncio.wait({running, pushed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                pushed.cancel()
                 self._check()
+            if not running.done():  # some servers end it by themselves
                 protocol.idle_done()
                 await asyncio.wait({running}, timeout=TIMEOUT)
                 if not running.done():
@@ -581,7 +611,7 @@ class ImapSession:
                 protocol.limit = None
                 protocol.literals = []
                 responses, protocol.untagged = protocol.untagged, []
-            self._result(name, result)
+            self._result(name, result, responses)
             return responses
 
     def _check(self) -> None:
@@ -594,6 +624,9 @@ class ImapSession:
         return lost
 
     @staticmethod
-    def _result(command: str, result: Any) -> None:
+    def _result(command: str, result: Any, responses: Sequence[Sequence[bytes]] = ()) -> None:
+        """Raises for a refusal, with the warnings before it, which often say more: an app password is required."""
         if result.result.upper() != "OK":
-            raise Refused(command, custody.clipped(bytes(result.lines[-1]).decode("utf-8", "replace"), 300))
+            warnings = [line[3:] for line, *_ in responses if line[:3].upper() == b"NO "]
+            text = b"; ".join([*warnings, bytes(result.lines[-1])]).decode("utf-8", "replace")
+            raise Refused(command, custody.clipped(text, 300), is_misunderstood=result.result.upper() == "BAD")

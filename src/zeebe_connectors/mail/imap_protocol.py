@@ -32,6 +32,7 @@ MAX_LITERAL = 256 * 1024 * 1024
 MAX_LINE = 16 * 1024 * 1024
 
 LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
+_GREETED = re.compile(rb"\*\s+(OK|PREAUTH)\b", re.IGNORECASE)
 _PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 
 
@@ -115,13 +116,14 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 self._take(self._missing, skip=0)
                 self._missing = None
                 continue
-            end = self._buffer.find(b"\r\n", self._scanned)
+            end = self._buffer.find(b"\n", self._scanned)  # some servers end their lines with it alone
             if end < 0:
                 if len(self._buffer) > MAX_LINE:
                     raise ValueError(f"a line of more than {MAX_LINE} bytes")
-                self._scanned = max(0, len(self._buffer) - 1)
+                self._scanned = len(self._buffer)
                 return None
-            self._take(end, skip=2)
+            self._take(end, skip=1)
+            self._fragments[-1] = self._fragments[-1].removesuffix(b"\r")
             literal = LITERAL.search(self._fragments[-1])
             if literal and not self._fragments[0].startswith(b"+"):
                 self._missing = int(literal[1])
@@ -140,7 +142,8 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def _dispatch(self, response: list[bytes]) -> None:
         line = response[0]
         if not self.greeting.done():
-            self._greet(line)
+            if line.strip():
+                self._greet(line)
         elif line.startswith(b"+"):
             self._continue(line)
         elif line.startswith(b"* "):
@@ -148,11 +151,19 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             if response[0] or len(response) > 1:
                 self._untagged(response)
         elif line.strip(b"* "):
-            self._response_done(line)
+            tag, *rest = line.split(maxsplit=2)
+            tag = tag.upper()
+            if not any(command.tag.encode() == tag for command in self._pending()):
+                raise ValueError("it answers what nobody asked")
+            self._response_done(b" ".join([tag, *rest]))
+
+    def _pending(self) -> list[Any]:
+        """The commands that wait for their answers."""
+        return [*filter(None, [self.pending_sync_command]), *self.pending_async_commands.values()]
 
     def _greet(self, line: bytes) -> None:
-        if line.upper().startswith((b"* OK", b"* PREAUTH")):
-            self.state = aioimaplib.AUTH if line[2:4].upper() == b"PR" else aioimaplib.NONAUTH
+        if greeted := _GREETED.match(line):
+            self.state = aioimaplib.NONAUTH if greeted[1].upper() == b"OK" else aioimaplib.AUTH
             self.greeting.set_result(line)
         else:
             text = custody.clipped(line.decode("utf-8", "replace"), 200)
@@ -197,10 +208,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def fail(self, reason: str) -> None:
         """Ends every wait with `ConnectionLost`."""
         self.lost = self.lost or ConnectionLost(reason)
-        pending = list(self.pending_async_commands.values())
-        if self.pending_sync_command is not None:
-            pending.append(self.pending_sync_command)
-        for command in pending:
+        for command in self._pending():
             command._exception = self.lost  # noqa: SLF001 - the library's only way to end a command from outside
             command._event.set()  # noqa: SLF001
         self.pending_async_commands.clear()

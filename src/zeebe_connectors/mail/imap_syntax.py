@@ -194,11 +194,13 @@ class Refused(ConnectorError):  # noqa: N818 - the server's answer
 
     Args:
         text: What it said.
+        is_misunderstood: Whether it said BAD: it does not know the command, or not in this form.
     """
 
-    def __init__(self, command: str, text: str) -> None:
+    def __init__(self, command: str, text: str, *, is_misunderstood: bool = False) -> None:
         super().__init__("IMAP_REFUSED", f"the server refused {command}: {text}")
         self.text = text
+        self.is_misunderstood = is_misunderstood
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ _PERHAPS_FOR_NOW = _any(
     r"(unable|cannot|can't|could not|failed) to (get |obtain |acquire )?(a |the )?lock",
     r"lock(ing)? (busy|timeout|failed)|waiting for (a |the )?lock|\beagain\b",
     r"(try|retry)( \w+)? (again|later)|try again|please (re)?try",
-    r"too many|no more (connections|sessions)|maximum number of|(connection|rate|session) limit|throttl",
+    r"too many (?!arg|param|words)|maximum number of|no more (connections|sessions)",
+    r"(connection|rate|session) limit|throttl",
     r"timed? ?out|over ?load|autologout|session (has )?expired",
 )
 

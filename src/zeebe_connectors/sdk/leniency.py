@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -29,6 +29,10 @@ class FieldReader:
     """Whether a list's items that are null or empty text count as left out."""
     tag: str | None = None
     """The field that tells which member of a union is meant; then `choices` are its values."""
+    exact: frozenset[Any] = frozenset()
+    """Texts that need no reading."""
+    takes_text: bool = False
+    """Whether any text that is not blank needs no reading."""
 
     def __call__(self, value: Any) -> Any:
         """The value as the form meant it; the very same object where nothing is to be done, `ABSENT` for left out."""
@@ -88,6 +92,10 @@ def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
             choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
         )
+        if not reader.is_list and not reader.is_flag:
+            exact = frozenset(text for text in reader.choices.values() if isinstance(text, str))
+            takes_text = not reader.choices or tag is not None
+            reader = replace(reader, exact=exact if tag is None else frozenset(), takes_text=takes_text)
         plan[info.alias or name] = plan[name] = reader
     return plan
 

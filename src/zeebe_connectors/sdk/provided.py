@@ -62,6 +62,7 @@ class ProviderPlace:
         words: What the input accepts, where it is a choice; for a whole authentication its types.
         tag: Wire name of the field that tells an authentication's type.
         when: Which other inputs must have one of these values for it to be there.
+        left_out: What the input means when it is left out, by wire name; None where it must be there.
     """
 
     path: tuple[str, ...]
@@ -69,6 +70,7 @@ class ProviderPlace:
     words: tuple[str, ...] = ()
     tag: str = ""
     when: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    left_out: tuple[tuple[str, Any], ...] | None = None
 
     @property
     def is_locked(self) -> bool:
@@ -109,7 +111,7 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
                     yield ProviderPlace(where, source, words, when=when)
                 else:
                     tag_name = discriminator_of(info.annotation, info)
-                    yield ProviderPlace(where, source, words, _wire(info, tag_name), here)
+                    yield ProviderPlace(where, source, words, _wire(info, tag_name), here, _left_out(info))
             else:
                 yield from _places(info.annotation, where, here, discriminator_of(info.annotation, info))
 
@@ -121,6 +123,14 @@ def _words(info: FieldInfo) -> tuple[str, ...]:
         members = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         kinds = [leaf for member in members for leaf in leaf_types(member.model_fields[tag].annotation)]
     return tuple(str(value) for kind in kinds for value in literals(kind))
+
+
+def _left_out(info: FieldInfo) -> tuple[tuple[str, Any], ...] | None:
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if not isinstance(default, BaseModel):
+        return None
+    found = default.model_dump(by_alias=True, mode="json").items()
+    return tuple((name, value) for name, value in found if value is None or isinstance(value, str | int | float))
 
 
 def _wire(info: FieldInfo, tag: str | None) -> str:

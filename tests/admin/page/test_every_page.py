@@ -29,14 +29,15 @@ STATES: dict[str, dict[str, Any]] = {
     "error": {},
     "reading": {},
 }
-COMBINATIONS = [
-    (state, size, scheme)
-    for state in STATES
-    for size in SIZES
-    for scheme in ("light", "dark")
-    if state == "full" or (size, scheme) in {("wide", "light"), ("phone", "dark")}
-]
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_OF_COLOUR = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+_LOOKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("wide", "light", _RULES),
+    ("wide", "dark", _OF_COLOUR),  # only colours differ from the one before
+    ("phone", "dark", _RULES),
+    ("phone", "light", _OF_COLOUR),
+)
+"""Each page is loaded once and looked at in every size and colour, with the rules that may find something new."""
 
 
 def addresses(world: World) -> list[str]:
@@ -116,10 +117,10 @@ async def test_a_quick_pass_over_every_page(tmp_path):
 
 @pytest.mark.page
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("state", "size", "scheme"), COMBINATIONS)
-async def test_every_page_in_every_state(tmp_path, state, size, scheme):
+@pytest.mark.parametrize("state", STATES)
+async def test_every_page_in_every_state_size_and_colour(tmp_path, state):
     source = axe()
-    async with World(tmp_path, **STATES[state]) as world, looking(world, size=size, scheme=scheme) as look:
+    async with World(tmp_path, **STATES[state]) as world, looking(world) as look:
         if state == "error":
             world.gateway.stop()
         await look.sign_in("viewer" if state == "reading" else "operator")
@@ -130,20 +131,24 @@ async def test_every_page_in_every_state(tmp_path, state, size, scheme):
             if address == "/signin":
                 await look.page.context.clear_cookies()
             await look.go(address)
-            await check(look, address, SIZES[size][0])
-            name = re.sub(r"[^a-z0-9]+", "-", address.casefold()).strip("-")[:60] or "overview"
-            await look.page.screenshot(
-                path=folder / f"{name}-{size}-{scheme}.png", full_page=state in {"full", "empty"}
-            )
             await look.page.evaluate(source)
-            found = await look.page.evaluate(
-                "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}, resultTypes: ['violations']})",
-                _RULES,
-            )
-            problems += [
-                f"{address}: {one['id']}: {one['nodes'][0]['html'][:200]}: {one['nodes'][0]['failureSummary']}"
-                for one in found["violations"]
-            ]
+            for size, scheme, rules in _LOOKS:
+                width, height = SIZES[size]
+                await look.page.set_viewport_size({"width": width, "height": height})
+                await look.page.emulate_media(color_scheme=scheme)
+                await check(look, address, width)
+                name = re.sub(r"[^a-z0-9]+", "-", address.casefold()).strip("-")[:60] or "overview"
+                await look.page.screenshot(
+                    path=folder / f"{name}-{size}-{scheme}.png", full_page=state in {"full", "empty"}
+                )
+                found = await look.page.evaluate(
+                    "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules
+                )
+                problems += [
+                    f"{address}, {size}, {scheme}: {one['id']}: {one['nodes'][0]['html'][:200]}: "
+                    f"{one['nodes'][0]['failureSummary']}"
+                    for one in found["violations"]
+                ]
         assert problems == []
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeebe_connectors.config.providers import AddressError, Variable
-from zeebe_connectors.config.providers.addresses import filled_host, filled_path, filled_url, joined
+from zeebe_connectors.config.providers.addresses import check_base, filled_host, filled_path, filled_url, joined
 
 BASE = "https://erp.example.com/api/"
 
@@ -39,7 +39,7 @@ def test_base_and_path_join_whatever_the_slashes(base, path, expected):
         "orders/%252e%252e/admin", "..\\admin", "orders\\..\\x", "..;/admin", "..;x=1/admin", "orders/\r\nHost: evil",
         "https://evil.example.org/", "//evil.example.org/", "http:evil", "file:///etc/passwd",
         "https://erp.example.com.evil.org/api/", "https://erp.example.com/api/../admin", "https://erp.example.com/other",
-        "%0d%0aHost:evil", "x%00y",
+        "%0d%0aHost:evil", "x%00y", "orders?x=1\r\nHost: evil", "?\x00evil", "orders/..;/..%5cevil",
     ],
 )  # fmt: skip
 def test_no_path_leaves_the_base(path):
@@ -89,6 +89,32 @@ def test_a_host_takes_one_label_only(value):
         filled_url("https://${region}.example.com/", {}, {"region": value})
     with pytest.raises(AddressError):
         filled_host("${region}.example.com", {}, {"region": value})
+
+
+@pytest.mark.parametrize(
+    "value", ["..", ".", "x/../../y", "..%2f..%2fy", "%2e%2e", "%252e%252e%252fy", "a\\..\\b", " .. ", "..;x", "a/./b"]
+)
+@pytest.mark.parametrize("kind", [None, "path"])
+def test_no_value_of_a_segment_leads_up(value, kind):
+    """Encoded it would be one segment; but a server that decodes before it looks for steps would go up."""
+    declared = {"area": Variable(kind=kind)}
+    with pytest.raises(AddressError, match=r"providerValues.area: must be one segment"):
+        filled_url("https://erp.example.com/${area}/", declared, {"area": value})
+    with pytest.raises(AddressError):
+        filled_path("/orders/${area}/lines", declared, {"area": value})
+
+
+def test_what_only_looks_like_a_step_is_a_value():
+    for value, encoded in (("50%", "50%25"), ("a..b", "a..b"), ("...", "..."), ("1.2", "1.2"), ("%", "%25")):
+        assert filled_url("https://h/${a}/", {}, {"a": value}) == f"https://h/{encoded}/"
+    declared = {"a": Variable(kind="path")}
+    assert filled_url("https://h/${a}/", declared, {"a": "/x//y/"}) == "https://h/x/y/"
+
+
+@pytest.mark.parametrize("url", ["https://b\u00fccher.example/", "https://b\u00fccher.${a}.example/"])
+def test_a_host_beyond_ascii_is_told_its_form(url):
+    with pytest.raises(AddressError, match="xn--"):
+        check_base(url, "https", {}, dynamic=False)
 
 
 def test_what_the_operator_declares_is_kept():

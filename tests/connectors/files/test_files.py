@@ -55,6 +55,13 @@ async def test_names_are_taken_as_they_are(place, name):
     assert place.names() == []
 
 
+async def test_a_name_may_be_as_long_as_the_server_takes(place):
+    """Also of letters that take several bytes each; the name that a file has on the way is no longer than its own."""
+    name = "数" * 83 + ".txt"
+    await place.do("write", file=name, content="1")
+    assert place.names() == [name]
+
+
 async def test_list(place):
     for name in ("a.csv", "b.csv", "c.txt", "sub/d.csv", "sub/deep/e.csv"):
         (place.home / name).parent.mkdir(parents=True, exist_ok=True)

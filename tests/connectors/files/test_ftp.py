@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -27,7 +28,26 @@ def at(*parts: int) -> datetime:
          Entry("last year", "file", 1234, at(2025, 12, 31, 23, 59))),
         ("drwxr-xr-x   2 0    0          4096 Jan  2  2024 dir", Entry("dir", "folder", None, at(2024, 1, 2))),
         ("lrwxrwxrwx   1 ann  users        5 Jan  2  2024 link -> to", Entry("link", "link", None, at(2024, 1, 2))),
-        ("-rw-rw-r--+  1 ann  domain users 7 Jan  2  2024 acl", None),
+        ("-rw-rw-r--+  1 ann  domain users 7 Jan  2  2024 acl", Entry("acl", "file", 7, at(2024, 1, 2))),
+        ("-rw-r--r-- 1 An Na Domain Users 7 Jan  2  2024 7 Jan  2  2024 x",
+         Entry("7 Jan  2  2024 x", "file", 7, at(2024, 1, 2))),
+        ("-rw-r--r-- root other 531 Jan  2 03:04 README", Entry("README", "file", 531, at(2026, 1, 2, 3, 4))),
+        ("-rw-r--r-- 1 5 users 2024 Jan  2  2023 n", Entry("n", "file", 2024, at(2023, 1, 2))),
+        ("-rw-r--r-- 1 a b 7 2026-01-02 03:04:05.000000000 +0100 full", Entry("full", "file", 7, at(2026, 1, 2, 2, 4))),
+        ("-rw-r--r-- 1 a b 7 2. März 2024 de", Entry("de", "file", 7, at(2024, 3, 2))),
+        ("-rw-r--r-- 1 a b 7 déc.  2  2024 fr", Entry("fr", "file", 7, at(2024, 12, 2))),
+        ("-rw-r--r-- 1 a b 7  1月  2日 03:04 zh", Entry("zh", "file", 7, at(2026, 1, 2, 3, 4))),
+        ("d [R----F--] supervisor      512       Jan  2 03:04    login", Entry("login", "folder", None,
+                                                                               at(2026, 1, 2, 3, 4))),
+        ("drwxrwxr-x               folder        2 May 10  1996 network",
+         Entry("network", "folder", None, at(1996, 5, 10))),
+        ("-------r--         326  1391972  1392298 Nov 22  1995 a.sit", Entry("a.sit", "file", 1392298,
+                                                                              at(1995, 11, 22))),
+        ("+i8388621.44468,m839956783,r,s10376,\tRFC EPLF", Entry("RFC EPLF", "file", 10376,
+                                                                at(1996, 8, 13, 17, 19, 43))),
+        ("+i8388621.29609,m824255902,/,\tdev", Entry("dev", "folder", None, at(1996, 2, 13, 23, 58, 22))),
+        ("14.04.26  15:47                  589 de.htm", Entry("de.htm", "file", 589, at(2026, 4, 14, 15, 47))),
+        ("-rw-r--r-- 1 a b 7 Feb 30  2024 no day", Entry("no day", "file", 7, None)),
         ("-rw-------   1 ann  7 Jan  2  2024 no group", Entry("no group", "file", 7, at(2024, 1, 2))),
         ("-rw-r--r-- 1 ann users 7 2024-01-02 03:04 iso", Entry("iso", "file", 7, at(2024, 1, 2, 3, 4))),
         ("-rw-r--r-- 1 ann users 7 Jan  2  2024  leading", Entry(" leading", "file", 7, at(2024, 1, 2))),
@@ -41,7 +61,15 @@ def at(*parts: int) -> datetime:
     ],
 )  # fmt: skip
 def test_lines_of_list(line, want):
-    assert listed(line, NOW) == want or (want is None and "acl" in line)
+    assert listed(line, NOW) == want
+
+
+def test_a_hostile_line_of_list_takes_no_time():
+    """However long, and whatever of it is repeated."""
+    began = time.perf_counter()
+    for line in ("-rw-r--r-- " + " " * 60_000, "-rw-r--r-- " + "1 " * 30_000, "-rw-r--r-- a" + " 1 Jan 2" * 8_000):
+        listed(line, NOW)
+    assert time.perf_counter() - began < 0.15
 
 
 def test_lines_of_mlsd():
@@ -74,6 +102,25 @@ async def test_a_server_without_mlsd(places, listing):
     assert (await place.do("exists", directory="a [b] c"))["kind"] == "folder"
     assert not (await place.do("exists", file="none"))["exists"]
     assert (await place.do("exists", directory="a [b] c", file="x y.txt"))["size"] == 5
+
+
+async def test_a_listing_that_is_not_understood_is_not_an_empty_folder(places):
+    """An empty one is; but who takes files from a folder must not take one for the other."""
+    place = await places.ftp(without=["MLSD", "MLST"], listing="vms")
+    assert (await place.do("list"))["files"] == []
+    await place.do("write", file="x.txt", content="1", ifExists="overwrite")
+    failure = await place.fails("list")
+    assert (failure.code, failure.retries) == ("FILES_UNSUPPORTED", 0)
+    assert "MLSD" in failure.message
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp037", "hex", "nothing-like-it"])
+async def test_an_encoding_of_names_must_hold_commands(places, encoding):
+    """In UTF-16 one letter would end a command and begin another."""
+    place = await places.ftp()
+    failure = await place.fails("read", file="\u010aDELE x", encoding=encoding)
+    assert failure.code == "INVALID_INPUT"
+    assert "encoding" in failure.message
 
 
 async def test_a_server_without_epsv(places):

@@ -332,13 +332,16 @@ async def test_a_refusal_for_good_says_what_to_check(harness, text):
     await harness.until(lambda: "Check user name and password" in reason(sources))
 
 
-@pytest.mark.parametrize("fault", ["NO", "BAD", "close"])
+@pytest.mark.parametrize("fault", ["NO", "BAD", "close", "OK", "ended"])
 async def test_idle_that_is_offered_and_refused_means_polling(harness, fault, monkeypatch):
     monkeypatch.setattr(watcher_module, "_FIRST_WAIT", 0.1)
 
     async def refuse(session, tag, arguments):
         if fault == "close":
             session.writer.close()
+        elif fault == "ended":
+            session.send("+ idling")
+            session.send(f"{tag} OK that was it")
         else:
             session.send(f"{tag} {fault} not for you")
 

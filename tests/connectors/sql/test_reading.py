@@ -32,6 +32,10 @@ def bound(text, parameters, dialect="postgresql", style="format"):
         ("SELECT 1 WHERE a IN (:l)", {"l": [1, 2]}, ("SELECT 1 WHERE a IN (%s, %s)", (1, 2))),
         ("SELECT 1 WHERE a NOT IN :l", {"l": []}, ("SELECT 1 WHERE a <> ALL ('{}')", ())),
         ("SELECT 1 WHERE a = ANY(:l)", {"l": [1, 2]}, ("SELECT 1 WHERE a = ANY(%s)", ([1, 2],))),
+        ("SELECT :größe, :_x9", {"größe": 1, "_x9": 2}, ("SELECT %s, %s", (1, 2))),
+        ("SELECT (a)[:i], a[1:2], f(x := :i)", {"i": 1}, ("SELECT (a)[%s], a[1:2], f(x := %s)", (1, 1))),
+        ("SELECT 1 ; ; -- end", None, ("SELECT 1 ; ; -- end", ())),
+        ("SELECT 1 ;\n; ", None, ("SELECT 1", ())),
     ],
 )
 def test_statements(text, parameters, want):
@@ -56,6 +60,9 @@ def test_styles():
         ("SELECT :a", "text", "context"),
         ("SELECT :a", {"a": "x\0y"}, "NUL"),
         ("SELECT 1; SELECT 2", None, "several"),
+        ("SELECT 1;; SELECT 2", None, "several"),
+        ("SELECT ?, :a", [1], "the name :a"),
+        ("SELECT :a", {"a": "x\ud800"}, "half of a character"),
         ("SELECT 'x", None, "does not end"),
         ("SELECT /* x", None, "does not end"),
         ("SELECT $$ x", None, "does not end"),
@@ -65,6 +72,39 @@ def test_what_does_not_fit_is_said(text, parameters, names):
     with pytest.raises(InputError) as caught:
         bound(text, parameters)
     assert names in caught.value.message
+
+
+def test_question_marks_need_a_list():
+    """But for PostgreSQL, where they are operators too."""
+    with pytest.raises(InputError, match="has question marks; give a list"):
+        bound("SELECT ?, :a", {"a": 1}, "sqlite", "qmark")
+
+
+def test_a_text_is_made_once_for_all_values():
+    """The driver of PostgreSQL knows it again by its identity, and lists make texts of their own."""
+    text = "SELECT 1 WHERE a = :a OR b IN :b"
+    first, again = (bound("".join(text), {"a": number, "b": 1})[0] for number in (1, 2))
+    assert first is again
+    assert bound(text, {"a": 1, "b": [1, 2]})[0] == "SELECT 1 WHERE a = %s OR b IN (%s, %s)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:se/cret@db:5432/orders",
+        "postgresql://ann:s\u2100cret@db/orders",
+        "postgresql://ann:secret@db:99999/orders",
+        "mysql://ann:secret@[db/orders",
+        "jdbc:sqlserver://db:99999;user=ann;password=secret",
+        "jdbc:oracle:thin:ann/secret@//db:0/orders",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_not_repeated(url):
+    """Half a password may stand where a port is looked for."""
+    with pytest.raises(InputError) as caught:
+        read_url(url, kind="postgresql")
+    assert caught.value.code == "SQL_URL_INVALID"
+    assert not any(part in caught.value.message for part in ("se/", "'se'", "cret", "secret", "99999"))
 
 
 def test_a_body_may_have_several_statements():

@@ -522,11 +522,73 @@ async def test_postgresql_values_of_every_kind(pg):
       timestamp '2026-01-02 03:04:05.000006' AS j, 9007199254740993::bigint AS k, '{"a": 1.10}'::json AS l, NULL AS m,
       ARRAY[1.10, 2.20]::numeric[] AS n, 'x'::"char" AS o"""
     row = (await pg.do("query", ask))["rows"][0]
-    assert row["a"] == "nan"
+    assert row["a"] == "NaN"
     assert (row["b"], row["c"], row["d"]) == ("Infinity", "P1DT2H3M4.5S", "03:04:00")
     assert (row["e"], row["f"], row["g"], row["h"]) == ([[1, 2], [3, 4]], ["a", None], "[1, 5)", "10.0.0.0/8")
     assert (row["i"], row["j"], row["k"]) == (True, "2026-01-02T03:04:05.000006", 9007199254740993)
     assert (row["l"], row["m"], row["n"]) == ({"a": 1.1}, None, ["1.10", "2.20"])
+
+
+async def test_dates_that_python_has_none_for_come_as_text(pg):
+    ask = """SELECT 'infinity'::date AS a, '-infinity'::timestamptz AS b, '0044-03-15 BC'::date AS c,
+      '24:00'::time AS d, '10000-01-01 00:00'::timestamp AS e, ARRAY['infinity', '2026-01-02']::date[] AS f,
+      date '2026-01-02' AS g"""
+    assert (await pg.do("query", ask))["rows"] == [
+        {
+            "a": "infinity", "b": "-infinity", "c": "0044-03-15 BC", "d": "24:00:00", "e": "10000-01-01 00:00:00",
+            "f": ["infinity", "2026-01-02"], "g": "2026-01-02",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET search_path = nowhere",
+        "/* a */ -- b\nset statement_timeout = 7",
+        "SELECT set_config('search_path', 'nowhere', false)",
+        "BEGIN",
+        "CREATE TEMP TABLE orders (id INT)",
+        "SELECT 1 AS id INTO TEMP orders",
+        "PREPARE mine AS SELECT 1",
+        "SELECT pg_advisory_lock(7)",
+    ],
+)
+async def test_what_one_job_does_to_its_session_reaches_no_other(pg, statement):
+    """A connection goes from job to job, but not with another search path, an open transaction or a lock."""
+    same = {"poolSize": 1, "timeout": 5}
+    await pg.do("execute", "CREATE TABLE orders (id INT)")
+    seen = """SELECT current_setting('search_path') AS path, current_setting('statement_timeout') AS time,
+      pg_current_xact_id_if_assigned() IS NULL AS none, 'orders'::regclass::oid AS at,
+      (SELECT count(*) FROM pg_prepared_statements WHERE from_sql) AS prepared,
+      (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks"""
+    before = await pg.do("query", seen, **same)
+    assert isinstance(await pg.job("execute", statement, **same), Complete)
+    await pg.do("execute", "INSERT INTO orders VALUES (1)", **same)
+    assert await pg.do("query", seen, **same) == before
+    assert (await pg.do("query", "SELECT count(*) AS n FROM orders", poolSize=2))["rows"] == [{"n": 1}]
+
+
+async def test_another_database_is_not_left_to_the_next_job(filled):
+    """What is chosen or set for a session holds for the job that did it."""
+    if filled.kind == "postgresql":
+        pytest.skip("above, with more of them")
+    change, seen = {
+        "mariadb": ("USE information_schema", "SELECT database() AS it"),
+        "sqlite": ("PRAGMA query_only = 1", "SELECT query_only AS it FROM pragma_query_only"),
+    }[filled.kind]
+    before = await filled.do("query", seen, poolSize=1)
+    await filled.do("execute", change, poolSize=1)
+    assert await filled.do("query", seen, poolSize=1) == before
+
+
+async def test_a_connection_that_broke_is_not_used_again(pg):
+    """However soon the next job comes: one that the server has ended is no connection."""
+    kill = "SELECT pg_terminate_backend(pg_backend_pid())"
+    assert (await pg.fails("query", kill, poolSize=1)).code == "SQL_CONNECTION_LOST"
+    for _ in range(3):
+        assert (await pg.do("query", "SELECT 1 AS one", poolSize=1))["rows"] == [{"one": 1}]
+    assert (await pg.fails("execute", "COPY t FROM STDIN")).code == "SQL_UNSUPPORTED"
 
 
 async def test_postgresql_takes_what_json_has_for_its_types(pg):

@@ -60,3 +60,18 @@ def test_a_small_input_does_not_grow_beyond_the_bound() -> None:
     """Each reference makes 17 bytes of two: the size is bounded before."""
     data = struct.pack("<II4sI", 0xFFFFFFF, 0xFFFFFFF, b"LZFu", 0) + b"\xff" + (b"\x00\x0f" * 8 + b"\xff") * 200_000
     assert len(rtf.decompress(data) or b"") <= rtf.MAX_RTF_BYTES
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (rb"{\rtf1\ansi \u8364?5 \u-10179?\u-8704?}", "€5 😀\r\n"),
+        (rb"{\rtf1\ansi \u-10179? alone}", "\ufffd alone\r\n"),
+        (rb"{\rtf1\ansi{\fonttbl{\f0\fnil Arial;}{\f1\fcharset204 Arial;}}\f1 \'cf\'f0{\f0 \'fc}\'e8}", "Прüи\r\n"),
+        (rb"{\rtf1\ansi{\fonttbl{\f3\fcharset128 Gothic;}}\f3 \'93\'fa\'96{}\'7b}", "日\ufffd{\r\n"),
+        (rb"{\rtf1\mac \'8a}", "ä\r\n"),
+        (rb"{\rtf1\pc \'81}", "ü\r\n"),
+    ],
+)
+def test_signs_are_read_in_the_character_set_of_their_font(written: bytes, text: str) -> None:
+    assert rtf.read(written) == (text, None)

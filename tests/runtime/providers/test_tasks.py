@@ -13,6 +13,8 @@ from zeebe_connectors.connectors.rest.connector import request as rest
 from zeebe_connectors.connectors.smtp.connector import send as smtp
 from zeebe_connectors.connectors.smtp.infosys import send as infosys
 from zeebe_connectors.connectors.soap.connector import call as soap
+from zeebe_connectors.runtime.providers.filling import plan_of
+from zeebe_connectors.runtime.providers.provided import environment_document
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import HttpServer, Pop3Server, Reply, SmtpServer
 
@@ -49,6 +51,24 @@ async def test_without_a_path_the_base_itself_is_called(server):
     variables = {"graphql": {"query": "{ a }", "method": "post"}}
     assert isinstance(await call(graphql, variables, {"erp": erp(server.url("/g"))}), Complete)
     assert server.last.target == "/g"
+
+
+@pytest.mark.parametrize("given", [{}, {"authentication": {"type": "basic", "username": "", "password": None}}])
+async def test_a_provider_without_a_login_needs_none_from_the_form(server, given):
+    """What a form leaves behind of another choice counts for nothing."""
+    there = {"protocol": "http", "environments": {"test": {"url": server.url("/api/")}}}
+    outcome = await call(rest, {"url": "a", **given}, {"erp": there})
+    assert isinstance(outcome, Complete), outcome
+    assert server.last.header("authorization") is None
+
+
+def test_what_an_input_means_by_itself_is_not_filled_in():
+    """It would be validated anew for each job."""
+    live = {"url": "http://erp.example.com/", "authentication": {"type": "none"}}
+    provider = provider_of({"protocol": "http", "environments": {"live": live}})
+    data = {"url": "a"}
+    plan_of(rest.provider_places, provider, environment_document(provider, "live")).fill(data)
+    assert data == {"url": "http://erp.example.com/a"}
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class Api:
             *importing.calls(runtime, self),
             *feel.calls(self.playground, self),
             *runtime_view.calls(self.view),
-            *live.calls(self.overview, self.live),
+            *live.calls(self.overview, self.live, self),
             Call("GET", "/openapi.json", Role.VIEWER, "Describes all calls", self._describe, dict[str, Any]),
         )
         self._description = ""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call
+from zeebe_connectors.admin.api.description import Call, Service
 from zeebe_connectors.admin.api.jobs import ROWS, job_shown
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.sources import sources_shown
@@ -20,12 +20,13 @@ MAX_SECONDS = 3600.0
 _Make = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-def calls(overview: Overview, live: Live) -> list[Call]:
+def calls(overview: Overview, live: Live, service: Service) -> list[Call]:
     """The call `/live`.
 
     Args:
         overview: What is known of the runtime.
         live: Its streams.
+        service: The API.
     """
     makers: Mapping[str, Callable[[], _Make]] = {
         "overview": lambda: _overview(overview),
@@ -38,7 +39,11 @@ def calls(overview: Overview, live: Live) -> list[Call]:
         if wanted not in makers:
             raise Refused(400, "INPUT_INVALID", f"of: must be one of {', '.join(makers)}")
         seconds = _seconds(request.query.get("seconds", ""))
-        return await live.serve(request, ("api", wanted), makers[wanted](), {}, seconds=seconds)
+        role = service.access.role_of(request) or Role.VIEWER
+        is_operator = role >= Role.OPERATOR
+        return await live.serve(
+            request, ("api", wanted), makers[wanted](), {}, seconds=seconds, who=role, operator=is_operator
+        )
 
     query = {
         "of": "`overview`: events `overview`, as `GET /overview`; `jobs`: events `counts`, exact, and `jobs`, those "

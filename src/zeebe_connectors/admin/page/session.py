@@ -1,7 +1,9 @@
 """Signs people in: a cookie, signed with a key made from the token that they showed, says who they are for 12 hours.
 
-A token is the one way in; another one (an identity provider) would hand a role to `Sessions.begin` as the form does.
+A token is the one way in. Another one, such as OpenID Connect, is a pair of addresses in `site.py` that ends in
+`Page.admit`, as the form of the token does: a session holds a role, and nothing behind it knows how it was shown.
 Nothing is stored, so it is valid on all replicas and after a restart, and a new token ends all sessions of the old one.
+Who signs out ends theirs on this replica, until a restart; the browser forgets the cookie in any case.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ SECURE_COOKIE = "__Host-zc"
 THEME_COOKIE = "theme"
 THEME_SECONDS = 365 * 86400
 THEMES = ("light", "dark")
+MAX_ENDED = 10_000
+"""Sessions that were ended before their time and are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,12 @@ class Session:
     Args:
         role: What they may do.
         form_token: What their forms bring along, so that no other page can send one.
+        until: When it ends, in seconds since 1970.
     """
 
     role: Role
     form_token: str
+    until: float
 
     def is_form_token(self, given: str) -> bool:
         """Whether a form was made for this session."""
@@ -55,6 +61,7 @@ class Sessions:
             role: hmac.digest(token, b"session of the operator's page", "sha256") for role, token in tokens.items()
         }
         self._clock = clock
+        self._ended: dict[str, float] = {}
 
     def begin(self, role: Role) -> str:
         """The value of a new session's cookie."""
@@ -63,7 +70,7 @@ class Sessions:
 
     def read(self, request: web.Request) -> Session | None:
         """Who sent a request; None without a valid cookie."""
-        return self.of(request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, ""))
+        return self.of(_cookie(request))
 
     def of(self, value: str) -> Session | None:
         """Whose cookie it is; None when it is none of ours, or too old."""
@@ -75,12 +82,30 @@ class Sessions:
             return None
         if not hmac.compare_digest(signature.encode(errors="replace"), self._signature(role, body).encode()):
             return None
-        if self._clock() > int(until):
+        if self._clock() > int(until) or signature in self._ended:
             return None
-        return Session(role, self._signature(role, f"form {body}"))
+        return Session(role, self._signature(role, f"form {body}"), float(until))
+
+    def end(self, request: web.Request) -> Session | None:
+        """Ends the session of whoever sent a request: its cookie is worth nothing here any more, whoever has it."""
+        session, now = self.read(request), self._clock()
+        if session is not None:
+            self._ended = {signature: until for signature, until in self._ended.items() if until >= now}
+            while len(self._ended) >= MAX_ENDED:
+                del self._ended[next(iter(self._ended))]
+            self._ended[_cookie(request).rpartition(".")[2]] = session.until
+        return session
+
+    def seconds_left(self, session: Session) -> float:
+        """How long a session still lasts."""
+        return max(0.0, session.until - self._clock())
 
     def _signature(self, role: Role, text: str) -> str:
         return hmac.new(self._keys[role], text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+def _cookie(request: web.Request) -> str:
+    return request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, "")
 
 
 def is_secure(request: web.Request) -> bool:

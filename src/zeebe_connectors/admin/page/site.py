@@ -7,7 +7,9 @@ import contextlib
 import ipaddress
 import json
 import logging
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -17,6 +19,7 @@ from aiohttp.typedefs import Handler
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
+from zeebe_connectors.admin.live import STREAM_SECONDS
 from zeebe_connectors.admin.page.live import drawn_regions, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
@@ -29,6 +32,11 @@ SECONDS = 60.0
 LEDGER_SECONDS = 0.3
 """What the ledger gets to say how many events are in quarantine, beside a page that does not show them."""
 MAX_FORM = 256 * 1024
+MAX_SIGNING_IN = 8
+"""Forms of a token that are read at once: who sends them is not known yet."""
+SIGN_IN_SECONDS = 5.0
+"""In which such a form must have come."""
+_LOOKS = {"GET", "HEAD"}
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -56,17 +64,21 @@ class Page:
         self._access = api.access
         self._beyond_loopback = beyond_loopback
         self.sessions = Sessions(api.access.tokens)
+        self._signing_in = 0
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds the addresses."""
         router.add_get("/assets/{hash}/{name}", self._asset)
-        router.add_get("/live", self._live)
+        router.add_get("/live", self._live, allow_head=False)
         router.add_get("/signin", self._guarded(self._ask))
         router.add_post("/signin", self._guarded(self._sign_in))
         router.add_post("/signout", self._guarded(self._sign_out))
         router.add_post("/theme", self._guarded(self._signed_in(_choose_theme, Role.VIEWER)))
         for method, path, needs, view in ADDRESSES:
-            router.add_route(method, path, self._guarded(self._signed_in(view, needs)))
+            handler = self._guarded(self._signed_in(view, needs))
+            router.add_route(method, path, handler)
+            if method == "GET":
+                router.add_route("HEAD", path, handler)
         router.add_get("/{address:.*}", self._guarded(self._signed_in(_nothing_here, Role.VIEWER)))
 
     # Guards
@@ -84,7 +96,14 @@ class Page:
                 answer = await self._trouble(request, refused.status, refused.message)
             except TimeoutError:
                 answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
-            if request.method != "GET":
+            except web.HTTPException:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the browser gets a page that keeps to itself
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                # Neither its text nor its values: they may be anybody's.
+                _log.error("A page failed: %s at %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
+                answer = await self._trouble(request, 500, "The page failed unexpectedly; the runtime's log has more.")
+            if request.method not in _LOOKS:
                 session = self.sessions.read(request)
                 who = "nobody" if session is None else session.role.word
                 _log.info("page: %s: %s %s: %d", who, request.method, request.rel_url.raw_path[:200], answer.status)
@@ -106,7 +125,7 @@ class Page:
         async def handle(request: web.Request) -> web.StreamResponse:
             session = self.sessions.read(request)
             if session is None:
-                to = request.rel_url.raw_path_qs if request.method == "GET" else "/"
+                to = request.rel_url.raw_path_qs if request.method in _LOOKS else "/"
                 return see_other(f"/signin?to={quote(to, safe='')}")
             form: Mapping[str, list[str]] = {}
             if request.method == "POST":
@@ -139,7 +158,7 @@ class Page:
         runtime = visit.runtime
         return {
             "here": here,
-            "to": visit.request.rel_url.raw_path_qs if visit.request.method == "GET" else f"/{here}",
+            "to": visit.request.rel_url.raw_path_qs if visit.request.method in _LOOKS else f"/{here}",
             "session": visit.session,
             "cluster": runtime.settings.cluster.address,
             "operate": runtime.settings.operate,
@@ -166,7 +185,15 @@ class Page:
                 return {name: json.dumps(text) for name, text in found.items()}
 
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
-            return await self._api.live.serve(request, (session.role, address), make, first)
+            return await self._api.live.serve(
+                request,
+                (session.role, address),
+                make,
+                first,
+                seconds=min(STREAM_SECONDS, self.sessions.seconds_left(session)),
+                who=session.form_token,
+                operator=session.role >= Role.OPERATOR,
+            )
         except Refused as refused:
             log_refusal(request, refused)
             return _refused(refused)
@@ -192,7 +219,7 @@ class Page:
         return await _html(request, "signin.html", values, status)
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await self._sent_token(request)
         to = _inside(form.get("to", ["/"])[0])
         role = self._access.role_of_token(form.get("token", [""])[0])
         if role is None:
@@ -206,11 +233,37 @@ class Page:
             log_refusal(request, Refused(403, "UNAUTHORIZED", ""))
             wrong = "This is not the token. It is what the named setting holds where the runtime runs."
             return await self._form_of_token(request, to, wrong=wrong, status=403)
+        return self.admit(request, role, to)
+
+    def admit(self, request: web.Request, role: Role, to: str) -> web.Response:
+        """Signs somebody in whose role is certain, and leads them on: where every way of signing in ends.
+
+        Args:
+            request: What they sent.
+            role: What they showed to be; a role without a token has no sessions.
+            to: Where they wanted to go, on this page.
+        """
         answer = see_other(to)
         set_cookie(request, answer, self.sessions.begin(role))
         return answer
 
+    async def _sent_token(self, request: web.Request) -> dict[str, list[str]]:
+        """The form of somebody who is not known yet: read in a short time, few at once."""
+        if self._signing_in >= MAX_SIGNING_IN:
+            raise Refused(429, "TOO_MANY", "Too many are signing in at this moment. Try again in a few seconds.")
+        self._signing_in += 1
+        try:
+            async with asyncio.timeout(SIGN_IN_SECONDS):
+                return await _form(request)
+        except TimeoutError:
+            raise Refused(408, "TOO_SLOW", f"The form did not come within {SIGN_IN_SECONDS:.0f} s.") from None
+        finally:
+            self._signing_in -= 1
+
     async def _sign_out(self, request: web.Request) -> web.StreamResponse:
+        session = self.sessions.end(request)
+        if session is not None:
+            self._api.live.close(session.form_token)
         answer = see_other("/signin")
         end_cookie(request, answer)
         return answer

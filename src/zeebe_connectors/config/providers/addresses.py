@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -89,6 +89,7 @@ def _check_url(url: str, protocol: str | None) -> None:
         _ = parts.port
     except ValueError:
         raise AddressError("url: is not a URL; write it like https://host:8443/path/") from None
+    _check_letters(parts.hostname or "", "url")
     if not parts.scheme or not parts.hostname or not _HOST.fullmatch(_bracketed(parts.hostname)):
         raise AddressError("url: names no host; write it like https://host/path/")
     if parts.username is not None or "@" in parts.netloc:
@@ -105,6 +106,7 @@ def check_host(host: str, variables: Mapping[str, Declared]) -> None:
     Raises:
         AddressError: The field, the reason and the remedy.
     """
+    _check_letters(host, "host")
     if not _HOST.fullmatch(_bracketed(PLACEHOLDER.sub("x", host))):
         raise AddressError(
             "host: is not a name or address; write it like mail.example.com, with the port in its own field"
@@ -112,6 +114,11 @@ def check_host(host: str, variables: Mapping[str, Declared]) -> None:
     if PLACEHOLDER.fullmatch(host) and not _choices(variables.get(PLACEHOLDER.findall(host)[0])):
         raise AddressError("host: a placeholder for the whole host needs choices under variables; list them")
     _check_kinds(host, variables, {"label", "host"}, "host")
+
+
+def _check_letters(host: str, name: str) -> None:
+    if not host.isascii():
+        raise AddressError(f"{name}: the host has letters beyond ASCII; write its ASCII form, as xn--bcher-kva.example")
 
 
 def check_host_pattern(pattern: str, *, field: str = "dynamicHosts") -> None:
@@ -234,11 +241,11 @@ def _fitting(text: str, kind: Kind, name: str) -> str:
                 raise AddressError(f"{field}: must be a host name")
             return text
         case "segment":
-            if text in {".", ".."}:
-                raise AddressError(f"{field}: must be one segment of a path, and not . or ..")
+            if _steps_up(text):  # encoded it is one segment, until a server decodes it before it looks for steps
+                raise AddressError(f"{field}: must be one segment of a path, with no step such as . or .. in it")
             return quote(text, safe="")
         case "path":
-            return "/".join(_fitting(part, "segment", name) for part in text.strip("/").split("/"))
+            return "/".join(_fitting(part, "segment", name) for part in text.split("/") if part)
         case "query":
             return quote(text, safe="")
         case "url":
@@ -270,6 +277,8 @@ def joined(base: str, path: str, *, hosts: Sequence[str] = (), name: str = "url"
         return base
     location, mark, query = path.partition("#")[0].partition("?")
     _checked_path(location, name)
+    if _CONTROL.search(query):
+        raise AddressError(f"{name}: holds control characters; remove them, or encode them in a value's place")
     if not location:
         return f"{base}{mark}{query}"
     return f"{base.rstrip('/')}/{location.lstrip('/')}{mark}{query}"
@@ -306,17 +315,30 @@ def _checked_path(path: str, name: str) -> None:
         return
     if _CONTROL.search(path) or "\\" in path:
         raise AddressError(f"{name}: holds control characters or backslashes; remove them")
-    text = path
-    for _ in range(4):  # servers and proxies before them may each decode once
-        for segment in re.split(r"[/\\]", text):
-            if segment.partition(";")[0].strip() in {".", ".."}:
-                raise AddressError(f"{name}: leaves the provider's address with '.' or '..'; write the path itself")
+    decoded = list(_decodings(path))
+    if any(map(_has_step, decoded)):
+        raise AddressError(f"{name}: leaves the provider's address with '.' or '..'; write the path itself")
+    if _CONTROL.search(decoded[-1]):
+        raise AddressError(f"{name}: holds control characters; remove them")
+
+
+def _decodings(text: str) -> Iterator[str]:
+    """A path as it is and as servers, and proxies before them, read it, which may each decode once."""
+    for _ in range(4):
+        yield text
         decoded = unquote(text)
         if decoded == text:
-            break
+            return
         text = decoded
-    if _CONTROL.search(text):
-        raise AddressError(f"{name}: holds control characters; remove them")
+    yield text
+
+
+def _has_step(path: str) -> bool:
+    return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
+
+
+def _steps_up(text: str) -> bool:
+    return any(map(_has_step, _decodings(text)))
 
 
 def _authority(url: str) -> str:

@@ -19,7 +19,7 @@ from typing import TypeVar
 from zeebe_connectors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, tls_failure
-from zeebe_connectors.connectors.files.listing import listed, mlsd, timestamp
+from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, timestamp
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
 
 _MAX_REPLY_LINES = 1000
@@ -335,15 +335,25 @@ class FtpSession:
             return
         # LIST takes blanks and brackets for several names or patterns; so the folder is entered and listed by itself.
         now = datetime.now(UTC)
+        found, unknown = 0, False
         await self._do("CWD", path)
         try:
             async with contextlib.aclosing(self._lines("LIST", None)) as lines:
                 async for line in lines:
                     if (entry := listed(line, now)) is not None:
+                        found += 1
                         yield entry
+                    elif not found and not unknown:
+                        unknown = is_unknown(line)
         finally:
             if not self._broken and self._home:
                 await self.command("CWD", self._home)
+        if unknown and not found:
+            raise PermanentError(
+                "FILES_UNSUPPORTED",
+                f"{self._server.where}: lists its files in a form that is not understood; have the server offer MLSD, "
+                "or name the files without listing them",
+            )
 
     async def _lines(self, verb: str, path: str | None) -> AsyncGenerator[str, None]:
         async with self._transfer(verb, path, sends=False) as (reader, _):

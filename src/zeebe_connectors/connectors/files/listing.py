@@ -1,24 +1,39 @@
-"""Read what FTP servers list: MLSD's facts, and the forms of LIST that Unix and DOS-like servers write."""
+"""Read what FTP servers list: MLSD's facts, and the forms of LIST of Unix, Windows, NetWare, Macs and EPLF."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from zeebe_connectors.connectors.files.session import Entry, Kind
 
+_NAMES: Final = {
+    1: "jan janv ene gen", 2: "feb febr févr fevr fev fév", 3: "mar märz mrz mär mars mrt", 4: "apr avr abr",
+    5: "may mai mei maj mag", 6: "jun juin giu", 7: "jul juil lug", 8: "aug août aout ago", 9: "sep sept set",
+    10: "oct okt ott out", 11: "nov", 12: "dec déc dez dic",
+}  # fmt: skip
+_MONTHS: Final = {name: month for month, names in _NAMES.items() for name in names.split()}
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+# What stands before the size (links, owner, group, or nothing) may have blanks in it. Its length is bounded, since all
+# of it is tried as the beginning of a size.
 _UNIX = re.compile(
-    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s+\d+\s+\S+\s+(?:\S+\s+)?(?P<size>\d+)(?:,\s*\d+)?\s+"
-    r"(?:(?P<month>[A-Za-z]{3})\s+(?P<day>\d{1,2})|(?P<day2>\d{1,2})\s+(?P<month2>[A-Za-z]{3})|(?P<iso>\d{4}-\d\d-\d\d))"
-    r"\s+(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d)?|(?P<year>\d{4}))\s(?P<name>.*)$"
-)
-_DOS = re.compile(
-    r"^(?P<a>\d{1,4})[-/](?P<b>\d\d)[-/](?P<c>\d{2,4})\s+(?P<hour>\d{1,2}):(?P<minute>\d\d)\s*(?P<half>[AP]M)?\s+"
-    r"(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>[\d,.]+))\s+(?P<name>.*)$",
+    r"^(?P<kind>[-dlbcpsD])(?:[-rwxsStTlL]{9}[+.@]?|\s{1,9}(?P<netware>\[[-A-Z]{8}\]))\s{1,99}(?:\S.{0,199}?\s{1,99})?"
+    r"(?P<size>\d+)(?:,\s*\d+)?\s{1,99}"
+    rf"(?:(?P<month>{_MONTH})\.?\s{{1,9}}(?P<day>\d{{1,2}})|(?P<day2>\d{{1,2}})\.?\s{{1,9}}(?P<month2>{_MONTH})\.?"
+    r"|(?P<month3>\d{1,2})月\s{0,9}(?P<day3>\d{1,2})日?|(?P<iso>\d{4}-\d\d-\d\d))"
+    r"\s{1,99}(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d(?:[.,]\d+)?)?(?:\s(?P<zone>[+-]\d{4}))?|(?P<year>\d{4})年?)"
+    r"\s(?P<name>.*)$",
     re.IGNORECASE,
 )
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DOS = re.compile(
+    r"^(?P<a>\d{1,4})(?P<mark>[-/.])(?P<b>\d\d)[-/.](?P<c>\d{2,4})\s{1,99}(?P<hour>\d{1,2}):(?P<minute>\d\d)\s{0,99}"
+    r"(?P<half>[AP]M)?\s{1,99}(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>[\d,.]+))\s{1,99}(?P<name>.*)$",
+    re.IGNORECASE,
+)
+_EPLF = re.compile(r"^\+(?P<facts>[^\t]*)\t(?P<name>.+)$")
+_NO_ENTRY = re.compile(r"\s*$|total\b|.*\s\.{1,2}$|ls: ", re.IGNORECASE)
 _KINDS: dict[str, Kind] = {"-": "file", "d": "folder", "l": "link"}
 
 
@@ -63,29 +78,41 @@ def listed(line: str, now: datetime) -> Entry | None:
     if match:
         return _unix(match, now)
     match = _DOS.match(line)
-    return _dos(match) if match else None
+    if match:
+        return _dos(match)
+    match = _EPLF.match(line)
+    return _eplf(match) if match else None
+
+
+def is_unknown(line: str) -> bool:
+    """Whether a line of which `listed` makes nothing may yet mean an entry."""
+    return _NO_ENTRY.match(line) is None
 
 
 def _unix(match: re.Match[str], now: datetime) -> Entry | None:
-    name = match["name"]
+    name = match["name"].lstrip(" ") if match["netware"] else match["name"]
     kind = _KINDS.get(match["kind"], "other")
     if kind == "link":
         name = name.partition(" -> ")[0]
     if name in {".", ".."} or not name:
         return None
     modified: datetime | None = None
-    month = (match["month"] or match["month2"] or "").casefold()
+    name_of_month = (match["month"] or match["month2"] or "").casefold()
+    number = _MONTHS.get(name_of_month) or int(match["month3"] or 0)
+    day = int(match["day"] or match["day2"] or match["day3"] or 0)
     hour, minute = int(match["hour"] or 0), int(match["minute"] or 0)
     try:
         if match["iso"]:
             modified = datetime.fromisoformat(match["iso"]).replace(hour=hour, minute=minute, tzinfo=UTC)
-        elif month in _MONTHS:
-            day, number = int(match["day"] or match["day2"]), _MONTHS.index(month) + 1
+            if zone := match["zone"]:
+                ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+                modified -= ahead if zone[0] == "+" else -ahead
+        else:
             year = int(match["year"] or now.year)
             modified = datetime(year, number, day, hour, minute, tzinfo=UTC)
             if not match["year"] and modified > now + timedelta(days=1):
                 modified = modified.replace(year=year - 1)
-    except ValueError:
+    except (ValueError, OverflowError):
         modified = None
     return Entry(name, kind, int(match["size"]) if kind == "file" else None, modified)
 
@@ -96,6 +123,8 @@ def _dos(match: re.Match[str]) -> Entry | None:
         return None
     first, second, third = int(match["a"]), int(match["b"]), int(match["c"])
     year, month, day = (first, second, third) if first > 31 else (third, first, second)
+    if first <= 31 and (match["mark"] == "." or first > 12):  # 31.12.26, as much of Europe writes it
+        month, day = day, month
     year += 0 if year > 99 else 2000 if year < 70 else 1900
     hour = int(match["hour"])
     if match["half"]:
@@ -107,3 +136,16 @@ def _dos(match: re.Match[str]) -> Entry | None:
     if match["dir"]:
         return Entry(name, "folder" if match["dir"].upper() in {"DIR", "JUNCTION"} else "link", None, modified)
     return Entry(name, "file", int(re.sub("[,.]", "", match["size"])), modified)
+
+
+def _eplf(match: re.Match[str]) -> Entry | None:
+    """`+i8388621.44468,m839956783,r,s10376,<tab>name`."""
+    facts = match["facts"].split(",")
+    values = {fact[0]: fact[1:] for fact in facts if fact}
+    size, moment = values.get("s", ""), values.get("m", "")
+    modified: datetime | None = None
+    if moment.isdecimal():
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            modified = datetime.fromtimestamp(int(moment), UTC)
+    kind: Kind = "folder" if "/" in facts else "file" if "r" in facts else "other"
+    return Entry(match["name"], kind, int(size) if kind == "file" and size.isdecimal() else None, modified)

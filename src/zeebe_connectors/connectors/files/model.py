@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -24,6 +23,7 @@ _FTP = ("ftp", "ftps", "ftpes")
 _ON_FILES = ("read", "write", "append", "move", "rename", "copy", "delete", "exists")
 _ON_FILE_ALONE = {"read", "write", "append", "copy", "delete"}
 _TO_TARGET = ("move", "copy")
+_PLAIN = "AZaz09 /.-"
 
 
 class NoLogin(Model):
@@ -306,9 +306,13 @@ class Request(Model):
             raise ValueError("authentication.type: a private key is for SFTP; choose username and password")
         for name, text in (("charset", self.charset), ("encoding", self.encoding)):
             try:
-                codecs.lookup(text or "utf-8")
-            except LookupError:
+                plain = _PLAIN.encode(text or "utf-8")
+            except (LookupError, UnicodeError):
                 raise ValueError(f"{name} must be a character set such as utf-8 or cp1252") from None
+            if name == "encoding" and plain != _PLAIN.encode():
+                raise ValueError(
+                    "encoding must be one that has ASCII in it, such as utf-8 or cp1252; FTP's commands are"
+                )
         return self
 
 

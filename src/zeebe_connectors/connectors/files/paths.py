@@ -80,7 +80,8 @@ def numbered(path: str, number: int) -> str:
 def temporary(path: str, key: str) -> str:
     """Where a file is written before it gets its name: the same for each try of a job, so that no try leaves litter."""
     folder, name = split(path)
-    return below(folder, f".{name[:120]}.{re.sub('[^A-Za-z0-9-]', '', key)}.part")
+    short = name.encode(errors="ignore")[:120].decode(errors="ignore")  # 255 bytes at most are a name, not letters
+    return below(folder, f".{short}.{re.sub('[^A-Za-z0-9-]', '', key)}.part")
 
 
 def fits(name: str, path: str, patterns: Sequence[str]) -> bool:

@@ -134,20 +134,29 @@ class Watcher:
         # Some servers forget what came just before IDLE began: the first waits after each mail are short.
         self._calm = min(self._calm * 4, SAFETY_POLL, self.mailbox.data.interval)
         began = asyncio.get_running_loop().time()
-        left = self._selected_at + SAFETY_POLL - began
+        wait = max(0.01, min(self._calm, self._selected_at + SAFETY_POLL - began))
         try:
-            if await session.idle(max(0.01, min(self._calm, left))):
-                self._calm = _FIRST_WAIT
+            is_pushed = await session.idle(wait)
         except Refused as error:
             self.context.log.info("The server offers IDLE but refuses it (%s); the folder is polled instead", error)
             self._idle_refused = True
         except ConnectionLost:
-            if asyncio.get_running_loop().time() - began < _QUICK:
-                self._lost_idles += 1
-                self._idle_refused = self._lost_idles >= _MAX_LOST_IDLES
+            self._ended_early(began, _QUICK)
             raise
         else:
+            if is_pushed:
+                self._calm = _FIRST_WAIT
+                self._lost_idles = 0
+            else:
+                self._ended_early(began, min(_QUICK, wait / 2))
+
+    def _ended_early(self, began: float, expected: float) -> None:
+        """Counts waits that a server ends by itself at once; after some, there is no push."""
+        if asyncio.get_running_loop().time() - began >= expected:
             self._lost_idles = 0
+            return
+        self._lost_idles += 1
+        self._idle_refused = self._lost_idles >= _MAX_LOST_IDLES
 
     async def _show_all(self, session: ImapSession, selected: Selected) -> bool:
         """Shows the ledger also what is not searched for: a mail that was read may be marked as unread again.

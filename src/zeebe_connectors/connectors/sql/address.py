@@ -35,6 +35,10 @@ _WITH_TLS = {
 _TLS_NAMES = {"sslmode", "ssl", "usessl", "encrypt"}
 
 
+class _UnreadableError(ValueError):
+    """A URL says what cannot be understood; the words repeat nothing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One database.
@@ -86,17 +90,21 @@ def read_url(url: str, *, kind: Kind) -> Address:
         raise _invalid(f"begins with none of {', '.join(f'{name}:' for name in _SCHEMES)} jdbc: rdcp:")
     try:
         return _checked(_READERS.get(known, _common)(known, rest))
-    except ValueError as error:
+    except _UnreadableError as error:
         raise _invalid(str(error)) from None
+    except ValueError:  # the standard library's words repeat a part of the URL, and it may be one of the password
+        raise _invalid(
+            "has a host or a port that cannot be read; in a name or password write %40 for @, %3A for : and %2F for /"
+        ) from None
 
 
 def _common(kind: Kind, rest: str) -> Address:
     """`//user:password@host:port/name?name=value`."""
     if not rest.startswith("//"):
-        raise ValueError("needs // and a host after the colon")
+        raise _UnreadableError("needs // and a host after the colon")
     parts = urlsplit(f"x:{rest}")
     if "," in parts.netloc.rpartition("@")[2]:
-        raise ValueError("names several hosts; give one")
+        raise _UnreadableError("names several hosts; give one")
     given = {name.casefold(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}
     password = parts.password if parts.password is not None else given.get("password")
     return Address(
@@ -115,7 +123,7 @@ def _sqlite(kind: Kind, rest: str) -> Address:
     path = rest.partition("?")[0]
     path = path.removeprefix("///")
     if not path:
-        raise ValueError("names no file")
+        raise _UnreadableError("names no file")
     return Address(kind, name=unquote(path))
 
 
@@ -126,15 +134,15 @@ def _oracle(kind: Kind, rest: str) -> Address:
     driver, _, rest = rest.partition(":")
     login, at, place = rest.rpartition("@")
     if driver.casefold() not in {"thin", "oci"} or not at:
-        raise ValueError("must be like jdbc:oracle:thin:@//host:1521/service")
+        raise _UnreadableError("must be like jdbc:oracle:thin:@//host:1521/service")
     if place.startswith("("):
-        raise ValueError("is a connect descriptor; write it as jdbc:oracle:thin:@//host:1521/service")
+        raise _UnreadableError("is a connect descriptor; write it as jdbc:oracle:thin:@//host:1521/service")
     username, slash, password = login.partition("/")
     tls = True if place.casefold().startswith("tcps:") else None
     place = re.sub(r"^tcps?:", "", place, flags=re.IGNORECASE).removeprefix("//").partition("?")[0]
     match = re.fullmatch(r"(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?:([:/])([^:/]+))?", place)
     if match is None:
-        raise ValueError("must be like jdbc:oracle:thin:@//host:1521/service")
+        raise _UnreadableError("must be like jdbc:oracle:thin:@//host:1521/service")
     host, port, mark, name = match.groups()
     return Address(
         kind,
@@ -159,7 +167,7 @@ def _sqlserver(kind: Kind, rest: str) -> Address:
         given[name.strip().casefold()] = value.strip().removeprefix("{").removesuffix("}")
     match = re.fullmatch(r"(\[[^\]]+\]|[^:\\]*)(?:\\([^:]+))?(?::(\d+))?", place)
     if match is None:
-        raise ValueError("must be like jdbc:sqlserver://host:1433;databaseName=orders")
+        raise _UnreadableError("must be like jdbc:sqlserver://host:1433;databaseName=orders")
     host, instance, port = match.groups()
     password = given.get("password")
     return Address(
@@ -188,12 +196,14 @@ def _tls(given: Mapping[str, str]) -> bool | None:
             return False
         if word in _WITH_TLS or word == "":
             return True
-        raise ValueError(f"has an unknown value for {name}")
+        raise _UnreadableError(f"has an unknown value for {name}")
     return None
 
 
 def _checked(address: Address) -> Address:
     if address.kind != "sqlite":
+        if not 0 < address.port <= 65535:
+            raise _UnreadableError("has a port that is none; it must be from 1 to 65535")
         check_host(address.host, field="url")
     return replace(address, kind=address.kind)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError, outbound
+from zeebe_connectors.connectors.sql.access import Access
 from zeebe_connectors.connectors.sql.address import PORTS, Address, check_host, read_url
-from zeebe_connectors.connectors.sql.database import Access, Database, Session
+from zeebe_connectors.connectors.sql.database import Database, Session
 from zeebe_connectors.connectors.sql.failures import ERRORS, failure
 from zeebe_connectors.connectors.sql.model import GROUPS, Done, PasswordLogin, StatementResult, Work
 from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
@@ -40,12 +41,14 @@ async def test(request: Work, context: Context) -> str:
         ConnectorError: Why the database cannot be used.
     """
     database = await _database(request, context)
-    async with database.session(patience=request.timeout, seconds=context.seconds_left()) as session:
+
+    async def asked(session: Session) -> str:
         dual = " FROM DUAL" if session.dialect == "oracle" else ""
-        async with database.bounded(session):
-            await session.connection.exec_driver_sql(f"SELECT 1{dual}")
+        await database.bounded(session, session.connection.exec_driver_sql(f"SELECT 1{dual}"))
         version = session.database.engine.dialect.server_version_info or ()
-    return f"{request.database} {'.'.join(str(part) for part in version)} answers"
+        return f"{request.database} {'.'.join(str(part) for part in version)} answers"
+
+    return await database.using(asked, patience=request.timeout, seconds=context.seconds_left())
 
 
 @outbound(
@@ -93,6 +96,10 @@ async def work(request: Work, context: Context) -> Done:
     then means "done already": `if error.code = "SQL_UNIQUE_VIOLATION" then bpmnError("DONE", "done already") else
     null`, or `jobError` as fits. Every statement may use `:_jobKey`, `:_processInstanceKey` and `:_elementInstanceKey`.
 
+    What a statement changes in its session, such as by `SET`, `USE`, `BEGIN` or a temporary table, ends with its job;
+    give what belongs together as one transaction. Dates beyond what ISO 8601 has, such as `infinity`, come as the
+    database writes them.
+
     A single statement commits by itself; a transaction, a batch, or one with an isolation level commits as a whole.
     Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`) and are not tested
     against a server here.
@@ -101,14 +108,14 @@ async def work(request: Work, context: Context) -> Done:
     task = _Task(request, context, database)
     level = _LEVELS.get(request.isolation)
     several = request.operation in {"transaction", "batch"} or level is not None or request.read_only
-    async with database.session(
+    return await database.using(
+        task.carry_out,
         patience=request.timeout,
         seconds=context.seconds_left(),
         isolation=level,
         read_only=request.read_only,
         transaction=several,
-    ) as session:
-        return await task.carry_out(session)
+    )
 
 
 class _Task:
@@ -131,23 +138,24 @@ class _Task:
         }
 
     async def carry_out(self, session: Session) -> Done:
-        operations: Mapping[str, Callable[[Session], Any]] = {
-            "query": self._query,
-            "execute": self._execute,
-            "batch": self._batch,
-            "transaction": self._transaction,
-            "procedure": self._procedure,
-        }
-        done: Done = await operations[self._request.operation](session)
-        return done
+        match self._request.operation:
+            case "query":
+                return await self._query(session)
+            case "execute":
+                return await self._execute(session)
+            case "batch":
+                return await self._batch(session)
+            case "transaction":
+                return await self._transaction(session)
+            case "procedure":
+                return await self._procedure(session)
 
     async def _query(self, session: Session) -> Done:
         rows = self._start(self._request.statement or "", self._request.parameters, session)
         if self._request.result == "rows":
             return _done(await self._collected(rows, session), affected=None)
-        async with self._database.bounded(session):
-            found = await self._collector.document(rows, self._request.result, self._request.file_name or "")
-        return _done(found, affected=None)
+        written = self._collector.document(rows, self._request.result, self._request.file_name or "")
+        return _done(await self._database.bounded(session, written), affected=None)
 
     async def _execute(self, session: Session) -> Done:
         rows = self._start(self._request.statement or "", self._request.parameters, session)
@@ -162,8 +170,7 @@ class _Task:
             prepared(self._request.statement or "", values, session, self._own, field=f"parameterSets[{number}]")
             for number, values in enumerate(sets, 1)
         ]
-        async with self._database.bounded(session):
-            affected = await run_many(bounds, session)
+        affected = await self._database.bounded(session, run_many(bounds, session))
         return Done(rows=[], row_count=0, affected=affected, generated_keys=[])
 
     async def _transaction(self, session: Session) -> Done:
@@ -207,11 +214,7 @@ class _Task:
         return run(prepared(statement, parameters, session, self._own, field="parameters"), session)
 
     async def _collected(self, rows: Rows, session: Session) -> Collected:
-        async with self._database.bounded(session):
-            try:
-                return await self._collector.collect(rows, self._limits)
-            finally:
-                await rows.batches.aclose()  # type: ignore[attr-defined]
+        return await self._database.bounded(session, self._collector.collect(rows, self._limits))
 
 
 def _keys(rows: Rows, found: Collected) -> list[Any]:
@@ -223,7 +226,7 @@ def _keys(rows: Rows, found: Collected) -> list[Any]:
 def _done(
     found: Collected, *, affected: int | None, keys: list[Any] | None = None, out: dict[str, Any] | None = None
 ) -> Done:
-    return Done(
+    return Done.model_construct(  # all of it is made here; validating rows once more costs each job
         rows=found.rows,
         row_count=found.count,
         more=found.more,

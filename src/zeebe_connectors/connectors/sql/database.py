@@ -6,115 +6,120 @@ import asyncio
 import contextlib
 import math
 import sqlite3
-import ssl
-import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeebe_connectors import ConnectorError, InputError, PermanentError, Secret, TransientError
-from zeebe_connectors.connectors.sql.address import Address
+from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.connectors.sql.access import DRIVERS, Access, Dialling
 from zeebe_connectors.connectors.sql.failures import failure
+from zeebe_connectors.connectors.sql.values import text_where_none
 from zeebe_connectors.net.connect import Resolver
+from zeebe_connectors.sdk.deadlines import Within
 
 if TYPE_CHECKING:  # SQLAlchemy takes 30 MB and 0.4 s, which only those pay who use a database
-    from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-DRIVERS = {
-    "postgresql": ("postgresql+psycopg", "sql"),
-    "mysql": ("mysql+asyncmy", "sql"),
-    "mariadb": ("mariadb+asyncmy", "sql"),
-    "sqlite": ("sqlite+aiosqlite", "sql"),
-    "oracle": ("oracle+oracledb_async", "sql-oracle"),
-    "sqlserver": ("mssql+aioodbc", "sql-sqlserver"),
-}
-"""Make -> SQLAlchemy's dialect and driver, and the extra that brings it."""
-DIALECTS = {"mariadb": "mysql", "sqlserver": "mssql"}
+ResultT = TypeVar("ResultT")
 IDLE_BEFORE_TEST = 0.1
 """Seconds that a connection may have rested without being tested before use."""
 MAX_AGE = 1800
 _GRACE = 2.0
 """Seconds after its own limit that the server has to stop a statement, before the runtime does."""
-_CONNECTING = 10.0
 _READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "mysql": "SET TRANSACTION READ ONLY",
               "oracle": "SET TRANSACTION READ ONLY"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a database; equal ones share a pool.
-
-    Args:
-        address: Where it is.
-        username: The login; empty for none.
-        password: Its password.
-        tls: Whether the connection is encrypted and the server's certificate checked.
-        trusted: Certificate authorities in PEM; empty for the system's.
-        size: Connections at most.
-        file: SQLite's file, checked against what the operator allows.
-    """
-
-    address: Address
-    username: str = ""
-    password: Secret | None = None
-    tls: bool = True
-    trusted: str = ""
-    size: int = 5
-    file: Path | None = None
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        if self.address.kind == "sqlite":
-            return "the database file"
-        return f"{self.address.host}:{self.address.port}"
-
-    @property
-    def dialect(self) -> str:
-        """The family of databases with the same language."""
-        return DIALECTS.get(self.address.kind, self.address.kind)
-
-
-@dataclass(slots=True)
 class Session:
-    """One connection for the time of a job."""
-
-    connection: AsyncConnection
-    database: Database
-    timeout: float
-
-    @property
-    def dialect(self) -> str:
-        """The family of databases."""
-        return self.database.access.dialect
-
-    async def driver(self) -> Any:
-        """The driver's own connection."""
-        return self.raw.driver_connection
-
-    @property
-    def raw(self) -> Any:
-        """The pool's hold of the driver's connection: read directly, for each way through a greenlet costs a job."""
-        return self.connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A connection between two jobs.
+    """One connection for the time of a job, or between two jobs.
 
     Args:
-        connection: Still taken from the pool.
-        opened: When it was taken, in seconds of `time.monotonic()`.
-        left: When the last job was done with it.
+        connection: Taken from the pool.
+        database: Whose.
     """
 
-    connection: AsyncConnection
-    opened: float
-    left: float
+    __slots__ = (
+        "_cursor", "connection", "database", "dialect", "driver", "has_traces", "left", "opened", "raw", "timeout",
+    )  # fmt: skip
+
+    def __init__(self, connection: AsyncConnection, database: Database) -> None:
+        self.connection = connection
+        self.database = database
+        self.dialect = database.access.dialect
+        self.raw: Any = connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
+        """The pool's hold of the driver's connection: read directly, for each way through a greenlet costs a job."""
+        self.driver: Any = self.raw.driver_connection
+        """The driver's own connection."""
+        self.timeout = 0.0
+        """Seconds that one statement may take."""
+        self.opened = self.left = time.monotonic()
+        self.has_traces = False
+        """Whether a statement may have changed the session itself, such as by SET: then no other job gets it."""
+        self._cursor: Any = None
+
+    def cursor(self) -> Any:
+        """A cursor of PostgreSQL's driver, the same for job after job: what it learnt of a statement's types stays."""
+        cursor = self._cursor
+        if cursor is None:
+            cursor = self._cursor = self.driver.cursor()
+        return cursor
+
+    def forget_cursor(self) -> None:
+        """Has the next statement begin with a new cursor: for one that holds many rows in memory."""
+        self._cursor = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the next job may have it as it is: only PostgreSQL's driver says so without asking the server."""
+        if self.dialect != "postgresql" or self.has_traces:
+            return False
+        sync = self.connection.sync_connection
+        if sync is None or sync.closed or sync.invalidated or sync.in_transaction():
+            return False
+        return bool(self.driver.info.transaction_status == 0)
+
+    async def close(self) -> None:
+        """Gives the connection back to the pool, or ends it where it is broken, busy, or not as it was."""
+        connection = self.connection
+        is_idle = self.dialect != "postgresql" or self.driver.info.transaction_status == 0
+        if not connection.invalidated and (self.has_traces or not is_idle):
+            await connection.invalidate()
+        await connection.close()
+
+    async def answers(self) -> bool:
+        """Tests a connection that has rested; a dead one is not used again."""
+        try:
+            await self.driver.execute("SELECT 1")
+        except BaseException as error:  # whatever is wrong with it, or the job's time is over
+            await self.connection.invalidate()
+            if not isinstance(error, Exception):
+                raise
+            return False
+        return True
+
+    async def limit(self, is_mariadb: Callable[[], bool]) -> None:
+        """Tells the server how long a statement may take; only when that differs from the last time."""
+        info = self.raw.info
+        if info.get("zeebe_limit") == self.timeout:
+            return
+        milliseconds = math.ceil(self.timeout * 1000)
+        match self.dialect:
+            case "postgresql":
+                await self.driver.execute(f"SET statement_timeout = {milliseconds}")
+            case "mysql" if is_mariadb():
+                await self._alone(f"SET SESSION max_statement_time = {self.timeout:.3f}")
+            case "mysql":
+                await self._alone(f"SET SESSION max_execution_time = {milliseconds}")
+            case "oracle":
+                self.driver.call_timeout = milliseconds
+        info["zeebe_limit"] = self.timeout
+
+    async def _alone(self, statement: str) -> None:
+        """Runs a statement for the session itself, outside any transaction."""
+        await self.connection.exec_driver_sql(statement)
+        await self.connection.commit()
 
 
 @dataclass
@@ -123,22 +128,24 @@ class Database:
 
     access: Access
     resolver: Resolver | None = None
-    _authorities: Any = field(default=None, init=False, repr=False)
-    _room: asyncio.Semaphore | None = field(default=None, init=False, repr=False)
-    _ready: list[_Ready] = field(default_factory=list, init=False, repr=False)
+    _ready: list[Session] = field(default_factory=list, init=False, repr=False)
     """Connections that a job has just left, the latest last: the next job takes one without the pool's ceremony."""
+
+    def __post_init__(self) -> None:
+        self._dialling = Dialling(self.access)
+        self._room = asyncio.Semaphore(self.access.size)
 
     @cached_property
     def engine(self) -> AsyncEngine:
         """SQLAlchemy's engine. Its connections commit each statement unless a transaction is begun."""
-        name, extra = DRIVERS[self.access.address.kind]
+        _, extra = DRIVERS[self.access.address.kind]
         try:
             from sqlalchemy import AsyncAdaptedQueuePool, event  # noqa: PLC0415 - see above
             from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
             engine = create_async_engine(
-                self._url(name),
-                connect_args=self._arguments(),
+                self._dialling.url,
+                connect_args=self._dialling.arguments(),
                 pool_size=self.access.size,
                 max_overflow=0,
                 pool_recycle=MAX_AGE,
@@ -160,56 +167,9 @@ class Database:
             event.listen(engine.sync_engine, "do_connect", self._to_allowed)
         if self.access.address.kind == "sqlite":
             event.listen(engine.sync_engine, "connect", _confine_sqlite)
+        if self.access.dialect == "postgresql":
+            event.listen(engine.sync_engine, "connect", _take_all_dates)
         return engine
-
-    def _url(self, name: str) -> URL:
-        from sqlalchemy.engine import URL  # noqa: PLC0415 - as above
-
-        address, access = self.access.address, self.access
-        if address.kind == "sqlite":
-            return URL.create(name, database=str(access.file))
-        query: dict[str, str] = {}
-        database = address.name
-        if address.kind == "oracle":
-            database = address.sid
-            query = {} if address.sid else {"service_name": address.name}
-        if address.kind == "sqlserver":
-            query = {
-                "driver": "ODBC Driver 18 for SQL Server",
-                "Encrypt": "yes" if access.tls else "no",
-                "TrustServerCertificate": "no",
-            }
-        return URL.create(
-            name,
-            username=access.username or None,
-            password=access.password.reveal() if access.password else None,
-            host=f"{address.host}\\{address.instance}" if address.instance else address.host,
-            port=address.port,
-            database=database or None,
-            query=query,
-        )
-
-    def _arguments(self) -> dict[str, Any]:
-        access = self.access
-        match access.dialect:
-            case "postgresql":
-                tls = {"sslmode": "verify-full", "sslrootcert": self._authorities_file()} if access.tls else {}
-                return {
-                    "connect_timeout": int(_CONNECTING), "application_name": "zeebe-connectors",
-                    "sslmode": "disable", **tls,
-                }  # fmt: skip
-            case "mysql":
-                return {
-                    "connect_timeout": int(_CONNECTING), "charset": "utf8mb4", "local_infile": False,
-                    "ssl": self._context() if access.tls else None,
-                }  # fmt: skip
-            case "sqlite":
-                return {"timeout": 5.0}
-            case "oracle":
-                context = {"protocol": "tcps", "ssl_context": self._context()} if access.tls else {}
-                return {"tcp_connect_timeout": _CONNECTING, **context}
-            case _:
-                return {"timeout": int(_CONNECTING)}
 
     def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
         """Has a new connection go to an address that was checked, and not to what the name leads to a moment later."""
@@ -222,37 +182,20 @@ class Database:
         elif self.access.dialect == "mysql":
             parameters["host"] = addresses[0]
 
-    def _context(self) -> ssl.SSLContext:
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.name = self.access.address.host
-        try:
-            if self.access.trusted:
-                context.load_verify_locations(cadata=self.access.trusted)
-            else:
-                context.load_default_certs()
-        except (ssl.SSLError, ValueError):
-            raise InputError("trustedCertificate: is not a certificate in PEM") from None
-        return context
-
-    def _authorities_file(self) -> str:
-        """PostgreSQL's client reads authorities from a file only; it lives as long as the pool."""
-        if not self.access.trusted:
-            known = ssl.get_default_verify_paths().cafile
-            return known or "system"
-        self._context()  # which checks the text
-        self._authorities = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - closed with the pool
-        self._authorities.write(self.access.trusted.encode())
-        self._authorities.flush()
-        return str(self._authorities.name)
-
-    @contextlib.asynccontextmanager
-    async def session(
-        self, *, patience: float, seconds: float, isolation: str | None = None, read_only: bool = False,
+    async def using(
+        self,
+        use: Callable[[Session], Awaitable[ResultT]],
+        *,
+        patience: float,
+        seconds: float,
+        isolation: str | None = None,
+        read_only: bool = False,
         transaction: bool = False,
-    ) -> AsyncIterator[Session]:  # fmt: skip
-        """Borrows a connection that answers; when a transaction is asked for, it is committed at the end of the block.
+    ) -> ResultT:
+        """Does something on a connection that answers; when a transaction is asked for, it is committed at the end.
 
         Args:
+            use: What is done.
             patience: Seconds that one statement may take on the server.
             seconds: Seconds that the job has.
             isolation: SQLAlchemy's name of a level, or None for the database's usual one.
@@ -262,16 +205,27 @@ class Database:
         Raises:
             ConnectorError: As `failures` says.
         """
-        limit = max(0.1, min(patience, seconds))
         try:
-            async with asyncio.timeout(seconds + _GRACE):
-                async with contextlib.AsyncExitStack() as stack:
-                    connection = await self._connection(stack, stays=not transaction)
-                    session = Session(connection, self, limit)
-                    await self._limit(session)
-                    if transaction:
-                        await self._begin(stack, session, isolation, read_only=read_only)
-                    yield session
+            with Within(time.monotonic() + seconds + _GRACE):
+                async with self._room:
+                    session = await self._session()
+                    stays = False
+                    try:
+                        session.timeout = max(0.1, min(patience, seconds))
+                        await session.limit(lambda: bool(getattr(self.engine.dialect, "is_mariadb", False)))
+                        if transaction:
+                            async with contextlib.AsyncExitStack() as stack:
+                                await self._begin(stack, session, isolation, read_only=read_only)
+                                return await use(session)
+                        result = await use(session)
+                        stays = session.is_clean
+                        return result
+                    finally:
+                        if stays:
+                            session.left = time.monotonic()
+                            self._ready.append(session)
+                        else:
+                            await session.close()
         except TimeoutError:
             raise TransientError(
                 "SQL_UNREACHABLE", f"{self.access.where}: the job's time ran out before the database was done"
@@ -281,54 +235,16 @@ class Database:
         except Exception as error:  # noqa: BLE001 - of any driver
             raise failure(error, where=self.access.where) from None
 
-    async def _connection(self, stack: contextlib.AsyncExitStack, *, stays: bool) -> AsyncConnection:
-        """A connection for the time of a job, which stays taken for the next one when all went well."""
-        if self._room is None:
-            self._room = asyncio.Semaphore(self.access.size)
-        await self._room.acquire()
-        stack.callback(self._room.release)
-        now = opened = time.monotonic()
-        connection: AsyncConnection | None = None
-        while self._ready and connection is None:
-            ready = self._ready.pop()
-            rested = now - ready.left >= IDLE_BEFORE_TEST
-            if now - ready.opened < MAX_AGE and (not rested or await self._answers(ready.connection)):
-                connection, opened = ready.connection, ready.opened
-            else:
-                await ready.connection.close()
-        if connection is None:
-            connection = await self.engine.connect()
-        taken = connection
-
-        async def left(kind: type[BaseException] | None, _error: Any, _trace: Any) -> None:
-            if kind is None and stays and self._is_clean(taken):
-                self._ready.append(_Ready(taken, opened, time.monotonic()))
-            else:
-                await taken.close()
-
-        stack.push_async_exit(left)
-        return connection
-
-    @staticmethod
-    async def _answers(connection: AsyncConnection) -> bool:
-        """Tests a connection that has rested; a dead one is not used again."""
-        held = connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
-        try:
-            assert held.driver_connection is not None  # noqa: S101 - it is connected
-            await held.driver_connection.execute("SELECT 1")
-        except BaseException as error:  # whatever is wrong with it, or the job's time is over
-            await connection.invalidate()
-            if not isinstance(error, Exception):
-                raise
-            return False
-        return True
-
-    def _is_clean(self, connection: AsyncConnection) -> bool:
-        """Whether the next job may have it as it is: only PostgreSQL's driver says so without asking the server."""
-        if self.access.dialect != "postgresql" or connection.closed or connection.invalidated:
-            return False
-        driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is connected
-        return not connection.in_transaction() and driver is not None and driver.info.transaction_status == 0
+    async def _session(self) -> Session:
+        """A connection that a job has just left, or one of the pool."""
+        now = time.monotonic()
+        while self._ready:
+            session = self._ready.pop()
+            is_young = now - session.opened < MAX_AGE
+            if is_young and (now - session.left < IDLE_BEFORE_TEST or await session.answers()):
+                return session
+            await session.close()
+        return Session(await self.engine.connect(), self)
 
     async def _begin(
         self, stack: contextlib.AsyncExitStack, session: Session, isolation: str | None, *, read_only: bool
@@ -349,35 +265,24 @@ class Database:
         if read_only and dialect in _READ_ONLY:
             await session.connection.exec_driver_sql(_READ_ONLY[dialect])
 
-    async def _limit(self, session: Session) -> None:
-        """Tells the server how long a statement may take; only when that differs from the last time."""
-        raw = session.raw
-        if raw.info.get("zeebe_limit") == session.timeout:
-            return
-        milliseconds = math.ceil(session.timeout * 1000)
-        match self.access.dialect:
-            case "postgresql":
-                await raw.driver_connection.execute(f"SET statement_timeout = {milliseconds}")
-            case "mysql" if getattr(self.engine.dialect, "is_mariadb", False):
-                await _alone(session, f"SET SESSION max_statement_time = {session.timeout:.3f}")
-            case "mysql":
-                await _alone(session, f"SET SESSION max_execution_time = {milliseconds}")
-            case "oracle":
-                raw.driver_connection.call_timeout = milliseconds
-        raw.info["zeebe_limit"] = session.timeout
+    async def bounded(self, session: Session, work: Awaitable[ResultT]) -> ResultT:
+        """What a statement gives; ends it here, and on the server, when the server has not ended it by itself.
 
-    @contextlib.asynccontextmanager
-    async def bounded(self, session: Session) -> AsyncIterator[None]:
-        """Ends a statement here, and on the server, when the server has not ended it by itself."""
-        raw = session.raw
+        Args:
+            session: The connection that it runs on.
+            work: Waits for the statement.
+
+        Raises:
+            ConnectorError: `SQL_TIMEOUT`.
+        """
         number = 0
-        if self.access.dialect == "sqlite":
-            raw.info["zeebe_end"][0] = time.monotonic() + session.timeout
-        elif self.access.dialect == "mysql":
-            number = raw.driver_connection.thread_id()
+        if session.dialect == "sqlite":
+            session.raw.info["zeebe_end"][0] = time.monotonic() + session.timeout
+        elif session.dialect == "mysql":
+            number = session.driver.thread_id()
         try:
-            async with asyncio.timeout(session.timeout + _GRACE):
-                yield
+            with Within(time.monotonic() + session.timeout + _GRACE):
+                return await work
         except TimeoutError:
             await self.stop(session, number)
             raise ConnectorError(
@@ -407,8 +312,8 @@ class Database:
         from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
         engine = create_async_engine(
-            self._url(DRIVERS[self.access.address.kind][0]),
-            connect_args=self._arguments(),
+            self._dialling.url,
+            connect_args=self._dialling.arguments(),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
         )
@@ -421,34 +326,10 @@ class Database:
     async def aclose(self) -> None:
         """Closes all connections."""
         while self._ready:
-            await self._ready.pop().connection.close()
+            await self._ready.pop().close()
         if "engine" in self.__dict__:
             await self.engine.dispose()
-        if self._authorities is not None:
-            self._authorities.close()
-
-
-class _NamedContext(ssl.SSLContext):
-    """Checks the certificate for the host's name, also where the driver connects to its address."""
-
-    name = ""
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's own
-        server_hostname: str | bytes | None = None,  # noqa: ARG002 - the same
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """See `ssl.SSLContext.wrap_bio`."""
-        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
-
-
-async def _alone(session: Session, statement: str) -> None:
-    """Runs a statement for the session itself, outside any transaction."""
-    await session.connection.exec_driver_sql(statement)
-    await session.connection.commit()
+        self._dialling.close()
 
 
 def _test_rested(engine: AsyncEngine) -> None:
@@ -475,6 +356,14 @@ def _test_rested(engine: AsyncEngine) -> None:
 
     event.listen(pool, "checkin", rested)
     event.listen(pool, "checkout", awake)
+
+
+def _take_all_dates(connection: Any, _record: Any) -> None:
+    """Dates and times that Python has none for, such as `infinity` and those before Christ, come as text."""
+    adapters = connection.driver_connection.adapters
+    for name in ("date", "timestamp", "timestamptz", "time", "timetz", "interval"):
+        number = adapters.types[name].oid
+        adapters.register_loader(number, text_where_none(adapters.get_loader(number, 0)))
 
 
 def _confine_sqlite(connection: Any, record: Any) -> None:

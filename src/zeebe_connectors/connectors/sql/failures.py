@@ -222,4 +222,7 @@ def _unknown(error: BaseException, where: str) -> ConnectorError:
     if lost or isinstance(error, OSError):
         code, kind, words = _LOST
         return kind(code, f"{where}: {words}")
+    if any(type(one).__name__ in {"DataError", "OverflowError"} for one in _chain(error)):
+        code, kind, words = _DATA
+        return kind(code, f"{where}: {words}")
     return ConnectorError("SQL_ERROR", f"{where}: the driver failed ({type(error).__name__})")

@@ -65,12 +65,18 @@ class Collector:
         Raises:
             PermanentError: `SQL_TOO_MANY_ROWS`.
         """
+        try:
+            return await self._collected(rows, limits)
+        finally:
+            await rows.batches.aclose()
+
+    async def _collected(self, rows: Rows, limits: Limits) -> Collected:
         found = Collected()
         size = 0
         async for batch in rows.batches:
             for position, row in enumerate(batch):
                 item = self._context(rows, row)
-                size += len(json.dumps(item, ensure_ascii=False, default=_reference_size).encode())
+                size += len(_sizing(item).encode())
                 if found.count >= limits.rows or size > limits.size:
                     if limits.beyond in TYPES:
                         rest = self._rest(rows, found.rows, batch[position:])
@@ -178,6 +184,10 @@ async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIte
 def _reference_size(value: object) -> str:
     """Bytes that become a document take as much room as a reference to it."""
     return "x" * 400 if isinstance(value, bytes) else ""
+
+
+_sizing = json.JSONEncoder(ensure_ascii=False, default=_reference_size).encode
+"""A row as JSON, only to know its size."""
 
 
 def _too_many(limits: Limits) -> PermanentError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors import InputError
@@ -14,8 +15,20 @@ from zeebe_connectors.connectors.sql.values import special_columns, unique
 
 BATCH = 500
 """Rows that are fetched from the server at once."""
+_FEW = 50
+"""Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+_COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+_ORDINARY = re.compile(
+    _COMMENTS + r"(?:\(|(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|INSERT|UPDATE|DELETE|MERGE|REPLACE|CALL|EXEC)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_CHANGES_SESSION = re.compile(
+    r"\b(?:set_config|pg_(?:try_)?advisory_lock\w*|get_lock|dblink_connect\w*)\s*\(|@\w+\s*:=|\bINTO\s+(?:@|#|TEMP)",
+    re.IGNORECASE,
+)
+_COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 
@@ -24,7 +37,7 @@ PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 class Rows:
     """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
 
-    batches: AsyncIterator[list[Sequence[Any]]]
+    batches: AsyncGenerator[list[Sequence[Any]], None]
     columns: list[str] = field(default_factory=list)
     special: Mapping[int, Any] = field(default_factory=dict)
     affected: int | None = None
@@ -37,11 +50,27 @@ class Rows:
             self.columns = unique([str(column[0]) for column in description])
             self.special = special_columns(description, dialect)
 
+    def described_by(self, cursor: Any, session: Session) -> None:
+        """Takes note of the columns of PostgreSQL's cursor, by their names alone: its description costs more."""
+        result = cursor.pgresult
+        if result is not None and not self.columns:
+            encoding = session.driver.info.encoding
+            names = [result.fname(position) for position in range(result.nfields)]
+            self.columns = unique([(name or b"").decode(encoding) for name in names])
+
 
 def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
     """The statement with its values, in the driver's style."""
     dialect = session.dialect
     style = PARAMSTYLES.get(dialect, "qmark")
+    if _leaves_traces(statement):
+        session.has_traces = True
+        if dialect == "postgresql" and _COPY.match(statement):
+            raise InputError(
+                "statement: COPY needs a channel of its own, which this connector does not have; "
+                "use a query whose result is a document, or a batch",
+                code="SQL_UNSUPPORTED",
+            )
     return bind(statement, parameters, dialect=dialect, paramstyle=style, own=own, field=field)
 
 
@@ -49,53 +78,69 @@ def run(bound: Bound, session: Session) -> Rows:
     """Starts a statement; it runs when its rows are asked for."""
     rows = Rows(_nothing())
     if session.dialect == "postgresql":
-        streams = bool(_ROWS.match(bound.text)) and not _CHANGES.search(bound.text)
+        streams = _only_asks(bound.text)
         rows.batches = _streamed(bound, session, rows) if streams else _executed(bound, session, rows)
     else:
         rows.batches = _through_sqlalchemy(bound, session, rows)
     return rows
 
 
-async def _nothing() -> AsyncIterator[list[Sequence[Any]]]:
+@lru_cache(maxsize=512)
+def _leaves_traces(statement: str) -> bool:
+    """Whether the session may be another one afterwards: by what a statement is, or a function that it calls."""
+    return not _ORDINARY.match(statement) or bool(_CHANGES_SESSION.search(statement))
+
+
+@lru_cache(maxsize=512)
+def _only_asks(text: str) -> bool:
+    """Whether a statement gives rows and, by its words, changes none."""
+    return bool(_ROWS.match(text)) and not _CHANGES.search(text)
+
+
+async def _nothing() -> AsyncGenerator[list[Sequence[Any]], None]:
     return
     yield  # the type of an empty generator
 
 
-async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     """A query's rows as they come: never all in memory, however many there are."""
-    driver = await session.driver()
-    async with driver.cursor() as cursor:
-        batch: list[Sequence[Any]] = []
-        stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
-        try:
-            async for row in stream:
-                batch.append(row)
-                if len(batch) >= BATCH:
-                    rows.described(cursor.description, "postgresql")
-                    yield batch
-                    batch = []
-        except Exception as error:
-            if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
-                raise
-        finally:
-            await stream.aclose()
-        rows.described(cursor.description, "postgresql")
-        if batch:
+    cursor = session.cursor()
+    batch: list[Sequence[Any]] = []
+    stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
+    try:
+        async for row in stream:
+            batch.append(row)
+            if len(batch) >= BATCH:
+                rows.described_by(cursor, session)
+                session.forget_cursor()
+                yield batch
+                batch = []
+    except Exception as error:
+        if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
+            raise
+    finally:
+        await stream.aclose()
+    rows.described_by(cursor, session)
+    if len(batch) > _FEW:
+        session.forget_cursor()
+    if batch:
+        yield batch
+
+
+async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
+    cursor = session.cursor()
+    await cursor.execute(bound.text, bound.values or None)
+    count = rows.affected = max(0, cursor.rowcount)
+    result = cursor.pgresult
+    if result is not None and (result.nfields or cursor.description is not None):
+        rows.described_by(cursor, session)
+        if count > _FEW:
+            session.forget_cursor()
+        while batch := await cursor.fetchmany(BATCH):
             yield batch
 
 
-async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
-    driver = await session.driver()
-    async with driver.cursor() as cursor:
-        await cursor.execute(bound.text, bound.values or None)
-        rows.affected = max(0, cursor.rowcount)
-        if cursor.description is not None:
-            rows.described(cursor.description, "postgresql")
-            while batch := await cursor.fetchmany(BATCH):
-                yield batch
-
-
-async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncIterator[list[Sequence[Any]]]:
+async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     connection = session.connection
     streams = bool(_ROWS.match(bound.text)) and session.dialect == "mysql"
     values = bound.values or None
@@ -144,8 +189,7 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
             end += 1
         sets = [bound.values for bound in bounds[start:end]]
         if session.dialect == "postgresql":
-            driver = await session.driver()
-            async with driver.cursor() as cursor:
+            async with session.driver.cursor() as cursor:
                 await cursor.executemany(text, sets)
                 affected += max(0, cursor.rowcount)
         else:

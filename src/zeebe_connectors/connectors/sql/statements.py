@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from zeebe_connectors import InputError
 
 MAX_LIST = 10_000
 """Items of one list for an IN; databases take about 32,000 values in all."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+Style = Literal["named", "positional"]
+_NAME = re.compile(r"[^\W\d]\w*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$")
 _IN = re.compile(r"\b(NOT\s+)?IN\s*(\(?)\s*$", re.IGNORECASE)
 _WITH_BODY = re.compile(r"^\s*(CREATE|ALTER|BEGIN|DECLARE|DO)\b", re.IGNORECASE)
@@ -49,7 +50,7 @@ class Bound:
 
 
 @lru_cache(maxsize=512)
-def parse(text: str, dialect: str, style: str) -> Parsed:
+def parse(text: str, dialect: str, style: Style) -> Parsed:
     """Finds the places of a statement.
 
     Args:
@@ -64,7 +65,7 @@ def parse(text: str, dialect: str, style: str) -> Parsed:
     start = count = 0
     ended = False
     for kind, begin, end in _tokens(text, dialect):
-        if ended and kind not in {"comment", "space"} and not _WITH_BODY.match(text):
+        if ended and kind not in {"comment", "space", "end"} and not _WITH_BODY.match(text):
             raise InputError(
                 "statement: holds several statements; give one, or use the operation transaction",
                 code="SQL_STATEMENT_INVALID",
@@ -81,7 +82,7 @@ def parse(text: str, dialect: str, style: str) -> Parsed:
             start = end
     tail = text[start:].rstrip()
     # The driver wants none at the end; a body of a trigger or a procedure does.
-    pieces.append(tail.rstrip(";").rstrip() if ended and not _WITH_BODY.match(text) else text[start:])
+    pieces.append(tail.rstrip("; \t\r\n\f") if ended and not _WITH_BODY.match(text) else text[start:])
     return Parsed(tuple(pieces), tuple(dict.fromkeys(piece.name for piece in pieces if isinstance(piece, Place))))
 
 
@@ -192,10 +193,41 @@ def bind(text: str, parameters: Any, *, dialect: str, paramstyle: str, own: Mapp
             "=[orderId]",
             code="SQL_PARAMETERS_INVALID",
         )
-    parsed = parse(text, dialect, "named" if isinstance(parameters, Mapping) else "positional")
+    style: Style = "named" if isinstance(parameters, Mapping) else "positional"
+    parsed = parse(text, dialect, style)
+    _check_style(text, style, dialect, field)
     values = dict(parameters) if isinstance(parameters, Mapping) else dict(enumerate(parameters))
     _check_names(parsed.names, values, own, field)
-    return _Binding(dialect, paramstyle, {**own, **values}, field).bound(parsed)
+    binding = _Binding(dialect, paramstyle, {**own, **values}, field)
+    if any(isinstance(value, list | tuple) for value in values.values()):
+        return binding.bound(parsed)
+    return binding.in_places(*_without_lists(text, dialect, style, paramstyle))
+
+
+@lru_cache(maxsize=512)
+def _without_lists(text: str, dialect: str, style: Style, paramstyle: str) -> tuple[str, tuple[Place, ...]]:
+    """The text in the driver's style where no value is a list that changes it, and the places in their order.
+
+    It is the same object each time: PostgreSQL's driver keeps what it knows of a statement as long as it sees that.
+    """
+    parsed = parse(text, dialect, style)
+    bound = _Binding(dialect, paramstyle, dict.fromkeys(parsed.names), "").bound(parsed)
+    return bound.text, tuple(piece for piece in parsed.pieces if isinstance(piece, Place))
+
+
+def _check_style(text: str, style: Style, dialect: str, field: str) -> None:
+    """Refuses names with a list, and question marks with a context, which the database would call a syntax error."""
+    if style == "positional" and (names := parse(text, dialect, "named").names):
+        raise InputError(
+            f"{field}: is a list, and the statement has the name :{names[0]}; give a context, or write ? throughout",
+            code="SQL_PARAMETERS_INVALID",
+        )
+    # In PostgreSQL a question mark is also an operator of JSON.
+    if style == "named" and dialect != "postgresql" and parse(text, dialect, "positional").names:
+        raise InputError(
+            f"{field}: the statement has question marks; give a list of their values, or write names such as :id",
+            code="SQL_PARAMETERS_INVALID",
+        )
 
 
 def _check_names(wanted: Sequence[str | int], given: Mapping[Any, Any], own: Mapping[str, Any], field: str) -> None:
@@ -220,7 +252,13 @@ class _Binding:
     values: Mapping[Any, Any]
     field: str
 
+    def in_places(self, text: str, places: Sequence[Place]) -> Bound:
+        """The values for a text that is ready."""
+        ordered = [parameter(self.values[place.name], self.dialect, self._where(place)) for place in places]
+        return self._with(text, ordered)
+
     def bound(self, parsed: Parsed) -> Bound:
+        """The text, with as many places as lists have items, and the values."""
         out: list[str] = []
         ordered: list[Any] = []
         doubled = self.paramstyle in {"format", "pyformat"}
@@ -239,7 +277,9 @@ class _Binding:
                 continue
             after = parsed.pieces[index + 1] if index + 1 < len(parsed.pieces) else ""
             self._expand(out, ordered, value, match, after=after if isinstance(after, str) else "", piece=piece)
-        text = "".join(out)
+        return self._with("".join(out), ordered)
+
+    def _with(self, text: str, ordered: Sequence[Any]) -> Bound:
         if self.paramstyle == "named":
             return Bound(text, {f"p{number}": value for number, value in enumerate(ordered)})
         return Bound(text, tuple(ordered))
@@ -311,6 +351,8 @@ def parameter(value: Any, dialect: str, where: str) -> Any:
                 f"{where}: holds a NUL character, which databases do not store as text; remove it",
                 code="SQL_PARAMETERS_INVALID",
             )
+        if not value.isascii():
+            _check_unicode(value, where)
         return value
     if isinstance(value, Decimal):
         return str(value) if dialect == "sqlite" else value
@@ -319,6 +361,16 @@ def parameter(value: Any, dialect: str, where: str) -> Any:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
+
+
+def _check_unicode(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{where}: holds half of a character (a lone surrogate), which no database stores; remove it",
+            code="SQL_PARAMETERS_INVALID",
+        ) from None
 
 
 def is_array(value: Sequence[Any]) -> bool:

@@ -49,7 +49,7 @@ def _decimal(value: Decimal, *, as_number: bool) -> Any:
 
 
 def _float(value: float) -> Any:
-    return value if math.isfinite(value) else str(value)
+    return value if math.isfinite(value) else format(Decimal(value))
 
 
 def duration(value: timedelta) -> str:
@@ -82,6 +82,30 @@ _SIMPLE: dict[type, Convert] = {
     timedelta: duration,
     uuid.UUID: str,
 }
+
+
+def text_where_none(known: Any) -> Any:
+    """A loader for psycopg that gives the server's text where the known one has no value for it.
+
+    Args:
+        known: The class of the loader.
+    """
+
+    class Lenient:
+        format = known.format
+
+        def __init__(self, oid: int, context: Any = None) -> None:
+            self._known = known(oid, context)
+
+        def load(self, data: Any) -> Any:
+            try:
+                return self._known.load(data)
+            except Exception as error:
+                if type(error).__name__ != "DataError":
+                    raise
+                return bytes(data).decode()
+
+    return Lenient
 
 
 def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:

@@ -28,6 +28,7 @@ from zeebe_connectors.mail.reading.model import Mail, Part, Signature
 
 MAX_HEADERS = 64 * 1024
 """Characters of all headers together that become a variable."""
+_SHOWN = ("image/", "audio/", "video/")
 _RICH = {"text/rtf", "application/rtf"}
 _MARKED_UP = {"text/markdown", "text/x-markdown", "text/enriched", "text/richtext", *_RICH}
 _BODIES = {"text/plain", "text/html", *_MARKED_UP} - _RICH
@@ -186,12 +187,14 @@ class _Reader:
                 if tnef.cut:
                     self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:
-                    self._add(attached.name, attached.content_type or _type_of(attached.name), attached.data)
+                    kind = attached.content_type or _type_of(attached.name)
+                    inline = attached.content_id is not None and kind.startswith(_SHOWN)
+                    self._add(attached.name, kind, attached.data, content_id=attached.content_id, inline=inline)
                 self.tnef = (tnef.text, tnef.html)
                 return
             self.defects.note("a winmail.dat cannot be read; it stays an attachment")
         content_id = (entity.first("Content-ID") or b"").decode("ascii", "replace").strip().strip("<>") or None
-        shown = kind.startswith(("image/", "audio/", "video/")) or kind == "text/css"
+        shown = kind.startswith(_SHOWN) or kind == "text/css"
         inline = entity.disposition.value != "attachment" and (
             (entity.disposition.value == "inline" and shown) or (content_id is not None and shown)
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import struct
 
+from zeebe_connectors.mail.reading.text import clean
+
 _DICTIONARY = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "
     b"\\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
@@ -33,6 +35,13 @@ _SIGNS = {
     "emdash": "\u2014", "endash": "\u2013", "lquote": "\u2018", "rquote": "\u2019", "ldblquote": "\u201c",
     "rdblquote": "\u201d", "bullet": "\u2022", "emspace": "\u2003", "enspace": "\u2002",
 }  # fmt: skip
+_FIRST_WORDS = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
+# Code pages of a font's characters; the others have those of the whole text.
+_CHARSETS = {
+    128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255, 178: 1256,
+    186: 1257, 204: 1251, 222: 874, 238: 1250,
+}  # fmt: skip
+_MAX_FONTS = 1000
 _SYMBOLS = {"~": "\u00a0", "_": "\u2011", "{": "{", "}": "}", "\\": "\\", "\r": "\r\n", "\n": "\r\n"}
 
 
@@ -106,9 +115,11 @@ class _Reader:
         self.wrapped = wrapped
         self.pieces: list[str] = []
         self.octets = bytearray()
-        self.codec = "cp1252"
+        self.codec = self.usual = "cp1252"
+        self.in_fonts = False
+        self.font, self.fonts = 0, dict[int, str]()
         # For each open group: whether it is skipped or hidden, and how many signs stand for an unknown character.
-        self.groups: list[tuple[bool, bool, int]] = []
+        self.groups: list[tuple[bool, bool, int, str, bool]] = []
         self.skips, self.fallback = False, 1
         self.starred = False
         self.left_out = 0
@@ -118,7 +129,7 @@ class _Reader:
         for match in _TOKEN.finditer(rtf):
             self._take(match)
         self._flush()
-        return "".join(self.pieces).strip("\r\n") + "\r\n"
+        return clean("".join(self.pieces).strip("\r\n")) + "\r\n"  # two signs may be the halves of one
 
     def _take(self, match: re.Match[bytes]) -> None:
         kind = match.lastgroup
@@ -150,9 +161,9 @@ class _Reader:
         self._flush()
         self.left_out, self.starred = 0, False
         if brace == b"{":
-            self.groups.append((self.skips, self.hidden, self.fallback))
+            self.groups.append((self.skips, self.hidden, self.fallback, self.codec, self.in_fonts))
         elif self.groups:
-            self.skips, self.hidden, self.fallback = self.groups.pop()
+            self.skips, self.hidden, self.fallback, self.codec, self.in_fonts = self.groups.pop()
 
     def _word(self, word: str, number: bytes | None) -> None:
         value = None if number is None else int(number)
@@ -160,9 +171,16 @@ class _Reader:
         if word == "htmlrtf":
             self.hidden = self.wrapped and value != 0
         elif word in _SKIPPED or (starred and word != "htmltag"):
-            self.skips = True
-        elif word == "ansicpg" and value:
-            self.codec = f"cp{value}"
+            self.skips, self.in_fonts = True, word == "fonttbl"
+        elif word in _FIRST_WORDS or (word == "ansicpg" and value):
+            self._flush()
+            self.codec = self.usual = _FIRST_WORDS.get(word, f"cp{value}")
+        elif word == "f" and value is not None:
+            self._flush()
+            self.font = value
+            self.codec = self.fonts.get(value, self.usual)
+        elif word == "fcharset" and self.in_fonts and value in _CHARSETS and len(self.fonts) < _MAX_FONTS:
+            self.fonts[self.font] = f"cp{_CHARSETS[value]}"
         elif word == "uc" and value is not None:
             self.fallback = max(0, min(value, 100))
         elif word == "u" and value is not None:

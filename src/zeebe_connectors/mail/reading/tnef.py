@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ _BODY, _RENDERING, _TITLE, _DATA, _PROPERTIES, _CODEPAGE, _MESSAGE = (
 )  # fmt: skip
 _FIXED = {0x2: 4, 0x3: 4, 0x4: 4, 0x5: 8, 0x6: 8, 0x7: 8, 0xA: 4, 0xB: 4, 0x14: 8, 0x40: 8, 0x48: 16}
 _LONG_NAME, _MIME_TYPE, _CONTENT, _TEXT, _HTML = 0x3707, 0x370E, 0x3701, 0x1000, 0x1013
-_RICH_TEXT, _SUBJECT = 0x1009, 0x0037
+_RICH_TEXT, _SUBJECT, _HTML_CODEPAGE = 0x1009, 0x0037, 0x3FDE
+_SHOWN_NAME, _SHORT_NAME, _CONTENT_ID = 0x3001, 0x3704, 0x3712
+_TEXTS = {_LONG_NAME, _MIME_TYPE, _CONTENT_ID, _SHOWN_NAME, _SHORT_NAME}
+_NAMED_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _OBJECT_ID_BYTES = 16
 
 
@@ -51,6 +55,10 @@ class Attached:
     name: str = ""
     content_type: str = ""
     data: bytes = field(default=b"", repr=False)
+    content_id: str | None = None
+    other_name: str = ""
+    """How Outlook shows it, where it has no file's name."""
+    has_data: bool = False
 
 
 @dataclass(slots=True)
@@ -99,9 +107,18 @@ def _parsed(data: bytes, room: _Room) -> Tnef | None:
             _read_message(found, value, charset, room)
         elif found.attachments:
             _read_attachment(found, kind, value, charset, room, inner)
+    _complete(found)
     for attached, content in inner:
         _add_object(found, attached, content, room)
     return found
+
+
+def _complete(found: Tnef) -> None:
+    """Names attachments that have no file's name, and tells of those that are somewhere else."""
+    for attached in found.attachments:
+        attached.name = attached.name or attached.other_name
+        if not attached.has_data:
+            found.unread.append(f"the attachment {attached.name or 'without a name'} is not in the winmail.dat")
 
 
 def _add_object(found: Tnef, attached: Attached, content: bytes, room: _Room) -> None:
@@ -126,15 +143,22 @@ def _add_object(found: Tnef, attached: Attached, content: bytes, room: _Room) ->
 
 
 def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
+    html: tuple[int, bytes] | None = None
+    codepage = charset
     for tag, type_, content in _properties(value, room):
         if tag == _TEXT:
             found.text = _string(type_, content, charset)
         elif tag == _HTML:
-            found.html = _string(type_, content, charset)
+            html = type_, content
+        elif tag == _HTML_CODEPAGE and len(content) == 4:
+            codepage = f"cp{struct.unpack('<I', content)[0]}"
         elif tag == _SUBJECT:
             found.subject = _string(type_, content, charset)
         elif tag == _RICH_TEXT:
             _read_rich_text(found, content)
+    if html is not None:
+        named = _NAMED_CHARSET.search(html[1][:2048])
+        found.html = _string(*html, named[1].decode("ascii") if named and codepage == charset else codepage)
 
 
 def _read_rich_text(found: Tnef, content: bytes) -> None:
@@ -152,17 +176,27 @@ def _read_attachment(
     if kind == _TITLE:
         current.name = current.name or decode(value.split(b"\0")[0], charset)
     elif kind == _DATA:
-        current.data = value
+        current.data, current.has_data = value, True
     elif kind == _PROPERTIES:
         for tag, type_, content in _properties(value, room):
-            if tag == _LONG_NAME:
-                current.name = _string(type_, content, charset)
-            elif tag == _MIME_TYPE:
-                current.content_type = _string(type_, content, charset)
-            elif tag == _CONTENT and not current.data and type_ == 0x102:
-                current.data = content
-            elif tag == _CONTENT and type_ == 0xD:
+            if tag != _CONTENT:
+                _read_about_attachment(current, tag, _string(type_, content, charset) if tag in _TEXTS else "")
+            elif type_ == 0xD:
+                current.has_data = True
                 inner.append((current, content))
+            elif type_ == 0x102 and not current.data:
+                current.data, current.has_data = content, True
+
+
+def _read_about_attachment(current: Attached, tag: int, text: str) -> None:
+    if tag == _LONG_NAME:
+        current.name = text
+    elif tag == _MIME_TYPE:
+        current.content_type = text
+    elif tag == _CONTENT_ID:
+        current.content_id = text.strip("<>") or None
+    elif tag == _SHOWN_NAME or (tag == _SHORT_NAME and not current.other_name):
+        current.other_name = text
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

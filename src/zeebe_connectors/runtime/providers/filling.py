@@ -32,6 +32,8 @@ class _Constant:
     place: ProviderPlace
     value: Any
     is_locked: bool
+    says_nothing: bool
+    """Whether an input that is left out means the same: then it stays so, and no job pays for validating it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,13 @@ class Plan:
             self._fill_addresses(data, values or {})
         except AddressError as error:
             raise InputError(str(error)) from None
+        self._fill_constants(data)
+
+    def _fill_constants(self, data: dict[str, Any]) -> None:
         for constant in self.constants:
             place = constant.place
+            if constant.says_nothing and place.path[0] not in data:
+                continue
             if (not place.when or _applies(place, data)) and (
                 constant.is_locked or _value(data, place.path) in (None, "", [], {})
             ):
@@ -179,7 +186,14 @@ def _constants(
                 if value is None and source.startswith("options."):
                     value = address.get(source.removeprefix("options."))
         if value is not None:
-            yield _Constant(place, value, place.is_locked)
+            yield _Constant(place, value, place.is_locked, _says_nothing(place, value))
+
+
+def _says_nothing(place: ProviderPlace, value: Any) -> bool:
+    if place.left_out is None or not isinstance(value, dict) or len(place.path) > 1:
+        return False
+    meant = dict(place.left_out)
+    return all(name in meant and meant[name] == item for name, item in value.items())
 
 
 def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider
@@ -33,6 +34,7 @@ _SLOWING = frozenset({"429", "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
 
+_NEVER = float("inf")
 _Key = tuple[str | None, ...]
 VersionTag = Callable[[], Awaitable[str | None]]
 
@@ -203,7 +205,8 @@ class Providers:
         ready = self._ready.get(key)
         if ready is None:
             return None
-        if not ready.use.is_current() or time.monotonic() >= ready.prepared.expires:
+        expires = ready.prepared.expires
+        if not ready.use.is_current() or (expires != _NEVER and time.monotonic() >= expires):
             del self._ready[key]
             return None
         ready.prepared.give(data, custody)
@@ -244,7 +247,7 @@ class Providers:
             prepared.key,
             prepared.clients,
             self.limit(known, environment),
-            lambda: self._is_current(known),
+            partial(self._is_current, known),
         )
         if key is not None and "versionTag" not in known.provider.environment_by:
             if len(self._ready) >= _MAX_PLANS:
@@ -396,7 +399,7 @@ class Providers:
             tuple(used.values.items()),
             await self.scoped(known, environment, texts.get("proxy")),
             f"{known.name}/{environment}",
-            time.monotonic() + _SECRETS_AGE if refers_ else float("inf"),
+            time.monotonic() + _SECRETS_AGE if refers_ else _NEVER,
         )
         return prepared
 

@@ -1,0 +1,171 @@
+"""What IMAP servers in the field do besides the standard, while one signs in and reads."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from zeebe_connectors import ConnectorError, PermanentError
+from zeebe_connectors.mail.imap import ImapSession
+
+
+class Scripted:
+    """A server that says what it was told to say to a command, and otherwise what one needs to read a mail.
+
+    Args:
+        answers: By command: its answers, in which `TAG` stands for the command's tag; the last is said again and again.
+        greeting: The first line.
+        capabilities: What it offers.
+        line_end: How its lines end.
+    """
+
+    def __init__(
+        self,
+        answers: dict[str, list[str]] | None = None,
+        *,
+        greeting: str = "* OK ready",
+        capabilities: str = "IMAP4rev1",
+        line_end: str = "\r\n",
+    ) -> None:
+        self.usual = {
+            "CAPABILITY": [f"* CAPABILITY {capabilities}\nTAG OK x"],
+            "LIST": ['* LIST () "/" INBOX\nTAG OK x'],
+            "SELECT": ["* 1 EXISTS\n* OK [UIDVALIDITY 7] x\nTAG OK x"],
+            "UID FETCH": ["* 1 FETCH (UID 5 BODY[] {3}\nabc)\nTAG OK x"],
+        }
+        self.answers = answers or {}
+        self.greeting, self.line_end = greeting, line_end
+        self.lines: list[str] = []
+        self.tasks: set[asyncio.Task[None] | None] = set()
+
+    def said(self, text: str) -> bytes:
+        return (text.replace("\n", self.line_end) + self.line_end).encode()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(asyncio.current_task())
+        with suppress(ConnectionError):
+            await self.talk(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self.said(self.greeting))
+        tag = ""
+        while line := (await reader.readline()).decode().rstrip("\r\n"):
+            words = line.split(" ")
+            command = " ".join(words[1:3] if words[1:2] == ["UID"] else words[1:2])
+            if not command:  # what a challenge was answered with
+                command = "ANSWER"
+            else:
+                tag = words[0]
+            self.lines.append(line.removeprefix(f"{tag} "))
+            known = self.answers.get(command) or self.usual.get(command, ["TAG OK x"])
+            writer.write(self.said((known.pop(0) if len(known) > 1 else known[0]).replace("TAG", tag)))
+
+    async def __aenter__(self) -> ImapSession:
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        port = self.server.sockets[0].getsockname()[1]
+        self.session = await ImapSession.connect("127.0.0.1", port, "none")
+        return self.session
+
+    async def __aexit__(self, *_: object) -> None:
+        if hasattr(self, "session"):
+            await self.session.logout()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=2)
+        self.server.close()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Scripted(line_end="\n"),
+        Scripted(greeting="\n* OK ready"),
+        Scripted(greeting="*  ok  ready"),
+        Scripted({"CAPABILITY": ["TAG BAD what is that"]}),
+        Scripted({"LOGIN": ["TAG  ok"]}),
+        Scripted({"UID FETCH": ['*\n* \n\n* 1 FETCH (UID 5 BODY[] "abc")\nTAG OK x']}),
+    ],
+    ids=["line feeds", "blank greeting", "spaced greeting", "no capabilities", "spaced answer", "blank lines"],
+)
+async def test_a_server_that_does_not_write_as_the_standard_says_is_read(server):
+    async with server as session:
+        await session.login("ann", "pw")
+        await session.select("INBOX")
+        (mail,) = await session.fetch([5])
+        assert (mail.uid, bool(mail.body)) == (5, True)
+
+
+async def test_a_tag_in_lower_case_is_the_same_tag():
+    class Lower(Scripted):
+        def said(self, text):
+            return super().said("\n".join(line if line.startswith("*") else line[:5].lower() + line[5:]
+                                          for line in text.split("\n")))  # fmt: skip
+
+    async with Lower() as session:
+        await session.login("ann", "pw")
+
+
+async def test_an_answer_to_nobody_ends_the_session_and_quotes_no_password():
+    async with Scripted({"LOGIN": ["OTHER OK x"]}) as session:
+        with pytest.raises(ConnectorError) as failure:
+            await session.login("ann", "canary-pw")
+    assert failure.value.code == "IMAP_CONNECTION_LOST"
+    assert "canary-pw" not in failure.value.message
+
+
+async def test_a_refused_login_says_what_the_server_warned_of_before():
+    """Gmail tells in a line of its own that it wants an app password."""
+    alert = "* NO [ALERT] Application-specific password required: https://support.example/1\nTAG NO LOGIN failed"
+    async with Scripted({"LOGIN": [alert]}) as session:
+        with pytest.raises(PermanentError, match="Application-specific password required"):
+            await session.login("ann", "pw")
+
+
+@pytest.mark.parametrize("refusal", ["BAD command disabled", "NO LOGIN not supported, use AUTHENTICATE"])
+async def test_login_that_is_refused_as_a_command_gives_way_to_a_mechanism(refusal):
+    server = Scripted({"LOGIN": [f"TAG {refusal}"]}, capabilities="IMAP4rev1 SASL-IR AUTH=PLAIN")
+    async with server as session:
+        await session.login("ann", "pw")
+    assert "AUTHENTICATE PLAIN AGFubgBwdw==" in server.lines
+
+
+async def test_a_wrong_password_is_not_tried_again_by_a_mechanism():
+    server = Scripted({"LOGIN": ["TAG NO Invalid credentials"]}, capabilities="IMAP4rev1 SASL-IR AUTH=PLAIN")
+    async with server as session:
+        with pytest.raises(PermanentError, match="Invalid credentials"):
+            await session.login("ann", "pw")
+    assert not [line for line in server.lines if line.startswith("AUTHENTICATE")]
+
+
+async def test_a_mechanism_that_is_refused_gives_way_to_the_next():
+    server = Scripted(
+        {"AUTHENTICATE": ["TAG NO mechanism not available", "+ VXNlcg=="], "ANSWER": ["+ UGFzcw==", "TAG OK x"]},
+        capabilities="IMAP4rev1 SASL-IR LOGINDISABLED AUTH=PLAIN AUTH=LOGIN",
+    )
+    async with server as session:
+        await session.login("ann", "pw")
+    assert server.lines[1:5] == ["AUTHENTICATE PLAIN AGFubgBwdw==", "AUTHENTICATE LOGIN", "YW5u", "cHc="]
+
+
+async def test_an_initial_response_that_is_not_understood_comes_when_it_is_asked_for():
+    server = Scripted(
+        {"AUTHENTICATE": ["TAG BAD too many arguments", "+ "], "ANSWER": ["TAG OK x"]},
+        capabilities="IMAP4rev1 SASL-IR LOGINDISABLED AUTH=PLAIN",
+    )
+    async with server as session:
+        await session.login("ann", "pw")
+    assert server.lines[1:4] == ["AUTHENTICATE PLAIN AGFubgBwdw==", "AUTHENTICATE PLAIN", "AGFubgBwdw=="]
+
+
+@pytest.mark.parametrize("answer", ["TAG OK at once", "+ idling\nTAG OK at once"])
+async def test_idle_that_the_server_ends_by_itself_is_over(answer):
+    async with Scripted({"IDLE": [answer]}) as session:
+        await session.login("ann", "pw")
+        await session.select("INBOX")
+        await session.search("ALL")
+        assert not await asyncio.wait_for(session.idle(30), 5)
+        await session.noop()
