@@ -16,6 +16,8 @@ from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 from tests.engine.diagrams import catch, process, sub, task, timer
 
+from zeebe_connectors.engine.main import loop_factory
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -216,6 +218,17 @@ async def test_it_is_fast_and_small(tmp_path) -> None:
     assert after < 80, measured
     assert waiting < 60, measured
     assert restored - started < 1.0 * slow, measured
+
+
+def test_it_runs_on_uvloop_where_that_is_installed(monkeypatch) -> None:
+    """As the connectors do; the same setting keeps it to Python's own event loop."""
+    monkeypatch.setenv("ZEEBE_CONNECTORS_EVENT_LOOP", " Asyncio ")
+    assert loop_factory() is asyncio.new_event_loop
+    monkeypatch.delenv("ZEEBE_CONNECTORS_EVENT_LOOP")
+    uvloop = pytest.importorskip("uvloop")
+    assert loop_factory() is uvloop.new_event_loop
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert loop_factory() is asyncio.new_event_loop
 
 
 def test_what_it_says_when_it_cannot_start(tmp_path) -> None:

@@ -174,3 +174,24 @@ def test_a_position_is_that_of_the_given_list_counted_from_1(given: Any, message
     with pytest.raises(InputError) as raised:
         read_input(Recipients, given)
     assert raised.value.message == message
+
+
+class Letter(Model):
+    to: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+    copies: Annotated[int, Field(ge=1)] | Annotated[list[int], Field(min_length=1)] = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"to": []}, "Invalid input: to: must not be empty; fill it in"),
+        ({"to": [""]}, "Invalid input: to: must not be empty; fill it in"),
+        ({"to": [None, "a"], "copies": []}, "Invalid input: copies: must not be empty; fill it in"),
+        ({"to": ["a", ["b"]]}, "Invalid input: to.2: must be text"),
+        ({"to": {"a": 1}}, "Invalid input: to: must be text"),
+    ],
+)
+def test_members_of_a_union_with_bounds_are_not_named_as_the_library_names_them(given: Any, told: str) -> None:
+    with pytest.raises(InputError) as failure:
+        read_input(Letter, given)
+    assert failure.value.message == told

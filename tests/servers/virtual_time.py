@@ -32,6 +32,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         done.add_done_callback(self._back)
         return done
 
+    async def shutdown_default_executor(self, *_given, **_named):
+        """Waits for the threads in real time; the timeout that Python 3.12 and later give would pass at once."""
+        await super().shutdown_default_executor()
+
     def _back(self, _done) -> None:
         self.in_threads -= 1
 

@@ -330,6 +330,8 @@ def _reason(item: Any) -> str:
 
 def _either(reasons: list[str]) -> str:
     """One reason of the several that the members of a union gave."""
+    if empty := next((reason for reason in reasons if reason.startswith("must not be empty")), None):
+        return empty  # that it is of another type than some member wants is no fault of it
     if len(reasons) == 1 or not all(reason.startswith("must be ") for reason in reasons):
         return "; ".join(reasons)
     *first, last = (reason.removeprefix("must be ") for reason in reasons)
@@ -365,12 +367,17 @@ def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str | int]:
         fields = [info for model in models for name, info in model.model_fields.items() if part in {info.alias, name}]
         if not fields:
             tags = {value for model in models for info in model.model_fields.values() for value in _tags(info)}
-            if part in tags or (isinstance(part, str) and (part in _TYPE_TAGS or part[:1].isupper() or "[" in part)):
+            if part in tags or (isinstance(part, str) and _is_tag(part)):
                 continue
         path.append(part)
         inner = [info.annotation for info in fields] or [arg for item in kinds for arg in get_args(item)]
         kinds = [leaf for annotation in inner for leaf in leaf_types(annotation)]
     return path
+
+
+def _is_tag(part: str) -> bool:
+    """Whether pydantic named a member of a union so, by its type: `str`, `constrained-str`, `list[str]`, `Document`."""
+    return part in _TYPE_TAGS or part.startswith("constrained-") or part[:1].isupper() or "[" in part
 
 
 def _tags(info: Any) -> list[Any]:

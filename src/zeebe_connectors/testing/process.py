@@ -33,7 +33,8 @@ _PORTS = range(20_000, 32_000)
 
 # What a child needs from the environment. Nothing else is passed on: a server must not see the secrets of the runtime
 # beside it.
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV",
+              "ZEEBE_CONNECTORS_EVENT_LOOP")  # fmt: skip
 
 
 class ServerError(Exception):

@@ -209,3 +209,69 @@ def test_the_attributes_of_xml_itself_need_no_import() -> None:
     )
     assert names(found) == ["Op"]
     assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("types", "reason"),
+    [
+        ('<xsd:element name="" type="xsd:string"/>', "element (orders.wsdl"),
+        ('<xsd:element name="http://x" type="xsd:string"/>', "has no name that can be referred to"),
+        ("<xsd:complexType><xsd:sequence/></xsd:complexType>", "has no name that can be referred to"),
+        ('<xsd:element name="B" type=""/>', "which no schema defines"),
+        ('<xsd:element name="B" type="Unprefixed"/>', "which no schema defines"),
+        ('<xsd:simpleType name="B"/>', "says neither restriction nor list nor union"),
+        ('<xsd:complexType name="B"><xsd:complexContent/></xsd:complexType>', "neither extension nor restriction"),
+        (
+            '<xsd:complexType name="B"><xsd:complexContent><xsd:extension/></xsd:complexContent></xsd:complexType>',
+            "names no base",
+        ),
+        ('<xsd:complexType name="B"><xsd:sequence/><xsd:choice/></xsd:complexType>', "two contents"),
+        (
+            '<xsd:group name="B"><xsd:sequence><xsd:element name="t:x" type="xsd:int"/></xsd:sequence></xsd:group>',
+            "has no name that can be referred to",
+        ),
+    ],
+)
+def test_a_type_that_nobody_needs_may_be_wrong(types: str, reason: str) -> None:
+    """It is left out with its reason, and the operation imports."""
+    found = wsdl(types=TYPES + types)
+    assert names(found) == ["Op"]
+    assert any(reason in each and "orders.wsdl" in each for each in found.skipped), found.skipped
+
+
+@pytest.mark.parametrize("name", ["", " ", "x y", "t:m2"])
+def test_parts_of_a_wsdl_without_a_usable_name(name: str) -> None:
+    found = wsdl(messages=MESSAGES + f'<message name="{name}"><part name="p" element="t:A"/></message>')
+    assert names(found) == ["Op"]
+    found = wsdl(operations=OPERATION + other(name), bound=BOUND + bound(name))
+    assert "Op" in names(found)
+
+
+def test_a_header_without_a_use_and_a_binding_without_its_input() -> None:
+    header = '<soap:header message="t:m" part="p"/>'
+    found = wsdl(operations=OPERATION + other("Other"), bound=BOUND + bound("Other", header))
+    assert names(found) == ["Op", "Other"]
+    found = wsdl(
+        operations=OPERATION + other("Other"), bound=BOUND + '<operation name="Other"><soap:operation/></operation>'
+    )
+    assert names(found) == ["Op"]
+    assert any("how its input is written" in each for each in found.skipped)
+
+
+def test_ports_that_do_not_speak_soap_over_http_are_told() -> None:
+    """Also one whose binding is not there; no transport at all means HTTP."""
+    queue = (
+        '<binding name="Q" type="t:P"><soap:binding transport="http://schemas.xmlsoap.org/soap/jms"/></binding>'
+        '<service name="T"><port name="q" binding="t:Q"/><port name="n" binding="t:None"/></service>'
+    )
+    found = wsdl(more=queue)
+    assert names(found) == ["Op"]
+    assert "port q: speaks SOAP over http://schemas.xmlsoap.org/soap/jms, not over HTTP" in found.skipped
+    assert "port n: its binding t:None is not defined" in found.skipped
+
+
+def test_what_stays_wrong_after_the_repair_is_told_too() -> None:
+    with pytest.raises(PermanentError) as raised:
+        wsdl(messages="")
+    assert "orders.wsdl" in raised.value.message
+    assert "t:m" in raised.value.message

@@ -297,7 +297,8 @@ def _without_brackets(text: str) -> str:
         items = json.loads(stripped)
     except ValueError:
         return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
-    return ", ".join(item for item in items if isinstance(item, str))
+    # What is no text stays in sight, so that it is refused as an address instead of left out.
+    return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
 
 
 def _attachments(given: list[Any]) -> list[Any]:

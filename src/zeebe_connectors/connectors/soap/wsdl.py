@@ -139,8 +139,12 @@ def load(documents: WsdlDocuments) -> Wsdl:
             raise
         try:
             found = _compiled(documents, skipped)
-        except PermanentError:
-            raise error if not reasons else wsdl_error(documents.location, "; ".join(reasons)) from None
+        except PermanentError as left:
+            if not reasons:
+                raise error from None
+            # What was found wrong names its place; what is left may be a consequence, or another fault.
+            still = left.message.partition(": ")[2]
+            raise wsdl_error(documents.location, "; ".join([*reasons, f"and then: {still}"])) from None
     else:  # zeep silently leaves some operations out
         reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
     if reasons:

@@ -6,8 +6,10 @@ refusal: it finds the faulty parts by their names in the documents themselves, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lxml import etree
 
@@ -32,6 +34,16 @@ _KNOWN_SPACES = {_XML, "http://schemas.xmlsoap.org/soap/encoding/"}
 # Kinds of global components, and the attributes that refer to one of each kind.
 _KINDS = ("element", "complexType", "simpleType", "group", "attributeGroup", "attribute")
 _TYPES = ("complexType", "simpleType")
+_CONTENTS = ("sequence", "choice", "all", "group", "complexContent", "simpleContent")
+_DERIVED = {
+    "complexContent": ("extension", "restriction"),
+    "simpleContent": ("extension", "restriction"),
+    "simpleType": ("restriction", "list", "union"),
+}
+_HTTP = frozenset({"http://schemas.xmlsoap.org/soap/http", "http://www.w3.org/2003/05/soap/bindings/HTTP/"})
+_NAME = re.compile(r"[^\W\d][\w.\-]*")
+_NO_NAME = "it has no name that can be referred to"
+_BLANKS = " \t\r\n"
 _MAX_ROUNDS = 100
 
 
@@ -60,24 +72,41 @@ class _Names:
 
 
 def without_other_bindings(documents: WsdlDocuments) -> list[str]:
-    """Removes bindings other than SOAP, with their ports: zeep fails on some of them."""
-    others: set[str] = set()
+    """Removes bindings other than SOAP over HTTP, with their ports: zeep fails on some of them, and tells of none."""
+    others: dict[str, str] = {}
+    known: set[str] = set()
     for address, root in documents.roots.items():
-        found = [item for item in root.findall(f"{{{WSDL}}}binding") if item.find(f"{{{SOAP}}}binding") is None]
-        found = [item for item in found if item.find(f"{{{SOAP12}}}binding") is None]
-        for item in found:
-            others.add(item.get("name") or "")
-            root.remove(item)
-        if found:
+        bindings = root.findall(f"{{{WSDL}}}binding")
+        for item in bindings:
+            name = item.get("name") or ""
+            known.add(name)
+            if why := _other_transport(item):
+                others[name] = why
+                root.remove(item)
+        if bindings:
             documents.contents[address] = etree.tostring(root)
     skipped = []
     for address, root in documents.roots.items():
         for port in list(root.iter(f"{{{WSDL}}}port")):
-            if (port.get("binding") or "").rpartition(":")[2] in others:
-                skipped.append(f"port {port.get('name')}: does not speak SOAP")
+            binding = (port.get("binding") or "").strip(_BLANKS)
+            name = binding.rpartition(":")[2]
+            why = others.get(name, "" if name in known or not binding else f"its binding {binding} is not defined")
+            if why:
+                skipped.append(f"port {port.get('name')}: {why}")
                 port.getparent().remove(port)
                 documents.contents[address] = etree.tostring(root)
     return skipped
+
+
+def _other_transport(binding: etree._Element) -> str:
+    """Why a binding is none of SOAP over HTTP; empty when it is one. One that does not say its transport means HTTP."""
+    bound = next((each for tag in _BINDINGS if (each := binding.find(tag)) is not None), None)
+    if bound is None:
+        return "does not speak SOAP"
+    transport = (bound.get("transport") or "").strip(_BLANKS)
+    if not transport:
+        bound.set("transport", "http://schemas.xmlsoap.org/soap/http")
+    return "" if not transport or transport in _HTTP else f"speaks SOAP over {transport[:100]}, not over HTTP"
 
 
 def give_namespaces(documents: WsdlDocuments) -> None:
@@ -137,6 +166,7 @@ class _Repair:
     def types(self) -> None:
         """Removes global types and elements with dangling references, and then what referred to them."""
         self._with_xml_attributes()
+        self._without_the_nameless()
         components = list(self._components())
         for each in components:
             self.names.of[each.kind].add((each.space, each.name))
@@ -160,12 +190,28 @@ class _Repair:
                     schema.insert(0, schema.makeelement(f"{{{XSD}}}import", namespace=_XML, schemaLocation=_XML))
                     self.changed.add(address)
 
+    def _without_the_nameless(self) -> None:
+        """Removes global parts without a name, and blanks around references."""
+        for address, root in self.documents.roots.items():
+            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+            for schema in schemas:
+                for child in list(schema):
+                    kind = etree.QName(child).localname if isinstance(child.tag, str) else ""
+                    if kind in _KINDS and not _is_name(child.get("name")):
+                        self._leave_out(child, address, f"{_word(kind)} {child.get('name') or ''}".strip(), _NO_NAME)
+                for each in schema.iter(f"{{{XSD}}}*"):
+                    for attribute in ("type", "base", "ref", "itemType"):
+                        value = each.get(attribute)
+                        if value is not None and value != value.strip(_BLANKS):
+                            each.set(attribute, value.strip(_BLANKS))
+                            self.changed.add(address)
+
     def addresses(self) -> None:
         """Gives ports without an address an empty one: a task may give its own."""
         nowhere: list[tuple[etree._Element, str]] = []
         for address, root in self.documents.roots.items():
             for port in root.iter(f"{{{WSDL}}}port"):
-                if not port.get("binding"):
+                if not (port.get("binding") or "").strip(_BLANKS):
                     nowhere.append((port, address))
                     continue
                 binding = self._find("binding", port.get("binding") or "", port)
@@ -180,6 +226,7 @@ class _Repair:
 
     def operations(self) -> None:
         """Removes the operations whose messages or port types are missing or have dangling references."""
+        self._without_nameless_parts()
         for address, root in self.documents.roots.items():
             for binding in list(root.iter(f"{{{WSDL}}}binding")):
                 port_type = self._find("portType", binding.get("type") or "", binding)
@@ -195,6 +242,20 @@ class _Repair:
 
         self._without_faults()
         self._without_what_is_unbound()
+
+    def _without_nameless_parts(self) -> None:
+        """Removes what a WSDL defines without a name that can be referred to."""
+        for address, root in self.documents.roots.items():
+            for path in (
+                ("message",),
+                ("portType",),
+                ("binding",),
+                ("portType", "operation"),
+                ("binding", "operation"),
+            ):
+                for each in root.findall("/".join(f"{{{WSDL}}}{step}" for step in path)):
+                    if not _is_name(each.get("name")):
+                        self._leave_out(each, address, f"{path[-1]} {each.get('name') or ''}".strip(), _NO_NAME)
 
     def _without_faults(self) -> None:
         """Removes the faults whose messages are missing: the operation can be called without."""
@@ -238,7 +299,9 @@ class _Repair:
         if abstract is None:
             return f"the portType {port_type.get('name')} has no such operation"
         if abstract.find(f"{{{WSDL}}}input") is None:
-            return "it has no input: the service sends it unprompted"
+            return "it has no input: the service sends it by itself"
+        if operation.find(f"{{{WSDL}}}input") is None:
+            return "its binding does not say how its input is written"
         for direction in ("input", "output"):
             found = abstract.find(f"{{{WSDL}}}{direction}")
             if found is None:
@@ -247,6 +310,9 @@ class _Repair:
             if why:
                 return why
             for header in operation.iterfind(f"{{{WSDL}}}{direction}/*"):
+                if header.tag in _HEADERS and not header.get("use"):
+                    header.set("use", "literal")
+                    self.changed.update(self.documents.roots)
                 if header.tag in _HEADERS and (why := self._wrong_header(header)):
                     return why
         return None
@@ -266,6 +332,8 @@ class _Repair:
         if message is None:
             return f"{what} needs the message {name or '(none)'}, which is not defined"
         for part in message.findall(f"{{{WSDL}}}part"):
+            if not _is_name(part.get("name")):
+                return f"{what} needs a part of the message {name}, but {_NO_NAME}"
             if not (part.get("element") or part.get("type")):
                 return (
                     f"{what} needs the part {part.get('name')} of the message {name}, which has no element and no type"
@@ -290,6 +358,10 @@ class _Repair:
         for each in component.element.iter(f"{{{XSD}}}element", f"{{{XSD}}}attribute"):
             if each is not component.element and not (each.get("name") or each.get("ref")):
                 return f"holds an {etree.QName(each).localname} with neither name nor ref (line {each.sourceline})"
+            if each.get("name") is not None and not _is_name(each.get("name")):
+                return f"holds an {etree.QName(each).localname} named {each.get('name')!r}; {_NO_NAME}"
+        if why := _incomplete(component.element):
+            return why
         for each in component.element.iter(f"{{{XSD}}}*"):
             for attribute, word in (("minOccurs", None), ("maxOccurs", "unbounded")):
                 count = each.get(attribute)
@@ -314,14 +386,14 @@ class _Repair:
         return None
 
     def _missing(self, at: etree._Element, name: str | None, kinds: tuple[str, ...], own: str) -> str | None:
-        if not name:
+        if name is None:
             return None
-        prefix, _, local = name.rpartition(":")
+        prefix, _, local = name.strip(_BLANKS).rpartition(":")
         space = at.nsmap.get(prefix or None) or (_XML if prefix == "xml" else "" if prefix else own)
         if (
             (space == XSD and local in _BUILT_IN)
             or space in _KNOWN_SPACES
-            or standard(space) is not None
+            or local in _standard_names(space)
             or self.names.has(kinds, space, local)
         ):
             return None
@@ -355,6 +427,31 @@ class _Repair:
         self.reasons.append(f"{what} ({shown(address)}{line}): {why}")
         element.getparent().remove(element)
         self.changed.add(address)
+
+
+def _is_name(name: str | None) -> bool:
+    return name is not None and _NAME.fullmatch(name.strip(_BLANKS)) is not None
+
+
+def _incomplete(component: etree._Element) -> str | None:
+    """What a type must have and lacks, or has twice."""
+    for each in component.iter(f"{{{XSD}}}*"):
+        kind = etree.QName(each).localname
+        inside = [etree.QName(child).localname for child in each if isinstance(child.tag, str)]
+        if kind in _DERIVED and not any(name in inside for name in _DERIVED[kind]):
+            return f"has a {kind} that says neither {' nor '.join(_DERIVED[kind])} (line {each.sourceline})"
+        if kind in {"extension", "restriction"} and each.get("base") is None and "simpleType" not in inside:
+            return f"has a {kind} of nothing: it names no base (line {each.sourceline})"
+        if kind in {"complexType", "extension"} and sum(name in _CONTENTS for name in inside) > 1:
+            return f"has a {kind} with two contents (line {each.sourceline})"
+    return None
+
+
+@lru_cache(maxsize=16)
+def _standard_names(space: str) -> frozenset[str]:
+    """The names of a schema that everybody knows; none for other namespaces."""
+    known = standard(space)
+    return frozenset(each.get("name") or "" for each in etree.fromstring(known)) if known else frozenset()
 
 
 def _word(kind: str) -> str:
