@@ -71,7 +71,7 @@ def test_a_provider_with_rules_and_no_number_gets_five_a_second():
         ("  mail:", "  erp:", 22, "is there twice"),
         ("protocol: smtp", "protocol: smpt", 23, "must be one of"),
         ("https://test-", "http://test-", 17, "must begin with https://"),
-        ("tags: [orders", "tags: [orders, [", 6, "is no YAML"),
+        ("tags: [orders", "tags: [orders, [", 6, "is not YAML"),
         ("choices: [eu, us]", "chioces: [eu, us]", 10, "did you mean choices?"),
         ("region: {", "regoin: {", 10, "no address has a placeholder"),
         ('path: "/orders', 'path: "/../orders', 13, "leaves the provider's address"),
