@@ -47,7 +47,8 @@ test-servers: install ## Run the tests against servers of Debian's packages: it 
 	  PATH=$$PATH:/usr/sbin command -v $${package#*:} >/dev/null || echo "missing: apt-get install $${package%:*}"; done
 	@test -x var/proftpd/usr/sbin/proftpd || { mkdir -p var/proftpd && cd var/proftpd && \
 	  apt-get download -qq proftpd-core proftpd-mod-crypto && for file in *.deb; do dpkg-deb -x $$file .; done; }
-	@$(BIN)/python -c "import DTLSSocket" 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[coaps]'
+	@$(BIN)/python -c "import DTLSSocket, oracledb" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[coaps,sql-oracle]'
 	PROFTPD=$(CURDIR)/var/proftpd SERVERS=all $(BIN)/python -m pytest -m servers
 
 format: install

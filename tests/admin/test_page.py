@@ -38,7 +38,7 @@ MAX_BYTES = 60 * 1024
 PAGES = ["/", "/jobs", "/jobs?outcome=incident&since=1h&q=x&connector=order&process=p"]
 
 
-@outbound("order", title="Order", type="test:order:1")
+@outbound("order", title="Order", type="test:order:1", errors={"SHOP_SHUT": "Come back ``tomorrow``."})
 async def order(given: Order, context: Context) -> str:
     """Orders."""
     if given.fail:
@@ -324,6 +324,8 @@ async def test_incidents_are_one_item_with_their_reason_and_a_link_to_them(start
     assert len(jobs) == 3
     _, one = await running.get(jobs[0])
     assert "SHOP_SHUT" in one
+    assert "Come back tomorrow." in one
+    assert "Come back tomorrow." in text
     headers = {"Authorization": f"Bearer {VIEWER}"}
     answers = [(await running.get(path, **headers))[1] for path in ("/api/overview", "/api/jobs", f"/api{jobs[0]}")]
     for shown in (text, listed, one, *answers):
@@ -376,6 +378,17 @@ async def test_the_engine_away_is_the_first_thing_said(start):
             await asyncio.sleep(0.02)
     _, text = await running.get("/")
     assert text.index("The engine does not answer") < text.index("Jobs a minute")
+
+
+async def test_an_address_that_is_not_there_names_those_that_are_like_it(start):
+    running = await start()
+    await running.sign_in()
+    response, text = await running.get("/source")
+    assert response.status == 404
+    assert 'Did you mean <a href="/sources">' in text
+    response, text = await running.get("/<i>nothing-like-anything-that-there-is")
+    assert (response.status, "Did you mean" in text, "<i>nothing" in text) == (404, False, False)
+    assert 'action="/jobs"' in text
 
 
 async def test_links_to_operate_lead_where_the_setting_says(start):

@@ -240,6 +240,25 @@ def test_what_a_called_process_gets_and_gives_back(bench) -> None:
         assert bench.result(key) == result
 
 
+@pytest.mark.parametrize(
+    "activity",
+    [
+        call("c", "c", loop=multi("=[1, 2, 3]", "i", "all", "=r", sequential=True)),
+        call("c", "c", loop=multi("=[1, 2, 3]", "i", "all", "=r")),
+        sub("c", "startIn > inner > endIn", call("inner", "c"), loop=multi("=[1, 2, 3]", "i", "all", "=r")),
+    ],
+)
+def test_called_processes_leave_what_others_have_collected(bench, activity) -> None:
+    """A called process gets a copy of the collection, which comes back older than the collection has become."""
+    bench.deploy(process("c", "start > t > end", task("t")))
+    bench.deploy(process("p", "start > c > end", activity))
+    key = bench.create()
+    while jobs := bench.jobs("t"):
+        for job in reversed(jobs):
+            bench.complete(job, r=json.loads(job.variables)["i"] * 10)
+    assert bench.result(key) == {"all": [10, 20, 30]}
+
+
 def test_output_mappings_of_a_call_choose(bench) -> None:
     """components/modeler/bpmn/call-activities, variable mappings."""
     bench.deploy(process("child", "start > s > end", script("s", "=x + 1", "y")))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import typer
 from typer.testing import CliRunner, Result
 
@@ -94,3 +95,27 @@ def test_an_option_that_is_no_json_is_refused_by_name() -> None:
     result = invoked("1", "--response", "{")
     assert result.exit_code == 2
     assert "--response: not JSON" in result.stderr
+
+
+@pytest.mark.parametrize("version", ["8.7", "v8.7", "8.7.3", " 8.7 ", "8.7.0-alpha1"])
+def test_a_cluster_is_named_by_any_of_its_versions(version: str) -> None:
+    """A patch changes no function."""
+    result = invoked("is blank(text)", "--cluster", version)
+    assert "cluster 8.7: is blank() is null there" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_variables_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+    """As editors and shells of other systems write it."""
+    variables = tmp_path / "variables.json"
+    variables.write_text('{"name": "Größe"}', encoding=encoding)
+    assert json.loads(invoked("name", "--context", str(variables)).stdout) == "Größe"
+    assert json.loads(invoked("response.name", "--response", f"@{variables}").stdout) == "Größe"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    variables = tmp_path / "variables.json"
+    variables.write_bytes(b"{\xff}")
+    result = invoked("name", "--context", str(variables))
+    assert result.exit_code == 2
+    assert "--context: not JSON" in result.stderr

@@ -42,7 +42,7 @@ def failed(record: JobRecord, *keys: int) -> None:
 @pytest.mark.parametrize("outcome", [Complete(), Throw("REFUSED", "no credit")])
 def test_it_ends_when_its_job_is_answered_well_and_is_remembered_for_an_hour(record, clock, outcome):
     failed(record, 1, 2)
-    assert [found.key for found in record.incidents.by_place()[PLACE]] == [1, 2]
+    assert [found.key for found in record.incidents.by_place()[PLACE]] == [2, 1]
     counted = record.metrics("rest", None)
     counted.answered(job(1), outcome, 0.1)
     counted.answered(job(3), outcome, 0.1)
@@ -78,7 +78,7 @@ def test_it_leaves_after_a_day_and_those_of_others_after_an_hour(record, clock):
     failed(record, 1)
     other = next(record.jobs("incident"))._replace(key=9, replica="another")
     record.remember([other])
-    assert [found.key for found in record.incidents.by_place()[PLACE]] == [9, 1]
+    assert [found.key for found in record.incidents.by_place()[PLACE]] == [1, 9]
     clock.now += OTHERS_SECONDS + 1
     assert [found.key for found in record.incidents.by_place()[PLACE]] == [1]
     record.remember([other])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,9 @@ def feel(
     from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
     from zeebe_connectors.runtime.expressions import FUNCTIONS
 
+    if cluster is not None:
+        numbers = re.fullmatch(r"v?(\d+\.\d+)(?:\.\S*)?", cluster.strip())  # a patch changes no function
+        cluster = numbers[1] if numbers else cluster
     if cluster is not None and cluster not in CLUSTERS:
         _refuse(f"--cluster {cluster}: the versions that can be asked for are {', '.join(CLUSTERS)}")
     text = strip_marker(expression)
@@ -60,9 +64,9 @@ def feel(
 
 def _variables(context: Path | None, response: str | None, error: str | None) -> dict[str, Any]:
     """The variables of the file, and what the runtime adds for result and error expressions."""
-    variables = {} if context is None else _json(str(context), context.read_text(encoding="utf-8"))
+    variables = {} if context is None else _json("--context", f"@{context}")
     if not isinstance(variables, dict):
-        _refuse(f'{context}: the variables must be a JSON object, as {{"a": 1}}')
+        _refuse(f'--context {context}: the variables must be a JSON object, as {{"a": 1}}')
     if response is not None:
         result = _json("--response", response)
         variables = {**variables, **(result if isinstance(result, dict) else {}), "response": result}
@@ -74,13 +78,14 @@ def _variables(context: Path | None, response: str | None, error: str | None) ->
 
 
 def _json(name: str, text: str) -> Any:
+    given: str | bytes = text
     if text.startswith("@"):
         try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
+            given = Path(text[1:]).read_bytes()  # the reader knows UTF-8, UTF-16 and their marks
         except OSError as failure:
             _refuse(f"{name} {text}: the file cannot be read ({failure.strerror})")
     try:
-        return json.loads(text, parse_float=Decimal)
+        return json.loads(given, parse_float=Decimal)
     except ValueError as failure:
         _refuse(f"{name}: not JSON: {failure}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class SettingsError(ValueError):
     """A setting is wrong; the message names it, the reason and the remedy."""
 
 
+@lru_cache(maxsize=4096)
 def squeezed(name: str) -> str:
     """The form in which two spellings of one setting's name are equal."""
     return "".join(letter for letter in name.upper() if letter.isalnum())

@@ -43,22 +43,29 @@ class OpenIncidents:
         self._clock = clock
         self.open: dict[int, RecordedJob] = {}
         """By the key of the job, the oldest first; looked into with each job that is answered."""
+        self._places: dict[Place, dict[int, RecordedJob]] = {}
         self._ended: deque[tuple[float, RecordedJob]] = deque(maxlen=MAX_ENDED)
+        self._expired = 0.0
 
     def add(self, job: RecordedJob) -> None:
         """A job became an incident."""
-        self.open.pop(job.key, None)
+        if job.key in self.open:
+            self._remove(job.key)
         self.open[job.key] = job
+        self._places.setdefault(place_of(job), {})[job.key] = job
         while len(self.open) > MAX_OPEN:
-            del self.open[next(iter(self.open))]
+            self._remove(next(iter(self.open)))
 
     def remember(self, jobs: list[RecordedJob]) -> None:
-        """Takes those of an earlier start or of another replica, the oldest first."""
-        self.open = {job.key: job for job in jobs} | self.open
+        """Takes those of an earlier start or of another replica."""
+        known = {job.key: job for job in jobs} | self.open
+        self.open, self._places = {}, {}
+        for job in sorted(known.values(), key=lambda job: job.at):
+            self.add(job)
 
     def over(self, key: int) -> None:
         """The job of an open incident was answered well."""
-        self._ended.append((self._clock(), self.open.pop(key)))
+        self._ended.append((self._clock(), self._remove(key)))
 
     def dismiss(self, place: Place, until: float) -> int:
         """Somebody says that all of a place up to a time are dealt with; gives how many.
@@ -68,36 +75,45 @@ class OpenIncidents:
             until: When the newest one came that was seen, in seconds since 1970; later ones stay.
         """
         # A millisecond of grace: times lose digits on their way through a page.
-        seen = [key for key, job in self.open.items() if place_of(job) == place and job.at <= until + 0.001]
+        seen = [key for key, job in self._places.get(place, {}).items() if job.at <= until + 0.001]
         for key in seen:
-            del self.open[key]
+            self._remove(key)
         return len(seen)
 
     def by_place(self) -> dict[Place, list[RecordedJob]]:
         """The open ones, the newest first."""
-        now = self._clock()
-        for key, job in list(self.open.items()):
-            if job.at < now - (OTHERS_SECONDS if job.replica else OPEN_SECONDS):
-                del self.open[key]
-        return _grouped(sorted(self.open.values(), key=lambda job: -job.at))
+        self._expire()
+        found = {place: list(reversed(jobs.values())) for place, jobs in self._places.items()}
+        return dict(sorted(found.items(), key=lambda item: -item[1][0].at))
 
     def ended(self) -> dict[Place, tuple[float, list[RecordedJob]]]:
         """Those that ended in the last hour where none is open any more: when the last one did, the newest first."""
-        after, still = self._clock() - ENDED_SECONDS, set(map(place_of, self.open.values()))
+        after = self._clock() - ENDED_SECONDS
         found: dict[Place, tuple[float, list[RecordedJob]]] = {}
         for at, job in reversed(self._ended):
-            if at >= after and (place := place_of(job)) not in still:
+            if at >= after and (place := place_of(job)) not in self._places:
                 found.setdefault(place, (at, []))[1].append(job)
         return found
+
+    def _remove(self, key: int) -> RecordedJob:
+        job = self.open.pop(key)
+        jobs = self._places[place_of(job)]
+        del jobs[key]
+        if not jobs:
+            del self._places[place_of(job)]
+        return job
+
+    def _expire(self) -> None:
+        """Lets those go that are too old; looks at all of them once a minute at most."""
+        now = self._clock()
+        if now - self._expired < 60:
+            return
+        self._expired = now
+        for key, job in list(self.open.items()):
+            if job.at < now - (OTHERS_SECONDS if job.replica else OPEN_SECONDS):
+                self._remove(key)
 
 
 def place_of(job: RecordedJob) -> Place:
     """Where an incident happened."""
     return Place(job.connector, job.process, job.element, job.code)
-
-
-def _grouped(jobs: list[RecordedJob]) -> dict[Place, list[RecordedJob]]:
-    found: dict[Place, list[RecordedJob]] = {}
-    for job in jobs:
-        found.setdefault(place_of(job), []).append(job)
-    return found

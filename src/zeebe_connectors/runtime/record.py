@@ -253,16 +253,15 @@ class JobRecord:
 
     def hour_of(self, connector: str) -> HourOf:
         """What a connector did in the last hour; times are within an eighth of the true ones."""
-        by_number = dict(self._minutes)
-        last = int(self._clock() // 60)
+        first = int(self._clock() // 60) - MINUTES + 1
         counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         seconds = [0] * (len(_EDGES) + 1)
-        course = []
-        for number in range(last - MINUTES + 1, last + 1):
-            minute = by_number.get(number, {}).get(connector)
-            course.append(0 if minute is None else sum(minute.counts.values()))
-            if minute is None:
+        course = [0] * MINUTES
+        for number, minutes in self._minutes:
+            minute = minutes.get(connector)
+            if minute is None or not 0 <= number - first < MINUTES:
                 continue
+            course[number - first] = sum(minute.counts.values())
             for outcome, count in minute.counts.items():
                 counts[outcome] += count
             seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]

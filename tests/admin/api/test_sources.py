@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.admin.api.conftest import Started
+from tests.admin.api.conftest import CANARY, Started
 
-from zeebe_connectors import ConnectorError, Event, InboundContext, Model, inbound
+from zeebe_connectors import ConnectorError, Event, InboundContext, Model, Secret, inbound
 from zeebe_connectors.admin.api import sources as shown_sources
+from zeebe_connectors.admin.page.views.sources import answer_of
 
 SOURCE = "/sources/box%231"
 
@@ -80,3 +81,67 @@ async def test_who_holds_a_source_that_stands_by_is_said(start, tmp_path, monkey
         await running.runtime.ledger.hold("box#1", holder, 30)
     refused = await running.operator.call("POST", f"{SOURCE}/wake", {}, status=409)
     assert refused["message"].startswith("far-away" if holder else "another runtime")
+
+
+class Vault(Model):
+    name: str = ""
+    login: Secret = Secret("")
+    user_password: str = ""
+    place: str = ""
+
+
+@inbound("vault", title="Vault", type="test:vault")
+async def vault(given: Vault, context: InboundContext) -> AsyncIterator[Event]:
+    """Waits."""
+    context.report(None)
+    await asyncio.sleep(3600)
+    yield Event("x", {})
+
+
+async def test_settings_are_shown_and_secrets_by_their_names_only(start, tmp_path):
+    file = tmp_path / "sources.toml"
+    file.write_text(
+        '["vault"]\ntype = "test:vault"\nmessage = "m"\nname = "Fort <Knox> {{secrets.CANARY}}x"\n'
+        f'login = "{CANARY}"\nuser_password = "{{{{secrets.CANARY}}}}"\nplace = "ftp://ann:{CANARY}@example.test/in"\n'
+    )
+    running = await start((vault,), ZEEBE_CONNECTORS_SOURCES=str(file))
+    running.runtime.sources.start()
+    async with asyncio.timeout(5):
+        while not running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    one = await running.viewer.call("GET", "/sources/vault")
+    shown = {setting["name"]: (setting["value"], setting["secret"]) for setting in one["settings"]}
+    assert shown["login"] == ("", True)
+    assert shown["user_password"] == ("{{secrets.CANARY}}", False)
+    assert shown["place"] == ("ftp://…@example.test/in", False)
+    assert one["comesFrom"] == f"the file {file}"
+    text = await running.viewer.get("/sources/vault")
+    for words in ("Fort &lt;Knox&gt;", "set, never shown", "{{secrets.CANARY}}", "sources.toml"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "sentence"),
+    [
+        ([], "Nothing came in the last 24 hours"),
+        ([("starts order", False)], "1 of 1 event of the last 24 hours would start order"),
+        (
+            [("starts order", False), ("starts order with key 'x'", False), ("no activation condition holds", False)],
+            "2 of 3 events of the last 24 hours would start order",
+        ),
+        (
+            [("publishes 'm' with key 7", False), ("starts order", False), ("starts order", True)],
+            "2 of 3 events of the last 24 hours would publish 'm' or start order",
+        ),
+        (
+            [("starts order", True), ("no activation condition holds", False)],
+            "None of 2 events of the last 24 hours would start anything now: 1 was handed over before",
+        ),
+        ([("would go to quarantine: x", False)], "None of 1 event of the last 24 hours would start anything"),
+    ],
+)
+def test_the_answer_of_a_test_is_a_sentence(verdicts, sentence):
+    rows = [{"verdict": verdict, "processed": processed} for verdict, processed in verdicts]
+    assert answer_of(rows, "24", more=False) == sentence
+    if rows:
+        assert f"{len(rows)} or more" in answer_of(rows, "24", more=True)

@@ -122,6 +122,11 @@ def test_a_body_may_have_several_statements():
         ("JDBC:sqlserver://db:1434;databaseName=orders;user=sa;encrypt=true",
          ("sqlserver", "db", 1434, "orders", "sa", True)),
         ("jdbc:oracle:thin:@//db:1522/svc", ("oracle", "db", 1522, "svc", "", None)),
+        ("jdbc:oracle:thin:@//db:1522/svc:dedicated", ("oracle", "db", 1522, "svc", "", None)),
+        ("jdbc:oracle:thin:ann/p@w@//[::1]:1522/svc", ("oracle", "::1", 1522, "svc", "ann", None)),
+        ("jdbc:postgresql:orders?user=ann", ("postgresql", "localhost", 5432, "orders", "ann", None)),
+        ("jdbc:postgresql:/", ("postgresql", "localhost", 5432, "", "", None)),
+        ("jdbc:postgresql:///orders", ("postgresql", "localhost", 5432, "orders", "", None)),
         ("jdbc:oracle:thin:ann/pw@db:1521/svc", ("oracle", "db", 1521, "svc", "ann", None)),
         ("rdcp://db:5432/orders", ("postgresql", "db", 5432, "orders", "", None)),
         ("rdcp:jdbc:mysql://db/orders", ("mysql", "db", 3306, "orders", "", None)),
@@ -138,6 +143,8 @@ def test_urls(url, want):
 def test_passwords_in_urls_and_older_forms():
     assert read_url("postgres://u:p%40ss@db/a", kind="mysql").password.reveal() == "p@ss"
     assert read_url("jdbc:sqlserver://db\\inst;password={a=b}", kind="mysql").password.reveal() == "a=b"
+    odd = read_url("jdbc:sqlserver://db;user=sa;password={p;w}};=x}; databaseName = d", kind="mysql")
+    assert (odd.password.reveal(), odd.username, odd.name) == ("p;w};=x", "sa", "d")
     assert read_url("jdbc:sqlserver://db\\inst", kind="mysql").instance == "inst"
     assert read_url("jdbc:oracle:thin:@db:1521:XE", kind="mysql").sid == "XE"
     assert read_url("jdbc:sqlite:/data/a.db", kind="mysql").name == "/data/a.db"

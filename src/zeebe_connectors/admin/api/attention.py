@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from zeebe_connectors.admin.api.description import NotRequired, TypedDict, described
+from zeebe_connectors.admin.api.jobs import remedy_of
 from zeebe_connectors.config.effective import unknown_settings
 from zeebe_connectors.runtime.ledger import Entry, LedgerError, Unsettled
 from zeebe_connectors.runtime.open_incidents import ENDED_SECONDS, Place
@@ -163,7 +164,14 @@ def _incident_items(runtime: Runtime) -> list[AttentionItem]:
     """Open incidents, one item for all of one connector, element and code."""
     found = []
     for place, jobs in runtime.record.incidents.by_place().items():
-        text = f"{_sentence(jobs[0].message)} Once the cause is gone, let the engine try again in Operate."
+        remedy = remedy_of(runtime, place.connector, place.code)
+        text = " ".join(
+            [
+                _sentence(jobs[0].message),
+                *([_sentence(remedy)] if remedy else []),
+                "Once the cause is gone, let the engine try again in Operate.",
+            ]
+        )
         item = _item("bad", place.code or "INCIDENT", _incidents(place, len(jobs)), text, since=jobs[-1].at)
         item["until"] = jobs[0].at
         item["href"] = f"/jobs/{jobs[0].key}" if len(jobs) == 1 else ""

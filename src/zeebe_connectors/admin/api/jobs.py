@@ -16,6 +16,7 @@ from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.outbound.stages import STEPS, StepName
 from zeebe_connectors.runtime.record import OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
+from zeebe_connectors.templates.wording import plain
 
 _log = logging.getLogger("zeebe_connectors.admin")
 ROWS = 50
@@ -87,6 +88,8 @@ class JobData(TypedDict):
 class JobDetail(JobShown):
     """The last answer to one job, with all that are in memory."""
 
+    remedy: str
+    """What its code means and what helps, from the connector's own table; empty where that has no such code."""
     steps: list[Step]
     """Where the time went; empty when it is not known."""
     data: JobData | None
@@ -251,7 +254,14 @@ async def tries_shown(runtime: Runtime, text: str, role: Role) -> JobDetail | No
     tries = [job_shown(job) for job in found]
     data = runtime.record.data(key) if role >= Role.OPERATOR else None
     shown: JobData | None = None if data is None else {"inputs": data[0], "result": data[1]}
-    return {**tries[0], "steps": _steps(found[0].steps), "data": shown, "tries": tries}
+    remedy = remedy_of(runtime, found[0].connector, found[0].code)
+    return {**tries[0], "remedy": remedy, "steps": _steps(found[0].steps), "data": shown, "tries": tries}
+
+
+def remedy_of(runtime: Runtime, connector: str, code: str) -> str:
+    """What a connector's code means and what helps, from its own table; empty where that has no such code."""
+    known = runtime.registry.outbound.get(connector)
+    return plain(known.errors.get(code, "")) if known is not None and code else ""
 
 
 def job_shown(job: RecordedJob) -> JobShown:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.api.source_settings import SettingOfSource, settings_of
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.preview import Preview, connector_of, preview
 from zeebe_connectors.runtime.inbound.sources import Watch
@@ -78,9 +79,13 @@ class DayShown(TypedDict):
 
 @described
 class SourceDetail(SourceShown):
-    """One source, with its last day."""
+    """One source, with its last day and its settings."""
 
     day: DayShown
+    comesFrom: str
+    """Where its element stands: the deployed process with its version, or the file of sources."""
+    settings: list[SettingOfSource]
+    """In the order of the element."""
 
 
 @described
@@ -210,10 +215,25 @@ def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
 
 
 def source_detail(runtime: Runtime, watch: Watch) -> SourceDetail:
-    """One source with its last day."""
+    """One source with its last day and its settings."""
     states, events = watch.day.shown()
-    shown: SourceDetail = {**source_shown(runtime, watch), "day": {"states": states, "events": events}}
+    shown: SourceDetail = {
+        **source_shown(runtime, watch),
+        "day": {"states": states, "events": events},
+        "comesFrom": _origin(runtime, watch),
+        "settings": settings_of(watch, runtime.registry),
+    }
     return shown
+
+
+def _origin(runtime: Runtime, watch: Watch) -> str:
+    element = watch.source.elements[0]
+    if not element.process:
+        return f"the file {runtime.settings.sources}"
+    if element.version >= 0:
+        return f"process {element.process}, version {element.version}, as it is deployed"
+    folder = runtime.settings.diagrams
+    return f"process {element.process}, in the folder {folder}" if folder else f"process {element.process}"
 
 
 async def wake(runtime: Runtime, name: str) -> Asked:

@@ -9,6 +9,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -138,9 +139,11 @@ class Page:
             try:
                 found = await view(visit)
             except NotFound as reason:
-                found = Drawn("message.html", {"title": "Nothing is here", "text": str(reason)}, status=404)
+                found = Drawn("message.html", {"title": "Nothing is here", "text": str(reason), "near": []}, status=404)
             except LedgerError as error:
-                found = Drawn("message.html", {"title": "The ledger cannot be used", "text": str(error)}, status=502)
+                found = Drawn(
+                    "message.html", {"title": "The ledger cannot be used", "text": str(error), "near": []}, status=502
+                )
             if isinstance(found, Drawn):
                 return await self._drawn(visit, found)
             return found
@@ -289,8 +292,12 @@ async def _choose_theme(visit: Visit) -> web.Response:
 
 
 async def _nothing_here(visit: Visit) -> Drawn:
-    """What is shown at an address that there is not."""
-    raise NotFound(f"There is no page at {visit.request.path[:200]}.")
+    """What is shown at an address that there is not: which ones are like it."""
+    path = visit.request.path[:200]
+    known = [address for method, address, _, _ in ADDRESSES if method == "GET" and "{" not in address]
+    near = get_close_matches(path, known, n=3, cutoff=0.5)
+    values = {"title": "Nothing is here", "text": f"There is no page at {path}.", "near": near}
+    return Drawn("message.html", values, status=404)
 
 
 def _refused(refused: Refused) -> web.Response:

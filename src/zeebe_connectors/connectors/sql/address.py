@@ -27,6 +27,9 @@ _SCHEMES: dict[str, Kind] = {
     "mariadb": "mariadb", "sqlite": "sqlite", "oracle": "oracle", "sqlserver": "sqlserver", "mssql": "sqlserver",
 }  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?")
+_PROPERTY = re.compile(r"([^=;]+)=\s*(?:(\{(?:[^}]|\}\})*\})|([^;]*))")
+_JDBC_HERE = re.compile(r"^postgresql:(?:/$|/?(?=[^/]))", re.IGNORECASE)
+"""JDBC's short form for a database of this machine."""
 _WITHOUT_TLS = {"disable", "disabled", "false", "none", "no", "off", "0"}
 _WITH_TLS = {
     "verify-full", "verify-ca", "require", "required", "prefer", "allow", "true", "verify_ca", "verify_identity",
@@ -83,7 +86,7 @@ def read_url(url: str, *, kind: Kind) -> Address:
         text = text[5:]
         text = f"{kind}:{text}" if text.startswith("//") else text
     if text.casefold().startswith("jdbc:"):
-        text = text[5:]
+        text = _JDBC_HERE.sub("postgresql://localhost/", text[5:])
     scheme, colon, rest = text.partition(":")
     known = _SCHEMES.get(scheme.casefold().partition("+")[0])
     if not colon or known is None:
@@ -140,7 +143,9 @@ def _oracle(kind: Kind, rest: str) -> Address:
     username, slash, password = login.partition("/")
     tls = True if place.casefold().startswith("tcps:") else None
     place = re.sub(r"^tcps?:", "", place, flags=re.IGNORECASE).removeprefix("//").partition("?")[0]
-    match = re.fullmatch(r"(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?:([:/])([^:/]+))?", place)
+    match = re.fullmatch(
+        r"(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?:([:/])([^:/]+))?(?::(?:dedicated|shared|pooled))?", place, re.IGNORECASE
+    )
     if match is None:
         raise _UnreadableError("must be like jdbc:oracle:thin:@//host:1521/service")
     host, port, mark, name = match.groups()
@@ -162,9 +167,8 @@ def _sqlserver(kind: Kind, rest: str) -> Address:
     if "@" in place or "/" in place or (not semicolon and "?" in place):
         return _common(kind, rest)
     given = {}
-    for item in filter(None, properties.split(";")):
-        name, _, value = item.partition("=")
-        given[name.strip().casefold()] = value.strip().removeprefix("{").removesuffix("}")
+    for name, braced, plain in _PROPERTY.findall(properties):
+        given[name.strip().casefold()] = braced[1:-1].replace("}}", "}") if braced else plain.strip()
     match = re.fullmatch(r"(\[[^\]]+\]|[^:\\]*)(?:\\([^:]+))?(?::(\d+))?", place)
     if match is None:
         raise _UnreadableError("must be like jdbc:sqlserver://host:1433;databaseName=orders")

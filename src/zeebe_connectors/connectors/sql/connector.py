@@ -101,8 +101,10 @@ async def work(request: Work, context: Context) -> Done:
     database writes them.
 
     A single statement commits by itself; a transaction, a batch, or one with an isolation level commits as a whole.
-    Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`) and are not tested
-    against a server here.
+    Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`; the latter needs
+    unixODBC and Microsoft's package `msodbcsql18`). They are not tested against a server here: what is tried are their
+    URLs, how statements are written for them, the meaning of their drivers' errors, and that Oracle's driver finds
+    nobody at a dead port.
     """
     database = await _database(request, context)
     task = _Task(request, context, database)

@@ -156,11 +156,18 @@ class Database:
                 hide_parameters=True,
                 **({"poolclass": AsyncAdaptedQueuePool} if self.access.address.kind == "sqlite" else {}),
             )
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise PermanentError(
                 "SQL_UNSUPPORTED",
                 f"database: the driver for {self.access.address.kind} is not installed; install the extra {extra} "
                 f"(pip install 'zeebe-connectors[{extra}]')",
+            ) from error
+        except ImportError as error:
+            raise PermanentError(
+                "SQL_UNSUPPORTED",
+                f"database: the driver for {self.access.address.kind} is installed and cannot be loaded, because a "
+                f"library of the system is missing ({str(error).partition(':')[0]}); install it"
+                + (" (unixODBC, and Microsoft's package msodbcsql18)" if self.access.dialect == "mssql" else ""),
             ) from error
         _test_rested(engine)
         if self.resolver is not None:

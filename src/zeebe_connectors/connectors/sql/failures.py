@@ -69,6 +69,10 @@ _TLS: Meaning = (
     "TLS failed; check security and trustedCertificate, and whether the server has a certificate for this host",
 )  # fmt: skip
 _UNSUPPORTED: Meaning = ("SQL_UNSUPPORTED", _PERMANENT, "the database does not support it")
+_NO_ODBC: Meaning = (
+    "SQL_UNSUPPORTED", _PERMANENT,
+    "Microsoft's ODBC Driver 18 for SQL Server is not installed on this machine; install the package msodbcsql18",
+)  # fmt: skip
 
 _STATES: dict[str, Meaning] = {
     "23505": _UNIQUE, "23503": _FOREIGN, "23001": _FOREIGN, "23502": _NOT_NULL, "23514": _CHECK, "23P01": _CHECK,
@@ -104,6 +108,24 @@ _ORACLE: dict[int, Meaning] = {
     8177: _SERIAL, 54: _LOCK, 30006: _LOCK, 1013: _TIMEOUT, 900: _SYNTAX, 942: _UNKNOWN, 904: _UNKNOWN, 1017: _AUTH,
     1031: _FORBIDDEN, 12541: _AWAY, 12514: _AWAY, 3113: _LOST, 3114: _LOST, 1722: _DATA, 12899: _DATA, 1438: _DATA,
 }  # fmt: skip
+_ORACLE_DRIVER: dict[str, Meaning] = {
+    "DPY-6005": _AWAY, "DPY-6000": _AWAY, "DPY-6001": _UNKNOWN, "DPY-6003": _UNKNOWN, "DPY-6002": _TLS,
+    "DPY-4011": _LOST, "DPY-1001": _LOST, "DPY-4024": _TIMEOUT, "DPY-4001": _AUTH, "DPY-3010": _UNSUPPORTED,
+    "DPY-3015": _UNSUPPORTED, "DPY-5004": _LOST,
+}  # fmt: skip
+"""What Oracle's driver itself says, for which it has no number of the server."""
+_SQLSERVER: dict[int, Meaning] = {
+    2601: _UNIQUE, 2627: _UNIQUE, 547: _FOREIGN, 515: _NOT_NULL, 1205: _DEADLOCK, 3960: _SERIAL, 1222: _LOCK,
+    102: _SYNTAX, 105: _SYNTAX, 156: _SYNTAX, 207: _UNKNOWN, 208: _UNKNOWN, 2812: _UNKNOWN, 4060: _UNKNOWN,
+    229: _FORBIDDEN, 230: _FORBIDDEN, 262: _FORBIDDEN, 3906: _FORBIDDEN, 18456: _AUTH, 18452: _AUTH, 18470: _AUTH,
+    8152: _DATA, 2628: _DATA, 8115: _DATA, 8134: _DATA, 245: _DATA, 241: _DATA, 40613: _AWAY, 10928: _AWAY,
+}  # fmt: skip
+_ODBC: dict[str, Meaning] = {
+    "IM002": _NO_ODBC, "IM003": _NO_ODBC, "IM004": _NO_ODBC, "08001": _AWAY, "08004": _AUTH, "HYT00": _TIMEOUT,
+    "HYT01": _AWAY, "08S01": _LOST, "HY008": _TIMEOUT,
+}  # fmt: skip
+"""States of ODBC that mean more than their class does."""
+_NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 _NAMED = re.compile(r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'")
 
 
@@ -163,10 +185,26 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
         return _TLS, {}
     code = getattr(number, "code", None)
     if module.startswith("oracledb") and isinstance(code, int):
-        return _ORACLE.get(code) or _other(), {"number": code}
+        name = str(getattr(number, "full_code", ""))
+        return _ORACLE_DRIVER.get(name) or _ORACLE.get(code) or _other(), {"number": code} if code else {"name": name}
     if module.startswith("pyodbc") and isinstance(number, str) and len(number) == 5:
-        return _STATES.get(number) or _STATES.get(number[:2]) or _other(), {"sqlState": number}
+        return _odbc(number, str(error.args[1]) if len(error.args) > 1 else "")
     return None, {}
+
+
+def _odbc(state: str, text: str) -> tuple[Meaning, dict[str, Any]]:
+    """What ODBC says: the server's own number tells more than the state, under which several things are one."""
+    if "can't open lib" in text.casefold():
+        return _NO_ODBC, {"sqlState": state}
+    found = _NATIVE.search(text)
+    native = int(found[1]) if found else 0
+    variables: dict[str, Any] = {"sqlState": state, **({"number": native} if native else {})}
+    if native == 547 and "check constraint" in text.casefold():
+        return _CHECK, variables
+    known = _SQLSERVER.get(native) or _ODBC.get(state) or _STATES.get(state) or _STATES.get(state[:2])
+    if "certificate" in text.casefold() or "ssl provider" in text.casefold():
+        known = _TLS
+    return known or _other(), variables
 
 
 def _other() -> Meaning:

@@ -63,5 +63,12 @@ def called_ended(flow: Flow, caller: ElementInstance, child_variables: dict[str,
     called = caller.element.called
     caller.called = None
     assert called is not None  # noqa: S101 - what makes it a call activity
-    given = child_variables if called.propagate_child or caller.element.outputs else None
-    flow.do("complete", caller, dict(given or {}))
+    given = dict((child_variables if called.propagate_child or caller.element.outputs else None) or {})
+    around: ElementInstance | None = caller
+    while around is not None and given:
+        loop = around.element.loop
+        if around.is_body and loop is not None and loop.output_collection is not None:
+            # What others have collected since the call began is newer than the copy that the called process got.
+            given.pop(loop.output_collection, None)
+        around = around.parent
+    flow.do("complete", caller, given)

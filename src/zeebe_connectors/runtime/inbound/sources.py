@@ -342,6 +342,10 @@ class Watch:
             + (f" (installed but unusable: {away})" if away else "")
         )
 
+    def masked(self, text: str) -> str:
+        """A text without the secrets that the source uses."""
+        return self._mask.text(text)
+
     def health(self) -> dict[str, Any]:
         """How the source is, for probes and the operator's page."""
         return {

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -55,7 +57,7 @@ async def tested_source(visit: Visit) -> Drawn:
     """Carries out `POST /sources/NAME/test` and shows what came of it."""
     text = visit.form.get("hours", ["24"])[0][:10]
     name, mask = visit.params["name"], Mask()
-    values: dict[str, object] = {"hours": text, "tested": None, "trouble": ""}
+    values: dict[str, object] = {"hours": text, "tested": None, "answer": "", "trouble": ""}
     status = 200
     try:
         hours = float(text)
@@ -72,7 +74,7 @@ async def tested_source(visit: Visit) -> Drawn:
     else:
         for row in found["rows"]:
             row["variables"] = (await asyncio.to_thread(_json, row["variables"]))[:_MAX_VARIABLES]
-        values["tested"] = found
+        values["tested"], values["answer"] = found, answer_of(found["rows"], text, more=found["more"])
     _log.info("page: %s tested the source %s", visit.session.role.word, name[:200])
     return _one(visit, values, status)
 
@@ -105,6 +107,30 @@ def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
         "refused": "",
     }
     return Drawn("source.html", shown | values, "sources", status)
+
+
+def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> str:
+    """The sentence that answers a test: how many of what came would be handed over, and to what."""
+    if not rows:
+        return f"Nothing came in the last {hours} hours"
+    came = (
+        f"{len(rows)}{' or more' if more else ''} {'event' if len(rows) == 1 else 'events'} of the last {hours} hours"
+    )
+    wanted = [row for row in rows if str(row["verdict"]).startswith(("starts ", "publishes "))]
+    new = [row for row in wanted if not row["processed"]]
+    if new:
+        does = list(dict.fromkeys(_doing(str(row["verdict"])) for row in new))
+        return f"{len(new)} of {came} would {' or '.join(does[:3])}"
+    if wanted:
+        done = f"{len(wanted)} {'was' if len(wanted) == 1 else 'were'} handed over before"
+        return f"None of {came} would start anything now: {done}"
+    return f"None of {came} would start anything"
+
+
+def _doing(verdict: str) -> str:
+    """`starts order with key "7"` as what an event would do: `start order`."""
+    verb, _, what = verdict.partition(" with key ")[0].partition(" ")
+    return f"{verb.removesuffix('es') if verb == 'publishes' else verb.removesuffix('s')} {what}"
 
 
 def address_of(name: str) -> str:

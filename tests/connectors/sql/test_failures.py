@@ -1,0 +1,100 @@
+"""What drivers of databases that no test can start say, in the form that they document, and what it means."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import pytest
+
+from zeebe_connectors.connectors.sql.connector import work
+from zeebe_connectors.connectors.sql.failures import ERRORS, failure
+from zeebe_connectors.testing import run
+
+SQL_SERVER = "[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{text} ({number}) (SQLExecDirectW)"
+
+
+def raised(module: str, *arguments: object) -> Exception:
+    kind = type("DatabaseError", (Exception,), {"__module__": module})
+    return kind(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "text", "code", "again"),
+    [
+        ("23000", 2627, "Violation of UNIQUE KEY constraint 'canary'.", "SQL_UNIQUE_VIOLATION", False),
+        ("23000", 547, "conflicted with the FOREIGN KEY constraint", "SQL_FOREIGN_KEY_VIOLATION", False),
+        ("23000", 547, "conflicted with the CHECK constraint", "SQL_CHECK_VIOLATION", False),
+        ("23000", 515, "Cannot insert the value NULL", "SQL_NOT_NULL_VIOLATION", False),
+        ("40001", 1205, "was deadlocked", "SQL_DEADLOCK", True),
+        ("42000", 1222, "Lock request time out period exceeded.", "SQL_LOCK_TIMEOUT", True),
+        ("42S02", 208, "Invalid object name 'x'.", "SQL_UNKNOWN_OBJECT", False),
+        ("42000", 102, "Incorrect syntax near 'x'.", "SQL_SYNTAX", False),
+        ("42000", 229, "The SELECT permission was denied", "SQL_FORBIDDEN", False),
+        ("22001", 2628, "String or binary data would be truncated", "SQL_DATA_INVALID", False),
+        ("28000", 18456, "Login failed for user 'canary'.", "SQL_AUTH_FAILED", False),
+        ("HYT00", 0, "Query timeout expired", "SQL_TIMEOUT", True),
+        ("08001", -1, "Unable to complete login process", "SQL_UNREACHABLE", True),
+        ("08001", -1, "SSL Provider: certificate verify failed", "SQL_TLS_FAILED", False),
+        ("08S01", 10054, "Communication link failure", "SQL_CONNECTION_LOST", True),
+        ("01000", 0, "Can't open lib 'ODBC Driver 18 for SQL Server' : file not found", "SQL_UNSUPPORTED", False),
+        ("IM002", 0, "Data source name not found", "SQL_UNSUPPORTED", False),
+        ("HY000", 99999, "something new", "SQL_ERROR", True),
+    ],
+)
+def test_sql_server(state, number, text, code, again):
+    error = raised("pyodbc", state, SQL_SERVER.format(state=state, text=text, number=number))
+    found = failure(error, where="db:1433")
+    assert (found.code, type(found).__name__ != "PermanentError") == (code, again)
+    assert found.code in ERRORS
+    assert "canary" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [
+        (1, "ORA-00001", "SQL_UNIQUE_VIOLATION"),
+        (60, "ORA-00060", "SQL_DEADLOCK"),
+        (942, "ORA-00942", "SQL_UNKNOWN_OBJECT"),
+        (1017, "ORA-01017", "SQL_AUTH_FAILED"),
+        (0, "DPY-6005", "SQL_UNREACHABLE"),
+        (0, "DPY-6001", "SQL_UNKNOWN_OBJECT"),
+        (0, "DPY-4011", "SQL_CONNECTION_LOST"),
+        (0, "DPY-4024", "SQL_TIMEOUT"),
+        (0, "DPY-9999", "SQL_ERROR"),
+    ],
+)
+def test_oracle(number, name, code):
+    said = SimpleNamespace(code=number, full_code=name, message=f"{name}: canary")
+    found = failure(raised("oracledb.exceptions", said), where="db:1521")
+    assert found.code == code
+    if code != "SQL_UNKNOWN_OBJECT":  # which repeats the statement's own words
+        assert "canary" not in str(found)
+
+
+@pytest.mark.servers
+async def test_oracles_driver_finds_nobody():
+    """The driver itself, as far as it comes without a server: a dead port, and a server that speaks something else."""
+    if find_spec("oracledb") is None:
+        (pytest.fail if os.environ.get("SERVERS") else pytest.skip)("the extra sql-oracle is not installed")
+
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    other = await asyncio.start_server(speak, "127.0.0.1", 0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        for port in (unused.getsockname()[1], other.sockets[0].getsockname()[1]):
+            login = {"type": "password", "username": "u", "password": "canary"}
+            where = {"database": "oracle", "host": "127.0.0.1", "port": port, "name": "x", "security": "none"}
+            job = {**where, "authentication": login, "operation": "query", "statement": "SELECT 1 FROM dual"}
+            outcome = await run(work, {**job, "timeout": 5}, seconds=20)
+            assert outcome.code in {"SQL_UNREACHABLE", "SQL_CONNECTION_LOST"}, outcome
+            assert "canary" not in repr(outcome)
+    other.close()
+    await other.wait_closed()
