@@ -100,3 +100,12 @@ def test_a_reader_that_is_gone_or_stuck_does_not_keep_the_process(logger: loggin
     handler.close()
     assert time.monotonic() - began < 5
     os.close(read)  # the thread's write ends with an error, which nobody sees
+
+
+def test_a_record_has_all_that_formatters_ask_for() -> None:
+    """Records are made without looking for file and line; any formatter of the library still finds its fields."""
+    record = log._Record("a.b", logging.WARNING, "(unknown file)", 0, "%(x)s of %(y)d", ({"x": "one", "y": 2},), None)
+    usual = logging.LogRecord("a.b", logging.WARNING, "(unknown file)", 0, "%s", (1,), None)
+    assert set(vars(usual)) <= set(vars(record))
+    line = logging.Formatter("%(name)s %(levelname)s %(filename)s:%(lineno)d %(message)s").format(record)
+    assert line == "a.b WARNING (unknown file):0 one of 2"

