@@ -12,7 +12,10 @@ TOOLS := $(QUIETLY) pip hatchling editables
 # Tests run on all cores and one more: many wait for servers rather than for a processor.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: help demo dev docs pictures test test-page test-cluster test-servers check generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
+# Some images switch compiled modules off; every test process would then compile all of them again
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo dev docs pictures test test-page test-cluster test-servers check collected generate released bench chaos feel-fuzz nightly sbom wsdl-corpus format lint types unit stale install clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +33,8 @@ docs: install ## Build the documentation as a site in build/site, and refuse dea
 pictures: install ## Take the pictures of README and docs anew, in the real modeler and of a run (needs Node and Chromium)
 	$(BIN)/python -m tests.docs.pictures
 
-test: install format lint types stale ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
+test: install ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
+	@$(MAKE) --no-print-directory --jobs 2 format lint types stale collected
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not page"
 
 test-page: install ## Look at every page of the operator's in a browser, in all states, sizes and colours; pictures in build/page
@@ -59,6 +63,10 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+
+# Compiles all tests once and not in each test process, on the core that the types leave free
+collected: install
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 unit: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not engine and not modeler and not slow and not page" $(TESTS)

@@ -38,6 +38,12 @@ STEPS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
 EXAMPLE = Path(__file__).parent.parent.parent / "bpmn-examples" / "rest.bpmn"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands find the engine of this test, whatever else runs on the machine."""
+    monkeypatch.setenv("ZEEBE_CONNECTORS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 async def start(folder: Path) -> asyncio.subprocess.Process:
     usual = MailPorts.usual()
     if not all(is_free(port) for port in asdict(usual).values()):

@@ -16,7 +16,8 @@ const USAGE = `usage: apply-templates.mjs --templates DIR [--templates DIR ...] 
        [--parallel 2]            cases at the same time
        [--platform-version 8.6]  Camunda version the diagram is made for
        [--settle-ms 1200]        wait for the FEEL editors' checks
-       [--only NAME]             run the case of that name`;
+       [--only NAME]             run the case of that name
+       [--pictures]              take pictures of the forms and the diagram`;
 
 const { values: options } = parseArgs({
   options: {
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     out: { type: 'string' },
     browser: { type: 'string' },
     only: { type: 'string' },
+    pictures: { type: 'boolean', default: false },
     parallel: { type: 'string', default: '2' },
     'platform-version': { type: 'string', default: '8.6' },
     'settle-ms': { type: 'string', default: '1200' }
@@ -66,15 +68,13 @@ function fragment(xml, elementId) {
   return match ? match[0].replace(/ zeebe:modelerTemplateIcon="[^"]*"/, '') : '';
 }
 
-async function runCase(browser, bundle, templates, oneCase) {
+async function runCase({ page, problems }, templates, oneCase) {
   const platformVersion = semver(oneCase.platformVersion ?? options['platform-version']);
   const template = findTemplate(templates, oneCase);
   const elementId = oneCase.elementId ?? 'element';
   const elementType = oneCase.elementType ?? template.elementType?.value ?? template.appliesTo[0];
   const failures = [];
   const result = { name: oneCase.name, template: template.id, version: template.version ?? null, platformVersion, elementType };
-  const { page, problems } = await openModelerPage(browser, bundle);
-  page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
   const file = suffix => path.join(options.out, `${ oneCase.name }${ suffix }`);
 
   try {
@@ -118,7 +118,9 @@ async function runCase(browser, bundle, templates, oneCase) {
     for (const property of marked.filter(name => !expectedMarks.includes(name))) {
       failures.push(`empty: ${ property } is marked but not required`);
     }
-    await page.locator('#properties').screenshot({ path: file('.empty.png') });
+    if (options.pictures) {
+      await page.locator('#properties').screenshot({ path: file('.empty.png') });
+    }
 
     // (4) filled: all values reach the model, and the panel shows no error
     failures.push(...await fill(page, oneCase.values ?? {}));
@@ -130,8 +132,10 @@ async function runCase(browser, bundle, templates, oneCase) {
       .map(({ property, message }) => `filled: ${ property }: ${ message }`));
     failures.push(...expectedErrors.filter(name => !result.filledErrors.some(({ property }) => property === name))
       .map(name => `filled: ${ name } should be marked but is not`));
-    await page.locator('#properties').screenshot({ path: file('.filled.png') });
-    await page.locator('#canvas').screenshot({ path: file('.diagram.png') });
+    if (options.pictures) {
+      await page.locator('#properties').screenshot({ path: file('.filled.png') });
+      await page.locator('#canvas').screenshot({ path: file('.diagram.png') });
+    }
 
     // (5) export, lint, reopen
     const xml = await page.evaluate(() => harness.exportXML());
@@ -152,8 +156,7 @@ async function runCase(browser, bundle, templates, oneCase) {
   } catch (error) {
     failures.push(error.message.split('\n')[0]);
   } finally {
-    failures.push(...problems);
-    await page.close();
+    failures.push(...problems.splice(0));
   }
   return { ...result, failures };
 }
@@ -174,10 +177,13 @@ const browserVersion = browser.version();
 const results = [];
 const waiting = [ ...cases ];
 
+/** One page for many cases: each begins with a modeler of its own. */
 async function work() {
+  const opened = await openModelerPage(browser, bundle);
+  opened.page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
   for (let oneCase = waiting.shift(); oneCase; oneCase = waiting.shift()) {
     const caseStarted = performance.now();
-    const result = await runCase(browser, bundle, templates, oneCase);
+    const result = await runCase(opened, templates, oneCase);
     result.seconds = seconds(caseStarted);
     results.push(result);
     console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.name } (${ result.seconds } s, by ${ result.appliedBy ?? '-' }, `

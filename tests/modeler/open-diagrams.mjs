@@ -16,16 +16,16 @@ const { values: options, positionals: files } = parseArgs({
   options: {
     templates: { type: 'string', multiple: true },
     out: { type: 'string' },
-    browser: { type: 'string' }
+    browser: { type: 'string' },
+    pictures: { type: 'boolean', default: false }
   }
 });
 if (!options.templates || !options.out || !options.browser || !files.length) {
-  console.error('usage: open-diagrams.mjs --templates DIR --out DIR --browser PATH FILE.bpmn ...');
+  console.error('usage: open-diagrams.mjs --templates DIR --out DIR --browser PATH [--pictures] FILE.bpmn ...');
   process.exit(2);
 }
 
-async function check(browser, bundle, templates, file) {
-  const { page, problems } = await openModelerPage(browser, bundle);
+async function check({ page, problems }, templates, file) {
   const failures = [];
   let opened = null;
   try {
@@ -43,12 +43,13 @@ async function check(browser, bundle, templates, file) {
     const lint = await page.evaluate(([ text, all ]) => harness.lint(text, all), [ xml, templates ]);
     failures.push(...lint.filter(({ category }) => category === 'error')
       .map(({ rule, id, message }) => `lint ${ rule }: ${ id }: ${ message }`));
-    await page.locator('#canvas').screenshot({ path: path.join(options.out, `${ path.basename(file, '.bpmn') }.png`) });
+    if (options.pictures) {
+      await page.locator('#canvas').screenshot({ path: path.join(options.out, `${ path.basename(file, '.bpmn') }.png`) });
+    }
   } catch (error) {
     failures.push(error.message.split('\n')[0]);
   } finally {
-    failures.push(...problems);
-    await page.close();
+    failures.push(...problems.splice(0));
   }
   return { file: path.basename(file), elements: opened?.elements ?? [], failures };
 }
@@ -59,8 +60,9 @@ const bundle = await bundlePage();
 const browser = await openBrowser(options.browser);
 const results = [];
 try {
+  const opened = await openModelerPage(browser, bundle);
   for (const file of files) {
-    const result = await check(browser, bundle, templates, file);
+    const result = await check(opened, templates, file);
     results.push(result);
     console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.file } (${ result.elements.length } elements with templates)`);
     result.failures.forEach(failure => console.log(`     ${ failure }`));

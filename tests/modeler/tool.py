@@ -79,6 +79,11 @@ def output() -> Path:
     return made
 
 
+def _pictures() -> list[str]:
+    """Pictures cost as much as the rest, so they are taken only when somebody keeps them."""
+    return ["--pictures"] if os.environ.get("MODELER_OUT") else []
+
+
 @cache
 def applied() -> dict[str, dict]:
     """Every case applied, filled, exported and linted once in a session: the result by case name."""
@@ -88,7 +93,9 @@ def applied() -> dict[str, dict]:
 def apply(templates: Path, to_fill: Path, where: Path) -> dict[str, dict]:
     """Cases applied, filled, exported to a directory and linted: the result by case name."""
     done = run_node(
-        "apply-templates.mjs", "--templates", templates, "--cases", to_fill, "--out", where, "--browser", browser()
+        "apply-templates.mjs",
+        *("--templates", templates, "--cases", to_fill, "--out", where, "--browser", browser()),
+        *_pictures(),
     )
     summary = where / "summary.json"
     assert summary.exists(), done.stdout + done.stderr
@@ -109,6 +116,7 @@ def opened() -> dict[str, dict]:
     done = run_node(
         "open-diagrams.mjs",
         *("--templates", TEMPLATES, "--out", where, "--browser", chromium),
+        *_pictures(),
         *sorted((ROOT / "bpmn-examples").glob("*.bpmn")),
     )
     report = where / "diagrams.json"

@@ -1,17 +1,34 @@
 """A real FTP server (pyftpdlib) in a process of its own: in clear, with TLS by AUTH, or with TLS from the start.
 
-As a program: `python ftpd.py '{"root": ..., "tls": "explicit", ...}'`; it prints its port.
+As a program it loads the library once, reads what to serve as a line of JSON, and forks a server for it that prints its
+port and process id: two hundred tests start one each. All end with its input.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 USER, PASSWORD = "ann", "s3cr:t/p@ss"
+
+
+@cache
+def _program() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    )
 
 
 class FtpServer:
@@ -32,22 +49,33 @@ class FtpServer:
         self.port = 0
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__, json.dumps(self.given)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.port = int(self._process.stdout.readline())
+        program = _program()
+        program.stdin.write(json.dumps(self.given) + "\n")
+        self.port, self._process = map(int, program.stdout.readline().split())
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process, signal.SIGKILL)
 
 
-def main(given: dict[str, Any]) -> None:
+def main() -> None:
+    """Forks a server for each line of its input, until that ends."""
+    import pyftpdlib.handlers  # noqa: F401, PLC0415 - loaded before the forks
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    started = []
+    while line := sys.stdin.readline():
+        started.append(os.fork())
+        if started[-1] == 0:
+            os.close(sys.stdin.fileno())
+            serve(json.loads(line))
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def serve(given: dict[str, Any]) -> None:
     """Serves for ever."""
     # Here, so that tests which only start it need not load it.
     from pyftpdlib.authorizers import DummyAuthorizer  # noqa: PLC0415
@@ -84,10 +112,10 @@ def main(given: dict[str, Any]) -> None:
         Handler.certfile = given["certificate"]
         Handler.tls_control_required = Handler.tls_data_required = True
     server = FTPServer(("127.0.0.1", 0), Handler)
-    sys.stdout.write(f"{server.address[1]}\n")
+    sys.stdout.write(f"{server.address[1]} {os.getpid()}\n")
     sys.stdout.flush()
     server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main()

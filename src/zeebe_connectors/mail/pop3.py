@@ -327,7 +327,7 @@ class Pop3Session:
             PermanentError: `POP3_NO_IDS`: the server has none, so that nothing tells a new message from an old one.
         """
         try:
-            lines = (await self._several("UIDL")).decode("utf-8", "replace").split("\n")
+            lines = (await self._several("UIDL")).split(b"\n")
         except Refused as error:
             if is_temporary(error.text):
                 raise
@@ -340,9 +340,10 @@ class Pop3Session:
         found: dict[int, str] = {}
         copies: Counter[str] = Counter()
         for words in (line.split(None, 1) for line in lines):
-            if len(words) == 2 and words[0].isdigit() and (uid := words[1].strip()):
+            number = words[0].rstrip(b".:") if words else b""
+            if len(words) == 2 and number.isdigit() and (uid := _id(words[1].strip())):
                 copies[uid] += 1
-                found[int(words[0])] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
+                found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
         return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
@@ -537,3 +538,11 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
+
+
+def _id(raw: bytes) -> str:
+    """An id as text; different ones stay different, although an id should be plain ASCII."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

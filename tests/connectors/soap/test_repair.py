@@ -275,3 +275,30 @@ def test_what_stays_wrong_after_the_repair_is_told_too() -> None:
         wsdl(messages="")
     assert "orders.wsdl" in raised.value.message
     assert "t:m" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        TYPES + "<xsd:frobnicate/>",
+        TYPES + '<x:note xmlns:x="urn:x"/>',
+        '<xsd:element name="A"><xsd:complexType><xsd:sequence/><xsd:assert test="1"/></xsd:complexType></xsd:element>',
+    ],
+)
+def test_what_schemas_of_1_0_do_not_have_is_passed_over(types: str) -> None:
+    assert names(wsdl(types=types)) == ["Op"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'<description xmlns="http://www.w3.org/ns/wsdl"/>', "WSDL 2.0"),
+        (b"<html><body>Sign in</body></html>", "is a page, not a WSDL"),
+        (b'<schema xmlns="http://www.w3.org/2001/XMLSchema"/>', "is a schema, not a WSDL"),
+        (b"<feed/>", "it begins with feed"),
+    ],
+)
+def test_what_is_no_wsdl_is_called_what_it_is(text: bytes, words: str) -> None:
+    with pytest.raises(PermanentError) as raised:
+        load(WsdlDocuments(LOCATION, {LOCATION: text}, {LOCATION: etree.fromstring(text)}))
+    assert words in raised.value.message

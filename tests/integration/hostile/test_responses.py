@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,6 @@ from zeebe_connectors.sdk.budget import JSON_NODES
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import HttpServer, Reply, in_thread
 
-MANY_LISTS = b"[" + b"[]," * 16_000_000 + b"[]]"
 REST = {"method": "GET"}
 DIGEST = {"authentication": {"type": "digest", "username": "u", "password": "p"}}
 SOAP = {
@@ -25,6 +25,10 @@ SOAP = {
     "body": {"type": "json", "json": {"a": 1}},
     "authentication": {"authentication": "none"},
 }
+
+
+def many_lists() -> bytes:
+    return b"[" + b"[]," * 16_000_000 + b"[]]"
 
 
 def envelope(inside: bytes, attributes: bytes = b"") -> Reply:
@@ -44,50 +48,64 @@ def declared(count: int) -> bytes:
     return b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(count))
 
 
-# Name, connector, inputs, the answer, and what the outcome says; None where it is a result like any other.
-ANSWERS: list[tuple[str, Any, dict[str, Any], Reply, str | None]] = [
-    ("48 MB of JSON in 250 KB", rest, REST, packed(MANY_LISTS), "too large"),
-    ("48 MB of JSON as an error", rest, REST, packed(MANY_LISTS, 500), "answered 500"),
-    ("many values in little text", rest, REST, packed(MANY_LISTS[: 3 * JSON_NODES] + b"[]]"), "values"),
-    ("many values as an error", rest, REST, packed(b"[" + b"[]," * 120_000 + b"[]]", 422), "answered 422"),
-    ("as many values as may be", rest, REST, packed(b"[" + b"1," * (JSON_NODES - 10) + b"1]"), None),
-    ("JSON 900 levels deep", rest, REST, Reply(200, b"[" * 900 + b"]" * 900), None),
-    ("a million brackets", rest, REST, packed(b"[" * 1_000_000), "values"),
-    ("50 MB of text", rest, REST, packed("ä".encode() * 25_000_000), "too large"),
+# Name, connector, inputs, what makes the answer, and what the outcome says; None where it is a result like any other.
+ANSWERS: list[tuple[str, Any, dict[str, Any], Callable[[], Reply], str | None]] = [
+    ("48 MB of JSON in 250 KB", rest, REST, lambda: packed(many_lists()), "too large"),
+    ("48 MB of JSON as an error", rest, REST, lambda: packed(many_lists(), 500), "answered 500"),
+    ("many values in little text", rest, REST, lambda: packed(many_lists()[: 3 * JSON_NODES] + b"[]]"), "values"),
+    ("many values as an error", rest, REST, lambda: packed(b"[" + b"[]," * 120_000 + b"[]]", 422), "answered 422"),
+    ("as many values as may be", rest, REST, lambda: packed(b"[" + b"1," * (JSON_NODES - 10) + b"1]"), None),
+    ("JSON 900 levels deep", rest, REST, lambda: Reply(200, b"[" * 900 + b"]" * 900), None),
+    ("a million brackets", rest, REST, lambda: packed(b"[" * 1_000_000), "values"),
+    ("50 MB of text", rest, REST, lambda: packed("ä".encode() * 25_000_000), "too large"),
     (
         "many values for GraphQL",
         graphql,
         {"graphql": {"query": "{a}", "method": "post"}},
-        packed(MANY_LISTS),
+        lambda: packed(many_lists()),
         "too large",
     ),
-    ("a challenge of letters", rest, REST | DIGEST, challenge("Digest " + "a" * 30_000), "answered 401"),
-    ("a challenge of quotes", rest, REST | DIGEST, challenge('Digest nonce="' + '\\"' * 15_000), "answered 401"),
-    ("a challenge of commas", rest, REST | DIGEST, challenge("Digest " + "a=b," * 7_000), "answered 401"),
-    ("a challenge of spaces", rest, REST | DIGEST, challenge("Digest a" + " " * 30_000), "answered 401"),
-    ("many headers", rest, REST, Reply(200, b"{}", [(f"X-{n}", "v" * 1000) for n in range(500)]), "headers"),
-    ("many namespaces over many elements", soap, SOAP, envelope(b"<b/>" * 20_000, declared(3_000)), "limit|more than"),
-    ("many namespaces", soap, SOAP, envelope(b"<b/>", declared(60_000)), "namespaces"),
+    ("a challenge of letters", rest, REST | DIGEST, lambda: challenge("Digest " + "a" * 30_000), "answered 401"),
+    (
+        "a challenge of quotes",
+        rest,
+        REST | DIGEST,
+        lambda: challenge('Digest nonce="' + '\\"' * 15_000),
+        "answered 401",
+    ),
+    ("a challenge of commas", rest, REST | DIGEST, lambda: challenge("Digest " + "a=b," * 7_000), "answered 401"),
+    ("a challenge of spaces", rest, REST | DIGEST, lambda: challenge("Digest a" + " " * 30_000), "answered 401"),
+    ("many headers", rest, REST, lambda: Reply(200, b"{}", [(f"X-{n}", "v" * 1000) for n in range(500)]), "headers"),
+    (
+        "many namespaces over many elements",
+        soap,
+        SOAP,
+        lambda: envelope(b"<b/>" * 20_000, declared(3_000)),
+        "limit|more than",
+    ),
+    ("many namespaces", soap, SOAP, lambda: envelope(b"<b/>", declared(60_000)), "namespaces"),
     (
         "many attributes",
         soap,
         SOAP,
-        envelope(b"<b " + b" ".join(b'a%d="1"' % n for n in range(20_000)) + b"/>"),
+        lambda: envelope(b"<b " + b" ".join(b'a%d="1"' % n for n in range(20_000)) + b"/>"),
         "attributes",
     ),
-    ("many elements", soap, SOAP, envelope(b"<b/>" * 600_000), "tags"),
-    ("as many elements as may be", soap, SOAP, envelope(b"<b/>" * 240_000), None),
-    ("elements 900 levels deep", soap, SOAP, envelope(b"<b>" * 900 + b"</b>" * 900), "nested too deeply"),
-    ("a document type", soap, SOAP, Reply(200, b'<!DOCTYPE a [<!ENTITY b "b">]><a/>'), "DOCTYPE"),
+    ("many elements", soap, SOAP, lambda: envelope(b"<b/>" * 600_000), "tags"),
+    ("as many elements as may be", soap, SOAP, lambda: envelope(b"<b/>" * 240_000), None),
+    ("elements 900 levels deep", soap, SOAP, lambda: envelope(b"<b>" * 900 + b"</b>" * 900), "nested too deeply"),
+    ("a document type", soap, SOAP, lambda: Reply(200, b'<!DOCTYPE a [<!ENTITY b "b">]><a/>'), "DOCTYPE"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "connector", "given", "reply", "said"), ANSWERS, ids=[each[0] for each in ANSWERS])
-async def test_an_answer_stops_nobody(name: str, connector: Any, given: dict, reply: Reply, said: str | None) -> None:
+@pytest.mark.parametrize(("name", "connector", "given", "make", "said"), ANSWERS, ids=[each[0] for each in ANSWERS])
+async def test_an_answer_stops_nobody(
+    name: str, connector: Any, given: dict, make: Callable[[], Reply], said: str | None
+) -> None:
     """It ends with a typed error that names the limit, or a result; the jobs beside it go on."""
     server = HttpServer()
-    server.answer("/", reply)
+    server.answer("/", make())
     with in_thread(server):
         url = server.url("/")
         given = {**given, "url": url, "serviceUrl": url}

@@ -200,9 +200,17 @@ def _sought(error: BaseException) -> str:
 
 
 def _check_root(documents: WsdlDocuments) -> None:
-    root = documents.roots[documents.location]
-    if root.tag != f"{{{WSDL}}}definitions":
-        raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
+    name = etree.QName(documents.roots[documents.location])
+    if name.text == f"{{{WSDL}}}definitions":
+        return
+    why = f"is not a WSDL: it begins with {name.localname}; give the address of the WSDL"
+    if name.text == f"{{{XSD}}}schema":
+        why = "is a schema, not a WSDL; give the address of the WSDL"
+    elif name.namespace == "http://www.w3.org/ns/wsdl":
+        why = "is written in WSDL 2.0; give the service's WSDL 1.1"
+    elif name.localname.lower() == "html":
+        why = "is a page, not a WSDL; give the WSDL's own address, and a login if the page asks for one"
+    raise wsdl_error(documents.location, why)
 
 
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read

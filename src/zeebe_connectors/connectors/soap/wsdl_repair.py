@@ -35,6 +35,8 @@ _KNOWN_SPACES = {_XML, "http://schemas.xmlsoap.org/soap/encoding/"}
 _KINDS = ("element", "complexType", "simpleType", "group", "attributeGroup", "attribute")
 _TYPES = ("complexType", "simpleType")
 _CONTENTS = ("sequence", "choice", "all", "group", "complexContent", "simpleContent")
+_AT_THE_TOP = frozenset({*_KINDS, "include", "import", "redefine", "annotation", "notation"})
+_RULES_OF_1_1 = ("assert", "assertion", "alternative", "openContent", "defaultOpenContent", "explicitTimezone")
 _DERIVED = {
     "complexContent": ("extension", "restriction"),
     "simpleContent": ("extension", "restriction"),
@@ -166,6 +168,7 @@ class _Repair:
     def types(self) -> None:
         """Removes global types and elements with dangling references, and then what referred to them."""
         self._with_xml_attributes()
+        self._without_the_unknown()
         self._without_the_nameless()
         components = list(self._components())
         for each in components:
@@ -188,6 +191,22 @@ class _Repair:
                 imported = {each.get("namespace") for each in schema.findall(f"{{{XSD}}}import")}
                 if used and _XML not in imported:
                     schema.insert(0, schema.makeelement(f"{{{XSD}}}import", namespace=_XML, schemaLocation=_XML))
+                    self.changed.add(address)
+
+    def _without_the_unknown(self) -> None:
+        """Removes what XML Schema 1.0 does not have: rules of 1.1, which check but do not describe, and other tags."""
+        for address, root in self.documents.roots.items():
+            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+            for schema in schemas:
+                rules = list(schema.iter(*(f"{{{XSD}}}{rule}" for rule in _RULES_OF_1_1)))
+                others = [
+                    each
+                    for each in schema
+                    if isinstance(each.tag, str)
+                    and (etree.QName(each).namespace != XSD or etree.QName(each).localname not in _AT_THE_TOP)
+                ]
+                for each in {*rules, *others}:
+                    each.getparent().remove(each)
                     self.changed.add(address)
 
     def _without_the_nameless(self) -> None:
