@@ -274,7 +274,7 @@ async def test_a_wsdl_is_given_as_text(start):
         ({"wsdl": "http://127.0.0.1:1/"}, 502, "SOAP_WSDL_UNREACHABLE", "127.0.0.1:1"),
         ({"wsdl": "/etc/passwd"}, 400, "FILE_FORBIDDEN", "ZEEBE_CONNECTORS_FILES"),
         ({"wsdl": "file:///etc/passwd"}, 400, "FILE_FORBIDDEN", "ZEEBE_CONNECTORS_FILES"),
-        ({"wsdl": "{}/dotnet-asmx.wsdl", "operations": ["Cancel"]}, 400, None, "there is PlaceOrder"),
+        ({"wsdl": "{}/dotnet-asmx.wsdl", "operations": ["Cancel"]}, 400, None, "only PlaceOrder"),
         ({"wsdl": "{}/dotnet-asmx.wsdl", "presets": {"x": {}}}, 400, None, "presets.x: PlaceOrder has no such input"),
         ({"text": "<x/>", "wsdlAddress": "a"}, 422, "SOAP_WSDL_INVALID", "neither WSDL nor schema"),
     ],

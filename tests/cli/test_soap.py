@@ -64,8 +64,8 @@ def test_lists_for_programs():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["gone.wsdl"], "neither an address nor a file"),
-        ([WSDL, "--operation", "Cancel"], "there is no operation Cancel; there is PlaceOrder"),
+        (["gone.wsdl"], "neither an address nor an existing file"),
+        ([WSDL, "--operation", "Cancel"], "there is no operation Cancel, only PlaceOrder"),
         ([FOLDER / "refused" / "cut-off.wsdl"], "cut-off.wsdl: cannot be read as XML"),
     ],
 )
@@ -138,7 +138,7 @@ def test_inputs_are_fixed_preset_or_come_from_the_process(tmp_path):
     [
         (["--fixed", "express=maybe"], "presets.express: must be true or false"),
         (["--fixed", 'order={"Quantity": "x"}'], "presets.order.Quantity: must be a whole number"),
-        (["--fixed", "colour=red"], "presets.colour: PlaceOrder has no such input; there is order, express"),
+        (["--fixed", "colour=red"], "presets.colour: PlaceOrder has no such input, only order, express"),
         (["--fixed", "express"], "write it as NAME=VALUE"),
         (["--start", "order={"], "is not JSON"),
         (["--variable", "express="], "name the process variable"),
@@ -209,5 +209,5 @@ async def test_a_path_of_this_machine_stays_out_of_templates(tmp_path):
     template = (tmp_path / "soap-orders-place-order.json").read_text()
     assert str(FOLDER) not in template
     result = await asyncio.to_thread(cli, "import", WSDL, "--out", tmp_path, "-o", "PlaceOrder", "--keep-path")
-    assert "a path of this machine" in result.output
+    assert "a path on this machine" in result.output
     assert str(FOLDER) in (tmp_path / "soap-orders-place-order.json").read_text()

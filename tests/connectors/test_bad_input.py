@@ -43,7 +43,7 @@ class Row:
 
 REST = {
     "unreachable host": Row(
-        {"url": "http://127.0.0.1:1/x"}, "408", TRIED_AGAIN, ("url", "port", "service runs"), "refused"
+        {"url": "http://127.0.0.1:1/x"}, "408", TRIED_AGAIN, ("url", "port", "service is running"), "refused"
     ),
     "name that does not resolve": Row(
         {"url": "http://no-such-host.invalid/x"}, "408", TRIED_AGAIN, ("url", "spelling", "DNS"), "name-not-resolved"

@@ -98,7 +98,7 @@ def test_a_new_package_is_green_at_once(
         ("json", "Python has a package 'json' already"),
         ("import", "Python has a package 'import' already"),
         ("zeebe-connectors", "Python has a package 'zeebe_connectors' already"),
-        ("taken", "exists already"),
+        ("taken", "already exists"),
     ],
 )
 def test_a_name_that_cannot_be_taken(name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

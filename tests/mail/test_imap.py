@@ -461,7 +461,7 @@ async def test_plain_text_after_starttls_is_not_taken_for_encrypted(certificate,
     async with ImapServer(tls=certificate[0]) as server:
         server.capabilities += " STARTTLS"
         server.answers["STARTTLS"] = inject
-        with pytest.raises(PermanentError, match="before the encryption"):
+        with pytest.raises(PermanentError, match="before encryption"):
             await ImapSession.connect("localhost", server.port, "starttls", tls=certificate[1])
 
 

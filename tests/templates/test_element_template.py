@@ -143,7 +143,7 @@ def test_an_icon_that_is_too_large_is_refused(tmp_path):
         ("IMAP host", "Host of the IMAP server.", False),
         ("Headers", "Headers to send.", False),
         ("Port", "993 for TLS, 143 for STARTTLS or none.", True),
-        ("From", "The mailbox that sends.", True),
+        ("From", "The sender's address.", True),
     ],
 )
 def test_help_that_repeats_the_label_is_left_out(label, text, adds):

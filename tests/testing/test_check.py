@@ -104,7 +104,7 @@ async def test_how_a_connector_fails_is_looked_at(call, said):
         ({"errors": {}}, "errors: name the codes"),
         ({"errors": {"away": "The service cannot be reached."}}, "errors: 'away' is no code"),
         ({"errors": {"ORDERS_AWAY": "Away"}}, "errors: ORDERS_AWAY needs a sentence"),
-        ({"icon": "none.svg"}, "icon: there is none"),
+        ({"icon": "none.svg"}, "icon: is missing"),
         (
             {"groups": [Group("input", "Input"), Group("more", "More")]},
             "the form of 'orders': no field is in the group 'more'",

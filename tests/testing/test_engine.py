@@ -293,7 +293,7 @@ async def test_connectors_start_processes_and_send_messages_in_the_same_engine(i
     ("deployed", "given", "words"),
     [
         ({}, {"numbers": [2]}, "process ID 'twice', but none found"),
-        ({"twice": job_of("by-hand", "twice")}, {"numbers": [2]}, "with every connector at rest"),
+        ({"twice": job_of("by-hand", "twice")}, {"numbers": [2]}, "with every connector idle"),
         ({"twice": TWICE}, {"numbers": [2], "key": "nobody"}, "key 'nobody', but none was found"),
     ],
 )

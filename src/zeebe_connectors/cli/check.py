@@ -28,7 +28,7 @@ from zeebe_connectors.sdk.registry import Registry
 
 
 async def report(environment: Environment, settings: Settings, *, connect: bool) -> int:
-    """Prints what would run and what is wrong; gives 0 when nothing is."""
+    """Prints what would run and what is wrong; returns 0 when nothing is wrong."""
     code = 0
     warnings: list[str] = []
     _print("Cluster", settings.cluster.describe())
@@ -41,7 +41,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
         typer.echo(f"             {missing.name}: {missing.reason}")
     watched, warned = _sources(settings, registry, warnings)
     if not running and not watched:
-        typer.echo("             nothing would run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
+        typer.echo("             nothing would run; check CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
     typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
     if (file := providers_file(environment)) is not None:
@@ -70,7 +70,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
 def _verdict(code: int, *, warned: bool) -> str:
     """The last line of the report."""
     if code:
-        return "Something has to be mended, see above"
+        return "Something needs fixing, see above"
     return "Nothing is broken, but see the warnings above" if warned else "All is well"
 
 
@@ -83,12 +83,12 @@ def _sources(settings: Settings, registry: Registry, warnings: list[str]) -> tup
     """Prints what would be watched, and what cannot be.
 
     Args:
-        settings: Where sources stand.
+        settings: Where sources are configured.
         registry: Which connectors there are.
-        warnings: Gets a line for each source that signs in without encryption.
+        warnings: Collects a line for each source that signs in without encryption.
 
     Returns:
-        Whether there may be anything to watch, and whether a line tells of something that cannot be.
+        Whether there may be anything to watch, and whether a line reports something that cannot be watched.
     """
     elements = read_sources(settings.sources) if settings.sources else []
     found = read_folder(settings.diagrams) if settings.diagrams else Found()
@@ -119,7 +119,7 @@ def _unencrypted_store(store: Store) -> list[str]:
 
 
 def _unencrypted(source: Source, registry: Registry) -> str:
-    """What to say of a source that goes to another machine without encryption, as its form says; else empty."""
+    """The warning about a source that reaches another machine without encryption, in its form's words; else empty."""
     connector = registry.inbound_of(source.type)
     if connector is None:
         return ""
@@ -138,7 +138,7 @@ async def _reached(settings: Settings, environment: Environment, store: Store) -
 
 
 async def _providers(settings: Settings, environment: Environment, store: Store) -> bool:
-    """Has each provider tested in the environment in force; gives whether all can be used."""
+    """Has each provider tested in the environment in force; returns whether all can be used."""
     services = services_of(settings, environment, store=store)
     providers = services.providers
     if providers is None:
@@ -146,7 +146,7 @@ async def _providers(settings: Settings, environment: Environment, store: Store)
     try:
         await providers.directory.refresh()
         return await show_checked(services, store, environment=providers.environment)
-    except LedgerError:  # said with the ledger
+    except LedgerError:  # reported with the ledger
         return False
     finally:
         await providers.aclose()
@@ -154,7 +154,7 @@ async def _providers(settings: Settings, environment: Environment, store: Store)
 
 
 async def _connections(settings: Settings, store: Store) -> bool:
-    """Reaches the cluster, and the ledger's database where there is one; gives whether both answer."""
+    """Reaches the cluster, and the ledger's database where there is one; returns whether both answer."""
     well, found = True, ""
     gateway = ZeebeGateway(settings.cluster)
     try:
@@ -179,12 +179,12 @@ async def _connections(settings: Settings, store: Store) -> bool:
 
 
 async def _of_this_cluster(store: Store, cluster: str) -> bool:
-    """Whether the ledger, if there is one yet, belongs to this cluster; says so when not."""
+    """Whether the ledger, if it exists yet, belongs to this cluster; prints a line when it does not."""
     if not cluster or (isinstance(store, SqliteStore) and not store.file.exists()):
         return True
     try:
         problem = difference(store.place, await owner_of(StoredMemory(store)), cluster)
-    except ConnectorError:  # said above
+    except ConnectorError:  # reported above
         return False
     if problem:
         typer.echo(f"             {problem}")

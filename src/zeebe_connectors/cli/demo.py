@@ -42,7 +42,7 @@ HEADERS = (
 
 
 class OrderServer:
-    """A small web service on loopback that knows one order and wants a token."""
+    """A small web service on loopback that knows one order and requires a token."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -71,14 +71,14 @@ class OrderServer:
 
 
 class PrintedJobs:
-    """Prints what becomes of each job, in the place of metrics."""
+    """Prints the outcome of each job instead of counting it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._count = 0
 
     def activated(self, job: Job) -> None:
-        """Nothing to say yet."""
+        """Prints nothing yet."""
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """One line a job."""
@@ -93,7 +93,7 @@ class PrintedJobs:
         self._console.print(f"   Task {job.element_id}: {what}, {seconds * 1000:.0f} ms", markup=False)
 
     async def until(self, count: int) -> None:
-        """Waits until this many jobs are answered: an instance may end before its last job is printed."""
+        """Waits until this many jobs have been answered: an instance may end before its last job is printed."""
         for _ in range(100):
             if self._count >= count:
                 return
@@ -105,7 +105,7 @@ class PrintedJobs:
 
 
 async def show() -> int:
-    """Runs the demo; gives 0 when everything happened as it should."""
+    """Runs the demo; returns 0 when everything happened as it should."""
     console = Console(highlight=False, soft_wrap=True)
     log.configure(Mask([TOKEN, PASSWORD]))
     logging.getLogger("zeebe_connectors").setLevel(logging.WARNING)
@@ -124,9 +124,9 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     engine = await stack.enter_async_context(LocalEngine())
     console.print(f"   The engine is ready at {engine.grpc_address} after {(time.monotonic() - started) * 1000:.0f} ms")
     mail = await stack.enter_async_context(MailServer())
-    console.print(f"   A mail server listens for SMTP at port {mail.smtp_port}")
+    console.print(f"   A mail server listens for SMTP on port {mail.smtp_port}")
     orders = await stack.enter_async_context(OrderServer())
-    console.print(f"   A web service with orders listens at port {orders.port}")
+    console.print(f"   A web service with orders listens on port {orders.port}")
 
     diagrams = directory / "diagrams"
     diagrams.mkdir()
@@ -175,7 +175,7 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     for line in orders.seen:
         console.print(f"   The web service saw: {line}")
     made = {name: value for name, value in result.items() if name not in variables}
-    console.print("   Variables that the connectors made:")
+    console.print("   Variables that the connectors set:")
     console.print_json(json.dumps(made), indent=2)
 
     console.print("[bold]3. The mail as received[/bold]")
@@ -204,14 +204,14 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
         "the secret is in no variable": TOKEN not in text,
         "the mail to the mailbox started a process, which sent its attachment back": files.get(NOTE[0]) == NOTE[1],
     }
-    console.print("\n[bold]5. What was to be seen[/bold]")
+    console.print("\n[bold]5. What the demo showed[/bold]")
     for what, holds in checks.items():
         console.print(f"   {'[green]yes[/green]' if holds else '[red]NO [/red]'}  {what}")
     return 0 if all(checks.values()) else 1
 
 
 def _examples(mail: MailServer) -> tuple[bytes, bytes]:
-    """Gives the demo's diagram, and the mailbox example with this mail server's ports."""
+    """Returns the demo's diagram, and the mailbox example with this mail server's ports."""
     folder = shipped("bpmn-examples")
     text = (folder / "imap.bpmn").read_text(encoding="utf-8")
     text = text.replace('value="3143"', f'value="{mail.imap_port}"').replace("=3025", f"={mail.smtp_port}")
@@ -219,7 +219,7 @@ def _examples(mail: MailServer) -> tuple[bytes, bytes]:
 
 
 async def _write_to_the_mailbox(console: Console, jobs: PrintedJobs, mail: MailServer) -> EmailMessage:
-    """Sends the watched mailbox a mail, and gives the process's answer."""
+    """Sends the watched mailbox a mail, and returns the process's answer."""
     console.print(f"   The start event of imap.bpmn watches {MAILBOX} over IMAP")
     asked = EmailMessage()
     asked["From"], asked["To"], asked["Subject"] = CUSTOMER, MAILBOX, "Two loaves"

@@ -15,12 +15,12 @@ from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
 
 async def deploy_files(files: Sequence[Path], settings: Settings, *, tenant: str = "") -> int:
-    """Deploys files together: all of them, or none when one is refused; gives the exit code.
+    """Deploys files together, all of them or none when one is refused; returns the exit code.
 
     Args:
         files: Diagrams, decisions and forms.
         settings: Which cluster, and where diagrams deployed from here are remembered.
-        tenant: Whose they are; the configured one when it is left out.
+        tenant: The tenant that they belong to; the configured one when left out.
     """
     tenants = settings.cluster.tenants
     if not tenant and len(tenants) > 1:
@@ -42,12 +42,12 @@ async def deploy_together(
     tenant: str = "",
     here: DeployedHere | None = None,
 ) -> bool:
-    """Deploys files in one deployment and says what became of them; gives whether they were taken.
+    """Deploys files in one deployment and prints what became of them; returns whether they were accepted.
 
     Args:
         gateway: The engine.
         files: Two of one name in different folders count as two.
-        quiet: Says nothing when they are refused.
+        quiet: Prints nothing when they are refused.
         tenant: Whose they are; empty for the default tenant.
         here: Remembers what was deployed from here.
     """
@@ -74,6 +74,6 @@ async def deploy_together(
 
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file; with its folder where two have the same."""
+    """The name of each file; with its folder where two have the same name."""
     plain = [file.name for file in files]
     return {file: file.name if plain.count(file.name) == 1 else file.as_posix() for file in files}

@@ -37,7 +37,7 @@ _KINDS = (".bpmn", ".dmn", ".form")
 
 
 async def develop(folder: Path, environment: Environment) -> int:
-    """Runs until SIGTERM or Ctrl+C, also while it starts; gives the exit code."""
+    """Runs until SIGTERM or Ctrl+C, even during start-up; returns the exit code."""
     console = Console(highlight=False, soft_wrap=True, stderr=True)
     mask = Mask()
     log.configure(mask)
@@ -51,7 +51,7 @@ async def develop(folder: Path, environment: Environment) -> int:
             local = await stack.enter_async_context(LocalEngine(grpc_port=ports[0], rest_port=ports[1]))
             stack.enter_context(announced({"grpc": local.grpc_port, "rest": local.rest_port}))
             local.engine.observe(Steps(typer.echo, mask.text))
-            # What the runtime must not repeat lives and dies with this engine, whose keys begin anew at each start.
+            # What the runtime must not repeat lives and dies with this engine, whose keys start over at each start.
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-dev-")))
             settings = local_settings(environment, folder, address=local.grpc_address, data=data)
             gateway = ZeebeGateway(settings.cluster)
@@ -83,9 +83,9 @@ async def develop(folder: Path, environment: Environment) -> int:
 
 
 async def _page(stack: AsyncExitStack, runtime: Runtime, metrics: PrometheusMetrics) -> str:
-    """Serves the operator's page; gives a link that signs in, or nothing where the settings want no port.
+    """Serves the operator's page; returns a link that signs in, or nothing where the settings want no port.
 
-    The token stands behind `#`: browsers keep that part to themselves, and the page sends it in a form.
+    The token follows `#`: browsers keep that part to themselves, and the page sends it in a form.
     """
     settings = runtime.settings
     if settings.port < 0:
@@ -98,21 +98,21 @@ async def _page(stack: AsyncExitStack, runtime: Runtime, metrics: PrometheusMetr
 
 
 async def _mail_ports(stack: AsyncExitStack) -> dict[str, int]:
-    """The mail server that runs already, or one that ends with this command."""
+    """The mail server that is already running, or one that ends with this command."""
     if found := running(mail_directory()):
         return found.ports
     return (await stack.enter_async_context(mail_process())).ports
 
 
 def local_settings(environment: Environment, folder: Path, *, address: str, data: Path) -> Settings:
-    """The user's settings for a local engine that starts anew.
+    """The user's settings for a local engine that starts from nothing.
 
     Args:
         environment: The user's settings.
         folder: The diagrams.
         address: The engine's.
-        data: What must survive as long as the engine. Its keys begin anew, so a ledger of another engine would take new
-            tasks for old ones; and a lease in a real one would keep its runtime from its sources.
+        data: What must survive as long as the engine. Its keys start over, so a ledger of another engine would take
+            new tasks for old ones; and a lease in a real one would keep its runtime from its sources.
     """
     here = {
         "ZEEBE_ADDRESS": address,
@@ -139,7 +139,7 @@ async def _deploy_changes(folder: Path, gateway: ZeebeGateway, here: DeployedHer
     while True:
         found = await asyncio.to_thread(_files, folder)
         changed = [file for file, when in found.items() if known.get(file) != when]
-        # Together, as `deploy` does; one by one when one is refused, so that it does not keep back the others.
+        # Together, as `deploy` does; one by one when one is refused, so that it does not hold up the others.
         alone = len(changed) == 1
         if changed and not await deploy_together(gateway, changed, quiet=not alone, here=here) and not alone:
             for file in changed:
@@ -153,7 +153,7 @@ def _files(folder: Path) -> dict[Path, float]:
     for file in sorted(folder.rglob("*")):
         if file.suffix not in _KINDS or ".venv" in file.parts or "node_modules" in file.parts:
             continue
-        # An editor that saves may have renamed it meanwhile.
+        # An editor may have renamed it while saving.
         with contextlib.suppress(FileNotFoundError):
             found[file] = file.stat().st_mtime
     return found

@@ -1,6 +1,7 @@
-"""Tries whether diagrams can be read from the cluster, for `zeebe-connectors check --connect`.
+"""Checks whether diagrams can be read from the cluster, for `zeebe-connectors check --connect`.
 
-A runtime that may not read them hands back each job that uses a secret, so an operator should know before the first.
+A runtime that may not read them hands back every job that uses a secret, so an operator should know before the first
+one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SECONDS = 15.0
 
 
 async def diagrams_readable(settings: Settings) -> bool:
-    """Reads the diagram of one deployed process and prints how that went; gives whether nothing is wrong.
+    """Reads the diagram of one deployed process and prints how that went; returns whether nothing is wrong.
 
     Without a REST address, and with nothing deployed, there is nothing to try.
     """

@@ -18,17 +18,17 @@ app = typer.Typer(no_args_is_help=True, help="Files that tasks and mails left in
 
 @app.callback()
 def documents() -> None:
-    """Keeps `erase` a command of its own name."""
+    """Keeps `erase` a subcommand."""
 
 
 @app.command()
 def erase(
     hashes: Annotated[list[str] | None, typer.Argument(help="The contentHash of a document's reference.")] = None,
-    older_than: Annotated[str, typer.Option(help="All that was not read for so long, such as P30D.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    older_than: Annotated[str, typer.Option(help="All that were not read for this long, such as P30D.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Delete documents for good: those with these hashes, or all that were not read for some time."""
+    """Delete documents permanently: those with these hashes, or all that were not read for some time."""
     try:
         age = parse_duration(older_than) if older_than else None
     except ValueError as error:
@@ -37,7 +37,7 @@ def erase(
         raise typer.BadParameter("name the contentHash of a document, or --older-than")
     store = LocalDocuments(Path(Settings.read(Environment.load(file=config)).documents))
     if not yes:
-        typer.confirm("Processes that still refer to them cannot read them any more. Delete?", abort=True)
+        typer.confirm("Processes that still refer to them will no longer be able to read them. Delete?", abort=True)
     missing = [digest for digest in hashes or () if not store.erase(digest)]
     swept = store.sweep(age) if age is not None else 0
     typer.echo(f"{len(hashes or ()) - len(missing) + swept} deleted.")

@@ -44,7 +44,7 @@ def start(
     directory: _Directory = None,
     port: Annotated[int, typer.Option(help="Port of the gateway on 127.0.0.1; 0 chooses a free one.")] = GRPC_PORT,
     rest_port: Annotated[int, typer.Option(help="Port of the REST API; 0 chooses a free one.")] = REST_PORT,
-    clean: Annotated[bool, typer.Option("--clean", help="Begin without the state of earlier runs.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Start without the state of earlier runs.")] = False,
     mail: Annotated[bool, typer.Option("--mail", help="Start a mail server too.")] = False,
 ) -> None:
     """Start the engine in the background and wait until it answers."""
@@ -104,9 +104,9 @@ def resolve(
     incident: Annotated[int, typer.Argument(help="Key of the incident; see `engine status`.")],
     directory: _Directory = None,
     engine: _Address = None,
-    retries: Annotated[int, typer.Option(help="Tries that the incident's job gets.")] = 1,
+    retries: Annotated[int, typer.Option(help="Attempts that the incident's job gets.")] = 1,
 ) -> None:
-    """Resolve an incident: its step is done again, or its job is offered again."""
+    """Resolve an incident: its step is repeated, or its job is offered again."""
     with _reported():
         rest = _Rest(only_engine(directory, engine).state)
         found = rest.ask("GET", f"/v2/incidents/{incident}")
@@ -118,7 +118,7 @@ def resolve(
 
 @app.command()
 def mails(
-    address: Annotated[str | None, typer.Argument(help="Only this mailbox; all of them by default.")] = None,
+    address: Annotated[str | None, typer.Argument(help="Only this mailbox; all mailboxes by default.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Every mail as it arrived, header by header.")] = False,
 ) -> None:
     """Show the mails that the local mail server has received."""
@@ -147,7 +147,7 @@ def _received(address: str | None) -> dict[str, list[bytes]]:
     """Ask the mail server for its mails by address.
 
     Raises:
-        ServerError: None runs, or it does not answer.
+        ServerError: No mail server runs, or it does not answer.
     """
     state = running(mail_directory())
     if state is None:
@@ -194,7 +194,7 @@ class _Rest:
 
 
 class _reported:  # noqa: N801 - reads as a phrase in a with statement
-    """Turn what a local server cannot do into its message and exit code 1."""
+    """Turn a local server's error into its message and exit code 1."""
 
     def __enter__(self) -> None:
         return
@@ -234,7 +234,7 @@ def _print(engines: list[LocalEngineHere], directory: Path | None, instances: in
         if instances:
             _print_instances(_Rest(state), instances)
     if mail := running(mail_directory()):
-        out.print("The mail server runs; see what arrives with: zeebe-connectors engine mails")
+        out.print("The mail server is running; see what arrives with: zeebe-connectors engine mails")
         _print_rows(
             out,
             smtp=f"{LOOPBACK}:{mail.ports['smtp']}",
@@ -259,7 +259,7 @@ def _print_instances(rest: _Rest, max_shown: int) -> None:
     shown = list(reversed(found["items"]))
     total = found["page"]["totalItems"]
     if not total:
-        out.print("No process instance yet.")
+        out.print("No process instances yet.")
         return
     out.print(f"Process instances{f', the newest {len(shown)} of {total}' if total > len(shown) else ''}:")
     for one in shown:

@@ -12,12 +12,13 @@ import typer
 
 
 def feel(
-    expression: Annotated[str, typer.Argument(help="A FEEL expression; an '=' in front is left out.")],
+    expression: Annotated[str, typer.Argument(help="A FEEL expression; a leading '=' is ignored.")],
     context: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with the variables.")
     ] = None,
     input: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="JSON of an input value: the expression is then unary tests, as '< 5, [10..20]'.")
+        str | None,
+        typer.Option(help="JSON of an input value: the expression is then unary tests, such as '< 5, [10..20]'."),
     ] = None,
     response: Annotated[
         str | None,
@@ -28,12 +29,12 @@ def feel(
         typer.Option(help='JSON of an error, as error expressions see it: {"code": "404", ...}; @FILE reads a file.'),
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(help="Warn of what a cluster of this version does not know, as 8.7.")
+        str | None, typer.Option(help="Warn about what a cluster of this version does not know, such as 8.7.")
     ] = None,
 ) -> None:
     """Evaluate a FEEL expression as the cluster does; print its value as JSON and its warnings.
 
-    Result and error expressions can be tried, too: bpmnError, jobError and ignoreError are known.
+    Result and error expressions can be tried as well: bpmnError, jobError and ignoreError are known.
     """
     from zeebe_connectors.feel import FeelError, compile, parse_unary, strip_marker, to_json  # noqa: A004
     from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
@@ -43,7 +44,7 @@ def feel(
         numbers = re.fullmatch(r"v?(\d+\.\d+)(?:\.\S*)?", cluster.strip())  # a patch changes no function
         cluster = numbers[1] if numbers else cluster
     if cluster is not None and cluster not in CLUSTERS:
-        _refuse(f"--cluster {cluster}: the versions that can be asked for are {', '.join(CLUSTERS)}")
+        _refuse(f"--cluster {cluster}: choose one of the versions {', '.join(CLUSTERS)}")
     text = strip_marker(expression)
     text = expression if text is None else text
     variables = _variables(context, response, error)

@@ -1,4 +1,4 @@
-"""`zeebe-connectors ledger`: what became of each event and effect outside, and what an operator may do about it."""
+"""`zeebe-connectors ledger`: shows what became of events and of effects outside, and lets operators act."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from zeebe_connectors.runtime.ledger.cluster import disown, owner_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
 app = typer.Typer(
-    no_args_is_help=True, help="What became of each mail and other event that came in, and what tasks must not repeat."
+    no_args_is_help=True, help="What became of each mail or other event that arrived, and what tasks must not repeat."
 )
 
 SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
@@ -63,8 +63,8 @@ def _store(config: Path | None) -> Store:
     store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
     if isinstance(store, SqliteStore) and not store.file.exists():
         _fail(
-            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or "
-            "ZEEBE_CONNECTORS_LEDGER as it has them"
+            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or"
+            "ZEEBE_CONNECTORS_LEDGER to the runtime's values"
         )
     return store
 
@@ -78,11 +78,11 @@ def _fail(message: str) -> NoReturn:
 def list_entries(
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(get_args(State))}.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """List events with their state, the newest first."""
+    """List events with their state, newest first."""
     if state is not None and state not in get_args(State):
         _fail(f"--state must be one of {', '.join(get_args(State))}")
     entries = _use(config, lambda ledger: ledger.entries(source=source, state=cast("State | None", state), limit=limit))
@@ -103,7 +103,7 @@ def show(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Show all that is known of one event."""
+    """Show everything that is known about one event."""
 
     async def work(ledger: Ledger) -> tuple[Entry | None, bytes | None]:
         return await ledger.find(source, event), await ledger.original(source, event) if original else None
@@ -116,30 +116,30 @@ def show(
         typer.echo(f"{name:<13}{shown}")
     if original is not None:
         if data is None:
-            _fail("the ledger has no original of this event")
+            _fail("the ledger holds no original of this event")
         original.write_bytes(data)
         typer.echo(f"original     {original} ({len(data):,} bytes)")
 
 
 @app.command()
 def retry(source: SourceName, event: EventId, config: ConfigFile = None) -> None:
-    """Let a quarantined event be tried again at the source's next look (within five minutes)."""
+    """Try a quarantined event again at the source's next poll (within five minutes)."""
     if not _use(config, lambda ledger: ledger.retry(source, event)):
         _fail(f"the source {source!r} has no quarantined event {event!r}")
-    typer.echo("It is tried again when the source sees it next; a mail that was moved away must be moved back first.")
+    typer.echo("It is tried again when the source next sees it; a mail that was moved away must be moved back first.")
 
 
 @app.command()
 def forget(
     source: SourceName,
     event: EventId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Remove all that is known of an event: it is new when it is seen again, and may start a second process."""
+    """Remove everything known about an event: when seen again it counts as new, and may start a second process."""
     if not yes:
-        _store(config)  # a missing ledger is reported before anybody is asked
-        typer.confirm("If the event is still there, it is handed over again. Forget it?", abort=True)
+        _store(config)  # a missing ledger is reported before the question
+        typer.confirm("If the event is still there, it will be handed over again. Forget it?", abort=True)
     if not _use(config, lambda ledger: ledger.forget(source, event)):
         _fail(f"the source {source!r} has no event {event!r}")
     typer.echo("Forgotten.")
@@ -147,36 +147,36 @@ def forget(
 
 @app.command()
 def adopt(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Give the ledger to the cluster that the runtime meets next: the same one with a new id, as after a restore."""
+    """Assign the ledger to the cluster that the runtime meets next: the same one with a new id, as after a restore."""
     known = _with_store(config, lambda store: owner_of(StoredMemory(store)))
     if not known:
-        typer.echo("The ledger belongs to no cluster yet; it becomes that of the one that the runtime meets next.")
+        typer.echo("The ledger belongs to no cluster yet; it will belong to the one that the runtime connects to next.")
         return
     if not yes:
         typer.confirm(
-            f"The ledger belongs to the cluster {known}. A new, empty cluster has the same keys for other tasks, which "
-            "would be taken for those of the old one. Is it the same cluster?",
+            f"The ledger belongs to the cluster {known}. A new, empty cluster uses the same keys for other tasks,"
+            "which would be mistaken for those of the old one. Is it the same cluster?",
             abort=True,
         )
     _with_store(config, lambda store: disown(StoredMemory(store)))
-    typer.echo("The ledger becomes that of the cluster that the runtime meets next.")
+    typer.echo("The ledger will belong to the cluster that the runtime connects to next.")
 
 
 @app.command()
 def remembered(
     place: Annotated[str | None, typer.Option(help="Only this place, such as smtp.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the last seen first.")] = 50,
+    limit: Annotated[int, typer.Option(help="At most this many, last seen first.")] = 50,
     forget_id: Annotated[
-        str | None, typer.Option("--forget", metavar="ID", help="Forget this id of the place instead.")
+        str | None, typer.Option("--forget", metavar="ID", help="Forget this id of that place instead of listing.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """List what tasks must not repeat, such as mails that were sent and whose task the engine does not know as done."""
+    """List what tasks must not repeat, such as mails sent for tasks that the engine does not know to be done."""
     if forget_id is not None:
         _forget_remembered(place, forget_id, config, yes=yes)
         return
@@ -193,7 +193,7 @@ def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *
         _fail("--forget needs --place")
     if not yes:
         _store(config)
-        typer.confirm("A task that is tried again does it again. Forget it?", abort=True)
+        typer.confirm("If the task is tried again, it will do this again. Forget it?", abort=True)
 
     async def work(store: Store) -> bool:
         memory = StoredMemory(store)
@@ -202,7 +202,7 @@ def _forget_remembered(place: str | None, forget_id: str, config: Path | None, *
         return known
 
     if not _with_store(config, work):
-        _fail(f"nothing is remembered of {forget_id!r} at {place!r}")
+        _fail(f"nothing is remembered about {forget_id!r} at {place!r}")
     typer.echo("Forgotten.")
 
 

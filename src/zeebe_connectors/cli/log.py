@@ -17,12 +17,12 @@ from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.log_fields import log_fields
 
 MAX_LINES = 20_000
-"""Lines that wait for whoever reads the log; what comes beyond is left out and counted."""
+"""Lines that may wait for whoever reads the log; further lines are dropped and counted."""
 _PAUSE = 0.05
 """Seconds for which lines that report normal operation are gathered into one write."""
 _STARTED = time.time()
 _LAST_WORDS = 1.0
-"""Seconds that a reader gets at the end to take what waits."""
+"""Seconds that a reader gets at the end to take the lines that wait."""
 
 
 class _Masked(logging.Formatter):
@@ -52,7 +52,7 @@ class _Masked(logging.Formatter):
         return self._mask.text(json.dumps(line, ensure_ascii=False))
 
     def _clock(self, record: logging.LogRecord) -> str:
-        """The time of day; thousands of lines have the same second."""
+        """The time of day; thousands of lines share a second."""
         second = int(record.created)
         if second != self._second:
             self._time = self.formatTime(record, self.datefmt)
@@ -89,10 +89,10 @@ class _Record(logging.LogRecord):
 
 
 class WritingHandler(logging.Handler):
-    """Writes lines by a thread of its own, many at once, so that a slow reader of the log never holds up a job.
+    """Writes lines from a thread of its own, many at once, so that a slow reader of the log never holds up a job.
 
-    A line of a warning and above is written at once. When the reader is so slow that too many lines wait, further ones
-    are left out, and a line says how many.
+    Warnings and errors are written immediately. When the reader is so slow that too many lines wait, further ones are
+    dropped, and a line says how many.
 
     Args:
         stream: Where to.
@@ -113,7 +113,7 @@ class WritingHandler(logging.Handler):
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Puts a record's line among those to write."""
+        """Queues a record's line for writing."""
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - as every handler of the library
@@ -150,7 +150,7 @@ class WritingHandler(logging.Handler):
                 lines.append(self.format(_left_out(self._left_out)))
                 self._left_out = 0
             if lines:
-                # Nobody reads the log any more when this fails, and there is no other place to say so.
+                # When this fails nobody reads the log any more, and there is no other place to report it.
                 with contextlib.suppress(OSError, ValueError):
                     self._stream.write("\n".join(lines) + "\n")
                     self._stream.flush()
@@ -158,11 +158,11 @@ class WritingHandler(logging.Handler):
             self._writing.release()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes the lines that wait."""
         self._write(_LAST_WORDS)
 
     def close(self) -> None:
-        """Writes what waits, and ends the thread."""
+        """Writes the lines that wait, and ends the thread."""
         self._ended = True
         self._urgent.set()
         self._wake.set()
@@ -171,14 +171,14 @@ class WritingHandler(logging.Handler):
 
 
 def _left_out(count: int) -> logging.LogRecord:
-    text = "%d lines of the log were left out: its reader is too slow"
+    text = "%d lines of the log were dropped: its reader is too slow"
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
 
 
 class OncePerSecond(logging.Filter):
-    """Lets one record of a kind through each second, of those that somebody outside can cause as often as he likes.
+    """Lets one record of a kind through each second, for what somebody outside can cause at will.
 
-    A kind is a logger and a message before its values are filled in. The next record says how many were left out.
+    A kind is a logger and a message before its values are filled in. The next record says how many were dropped.
     """
 
     loggers = frozenset({"asyncio", "aiohttp.server", "zeebe_connectors.admin"})
@@ -213,9 +213,9 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
     Args:
         mask: Values that no line may hold.
         form: Text for people, JSON for collectors.
-        verbose: Also what is only of interest when something is wrong.
+        verbose: Also log what is only of interest when something is wrong.
     """
-    # No line shows any of these, and finding them takes as long as the rest of a record.
+    # No line shows any of these, and finding them costs as much as the rest of a record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     if hasattr(logging, "logAsyncioTasks"):
         logging.logAsyncioTasks = False
@@ -226,5 +226,5 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
     handler.addFilter(OncePerSecond())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)  # libraries log bodies and headers below that
+    root.setLevel(logging.WARNING)  # libraries log bodies and headers below this level
     logging.getLogger("zeebe_connectors").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 SETTING = "ZEEBE_CONNECTORS_EVENT_LOOP"
-"""Environment variable: `asyncio` keeps to Python's own loop."""
+"""Environment variable: `asyncio` selects Python's own loop."""
 
 
 def loop_factory(settings: Mapping[str, str]) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes the event loop.
+    """The factory of the event loop.
 
     Args:
         settings: The operator's, by name.
@@ -28,7 +28,7 @@ def loop_factory(settings: Mapping[str, str]) -> Callable[[], asyncio.AbstractEv
 
 
 def run(work: Coroutine[Any, Any, Result], settings: Mapping[str, str]) -> Result:
-    """Runs something to its end, as `asyncio.run` does.
+    """Runs a coroutine to its end, as `asyncio.run` does.
 
     Args:
         work: What to run.

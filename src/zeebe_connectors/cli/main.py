@@ -1,4 +1,4 @@
-"""The command's table of contents: one function a command, each importing only the rooms that it needs."""
+"""Lists the commands: one function for each, which imports only the rooms that it needs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PARTS = {
     "sources": "zeebe_connectors.cli.sources",
     "template": "zeebe_connectors.cli.template",
 }
-"""Commands that rooms of their own bring: module with an `app` of several commands, or a function of the same name."""
+"""Commands in modules of their own: a module with an `app` of several commands, or a function of the same name."""
 
 
 LIBRARIES = {"httpx": "soap", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", "cryptography": "soap"}
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def add_parts(names: Iterable[str] = PARTS) -> None:
-    """Adds the commands of these parts; those that are not asked for cost no import."""
+    """Adds the commands of these parts; the others cost no import."""
     for name in names:
         part = import_module(PARTS[name])
         if hasattr(part, "app"):
@@ -106,7 +106,7 @@ def top(
 @app.command()
 def run(
     config: ConfigFile = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what helps to find a fault.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what helps with troubleshooting.")] = False,
 ) -> None:
     """Run the connectors against the configured cluster until SIGTERM or Ctrl+C."""
     gc.disable()  # until all is imported: nearly all that is made meanwhile stays
@@ -121,7 +121,7 @@ def run(
 def list_connectors(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the installed connectors, and what those that cannot be used need."""
+    """List the installed connectors, and what the unusable ones need."""
     from zeebe_connectors.sdk.registry import Registry
 
     registry = Registry.installed()
@@ -199,7 +199,7 @@ def _outbound(name: str) -> Outbound:
 @app.command()
 def deploy(
     files: Annotated[list[Path], typer.Argument(help="Diagrams (.bpmn), decisions (.dmn) or forms.")],
-    tenant: Annotated[str, typer.Option(help="Whose they are; the configured tenant when left out.")] = "",
+    tenant: Annotated[str, typer.Option(help="The tenant that they belong to; the configured one when left out.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """Deploy files together to the configured cluster."""
@@ -213,7 +213,7 @@ def deploy(
 def dev(
     folder: Annotated[
         Path,
-        typer.Argument(help="Diagrams below it are deployed whenever they change.", exists=True, file_okay=False),
+        typer.Argument(help="Its diagrams are deployed whenever they change.", exists=True, file_okay=False),
     ] = Path(),
     config: ConfigFile = None,
 ) -> None:

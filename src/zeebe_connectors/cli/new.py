@@ -1,6 +1,6 @@
 """Writes the package of a new connector, tests included: `zeebe-connectors new`.
 
-It is one of the project's own examples under another name, so that what it begins with is known to work.
+It is one of the project's own examples under another name, so the starting point is known to work.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ _FILES = frozenset({"Makefile", ".gitignore"})
 def new(
     name: Annotated[str, typer.Argument(help="Lower-case words with dashes, such as `exchange-rates`.")],
     inbound: Annotated[
-        bool, typer.Option("--inbound", help="One that watches something and starts processes, as for arriving files.")
+        bool,
+        typer.Option(
+            "--inbound",
+            help="Write one that watches something, such as a folder, and starts processes.",
+        ),
     ] = False,
-    directory: Annotated[Path | None, typer.Option(help="Where to write it.", show_default="./NAME")] = None,
+    directory: Annotated[Path | None, typer.Option(help="Where to write the package.", show_default="./NAME")] = None,
 ) -> None:
     """Write a new connector as a package of its own: code, icon, tests, and a Makefile that checks it."""
     where = directory or Path(name)
@@ -38,7 +42,7 @@ def new(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
     python = "" if os.environ.get("VIRTUAL_ENV") else f" PYTHON={sys.executable}"
-    typer.echo(f"{where} is written. It works as it stands; see that it does, then change it:")
+    typer.echo(f"{where} is written. It works as it is; check that it does, then change it:")
     typer.echo(f"    cd {where} && make test{python}")
     typer.echo(f"Its code is in {where / 'src' / _snake(name) / 'connector.py'}.")
 
@@ -66,9 +70,9 @@ def _check(name: str, where: Path) -> None:
     if not NAME.match(name):
         raise typer.BadParameter(f"NAME: {name!r} is not lower-case words joined by dashes, such as exchange-rates")
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or importlib.util.find_spec(package):
-        raise typer.BadParameter(f"NAME: Python has a package {package!r} already; take another name")
+        raise typer.BadParameter(f"NAME: Python has a package {package!r} already; choose another name")
     if where.exists() and (not where.is_dir() or any(where.iterdir())):
-        raise typer.BadParameter(f"{where} exists already; take another name, or another place with --directory")
+        raise typer.BadParameter(f"{where} already exists; choose another name, or another place with --directory")
 
 
 def _snake(name: str) -> str:

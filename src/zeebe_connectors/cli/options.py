@@ -8,5 +8,6 @@ from typing import Annotated
 import typer
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file with settings; the environment and .env are stronger.")
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file with settings; the environment and .env win."),
 ]

@@ -1,4 +1,4 @@
-"""Where the files that ship with the project are: beside the package when installed, at the top of a checkout."""
+"""Finds the files that ship with the project: beside the package when installed, at the top of a checkout."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ def shipped(folder: str) -> Path:
     for place in (package / "_shipped" / folder, package.parent.parent / folder):
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"the folder {folder} is neither in the package nor beside it; install the package anew")
+    raise FileNotFoundError(f"the folder {folder} is neither in the package nor beside it; reinstall the package")

@@ -50,11 +50,11 @@ def commands(name: str, title: str) -> typer.Typer:
     def try_source(
         source: Annotated[str | None, typer.Option(help="Name of a configured source (or of its element).")] = None,
         diagram: Annotated[Path | None, typer.Option(help="Diagram whose mail elements are tested.")] = None,
-        hours: Annotated[float, typer.Option(help="Look at the mails of so many last hours.")] = 24,
+        hours: Annotated[float, typer.Option(help="Look at the mails of this many past hours.")] = 24,
         as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
         config: ConfigFile = None,
     ) -> None:
-        """List the mails that a source would hand over, with variables, and whether each was; changes nothing."""
+        """List the mails that a source would hand over, with variables, and whether it has done so; changes nothing."""
         environment = Environment.load(file=config)
         settings = Settings.read(environment)
         mask = Mask()
@@ -112,7 +112,7 @@ def _chosen(connector: Inbound, settings: Settings, name: str | None, diagram: P
             "ZEEBE_CONNECTORS_DIAGRAMS or ZEEBE_CONNECTORS_SOURCES"
         )
     known = ", ".join(item.name for item in sources)
-    what = "no source fits" if not fitting else "several sources fit"
+    what = "no source matches" if not fitting else "several sources match"
     raise DiscoveryError(f"{what}; name one with --source. Known are: {known}")
 
 

@@ -24,7 +24,7 @@ from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, sho
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
-app = typer.Typer(no_args_is_help=True, help="Remote systems with a name: their environments, credentials and rules.")
+app = typer.Typer(no_args_is_help=True, help="Named remote systems: their environments, credentials and rules.")
 
 Name = Annotated[str, typer.Argument(help="The provider's name, as `providers list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -36,7 +36,7 @@ Sets = Annotated[
 ]
 SecretSets = Annotated[
     list[str] | None,
-    typer.Option("--secret", help="FIELD whose value is asked for, such as environments.live.tls.password."),
+    typer.Option("--secret", help="FIELD whose value is prompted for, such as environments.live.tls.password."),
 ]
 _ALL = "*"
 ResultT = TypeVar("ResultT")
@@ -62,12 +62,12 @@ class _Room:
     def refuse_locked(self, name: str) -> None:
         known = self.providers.directory.all().get(name)
         if known is not None and known.kind == "file":
-            _fail(f"{name} stands in {self.providers.directory.file}, line {known.line}; change it there")
+            _fail(f"{name} is defined in {self.providers.directory.file}, line {known.line}; change it there")
 
     async def version(self, name: str) -> int:
         entry = await self.store.find(name)
         if entry is None:
-            _fail(f"there is no provider {name} in the database; `providers list` shows those that there are")
+            _fail(f"there is no provider {name} in the database; `providers list` shows those that exist")
         return entry.version
 
 
@@ -105,7 +105,7 @@ def providers_in_force(config: Path | None) -> dict[str, Provider]:
 
 @app.command("list")
 def list_(
-    text: Annotated[str, typer.Argument(help="Words in name, description or tags.")] = "",
+    text: Annotated[str, typer.Argument(help="Words to find in name, description or tags.")] = "",
     tag: Annotated[str, typer.Option(help="Only those with this tag.")] = "",
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -133,7 +133,7 @@ def list_(
 
 @app.command()
 def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
-    """Shows a provider as JSON; secured values only as set. With --history who changed what."""
+    """Shows a provider as JSON; of secured values only that they are set. With --history, who changed what."""
 
     async def work(room: _Room) -> Any:
         if history:
@@ -157,14 +157,14 @@ def add(
         room.refuse_locked(name)
         return await room.store.create(name, document, _editor())
 
-    typer.echo(f"{name} is there, version {_run(config, work).version}")
+    typer.echo(f"{name} is added, version {_run(config, work).version}")
 
 
 @app.command()
 def edit(
     name: Name, file: Document = None, set_: Sets = None, secret: SecretSets = None, config: ConfigFile = None
 ) -> None:
-    """Changes a provider of the database: all of it by a file, or fields. Secured values that are not given stay."""
+    """Changes a provider of the database: all of it from a file, or fields. Secured values that are not given stay."""
     if file is None and not set_ and not secret:
         _fail("say what to change: --file, --set FIELD=VALUE or --secret FIELD")
     given = _read(file) if file is not None else None
@@ -187,7 +187,9 @@ def edit(
 
 
 @app.command()
-def remove(name: Name, yes: bool = typer.Option(False, "--yes", help="Do not ask."), config: ConfigFile = None) -> None:
+def remove(
+    name: Name, yes: bool = typer.Option(False, "--yes", help="Skip the confirmation."), config: ConfigFile = None
+) -> None:
     """Removes a provider from the database, with its secured values."""
     if not yes:
         typer.confirm(f"Remove {name}? Tasks that name it become incidents", abort=True)
@@ -205,10 +207,10 @@ def check_(
     name: Annotated[str, typer.Argument(help="One provider; all when left out.")] = "",
     environment: Annotated[str, typer.Option(help="Of this environment; of the one in force when left out.")] = "",
     every: Annotated[bool, typer.Option("--all", help="All environments.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Reach nothing; look at what is written.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Connect to nothing; check only what is written.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Checks addresses, secrets, connections and logins; ends with 1 when something has to be mended."""
+    """Checks addresses, secrets, connections and logins; exits with 1 when something needs fixing."""
 
     async def work(room: _Room) -> bool:
         environments = _ALL if every else environment or room.providers.environment
@@ -222,10 +224,10 @@ def check_(
 async def show_checked(
     services: Services, database: Store, *, name: str = "", environment: str = "", connect: bool = True
 ) -> bool:
-    """Checks providers and prints a line for each finding; gives whether nothing has to be mended.
+    """Checks providers and prints a line for each finding; returns whether nothing needs fixing.
 
     Args:
-        services: With the providers, read anew before.
+        services: With the providers, which have just been read again.
         database: Where some may be.
         name: One provider; all when left out.
         environment: Of this environment, or `*` for every one.
@@ -252,8 +254,8 @@ async def show_checked(
 @app.command()
 def copy(
     name: Name,
-    from_: Annotated[str, typer.Option("--from", help="The environment that is copied.")],
-    to: Annotated[str, typer.Option("--to", help="The environment that is written.")],
+    from_: Annotated[str, typer.Option("--from", help="The environment to copy from.")],
+    to: Annotated[str, typer.Option("--to", help="The environment to write to.")],
     secured: Annotated[bool, typer.Option("--secured", help="Copy secured values too.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -265,7 +267,7 @@ def copy(
         return await room.store.copy(name, _editor(), from_=from_, to=to, version=version, secured=secured)
 
     entry = _run(config, work)
-    typer.echo(f"{to} is as {from_} now, version {entry.version}")
+    typer.echo(f"{to} is now the same as {from_}, version {entry.version}")
     for place in entry.dropped:
         typer.echo(
             f"  {'.'.join(place)} was dropped, because its address changed; set it with `providers edit --secret`"
@@ -274,7 +276,7 @@ def copy(
 
 @app.command()
 def export(config: ConfigFile = None) -> None:
-    """Writes all providers as YAML for providers.yaml; instead of secured values, names of secrets to be set."""
+    """Writes all providers as YAML for providers.yaml; in place of secured values, it names secrets to be set."""
 
     async def work(room: _Room) -> dict[str, Any]:
         directory = room.providers.directory
@@ -297,7 +299,7 @@ def schema() -> None:
 def rotate(config: ConfigFile = None) -> None:
     """Seals all secured values of the database with the first key of ZEEBE_CONNECTORS_PROVIDERS_KEY."""
     count = _run(config, lambda room: room.store.rotate(_editor()))
-    typer.echo(f"{count} values are sealed anew; keys behind the first are needed no longer")
+    typer.echo(f"{count} values are sealed again; keys after the first are no longer needed")
 
 
 def _environments(known: Known, wanted: str) -> list[str]:

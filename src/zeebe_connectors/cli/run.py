@@ -18,16 +18,16 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 
 _YOUNG_OBJECTS = 10_000
-"""New objects between two collections: Python's own 700 are those of a few jobs, which are gone soon by themselves."""
+"""New objects between two collections: Python's own 700 are those of a few jobs, which soon go away by themselves."""
 _log = logging.getLogger("zeebe_connectors")
 
 
 def needed(names: Iterable[str], settings: Settings) -> list[str]:
-    """The installed connectors that may run; the others, ruled out by their names, need not be imported.
+    """The installed connectors that may run; the others are ruled out by name and need not be imported.
 
     Args:
-        names: Of all that are installed.
-        settings: What the operator decided; a selection may also name job types, which only an import tells.
+        names: The names of all installed connectors.
+        settings: The operator's; a selection may also name job types, which are only known after an import.
     """
     known = [name.casefold() for name in names]
     watches = settings.polling or settings.sources is not None or settings.diagrams is not None
@@ -42,7 +42,7 @@ def needed(names: Iterable[str], settings: Settings) -> list[str]:
 
 
 async def run_forever(environment: Environment, settings: Settings, *, verbose: bool = False) -> int:
-    """Runs until SIGTERM or SIGINT; gives the exit code."""
+    """Runs until SIGTERM or SIGINT; returns the exit code."""
     mask = Mask()
     mask.add(settings.admin_token.reveal())
     log.configure(mask, form=settings.log_format, verbose=verbose)
@@ -71,10 +71,10 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
         log_mask=mask,
     )
     if not runtime.workers and runtime.sources is None:
-        _log.error("No connector is left to run; look at CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
+        _log.error("No connector is left to run; check CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         await gateway.aclose()
         return 2
-    # What stands now stays as long as the process, so that no collection of garbage has to look at it again.
+    # What exists now lives as long as the process, so no garbage collection has to look at it again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)

@@ -52,27 +52,28 @@ def import_wsdl(
     port: Port = None,
     host: Hosts = None,
     address: Annotated[
-        str | None, typer.Option("--wsdl-address", help="What the template gives as the WSDL, if not what is read now.")
+        str | None,
+        typer.Option("--wsdl-address", help="The WSDL that the template names, if not the one read now."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the template, for one operation.")] = None,
-    file: Annotated[str | None, typer.Option(help="Name of the template's file, for one operation: a variant.")] = None,
+    file: Annotated[str | None, typer.Option(help="Name of the file, for a variant of one operation.")] = None,
     template_id: Annotated[str | None, typer.Option(help="Id of the template, for one operation.")] = None,
     keep_path: Annotated[
         bool, typer.Option("--keep-path", help="Write the local path of the WSDL into the templates.")
     ] = False,
     description: Annotated[str | None, typer.Option(help="Description of the template, for one operation.")] = None,
     fixed: Annotated[
-        list[str] | None, typer.Option("--fixed", help="NAME=VALUE: this input has this value; may be repeated.")
+        list[str] | None, typer.Option("--fixed", help="NAME=VALUE: fix this input at this value; may be repeated.")
     ] = None,
     start: Annotated[
         list[str] | None,
-        typer.Option("--start", help="NAME=VALUE: its form field begins with this value; may be repeated."),
+        typer.Option("--start", help="NAME=VALUE: start its form field with this value; may be repeated."),
     ] = None,
     variable: Annotated[
         list[str] | None,
         typer.Option(
             "--variable",
-            help="NAME=VARIABLE: it comes from this process variable, or FEEL expression; may be repeated.",
+            help="NAME=VARIABLE: take it from this process variable or FEEL expression; may be repeated.",
         ),
     ] = None,
     user: Annotated[str | None, typer.Option(help="User name for HTTP Basic, to read the WSDL.")] = None,
@@ -130,7 +131,7 @@ def import_wsdl(
 
 
 def _write(out: Path, found: Imports) -> None:
-    """Writes the templates, and says what was left out and what to know."""
+    """Writes the templates, and prints what was left out and what to know about them."""
     from zeebe_connectors.templates.element_template import template_text
 
     out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +147,7 @@ def _write(out: Path, found: Imports) -> None:
 
 
 def _refuse_another(path: Path, template: dict[str, Any]) -> None:
-    """Ends the command where a file holds another variant of the operation, which would be lost."""
+    """Ends the command when a file holds another variant of the operation, which would be lost."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -222,7 +223,7 @@ def _located(wsdl: str) -> str:
         return wsdl
     path = Path(wsdl.removeprefix("file://")).expanduser()
     if not path.is_file():
-        _fail(f"{wsdl} is neither an address nor a file that is there")
+        _fail(f"{wsdl} is neither an address nor an existing file")
     return str(path.resolve())
 
 
@@ -268,7 +269,7 @@ def _value(text: str) -> Any:
 
 @asynccontextmanager
 async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
-    """A context as a job's, with the directory of the WSDL allowed besides the operator's; and what it is made of."""
+    """A context like a job's, which may read the directory of the WSDL too; and the services behind it."""
     from zeebe_connectors.runtime.services import services_of
 
     environment = Environment.load(file=config)

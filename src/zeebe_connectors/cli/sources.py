@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Sources of events that need no dia
 FILE = Path("sources.toml")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ASKED_BY_HAND = 100
-"""How many processes are listed to choose from; beyond, one is named with --process or --message."""
+"""How many processes are listed to choose from; any other is named with --process or --message."""
 
 
 @app.callback()
@@ -45,10 +45,8 @@ def new_source(
     connector: Annotated[
         str, typer.Option(help="What it watches: an inbound connector, such as imap or pop3.")
     ] = "imap",
-    process: Annotated[str, typer.Option(help="Start this process, by its BPMN id; asked for when left out.")] = "",
-    message: Annotated[
-        str, typer.Option(help="Publish this message instead, which starts or continues a process.")
-    ] = "",
+    process: Annotated[str, typer.Option(help="BPMN id of the process to start; asked for when left out.")] = "",
+    message: Annotated[str, typer.Option(help="Message to publish instead, which starts or continues a process.")] = "",
     given: Annotated[
         list[str] | None, typer.Option("--set", metavar="INPUT=VALUE", help="An input, such as host=mail.example.com.")
     ] = None,
@@ -68,7 +66,7 @@ def new_source(
     before = target.read_text(encoding="utf-8") if target.exists() else ""
     try:
         if before and any(element.id == name for element in read_sources(target)):
-            _fail(f"{target} has a source [{name}] already; take another name, or change it there")
+            _fail(f"{target} already has a source [{name}]; choose another name, or change it there")
         chosen = _connector(connector)
         pairs = _pairs(given or [])
         if not process and not message:
@@ -85,7 +83,7 @@ def new_source(
     if settings.sources != target:
         typer.echo(f"Let the runtime read the file: ZEEBE_CONNECTORS_SOURCES={target}")
     if connector in {"imap", "pop3"}:
-        typer.echo(f"Try it, nothing is started: zeebe-connectors {connector} test --source {name}")
+        typer.echo(f"Try it without starting anything: zeebe-connectors {connector} test --source {name}")
 
 
 def _fail(message: str) -> NoReturn:
@@ -134,7 +132,7 @@ async def _startable(settings: Settings) -> Sequence[Startable]:
 
 
 def _choose(found: Sequence[Startable]) -> tuple[str, str]:
-    """Asks which process; gives its id, or the message that starts it."""
+    """Asks which process; returns its id, or the message that starts it."""
     typer.echo("What should an event start?")
     for number, one in enumerate(found[:_ASKED_BY_HAND], 1):
         named = f" ({one.name})" if one.name and one.name != one.process else ""
@@ -150,13 +148,13 @@ def _choose(found: Sequence[Startable]) -> tuple[str, str]:
 
 
 def _values(connector: Inbound, name: str, given: Mapping[str, str]) -> dict[str, Any]:
-    """The source's inputs by dotted names: what was given, what is asked for, and what the form begins with."""
+    """The source's inputs by dotted names: those given, those asked for, and those that the form starts with."""
     from zeebe_connectors.templates.form import form_of
 
     form = form_of(connector)
     known = {item.path for item in (*form.fields, *form.accepted)}
     if unknown := sorted(set(given) - known):
-        raise InputError(f"--set {unknown[0]}: {connector.name} has no such input; there is {', '.join(sorted(known))}")
+        raise InputError(f"--set {unknown[0]}: {connector.name} has no such input, only {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for item in form.fields:
         if item.header or not _is_shown(item, form, values):

@@ -9,13 +9,13 @@ from zeebe_connectors.testing.process import ServerProcess, cache_directory
 from zeebe_connectors.testing.servers.mail import MailPorts
 
 GRPC_PORT = 26500
-"""Where a gateway listens unless told otherwise; what clients connect to by default."""
+"""Where a gateway listens by default, and where clients connect to."""
 REST_PORT = 8088
-"""Where the REST API listens unless told otherwise; 8080 is the runtime's own."""
+"""Where the REST API listens by default; 8080 is the runtime's own."""
 
 
 def engine_directory() -> Path:
-    """Where `zeebe-connectors engine start` keeps its engine's state, unless told otherwise."""
+    """Where `zeebe-connectors engine start` keeps its engine's state by default."""
     return cache_directory() / "engine"
 
 

@@ -1,4 +1,4 @@
-"""Tells what an engine does, a line for each step: the element, what it changed, incidents with their remedies."""
+"""Reports what an engine does, a line for each step: the element, what it changed, incidents with their remedies."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MAX_STARTS = 10_000
 _SCOPES = {"PROCESS", "SUB_PROCESS", "EVENT_SUB_PROCESS"}
 
 REMEDIES = {
-    "JOB_NO_RETRIES": "mend what the message names, then: zeebe-connectors engine resolve {key}",
-    "UNHANDLED_ERROR_EVENT": "catch this error code by a boundary event or an event sub-process, deploy, start anew",
-    "IO_MAPPING_ERROR": "mend the mapping and deploy, or set the variables that it reads; then: "
+    "JOB_NO_RETRIES": "correct what the message names, then: zeebe-connectors engine resolve {key}",
+    "UNHANDLED_ERROR_EVENT": "catch this error code with a boundary event or an event sub-process, deploy, start again",
+    "IO_MAPPING_ERROR": "correct the mapping and deploy, or set the variables that it reads; then: "
     "zeebe-connectors engine resolve {key}",
     "CONDITION_ERROR": "give the gateway a default flow, or set the variables that the conditions read; then: "
     "zeebe-connectors engine resolve {key}",
     "EXTRACT_VALUE_ERROR": "set the variables that the expression reads, then: zeebe-connectors engine resolve {key}",
     "CALLED_ELEMENT_ERROR": "deploy the called process, then: zeebe-connectors engine resolve {key}",
-    "MESSAGE_SIZE_EXCEEDED": "let the task fetch less, by input mappings to fewer variables; deploy, start anew",
+    "MESSAGE_SIZE_EXCEEDED": "let the task fetch less, with input mappings to fewer variables; deploy, and start again",
 }
 """What to do about an incident, by its type."""
 
-ANY_REMEDY = "mend what the message names, then: zeebe-connectors engine resolve {key}"
+ANY_REMEDY = "correct what the message names, then: zeebe-connectors engine resolve {key}"
 
 
 def remedy(kind: str, key: int | str) -> str:
@@ -38,8 +38,8 @@ def remedy(kind: str, key: int | str) -> str:
 class Steps:
     """An engine's observer that says what happens.
 
-    A step is told when its element has ended, with the variables that were set meanwhile; what waits for a job, a
-    message or a timer is told by what comes of it.
+    A step is reported when its element has ended, with the variables that were set meanwhile; an element that waits
+    for a job, a message or a timer is reported once that has come.
 
     Args:
         say: Gets each line.
@@ -60,7 +60,7 @@ class Steps:
                 while len(self._began) > _MAX_STARTS:
                     self._began.popitem(last=False)
             case HappeningKind.VARIABLES_SET:
-                if happening.element_type in _SCOPES:  # what a task has for itself is not told
+                if happening.element_type in _SCOPES:  # what a task keeps to itself is not reported
                     changed = self._set.setdefault(happening.instance_key, {})
                     changed.update(happening.data.get("variables", {}))
             case HappeningKind.ELEMENT_COMPLETED | HappeningKind.ELEMENT_TERMINATED:
@@ -88,7 +88,7 @@ class Steps:
 
 
 def _words(happening: Happening) -> str:
-    """Say what went wrong at an element, or right again; nothing for all else."""
+    """Say what went wrong at an element, or was resolved; nothing for anything else."""
     data = happening.data
     match happening.kind:
         case HappeningKind.JOB_FAILED if left := data.get("retries", 0):

@@ -44,7 +44,7 @@ def list_templates() -> None:
 
 @app.command()
 def show(name: _Name) -> None:
-    """Print a connector's template as JSON; one after another when it has several."""
+    """Print a connector's template as JSON; all of them in a row when it has several."""
     from zeebe_connectors.templates.element_template import template_text
 
     for _, templates in _templates([name]):
@@ -54,7 +54,7 @@ def show(name: _Name) -> None:
 
 @app.command()
 def write(
-    directory: Annotated[Path, typer.Argument(help="Made when missing.")],
+    directory: Annotated[Path, typer.Argument(help="Created when missing.")],
     names: _Names = None,
     providers: _Providers = False,
     config: ConfigFile = None,
@@ -91,7 +91,7 @@ def page(name: _Name) -> None:
 
 @app.command()
 def diagram(name: _Name) -> None:
-    """Print a diagram with one task made with the connector's template, filled with its examples, to begin with."""
+    """Print a diagram with one task made with the connector's template and filled with its examples."""
     from zeebe_connectors.templates.diagram import diagram_of, example_values
 
     for connector, templates in _templates([name]):
@@ -137,14 +137,14 @@ def modeler_directory(platform: str, environment: Mapping[str, str], home: Path)
 
 
 class _Wrong(typer.BadParameter):
-    """The command was given something that it cannot do."""
+    """The command was given something that it cannot use."""
 
 
 def _connectors(names: Sequence[str] | None, *, with_template: bool = True) -> list[Outbound | Inbound]:
     """The connectors of these names, or all; only those that have templates, if asked.
 
     Raises:
-        _Wrong: There is none of that name, or it cannot be loaded.
+        _Wrong: No connector has that name, or it cannot be loaded.
     """
     from zeebe_connectors.sdk.registry import Registry
 
@@ -156,7 +156,7 @@ def _connectors(names: Sequence[str] | None, *, with_template: bool = True) -> l
         if name not in found:
             raise _Wrong(f"there is no connector {name!r}; known are: {', '.join(Registry.names())}")
         if with_template and not found[name].template:
-            raise _Wrong(f"{name} has no template of its own; it carries out what other projects' templates send")
+            raise _Wrong(f"{name} has no template of its own; it carries out the tasks of other projects' templates")
     return [found[name] for name in sorted(found) if found[name].template or not with_template]
 
 

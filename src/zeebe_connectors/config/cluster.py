@@ -1,6 +1,6 @@
-"""Reads how to reach the cluster, by all the names that Camunda and Zeebe users know.
+"""Reads how to reach the cluster, under all the names that Camunda and Zeebe users know.
 
-Each setting may stand under several names, listed strongest first: those of the Camunda client (`CAMUNDA_CLIENT_*`, as
+Each setting is read under several names, listed strongest first: those of the Camunda client (`CAMUNDA_CLIENT_*`, as
 the official runtime reads them), those that the Console hands out (`CAMUNDA_*`), and the older ones (`ZEEBE_*`). Upper
 and lower case, underscores, dots and dashes make no difference.
 """
@@ -116,23 +116,23 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "ZEEBE_DEFAULT_TENANT_ID",
     ),
 }
-"""Under which names a setting may stand, strongest first."""
+"""The names under which a setting is read, strongest first."""
 
 Auth = Literal["none", "basic", "oidc"]
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Where the engine is and how one gets in.
+    """Where the engine is and how to sign in.
 
     Args:
         address: Host and port of the gRPC gateway.
         secure: Whether the connection is TLS.
         ca: PEM file of certificate authorities, in place of the system's.
-        certificate: PEM file with the certificate that we show (mTLS).
+        certificate: PEM file with the certificate that we present (mTLS).
         key: PEM file with its private key.
         authority: Name to expect in the server's certificate, in place of the address's host.
-        auth: How we identify ourselves.
+        auth: How the runtime identifies itself.
         client_id: OAuth 2.0 client.
         client_secret: Its secret.
         token_url: OAuth 2.0 token endpoint.
@@ -203,7 +203,7 @@ class ClusterSettings:
 
 
 def _without_login(url: str) -> str:
-    """A URL as it may be shown: some write credentials into it."""
+    """A URL as it may be shown: some people write credentials into it."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
@@ -281,7 +281,7 @@ class _Reader:
             return ""
         if "address" not in self._used:
             self._require(
-                "region", f"{self._used['cluster_id']} names a cluster; the region is in the Console, as bru-2"
+                "region", f"{self._used['cluster_id']} names a cluster; the region is in the Console, such as bru-2"
             )
         self._require(
             "client_id", "a cluster in the cloud needs credentials; create a client on the cluster's API page"
@@ -293,7 +293,7 @@ class _Reader:
         name = self._used.get("address", "address")
         parts = urlsplit(text if "://" in text else f"//{text}")
         if parts.scheme not in {"", *_PLAIN_SCHEMES, *_SECURE_SCHEMES}:
-            raise SettingsError(f"{name}: '{parts.scheme}://' is no gRPC address; write http:// or https://")
+            raise SettingsError(f"{name}: '{parts.scheme}://' is not a gRPC address; write http:// or https://")
         secure = None if not parts.scheme else parts.scheme in _SECURE_SCHEMES
         try:
             host, port = parts.hostname, parts.port
@@ -326,7 +326,7 @@ class _Reader:
             raise SettingsError(f"{self._used[field_name]}: {path} cannot be read: {error.strerror}") from None
         if b"-----BEGIN" not in content:
             raise SettingsError(
-                f"{self._used[field_name]}: {path} is no PEM file; convert it, as with openssl x509 -inform der"
+                f"{self._used[field_name]}: {path} is not a PEM file; convert it, such as with openssl x509 -inform der"
             )
         return path
 
@@ -359,8 +359,8 @@ class _Reader:
             parts = urlsplit(settings.token_url)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise SettingsError(
-                    f"{self._used.get('token_url', 'token_url')}: must be the full URL of the token endpoint, "
-                    "as https://login.example.com/oauth/token"
+                    f"{self._used.get('token_url', 'token_url')}: must be the full URL of the token endpoint, such as"
+                    "https://login.example.com/oauth/token"
                 )
         elif settings.auth == "basic":
             self._require("username", "basic authentication needs a user")

@@ -16,7 +16,7 @@ class Setting:
 
     Args:
         names: Settings that belong together; `<NAME>` stands for a connector's name.
-        default: What holds when it is not set, as Markdown.
+        default: What applies when it is not set, as Markdown.
         meaning: What it decides, as Markdown.
     """
 
@@ -43,7 +43,7 @@ SETTINGS = (
             "CAMUNDA_CLIENT_AUTH_SCOPE",
         ),
         "",
-        "OAuth 2.0; the older `ZEEBE_` names are read too",
+        "OAuth 2.0; the older `ZEEBE_` names are read as well",
     ),
     Setting(
         ("ZEEBE_CA_CERTIFICATE_PATH", "ZEEBE_CLIENT_CERTIFICATE_PATH", "ZEEBE_CLIENT_PRIVATE_KEY_PATH"),
@@ -51,17 +51,19 @@ SETTINGS = (
         "TLS and mTLS; `CAMUNDA_CLIENT_OVERRIDE_AUTHORITY` is the name to expect in the server's certificate",
     ),
     Setting(("CAMUNDA_CLIENT_AUTH_USERNAME", "CAMUNDA_CLIENT_AUTH_PASSWORD"), "", "basic authentication"),
-    Setting(("CAMUNDA_CLIENT_REST_ADDRESS",), "", "the cluster's REST API, for what needs it"),
+    Setting(("CAMUNDA_CLIENT_REST_ADDRESS",), "", "the cluster's REST API, for the features that need it"),
     Setting(("CAMUNDA_CLIENT_TENANT_IDS",), "the default tenant", "tenants whose jobs are taken, separated by commas"),
-    Setting(("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE",), "100", "jobs of one connector in work at once"),
+    Setting(("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE",), "100", "jobs of one connector in progress at once"),
     Setting(
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TIMEOUT",),
         "`PT5M`",
-        "how long a job is ours; a task's header `jobTimeout` is stronger",
+        "how long a job is ours; a task's header `jobTimeout` takes precedence",
     ),
     Setting(("CAMUNDA_CLIENT_WORKER_DEFAULTS_STREAM_ENABLED",), "true", "also let the engine push jobs"),
     Setting(
-        ("CONNECTOR_OUTBOUND_ENABLED", "CONNECTOR_OUTBOUND_DISABLED"), "all", "names or job types to run, or not to run"
+        ("CONNECTOR_OUTBOUND_ENABLED", "CONNECTOR_OUTBOUND_DISABLED"),
+        "all",
+        "names or job types of connectors to run, or not to run",
     ),
     Setting(("CONNECTOR_INBOUND_ENABLED", "CONNECTOR_INBOUND_DISABLED"), "all", "the same for connectors that watch"),
     Setting(
@@ -76,23 +78,26 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_SECRETS_SCOPE",),
         "`diagram`",
-        "what decides [where secrets resolve](secrets.md): the deployed `diagram`, `fields`, `secrets-only` or `everywhere`",
+        "what decides [where secrets resolve](secrets.md): the deployed `diagram`, `fields`, `secrets-only` or "
+        "`everywhere`",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_SECRETS_UNRESOLVED",),
         "`warn`",
-        "`incident` ends a job that has a placeholder which is not resolved",
+        "`incident` ends a job with an unresolved placeholder",
     ),
     Setting(("ZEEBE_CONNECTORS_FILES",), "none", "folders whose files tasks may use, separated as in `PATH`"),
     Setting(
         ("ZEEBE_CONNECTORS_PROVIDERS", "ZEEBE_CONNECTORS_ENVIRONMENT", "ZEEBE_CONNECTORS_PROVIDERS_KEY"),
         "`providers.yaml` if it is there, none, none",
-        "[remote systems with a name](providers.md), which environment of them is in force, and keys for secured values in the database",
+        "[remote systems with a name](providers.md), which environment of them is in force, and keys for secured "
+        "values in the database",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_PROCESSES",),
         "none",
-        "ids of the processes that tasks may [start](connectors/process.md), separated by commas; `*` stands for any text",
+        "ids of the processes that tasks may [start](connectors/process.md), separated by commas; `*` stands for any "
+        "text",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_DIAGRAMS", "ZEEBE_CONNECTORS_SOURCES"),
@@ -102,33 +107,37 @@ SETTINGS = (
     Setting(
         ("CAMUNDA_CONNECTOR_POLLING_ENABLED",),
         "false",
-        "also watch those of deployed processes, found through the cluster's REST API (8.8 and later)",
+        "also watch the inbound elements of deployed processes, found through the cluster's REST API (8.8 and later)",
     ),
     Setting(
         ("CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL",),
         "`PT1H`",
-        "how long the engine keeps an inbound element's message that does not say",
+        "how long the engine keeps an inbound element's message if the element does not say",
     ),
     Setting(("ZEEBE_CONNECTORS_DATA",), "`var`", "where the runtime keeps what must survive a restart"),
     Setting(
         ("ZEEBE_CONNECTORS_LEDGER",),
         "a file in `ZEEBE_CONNECTORS_DATA`",
-        "what was processed already, for replicas in PostgreSQL: `postgresql://user:password@host/database` (extra `postgresql`)",
+        "the record of what has been processed, for replicas in PostgreSQL: "
+        "`postgresql://user:password@host/database` (extra `postgresql`)",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_HOST", "ZEEBE_CONNECTORS_PORT"),
         "`127.0.0.1`, 8080",
-        "health (`/health`; `/actuator/health/liveness` for restarts) and `/metrics`; port -1 for none, `SERVER_PORT` is read too",
+        "health (`/health`; `/actuator/health/liveness` for restarts) and `/metrics`; port -1 for none; "
+        "`SERVER_PORT` is read as well",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_SOAP_COMPATIBILITY",),
         "`standard`",
-        "`camunda` repeats what is [odd in Camunda's SOAP connector](connectors/soap.md#accepted-as-well), for all tasks that do not say",
+        "`camunda` repeats what is [odd in Camunda's SOAP connector](connectors/soap.md#accepted-as-well), for all "
+        "tasks that do not decide it",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_ADMIN_TOKEN", "ZEEBE_CONNECTORS_ADMIN_HOSTS"),
         "none",
-        "the token (16 characters at least) that the [operator's API](operator.md) demands, without which there is none; and names under which it is called",
+        "the token (16 characters at least) that the [operator's API](operator.md) demands, without which there is "
+        "no API; and names under which it may be called",
     ),
     Setting(
         (
@@ -137,7 +146,8 @@ SETTINGS = (
             "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN",
         ),
         "none",
-        "tokens of those who may only look, who may also test and import, and who may also change providers but for their secured values, on the [operator's page](operator.md)",
+        "tokens for those who may only look, who may also test and import, and who may also change providers except "
+        "for their secured values, on the [operator's page](operator.md)",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_TRY",),
@@ -147,32 +157,35 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_PAGE_DATA",),
         "`titles`",
-        "what of the processes' data the [page](operator.md) shows: `none`, `titles` (subjects of mails), or `all`: also "
+        "what of the processes' data the [page](operator.md) shows: `none`, `titles` (subjects of mails), or `all`: "
+        "also "
         "inputs and result of the last failed jobs, in memory for a day, secrets masked, for operators only",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_KEEP_FAILURES",),
         "false",
-        "whether failed jobs are kept in the ledger for a day, so that the page shows them after a restart, and those of "
+        "whether failed jobs are kept in the ledger for a day, so that the page shows them after a restart, and "
+        "those of "
         "other replicas",
     ),
     Setting(("ZEEBE_CONNECTORS_OPERATE_URL",), "none", "where the page's links to process instances lead"),
-    Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "what running jobs get at shutdown"),
+    Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "the time that running jobs get at shutdown"),
     Setting(("ZEEBE_CONNECTORS_LOG_FORMAT",), "`text`", "or `json`"),
     Setting(
         ("ZEEBE_CONNECTORS_EVENT_LOOP",),
         "uvloop's where the extra `uvloop` is installed",
-        "`asyncio` keeps to Python's own event loop",
+        "`asyncio` selects Python's own event loop",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_CONFIG",),
         "`zeebe-connectors.toml` if it is there",
-        "the settings file; it stands in the environment or in `.env`",
+        "the settings file; set in the environment or in `.env`",
     ),
     Setting(
         ("CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_ENABLED", "CAMUNDA_CONNECTOR_SECRETPROVIDER_DISCOVERY_ENABLED"),
         "true",
-        "whether environment variables are secrets; whether plug-ins of the entry-point group `zeebe_connectors.secrets` give some",
+        "whether environment variables are secrets; whether plug-ins of the entry-point group "
+        "`zeebe_connectors.secrets` supply some",
     ),
     Setting(
         (
@@ -185,7 +198,8 @@ SETTINGS = (
     Setting(
         ("CAMUNDA_CONNECTOR_SECRETRESOLVER_SECRETFILTER_MODE",),
         "",
-        "the official runtime's name for the scope of secrets, read when ours is not set: `strict`, `lax` or `disabled`",
+        "the official runtime's name for the scope of secrets, read when ours is not set: `strict`, `lax` or "
+        "`disabled`",
     ),
     Setting(
         (
@@ -209,18 +223,19 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE",),
         "4 GiB",
-        "bytes of a file or a query's result that becomes a document in the folder",
+        "maximum maximum maximum bytes of a file or a query's result that becomes a document in the folder",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_DOCUMENT_HOSTS",),
         "none",
         "hosts from which documents on the web are fetched, separated by commas, with `*` as wildcard",
     ),
-    Setting(("CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",), "50 MiB", "bytes of a response that are read at most"),
+    Setting(("CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",), "50 MiB", "maximum bytes that are read of a response"),
     Setting(
         ("CONNECTOR_HTTP_PROXY_HOST", "CONNECTOR_HTTPS_PROXY_HOST", "CONNECTOR_HTTP_NON_PROXY_HOSTS"),
         "none",
-        "[proxies](network.md), with `_PORT`, `_SCHEME`, `_USER` and `_PASSWORD` beside `_HOST`; and hosts that are called directly",
+        "[proxies](network.md), with `_PORT`, `_SCHEME`, `_USER` and `_PASSWORD` beside `_HOST`; and hosts that are "
+        "called directly",
     ),
     Setting(
         ("CAMUNDA_CONNECTOR_HTTP_BLOCK_URL", "CAMUNDA_CONNECTOR_HTTP_BLOCK_PORT", "CAMUNDA_CONNECTOR_HTTP_BLOCK_REGEX"),
@@ -241,7 +256,7 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_CACHE",),
         "the user's cache folder",
-        "where the local engine and the tests keep what they obtain",
+        "where the local engine and the tests keep what they download",
     ),
 )
 """In the order of the page."""
@@ -260,7 +275,7 @@ def settings_page() -> str:
         "",
         NOTICE,
         "",
-        "Settings stand in the environment, in `.env`, or in `zeebe-connectors.toml`, in this order. Spellings with and",
+        "Settings come from the environment, `.env`, or `zeebe-connectors.toml`, in this order. Spellings with and",
         "without underscores, dots or dashes are one setting. `zeebe-connectors check` says what is wrong with them.",
         "",
         "| setting | default | meaning |",
@@ -271,7 +286,7 @@ def settings_page() -> str:
         "",
         "The first name that is set counts.",
         "",
-        "| setting | read as well, in this order |",
+        "| setting | also read, in this order |",
         "| --- | --- |",
         *aliases,
         "",

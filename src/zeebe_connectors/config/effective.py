@@ -1,7 +1,7 @@
-"""Says which settings are in force and where each comes from, without a secret, for operators to look at.
+"""Says which settings are in force and where each comes from, without secrets, for operators.
 
 Only what `config/declared.py` knows is shown with its value; of a secret, only that it is set. Names that look like
-settings and are none are listed without their values, since nobody knows what those are.
+settings but are not are listed without their values, since nobody knows what those are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PER_CONNECTOR = re.compile(r"CONNECTOR_(?!OUTBOUND|INBOUND)\w+_(?:TYPE|TIMEOUT)
 _PROXY = re.compile(r"CONNECTOR_HTTPS?_PROXY_(?:HOST|PORT|SCHEME|USER|PASSWORD)")
 _LOOKS_LIKE_OURS = ("ZEEBE_", "CAMUNDA_", "CONNECTOR_")
 _OTHERS = frozenset({"SERVER_PORT"})
-"""Names that are read and stand in the text of another setting's row."""
+"""Names that are read and mentioned in another setting's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Effective:
     """One setting as it is in force.
 
     Args:
-        name: As it is written where it stands, or as it is declared.
+        name: As it is written where it is set, or as it is declared.
         value: Its value, `set` for a secret, empty where it is not set.
         where: `environment`, `.env`, a file's path; empty for the default.
-        default: What holds without it, as words.
+        default: What applies without it, in words.
     """
 
     name: str

@@ -93,7 +93,7 @@ class Environment(Mapping[str, str]):
         return found[2] if found else ""
 
     def exact(self, *origins: str) -> dict[str, str]:
-        """Variables under the very names that they have there: what is no setting may differ by an underscore only.
+        """Variables under their exact names: what is not a setting may differ by just an underscore.
 
         Args:
             origins: The layers to look into.

@@ -37,10 +37,10 @@ _FILTERS: Mapping[str, Scope] = {"strict": "diagram", "lax": "diagram", "disable
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How jobs of one type are taken.
+    """How jobs of one type are fetched.
 
     Args:
-        slots: Jobs of one connector in work at once.
+        slots: Jobs of one connector in progress at once.
         timeout: Seconds for which an activated job is ours.
         stream: Whether jobs are also taken from the engine's push stream.
     """
@@ -119,13 +119,13 @@ class Settings:
     """Port of the health and metrics page; 0 picks a free one, -1 has none."""
     log_format: Literal["text", "json"] = "text"
     admin_token: Secret = field(default_factory=lambda: Secret(""))
-    """What calls of the operator's API have to bring; without one there is no API."""
+    """The token that calls of the operator's API need; without one there is no API."""
     editor_token: Secret = field(default_factory=lambda: Secret(""))
-    """Lets who has it also make and change providers, but for their secured values."""
+    """Lets its holder also create and change providers, except for their secured values."""
     modeler_token: Secret = field(default_factory=lambda: Secret(""))
-    """Lets who has it look, test sources and import templates."""
+    """Lets its holder look, test sources and import templates."""
     viewer_token: Secret = field(default_factory=lambda: Secret(""))
-    """Lets who has it look."""
+    """Lets its holder look."""
     try_live: bool = False
     """Whether operators may try connectors with secrets and providers of the environment `live`."""
     page_data: PageData = "titles"

@@ -120,7 +120,7 @@ class ImapSession:
             host: Name or address.
             port: Usually 993 for `tls` and 143 else.
             security: TLS from the start, TLS required after STARTTLS, or none.
-            tls: Whom to trust; the system's authorities when left out.
+            tls: Trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
 
         Raises:
@@ -165,12 +165,12 @@ class ImapSession:
             )
         if protocol.state != aioimaplib.NONAUTH:
             raise PermanentError(
-                "IMAP_TLS_FAILED", f"{self._host} signs one in before the encryption begins (PREAUTH); it is unsafe"
+                "IMAP_TLS_FAILED", f"{self._host} signs clients in before encryption begins (PREAUTH), which is unsafe"
             )
         protocol.before_tls()
         await self._command("STARTTLS")
         if protocol.injected:
-            raise PermanentError("IMAP_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+            raise PermanentError("IMAP_TLS_FAILED", f"{self._host} sent data before encryption began, which is unsafe")
         protocol.begin_tls()
         assert context is not None  # noqa: S101 - security is not none
         protocol.transport = await protocol.loop.start_tls(
@@ -198,7 +198,7 @@ class ImapSession:
             return
         if not self.offers("AUTH=ANONYMOUS"):
             raise PermanentError(
-                "IMAP_AUTH_FAILED", f"{self._host} lets nobody in without a login; choose user name and password"
+                "IMAP_AUTH_FAILED", f"{self._host} admits nobody without a login; choose user name and password"
             )
         await self._authenticate("ANONYMOUS", [lambda _: b"zeebe-connectors"])
 
@@ -284,10 +284,10 @@ class ImapSession:
 
     def _login_failed(self, text: str) -> ConnectorError:
         if is_temporary(text):
-            return TransientError("IMAP_IN_USE", f"{self._host} lets nobody in now: {text}", delay=30)
+            return TransientError("IMAP_IN_USE", f"{self._host} accepts no login now: {text}", delay=30)
         return PermanentError(
             "IMAP_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers want an "
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an"
             "app password or OAuth 2.0",
         )
 
@@ -341,7 +341,7 @@ class ImapSession:
                 return folder
         self._folders = None
         some = ", ".join(sorted(known)[:20])
-        raise PermanentError("IMAP_FOLDER_NOT_FOUND", f"there is no folder {name!r}; there are: {some}")
+        raise PermanentError("IMAP_FOLDER_NOT_FOUND", f"there is no folder {name!r}; the folders are: {some}")
 
     async def _spellings(self, name: str) -> list[str]:
         separators = {separator for _, separator, _ in await self.folders() if separator}
@@ -462,7 +462,8 @@ class ImapSession:
         if not await self.present([uid]):
             return None
         raise PermanentError(
-            "IMAP_NO_CONTENT", f"the mail with the UID {uid} is in the folder, but {self._host} gives no content of it"
+            "IMAP_NO_CONTENT",
+            f"the mail with the UID {uid} is in the folder, but {self._host} returns no content for it",
         )
 
     async def present(self, uids: Collection[int]) -> set[int]:

@@ -157,7 +157,7 @@ class Pop3Session:
             host: Name or address.
             port: Usually 995 for `tls` and 110 else.
             security: TLS from the start, TLS required after STLS, or none.
-            tls: Whom to trust; the system's authorities when left out.
+            tls: Trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
             refused: Commands that the server did not take before (CAPA, APOP); what it refuses now is added.
 
@@ -215,7 +215,7 @@ class Pop3Session:
 
     def _refuse_early_bytes(self) -> None:
         if self._buffer or self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to look
-            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent more before the encryption began; it is unsafe")
+            raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent data before encryption began, which is unsafe")
 
     async def _ask_capabilities(self) -> None:
         if "CAPA" in self.refused:
@@ -295,7 +295,7 @@ class Pop3Session:
             return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
         return PermanentError(
             "POP3_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers want an "
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an"
             "app password or OAuth 2.0",
         )
 
@@ -327,7 +327,7 @@ class Pop3Session:
             PermanentError: `POP3_NO_IDS`: the server has none, so that nothing tells a new message from an old one.
         """
         try:
-            lines = (await self._several("UIDL")).decode("utf-8", "replace").split("\n")
+            lines = (await self._several("UIDL")).split(b"\n")
         except Refused as error:
             if is_temporary(error.text):
                 raise
@@ -340,9 +340,10 @@ class Pop3Session:
         found: dict[int, str] = {}
         copies: Counter[str] = Counter()
         for words in (line.split(None, 1) for line in lines):
-            if len(words) == 2 and words[0].isdigit() and (uid := words[1].strip()):
+            number = words[0].rstrip(b".:") if words else b""
+            if len(words) == 2 and number.isdigit() and (uid := _id(words[1].strip())):
                 copies[uid] += 1
-                found[int(words[0])] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
+                found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
         return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
@@ -387,7 +388,7 @@ class Pop3Session:
         for _ in range(2):
             if raw := await self.read(number):
                 return raw
-        raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but gives no content of it")
+        raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but returns no content for it")
 
     async def delete(self, number: int) -> None:
         """Marks a message for deletion at `quit`; one that is marked already stays so.
@@ -537,3 +538,11 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
+
+
+def _id(raw: bytes) -> str:
+    """An id as text; different ones stay different, although an id should be plain ASCII."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -75,7 +75,7 @@ async def access_token(
     except ConnectorError as error:
         wrong = isinstance(error, PermanentError) or error.code in {"400", "401", "403"}
         kind = PermanentError if wrong else TransientError
-        raise kind("MAIL_TOKEN_FAILED", f"authentication: no access token could be got. {error.message}") from None
+        raise kind("MAIL_TOKEN_FAILED", f"authentication: no access token could be obtained. {error.message}") from None
     return signed.headers["Authorization"].removeprefix("Bearer ")
 
 

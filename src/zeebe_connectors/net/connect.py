@@ -88,14 +88,14 @@ def _misplaced(host: str) -> str | None:
     """The part of a host that does not belong there."""
     name, _, port = host.rpartition(":")
     if "://" in host or "/" in host:
-        return "holds an address with its scheme or path; write the name of the server alone, such as mail.example.com"
+        return "holds an address with its scheme or path; write just the name of the server, such as mail.example.com"
     if name and port.isdigit() and (":" not in name or name.endswith("]")):
-        return f"holds the port {port}; write the name of the server alone, and the port into its own field"
+        return f"holds the port {port}; write just the name of the server, and the port in its own field"
     sign = re.search(r"[@\s,;<>\\]", host)
     if sign is None:
         return None
     what = "a space" if sign[0].isspace() else f"an {sign[0]}" if sign[0] == "@" else f"a {sign[0]}"
-    return f"holds {what}; write the name of the server alone, such as mail.example.com"
+    return f"holds {what}; write just the name of the server, such as mail.example.com"
 
 
 _CERTIFICATE_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
@@ -148,14 +148,14 @@ def connect_error(
     if isinstance(error, TimeoutError):
         return TransientError(
             f"{protocol}_TIMEOUT",
-            f"timeout: {where} does not answer within {patience:g} s ({stage}). Check host, port and encryption, and "
-            "that the server runs",
+            f"timeout: {where} does not answer within {patience:g} s ({stage}). Check host, port and encryption, and"
+            "that the server is running",
         )
     if isinstance(error, OSError):
         return TransientError(
             f"{protocol}_UNREACHABLE",
-            f"host: {where} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that "
-            "the server runs",
+            f"host: {where} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that"
+            "the server is running",
         )
     return error
 
@@ -171,8 +171,8 @@ def connect_errors(protocol: str) -> dict[str, str]:
     return {
         f"{protocol}_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried "
         "again only when the name server said that the failure is temporary.",
-        f"{protocol}_TLS_FAILED": "The certificate is not trusted, or the encryption does not fit the port. Choose "
-        "what fits, or trust the certificate's authority. An incident.",
+        f"{protocol}_TLS_FAILED": "The certificate is not trusted, or the encryption does not fit the port. Choose the"
+        "encryption that fits, or trust the certificate's authority. An incident.",
         f"{protocol}_TIMEOUT": "The server did not answer in time. Check host, port and encryption. Tried again.",
         f"{protocol}_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and "
         "firewalls. Tried again.",

@@ -42,7 +42,7 @@ class ClientTls(Model):
             text=True,
             secrets=True,
             placeholder="-----BEGIN CERTIFICATE-----",
-            tooltip="Left empty: what the system trusts.",
+            tooltip="If empty, the authorities that the system trusts.",
         ),
     ] = ""
     """Certificate authorities in PEM; only these are trusted then."""
@@ -74,7 +74,7 @@ class ClientTls(Model):
         if not (self.client_certificate and self.client_private_key):
             lacking = "clientPrivateKey" if self.client_certificate else "clientCertificate"
             raise InputError(
-                f"{name}.{lacking}: is missing; a client certificate needs its private key and the other way round",
+                f"{name}.{lacking}: is missing; a client certificate needs its private key, and vice versa",
                 code="TLS_MATERIAL_INVALID",
             )
         password = self.private_key_password.reveal() if self.private_key_password else ""

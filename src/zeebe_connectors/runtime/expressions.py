@@ -96,7 +96,7 @@ def mapped_variables(value: Any) -> dict[str, Any]:
     """
     if value is not None and not isinstance(value, dict):
         raise InputError(
-            f"{RESULT_EXPRESSION}: must return a JSON object, but got {_kind(value)}; write it as a context, for "
+            f"{RESULT_EXPRESSION}: must return a JSON object, but returned {_kind(value)}; write it as a context, for "
             "example ={answer: response}"
         )
     return value or {}

@@ -65,7 +65,7 @@ class KeptFailures:
             self._writing = asyncio.create_task(self.write())
 
     async def write(self) -> None:
-        """Writes what waits."""
+        """Writes the lines that wait."""
         jobs = list(self._waiting)
         self._waiting.clear()
         try:

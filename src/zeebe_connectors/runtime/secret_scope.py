@@ -36,8 +36,8 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
     for name in map(str.strip, text.split(",")):
         if name and not _NAME.fullmatch(name):
             raise InputError(
-                f"The task's header {SECRET_FIELDS} must be names of inputs with commas between them, such as "
-                f"body, headers; {_printable(name)} is no name"
+                f"The task's header {SECRET_FIELDS} must be names of inputs separated by commas, such as body,"
+                f"headers; {_printable(name)} is not a name"
             )
 
 

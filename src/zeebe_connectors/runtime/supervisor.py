@@ -69,7 +69,8 @@ class Runtime:
         self.cluster_outage = Outage(
             _log,
             f"The cluster at {settings.cluster.address} does not answer",
-            "Check that it runs, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between. Jobs are "
+            "Check that it is running, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network in between. "
+            "Jobs are "
             "fetched again once it is back",
         )
         self.services = services_of(
@@ -160,7 +161,7 @@ class Runtime:
     async def drain(self) -> None:
         """Takes nothing new, lets running jobs end within the grace period, closes everything."""
         self.loop_lag.stop()
-        _log.info("Stopping: running jobs get %.0f s to end", self.settings.grace)
+        _log.info("Stopping: running jobs have %.0f s to end", self.settings.grace)
         grace = self.settings.grace
         watching = asyncio.ensure_future(self.sources.drain(grace)) if self.sources is not None else None
         left = await asyncio.gather(*(worker.drain(grace) for worker in self.workers))

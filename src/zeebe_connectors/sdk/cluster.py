@@ -128,5 +128,5 @@ class NoCluster:
 
     def __getattr__(self, name: str) -> Any:
         raise PermanentError(
-            "CLUSTER_REFUSED", "There is no cluster to start processes or send messages in: run the task in one"
+            "CLUSTER_REFUSED", "There is no cluster to start processes or send messages in: run the task in a process"
         )

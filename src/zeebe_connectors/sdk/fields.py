@@ -306,7 +306,7 @@ _REASONS = {
     "dict_type": "must be a context (key-value pairs), for example ={name: value}",
     "model_attributes_type": "must be a context (key-value pairs)",
     "model_type": "must be a context (key-value pairs)",
-    "union_tag_not_found": "is missing the field that tells its kind",
+    "union_tag_not_found": "lacks the field that tells its kind",
 }
 
 

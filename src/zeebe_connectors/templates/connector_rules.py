@@ -50,7 +50,7 @@ def _names(connector: Outbound | Inbound) -> Iterator[str]:
     if not connector.is_own:
         for what, text in (("type", connector.type), ("template_id", connector.template_id)):
             if text.startswith(_OURS):
-                yield f"{what}: {text!r} is in the name space of another project; take one of your own"
+                yield f"{what}: {text!r} is in the name space of another project; choose one of your own"
 
 
 def _errors(connector: Outbound | Inbound) -> Iterator[str]:
@@ -58,7 +58,8 @@ def _errors(connector: Outbound | Inbound) -> Iterator[str]:
         yield "errors: name the codes that the connector raises, each with what it means and what to do"
     for code, meaning in connector.errors.items():
         if not connector.is_own and not _ERROR_CODE.match(code):
-            yield f"errors: {code!r} is no code; write it like {connector.name.upper().replace('-', '_')}_NOT_FOUND"
+            yield f"errors: {code!r} is not an error code; write it like "
+            f"{connector.name.upper().replace('-', '_')}_NOT_FOUND"
         if len(meaning) <= _MIN_MEANING:
             yield f"errors: {code} needs a sentence: what it means and what to do"
 
@@ -104,7 +105,7 @@ def _icon(connector: Outbound | Inbound) -> Iterator[str]:
     if not connector.template:
         return
     if connector.icon is None:
-        yield f"icon: there is none; put an icon.svg beside the module, of at most {ICON_LIMIT} bytes as a data URL"
+        yield f"icon: is missing; put an icon.svg beside the module, of at most {ICON_LIMIT} bytes as a data URL"
         return
     try:
         icon_url(connector.icon)

@@ -335,7 +335,7 @@ def _bound(binding: str, name: str) -> dict[str, str]:
 def _output(
     expression: str, *, binding: str, names: Sequence[str], variable: str = "", fields: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """What becomes of the result.
+    """Says what becomes of the result.
 
     Args:
         expression: What the connector's result expression starts with; empty for none.
@@ -365,8 +365,8 @@ def _output(
             feel="required",
             group="output",
             binding=_bound(binding, "resultExpression"),
-            tooltip="A context: each entry becomes a process variable. The result's fields stand under their names, and"
-            f" the whole result under response.{all_names}",
+            tooltip="A context: each entry becomes a process variable. The result's fields are available by name, and"
+            f" the whole result as response.{all_names}",
             type="Text",
         ),
     ]
@@ -381,7 +381,7 @@ def _error_and_retries() -> list[dict[str, Any]]:
             feel="required",
             group="error",
             binding=_bound(header, "errorExpression"),
-            tooltip="error.code and error.message tell what happened. Answer with bpmnError(code, message, variables), "
+            tooltip="error.code and error.message say what happened. Answer with bpmnError(code, message, variables), "
             "jobError(message, variables, retries, backoff), ignoreError(variables), or null to leave it as it is.",
             type="Text",
         ),
@@ -392,7 +392,7 @@ def _error_and_retries() -> list[dict[str, Any]]:
             feel="optional",
             group="retries",
             binding={"type": "zeebe:taskDefinition", "property": "retries"},
-            tooltip="How often the task is tried before it becomes an incident.",
+            tooltip="How many times the task is tried before it becomes an incident.",
             type="String",
         ),
         _ordered(
@@ -410,7 +410,7 @@ def _error_and_retries() -> list[dict[str, Any]]:
             label="Job timeout",
             group="retries",
             binding=_bound(header, "jobTimeout"),
-            tooltip="How long one try may take: an ISO 8601 duration such as PT5M. Left empty, the runtime decides.",
+            tooltip="How long one try may take: an ISO 8601 duration such as PT5M. If empty, the runtime decides.",
             type="String",
         ),
     ]
@@ -421,7 +421,7 @@ def _activation() -> list[dict[str, Any]]:
         _ordered(
             id="activationCondition",
             label="Activation condition",
-            tooltip='Only events for which this is true go on, such as =contains(subject, "order"). Left empty: all.',
+            tooltip='Only events for which this is true count, such as =contains(subject, "order"). If empty, all do.',
             optional=True,
             feel="required",
             group="activation",
@@ -462,7 +462,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="correlationKeyProcess",
             label="Correlation key (process)",
-            tooltip="Over the process's variables, such as =orderId.",
+            tooltip="An expression over the process's variables, such as =orderId.",
             constraints=required,
             feel="required",
             group="correlation",
@@ -473,7 +473,7 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="correlationKeyPayload",
             label="Correlation key (payload)",
-            tooltip="Over the event; must give the same value as the one above.",
+            tooltip="An expression over the event; must give the same value as the one above.",
             constraints=required,
             feel="required",
             group="correlation",
@@ -484,7 +484,8 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="messageIdExpression",
             label="Message ID expression",
-            tooltip="Gives a unique id of the message, out of the event. Left empty: the event's own.",
+            tooltip="An expression over the event that gives the message a unique id. If empty, the event's own id "
+            "is used.",
             optional=True,
             feel="required",
             group="correlation",
@@ -494,7 +495,8 @@ def _correlation(*, start: bool) -> list[dict[str, Any]]:
         _ordered(
             id="messageTtl",
             label="Message TTL",
-            tooltip="How long the engine keeps the message until somebody wants it: an ISO 8601 duration such as PT1H.",
+            tooltip="How long the engine keeps the message until a process takes it: an ISO 8601 duration such as "
+            "PT1H.",
             optional=True,
             group="correlation",
             binding={"type": "zeebe:property", "name": "messageTtl"},
@@ -520,8 +522,8 @@ def _deduplication() -> list[dict[str, Any]]:
             value=False,
             group="deduplication",
             binding={"type": "zeebe:property", "name": "deduplicationModeManualFlag"},
-            tooltip="Name the connection yourself, so that several elements share it. Otherwise elements of one "
-            "process with equal settings do.",
+            tooltip="Name the connection to share it among several elements. Without a name, elements of one process"
+            "with equal settings share one.",
             type="Boolean",
         ),
         _ordered(

@@ -80,27 +80,27 @@ RUNTIME: Mapping[str, tuple[str, str]] = {
     "JOB_TIMEOUT": ("There was no result within the job's time.", AGAIN),
     "JOB_GONE": ("The job is no longer ours; it was not carried out.", AGAIN),
     "SOURCE_ENDED": ("A source stopped watching without a reason.", "restarted"),
-    "SOURCE_SILENT": ("Nothing was heard from a source for too long.", "restarted"),
+    "SOURCE_SILENT": ("A source was silent for too long.", "restarted"),
 }
 """Code: what it means, and what follows."""
 
 API: Mapping[str, tuple[str, str]] = {
     "ANSWER_TOO_LARGE": ("422", "The answer would be too large: name fewer operations."),
     "API_DISABLED": ("404", "`ZEEBE_CONNECTORS_ADMIN_TOKEN` is not set."),
-    "ASKED_JUST_NOW": ("429", "The source was asked to look a moment ago. Wait for what comes of it."),
-    "BUSY": ("429", "As many calls of this kind as are allowed run already. Try again in a few seconds."),
+    "ASKED_JUST_NOW": ("429", "The source was made to poll a moment ago. Wait for the result."),
+    "BUSY": ("429", "Too many calls of this kind are running. Try again in a few seconds."),
     "CONFIRM": ("409", "A trial may change something outside: send it again with `confirmed`."),
     "CROSS_SITE": ("403", "The request comes from another site's page."),
     "DATA_HIDDEN": ("403", "`ZEEBE_CONNECTORS_PAGE_DATA` is `none`: no data of processes is shown."),
-    "FORM_OLD": ("403", "From the page: the form was made for another session. Load it anew."),
+    "FORM_OLD": ("403", "From the page: the form was made for another session. Reload it."),
     "HOST_UNKNOWN": ("403", "The request names a host that is not in `ZEEBE_CONNECTORS_ADMIN_HOSTS`."),
     "INPUT_INVALID": ("400", "A parameter or a field of the body is wrong; the message names it."),
     "LEDGER_UNUSABLE": ("502", "The ledger does not answer."),
-    "NOTHING_LIVE": ("404", "From the page: nothing moves at this address."),
-    "NOT_A_FORM": ("400, 415", "From the page: what was sent is not one of its forms."),
+    "NOTHING_LIVE": ("404", "From the page: nothing is updated live at this address."),
+    "NOT_A_FORM": ("400, 415", "From the page: the body is not one of its forms."),
     "NOT_FOUND": ("404", "There is nothing of that name or key."),
     "NOT_JSON": ("400, 415", "The body is not a JSON object, or its content type is another."),
-    "PROVIDER_LOCKED": ("409", "The provider stands in the file, and is changed there."),
+    "PROVIDER_LOCKED": ("409", "The provider is defined in the file; change it there."),
     "ROLE_INSUFFICIENT": ("403", "The token's role may not do this."),
     "SECRETS_FORBIDDEN": ("403", "In a trial, secrets are for operators only."),
     "SIGNED_OUT": ("401", "From the page: the session is over. Sign in again."),
@@ -108,8 +108,8 @@ API: Mapping[str, tuple[str, str]] = {
     "SOURCE_INVALID": ("422", "The description of the source is not valid."),
     "TIMEOUT": ("504", "The call did not end in time."),
     "TOO_LARGE": ("413", "The body is too large."),
-    "TOO_MANY": ("429", "Too many calls came with a wrong token."),
-    "TOO_MANY_STREAMS": ("429", "As many live streams as are allowed are open. Close another page, or try later."),
+    "TOO_MANY": ("429", "Too many calls with a wrong token."),
+    "TOO_MANY_STREAMS": ("429", "Too many live streams are open. Close another page, or try later."),
     "TRY_CLOSED": ("403", "The environment is closed for trials."),
     "UNAUTHORIZED": ("401", "The token is missing or wrong."),
     "UNEXPECTED": ("500", "The call failed unexpectedly; the runtime's log has more."),
@@ -117,9 +117,9 @@ API: Mapping[str, tuple[str, str]] = {
 """Code: status, and what it means."""
 
 ATTENTION: Mapping[str, str] = {
-    "ENGINE_AWAY": "The engine does not answer. Check its address and the network; work goes on by itself.",
+    "ENGINE_AWAY": "The engine does not answer. Check its address and the network; work resumes by itself.",
     "LEDGER_AWAY": "The ledger cannot be used: its file or database does not answer.",
-    "QUARANTINE": "Events are in quarantine and wait for a decision: try them again, or forget them.",
+    "QUARANTINE": "Events are in quarantine and await a decision: try them again, or forget them.",
     "SETTING_UNKNOWN": "A setting is set that nothing reads; its name is probably misspelt.",
     "SOURCE_DOWN": "A source is not watched; the text beside it says why.",
     "SOURCE_INVALID": "A source's description is not valid; correct the diagram or the file.",
@@ -134,8 +134,8 @@ _INTRODUCTION = """\
 
 A code is stable: diagrams may compare it, in an error expression (`error.code`) or in an error boundary event. The
 message beside it names the field, the reason and the remedy. *Incident* means that somebody has to correct something;
-*tried again*, that the job has one retry less. An [error expression](feel.md) may decide otherwise for each code.
-The page of each [connector](connectors/README.md) has its codes as well."""
+*tried again* means that the job has one retry less. For each code, an [error expression](feel.md) may decide otherwise.
+The page of each [connector](connectors/README.md) lists its codes as well."""
 
 
 def errors_page(connectors: Iterable[Description]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.templates.form import Field
 
 _PLACEHOLDER = "Takes {{secrets.NAME}}."
-_READABLE = "Write {{secrets.NAME}}: a value of its own would be readable in the diagram."
+_READABLE = "Write {{secrets.NAME}}: a literal value would be readable in the diagram."
 _DOCUMENT = "A document from a process variable, such as the result of an earlier task."
 _MAX_NAMES = 6
 """How many further fields a form's result expression names."""

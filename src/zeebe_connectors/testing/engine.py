@@ -236,7 +236,7 @@ class Engine:
         if found is None:
             there = [f"{job.element_id} (type {job.type})" for job in self.jobs]
             stories = "\n".join(one.story for one in self.instances)
-            raise AssertionError(f"No job {name!r} waits, but: {', '.join(there) or 'none at all'}\n{stories}")
+            raise AssertionError(f"No job {name!r} is waiting, only: {', '.join(there) or 'none at all'}\n{stories}")
         return found
 
     # --- connectors

@@ -41,7 +41,7 @@ class Instance:
     def _view(self) -> InstanceView:
         view = self._engine.core.queries.instance(self.key)
         if view is None:
-            raise AssertionError(f"The process instance {self.key} ended too long ago to be known still")
+            raise AssertionError(f"The process instance {self.key} ended too long ago to still be known")
         return view
 
     @property
@@ -180,7 +180,7 @@ class Instance:
         for incident in self.incidents:
             if kind in {None, incident.type} and at in {None, incident.element_id} and message in incident.message:
                 return incident
-        raise self._wrong(f"it has no such incident, but: {[str(one) for one in self.incidents]}")
+        raise self._wrong(f"it has no such incident, only: {[str(one) for one in self.incidents]}")
 
     def assert_no_incident(self) -> None:
         """Check that nothing is wrong with it."""
@@ -252,7 +252,7 @@ class WaitingJob:
             core.jobs.give_back([job for job in found if job.key != self.key])
             self._activated = next((job for job in found if job.key == self.key), None)
             if self._activated is None:
-                raise AssertionError(f"{self!r} does not wait any more.\n{self.instance.story}")
+                raise AssertionError(f"{self!r} is no longer waiting.\n{self.instance.story}")
         return self._activated
 
 

@@ -270,7 +270,7 @@ class ServerProcess:
         for name, port in self.ports.items():
             if not is_free(port):
                 raise ServerError(
-                    f"Port {port} ({name}) is taken on this machine: stop what listens there, or choose another port."
+                    f"Port {port} ({name}) is taken on this machine: stop what listens on it, or choose another port."
                 )
         asked = [word for name, port in self.ports.items() for word in (f"--{name}", str(port))]
         self._process = process = Process(
@@ -334,7 +334,7 @@ class ServerProcess:
                 )
             if time.monotonic() > deadline:
                 raise StartError(
-                    f"The {self.name} did not get ready within {self._start_timeout:.0f} s.\n{tail(self.log_file)}"
+                    f"The {self.name} was not ready within {self._start_timeout:.0f} s.\n{tail(self.log_file)}"
                 )
             await asyncio.sleep(0.01)
 

@@ -251,7 +251,7 @@ async def _unpacked(
             return body, headers
         raise TransientError(
             "500",
-            f"The response of {origin} cannot be decompressed as it says ({coding}): {error}",
+            f"The response of {origin} cannot be decompressed as declared ({coding}): {error}",
             variables={"reason": "protocol"},
         ) from None
     return plain, [(name, value) for name, value in headers if name.lower() not in _DESCRIBES_ENCODED]
@@ -393,7 +393,7 @@ class Exchange:
         if total <= 0:
             raise ConnectorError(
                 "408",
-                f"The job's time was over before {request.origin} was called",
+                f"The job's time ran out before {request.origin} was called",
                 variables={"reason": "deadline"},
             )
         limit = client.rules.max_body if self._limit is None else min(self._limit, client.rules.max_body)

@@ -6,7 +6,7 @@ ERRORS = {
         "service's `Retry-After` (408, 425, 429, 502, 503, 504) becomes the job's back-off."
     ),
     "408": (
-        "No answer: `error.variables.reason` tells whether the name did not resolve (`name-not-resolved`), nothing "
+        "No answer: `error.variables.reason` says whether the name did not resolve (`name-not-resolved`), nothing "
         "listened (`refused`), there was no route (`unreachable`), a timeout ran out (`connect-timeout`, "
         "`read-timeout`, `deadline`), the connection broke (`disconnected`) or the `proxy` failed. It is tried again."
     ),
@@ -19,10 +19,10 @@ ERRORS = {
         "The response is larger than a variable (1.5 MiB, for JSON and text) or than the operator allows "
         "(`CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE`, 50 MiB after decompression). Receive it as a document. An incident."
     ),
-    "RESPONSE_NOT_JSON": "The response format is JSON and something else came.",
+    "RESPONSE_NOT_JSON": "The response format is JSON but something else came.",
     "OAUTH_TOKEN_ERROR": "The token endpoint issued no access token; the message says what it answered.",
-    "OAUTH_REFRESH_TOKEN_EXPIRED": "The refresh token is no longer valid: somebody has to log in again.",
-    "OAUTH_INTERACTION_REQUIRED": "The identity provider wants a person to log in again.",
+    "OAUTH_REFRESH_TOKEN_EXPIRED": "The refresh token is no longer valid: somebody has to sign in again.",
+    "OAUTH_INTERACTION_REQUIRED": "The identity provider requires a person to sign in again.",
     "AUTHENTICATION_INVALID": (
         "The credentials cannot be used as they are, such as a private key that is not PEM; the message names the "
         "field. An incident."

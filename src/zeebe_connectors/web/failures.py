@@ -30,8 +30,8 @@ _PARSER_WORDS = {
     "Duplicate Content-Length": "it sent Content-Length twice",
     "Transfer-Encoding can't be present with Content-Length": "it sent Content-Length and Transfer-Encoding together",
     "Content-Length can't be present with": "it sent Content-Length and Transfer-Encoding together",
-    "Invalid header token": "a header's name holds what may not stand there, such as a blank before its colon",
-    "in Content-Length": "its Content-Length is no number",
+    "Invalid header token": "a header's name holds a character that is not allowed, such as a blank before the colon",
+    "in Content-Length": "its Content-Length is not a number",
     "in chunk size": "it announced a chunk without its size",
     "Bad status line": (
         "it does not begin with a status line, or goes on after its end (a Content-Length too small, a body of a 204); "
@@ -93,7 +93,7 @@ def _lost(error: BaseException, origin: str, connect: float | None, read: float 
         case aiohttp.ClientConnectorError():
             return (
                 "refused",
-                f"{origin} refused the connection. Check the url's host and port, and that the service runs",
+                f"{origin} refused the connection. Check the url's host and port, and that the service is running",
             )
         case TimeoutError():
             return "deadline", (
@@ -135,8 +135,8 @@ def _tls_failure(error: ssl.SSLError | None, origin: str) -> ConnectorError:
         why = error.verify_message or "it is not valid"
         return ConnectorError(
             "SSL_HANDSHAKE_FAILED",
-            f"The certificate of {origin} was not accepted: {why}. If its authority is your own, put that into "
-            "clientTls.trustedCertificate",
+            f"The certificate of {origin} was not accepted: {why}. If its authority is your own, put the authority's"
+            "certificate into clientTls.trustedCertificate",
             variables={"reason": "certificate"},
         )
     why = ((error.reason if error else None) or "the other side hung up").replace("_", " ").lower()

@@ -53,7 +53,7 @@ class Certified(Authenticated):
     client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True, provider="tls")] = ClientTls()
     """Certificates, for services that ask for one or have one of their own authority."""
     client_keystore: Annotated[OptionalKeystore, Hint(group="tls", secrets=True, provider="tls.keystore")] = None
-    """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
+    """Client certificate as PKCS#12 or JKS, instead of the PEM texts."""
 
     async def tls(self, context: Context) -> ClientTls:
         """The TLS settings, with the client certificate from the keystore if there is one.

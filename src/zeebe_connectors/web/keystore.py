@@ -37,7 +37,9 @@ class Keystore(Model):
     """PKCS#12 or JKS file: a path below an allowed directory, a document, or the file itself in base64."""
     keystore_password: Annotated[Secret, Hint(label="Keystore password")]
     """Password of the file."""
-    alias: Annotated[str | None, Hint(label="Alias", tooltip="May be left out when the file holds one key.")] = None
+    alias: Annotated[str | None, Hint(label="Alias", tooltip="May be left out when the file holds a single key.")] = (
+        None
+    )
     """Name of the key in the file."""
     password: Annotated[Secret | None, Hint(label="Password of the key")] = None
     """The key's own password, when it is another than the file's."""
@@ -117,7 +119,9 @@ async def _bytes(source: Keystore, context: Context, where: str, code: str) -> b
         try:
             return base64.b64decode("".join(location.split()), validate=True)
         except binascii.Error:
-            raise InputError(f"{where}.keystoreLocation: is cut or is not base64; give it whole", code=code) from None
+            raise InputError(
+                f"{where}.keystoreLocation: is truncated or is not base64; give all of it", code=code
+            ) from None
     path = context.files.resolve(
         location.removeprefix("file://").removeprefix("file:"), field=f"{where}.keystoreLocation"
     )

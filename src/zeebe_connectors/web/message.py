@@ -114,7 +114,7 @@ def encoded_url(text: str, *, as_is: bool = False, name: str = "url") -> str:
         if _CONTROL.search(text):
             raise InputError(
                 f"{name}: holds spaces or control characters, which HTTP cannot carry. "
-                "Encode them (a space is %20), or leave skipEncoding away"
+                "Encode them (a space is %20), or remove skipEncoding"
             )
         return text.partition("#")[0]
     head, _, rest = text.partition("#")[0].partition("://")

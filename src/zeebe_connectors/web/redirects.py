@@ -31,7 +31,7 @@ def location_of(response: HttpResponse) -> str | None:
     except (InputError, ValueError):
         raise ConnectorError(
             "500",
-            f"{response.origin} redirects to something that is no http(s) URL",
+            f"{response.origin} redirects to something that is not an http(s) URL",
             variables={"reason": "redirect"},
         ) from None
 

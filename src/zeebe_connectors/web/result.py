@@ -26,7 +26,7 @@ _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 _STRICT = json.JSONDecoder(parse_constant=_no_number)

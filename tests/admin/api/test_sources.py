@@ -123,7 +123,7 @@ async def test_settings_are_shown_and_secrets_by_their_names_only(start, tmp_pat
 @pytest.mark.parametrize(
     ("verdicts", "sentence"),
     [
-        ([], "Nothing came in the last 24 hours"),
+        ([], "Nothing of the last 24 hours waits to be handed over"),
         ([("starts order", False)], "1 of 1 event of the last 24 hours would start order"),
         (
             [("starts order", False), ("starts order with key 'x'", False), ("no activation condition holds", False)],

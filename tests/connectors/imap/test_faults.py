@@ -58,7 +58,7 @@ async def test_a_mail_without_content_is_asked_for_again_and_goes_to_quarantine_
     sources = await harness.runtime()
     await harness.until(lambda: harness.subjects() == ["good"])
     (why,) = await quarantined(sources)
-    assert "gives no content" in why
+    assert "returns no content" in why
     assert sum(asks_for_body_of(command.removeprefix("UID FETCH "), "1") for command in harness.server.commands) == 2
     assert harness.server.folders["INBOX"].messages[0].flags == set()
 
@@ -316,7 +316,7 @@ async def test_a_refusal_for_now_does_not_blame_the_password_and_is_tried_again(
     harness.server.answers["LOGIN"] = refuse
     harness.deliver("one")
     sources = await harness.runtime()
-    await harness.until(lambda: "lets nobody in now" in reason(sources))
+    await harness.until(lambda: "accepts no login now" in reason(sources))
     assert "password" not in reason(sources)
     del harness.server.answers["LOGIN"]
     await harness.until(lambda: harness.subjects() == ["one"])

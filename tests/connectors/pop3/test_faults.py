@@ -115,6 +115,8 @@ async def test_a_server_that_uses_line_feeds_only_is_read(harness):
     [
         (b"1\tabc\r\n2   def\r\n3 \t ghi  \r\n", {1: "abc", 2: "def", 3: "ghi"}),
         (b" 1 abc\r\n", {1: "abc"}),
+        (b"1: abc\r\n2. def\r\n", {1: "abc", 2: "def"}),
+        (b"1 \xe4\xff\r\n2 \xe4\xfe\r\n", {1: "\xe4\xff", 2: "\xe4\xfe"}),
         (b"1 same\r\n2 same\r\n3 same\r\n", {1: "same", 2: "same (2)", 3: "same (3)"}),
         (b"1 abc\r\n\r\nnoise\r\n2\r\n", {1: "abc"}),
     ],
@@ -238,7 +240,7 @@ async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_thre
     sources = await harness.runtime(remove="true")
     await harness.until(lambda: harness.subjects() == ["one", "three"])
     (entry,) = await sources._shared.ledger.entries(state="quarantined")
-    assert ("gives no content" if fault == "empty" else "the connection ended 3 times") in entry.reason
+    assert ("returns no content" if fault == "empty" else "the connection ended 3 times") in entry.reason
     assert len(tries) == (2 if fault == "empty" else 3)
     await harness.until(lambda: list(harness.server.mails) == ["bad"])
 

@@ -140,7 +140,7 @@ async def test_what_comes_before_tls_is_refused(tls, authority, injected):
         with pytest.raises(PermanentError) as caught:
             await Pop3Session.connect("127.0.0.1", server.port, "starttls", tls=trusted)
     assert caught.value.code == "POP3_TLS_FAILED"
-    assert "before the encryption" in caught.value.message
+    assert "before encryption" in caught.value.message
 
 
 async def test_nothing_that_was_said_before_stls_counts(tls, authority):

@@ -59,7 +59,7 @@ async def test_result_that_does_not_come(gateway):
     outcome = await run(start, {"processId": "check", "wait": "result", "timeout": 0.2}, gateway=gateway)
     assert isinstance(outcome, Fail)
     assert (outcome.code, outcome.retries) == ("PROCESS_NO_RESULT", 0)
-    assert "it goes on" in outcome.message
+    assert "it continues" in outcome.message
 
 
 async def test_answer_by_a_message(gateway):

@@ -301,8 +301,8 @@ BODY = b'{"a": 1}'
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 8\r\n\r\n", "Content-Length twice"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 9\r\n\r\n", "Content-Length twice"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 8, 8\r\n\r\n", "Content-Length is no number"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -8\r\n\r\n", "Content-Length is no number"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 8, 8\r\n\r\n", "Content-Length is not a number"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -8\r\n\r\n", "Content-Length is not a number"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n",
             "Content-Length and Transfer-Encoding together",
@@ -311,7 +311,7 @@ BODY = b'{"a": 1}'
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 8\r\n\r\n8\r\n",
             "Content-Length and Transfer-Encoding together",
         ),
-        (b"HTTP/1.1 200 OK\r\nX-A : canary-91\r\nContent-Length: 8\r\n\r\n", "blank before its colon"),
+        (b"HTTP/1.1 200 OK\r\nX-A : canary-91\r\nContent-Length: 8\r\n\r\n", "blank before the colon"),
         (b"HTTP/1.1 200 OK\r\nX-A: canary\x00-91\r\nContent-Length: 8\r\n\r\n", "Invalid HTTP header"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary-91\r\n", "chunk without its size"),
         (b"SSH-2.0-canary-91\r\n", "another protocol"),

@@ -249,7 +249,7 @@ async def test_notifications_that_are_not_offered_are_told(smtp):
     async with SmtpServer(extensions=[]) as server:
         sent = await smtp(server, deliveryReceipt="always")
     assert server.mails[0].options == []
-    assert sent.warnings == ["The server does not offer delivery status notifications (DSN); none was asked for."]
+    assert sent.warnings == ["The server does not offer delivery status notifications (DSN), so none was requested."]
 
 
 async def test_extra_headers(smtp, server):

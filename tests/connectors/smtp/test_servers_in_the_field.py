@@ -189,7 +189,7 @@ async def test_a_server_that_wants_a_login_says_so_at_the_recipients(smtp):
     async with SmtpServer() as server:
         server.say("RCPT", "530 5.7.1 Authentication required")
         error = await smtp.error(server, "SMTP_AUTH_FAILED")
-        assert "demands a login" in error.message
+        assert "requires a login" in error.message
 
 
 @pytest.mark.parametrize(

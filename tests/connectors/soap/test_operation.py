@@ -102,7 +102,7 @@ async def test_typed_both_ways(serve, server):
         ({"Lines": {"OrderLine": [{"$content": "x"}]}}, r"OrderLine\[1\].@article: is required"),
         ({"Lines": "x"}, "body.input.order.Lines: must be a context with OrderLine"),
         ({"Attachment": "no base64!"}, "base64 text or a document"),
-        ({"Colour": "red"}, "body.input.order.Colour: is not known here; there is Id, Quantity"),
+        ({"Colour": "red"}, "body.input.order.Colour: is not known here; known are Id, Quantity"),
         ({"Id": "\x01"}, "body.input.order.Id: holds a character"),
     ],
 )
@@ -134,9 +134,9 @@ async def test_soap12_port_and_wsse(serve, server):
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({"operation": "Cancel"}, "body.operation: there is no Cancel; there is PlaceOrder"),
-        ({"service": "X"}, "body.service: there is no X; there is Orders"),
-        ({"port": "X"}, "body.port: there is no X; there is OrdersSoap, OrdersSoap12"),
+        ({"operation": "Cancel"}, "body.operation: there is no Cancel, only PlaceOrder"),
+        ({"service": "X"}, "body.service: there is no X, only Orders"),
+        ({"port": "X"}, "body.port: there is no X, only OrdersSoap, OrdersSoap12"),
     ],
 )
 async def test_unknown_names(serve, body, told):
@@ -223,7 +223,7 @@ async def test_headers_both_ways(serve, server):
         ({"Session": {"User": "u"}}, "body.headers.Session.@tenant: is required"),
         ({"Session": {"@tenant": "x", "User": "u"}}, "body.headers.Session.@tenant: must be a whole number"),
         ({"Priority": "later"}, "body.headers.Priority: must be one of low, high"),
-        ({"Usage": {}}, "body.headers.Usage: is not known here; there is Priority, Session"),
+        ({"Usage": {}}, "body.headers.Usage: is not known here; known are Priority, Session"),
     ],
 )
 async def test_header_errors_name_the_field(serve, server, headers, told):

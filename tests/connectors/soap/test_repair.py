@@ -189,7 +189,7 @@ UNUSED = '<xsd:complexType name="U"><xsd:sequence>{}</xsd:sequence></xsd:complex
         ),
         (
             {"types": TYPES + UNUSED.format('<xsd:element name="a" type="xsd:string" maxOccurs="many"/>')},
-            "type U (orders.wsdl, line 2): has maxOccurs='many', which is no number",
+            "type U (orders.wsdl, line 2): has maxOccurs='many', which is not a number",
         ),
         (
             {"types": TYPES + UNUSED.format('<xsd:element name="a" type="xsd:strin"/>')},

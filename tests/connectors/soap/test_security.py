@@ -228,7 +228,7 @@ def _unsigned(root):
         ({"change": _unsigned}, "not signed"),
         ({"change": _tamper}, "does not fit"),
         ({"stamp": "2001-01-01T00:00:00+00:00"}, "expired"),
-        ({"stamp": "2101-01-01T00:00:00+00:00"}, "still to come"),
+        ({"stamp": "2101-01-01T00:00:00+00:00"}, "a future one"),
         ({"stamp": ""}, "no Timestamp"),
         ({"covered": False}, "Timestamp is not covered"),
         ({"digest": xmlsec.Transform.SHA1}, "digest algorithm"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese
@@ -88,3 +90,10 @@ def test_what_vendors_added_is_read() -> None:
 )
 def test_broken_and_rare_texts_are_read_as_far_as_they_can(data: bytes, charset: str | None, text: str) -> None:
     assert decode(data, charset) == text
+
+
+@pytest.mark.parametrize(("unit", "charset"), [(b"\x80\xff", "gb2312"), (b"~{\n", "hz"), (b"\x0e\x0f", "iso-2022-cn")])
+def test_a_long_text_that_is_broken_throughout_takes_no_time(unit: bytes, charset: str) -> None:
+    started = time.process_time()
+    decode(unit * 2_000_000, charset)
+    assert time.process_time() - started < 2

@@ -153,3 +153,9 @@ def test_text_behind_base64_is_no_part_of_an_attachment():
         b"aGVsbG8=\r\n\r\n-- \r\nlist footer\r\n"
     )
     assert [part.data for part in parse_mail(raw).attachments] == [b"hello"]
+
+
+def test_lines_of_blanks_are_looked_at_once():
+    """They took a time that grew with their number squared."""
+    mail = parse_mail(b"Subject: s\n" + b" \n" * 200_000 + b"To: a@x.test\n\nb")
+    assert (mail.subject, [person.address for person in mail.to], mail.text) == ("s", ["a@x.test"], "b")

@@ -138,7 +138,7 @@ async def test_key_message_id_and_time_to_live_are_the_modelers(harness):
     ("properties", "reason"),
     [
         ({"correlationKeyExpression": "=missing"}, "correlationKeyExpression gave null"),
-        ({"correlationKeyExpression": "={a: 1}"}, "must give a string or a number"),
+        ({"correlationKeyExpression": "={a: 1}"}, "must evaluate to a string or a number"),
         (
             {"correlationKeyExpression": "=order", "resultExpression": "=5"},
             "resultExpression: must return a JSON object",

@@ -289,7 +289,7 @@ async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(sh
             return len(shared.gateway.instances) == 1
 
         await until(reached)
-        assert any("nothing was heard" in reason for reason in told)
+        assert any("silent for too long" in reason for reason in told)
         assert opened.count("mute") == 2
         for quiet in ("patient", "called"):
             assert opened.count(quiet) == 1

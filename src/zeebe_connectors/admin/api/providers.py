@@ -330,7 +330,7 @@ class ProvidersApi:
         known = self._providers.directory.all().get(name)
         if known is None or known.kind != "file":
             return None
-        message = f"{name} stands in {self._providers.directory.file}, line {known.line}; change it there"
+        message = f"{name} is defined in {self._providers.directory.file}, line {known.line}; change it there"
         return web.json_response({"code": "PROVIDER_LOCKED", "message": message, "line": known.line}, status=409)
 
     async def _history(self, request: web.Request) -> web.Response:

@@ -65,7 +65,7 @@ def check_base(url: str, protocol: str | None, variables: Mapping[str, Declared]
     if is_whole(url):
         if not dynamic:
             raise AddressError(
-                "url: a placeholder for the whole address needs dynamicHosts, the hosts that tasks may name; list them"
+                "url: a placeholder for the whole address needs dynamicHosts; list the hosts that tasks may name"
             )
         return
     _check_url(url, protocol)
@@ -88,7 +88,7 @@ def _check_url(url: str, protocol: str | None) -> None:
         parts = urlsplit(sample)
         _ = parts.port
     except ValueError:
-        raise AddressError("url: is no URL; write it like https://host:8443/path/") from None
+        raise AddressError("url: is not a URL; write it like https://host:8443/path/") from None
     _check_letters(parts.hostname or "", "url")
     if not parts.scheme or not parts.hostname or not _HOST.fullmatch(_bracketed(parts.hostname)):
         raise AddressError("url: names no host; write it like https://host/path/")
@@ -108,7 +108,9 @@ def check_host(host: str, variables: Mapping[str, Declared]) -> None:
     """
     _check_letters(host, "host")
     if not _HOST.fullmatch(_bracketed(PLACEHOLDER.sub("x", host))):
-        raise AddressError("host: is no name or address; write it like mail.example.com, the port beside it")
+        raise AddressError(
+            "host: is not a name or address; write it like mail.example.com, with the port in its own field"
+        )
     if PLACEHOLDER.fullmatch(host) and not _choices(variables.get(PLACEHOLDER.findall(host)[0])):
         raise AddressError("host: a placeholder for the whole host needs choices under variables; list them")
     _check_kinds(host, variables, {"label", "host"}, "host")
@@ -302,7 +304,7 @@ def check_dynamic(url: str, hosts: Sequence[str], *, name: str) -> None:
         usable = None
         host = ""
     if not usable or _CONTROL.search(url) or "\\" in url:
-        raise AddressError(f"{name}: is no http(s) address; write it like https://host/path")
+        raise AddressError(f"{name}: is not an http(s) address; write it like https://host/path")
     if not any(fnmatchcase(host, pattern.casefold()) for pattern in hosts):
         raise AddressError(f"{name}: this host is not among the provider's dynamicHosts; use one that is")
 

@@ -66,7 +66,7 @@ def read_file(path: Path) -> FileProviders:
     except OSError as error:
         raise ProvidersFileError(f"{path}: cannot be read: {error.strerror}") from None
     if len(data) > _MAX_BYTES:
-        raise ProvidersFileError(f"{path}: is larger than {_MAX_BYTES:,} bytes; split off what is no provider")
+        raise ProvidersFileError(f"{path}: is larger than {_MAX_BYTES:,} bytes; move what is not a provider elsewhere")
     return read_text(data, str(path))
 
 
@@ -125,7 +125,7 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         import yaml  # noqa: PLC0415 - only for those who have providers in a file
     except ModuleNotFoundError:
         raise ProvidersFileError(
-            f"{place}: reading it needs more than is installed; pip install 'zeebe-connectors[providers]'"
+            f"{place}: reading it needs a library that is not installed; pip install 'zeebe-connectors[providers]'"
         ) from None
     loader = yaml.SafeLoader(data)
     try:
@@ -137,9 +137,9 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ProvidersFileError(f"{place}:{line}: is no YAML: {error.problem or error.context}") from None
+        raise ProvidersFileError(f"{place}:{line}: is not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise ProvidersFileError(f"{place}: is no YAML: {type(error).__name__}") from None
+        raise ProvidersFileError(f"{place}: is not YAML: {type(error).__name__}") from None
     finally:
         loader.dispose()
 
@@ -177,7 +177,7 @@ class _Builder:
             line = key_node.start_mark.line + 1
             if key_node in self._own.get(id(node), ()):
                 if key in own:
-                    raise ProvidersFileError(f"{self._place}:{line}: {key[:64]} stands twice; remove one")
+                    raise ProvidersFileError(f"{self._place}:{line}: {key[:64]} is there twice; remove one")
                 own.add(key)
             self.lines[*path, key] = line
             found[key] = self.built(value_node, (*path, key))

@@ -79,7 +79,7 @@ class Variable(_Strict):
     """A placeholder of an address or a path, which the task fills."""
 
     kind: Kind | None = None
-    """What may be filled in. Left out: one host label in the host, one segment in the path, one value in the query."""
+    """What may be filled in; when left out, one label in the host, one segment in the path, one value in the query."""
     description: str = ""
     """For the modeler."""
     default: str | None = None
@@ -113,9 +113,9 @@ class Environment(_Strict):
     host: str | None = None
     """Name or address, for a protocol that has no URL."""
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
-    """Left out: the protocol's own."""
+    """When left out, the protocol's own."""
     security: Literal["tls", "starttls", "none"] | None = None
-    """Left out: what the protocol's name says."""
+    """When left out, what the protocol's name says."""
     authentication: dict[str, Any] = Field(default={})
     """How to sign in: `type`, and the fields of that type under the names that the connectors' forms give them."""
     ws_security: dict[str, Any] = Field(default={})
@@ -125,9 +125,9 @@ class Environment(_Strict):
     """Client certificate and whom to trust, under the names of the REST form: `clientCertificate`, `clientPrivateKey`,
     `privateKeyPassword`, `trustedCertificate`."""
     proxy: Proxy | None = None
-    """Left out: the runtime's own settings."""
+    """When left out, the runtime's own settings apply."""
     options: dict[str, Any] = Field(default={})
-    """What tasks need not give: `database`, `folder`, … by the names of the connectors' inputs."""
+    """Values that tasks need not give: `database`, `folder`, … by the names of the connectors' inputs."""
 
     @field_validator("url", mode="before")
     @classmethod
@@ -137,18 +137,18 @@ class Environment(_Strict):
 
 
 class Rules(_Strict):
-    """How often the provider may be asked, by all tasks, sources and replicas together."""
+    """How often the provider may be called, by all tasks, sources and replicas together."""
 
     enabled: bool = True
-    """Whether the rules hold."""
+    """Whether the rules apply."""
     min_delay_ms: Annotated[int, Field(ge=0, le=5000)] = 0
     """Milliseconds between the starts of two requests, at least."""
     max_per_second: Annotated[float, Field(gt=0, le=10_000)] = DEFAULT_PER_SECOND
     """Requests that begin in any second, at most."""
     max_concurrent: Annotated[int | None, Field(ge=1, le=10_000)] = None
-    """Requests under way at once, at most."""
+    """Requests in progress at once, at most."""
     share_of: Annotated[int, Field(ge=1, le=1000)] = 1
-    """For replicas that share no database: how many of them share the rules; each takes its part."""
+    """For replicas without a common database: how many of them share the rules; each takes its part."""
 
 
 class Egress(_Strict):
@@ -170,7 +170,7 @@ class Egress(_Strict):
             try:
                 ip_network(network)
             except ValueError:
-                raise ValueError(f"networks: {network[:64]!r} is no network; write it like 10.20.0.0/16") from None
+                raise ValueError(f"networks: {network[:64]!r} is not a network; write it like 10.20.0.0/16") from None
         return self
 
 
@@ -178,7 +178,7 @@ class Operation(_Strict):
     """One thing to do with a provider, with an element template of its own."""
 
     name: str = ""
-    """As the Modeler lists it; left out, the key."""
+    """As the Modeler lists it; the key when left out."""
     description: str = ""
     """One line for the modeler."""
     method: str | None = None
@@ -188,9 +188,9 @@ class Operation(_Strict):
     inputs: dict[str, Variable] = Field(default={})
     """What is known of the path's placeholders; one that is not listed is one path segment."""
     defaults: dict[str, Any] = Field(default={})
-    """What the template's other inputs begin with, by their wire names."""
+    """What the template's other inputs start with, by their wire names."""
     connector: str | None = None
-    """Name of the connector; left out: `rest` for http and https, else the one that takes the protocol."""
+    """Name of the connector; when left out, `rest` for http and https, else the one that takes the protocol."""
 
 
 class Provider(_Strict):
@@ -199,13 +199,13 @@ class Provider(_Strict):
     protocol: Protocol
     """What it speaks."""
     tags: list[str] = Field(default=[])
-    """Words under which it is found."""
+    """Words by which it is found."""
     description: str = ""
     """What it is, in a line."""
     documentation: Annotated[str | None, Field(pattern=r"^https?://\S+$")] = None
-    """Link to more."""
+    """Link to further information."""
     active: bool = True
-    """An inactive provider is used by nobody."""
+    """An inactive provider cannot be used."""
     environments: Annotated[dict[str, Environment], Field(min_length=1)]
     """By name: `test`, `acceptance`, `live`, or any other."""
     environment_by: list[Literal["versionTag", "task"]] = Field(default=[])
@@ -219,9 +219,9 @@ class Provider(_Strict):
     tenants: list[str] = Field(default=[])
     """Tenants that may use it; empty allows all."""
     egress: Egress = Field(default=Egress())
-    """Where its tasks and sources may connect to; left out, wherever the runtime allows."""
+    """Where its tasks and sources may connect to; when left out, wherever the runtime allows."""
     rules: Rules | None = None
-    """How often it may be asked; left out, as often as tasks want."""
+    """How often it may be called; when left out, as often as tasks want."""
     operations: dict[str, Operation] = Field(default={})
     """What modelers pick, each with an element template of its own."""
 
@@ -242,7 +242,9 @@ class Provider(_Strict):
             check_host_pattern(host)
         for name, environment in self.environments.items():
             if not NAME.fullmatch(name):
-                raise ValueError(f"environments: {name[:64]!r} is no name; use letters, digits, dots and dashes")
+                raise ValueError(
+                    f"environments: {name[:64]!r} is not a valid name; use letters, digits, dots and dashes"
+                )
             try:
                 self._check_address(environment)
             except AddressError as error:
@@ -271,7 +273,7 @@ class Provider(_Strict):
             if not environment.url:
                 raise AddressError("url: is required; the base address, such as https://host/path/")
             if environment.port or environment.security:
-                raise AddressError("port: stands in the url; write it there")
+                raise AddressError("port: belongs in the url; write it there")
             check_base(environment.url, self.protocol, self.variables, dynamic=bool(self.dynamic_hosts))
         else:
             if not (environment.host or environment.url):
@@ -294,7 +296,7 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
     """
     if name and not NAME.fullmatch(name):
         raise ProviderError(
-            f"providers: {name[:64]!r} is no name; use letters, digits, dots, dashes and underscores", path=[]
+            f"providers: {name[:64]!r} is not a valid name; use letters, digits, dots, dashes and underscores", path=[]
         )
     try:
         return Provider.model_validate(document)

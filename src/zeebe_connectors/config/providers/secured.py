@@ -1,6 +1,6 @@
 """Tells which values of a provider are secured, so that none of them is ever shown, logged or copied in clear.
 
-What is not known to be public is secured: a scheme that is added later shows nothing by accident.
+Whatever is not known to be public is secured, so a scheme that is added later shows nothing by accident.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _MAX_FILE = 1 << 20
 
 
 class SecretProvider(Protocol):
-    """Gives secrets' values; write one and name it in the entry-point group `zeebe_connectors.secrets`."""
+    """Supplies secrets' values; write one and name it in the entry-point group `zeebe_connectors.secrets`."""
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:
         """The value, or None when this provider does not know the name.

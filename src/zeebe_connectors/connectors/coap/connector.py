@@ -47,7 +47,7 @@ ERRORS = {
     "COAP_TOO_LARGE": "4.13, or the answer is larger than `maxBytes`. An incident.",
     "COAP_BUSY": "4.29, 5.03: the server is overloaded. Tried again after the time that it names.",
     "COAP_SERVER_ERROR": "5.xx: the server failed.",
-    "COAP_CONTENT_INVALID": "The content is not of the format that it should be. An incident.",
+    "COAP_CONTENT_INVALID": "The content is not in the expected format. An incident.",
     "COAP_DTLS_UNAVAILABLE": "The library for coaps is not installed. An incident.",
     "COAP_PROTOCOL": "The server's answer is not CoAP. An incident.",
 }
@@ -76,7 +76,7 @@ class _Client:
 async def test(request: Request, context: Context) -> str:
     """Asks the device for its resources (`.well-known/core`); changes nothing.
 
-    Gives words for the operator.
+    Returns a line for the operator.
 
     Raises:
         ConnectorError: Why it cannot be used.
@@ -102,9 +102,9 @@ async def ask(request: Request, context: Context) -> Answer:
     """Read, set, process and remove resources of devices over CoAP.
 
     A confirmable request is repeated until the device has it, and the device carries it out once, however often a
-    datagram is repeated. What gets no answer in time ends with `COAP_TIMEOUT`: GET, PUT and DELETE may be repeated and
-    are tried again; a POST is an incident, since the device may have carried it out. Large content goes and comes in
-    blocks.
+    datagram is repeated. A request without a timely answer ends with `COAP_TIMEOUT`: GET, PUT and DELETE may be
+    repeated and are tried again; a POST is an incident, since the device may have carried it out. Large content is
+    transferred in blocks.
 
     `coaps` is DTLS with identity and key (PSK); certificates and raw keys are not supported. It needs the extra `coaps`
     (the library DTLSSocket, which is built with autoconf, automake, libtool and a C compiler) and is tested against
@@ -162,7 +162,7 @@ async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncI
         async with asyncio.timeout(context.seconds_left()):
             await turn.acquire()
     except TimeoutError:
-        raise TransientError("COAP_BUSY", f"{where}: other tasks used it until the job's time was over") from None
+        raise TransientError("COAP_BUSY", f"{where}: other tasks used it until the job's time ran out") from None
     try:
         yield
     finally:
@@ -218,7 +218,7 @@ def _address(message: Any, request: Request, address: str, port: int) -> None:
     path = ".well-known/core" if request.operation == "discover" else request.path
     segments = tuple(segment for segment in path.strip("/").split("/") if segment)
     if any(segment in {".", ".."} for segment in segments):
-        raise InputError("path: must not go up by '..'; give the resource's own path")
+        raise InputError("path: must not go up with '..'; give the resource's own path")
     for segment in segments:
         if len(segment.encode()) > 255:
             raise InputError("path: a part of it is longer than 255 bytes, which CoAP cannot carry")
@@ -289,8 +289,8 @@ async def _failures(request: Request, where: str) -> AsyncIterator[None]:
         if request.operation == "post":
             raise PermanentError(
                 "COAP_TIMEOUT",
-                f"{where}: no answer within {request.timeout:g} s; the device may have carried it out. Look before it "
-                f"is done again. Check host and port{hint}",
+                f"{where}: no answer within {request.timeout:g} s; the device may have carried it out. Check its state"
+                f"before repeating it, and check host and port{hint}",
             ) from None
         raise TransientError(
             "COAP_TIMEOUT", f"{where}: no answer within {request.timeout:g} s; check host and port{hint}"
@@ -300,12 +300,12 @@ async def _failures(request: Request, where: str) -> AsyncIterator[None]:
     except (aiocoap.error.ResolutionError, UnicodeError):
         raise _unresolved(where) from None
     except (aiocoap.error.UnparsableMessage, aiocoap.error.UnexpectedBlock1Option, aiocoap.error.UnexpectedBlock2):
-        raise PermanentError("COAP_PROTOCOL", f"{where}: answered with something that is no CoAP") from None
+        raise PermanentError("COAP_PROTOCOL", f"{where}: answered with something other than CoAP") from None
     except (aiocoap.error.NetworkError, OSError) as error:
         if type(error).__name__ == "gaierror":
             raise _unresolved(where) from None
         raise TransientError(
-            "COAP_UNREACHABLE", f"{where}: cannot be reached; check host and port, and that the device runs"
+            "COAP_UNREACHABLE", f"{where}: cannot be reached; check host and port, and that the device is running"
         ) from None
     except aiocoap.error.Error as error:
         raise ConnectorError("COAP_PROTOCOL", f"{where}: the exchange failed ({type(error).__name__})") from None

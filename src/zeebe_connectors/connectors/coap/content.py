@@ -47,7 +47,7 @@ def encoded(given: Any, kind: str) -> bytes:
             return base64.b64decode(str(given).strip(), validate=True)
         except (binascii.Error, ValueError):
             raise InputError(
-                "content: is no base64; correct it, or give a document", code="COAP_CONTENT_INVALID"
+                "content: is not base64; correct it, or give a document", code="COAP_CONTENT_INVALID"
             ) from None
     if isinstance(given, str):
         try:
@@ -55,7 +55,7 @@ def encoded(given: Any, kind: str) -> bytes:
         except ValueError:
             if kind == "json":
                 raise InputError(
-                    "content: is no JSON; give a context, a list, or text that is JSON", code="COAP_CONTENT_INVALID"
+                    "content: is not JSON; give a context, a list, or text that is JSON", code="COAP_CONTENT_INVALID"
                 ) from None
     if kind == "json":
         return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
@@ -94,7 +94,7 @@ def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
                 return None, True
     except (ValueError, RecursionError):
         raise PermanentError(
-            "COAP_CONTENT_INVALID", f"the answer is no {kind}; choose another readAs, such as document"
+            "COAP_CONTENT_INVALID", f"the answer is not {kind}; choose another readAs, such as document"
         ) from None
 
 

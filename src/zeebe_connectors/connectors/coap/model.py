@@ -54,7 +54,7 @@ class Request(Model):
             example="get",
         ),
     ]
-    """What is done."""
+    """The operation to carry out."""
     protocol: Annotated[
         Literal["coap", "coaps"],
         Hint("server", provider="protocol", choices={"coap": "coap (UDP)", "coaps": "coaps (DTLS with a shared key)"}),
@@ -71,7 +71,7 @@ class Request(Model):
     port: Annotated[
         int | None, Field(ge=1, le=65535), Hint("server", provider="port", secrets="whole", placeholder="5683")
     ] = None
-    """Left empty: 5683, with coaps 5684."""
+    """If empty, 5683, or 5684 with coaps."""
     authentication: Annotated[
         NoLogin | KeyLogin,
         Field(discriminator="type"),
@@ -94,8 +94,8 @@ class Request(Model):
         Field(union_mode="left_to_right"),
         Hint("content", feel="optional", text=True, when=When("operation", _WITH_CONTENT)),
     ] = None
-    """What is sent: text, a context, or a document. With JSON and CBOR, text is read as JSON, such as `20.5` or `true`.
-    Large content goes in blocks."""
+    """What to send: text, a context, or a document. With JSON and CBOR, text is read as JSON, such as `20.5` or
+    `true`. Large content is sent in blocks."""
     content_format: Annotated[
         Literal["text", "json", "cbor", "bytes"],
         Hint(
@@ -105,7 +105,7 @@ class Request(Model):
             choices={"json": "JSON", "cbor": "CBOR", "bytes": "Bytes (base64 or document)"},
         ),
     ] = "json"
-    """The format of what is sent. A document is sent as it is."""
+    """The format of the content. A document is sent as it is."""
     accept: Annotated[
         Literal["any", "text", "json", "cbor", "bytes"],
         Hint(
@@ -114,7 +114,7 @@ class Request(Model):
             choices={"json": "JSON", "cbor": "CBOR", "any": "What the server chooses"},
         ),
     ] = "any"
-    """The format that is asked for."""
+    """The format to ask for."""
     read_as: Annotated[
         Literal["auto", "text", "json", "cbor", "base64", "document"],
         Hint(
@@ -124,13 +124,13 @@ class Request(Model):
             choices={"auto": "As the answer says", "json": "JSON", "cbor": "CBOR"},
         ),
     ] = "auto"
-    """How the answer arrives: CBOR and JSON as values, text as text, all else as a document."""
+    """How the answer arrives: CBOR and JSON as values, text as text, anything else as a document."""
     confirmable: Annotated[bool, Hint("delivery")] = True
-    """Whether a request is sent again until the server has it. Without, it may be lost unnoticed."""
+    """Whether a request is repeated until the server has it. Without this, it may be lost unnoticed."""
     timeout: Annotated[float, Field(gt=0, le=600), Hint("delivery", "Timeout (seconds)")] = 30.0
-    """Seconds until the answer must be there, with all repetitions."""
+    """Seconds within which the answer must arrive, repetitions included."""
     max_bytes: Annotated[int, Field(ge=1, le=50_000_000), Hint("delivery", "Maximum size (bytes)")] = 1_000_000
-    """Of the answer; a larger one is an error."""
+    """Of the answer; a larger answer is an error."""
 
 
 class Answer(Model):
@@ -149,8 +149,8 @@ class Answer(Model):
     links: list[dict[str, Any]] | None = None
     """With discover: each resource with its `path` and attributes."""
     location: str | None = None
-    """Where a POST has made something."""
+    """Where a POST created something."""
     etag: str | None = None
     """The version of the content, in hexadecimal digits."""
     max_age: int | None = None
-    """Seconds that the content is fresh."""
+    """Seconds for which the content is fresh."""

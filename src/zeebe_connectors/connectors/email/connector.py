@@ -15,16 +15,17 @@ ERRORS = {
     "MAIL_TOO_LARGE": "The mail is larger than maxMailSize allows. Raise it, or leave the mail.",
     "EMAIL_IMAP_NOT_INSTALLED": "IMAP needs the extra `imap`: `pip install 'zeebe-connectors[imap]'`.",
     **connect_errors("IMAP"),
-    "IMAP_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
-    "IMAP_IN_USE": "The server has too many sessions of this account, or is busy. Tried again after half a minute.",
+    "IMAP_AUTH_FAILED": "User name, password or token is refused. Many providers require an app password or OAuth 2.0.",
+    "IMAP_IN_USE": "The account has too many sessions on the server, or the server is busy. Tried again after half a "
+    "minute.",
     "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
     "IMAP_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
-    "IMAP_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
+    "IMAP_REFUSED": "The server refused a command; the message gives its reason. Tried again.",
     **connect_errors("POP3"),
-    "POP3_AUTH_FAILED": "User name, password or token is refused. Many providers want an app password or OAuth 2.0.",
+    "POP3_AUTH_FAILED": "User name, password or token is refused. Many providers require an app password or OAuth 2.0.",
     "POP3_IN_USE": "Another session has the mailbox. Tried again after half a minute.",
     "POP3_CONNECTION_LOST": "The connection ended, or the server fell silent. Tried again.",
-    "POP3_REFUSED": "The server refused a command; the message tells its reason. Tried again.",
+    "POP3_REFUSED": "The server refused a command; the message gives its reason. Tried again.",
     **SMTP_ERRORS,
 }
 
@@ -62,44 +63,46 @@ async def run(
     | delete | `messageId`, `deleted` |
     | move | `messageId`, `from`, `to` |
 
-    A list stands under `response` only. Sorting and searching are the server's work where it can; of a list or a search
-    only headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens.
-    Servers allow few of them: five jobs are on one IMAP account at a time and one on a POP3 mailbox, the others wait
-    for their turn. Connections over SMTP are kept between mails. The operator's rules on hosts hold for all three. IMAP
-    needs the extra `imap`; SMTP and POP3 do not.
+    A list is available as `response` only. The server sorts and searches where it can; for a list or a search only
+    headers are fetched. Each job has a connection of its own over IMAP and POP3, which is closed whatever happens.
+    Servers allow few of them: at most five jobs use one IMAP account at a time, and one a POP3 mailbox; the others
+    wait for their turn. Connections over SMTP are kept between mails. The operator's rules on hosts apply to all
+    three. IMAP needs the extra `imap`; SMTP and POP3 do not.
 
-    When the answer to a move or delete is lost, the next try of the same job finds the mail gone and is content, since
-    the runtime remembers that this job began to; and a mail that is not in `fromFolder` and is in `toFolder` counts as
-    moved. Of several mails with one Message-ID, IMAP takes the oldest and POP3 the newest. POP3 has no look-up: to find
-    a mail, headers are read from the newest on, a hundred at a time where the server allows it. Reading removes nothing
-    here; some POP3 servers remove what was read by a rule of their own.
+    When the answer to a move or delete is lost, the next try of the same job finds the mail gone and succeeds, since
+    the runtime remembers that this job began to do so; and a mail that is not in `fromFolder` and is in `toFolder`
+    counts as moved. Of several mails with one Message-ID, IMAP takes the oldest and POP3 the newest. POP3 has no
+    search: to find a mail, headers are read starting with the newest, a hundred at a time where the server allows it.
+    Reading removes nothing here; some POP3 servers remove read mails by a rule of their own.
 
     It differs from the official connector where that helps and no template can tell, or where it is safer:
 
-    - TLS over SMTP with a login is required, so that no password travels in clear; there the mail goes out unencrypted
-      when the server offers no STARTTLS. Without a login it is used where it is offered, as there. For a server without
-      TLS on a trusted network choose *None*.
-    - *STARTTLS* may be chosen for IMAP and POP3 too, and the certificate may be one of your own authority. OAuth 2.0
+    - TLS over SMTP with a login is required, so that no password is sent unencrypted; there the mail goes out
+      unencrypted when the server offers no STARTTLS. Without a login it is used where it is offered, as there. For a
+      server without TLS on a trusted network choose *None*.
+    - *STARTTLS* may be chosen for IMAP and POP3 too, and the certificate may come from your own authority. OAuth 2.0
       signs in with XOAUTH2.
     - `TLS` means what the port speaks: STARTTLS on 143 and 110, TLS from the start on 465.
     - Every wait ends: after 30 s without an answer, and with the job's time.
     - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
-    - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is taken.
-    - The Message-ID of a sent mail stays the same over the tries of a job, and what the server took is not sent again.
-    - Folder names may hold `.` and `/`: a name counts as written before they are taken for the separator. A new folder
+    - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is accepted.
+    - The Message-ID of a sent mail stays the same in all tries of a job, and a mail that the server accepted is not
+    sent again.
+    - Folder names may hold `.` and `/`: a name is first looked up as written, and only then are they read as the
+    separator. A new folder
       lies below another at each `/`, and at `.` where the part before it is a folder.
-    - A mail without From, Date or Message-ID, or of one part that is no text, is listed and read; there it fails. What
-      has no date is sorted by its receipt, over POP3 as the oldest.
+    - A mail without From, Date or Message-ID, or with a single part that is not text, is listed and read; there it
+      fails. A mail without a date is sorted by its receipt, over POP3 as the oldest.
     - The angle brackets of a Message-ID may be left out.
-    - A mail that is marked as deleted is not there any more. A server without UIDPLUS keeps it, marked: to expunge it
-      would take along what others have marked.
+    - A mail that is marked as deleted counts as gone. A server without UIDPLUS keeps it, marked, since expunging would
+      also remove what others have marked.
     - A mail that is not found is an incident at once (`EMAIL_NOT_FOUND`), and every failure has a code.
-    - Attachments are also parts without a disposition, nested mails and what a winmail.dat holds; parts that the HTML
-      shows are `inlineParts`. `errors` is always empty, as there; what was broken in the mail, or cut for being longer
-      than 524,288 characters, is in `warnings`.
-    - A result lists 5,000 mails at most; more are an error (`EMAIL_TOO_MANY`) instead of a cut list.
-    - `noAuth` is refused for IMAP and POP3, where no server lets anybody in without a login.
-    - Over POP3, FROM finds a part of the sender, as over IMAP; the text of a mail larger than 50 MiB is not searched.
+    - Parts without a disposition, nested mails and the contents of a winmail.dat count as attachments too; parts that
+      the HTML shows are `inlineParts`. `errors` is always empty, as there; whatever was broken in the mail, or cut at
+      524,288 characters, is in `warnings`.
+    - A result lists 5,000 mails at most; more are an error (`EMAIL_TOO_MANY`) rather than a truncated list.
+    - `noAuth` is refused for IMAP and POP3, where no server admits anybody without a login.
+    - Over POP3, FROM matches a part of the sender, as over IMAP; the text of a mail larger than 50 MiB is not searched.
     """
     if isinstance(task, SmtpTask):
         from zeebe_connectors.connectors.email import sending  # noqa: PLC0415

@@ -56,7 +56,7 @@ class _Reader:
         if not isinstance(given, Mapping):
             raise InputError(f'{field}: must be a context such as ={{field: "SUBJECT", value: "order"}}')
         if depth >= MAX_DEPTH:
-            raise InputError(f"{field}: is nested more than {MAX_DEPTH} deep; write it flatter")
+            raise InputError(f"{field}: is nested more than {MAX_DEPTH} levels deep; flatten it")
         if given.get("operator") is not None:
             return self._several(given, field, depth=depth)
         self._leaves += 1

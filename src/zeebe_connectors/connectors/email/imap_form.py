@@ -40,7 +40,7 @@ class ImapConfig(Model):
         Field(ge=1, le=65535),
         Hint(label="IMAP port", provider="port", secrets="whole", placeholder="993, or 143 for STARTTLS and none"),
     ] = None
-    """Left empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
+    """If empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[Encryption, ENCRYPTION_HINT] = "TLS"
     """TLS and SSL encrypt from the start. `TLS` on port 143 means STARTTLS."""
     trusted_certificate: Annotated[str, CERTIFICATE_HINT] = ""
@@ -63,14 +63,14 @@ class ListImap(Model):
     """Which mails are listed, and how."""
 
     max_to_be_read: Annotated[int, Field(ge=1), MAX_LISTED_HINT] = 100
-    """The list ends there."""
+    """At most this many."""
     list_emails_folder: Annotated[str, FOLDER_HINT] = ""
-    """The inbox when empty. `/` and `.` stand for the server's separator."""
+    """The inbox if empty. `/` and `.` stand for the server's separator."""
     sort_field: Annotated[
         Literal["RECEIVED_DATE", "SENT_DATE", "SIZE"],
         Hint(label="Sort by", choices={"RECEIVED_DATE": "Received", "SENT_DATE": "Sent", "SIZE": "Size"}),
     ] = "RECEIVED_DATE"
-    """What decides the order."""
+    """What to sort by."""
     sort_order: Annotated[Literal["ASC", "DESC"], SORT_ORDER_HINT] = "ASC"
     """The oldest or smallest first, or the newest or largest."""
 
@@ -79,18 +79,18 @@ class SearchImap(Model):
     """Which mails are searched for."""
 
     criteria: Annotated[dict[str, Any], CRITERIA_HINT]
-    """What the mails must hold."""
+    """What the mails must contain."""
     search_email_folder: Annotated[str, FOLDER_HINT] = ""
-    """The inbox when empty."""
+    """The inbox if empty."""
 
 
 class ReadImap(Model):
     """Which mail is read."""
 
     message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search gives it."""
+    """The mail's Message-ID, as a list or search returns it."""
     read_email_folder: Annotated[str, FOLDER_HINT] = ""
-    """The inbox when empty."""
+    """The inbox if empty."""
     max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
@@ -99,20 +99,20 @@ class DeleteImap(Model):
     """Which mail is deleted."""
 
     message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search gives it."""
+    """The mail's Message-ID, as a list or search returns it."""
     delete_email_folder: Annotated[str, FOLDER_HINT] = ""
-    """The inbox when empty."""
+    """The inbox if empty."""
 
 
 class MoveImap(Model):
     """Which mail is moved, and where to."""
 
     message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search gives it."""
+    """The mail's Message-ID, as a list or search returns it."""
     from_folder: Annotated[str, Field(min_length=1), Hint(label="From folder", placeholder="INBOX")]
     """Where the mail is."""
     to_folder: Annotated[str, Field(min_length=1), Hint(label="To folder", placeholder="Done")]
-    """The target. Created if it is missing; `/` is the separator, and so is `.` behind a folder that is there."""
+    """The target. Created if missing; `/` is the separator, and so is `.` after an existing folder."""
 
 
 class _ImapData(Model):

@@ -97,7 +97,7 @@ def wanted_id(message_id: str, *, field: str) -> str:
     """
     text = message_id.strip()
     if not text or any(sign in text for sign in "\r\n\0"):
-        raise InputError(f"{field}: must be one Message-ID, as a list or search gives it, such as <a1@example.com>")
+        raise InputError(f"{field}: must be one Message-ID, as a list or search returns it, such as <a1@example.com>")
     return text
 
 
@@ -123,7 +123,7 @@ def too_many(count: int) -> PermanentError:
     """More mails than one result may list."""
     return PermanentError(
         "EMAIL_TOO_MANY",
-        f"{count:,} mails fit, and one result lists at most {MAX_LISTED:,}. Give a smaller maxToBeRead, or narrower "
+        f"{count:,} mails match, and one result lists at most {MAX_LISTED:,}. Give a smaller maxToBeRead, or narrower "
         "criteria",
     )
 

@@ -39,7 +39,7 @@ class Pop3Config(Model):
         Field(ge=1, le=65535),
         Hint(label="POP3 port", provider="port", secrets="whole", placeholder="995, or 110 for STARTTLS and none"),
     ] = None
-    """Left empty, it follows the encryption: 995 for TLS, 110 for STARTTLS or none."""
+    """If empty, it follows the encryption: 995 for TLS, 110 for STARTTLS or none."""
     pop3_cryptographic_protocol: Annotated[Encryption, ENCRYPTION_HINT] = "TLS"
     """TLS and SSL encrypt from the start. `TLS` on port 110 means STARTTLS (STLS)."""
     trusted_certificate: Annotated[str, CERTIFICATE_HINT] = ""
@@ -62,11 +62,11 @@ class ListPop3(Model):
     """Which mails are listed, and how."""
 
     max_to_be_read: Annotated[int, Field(ge=1), MAX_LISTED_HINT] = 100
-    """The list ends there."""
+    """At most this many."""
     sort_field: Annotated[
         Literal["SENT_DATE", "SIZE"], Hint(label="Sort by", choices={"SENT_DATE": "Sent", "SIZE": "Size"})
     ] = "SENT_DATE"
-    """What decides the order."""
+    """What to sort by."""
     sort_order: Annotated[Literal["ASC", "DESC"], SORT_ORDER_HINT] = "ASC"
     """The oldest or smallest first, or the newest or largest."""
 
@@ -75,14 +75,14 @@ class SearchPop3(Model):
     """Which mails are searched for."""
 
     criteria: Annotated[dict[str, Any], CRITERIA_HINT]
-    """What the mails must hold."""
+    """What the mails must contain."""
 
 
 class ReadPop3(Model):
     """Which mail is read."""
 
     message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search gives it."""
+    """The mail's Message-ID, as a list or search returns it."""
     max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
@@ -91,7 +91,7 @@ class DeletePop3(Model):
     """Which mail is deleted."""
 
     message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search gives it."""
+    """The mail's Message-ID, as a list or search returns it."""
 
 
 class _Pop3Data(Model):

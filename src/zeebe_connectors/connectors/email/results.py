@@ -28,7 +28,7 @@ class ReadMail(Model):
     """A mail."""
 
     message_id: str | None
-    """Its Message-ID, as it stands in the header."""
+    """Its Message-ID, as written in the header."""
     from_address: str | None
     """The address of the first sender."""
     subject: str | None
@@ -50,11 +50,11 @@ class ReadMail(Model):
     from_name: str | None
     """The first sender's name."""
     to: list[dict[str, str]]
-    """Recipients, with `name` and `address`; for the action move the folder that it went to, as given."""
+    """Recipients, with `name` and `address`; for the action move the folder that the mail went to, as given."""
     cc: list[dict[str, str]]
-    """Who got a copy."""
+    """Who received a copy."""
     reply_to: list[dict[str, str]]
-    """Where answers go, when not to the sender."""
+    """Where replies go, if not to the sender."""
     date: str | None
     """When it was sent, in UTC."""
     in_reply_to: str | None
@@ -68,7 +68,7 @@ class ReadMail(Model):
     inline_parts: list[dict[str, Any]]
     """What the HTML shows, with `contentId` and `document`."""
     warnings: list[str]
-    """What was found broken in it, or cut."""
+    """What was broken in it, or cut."""
 
 
 class DeletedMail(Model):

@@ -31,9 +31,9 @@ class SmtpConfig(Model):
         Field(ge=1, le=65535),
         Hint(label="SMTP port", provider="port", secrets="whole", placeholder="587, 465 for SSL, 25 for none"),
     ] = None
-    """Left empty, it follows the encryption: 587 for TLS, 465 for SSL, 25 for none."""
+    """If empty, it follows the encryption: 587 for TLS, 465 for SSL, 25 for none."""
     smtp_cryptographic_protocol: Annotated[Encryption, ENCRYPTION_HINT] = "TLS"
-    """TLS is STARTTLS: required with a login, used where it is offered without one. `TLS` on port 465 means SSL."""
+    """TLS means STARTTLS: required with a login, without one used where offered. `TLS` on port 465 means SSL."""
     trusted_certificate: Annotated[str, CERTIFICATE_HINT] = ""
     """Authorities in PEM to trust instead of the system's."""
 
@@ -76,13 +76,13 @@ class SendEmail(Model):
         Field(alias="from", min_length=1),
         Hint(label="From", secrets=True, placeholder="billing@example.com", example="billing@example.com"),
     ]
-    """The mailbox that sends."""
+    """The sender's address."""
     to: Annotated[str | list[str] | None, Hint(placeholder="jane@example.com", example="jane@example.com")] = None
     """Addresses as a list or as text with commas. At least one of To, Cc and Bcc is needed."""
     cc: Annotated[str | list[str] | None, Hint(label="Cc")] = None
     """Who gets a copy."""
     bcc: Annotated[str | list[str] | None, Hint(label="Bcc")] = None
-    """Who gets a copy that no one else sees."""
+    """Who gets a copy without the others seeing it."""
     headers: Annotated[dict[str, Any] | None, Hint(placeholder='={"X-Order-Id": "42"}')] = None
     """Further headers, such as Reply-To; those that other inputs write (From, To, Subject, ...) are refused."""
     subject: Annotated[str, Hint(example="Your order")]

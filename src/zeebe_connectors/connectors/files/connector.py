@@ -27,7 +27,7 @@ _HOST_KEYS = "files:host-keys"
 async def test(request: Request, context: Context) -> str:
     """Signs in and lists the folder; changes nothing.
 
-    Gives words for the operator.
+    Returns a line for the operator.
 
     Raises:
         ConnectorError: Why the server cannot be used.
@@ -55,16 +55,17 @@ async def test(request: Request, context: Context) -> str:
 async def carry(request: Request, context: Context) -> Done:
     """List, read, write, move, copy and delete files on SFTP, FTP and FTPS servers.
 
-    A file is written under a temporary name beside its own and renamed when all of it is there: who looks into the
-    folder sees a whole file or none, and a further try of the task begins anew. All is transferred byte by byte.
+    A file is written under a temporary name beside its own and renamed when all of it is there: whoever looks into the
+    folder sees a whole file or none, and a further try of the task starts over. Files are transferred unchanged, byte
+    for byte.
     Documents go through in pieces, so that gigabytes take little memory.
 
     **A further try of a task does no harm**: it writes the same file under the same name (also with `number`), finds a
     file that an earlier try has moved, and appends only what an earlier try did not. The runtime's ledger remembers
-    what is needed for that. A second delete finds nothing: `ifMissing` says whether that is an error.
+    what this needs. A second delete finds nothing: `ifMissing` decides whether that is an error.
 
     The path is folder and file, joined by one slash. With a base folder no path leaves it: `..` is refused everywhere.
-    Links on the server are the server's affair.
+    Links on the server are followed by the server.
 
     FTPS resumes the TLS session of the control connection for each file, as strict servers demand; active mode listens
     on the address that the control connection has. SFTP signs in by password or key; an agent and the runtime's own SSH
@@ -136,7 +137,7 @@ async def _read(request: Request, task: Task) -> Done:
     except UnicodeDecodeError:
         raise PermanentError(
             "FILES_CONTENT_INVALID",
-            f"{path}: is no text in {request.charset}; choose its charset, or read it as document or base64",
+            f"{path}: is not text in {request.charset}; choose its charset, or read it as document or base64",
         ) from None
 
 

@@ -68,7 +68,7 @@ class FtpSession:
                 f"{self._server.where}: offers no TLS (AUTH TLS: {reply.code}); choose ftps, or ask its operator",
             )
         if self._buffered():
-            raise PermanentError("FILES_TLS_FAILED", f"{self._server.where}: sent something unasked before TLS")
+            raise PermanentError("FILES_TLS_FAILED", f"{self._server.where}: sent unrequested data before TLS")
         await self._patiently(self._writer.start_tls(context, server_hostname=self._server.host))
         self._tls = context
 
@@ -159,7 +159,7 @@ class FtpSession:
     def _no_ftp(self, line: str) -> PermanentError:
         self._broken = True
         hint = "it speaks SSH: choose the protocol sftp" if line.startswith("SSH-") else "check host, port and protocol"
-        return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is no FTP server; {hint}")
+        return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
 
     async def _patiently(self, waiting: Awaitable[ResultT]) -> ResultT:
         """One wait with the server's time; a session that had to wait too long, or broke, is not used again."""

@@ -12,16 +12,16 @@ Meaning = tuple[str, type[ConnectorError], str]
 _FULL: Meaning = ("FILES_FULL", TransientError, "has no space left for{about}")
 _LOST: Meaning = (
     "FILES_LOST", TransientError,
-    "the data connection did not come about, or broke. Try active mode off or on, or look whether TLS is wanted",
+    "the data connection cannot be opened, or broke. Switch active mode on or off, or check the use of TLS",
 )  # fmt: skip
 _CODES: dict[int, Meaning] = {
-    421: ("FILES_BUSY", TransientError, "takes no session now, or ended it"),
+    421: ("FILES_BUSY", TransientError, "accepts no session now, or ended it"),
     552: _FULL,
     452: _FULL,
     425: _LOST,
     426: _LOST,
-    530: ("FILES_AUTH_FAILED", PermanentError, "wants another login for{about}"),
-    532: ("FILES_AUTH_FAILED", PermanentError, "wants an account for{about}, which is not supported"),
+    530: ("FILES_AUTH_FAILED", PermanentError, "requires another login for{about}"),
+    532: ("FILES_AUTH_FAILED", PermanentError, "requires an account for{about}, which is not supported"),
 }
 _WORDS: tuple[tuple[tuple[str, ...], Meaning], ...] = (
     (("quota", "no space"), _FULL),
@@ -31,7 +31,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Meaning], ...] = (
          "not a regular"),
         ("FILES_NOT_FOUND", PermanentError, "there is no{about}"),
     ),
-    (("exist", "already"), ("FILES_EXISTS", PermanentError, "there is{about} already")),
+    (("exist", "already"), ("FILES_EXISTS", PermanentError, "there already is{about}")),
     (
         ("permission", "denied", "not allowed", "privilege", "forbidden", "read-only", "not enough"),
         ("FILES_FORBIDDEN", PermanentError, "the login may not do this to{about}"),

@@ -16,7 +16,7 @@ GROUPS = (
     Group("file", "File or folder"),
     Group("target", "Target"),
     Group("content", "Content"),
-    Group("security", "Whom to trust", open=False),
+    Group("security", "Trust", open=False),
     Group("connection", "Connection details", open=False),
 )
 _FTP = ("ftp", "ftps", "ftpes")
@@ -27,7 +27,7 @@ _PLAIN = "AZaz09 /.-"
 
 
 class NoLogin(Model):
-    """None: as `anonymous` on FTP."""
+    """None; on FTP, `anonymous`."""
 
     type: Literal["none"] = "none"
 
@@ -82,14 +82,14 @@ class Request(Model):
                 "rename": "Rename a file or folder",
                 "copy": "Copy a file",
                 "delete": "Delete a file",
-                "exists": "Look whether something exists",
+                "exists": "Check whether something exists",
                 "makeFolder": "Make a folder",
                 "removeFolder": "Remove a folder",
             },
             example="list",
         ),
     ]
-    """What is done."""
+    """The operation to carry out."""
     protocol: Annotated[
         Literal["sftp", "ftpes", "ftps", "ftp"],
         Hint(
@@ -114,12 +114,12 @@ class Request(Model):
     port: Annotated[
         int | None, Field(ge=1, le=65535), Hint("server", provider="port", secrets="whole", placeholder="22")
     ] = None
-    """Left empty: 22 for SFTP, 21 for FTP and FTPES, 990 for FTPS."""
+    """If empty, 22 for SFTP, 21 for FTP and FTPES, 990 for FTPS."""
     base: Annotated[
         str, Hint("server", "Base folder", secrets=True, provider="options.base", placeholder="/export/orders")
     ] = ""
-    """Folder that no path of the task leaves. Left empty, paths begin at the login's home, or with a slash at the
-    root."""
+    """Folder that no path of the task can leave. If empty, paths start at the login's home, or at the root if they
+    begin with a slash."""
     authentication: Annotated[
         NoLogin | PasswordLogin | KeyLogin,
         Field(discriminator="type"),
@@ -133,36 +133,36 @@ class Request(Model):
     ] = NoLogin()
     """How to sign in."""
     directory: Annotated[str, Hint("file", "Folder", placeholder="orders/2026", example="orders")] = ""
-    """Folder of the file, or the folder itself. Left empty: the base folder, or the login's home."""
+    """Folder of the file, or the folder itself. If empty, the base folder, or the login's home."""
     file: Annotated[
         str,
         Hint("file", "File", when=When("operation", _ON_FILES), placeholder="order-4711.csv", example="order-4711.csv"),
     ] = ""
-    """Name of the file; it may have folders of its own."""
+    """Name of the file; it may include folders."""
     pattern: Annotated[str | list[str] | None, Hint("file", when=When("operation", ("list",)), placeholder="*.csv")] = (
         None
     )
-    """Only names that match: `*`, `?` and `[abc]`; several as a list. With a slash it is matched against the path
-    below the folder, such as `2026/*.csv`."""
+    """Only matching names: `*`, `?` and `[abc]` are wildcards; give several patterns as a list. A pattern with a slash
+    is matched against the path below the folder, such as `2026/*.csv`."""
     what: Annotated[
         Literal["files", "folders", "all"],
         Hint("file", "What to list", when=When("operation", ("list",)), choices={"all": "Files, folders and the rest"}),
     ] = "files"
-    """What the list has."""
+    """What the list contains."""
     max_depth: Annotated[
         int, Field(ge=1, le=50), Hint("file", "Levels of folders", when=When("operation", ("list",)))
     ] = 1
-    """1 is the folder itself, 2 its sub-folders too, and so on. Links are not followed."""
+    """1 lists the folder itself, 2 its sub-folders too, and so on. Links are not followed."""
     max_files: Annotated[
         int, Field(ge=1, le=50_000), Hint("file", "Maximum entries", when=When("operation", ("list",)))
     ] = 1000
-    """The list ends there, and `more` says so."""
+    """The list ends there, and `more` is true."""
     target_directory: Annotated[str, Hint("target", "Folder", when=When("operation", _TO_TARGET))] = ""
-    """Folder of the target; left empty, that of the source."""
+    """Folder of the target; if empty, that of the source."""
     target_file: Annotated[
         str, Hint("target", "File", when=When("operation", ("move", "copy", "rename")), placeholder="order-4711.done")
     ] = ""
-    """New name; left empty, that of the source."""
+    """New name; if empty, that of the source."""
     if_exists: Annotated[
         Literal["overwrite", "fail", "number"],
         Hint(
@@ -176,14 +176,14 @@ class Request(Model):
     make_folders: Annotated[
         bool, Hint("target", "Make missing folders", when=When("operation", ("write", "append", "move", "copy")))
     ] = False
-    """Whether folders of the target are made when they are missing."""
+    """Whether to create missing folders of the target."""
     content: Annotated[
         str | Document | dict[str, Any] | None,
         Field(union_mode="left_to_right"),
         Hint("content", feel="optional", text=True, when=When("operation", ("write", "append")), example="id;total"),
     ] = None
-    """A document, text, or a context, which becomes JSON. Left empty: an empty file. Documents of any size go
-    through in pieces."""
+    """A document, text, or a context, which becomes JSON. If empty, an empty file. Documents of any size are
+    transferred in pieces."""
     content_kind: Annotated[
         Literal["text", "base64"],
         Hint(
@@ -205,7 +205,7 @@ class Request(Model):
     max_bytes: Annotated[
         int, Field(ge=1, le=3_000_000), Hint("content", "Maximum size (bytes)", when=When("operation", ("read",)))
     ] = 1_000_000
-    """Of a file that is read as text or base64; the engine takes 4 MB in all."""
+    """Of a file that is read as text or base64; the engine accepts 4 MB in all."""
     if_missing: Annotated[
         Literal["fail", "ignore"],
         Hint(
@@ -215,16 +215,16 @@ class Request(Model):
             choices={"fail": "Fail", "ignore": "Be content"},
         ),
     ] = "fail"
-    """Whether something that is gone already is an error. A task that is tried again may find it so."""
+    """Whether something that is already gone is an error. A task that is tried again may find it gone."""
     with_content: Annotated[
-        bool, Hint("target", "Remove what is in it too", when=When("operation", ("removeFolder",)))
+        bool, Hint("target", "Also remove its contents", when=When("operation", ("removeFolder",)))
     ] = False
-    """Whether a folder that is not empty is removed with all below it."""
+    """Whether a folder that is not empty is removed with everything below it."""
     host_key: Annotated[
         Literal["knownHosts", "fingerprint", "firstUse"],
         Hint(
             "security",
-            "Know the server by",
+            "Identify the server by",
             provider="options.hostKey",
             when=When("protocol", ("sftp",)),
             choices={
@@ -234,8 +234,8 @@ class Request(Model):
             },
         ),
     ] = "knownHosts"
-    """How an SFTP server proves that it is not somebody in between. There is no way to accept any key every time;
-    `firstUse` remembers the first one in the runtime's ledger, and trusts whoever answered then."""
+    """How an SFTP server proves its identity. No option accepts any key every time; `firstUse` remembers the first one
+    in the runtime's ledger, and so trusts whoever answered then."""
     known_hosts: Annotated[
         str,
         Hint(
@@ -259,7 +259,7 @@ class Request(Model):
             placeholder="SHA256:...",
         ),
     ] = ""
-    """Of the server's key, as `ssh-keygen -lf` shows it; several while the key is being changed."""
+    """Of the server's key, as `ssh-keygen -lf` shows it; give several while the key is being replaced."""
     trusted_certificate: Annotated[
         str,
         Hint(
@@ -271,26 +271,26 @@ class Request(Model):
             placeholder="-----BEGIN CERTIFICATE-----",
         ),
     ] = ""
-    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
+    """Certificate authorities in PEM; then only these are trusted. If empty, the system's are."""
     active: Annotated[
         bool, Hint("connection", "Active mode", provider="options.active", when=When("protocol", _FTP))
     ] = False
-    """Whether the server connects to the runtime for each file; few firewalls let it."""
+    """Whether the server connects to the runtime for each file; few firewalls allow it."""
     encoding: Annotated[
         str, Hint("connection", "Encoding of names", provider="options.encoding", when=When("protocol", _FTP))
     ] = ""
-    """Left empty: UTF-8, or Latin-1 where the server does not speak it. An old server may want `cp1252` or `cp850`."""
+    """If empty, UTF-8, or Latin-1 where the server does not support it. An old server may need `cp1252` or `cp850`."""
     legacy_algorithms: Annotated[
-        bool, Hint("connection", "Old algorithms too", provider="options.legacyAlgorithms",
+        bool, Hint("connection", "Allow old algorithms", provider="options.legacyAlgorithms",
                    when=When("protocol", ("sftp",)))
     ] = False  # fmt: skip
-    """Whether an SFTP server may use algorithms that are no longer held secure."""
+    """Whether an SFTP server may use algorithms that are no longer considered secure."""
     timeout: Annotated[float, Field(gt=0, le=3600), Hint("connection", "Timeout (seconds)")] = 30.0
-    """Seconds that the server may be silent; the whole never takes longer than the job."""
+    """Seconds for which the server may be silent; in all, it never takes longer than the job."""
     max_sessions: Annotated[
         int, Field(ge=1, le=50), Hint("connection", "Maximum sessions", provider="options.maxSessions")
     ] = 4
-    """Of one runtime with this server and login; further tasks wait for one."""
+    """Connections of one runtime to this server with this login; further tasks wait for a free one."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

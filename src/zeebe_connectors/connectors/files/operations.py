@@ -153,7 +153,7 @@ class Task:
                 break
             chosen = paths.numbered(path, number)
         else:
-            raise PermanentError("FILES_EXISTS", f"{path}: {MAX_NUMBER} files of this name are there already")
+            raise PermanentError("FILES_EXISTS", f"{path}: {MAX_NUMBER} files of this name already exist")
         self.context.discard_on_success(place, self.context.key)
         return await self.context.memory.remember(place, self.context.key, chosen)
 
@@ -357,7 +357,7 @@ async def _without(pieces: AsyncIterator[bytes], skipped: int) -> AsyncGenerator
 
 def _exists(path: str) -> PermanentError:
     return PermanentError(
-        "FILES_EXISTS", f"{path}: is there already; choose another name, or overwrite or number in ifExists"
+        "FILES_EXISTS", f"{path}: already exists; choose another name, or overwrite or number in ifExists"
     )
 
 

@@ -63,7 +63,7 @@ class Sessions:
                 await self._places.acquire()
         except TimeoutError:
             raise TransientError(
-                "FILES_BUSY", f"{self._where}: all sessions were in use until the job's time was over"
+                "FILES_BUSY", f"{self._where}: all sessions were in use until the job's time ran out"
             ) from None
         try:
             held = await self._one(open_session)

@@ -310,7 +310,8 @@ def _known_hosts(server: Server) -> Any:
         return ([], [], [])
     if not server.known.strip():
         raise InputError(
-            "knownHosts: is required to know the server by; paste the lines of `ssh-keyscan HOST` after checking them, "
+            "knownHosts: is required to identify the server; paste the lines of `ssh-keyscan HOST` after checking "
+            "them, "
             "or choose a fingerprint"
         )
     try:
@@ -381,7 +382,7 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     try:
         if server.host_key == "firstUse" and (known := await remember(judge.seen)) != judge.seen:
             raise PermanentError(
-                "FILES_HOST_KEY", f"{server.where}: shows {judge.seen}, and the first time it was {known}"
+                "FILES_HOST_KEY", f"{server.where}: shows the key {judge.seen}, but the first time it was {known}"
             )
         async with asyncio.timeout(server.timeout):
             client = await connection.start_sftp_client()
@@ -405,7 +406,7 @@ def _not_connected(server: Server, error: Exception, seen: str) -> ConnectorErro
         shown = f" It shows {seen}." if seen else ""
         return PermanentError(
             "FILES_HOST_KEY",
-            f"{where}: the server's key is not the expected one.{shown} Ask its operator whether that is right before "
+            f"{where}: the server's key is not the expected one.{shown} Ask its operator whether this is right before"
             "you change knownHosts or fingerprint",
             variables={"fingerprint": seen} if seen else None,
         )
@@ -418,5 +419,5 @@ def _not_connected(server: Server, error: Exception, seen: str) -> ConnectorErro
             "FILES_PROTOCOL", f"{where}: shares no algorithm with the runtime; an old server may need legacyAlgorithms"
         )
     if isinstance(error, asyncssh.ProtocolError | asyncssh.ProtocolNotSupported | ValueError):
-        return PermanentError("FILES_PROTOCOL", f"{where}: is no SSH server; check host, port and protocol")
+        return PermanentError("FILES_PROTOCOL", f"{where}: is not an SSH server; check host, port and protocol")
     return lost(where, error)

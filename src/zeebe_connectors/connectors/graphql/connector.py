@@ -75,7 +75,7 @@ class Operation(Model):
     connection_timeout_in_seconds: ConnectionTimeout = 20
     """How long to try to connect; 0 for as long as the job may take."""
     read_timeout_in_seconds: ReadTimeout = None
-    """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
+    """How long to wait for data; 0 for as long as the job may take. If empty, the connection timeout applies."""
     store_response: Annotated[bool, Hint(group="endpoint", hidden=True)] = False
     """Store the response as a document; used by older templates."""
 
@@ -115,7 +115,7 @@ async def run(request: Request, context: Context) -> Response:
     """Run a GraphQL query or mutation and use its answer in the process.
 
     Connections and access tokens are shared with all other jobs, as in the REST connector. Redirects are not followed.
-    An answer that lists errors is a failure, also when it holds data.
+    An answer that lists errors is a failure, even when it holds data.
     """
     operation = request.graphql
     read = operation.read_timeout_in_seconds

@@ -58,18 +58,18 @@ async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> As
         Group("tls", "Certificates", open=False),
     ],
     errors={
-        "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
+        "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not one of them.",
         **connect_errors("IMAP"),
         "IMAP_AUTH_FAILED": "User name, password or token is refused.",
-        "IMAP_IN_USE": "The server has too many sessions of this account, or is busy; it is tried again.",
+        "IMAP_IN_USE": "The account has too many sessions on the server, or the server is busy; it is tried again.",
         "IMAP_FOLDER_NOT_FOUND": "The folder does not exist; the message names some that do.",
-        "IMAP_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
+        "IMAP_CONNECTION_LOST": "The connection ended; it is reopened automatically.",
         "IMAP_REFUSED": "The server refused a command.",
         "IMAP_NO_CONTENT": "The server does not deliver a mail's content; it is in quarantine.",
         "MAIL_TOKEN_FAILED": "The token endpoint issues no access token.",
         "MAIL_TOO_LARGE": "The mail is larger than allowed; it is in quarantine.",
         **SMIME_ERRORS,
-        "FILE_FORBIDDEN": "The file of the key is not allowed by the operator.",
+        "FILE_FORBIDDEN": "The operator does not allow the file of the key.",
     },
     protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
@@ -82,7 +82,7 @@ async def watch(mailbox: Mailbox, context: InboundContext) -> AsyncIterator[Even
     """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
 
     Properties are those of the official inbound email connector, whose templates work unchanged, and more. The server
-    tells of new mails at once (IDLE) where it can; the connection is renewed and checked all the same. What a mail
+    announces new mails immediately (IDLE) where it can; the connection is still renewed and checked. What a mail
     becomes: `subject`, `fromAddress`, `fromName`, `to`, `cc`, `replyTo`, `date`, `receivedDateTime`, `messageId`,
     `inReplyTo`, `references`, `headers`, `size`, `plainTextBody`, `htmlBody`, `text` (plain, or made from the HTML),
     `calendar`, `attachments`, `inlineParts`, `encrypted`, `signature`, `errors`, `folder`, `uid`. It needs the extra

@@ -36,7 +36,7 @@ class ImapServer(Model):
         Field(ge=1, le=65535),
         Hint(label="IMAP port", provider="port", secrets="whole", placeholder="993, or 143 for STARTTLS and none"),
     ] = None
-    """Left empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
+    """If empty, it follows the encryption: 993 for TLS, 143 for STARTTLS or none."""
     imap_cryptographic_protocol: Annotated[
         Encryption,
         Hint(
@@ -64,7 +64,7 @@ class ImapServer(Model):
 
 
 class Handling(Model):
-    """What is done with a mail once the process has it."""
+    """What to do with a mail once the process has it."""
 
     handling_strategy: Annotated[
         Literal["READ", "DELETE", "MOVE", "NONE"],
@@ -73,9 +73,9 @@ class Handling(Model):
             choices={"READ": "Mark as read", "DELETE": "Delete", "MOVE": "Move", "NONE": "Leave as it is"},
         ),
     ] = "READ"
-    """Whatever it is, a mail is processed once: the runtime remembers it."""
+    """Whichever you choose, a mail is processed once: the runtime remembers it."""
     target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
-    """Destination; blank or the watched folder itself means that the mail stays. Created when it is missing."""
+    """Destination; blank or the watched folder itself means that the mail stays. Created if missing."""
     mark_as_read: Annotated[bool, Hint(label="Mark as read too", when=When("handling_strategy", ("MOVE",)))] = True
     """Whether a mail that is moved is marked as read as well."""
 
@@ -88,10 +88,10 @@ class Watching(Protection):
     folder_to_listen: Annotated[str, Hint(label="Folder", secrets=True, provider="options.folder")] = "INBOX"
     """The folder to watch, in any script; `/` and `.` stand for the server's separator."""
     polling_wait_time: Annotated[Frequency, Hint(label="Check every", placeholder="PT20S")] = "PT20S"
-    """How often the folder is checked: minutes (`5`), or `30s`, `5m`, `PT5M`. With push it is looked at so often all
-    the same, in case that the server forgets to tell; every five minutes at least."""
+    """How often the folder is checked: minutes (`5`), or `30s`, `5m`, `PT5M`. With push it is still checked this
+    often, in case the server misses a notification; every five minutes at least."""
     push: Annotated[bool, Hint(label="Push (IMAP IDLE)")] = True
-    """Wait for the server's word (IDLE) where it can give it; else the folder is only checked now and again."""
+    """Wait for the server to announce mails (IDLE) where it can; else the folder is only checked from time to time."""
     polling_config_discriminator: Annotated[
         Literal["unseenPollingConfig", "allPollingConfig"],
         Hint(label="Which mails", choices={"unseenPollingConfig": "Unread", "allPollingConfig": "All"}),
@@ -100,13 +100,13 @@ class Watching(Protection):
     existing_mails: Annotated[
         Literal["process", "skip"],
         Hint(
-            label="Mails that lie there at the first start",
+            label="Mails already there at the first start",
             choices={"process": "Process those too", "skip": "Only mails from now on"},
             form_default="skip",
             when=When("polling_config_discriminator", ("allPollingConfig",)),
         ),
     ] = "process"
-    """Whether the mails count that are in the folder when the source looks at it for the very first time."""
+    """Whether to process the mails that are in the folder when the source checks it for the very first time."""
     polling_config: Handling | None = None
     """What becomes of them."""
     subject_contains: Annotated[str, Hint(label="Subject contains")] = ""
@@ -118,11 +118,11 @@ class Watching(Protection):
     received_since: Annotated[str, Hint(label="Received since", placeholder="2026-01-31")] = ""
     """Only mails that came at this date (or ISO 8601 time) or later."""
     max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(label="Maximum mails per check")] = 100
-    """How many mails are processed before the folder is looked at again."""
+    """How many mails are processed before the folder is checked again."""
     max_mail_size: Annotated[int, Field(ge=1), Hint(label="Maximum mail size (bytes)")] = 50 * 1024 * 1024
     """A larger mail goes to quarantine unread."""
     quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
-    """Where mails go that cannot be handed over; blank leaves them in place."""
+    """Folder for mails that cannot be handed over; blank leaves them in place."""
 
     @field_validator("subject_pattern")
     @classmethod

@@ -138,7 +138,7 @@ class Watcher:
         try:
             is_pushed = await session.idle(wait)
         except Refused as error:
-            self.context.log.info("The server offers IDLE and refuses it (%s); the folder is polled instead", error)
+            self.context.log.info("The server offers IDLE but refuses it (%s); the folder is polled instead", error)
             self._idle_refused = True
         except ConnectionLost:
             self._ended_early(began, _QUICK)
@@ -405,7 +405,7 @@ class Watcher:
     async def _finish(self, session: ImapSession, uid: int, strategy: str, effect: str) -> None:
         """Marks, moves or deletes a mail that the process has; not where the connection always ends at that."""
         if reason := self._failures.verdict(effect):
-            raise Refused("what is to become of the mail", reason)
+            raise Refused("what to do with the mail", reason)
         try:
             await self._carry_out(session, uid, strategy)
         except ConnectionLost as error:

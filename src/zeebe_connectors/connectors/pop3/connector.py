@@ -38,12 +38,12 @@ class Pop3Mailbox(Mailbox):
         Literal["process", "skip"],
         Hint(
             group="mails",
-            label="Mails that lie there at the first start",
+            label="Mails already there at the first start",
             choices={"process": "Process those too", "skip": "Only mails from now on"},
             form_default="skip",
         ),
     ] = "process"
-    """Whether the mails count that are in the mailbox when the source looks at it for the very first time."""
+    """Whether to process the mails that are in the mailbox when the source checks it for the very first time."""
     check_every: Annotated[Frequency, Hint(group="mails", placeholder="PT1M")] = "PT1M"
     """How often the mailbox is read: minutes (`5`), or `30s`, `5m`, `PT5M`."""
     max_per_poll: Annotated[int, Field(ge=1, le=10_000), Hint(group="mails", label="Maximum mails per check")] = 100
@@ -118,9 +118,9 @@ def _identity(mailbox: Pop3Mailbox, uid: str) -> str:
 async def watch(mailbox: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
     """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
 
-    POP3 knows no folders, no marks and no push: the mailbox is read now and again, and a mail is told from an old one
-    by its unique id (UIDL), which the ledger remembers. What a mail becomes is the same as for IMAP; what the ledger
-    remembers for a source and for the tasks of `pop3-fetch` is kept apart, so let one of both have the mailbox.
+    POP3 has no folders, no flags and no push: the mailbox is read at intervals, and a new mail is told from an old one
+    by its unique id (UIDL), which the ledger remembers. A mail becomes the same as over IMAP. The ledger keeps
+    separate records for a source and for the tasks of `pop3-fetch`, so let only one of them use the mailbox.
 
     [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and
     what becomes of encrypted and signed mails.

@@ -62,9 +62,9 @@ class Request(Mailbox):
         Field(ge=1, le=MAX_WANTED),
         Hint(group="mails", label="Maximum mails", when=When("operation", ("MAIL_RECEIVEALL",))),
     ] = 50
-    """The rest is for the next task."""
+    """The rest is left for the next task."""
     again: Annotated[bool, Hint(group="mails", label="Read again")] = False
-    """Also give mails that other tasks have received and left on the server; else each mail is for one task."""
+    """Also return mails that other tasks have received and left on the server; otherwise each mail is for one task."""
 
     @property
     def one(self) -> bool:
@@ -77,7 +77,7 @@ class Received(Model):
 
     mail: dict[str, Any] | None = None
     """With `MAIL_RECEIVE`: the mail, or null when there is none. It has all that the source [`pop3`](pop3.md) gives,
-    `uid` (the server's id of it), `savedTo` (the directory with its files, or null) and `failure` (null)."""
+    `uid` (the server's id for it), `savedTo` (the directory with its files, or null) and `failure` (null)."""
     mails: list[dict[str, Any]] | None = None
     """With `MAIL_RECEIVEALL`: the mails, the oldest first; empty when there are none. One that cannot be read has
     `failure.code` and `failure.message`, and no content."""
@@ -99,7 +99,7 @@ class Received(Model):
     ],
     errors={
         **ERRORS,
-        "DOCUMENT_NOT_FOUND": "The result of an earlier try is no longer kept, and its mails have been deleted.",
+        "DOCUMENT_NOT_FOUND": "The result of an earlier try is no longer stored, and its mails have been deleted.",
     },
     protocols=("pop", "pops"),
     keywords=["mail", "email", "inbox", "pop3", "receive"],
@@ -109,7 +109,7 @@ async def fetch(request: Request, context: Context) -> Received:
     """Receives one mail of a POP3 mailbox, or all, in a task: each mail in one task only.
 
     A task gets mails that no other task of the mailbox has received, the oldest first; when there are none it gets
-    null (or an empty list) and goes on. The runtime's ledger remembers which task has which mail, so that a task that
+    null (or an empty list) and continues. The runtime's ledger remembers which task has which mail, so that a task that
     is tried again gets the same ones, although they are removed from the server. A mail that cannot be read (too large,
     not decrypted) fails the task that receives one, and each further try reads it again; among all mails it is in the
     list with its `failure`. Such a mail is not removed.

@@ -26,19 +26,19 @@ _MAX_NAME = 200  # bytes of a file's name, of the 255 that file systems take
 
 ERRORS = {
     "POP3_INACTIVE": "The mailbox is switched off in the diagram.",
-    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
+    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not one of them.",
     **connect_errors("POP3"),
     "POP3_AUTH_FAILED": "User name, password or token is refused.",
     "POP3_IN_USE": "Another session has the mailbox; it is tried again.",
     "POP3_NO_IDS": "The server has no unique ids, without which mails would be processed twice.",
-    "POP3_CONNECTION_LOST": "The connection ended; it is opened again by itself.",
+    "POP3_CONNECTION_LOST": "The connection ended; it is reopened automatically.",
     "POP3_REFUSED": "The server refused a command.",
     "POP3_NO_CONTENT": "The server lists a mail but does not deliver its content.",
     "MAIL_TOKEN_FAILED": "The token endpoint issues no access token.",
     "MAIL_TOO_LARGE": "The mail is larger than allowed.",
     **SMIME_ERRORS,
     "MAIL_NOT_SAVED": "The mail's files cannot be written; the message says why.",
-    "FILE_FORBIDDEN": "The directory to save to, or the file of the key, is not allowed by the operator.",
+    "FILE_FORBIDDEN": "The operator does not allow the directory to save to, or the file of the key.",
 }
 
 
@@ -72,9 +72,9 @@ class Mailbox(Protection):
     ] = ""
     """Authorities in PEM to trust instead of the system's."""
     active: Annotated[bool, Hint(group="mails")] = True
-    """Whether the mailbox is read at all; an inactive one is an error that says so (`POP3_INACTIVE`)."""
+    """Whether the mailbox is read at all; an inactive mailbox is an error (`POP3_INACTIVE`)."""
     remove: Annotated[bool, Hint(group="mails", label="Remove from server")] = False
-    """Delete each mail from the server once the process has it; else it stays, and is known by its id."""
+    """Delete each mail from the server once the process has it; otherwise it stays, and is recognised by its id."""
     save_to: Annotated[str, Hint(group="mails", label="Save to directory", provider="options.saveTo")] = ""
     """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
     save_text_to: Annotated[str, Hint(group="mails", label="Save text to directory", provider="options.saveTextTo")] = (

@@ -30,7 +30,7 @@ class Start(Model):
     ] = Field(default={})
     """What the process starts with."""
     tenant_id: Annotated[str, Hint(group="process", label="Tenant ID")] = ""
-    """Whose process; the tenant of this task when left out."""
+    """Tenant of the process; the tenant of this task when left out."""
     wait: Annotated[
         Literal["none", "result", "message"],
         Hint(
@@ -38,12 +38,12 @@ class Start(Model):
             label="Wait for",
             choices={
                 "none": "Nothing: go on at once",
-                "result": "The result: for processes of seconds",
+                "result": "The result: for processes that take seconds",
                 "message": "A message: for long processes",
             },
         ),
     ] = "none"
-    """Whether the task ends with the start of the process, with its end, or lets it answer by a message."""
+    """Whether the task ends when the process starts or when it ends, or lets it answer by a message."""
     fetch: Annotated[
         list[str],
         Hint(
@@ -54,7 +54,7 @@ class Start(Model):
             when=When("wait", ("result",)),
         ),
     ] = Field(default=[])
-    """Names of the variables to get of the result; all when left out."""
+    """Names of the variables to get from the result; all when left out."""
     timeout: Annotated[
         float | None,
         Field(gt=0),
@@ -81,7 +81,7 @@ class Started(TypedDict):
         dict[str, Any] | None, Field(description="What it ended with; null unless the result was waited for.")
     ]
     correlationKey: Annotated[
-        str | None, Field(description="For the event that waits for the answer; null unless it comes by a message.")
+        str | None, Field(description="For the event that waits for the answer; null unless the answer is a message.")
     ]
 
 
@@ -92,7 +92,7 @@ ERRORS = {
     ),
     "PROCESS_NOT_FOUND": "The process is not deployed, or not in this version. An incident.",
     "PROCESS_NO_RESULT": (
-        "The process was started and did not end in time. It goes on, so that the task is not tried again. An incident."
+        "The process was started and did not end in time. It continues, so the task is not tried again. An incident."
     ),
     "CLUSTER_REFUSED": "The cluster refuses the command; the message says why. An incident.",
     "CLUSTER_UNREACHABLE": "The cluster did not answer, or is overloaded. It is tried again.",
@@ -112,14 +112,15 @@ ERRORS = {
 async def start(task: Start, context: Context) -> Started:
     """Start a process of the cluster, and use its result if you like.
 
-    It is this runtime that calls the cluster, with its own credentials; the diagram holds none. Which processes may be
-    started is the operator's list: `ZEEBE_CONNECTORS_PROCESSES` names their ids, separated by commas, `*` standing for
-    any text.
+    This runtime calls the cluster with its own credentials; the diagram holds none. The operator decides which
+    processes may be started: `ZEEBE_CONNECTORS_PROCESSES` lists their ids, separated by commas; `*` stands for any
+    text.
 
-    A process of seconds is waited for, within the job's time. One that takes longer answers by a message: it starts
-    with the variable `answer`, which holds `messageName` and `correlationKey`, and sends that message at its end (the
-    connector [Process: send a message](process-message.md) does). The diagram that started it waits for the message in
-    a catch event behind this task, whose correlation key is `correlationKey` of this task's result.
+    The task can wait for a process that takes seconds, within the job's time. One that takes longer answers by a
+    message: it starts with the variable `answer`, which holds `messageName` and `correlationKey`, and sends that
+    message at its end (the connector [Process: send a message](process-message.md) does). The diagram that started it
+    waits for the message in a catch event after this task, whose correlation key is `correlationKey` of this task's
+    result.
 
     A task that is tried again does not start the process a second time, unless the first try was lost between the
     cluster's answer and the runtime's ledger.

@@ -25,7 +25,7 @@ def _seconds(value: Any) -> Any:
 
 
 class Publish(Model):
-    """Publish: the message waits for who wants it."""
+    """Publish: the message waits for a process."""
 
     type: Annotated[Literal["publish"], Hint(label="How")] = "publish"
     """Whether the message may wait for a process, or must reach one now."""
@@ -39,11 +39,11 @@ class Publish(Model):
     message_id: Annotated[
         str, Hint(label="Message ID", tooltip="A second message with this ID is refused while the first one lives.")
     ] = ""
-    """Id of the message; left out, it is the task's own, so that a task tried again sends no second one."""
+    """Id of the message; when left out, the task's own, so that a task that is tried again sends no second message."""
 
 
 class Correlate(Model):
-    """Correlate: the message comes to who waits now, or the task fails."""
+    """Correlate: the message reaches a process that waits now, or the task fails."""
 
     type: Annotated[Literal["correlate"], Hint(label="How")]
     """Whether the message may wait for a process, or must reach one now."""
@@ -59,7 +59,7 @@ class Send(Model):
     ]
     """Name of the message."""
     correlation_key: Annotated[str, Hint(group="operation", label="Correlation key")] = ""
-    """Whom the message is for; left out for a message that starts a process."""
+    """Correlation key of the process that the message is for; leave it out for a message that starts a process."""
     variables: Annotated[
         dict[str, Any], Hint(group="operation", label="Payload", feel="required", placeholder="={amount: amount}")
     ] = Field(default={})
@@ -73,7 +73,7 @@ class Send(Model):
     ] = Publish()
     """Whether the message may wait for a process, or must reach one now."""
     tenant_id: Annotated[str, Hint(group="operation", label="Tenant ID")] = ""
-    """Whose message; the tenant of this task when left out."""
+    """Tenant of the message; the tenant of this task when left out."""
     request_timeout: Annotated[
         float | None,
         BeforeValidator(_seconds),
@@ -87,7 +87,7 @@ class Sent(TypedDict):
     """A message that was sent."""
 
     messageKey: Annotated[
-        int | None, Field(description="Key of the message; null when an earlier try of this task had sent it already.")
+        int | None, Field(description="Key of the message; null when an earlier try of this task had already sent it.")
     ]
     tenantId: Annotated[str, Field(description="Whose message it is.")]
     processInstanceKey: NotRequired[
@@ -99,7 +99,7 @@ ERRORS = {
     "MESSAGE_EXISTS": (
         "A message with the given id was already published and is still alive. Give a new message another id."
     ),
-    "MESSAGE_NOT_CORRELATED": "Nobody waits for the message now. It is tried again, as who waits may come later.",
+    "MESSAGE_NOT_CORRELATED": "No process waits for the message now. It is tried again, since one may come later.",
     "CLUSTER_REFUSED": "The cluster refuses the message; the message of the error says why. An incident.",
     "CLUSTER_UNREACHABLE": "The cluster did not answer, or is overloaded. It is tried again.",
     "INVALID_INPUT": "An input is missing or wrong; the message names it. An incident.",
@@ -118,7 +118,7 @@ ERRORS = {
 async def send(task: Send, context: Context) -> Sent:
     """Send a message to processes of the cluster that wait for it, or start one with it.
 
-    It is this runtime that calls the cluster, with its own credentials. The official templates for messages (throw
+    This runtime calls the cluster with its own credentials. The official templates for messages (throw
     event, end event, send task) run on this connector unchanged. Publishing works with every version of the cluster;
     correlating asks the cluster's REST API (8.6 and later), whose address the operator sets with `ZEEBE_REST_ADDRESS`.
 

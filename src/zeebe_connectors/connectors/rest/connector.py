@@ -93,7 +93,7 @@ class Request(Certified):
     connection_timeout_in_seconds: ConnectionTimeout = 20
     """How long to try to connect; 0 for as long as the job may take."""
     read_timeout_in_seconds: ReadTimeout = None
-    """How long to wait for data; 0 for as long as the job may take. Left empty, it is the connection timeout."""
+    """How long to wait for data; 0 for as long as the job may take. If empty, the connection timeout applies."""
     body: Annotated[
         Any,
         Hint(

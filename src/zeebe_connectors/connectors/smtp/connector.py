@@ -1,4 +1,4 @@
-"""Sends mails with everything that Outlook's users know."""
+"""Sends mails with the features that Outlook's users know."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = (
     Group("authentication", "Authentication"),
     Group("recipients", "Sender and recipients"),
     Group("content", "Content"),
-    Group("marks", "Marks and receipts", open=False),
+    Group("marks", "Flags and receipts", open=False),
     Group("delivery", "Delivery", open=False),
     Group("tls", "Certificates", open=False),
 )
@@ -53,14 +53,14 @@ class TokenLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(label="Mailbox", secrets=True)]
     """The mailbox that sends, as its address."""
     token: Annotated[RequiredSecret, Hint(label="Access token", placeholder="{{secrets.ACCESS_TOKEN}}")]
-    """A token that something else keeps fresh."""
+    """A token that is renewed elsewhere."""
 
 
 Authentication = NoLogin | PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | TokenLogin
 
 
 class Mail(Model):
-    """A mail, and the server that takes it."""
+    """A mail, and the server that accepts it."""
 
     host: Annotated[
         str,
@@ -80,7 +80,7 @@ class Mail(Model):
     port: Annotated[
         int | None, Field(ge=1, le=65535), Hint("server", secrets="whole", provider="port", placeholder="587")
     ] = None
-    """Left empty: 587 with STARTTLS, 465 with TLS, 25 without."""
+    """If empty, 587 with STARTTLS, 465 with TLS, 25 without."""
     authentication: Annotated[
         Authentication,
         Field(discriminator="type"),
@@ -107,7 +107,7 @@ class Mail(Model):
         Field(alias="from", min_length=1),
         Hint("recipients", "From", secrets=True, placeholder="billing@example.com", example="billing@example.com"),
     ]
-    """The mailbox that sends."""
+    """The sender's address."""
     sender_name: Annotated[str | None, Hint("recipients", placeholder="Billing")] = None
     """Shown instead of the address."""
     to: Annotated[
@@ -123,9 +123,9 @@ class Mail(Model):
     cc: Annotated[str | list[str] | None, Hint("recipients", "Cc")] = None
     """Who gets a copy."""
     bcc: Annotated[str | list[str] | None, Hint("recipients", "Bcc")] = None
-    """Who gets a copy that no one else sees."""
+    """Who gets a copy without the others seeing it."""
     reply_to: Annotated[str | list[str] | None, Hint("recipients", "Reply to")] = None
-    """Where answers go, when not to the sender."""
+    """Where replies go, if not to the sender."""
     subject: Annotated[str, Hint("content", example="Your order")] = ""
     """One line."""
     format: Annotated[
@@ -159,9 +159,9 @@ class Mail(Model):
     ]
     """Documents, paths below an allowed directory, http(s) URLs, or contexts with `name` and `content` (base64)."""
     importance: Annotated[Literal["normal", "high", "low"], Hint("marks")] = "normal"
-    """As the recipient's program shows it."""
+    """As the recipient's mail program shows it."""
     sensitivity: Annotated[Literal["normal", "personal", "private", "confidential"], Hint("marks")] = "normal"
-    """As the recipient's program shows it."""
+    """As the recipient's mail program shows it."""
     follow_up: Annotated[
         Literal["none", "today", "tomorrow", "date"],
         Hint("marks", "Follow-up flag", choices={"date": "By a date"}),
@@ -173,14 +173,14 @@ class Mail(Model):
     ] = None
     """A date, or a date and time."""
     read_receipt: Annotated[bool, Hint("marks", "Ask for a read receipt")] = False
-    """The recipient's program may send one to the sender."""
+    """The recipient's mail program may send one to the sender."""
     delivery_receipt: Annotated[
         Literal["default", "failure", "success", "always", "never"],
         Hint(
             "marks",
             "Delivery status notification",
             choices={
-                "default": "As the server does",
+                "default": "The server's default",
                 "failure": "On failure or delay",
                 "success": "On success",
                 "always": "On success, failure or delay",
@@ -198,13 +198,13 @@ class Mail(Model):
             when=When("delivery_receipt", ("failure", "success", "always")),
         ),
     ] = "headers"
-    """What a notification of failure quotes."""
+    """What a failure notification quotes."""
     headers: Annotated[
         dict[str, Any],
         Field(default_factory=dict),
         Hint("marks", "Extra headers", placeholder='={"X-Order-Id": "42"}'),
     ]
-    """Further headers; those that inputs of their own write (From, To, Subject, ...) are refused."""
+    """Further headers; those that other inputs write (From, To, Subject, ...) are refused."""
     on_refused: Annotated[
         Literal["fail", "continue"],
         Hint(
@@ -213,11 +213,11 @@ class Mail(Model):
             choices={"fail": "Send to nobody and fail", "continue": "Send to the others"},
         ),
     ] = "fail"
-    """What happens when the server takes some recipients and refuses others."""
+    """What happens when the server accepts some recipients and refuses others."""
     timeout: Annotated[float, Field(gt=0, le=3600), Hint("delivery", "Timeout (seconds)")] = 30.0
-    """Seconds that one answer of the server may take; the whole never takes longer than the job."""
+    """Seconds that one answer of the server may take; in all, it never takes longer than the job."""
     client_name: Annotated[str | None, Hint("delivery", "Client name (EHLO)", placeholder="app.example.com")] = None
-    """How the runtime introduces itself; its address when left empty."""
+    """How the runtime introduces itself; its address if empty."""
     trusted_certificate: Annotated[
         str,
         Hint(
@@ -228,11 +228,11 @@ class Mail(Model):
             placeholder="-----BEGIN CERTIFICATE-----",
         ),
     ] = ""
-    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
+    """Certificate authorities in PEM; then only these are trusted. If empty, the system's are."""
 
 
 class RefusedRecipient(Model):
-    """A recipient that the server did not take."""
+    """A recipient that the server did not accept."""
 
     address: str
     """The address."""
@@ -252,9 +252,9 @@ class Sent(Model):
     accepted: list[str]
     """Addresses that the server accepted."""
     refused: list[RefusedRecipient]
-    """Addresses that it refused, when the others got the mail."""
+    """Addresses that it refused although the others got the mail."""
     warnings: list[str]
-    """What was asked for and could not be had."""
+    """What was asked for but was not possible."""
     reply: str
     """The server's last words, often with its queue id."""
 
@@ -273,11 +273,11 @@ SUCCESS = "Mail sent successfully"
     result_expression="={mailSent: response.result}",
 )
 async def send(mail: Mail, context: Context) -> Sent:
-    """Send a mail with text, HTML, attachments and Outlook's marks.
+    """Send a mail with text, HTML, attachments and Outlook's flags.
 
     A mail is handed to the server once: connections are kept between mails, a lost one is replaced as long as the
-    server cannot have taken the mail, and the Message-ID stays the same on every try. The server's receipt is kept
-    until the engine knows that the task is done, so that no further try sends the mail again. Attachments, body files
+    server cannot have accepted the mail, and the Message-ID stays the same on every try. The server's receipt is
+    stored until the engine knows that the task is done, so no further try sends the mail again. Attachments, body files
     and inline images are read below the directories that the operator allowed (`ZEEBE_CONNECTORS_FILES`), or come as
     documents, URLs or base64.
     """
@@ -382,7 +382,8 @@ async def _images(mail: Mail, context: Context) -> Sequence[Part]:
     for name, source in mail.inline_images.items():
         if not name or not name.isascii() or not name.isprintable() or set(name) & set('<>()[]@\\,;:" '):
             raise InputError(
-                "inlineImages: a name has ASCII letters, digits, dots and dashes, as it stands behind cid: in the HTML"
+                "inlineImages: a name consists of ASCII letters, digits, dots and dashes, as written after cid: in "
+                "the HTML"
             )
         parts.append(await attachments.part(source, context, field=f"inlineImages.{name}", content_id=name))
     return parts
@@ -422,7 +423,7 @@ def end_of_day(text: str, *, field: str = "followUp", now: datetime | None = Non
     except ValueError:
         raise InputError(f"{field}: must be today, tomorrow, or a date such as 2026-12-24") from None
     if due < now:
-        raise InputError(f"{field}: is past; give today or a later date")
+        raise InputError(f"{field}: is in the past; give today or a later date")
     return due
 
 

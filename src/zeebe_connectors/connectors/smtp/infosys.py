@@ -33,7 +33,7 @@ GROUPS = (
     Group("server", "Mail server"),
     Group("recipients", "Sender and recipients"),
     Group("content", "Content"),
-    Group("marks", "Marks and receipts", open=False),
+    Group("marks", "Flags and receipts", open=False),
 )
 
 _OUT_OF_REACH = frozenset({"SMTP_NAME_NOT_RESOLVED", "SMTP_UNREACHABLE", "SMTP_TIMEOUT"})
@@ -48,11 +48,11 @@ _INPUTS = (
 )
 INFOSYS_ERRORS = {
     "404": "The mail server cannot be reached: its name is unknown, nothing listens there, or it does not answer. "
-    "Check host and port; `error.variables.code` tells which: "
+    "Check host and port; `error.variables.code` says which: "
     + ", ".join(f"`{code}`" for code in sorted(_OUT_OF_REACH))
     + ". "
     "Tried again, unless the name is unknown.",
-    "500": "The mail was not sent for any other reason, such as a refused login or recipient; the message tells it, "
+    "500": "The mail was not sent for any other reason, such as a refused login or recipient; the message says which,"
     "and `error.variables.code` has the finer code, one of those of *Mail: send (SMTP)*. Tried again where that helps.",
     **{code: ERRORS[code] for code in _INPUTS},
 }
@@ -96,16 +96,16 @@ class InfosysServer(Model):
         Field(ge=1, le=65535),
         Hint("server", secrets="whole", provider="port", form_default="587", example="587"),
     ]
-    """465 speaks TLS from the start and 587 demands STARTTLS; any other port takes STARTTLS where the server has it,
+    """465 uses TLS from the start and 587 requires STARTTLS; any other port uses STARTTLS where the server offers it,
     unless `security` says otherwise."""
     username: Annotated[str | None, Hint("server", secrets=True, provider="authentication.username")] = None
-    """Left empty, no login takes place."""
+    """If empty, there is no login."""
     password: Annotated[Secret | None, Hint("server", provider="authentication.password")] = None
     """Preferably as a secret."""
     security: Annotated[Literal["tls", "starttls", "none"] | None, Hint("server", hidden=True, provider="security")] = (
         None
     )
-    """Demands this protection, whatever the port. Infosys' template does not have it."""
+    """Requires this protection, whatever the port. Infosys' template does not have it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -126,16 +126,16 @@ class InfosysMail(Model):
         Field(min_length=1),
         Hint("recipients", "From", secrets=True, placeholder="billing@example.com", example="billing@example.com"),
     ]
-    """The mailbox that sends; read receipts go there."""
+    """The sender's address; read receipts go there."""
     smtp_email_to_recipients: Annotated[
         Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)],
         Hint("recipients", "To", example="jane@example.com", placeholder="jane@example.com, john@example.com"),
     ]
-    """Addresses: a list, or text with commas, also in brackets. At least one."""
+    """Addresses: a list, or text with commas, in brackets or not. At least one."""
     smtp_email_cc_recipients: Annotated[str | list[str] | None, Hint("recipients", "Cc")] = None
     """Who gets a copy."""
     smtp_email_bcc_recipients: Annotated[str | list[str] | None, Hint("recipients", "Bcc")] = None
-    """Who gets a copy that no one else sees."""
+    """Who gets a copy without the others seeing it."""
     smtp_email_subject: Annotated[
         str, Field(min_length=1), Hint("content", "Subject", placeholder="Your order", example="Your order")
     ]
@@ -145,7 +145,7 @@ class InfosysMail(Model):
         BeforeValidator(_kind),
         Hint("content", "Content type", form_default="text", choices={"text": "Text", "html": "HTML"}, example="text"),
     ]
-    """What the content is. `txt` and `htm` are understood too."""
+    """What the content is. `txt` and `htm` are accepted too."""
     smtp_email_content: Annotated[
         Annotated[str, Field(min_length=1)] | Document,
         Hint("content", "Content", text=True, example="Thank you for your order."),
@@ -161,21 +161,21 @@ class InfosysMail(Model):
     smtp_email_importance: Annotated[
         Literal["normal", "high", "low"], BeforeValidator(_importance), Hint("marks", "Importance")
     ] = "normal"
-    """As the recipient's program shows it. True is high and false is normal."""
+    """As the recipient's mail program shows it. True is high and false is normal."""
     smtp_email_read_receipt: Annotated[bool, Hint("marks", "Ask for a read receipt")] = False
-    """The recipient's program may send one to the mailbox."""
+    """The recipient's mail program may send one to the mailbox."""
     smtp_email_follow_up: Annotated[str | None, Hint("marks", "Follow-up", placeholder="tomorrow")] = None
     """`today`, `tomorrow`, or a date: flags the mail, due at the end of that day."""
     smtp_follow_up: Annotated[str | None, Hint("marks", hidden=True)] = None
     """Another spelling of `smtpEmailFollowUp`, as Infosys' document has it."""
     smtp_email_direct_reply_to: Annotated[str | list[str] | None, Hint("recipients", "Reply to")] = None
-    """Where answers go, when not to the mailbox."""
+    """Where replies go, if not to the mailbox."""
     smtp_email_sensitivity: Annotated[
         Literal["normal", "personal", "private", "confidential"],
         BeforeValidator(_sensitivity),
         Hint("marks", "Sensitivity"),
     ] = "normal"
-    """As the recipient's program shows it."""
+    """As the recipient's mail program shows it."""
 
 
 class InfosysResult(Model):
@@ -184,7 +184,7 @@ class InfosysResult(Model):
     response: str
     """`Mail sent successfully`; after a failure, what went wrong."""
     result: str
-    """`SUCCESS`; after a failure `FAIL`, and then only `response` stands beside it."""
+    """`SUCCESS`; after a failure `FAIL`, with only `response` beside it."""
     message_id: str
     """The mail's Message-ID, with angle brackets; the same on every try of a job."""
     accepted: list[str]
@@ -192,7 +192,7 @@ class InfosysResult(Model):
     refused: list[RefusedRecipient]
     """Always empty: a refused recipient is an error."""
     warnings: list[str]
-    """What was asked for and could not be had."""
+    """What was asked for but was not possible."""
 
 
 @outbound(
@@ -209,14 +209,14 @@ class InfosysResult(Model):
 async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     """Send a mail from a task of Infosys' SMTP template, unchanged, or of our own for the same task type.
 
-    What is better than there, and so differs: the certificate is checked; text is sent as text, so that `<` in it does
+    It differs where that is an improvement: the certificate is checked; text is sent as text, so that `<` in it does
     no harm and line breaks stay; content and attachments are read only below the directories that the operator allowed;
     lists may be text and text may be a list; an unknown sensitivity or follow-up is refused instead of ignored; a
     follow-up for today is due at the end of the day; a login is not compulsory.
 
-    What its document says holds: the result is SUCCESS or FAIL (FAIL stands in the result variable after a failure, a
-    BPMN error and `ignoreError`), `error.code` is 404 when the server cannot be reached and 500 when it does not take
-    the mail, an empty To is an incident. The finer code stands in `error.variables.code`.
+    What its document says holds: the result is SUCCESS or FAIL (FAIL is in the result variable after a failure, a BPMN
+    error and `ignoreError`), `error.code` is 404 when the server cannot be reached and 500 when it does not accept the
+    mail, and an empty To is an incident. The finer code is in `error.variables.code`.
     """
     to = _mailboxes(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
     if not to:

@@ -33,7 +33,7 @@ ERRORS = {
     ),
     "SSL_HANDSHAKE_FAILED": "No TLS connection: the service's certificate is not accepted, or it demands a client's.",
     "SOAP_REPLY_INVALID": "The reply is not a SOAP envelope, or does not fit the WSDL. The address is probably wrong.",
-    "SOAP_SIGNATURE_INVALID": "The reply had to be signed and is not, or not by somebody trusted.",
+    "SOAP_SIGNATURE_INVALID": "The reply had to be signed but is not, or not by a trusted signer.",
     "SOAP_MESSAGE_INVALID": "Header or body is not well-formed XML. The message says where. An incident.",
     "SOAP_INPUT_INVALID": "A value does not fit the WSDL's schema; the message names field and type. An incident.",
     "SOAP_WSDL_INVALID": "The WSDL cannot be used: the message says which document and why. An incident.",
@@ -107,7 +107,7 @@ async def call(request: Request, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.
 
     The body is JSON, an XML template, or an operation of a WSDL. With JSON or a template the whole envelope comes back
-    as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes stands under
+    as JSON under `Envelope`, by local names; repeated elements become lists, and text beside attributes is in
     `$content`. With an operation the reply comes back typed by the WSDL's schema, under `output` (and `header`). Parts
     of an MTOM reply become documents where the envelope refers to them; others are listed under `attachments`. [From a
     WSDL to a filled-in task](../soap-import.md) makes a template for each operation.

@@ -40,11 +40,13 @@ async def templates(
     warnings = []
     if not wanted.wsdl_address and address and not _is_remote(address):
         if wanted.keep_path:
-            warnings.append("the templates name a path of this machine; tasks find the WSDL only where it is the same")
+            warnings.append(
+                "the templates name a path on this machine; tasks find the WSDL only where the path is the same"
+            )
         else:
             address = ""
             warnings.append(
-                "the WSDL is a file of this machine, so the templates leave their field WSDL empty; say where tasks "
+                "the WSDL is a file on this machine, so the templates leave their field WSDL empty; say where tasks"
                 "find it with wsdlAddress, or keep the path with keepPath"
             )
     elif not address:
@@ -99,5 +101,5 @@ def _chosen(found: Wsdl, wanted: WsdlImport) -> list[Operation]:
     missing = [name for name in wanted.operations if name not in {item.name for item in chosen}]
     if missing or not chosen:
         there = ", ".join(dict.fromkeys(item.name for item in found.operations))
-        raise InputError(f"there is no operation {', '.join(missing) or 'that fits'}; there is {there}")
+        raise InputError(f"there is no operation {', '.join(missing) or 'that fits'}, only {there}")
     return chosen

@@ -53,7 +53,7 @@ class UsernameToken(Model):
     username: Annotated[str, Field(min_length=1), Hint(label="Username", secrets=True)]
     """The user's name."""
     password: Annotated[Secret | None, Hint(label="Password", placeholder="{{secrets.PASSWORD}}")] = None
-    """The user's password; left empty, the token has none."""
+    """The user's password; if empty, the token has none."""
     encoded: Annotated[
         Literal["Yes", "No"],
         Hint(
@@ -68,7 +68,7 @@ class UsernameToken(Model):
         Field(gt=0),
         Hint(label="Time to live in seconds", tooltip="Many services demand a Timestamp; 300 is usual."),
     ] = None
-    """Adds a Timestamp that expires after this many seconds; none when left empty."""
+    """Adds a Timestamp that expires after this many seconds; none if empty."""
 
 
 class SignedPart(Model):
@@ -93,27 +93,27 @@ class Signature(Model):
     """Key and certificate to sign with."""
     signature_algorithm: Annotated[
         str | None,
-        Hint(label="Signature algorithm", placeholder=_ALGORITHM, tooltip="Left empty: RSA or ECDSA with SHA-256."),
+        Hint(label="Signature algorithm", placeholder=_ALGORITHM, tooltip="If empty, RSA or ECDSA with SHA-256."),
     ] = None
-    """URI of the signature algorithm; RSA or ECDSA with SHA-256 when left empty."""
+    """URI of the signature algorithm; RSA or ECDSA with SHA-256 if empty."""
     digest_algorithm: Annotated[
         str | None, Hint(label="Digest algorithm", placeholder="http://www.w3.org/2001/04/xmlenc#sha256")
     ] = None
-    """URI of the digest algorithm; SHA-256 when left empty."""
+    """URI of the digest algorithm; SHA-256 if empty."""
     timestamp: Annotated[float | None, Field(gt=0), Hint(label="Time to live in seconds", form_default="300")] = None
-    """Adds a Timestamp, signed too, that expires after this many seconds; none when left empty."""
+    """Adds a Timestamp, signed too, that expires after this many seconds; none if empty."""
     encryption_parts: Annotated[
         list[SignedPart],
         Hint(
             label="Parts to sign",
             feel="required",
             placeholder='=[{namespace: "http://example.com/orders", localName: "Order"}]',
-            tooltip="Left empty: the body, and the Timestamp if there is one.",
+            tooltip="If empty, the body, and the Timestamp if there is one.",
         ),
     ] = Field(default=[])
-    """Elements to sign, each with `namespace` and `localName`; the body and the Timestamp when left empty."""
+    """Elements to sign, each with `namespace` and `localName`; the body and the Timestamp if empty."""
     verify_reply: Annotated[bool, Hint(label="Verify the reply's signature")] = False
-    """Refuse a reply whose body is not signed by somebody trusted."""
+    """Refuse a reply whose body is not signed by a trusted signer."""
     trusted_certificates: Annotated[
         str,
         Hint(
@@ -150,7 +150,7 @@ class SoapVersion(Model):
             tooltip="In SOAP 1.2 it is the parameter `action`.",
         ),
     ] = None
-    """The service's name for the operation; left empty with a WSDL, the WSDL's own is used."""
+    """The service's name for the operation; if empty, the WSDL's own is used where there is one."""
 
 
 class NoHeader(Model):
@@ -235,15 +235,15 @@ class BodyOperation(Model):
             label="WSDL",
             secrets="whole",
             placeholder="https://example.com/orders?wsdl",
-            tooltip="It is kept for a while.",
+            tooltip="It is cached for a while.",
         ),
     ]
     """Address of the WSDL, or its path below an allowed directory."""
     operation: Annotated[str, Field(min_length=1), Hint(label="Operation")]
     """Name of the operation."""
-    service: Annotated[str | None, Hint(label="Service", tooltip="Left empty: the first one.")] = None
+    service: Annotated[str | None, Hint(label="Service", tooltip="If empty, the first one.")] = None
     """Name of the service, when the WSDL has several."""
-    port: Annotated[str | None, Hint(label="Port", tooltip="Left empty: the first one with the operation.")] = None
+    port: Annotated[str | None, Hint(label="Port", tooltip="If empty, the first one with the operation.")] = None
     """Name of the port, when the service has several."""
     input: Annotated[
         dict[str, Any],
@@ -324,7 +324,7 @@ class Request(Model):
     client_tls: Annotated[ClientTls, Hint(group="http", secrets=True, provider="tls")] = ClientTls()
     """Client certificate as PEM, and whom to trust."""
     client_keystore: Annotated[OptionalKeystore, Hint(group="http", secrets=True, provider="tls.keystore")] = None
-    """Client certificate as PKCS#12 or JKS, in the place of the PEM texts."""
+    """Client certificate as PKCS#12 or JKS, instead of the PEM texts."""
     soap_version: Annotated[SoapVersion, Hint(group="soap-message")] = SoapVersion()
     """Version and action."""
     header: Annotated[
@@ -369,13 +369,13 @@ class Request(Model):
     connection_timeout_in_seconds: Annotated[
         float | None, Hint(group="timeout", label="Connection timeout in seconds", form_default="20")
     ] = None
-    """How long to wait for a connection, and for data; left empty, as long as the job may take."""
+    """How long to wait for a connection, and for data; if empty, as long as the job may take."""
     soap_compatibility: Annotated[
         Literal["standard", "camunda"],
         Hint(hidden=True, group="timeout", setting="ZEEBE_CONNECTORS_SOAP_COMPATIBILITY"),
     ] = "standard"
     """`camunda` reproduces the peculiarities of Camunda's connector: values are not escaped, null is the text `null`,
-    of several body elements only the first is sent, the password of a digest is hashed twice, SHA-1 is the default. The
+    only the first of several body elements is sent, the password of a digest is hashed twice, SHA-1 is the default. The
     operator sets it for all tasks with `ZEEBE_CONNECTORS_SOAP_COMPATIBILITY`."""
 
     @field_validator("service_url")

@@ -74,7 +74,7 @@ def write_headers(message: Message, values: Mapping[str, Any], header: etree._El
         if name not in names:
             there = ", ".join(sorted(names)) or "none"
             raise InputError(
-                f"body.headers.{name}: is not known here; there is {there}. What the WSDL does not name "
+                f"body.headers.{name}: is not known here; known are {there}. What the WSDL does not name "
                 "goes into the input header",
                 code="SOAP_INPUT_INVALID",
             )
@@ -100,7 +100,7 @@ def write_body(message: Message, values: Mapping[str, Any], body: etree._Element
     for name in values:
         if name not in known:
             there = ", ".join(sorted(known)) or "nothing"
-            raise InputError(f"body.input.{name}: is not known here; there is {there}", code="SOAP_INPUT_INVALID")
+            raise InputError(f"body.input.{name}: is not known here; known are {there}", code="SOAP_INPUT_INVALID")
     for item in message.fields:
         writer.field(item, values.get(item.name), parent, f"body.input.{item.name}")
 

@@ -164,7 +164,7 @@ def _apply(presets: Mapping[str, Preset], operation: Operation, properties: Sequ
     known = {item["id"]: item for item in properties}
     for name, preset in presets.items():
         if name not in fields:
-            raise InputError(f"presets.{name}: {operation.name} has no such input; there is {', '.join(fields)}")
+            raise InputError(f"presets.{name}: {operation.name} has no such input, only {', '.join(fields)}")
         group, _, local = name.rpartition(".") if name.startswith("headers.") else ("input", "", name)
         made = known[f"body.{group}.{safe_name(local)}"]
         _preset(made, fields[name], preset, f"presets.{name}")

@@ -297,7 +297,7 @@ def _check_time(security: etree._Element, signed: Sequence[str]) -> None:
     now = datetime.now(UTC)
     created = _moment(stamps[0].findtext(f"{{{WSU}}}Created"))
     if created is None or created > now + _CLOCKS:
-        raise _refused("its Timestamp says no time of its making, or one that is still to come")
+        raise _refused("its Timestamp says no time of creation, or a future one")
     ends = stamps[0].findtext(f"{{{WSU}}}Expires")
     expires = created + _LIFE if ends is None else _moment(ends)
     if expires is None or expires < now - _CLOCKS:

@@ -149,7 +149,7 @@ class Writer:
         if unknown and chosen.content is not None and chosen.content.has_wildcard():
             self._foreign({name: value[name] for name in unknown}, element, path)
         elif unknown:
-            raise _invalid(f"{path}.{unknown[0]}", f"is not known here; there is {_names(chosen)}")
+            raise _invalid(f"{path}.{unknown[0]}", f"is not known here; known are {_names(chosen)}")
 
     def _chosen(self, kind: Complex, name: Any, path: str) -> Complex:
         """The type itself, or the derived one that `@type` names."""

@@ -110,14 +110,14 @@ class Wsdl:
         services = dict.fromkeys(item.service for item in self.operations)
         if service and service not in services:
             raise PermanentError(
-                "SOAP_WSDL_INVALID", f"body.service: there is no {service}; there is {', '.join(services)}"
+                "SOAP_WSDL_INVALID", f"body.service: there is no {service}, only {', '.join(services)}"
             )
         there = [item for item in self.operations if not service or item.service == service]
         ports = dict.fromkeys(item.port for item in there)
         if port and port not in ports:
-            raise PermanentError("SOAP_WSDL_INVALID", f"body.port: there is no {port}; there is {', '.join(ports)}")
+            raise PermanentError("SOAP_WSDL_INVALID", f"body.port: there is no {port}, only {', '.join(ports)}")
         names = dict.fromkeys(item.name for item in there if not port or item.port == port)
-        raise PermanentError("SOAP_WSDL_INVALID", f"body.operation: there is no {name}; there is {', '.join(names)}")
+        raise PermanentError("SOAP_WSDL_INVALID", f"body.operation: there is no {name}, only {', '.join(names)}")
 
 
 def load(documents: WsdlDocuments) -> Wsdl:
@@ -184,8 +184,8 @@ def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
         _log.debug("zeep could not read %s: %r", shown(location), error)
         raise wsdl_error(
             location,
-            "cannot be used: something in it refers to what is not there, or is written in a way that no tool reads; "
-            "have it checked with a validator for WSDL, and look at the part that it names",
+            "cannot be used: something in it refers to what does not exist, or is written in a way that no tool can"
+            "read; check it with a WSDL validator, and look at the part that it names",
         ) from None
 
 

@@ -139,8 +139,8 @@ def _check_origin(root: str, address: str, asked_by: str, hosts: Sequence[str]) 
     if origin_of(address) == origin_of(GIVEN):
         raise wsdl_error(
             asked_by,
-            f"imports {there.path[1:200]}, whose place is not known, because the WSDL was given as text; give its "
-            "address as well, or put what it imports into it",
+            f"imports {there.path[1:200]}, whose location is unknown, because the WSDL was given as text; give its"
+            "address as well, or include what it imports",
         )
     if there.scheme not in {"http", "https"}:
         raise wsdl_error(asked_by, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")

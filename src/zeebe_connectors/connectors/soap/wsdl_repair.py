@@ -385,7 +385,7 @@ class _Repair:
             for attribute, word in (("minOccurs", None), ("maxOccurs", "unbounded")):
                 count = each.get(attribute)
                 if count is not None and count.strip() != word and not count.strip().isdecimal():
-                    return f"has {attribute}={count[:40]!r}, which is no number (line {each.sourceline})"
+                    return f"has {attribute}={count[:40]!r}, which is not a number (line {each.sourceline})"
         missing = self._missing_in(component)
         return missing and f"refers to {missing}, which no schema defines; is an import missing, or its schemaLocation?"
 

@@ -35,7 +35,7 @@ MAX_BATCH = 100_000
 async def test(request: Work, context: Context) -> str:
     """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing.
 
-    Gives words for the operator.
+    Returns a line for the operator.
 
     Raises:
         ConnectorError: Why the database cannot be used.
@@ -71,15 +71,15 @@ async def work(request: Work, context: Context) -> Done:
     become JSON. Dates, decimals and UUIDs are passed as text and take their column's type. `::type` casts, strings and
     comments are left alone.
 
-    **A job may be carried out twice**: when a runtime dies after the database has committed and before the engine
+    **A job may be carried out twice**: when a runtime dies after the database has committed but before the engine
     knows. Make a change safe to repeat where you can:
 
     - a key of the business: `INSERT INTO orders (id, ...) VALUES (:orderId, ...) ON CONFLICT (id) DO NOTHING`
       (PostgreSQL, SQLite), `INSERT IGNORE` (MySQL, MariaDB), `MERGE` (Oracle, SQL Server);
     - a state instead of a step: `SET state = 'paid'`, not `SET balance = balance - 10`.
 
-    What cannot be made so goes into one transaction with a row of a **guard table**, which the database refuses the
-    second time, so that the whole transaction is undone:
+    Put other changes into one transaction with a row of a **guard table**, which the database refuses the second time,
+    so that the whole transaction is undone:
 
     ```sql
     CREATE TABLE done_by_process (cluster TEXT, job BIGINT, statement TEXT, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
@@ -92,7 +92,7 @@ async def work(request: Work, context: Context) -> Done:
        parameters: {amount: amount, id: account}}]
     ```
 
-    The cluster's name is part of the key, because job keys repeat on a fresh engine. The error `SQL_UNIQUE_VIOLATION`
+    The cluster's name is part of the key, because job keys repeat on a new engine. The error `SQL_UNIQUE_VIOLATION`
     then means "done already": `if error.code = "SQL_UNIQUE_VIOLATION" then bpmnError("DONE", "done already") else
     null`, or `jobError` as fits. Every statement may use `:_jobKey`, `:_processInstanceKey` and `:_elementInstanceKey`.
 
@@ -185,7 +185,7 @@ class _Task:
             if one.expect is not None and rows.affected != one.expect:
                 raise PermanentError(
                     "SQL_UNEXPECTED_ROWS",
-                    f"{field}: changed {rows.affected} rows and not {one.expect} as expected; all is undone",
+                    f"{field}: changed {rows.affected} rows and not {one.expect} as expected; everything is undone",
                     variables={"statement": number, "affected": rows.affected},
                 )
             keys = _keys(rows, found)

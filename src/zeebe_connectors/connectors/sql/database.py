@@ -235,7 +235,7 @@ class Database:
                             await session.close()
         except TimeoutError:
             raise TransientError(
-                "SQL_UNREACHABLE", f"{self.access.where}: the job's time was over before the database was done"
+                "SQL_UNREACHABLE", f"{self.access.where}: the job's time ran out before the database was done"
             ) from None
         except ConnectorError:
             raise

@@ -11,7 +11,7 @@ from zeebe_connectors import ConnectorError, PermanentError, TransientError
 
 ERRORS = {
     "SQL_UNIQUE_VIOLATION": "A row with the same key already exists. `error.variables.constraint` names the "
-    "constraint where the database does. An incident, unless an error expression takes it as done.",
+    "constraint where the database does. An incident, unless an error expression treats it as done.",
     "SQL_FOREIGN_KEY_VIOLATION": "The row refers to one that does not exist, or is still referred to. An incident.",
     "SQL_NOT_NULL_VIOLATION": "A column that requires a value received none. An incident.",
     "SQL_CHECK_VIOLATION": "A value violates a constraint (CHECK or exclusion) of the table. An incident.",
@@ -27,39 +27,48 @@ ERRORS = {
     "SQL_AUTH_FAILED": "The database refuses the login. Check username and password. An incident.",
     "SQL_UNREACHABLE": "Nothing answers at the host and port, or the database is starting or full. Tried again.",
     "SQL_TLS_FAILED": "The server offers no TLS, or its certificate is not trusted. An incident.",
-    "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; what was not in a transaction may have "
+    "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; statements outside a transaction may have"
     "been carried out.",
     "SQL_TOO_MANY_ROWS": "The result is larger than `maxRows` or `maxBytes`. Ask for less, or choose a document.",
-    "SQL_UNEXPECTED_ROWS": "A statement changed another number of rows than its `expect`; all is undone. An incident.",
+    "SQL_UNEXPECTED_ROWS": "A statement changed a different number of rows than its `expect`; everything is undone. "
+    "An incident.",
     "SQL_STATEMENT_INVALID": "The statement cannot be read: several in one, or a quote that does not end. An incident.",
     "SQL_PARAMETERS_INVALID": "The parameters do not fit the statement. An incident.",
     "SQL_URL_INVALID": "The URL cannot be understood. An incident.",
     "SQL_UNSUPPORTED": "This database, or the driver that is installed, cannot do that. An incident.",
-    "SQL_ERROR": "Any other refusal of the database; `error.variables.sqlState` or `number` tells more.",
+    "SQL_ERROR": "Any other refusal of the database; `error.variables.sqlState` or `number` says more.",
 }
 
 _PERMANENT, _TRANSIENT, _ORDINARY = PermanentError, TransientError, ConnectorError
 Meaning = tuple[str, type[ConnectorError], str]
-_UNIQUE: Meaning = ("SQL_UNIQUE_VIOLATION", _PERMANENT, "a row with this key is there already")
+_UNIQUE: Meaning = ("SQL_UNIQUE_VIOLATION", _PERMANENT, "a row with this key already exists")
 _FOREIGN: Meaning = (
     "SQL_FOREIGN_KEY_VIOLATION",
     _PERMANENT,
-    "a row that it refers to, or that refers to it, forbids it",
+    "a row that it refers to, or that refers to it, prevents it",
 )
-_NOT_NULL: Meaning = ("SQL_NOT_NULL_VIOLATION", _PERMANENT, "a column that needs a value got none")
+_NOT_NULL: Meaning = ("SQL_NOT_NULL_VIOLATION", _PERMANENT, "a column that requires a value got none")
 _CHECK: Meaning = ("SQL_CHECK_VIOLATION", _PERMANENT, "a value breaks a rule of the table")
 _DATA: Meaning = ("SQL_DATA_INVALID", _PERMANENT, "a value does not fit its column or its use")
-_DEADLOCK: Meaning = ("SQL_DEADLOCK", _TRANSIENT, "two transactions waited for each other; all is undone")
-_SERIAL: Meaning = ("SQL_SERIALIZATION_FAILURE", _TRANSIENT, "another transaction changed the same rows; all is undone")
+_DEADLOCK: Meaning = ("SQL_DEADLOCK", _TRANSIENT, "two transactions waited for each other; everything is undone")
+_SERIAL: Meaning = (
+    "SQL_SERIALIZATION_FAILURE",
+    _TRANSIENT,
+    "another transaction changed the same rows; everything is undone",
+)
 _LOCK: Meaning = ("SQL_LOCK_TIMEOUT", _TRANSIENT, "somebody else holds a lock for too long")
 _TIMEOUT: Meaning = (
     "SQL_TIMEOUT", _ORDINARY, "the statement took longer than timeout; raise it, or make the statement quicker",
 )  # fmt: skip
 _SYNTAX: Meaning = ("SQL_SYNTAX", _PERMANENT, "the database does not understand the statement; correct it")
 _UNKNOWN: Meaning = ("SQL_UNKNOWN_OBJECT", _PERMANENT, "something that the statement names does not exist")
-_FORBIDDEN: Meaning = ("SQL_FORBIDDEN", _PERMANENT, "it is not allowed: the login lacks the right, or only reads")
+_FORBIDDEN: Meaning = (
+    "SQL_FORBIDDEN",
+    _PERMANENT,
+    "it is not allowed: the login lacks the permission, or may only read",
+)
 _AUTH: Meaning = ("SQL_AUTH_FAILED", _PERMANENT, "the login is refused; check authentication.username and password")
-_AWAY: Meaning = ("SQL_UNREACHABLE", _TRANSIENT, "the database takes no connection now")
+_AWAY: Meaning = ("SQL_UNREACHABLE", _TRANSIENT, "the database accepts no connection now")
 _LOST: Meaning = (
     "SQL_CONNECTION_LOST", _TRANSIENT,
     "the connection broke; a change outside a transaction may have been carried out",

@@ -22,7 +22,7 @@ _ONE = ("query", "execute", "batch")
 
 
 class NoLogin(Model):
-    """None: SQLite, or a server that trusts the machine."""
+    """None: for SQLite, or a server that trusts the machine."""
 
     type: Literal["none"] = "none"
 
@@ -45,7 +45,7 @@ class Statement(Model):
     parameters: Any = None
     """Its values."""
     expect: Annotated[int | None, Field(ge=0)] = None
-    """So many rows it must change; else all is undone."""
+    """The number of rows that it must change; otherwise everything is undone."""
 
 
 class Work(Model):
@@ -65,7 +65,7 @@ class Work(Model):
             example="query",
         ),
     ] = "query"
-    """What is done."""
+    """The operation to carry out."""
     database: Annotated[
         Kind,
         BeforeValidator(make_of),
@@ -84,12 +84,12 @@ class Work(Model):
             example="sqlite",
         ),
     ] = "postgresql"
-    """Which make of database. A URL that names another one wins."""
+    """The kind of database. A URL that names another one wins."""
     url: Annotated[
         str | None,
         Hint("database", "URL", secrets="whole", placeholder="jdbc:postgresql://db.example.com:5432/orders"),
     ] = None
-    """Instead of host, port and name. JDBC's form is understood, and `rdcp:`; other options in it are ignored."""
+    """Instead of host, port and name. JDBC's form and `rdcp:` are understood; other options in it are ignored."""
     host: Annotated[
         str | None,
         Hint(
@@ -106,7 +106,7 @@ class Work(Model):
         Field(ge=1, le=65535),
         Hint("database", secrets="whole", provider="port", when=When("database", _SERVERS), placeholder="5432"),
     ] = None
-    """Left empty: the usual one of the make."""
+    """If empty, the usual port of the database."""
     name: Annotated[
         str | None,
         Hint(
@@ -154,8 +154,9 @@ class Work(Model):
             example="SELECT 1 AS one",
         ),
     ] = None
-    """One statement, as fixed text. Write `:name` (or `?`) where a value belongs, never the value itself: names, quotes
-    and types are then right by themselves, and no value can change what the statement does. `IN :list` takes a list."""
+    """One statement, as fixed text. Write `:name` (or `?`) where a value belongs, never the value itself: names,
+    quotes and types are then right automatically, and no value can change what the statement does. `IN :list` takes a
+    list."""
     parameters: Annotated[
         Any,
         Hint(
@@ -166,7 +167,7 @@ class Work(Model):
         ),
     ] = None
     """The values: a context for `:name`, a list for `?` and for a procedure's arguments (`{out: "total"}` is one that
-    the procedure gives back)."""
+    the procedure returns)."""
     parameter_sets: Annotated[
         list[Any] | None,
         Hint("statement", when=When("operation", ("batch",)), placeholder="=orderLines"),
@@ -181,8 +182,8 @@ class Work(Model):
             "expect: 1}]",
         ),
     ] = None
-    """Contexts with `statement`, `parameters` and, if wanted, `expect`: the number of rows that it must change. All
-    of them count, or none."""
+    """Contexts with `statement`, `parameters` and, if wanted, `expect`: the number of rows that it must change. Either
+    all of them take effect, or none."""
     procedure: Annotated[
         str | None,
         Hint("statement", feel="none", when=When("operation", ("procedure",)), placeholder="sales.close_order"),
@@ -196,11 +197,11 @@ class Work(Model):
             when=When("operation", ("query",)),
         ),
     ] = "rows"
-    """Where a query's rows go. A document may have millions."""
+    """Where a query's rows go. A document may hold millions."""
     max_rows: Annotated[int, Field(ge=1, le=100_000), Hint("result", "Maximum rows")] = 1000
     """How many rows a variable takes."""
     max_bytes: Annotated[int, Field(ge=1, le=3_500_000), Hint("result", "Maximum size (bytes)")] = 1_000_000
-    """Of the rows as JSON in a variable; the engine takes 4 MB in all."""
+    """Of the rows as JSON in a variable; the engine accepts 4 MB in all."""
     beyond: Annotated[
         Literal["fail", "cut", "csv", "json"],
         Hint(
@@ -208,7 +209,7 @@ class Work(Model):
             "If there are more",
             choices={
                 "fail": "Fail",
-                "cut": "Give the first rows",
+                "cut": "Return the first rows",
                 "csv": "All to a document: CSV",
                 "json": "All to a document: JSON",
             },
@@ -216,7 +217,7 @@ class Work(Model):
     ] = "fail"
     """What happens when the result is larger."""
     file_name: Annotated[str | None, Hint("result", placeholder="orders.csv")] = None
-    """Name of a document; `result.csv` or `result.json` when left empty."""
+    """Name of a document; `result.csv` or `result.json` if empty."""
     decimals: Annotated[
         Literal["text", "number"],
         Hint("result", choices={"text": "Text, every digit", "number": "Number, may be rounded"}),
@@ -230,13 +231,13 @@ class Work(Model):
         Literal["default", "readUncommitted", "readCommitted", "repeatableRead", "serializable"],
         Hint("transaction", "Isolation level", choices={"default": "The database's"}),
     ] = "default"
-    """How far transactions are kept apart."""
+    """How strictly transactions are isolated."""
     read_only: Annotated[bool, Hint("transaction")] = False
-    """The database refuses every change."""
+    """The database refuses any change."""
     timeout: Annotated[float, Field(gt=0, le=3600), Hint("transaction", "Timeout (seconds)")] = 30.0
-    """Seconds that one statement may take; the server stops it then."""
+    """Seconds that one statement may take before the server stops it."""
     pool_size: Annotated[int, Field(ge=1, le=100), Hint("transaction", "Maximum connections")] = 5
-    """Of one runtime to this database with this login; further tasks wait for one."""
+    """Connections of one runtime to this database with this login; further tasks wait for a free one."""
     trusted_certificate: Annotated[
         str,
         Hint(
@@ -248,7 +249,7 @@ class Work(Model):
             when=When("database", _SERVERS),
         ),
     ] = ""
-    """Certificate authorities in PEM; only these are trusted then. Left empty, those of the system are."""
+    """Certificate authorities in PEM; then only these are trusted. If empty, the system's are."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -266,9 +267,9 @@ class StatementResult(Model):
     affected: int | None = None
     """Rows changed."""
     rows: list[dict[str, Any]]
-    """Rows that it gave, such as by RETURNING."""
+    """Rows that it returned, such as with RETURNING."""
     generated_keys: list[Any]
-    """Keys that the database made."""
+    """Keys that the database generated."""
 
 
 class Done(Model):
@@ -278,16 +279,16 @@ class Done(Model):
     """Each row as a context by column: exact decimals as text, dates and times in ISO 8601, UUIDs as text, JSON as it
     is, arrays as lists, bytes as base64."""
     row_count: int
-    """How many rows there were, those in the document included."""
+    """How many rows there were, including those in the document."""
     more: bool = False
     """Whether rows were left out (`beyond` = cut)."""
     affected: int | None = None
     """Rows changed; null for a query."""
     generated_keys: list[Any]
-    """Keys that the database made: the first column of RETURNING, or the number of an AUTO_INCREMENT."""
+    """Keys that the database generated: the first column of RETURNING, or the number of an AUTO_INCREMENT."""
     document: Document | None = None
     """The rows, when they went to a document."""
     results: list[StatementResult] | None = None
     """One for each statement of a transaction."""
     out: dict[str, Any] | None = None
-    """What a procedure gave back."""
+    """What a procedure returned."""

@@ -165,7 +165,8 @@ def _comment_end(text: str, position: int, *, nested: bool) -> int:
 
 def _unended() -> InputError:
     return InputError(
-        "statement: a quote or a comment in it does not end; close it. Values belong into parameters, not into it",
+        "statement: a quote or a comment in it does not end; close it. Values belong in parameters, not in the "
+        "statement",
         code="SQL_STATEMENT_INVALID",
     )
 
@@ -234,7 +235,7 @@ def _check_names(wanted: Sequence[str | int], given: Mapping[Any, Any], own: Map
     unused = [name for name in given if name not in wanted]
     if missing or unused:
         if any(isinstance(name, int) for name in (*missing, *unused)):
-            reason = f"has {len(given)} values and the statement {len(wanted)} question marks; give as many"
+            reason = f"has {len(given)} values but the statement {len(wanted)} question marks; give as many values"
         else:
             parts = [f"lacks {', '.join(map(str, missing))}"] if missing else []
             parts += [f"has {', '.join(map(repr, unused))}, which the statement does not use"] if unused else []

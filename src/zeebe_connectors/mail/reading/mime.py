@@ -27,10 +27,9 @@ MAX_LINES = 1_000_000
 _MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _NAME = rb"[!-9;-~]{1,200}+[ \t]*+:"
-# A field, or what continues one and is not the body; blanks alone are neither.
-_HEADER_GOES_ON = re.compile(
-    rb"(?:[ \t]*+\r?\n)*+(?:%(name)b|(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))++(?:%(name)b|\r?\n|\Z))" % {b"name": _NAME}
-)
+_BLANKS = re.compile(rb"(?:[ \t]++\r?\n)*+")
+# A field, or what continues one and is not the body.
+_HEADER_GOES_ON = re.compile(rb"%(name)b|(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))++(?:%(name)b|\r?\n|\Z)" % {b"name": _NAME})
 # What surely is the first field of a mail, so that a line before it is neither text nor a field.
 _FIRST_FIELD = re.compile(
     rb"[^\r\n]{1,200}+\r?\n(?:Received|Return-Path|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version|"
@@ -325,11 +324,13 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             return _unfolded(lines), blank.end() if blank else end
         line = raw[at:line_end]
         if not line.strip():
-            if line.strip(b"\r\n") and lines and _HEADER_GOES_ON.match(raw, line_end, end):
-                defects.note("a line of blanks among the headers")
-                at = line_end
-                continue
-            return _unfolded(lines), line_end
+            if not line.strip(b"\r\n") or not lines:
+                return _unfolded(lines), line_end
+            goes_on, at = _after_blanks(raw, line_end, end)
+            if not goes_on:
+                return _unfolded(lines), at
+            defects.note("a line of blanks among the headers")
+            continue
         if line[:1] in b" \t" and lines:
             lines[-1][1].append(line.strip())
         elif match := _FIELD.match(line):
@@ -346,6 +347,17 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             defects.note("a line among the headers is not a header")
         at = line_end
     return _unfolded(lines), end
+
+
+def _after_blanks(raw: bytes, line_end: int, end: int) -> tuple[bool, int]:
+    """Whether headers go on behind lines of blanks, and where they or the body begin; each line is looked at once."""
+    blanks = _BLANKS.match(raw, line_end, end)
+    at = blanks.end() if blanks else line_end
+    if _HEADER_GOES_ON.match(raw, at, end):
+        return True, at
+    if raw.startswith((b"\n", b"\r\n"), at, end):  # the line that ends them
+        return False, raw.index(b"\n", at) + 1
+    return False, line_end
 
 
 def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:

@@ -147,7 +147,7 @@ def _content_of(path: Path) -> bytes | None:
 
 def _too_large(field: str) -> InputError:
     return InputError(
-        f"{field}: is larger than {MAX_BYTES // 1024 // 1024} MiB, which no mail server takes. Send a link instead",
+        f"{field}: is larger than {MAX_BYTES // 1024 // 1024} MiB, which no mail server accepts. Send a link instead",
         code="SMTP_TOO_LARGE",
     )
 

@@ -186,7 +186,7 @@ def _split(text: str, field: str, position: int) -> Iterator[str]:
         elif sign in _CLOSING:
             end = _CLOSING[sign](text, at)
             if end < 0:
-                raise _wrong_address(field, position, f"has a {sign} without its end")
+                raise _wrong_address(field, position, f"has a {sign} that is not closed")
             if sign != "(":
                 part.append(text[at : end + 1])
         else:
@@ -237,7 +237,7 @@ def _display_name(phrase: str) -> str:
 def _checked(name: str, text: str, field: str, position: int) -> Address:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
-        raise _wrong_address(field, position, "has no @ with a name before and a domain behind it")
+        raise _wrong_address(field, position, "has no @ with a name before it and a domain after it")
     if not _LOCAL.fullmatch(local) or len(local.encode()) > 64:
         raise _wrong_address(field, position, "has characters before its @ that are not allowed there")
     if any(not c.isprintable() or c.isspace() for c in local if not c.isascii()):
@@ -288,10 +288,12 @@ def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name):
             header_text(name, field=field)
-            raise InputError(f"{field}: a header's name has ASCII letters, digits and dashes, such as X-Order-Id")
+            raise InputError(
+                f"{field}: a header's name consists of ASCII letters, digits and dashes, such as X-Order-Id"
+            )
         if name.casefold() in refused or name.casefold().startswith("resent-"):
             raise InputError(
-                f"{field}: the header {name} is written by an input of its own. Use that input and remove it here",
+                f"{field}: the header {name} is written by another input. Use that input and remove it here",
                 code="HEADER_NOT_ALLOWED",
             )
         for item in value if isinstance(value, list) else [value]:

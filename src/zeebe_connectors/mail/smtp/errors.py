@@ -86,8 +86,8 @@ def recipients_refused(server: Server, accepted: list[str], refused: list[Refusa
         return PermanentError(
             "SMTP_TOO_MANY_RECIPIENTS",
             f"to, cc, bcc: {server} takes {len(accepted)} recipients at once, and the mail has "
-            f"{len(accepted) + len(refused)}, so nobody got it: {refused[0].reason}. Send it to fewer at once, or let "
-            "the mail go to the others as well when some are refused (onRefused): the rest is then sent apart",
+            f"{len(accepted) + len(refused)}, so nobody got it: {refused[0].reason}. Send it to fewer at once, or let"
+            "the mail go to the others when some are refused (onRefused): the rest is then sent separately",
             variables={"accepted": accepted, "limit": len(accepted)},
         )
     scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
@@ -110,7 +110,7 @@ def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
         hint = "; if this port speaks TLS from the start, choose implicit TLS"
     return TransientError(
         "SMTP_TIMEOUT",
-        f"timeout: {server} did not answer within {patience:g} s at {stage}, or the job's time was over{hint}. Nothing "
+        f"timeout: {server} did not answer within {patience:g} s at {stage}, or the job's time ran out{hint}. Nothing"
         "was sent; it is tried again",
     )
 
@@ -120,7 +120,7 @@ def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
     why = "no answer came in time" if isinstance(error, TimeoutError) else reason_of(error)
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",
-        f"{server} got the whole mail, and then {why}; it may or may not deliver it. It is sent again with the same "
+        f"{server} got the whole mail, and then {why};    it may or may not deliver it. It is sent again with the same "
         "Message-ID, by which a duplicate can be recognized",
     )
 
@@ -145,10 +145,10 @@ def opening_failed(server: Server, stage: str, error: Exception, patience: float
 
 ERRORS = {
     **connect_errors("SMTP"),
-    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not among them.",
+    "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not one of them.",
     "SMTP_PROTOCOL": "What answers there is not a mail server: it speaks another protocol, or its answer has no "
     "end. Check host and port.",
-    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time was over; nothing was sent. Tried "
+    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time ran out; nothing was sent. Tried"
     "again.",
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "
@@ -158,13 +158,14 @@ ERRORS = {
     "SMTP_SENDER_REFUSED": "The server does not accept mail from this sender. Use an address that the account may send "
     "from. Tried again after a 4xx answer.",
     "SMTP_RECIPIENT_REFUSED": "Recipients were refused and nobody got the mail; `error.variables.refused` lists "
-    "address, code and reason. Correct the addresses, or choose that the others get the mail. Tried again when all "
+    "address, code and reason. Correct the addresses, or let the mail go to the others. Tried again when all "
     "refusals are temporary.",
-    "SMTP_TOO_MANY_RECIPIENTS": "The mail has more recipients than the server takes at once; nobody got it. Send it "
-    "to fewer at once, or choose that refused recipients stop no others: the rest then goes out apart.",
+    "SMTP_TOO_MANY_RECIPIENTS": "The mail has more recipients than the server accepts at once; nobody got it. Send it "
+    "to fewer at once, or let it go to the others when some are refused: the rest is then sent separately.",
     "SMTP_MESSAGE_REFUSED": "The server refused the content, by policy or quota; its answer says why. Tried again "
     "after a 4xx answer.",
-    "SMTP_TOO_LARGE": "The mail is larger than the server accepts (or a file than any does). Send a link instead.",
+    "SMTP_TOO_LARGE": "The mail is larger than the server accepts (or a file larger than any server does). Send a "
+    "link instead.",
     "SMTP_UTF8_NOT_OFFERED": "An address has letters other than ASCII before its @, and the server does not offer "
     "SMTPUTF8.",
     "SMTP_CONNECTION_LOST": "The connection was lost twice before the mail was handed over; nothing was sent. Tried "
@@ -175,7 +176,7 @@ ERRORS = {
     "SMTP_NO_RECIPIENT": "To, Cc and Bcc are all empty. Fill one in.",
     "INVALID_ADDRESS": "An address cannot be read; the message names field and position. Write name@example.com.",
     "HEADER_INJECTION": "A line break in text that goes into a header. Remove it.",
-    "HEADER_NOT_ALLOWED": "An extra header that an input of its own writes, such as From. Use that input.",
+    "HEADER_NOT_ALLOWED": "An extra header that another input writes, such as From. Use that input.",
     "FILE_FORBIDDEN": "A path outside the directories that the operator allowed. Move the file, or pass a document.",
     "FILE_NOT_FOUND": "There is no such file below the allowed directories. Check the path.",
     "FILE_NOT_READABLE": "The runtime may not read the file. Check its permissions.",

@@ -77,7 +77,7 @@ class Sessions:
         except TimeoutError:
             raise TransientError(
                 "SMTP_TIMEOUT",
-                f"timeout: all sessions with {self._server} were busy until the job's time was over. Give the job more "
+                f"timeout: all sessions with {self._server} were busy until the job's time ran out. Give the job more "
                 "time, or send fewer mails at once",
             ) from None
 

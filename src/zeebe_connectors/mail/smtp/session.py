@@ -339,7 +339,7 @@ class Session:
         wants_notice = envelope.notify is not None or envelope.returns is not None
         offers_notice = "DSN" in self._extensions
         if wants_notice and not offers_notice:
-            warnings.append("The server does not offer delivery status notifications (DSN); none was asked for.")
+            warnings.append("The server does not offer delivery status notifications (DSN), so none was requested.")
         option = ""
         if wants_notice and offers_notice:
             mail += f" RET={envelope.returns}" if envelope.returns else ""
@@ -357,7 +357,7 @@ class Session:
         if reply.code == 530:
             return PermanentError(
                 "SMTP_AUTH_FAILED",
-                f"authentication: {self._server} demands a login: {reply}. Choose how to sign in",
+                f"authentication: {self._server} requires a login: {reply}. Choose how to sign in",
                 variables=reply_variables(reply),
             )
         if is_size(reply):

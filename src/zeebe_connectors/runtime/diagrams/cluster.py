@@ -96,7 +96,8 @@ class ClusterApi:
         if not isinstance(answer, dict):
             raise ClusterError(
                 response.status,
-                f"{response.origin} answered {response.status} with something that is no JSON object; is it {_NAME}?",
+                f"{response.origin} answered {response.status} with something that is not a JSON object; is it "
+                f"{_NAME}?",
             )
         return answer
 
@@ -128,13 +129,13 @@ def _refusal(response: HttpResponse, right: str) -> ClusterError:
         case 401:
             remedy = "it does not accept this runtime's login; check CAMUNDA_CLIENT_AUTH_METHOD and its credentials"
         case 403:
-            remedy = f"this runtime's login lacks a right: grant it {right} in the cluster's Identity"
+            remedy = f"this runtime's login lacks a permission: grant it {right} in the cluster's Identity"
         case 404:
-            remedy = "it does not know what was asked for; check the REST address, and that the cluster is 8.8 or later"
+            remedy = "it does not know this request; check the REST address, and that the cluster is 8.8 or later"
         case 501:
             remedy = "this cluster does not offer it"
         case _:
-            remedy = "it is asked again later"
+            remedy = "it will be asked again later"
     return ClusterError(response.status, f"{answered}: {remedy}")
 
 

@@ -184,7 +184,7 @@ class Diagrams:
             if not reported or reported[:2] >= FIRST_VERSION:
                 raise
             _log.warning(
-                "The cluster is %s, whose REST API gives no diagrams (8.8 and later do): placeholders of secrets "
+                "The cluster is %s, whose REST API provides no diagrams (8.8 and later do): placeholders of secrets "
                 "resolve by place only",
                 ".".join(map(str, reported)),
             )

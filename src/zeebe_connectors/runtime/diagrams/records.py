@@ -52,8 +52,8 @@ class DeployedHere:
                     _store(self._folder, one, xml)
                 except OSError as error:
                     _log.warning(
-                        "%s cannot be written (%s), so the diagrams deployed here are known until the end of this "
-                        "process only",
+                        "%s cannot be written (%s), so the diagrams deployed here are known only until this process"
+                        "ends",
                         self._folder,
                         error.strerror,
                     )

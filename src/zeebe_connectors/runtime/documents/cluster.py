@@ -88,7 +88,9 @@ class ClusterDocuments(LocalDocuments):
         response = await self._ask(HttpRequest("POST", self._address, headers, multipart_body(parts, boundary)), call)
         reference = _object(response)
         if not isinstance(reference.get("documentId"), str):
-            raise TransientError("DOCUMENT_UNREACHABLE", "The cluster stored a document and told no reference to it")
+            raise TransientError(
+                "DOCUMENT_UNREACHABLE", "The cluster stored a document but returned no reference to it"
+            )
         return Document(Reference({**reference, TYPE_KEY: "camunda"}))
 
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:

@@ -72,7 +72,7 @@ def _check_host(url: str, hosts: Sequence[str]) -> None:
     host = plain_host(urlsplit(url).hostname or "")
     if not any(fnmatch.fnmatchcase(host, pattern.casefold()) for pattern in hosts):
         raise InputError(
-            f"The document lies on {host}, from which nothing is fetched; let the operator add the host to "
+            f"The document is on {host}, from which nothing is fetched; let the operator add the host to "
             f"{HOSTS_SETTING}",
             code="DOCUMENT_HOST_FORBIDDEN",
         )

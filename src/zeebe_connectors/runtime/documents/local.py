@@ -207,15 +207,15 @@ class LocalDocuments:
         if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
-                f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it keeps "
+                f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it stores"
                 "documents in a directory of its own",
             )
         digest = document.reference.get("contentHash")
         if not isinstance(digest, str) or not self._ids.made(key, digest, current_tenant()):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
-                "The reference is none that a runtime made for this tenant with this directory of documents "
-                "(ZEEBE_CONNECTORS_DOCUMENTS); pass references on as they came",
+                "No runtime made this reference for this tenant with this documents directory "
+                "(ZEEBE_CONNECTORS_DOCUMENTS); pass references on unchanged",
             )
         return digest
 

@@ -33,7 +33,7 @@ ASK_AGAIN = 600.0
 _SECONDS = 30.0
 _NOT_OFFERED = frozenset({404, 405, 501})
 _EMPTY = (
-    "the cluster shows no process definition. If there are any, this runtime's login lacks a right: grant it "
+    "the cluster shows no process definition. If there are any, this runtime's login lacks a permission: grant it "
     f"{RIGHT} in the cluster's Identity"
 )
 
@@ -209,7 +209,7 @@ class DeployedProcesses:
             if error.status in _NOT_OFFERED:
                 self._no_statistics_until = time.monotonic() + ASK_AGAIN
                 return ()
-            found.hints.append(f"older versions with waiting instances are as they were known last: {error}")
+            found.hints.append(f"older versions with waiting instances are as last known: {error}")
             return self._waiting
         self._waiting = list(dict.fromkeys(keys))
         return self._waiting
@@ -235,7 +235,7 @@ class DeployedProcesses:
             if len(items) < PAGE or not after:
                 return
             if seen >= MAX_DEFINITIONS:
-                found.problems.append(f"only the first {MAX_DEFINITIONS} process definitions are looked at")
+                found.problems.append(f"only the first {MAX_DEFINITIONS} process definitions are watched")
                 return
 
     async def _diagram(self, key: str, ends: float) -> Found:

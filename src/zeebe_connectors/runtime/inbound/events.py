@@ -188,7 +188,7 @@ class EventHandler:
         if element.correlation_key:
             value = await _evaluate(element.correlation_key, data, "correlationKeyExpression")
             if value is None and element.kind == "catch":
-                raise _Quarantine("correlationKeyExpression gave null; it must name something that the event has")
+                raise _Quarantine("correlationKeyExpression gave null; it must refer to something that the event has")
             key = _text(value, "correlationKeyExpression")
         message_id = ""
         if element.message_id:
@@ -206,7 +206,7 @@ class EventHandler:
             except (ConnectorError, OSError) as error:
                 if attempt == _TRIES or not isinstance(error, TransientError | OSError):
                     raise _Quarantine(str(error)) from None
-                self._report(f"what an event brings cannot be stored; tried again: {error}")
+                self._report(f"an event's content cannot be stored; tried again: {error}")
                 await asyncio.sleep(backoff.next())
             else:
                 if attempt > 1:
@@ -227,12 +227,13 @@ class EventHandler:
         while True:
             if in_doubt and element.kind == "start":
                 raise _Quarantine(
-                    "the engine's answer was lost, and a plain start event cannot be sent twice: look whether an "
-                    "instance was started, then retry or forget the event (a message start event has no such doubt)"
+                    "the engine's answer was lost, and a plain start event cannot be sent twice: check whether an"
+                    "instance was started, then retry or forget the event (with a message start event there is no "
+                    "such doubt)"
                 )
             if in_doubt and self._clock() > started + ttl - _MARGIN:
                 raise _Quarantine(
-                    "the engine's answer was lost, and it no longer knows the message's id: look whether the message "
+                    "the engine's answer was lost, and it no longer knows the message's id: check whether the message"
                     "arrived, then retry or forget the event (a longer messageTtl avoids this)"
                 )
             try:
@@ -355,5 +356,5 @@ def _text(value: Any, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _Quarantine(f"{name} must give a string or a number")
+        raise _Quarantine(f"{name} must evaluate to a string or a number")
     return str(value)

@@ -71,7 +71,9 @@ def connector_of(source: Source, registry: Registry) -> Inbound:
     if connector is None:
         raise InputError(f"{source.name}: no usable connector has the type {source.type}; see `zeebe-connectors list`")
     if connector.preview is None:
-        raise InputError(f"{source.name}: the connector {connector.name} has no test; its sources only run")
+        raise InputError(
+            f"{source.name}: the connector {connector.name} has no preview, so its sources cannot be tested"
+        )
     return connector
 
 

@@ -135,9 +135,9 @@ def _unresolved(name: str, code: str) -> PermanentError:
     """Why the cluster does not give a secret."""
     match code.casefold():
         case "access_denied":
-            why = f"this runtime's login lacks a right: grant it {RIGHT} in the cluster's Identity"
+            why = f"this runtime's login lacks a permission: grant it {RIGHT} in the cluster's Identity"
         case "unreadable":
-            why = "the cluster has it and cannot read its value; look at the cluster's secret store"
+            why = "the cluster has it but cannot read its value; look at the cluster's secret store"
         case "invalid_reference":
             why = "its name is not one that the cluster takes; use letters, digits, _ and -"
         case _:

@@ -249,7 +249,7 @@ class Watch:
                         "PROVIDER_CHANGED", "its provider was changed; it is restarted with the new settings"
                     )
                 if time.monotonic() > self._heard_by:
-                    raise ConnectorError("SOURCE_SILENT", "nothing was heard from it for too long; it is restarted")
+                    raise ConnectorError("SOURCE_SILENT", "it was silent for too long; it is restarted")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
         finally:
@@ -443,7 +443,7 @@ class Sources:
 
     async def _reconcile(self) -> None:
         swept = time.monotonic()
-        outage = Outage(_log, "The sources cannot be brought up to date")
+        outage = Outage(_log, "The sources cannot be updated")
         while True:
             try:
                 await self._refresh()

@@ -27,8 +27,8 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
         return SqliteStore(ledger_file(data))
     if find_spec("sqlalchemy") is None or find_spec("psycopg") is None:
         raise SettingsError(
-            "ZEEBE_CONNECTORS_LEDGER: a PostgreSQL ledger needs more than is installed; "
-            "pip install 'zeebe-connectors[postgresql]', or unset the setting to use a file"
+            "ZEEBE_CONNECTORS_LEDGER: a PostgreSQL ledger needs a library that is not installed; pip install "
+            "'zeebe-connectors[postgresql]', or unset the setting to use a file"
         )
     from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore  # noqa: PLC0415 - an optional extra
 

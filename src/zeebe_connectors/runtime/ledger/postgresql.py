@@ -104,7 +104,7 @@ def _in_clear(address: URL, given: Mapping[str, str]) -> str:
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
     if not mode:
         raise LedgerError(
-            f"ZEEBE_CONNECTORS_LEDGER: says nothing of encryption to {remote[0]}; add ?sslmode=verify-full (with "
+            f"ZEEBE_CONNECTORS_LEDGER: does not mention encryption to {remote[0]}; add ?sslmode=verify-full (with "
             "sslrootcert), or ?sslmode=require; ?sslmode=disable where the network is trusted"
         )
     return "" if mode in _ENCRYPTED else remote[0]
@@ -187,8 +187,8 @@ class PostgresqlStore:
                 raise
             future.cancel()  # work that waits for a free connection must not run later, when nobody expects it
             raise LedgerError(
-                f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database runs and "
-                "can be reached; sources try again by themselves"
+                f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database is running"
+                "and can be reached; sources try again by themselves"
             ) from None
 
     def _unusable(self, error: SQLAlchemyError) -> LedgerError:
@@ -197,8 +197,8 @@ class PostgresqlStore:
         for secret in {self._password, quote(self._password, safe="")} - {""}:
             reason = reason.replace(secret, "***")
         return LedgerError(
-            f"The ledger {self.place} cannot be used: {reason}. Check that the database runs and can be reached, and "
-            "user, password and rights; its place is the setting ZEEBE_CONNECTORS_LEDGER"
+            f"The ledger {self.place} cannot be used: {reason}. Check that the database is running and can be reached,"
+            "and user, password and permissions; it is named by the setting ZEEBE_CONNECTORS_LEDGER"
         )
 
     def _make(self) -> None:

@@ -120,8 +120,8 @@ class SqliteStore:
                 return use(side.connection)
             except sqlite3.Error as error:
                 raise LedgerError(
-                    f"The ledger {self.file} cannot be used: {error}. The directory must be writable, on a local disk "
-                    "with room left; its place is the setting ZEEBE_CONNECTORS_DATA"
+                    f"The ledger {self.file} cannot be used: {error}. The directory must be writable, on a local disk"
+                    "with space left; its location is the setting ZEEBE_CONNECTORS_DATA"
                 ) from error
 
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(side.thread, run))

@@ -122,7 +122,7 @@ class Lease:
         self._closed = False
         self._looking = False
         self._outage = Outage(
-            _log, f"The usage rules of {key}", "Nothing begins there until the ledger's database answers"
+            _log, f"The usage rules of {key}", "Nothing starts there until the ledger's database answers"
         )
         self.part = total
         """How many are probably this runtime's while all wait."""

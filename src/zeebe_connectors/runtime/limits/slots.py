@@ -141,7 +141,7 @@ class SharedSlots:
                 self._slots.append((slot + late, slot + early + self._tolerance))
         except LedgerError as error:
             self._failed = time.monotonic()
-            _log.warning("The rules of %s cannot be asked for, so nothing begins: %s", self._key, error)
+            _log.warning("The rules of %s cannot be read, so nothing starts: %s", self._key, error)
         finally:
             self._asking = None
             self._wake()

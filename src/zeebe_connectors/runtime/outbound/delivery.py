@@ -62,7 +62,7 @@ class Delivery:
                 if error.is_refusal:
                     instead = _instead_of(outcome, error)
                     if instead is None:
-                        logger.warning("job %d: the engine does not take the answer (%s)", key, error)
+                        logger.warning("job %d: the engine does not accept the answer (%s)", key, error)
                         return None
                     logger.warning("job %d: the engine refused the outcome (%s); sending that instead", key, error)
                     outcome = instead
@@ -106,7 +106,7 @@ class Delivery:
             raise
         except Exception as error:
             # An answer that cannot even be encoded must not be lost silently.
-            reason = f"it is no valid command ({type(error).__name__})"
+            reason = f"it is not a valid command ({type(error).__name__})"
             raise GatewayError("INVALID_ARGUMENT", reason) from error
 
     async def _command(self, key: int, outcome: Outcome) -> None:

@@ -40,7 +40,7 @@ class JobProvider:
             await use.enter(job.bpmn_process_id, deadline=deadline, waiting=self._waiting)
         except Busy as busy:
             raise HandBack(
-                f"The usage rules of the provider {use.key} let this task begin later; its retries are untouched",
+                f"The usage rules of the provider {use.key} let this task start later; its retries are untouched",
                 busy.delay,
             ) from None
 

@@ -164,7 +164,7 @@ class JobHandler:
                 return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
             if progress.started:
                 raise
-            return Fail("Handed back untouched: it was stopped before the connector began", retries=job.retries)
+            return Fail("Handed back untouched: it was stopped before the connector started", retries=job.retries)
         except HandBack as reason:
             text = sendable(mask.text(reason.message)[:MAX_MESSAGE_LENGTH])
             return Fail(text, job.retries, waiting(reason.delay))
@@ -193,7 +193,7 @@ class JobHandler:
         now = time.monotonic()
         left = job.deadline - now
         if left <= 0:
-            raise TransientError("JOB_TIMEOUT", "The job's time was over before the connector began; it did not run")
+            raise TransientError("JOB_TIMEOUT", "The job's time ran out before the connector started; it did not run")
         deadline = job.deadline - min(_MAX_ANSWER_SECONDS, left * _ANSWER_SHARE)
         log = logging.LoggerAdapter(self._log, {"job": job.key})
         own = deadline - min(_LAST_WORD, (deadline - now) / 10)

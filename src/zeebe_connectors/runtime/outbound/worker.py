@@ -231,7 +231,7 @@ class Worker:
         self._cancel_running(sending=True)
         await self._ended(0.5)
         for key in self._running:
-            logger.error("job %d: its handler does not give way to its cancellation", key)
+            logger.error("job %d: its handler does not react to its cancellation", key)
         self._state = "stopped"
         self._stopped.set()
         return sorted({*self._left, *self._running})

@@ -110,11 +110,13 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
     if rules is not None and rules.enabled:
         shared = store is not None and not isinstance(store, SqliteStore)
         if not shared and rules.share_of == 1:
-            text = "the rules hold for the runtimes of this machine; replicas elsewhere need a common database "
-            found.append(Finding("rules", "warning", text + "(ZEEBE_CONNECTORS_LEDGER), or shareOf: how many they are"))
+            text = "the rules apply to the runtimes on this machine; replicas elsewhere need a common database "
+            found.append(
+                Finding("rules", "warning", text + "(ZEEBE_CONNECTORS_LEDGER), or shareOf: the number of replicas")
+            )
         if shared and rules.share_of > 1:
-            text = "replicas share the rules through the database already, and each takes only its part of them"
-            found.append(Finding("rules", "warning", text + "; take shareOf away"))
+            text = "replicas already share the rules through the database, and each takes only its part of them"
+            found.append(Finding("rules", "warning", text + "; remove shareOf"))
     return found
 
 
@@ -160,7 +162,9 @@ class _Test:
         except InputError as error:
             if error.code != "INVALID_INPUT":
                 raise
-            return Finding("connection", "warning", f"not tried, because only a task gives it all: {error.message}")
+            return Finding(
+                "connection", "warning", f"not tried, because only a task supplies everything: {error.message}"
+            )
         signs_in = bool((document.get("authentication") or {}).get("type", "none") not in {"none", "noAuth"})
         return Finding("login" if signs_in else "connection", "ok", text)
 
@@ -187,7 +191,7 @@ async def _reached(
             elif test is not None and (connector := _tester(provider)) is not None:
                 yield await test(connector, provider, document, values)
             elif provider.protocol in {"coap", "coaps"}:
-                yield Finding("connection", "warning", "CoAP has no connection; a task of it tells whether it answers")
+                yield Finding("connection", "warning", "CoAP has no connections; only a task shows whether it answers")
             else:
                 yield await _server(provider, sample, document, clients)
     except TimeoutError:
@@ -240,7 +244,7 @@ async def _http(url: str, document: Mapping[str, Any], clients: ClientCache) -> 
     if answer.status in {401, 403}:
         return Finding("login", "failed", f"answered {answer.status}: the credentials are refused; correct them")
     if answer.status >= 500:
-        return Finding("connection", "warning", f"answered {answer.status}; the service has a fault of its own")
+        return Finding("connection", "warning", f"answered {answer.status}; the service itself has a fault")
     return Finding("connection", "ok", f"answered {answer.status}")
 
 
@@ -253,9 +257,11 @@ async def _server(provider: Provider, host: str, document: Mapping[str, Any], cl
     if address["protocol"] in {"smtp", "imap", "pop"}:
         await _mail(str(address["protocol"]), host, port, str(address["security"]), document, clients)
         kind = str(login.get("type") or ("basic" if login.get("username") else "none"))
-        return Finding("login" if kind not in {"none", "noAuth"} else "connection", "ok", f"{host}:{port} lets us in")
+        return Finding(
+            "login" if kind not in {"none", "noAuth"} else "connection", "ok", f"{host}:{port} accepts the login"
+        )
     async with _open(host, port, clients):
-        return Finding("connection", "ok", f"{host}:{port} takes connections; the login is tried by the first task")
+        return Finding("connection", "ok", f"{host}:{port} accepts connections; the login is tried by the first task")
 
 
 @asynccontextmanager

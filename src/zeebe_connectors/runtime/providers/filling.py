@@ -240,7 +240,7 @@ def authentication_of(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
 def _mismatch(place: ProviderPlace, value: str) -> Any:
     raise PermanentError(
         "PROVIDER_MISMATCH",
-        f"{'.'.join(place.path)}: the provider says {value!r}, which this connector does not take; it takes "
+        f"{'.'.join(place.path)}: the provider says {value!r}, which this connector does not support; it supports "
         f"{', '.join(place.words)}. Use another connector or another provider",
     )
 
@@ -274,8 +274,8 @@ def _refuse(place: ProviderPlace, value: Any) -> None:
         return
     raise PermanentError(
         "PROVIDER_CONFLICT",
-        f"{'.'.join(place.path)}: is filled in, and the task names a provider, which brings its own; empty the field, "
-        "or take the provider away",
+        f"{'.'.join(place.path)}: is filled in, but the task names a provider, which has its own; empty the field, or"
+        "remove the provider",
     )
 
 

@@ -143,7 +143,7 @@ class Use:
             await self.enter("", deadline=time.monotonic() + _SOURCE_PATIENCE)
         except Busy as busy:
             raise TransientError(
-                "PROVIDER_BUSY", "the provider's usage rules allow no look yet", delay=busy.delay
+                "PROVIDER_BUSY", "the provider's usage rules allow no poll yet", delay=busy.delay
             ) from None
         try:
             yield
@@ -308,7 +308,7 @@ class Providers:
         if not connector.protocols:
             raise PermanentError(
                 "PROVIDER_MISMATCH",
-                f"provider: the connector {connector.name} takes no provider; take the header {PROVIDER} away",
+                f"provider: the connector {connector.name} takes no provider; remove the header {PROVIDER}",
             )
         if not provider.active:
             raise PermanentError(
@@ -344,8 +344,8 @@ class Providers:
                     return self._there(known, wanted.environment)
                 raise PermanentError(
                     "PROVIDER_ENVIRONMENT_FORBIDDEN",
-                    f"environment: {name} lets no task choose its environment; take the header away, or let the "
-                    "operator add task to environmentBy",
+                    f"environment: {name} lets no task choose its environment; remove the header, or let the operator"
+                    "add task to environmentBy",
                 )
             return self._there(known, wanted.environment)
         if "versionTag" in provider.environment_by and not wanted.by_hand:
@@ -358,7 +358,7 @@ class Providers:
             return next(iter(provider.environments))
         raise PermanentError(
             "PROVIDER_ENVIRONMENT_UNKNOWN",
-            f"provider: {name} has the environments {', '.join(provider.environments)}, and none is in force; the "
+            f"provider: {name} has the environments {', '.join(provider.environments)}, but none is in force; the"
             f"operator sets {ENVIRONMENT_SETTING}",
         )
 

@@ -51,8 +51,8 @@ class Sealer:
                 key = b""
             if len(key) != _BYTES:
                 raise SettingsError(
-                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, as "
-                    "`openssl rand -base64 32` makes them; several are separated by commas, the newest first"
+                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, as"
+                    "`openssl rand -base64 32` makes them; separate several with commas, the newest first"
                 )
             keys.append(key)
         return cls(keys)
@@ -74,7 +74,7 @@ class Sealer:
         """
         if not self._first:
             raise SealError(
-                f"no key is set, so no value can be kept; set {KEY_SETTING}, or give the name of a secret as "
+                f"no key is set, so no value can be stored; set {KEY_SETTING}, or give the name of a secret as "
                 "{{secrets.NAME}}"
             )
         nonce = os.urandom(_NONCE)
@@ -92,7 +92,7 @@ class Sealer:
         key = self._keys.get(name)
         if key is None:
             raise SealError(
-                f"the key that it was sealed with is not among those in {KEY_SETTING}; add it behind the first"
+                f"the key that it was sealed with is not among those in {KEY_SETTING}; add it after the first"
             )
         data = base64.b64decode(text)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only for those who seal

@@ -214,8 +214,8 @@ class ProviderStore:
         Args:
             name: Which provider.
             editor: Who.
-            from_: The environment that is copied.
-            to: The environment that is written.
+            from_: The environment to copy from.
+            to: The environment to write to.
             version: That was read.
             secured: Whether secured values are copied too; else those of the other environment stay where they may.
 
@@ -358,7 +358,7 @@ class ProviderStore:
             raise PermanentError("PROVIDER_KEY_MISSING", f"{name}: environments.{_said(place)}: {error}") from None
 
 
-_CHANGED = "it was changed meanwhile; read it again and change that"
+_CHANGED = "it was changed meanwhile; read it again and change the new version"
 
 
 def _check_named(before: Entry | None, document: Mapping[str, Any]) -> None:
@@ -387,7 +387,7 @@ def _names_secrets(value: Any) -> bool:
 
 def _check_version(name: str, before: Entry | None, version: int) -> None:
     if version == 0 and before is not None:
-        raise ProviderConflictError(f"there is a provider {name} already; change it, or take another name", before)
+        raise ProviderConflictError(f"there already is a provider {name}; change it, or choose another name", before)
     if version != 0 and before is None:
         raise ProviderUnknownError(name)
     if before is not None and before.version != version:

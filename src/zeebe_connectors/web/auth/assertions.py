@@ -44,7 +44,7 @@ class PrivateKeyJwt(ClientGrant):
     key_id: Annotated[str, Hint(label="Key ID")] = ""
     """Name under which the server knows the key (`kid`), if the server asks for it."""
     certificate: Annotated[
-        str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that want its thumbprint.")
+        str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that require its thumbprint.")
     ] = ""
     """Certificate of the key in PEM, whose thumbprint is sent as `x5t`."""
     assertion_audience: Annotated[str, Hint(label="Audience of the assertion")] = ""

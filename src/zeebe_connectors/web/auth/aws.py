@@ -55,7 +55,7 @@ class Aws(Scheme):
             choices={
                 "v4-header": "Version 4 in the header",
                 "v4-query": "Version 4 in the query (presigned)",
-                "v2-header": "Version 2 in the header (S3 and alike)",
+                "v2-header": "Version 2 in the header (S3 and similar services)",
             },
         ),
     ] = "v4-header"

@@ -32,7 +32,7 @@ class Custom(Scheme):
         str,
         AfterValidator(_scheme_name),
         Hint(
-            label="Scheme name", feel="none", placeholder="Token", tooltip="One word; it stands before the credentials."
+            label="Scheme name", feel="none", placeholder="Token", tooltip="One word, which precedes the credentials."
         ),
     ]
     """Name of the scheme as the service documents it; fixed text."""

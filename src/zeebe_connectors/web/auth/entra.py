@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _tenant(text: str) -> str:
     text = text.strip()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", text):
-        raise ValueError("must be the directory's id or a domain name of it, such as contoso.onmicrosoft.com")
+        raise ValueError("must be the directory's id or one of its domain names, such as contoso.onmicrosoft.com")
     return text
 
 
@@ -47,14 +47,14 @@ class EntraId(Grant):
     authority: Annotated[
         str,
         Field(pattern=r"^\s*https?://\S+\s*$"),
-        Hint(label="Authority", tooltip="Another one for the clouds of governments and of China."),
+        Hint(label="Authority", tooltip="Government clouds and the one in China have others."),
     ] = "https://login.microsoftonline.com"
     """Where tokens are issued."""
 
     @model_validator(mode="after")
     def _proof(self) -> EntraId:
         if not self.client_secret and not (self.certificate.strip() and self.private_key):
-            raise ValueError("clientSecret: is required, or certificate and privateKey in its place; fill it in")
+            raise ValueError("clientSecret: is required, or certificate and privateKey instead; fill it in")
         return self
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:

@@ -198,10 +198,10 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
         return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
     code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
     if 300 <= response.status < 400:
-        detail = f"it redirects to {_place(response)}; give the address that it means as the token endpoint"
+        detail = f"it redirects to {_place(response)}; give the address that it redirects to as the token endpoint"
     raise ConnectorError(
         code,
-        f"The token endpoint {response.origin} gave no access token" + (f": {detail}" if detail else ""),
+        f"The token endpoint {response.origin} issued no access token" + (f": {detail}" if detail else ""),
         variables={"reason": reason or ("redirect" if 300 <= response.status < 400 else "no-token")},
     )
 
@@ -247,7 +247,7 @@ def _place(response: HttpResponse) -> str:
     try:
         return short(origin_of(target) + urlsplit(target).path)
     except ValueError:
-        return "something that is no address"
+        return "something that is not an address"
 
 
 def _find(value: Any, name: str, depth: int = 8) -> Any:

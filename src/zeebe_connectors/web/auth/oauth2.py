@@ -65,8 +65,8 @@ class ClientCertificate(ClientGrant):
         """
         if not exchange.tls.client_certificate:
             raise InputError(
-                "clientTls.clientCertificate: is required, because the authentication proves who calls by it; give "
-                "certificate and key, or a keystore",
+                "clientTls.clientCertificate: is required, because the authentication identifies the caller by it;"
+                "give certificate and key, or a keystore",
                 code="AUTHENTICATION_INVALID",
             )
         form = {"grant_type": "client_credentials", **scope_of(self.scopes), **audience_of(self.audience)}

@@ -74,7 +74,7 @@ async def test_without_settings_there_is_no_keyring():
         ({"key": "../test_stored.py"}, "FILE_FORBIDDEN", "outside the allowed"),
         ({"key": "missing.p12"}, "SMIME_KEY_INVALID", "No such file"),
         ({"key": "authority.pem"}, "SMIME_KEY_INVALID", "neither a PKCS#12 file nor"),
-        ({"key": "A" * 401}, "SMIME_KEY_INVALID", "is cut or is not base64"),
+        ({"key": "A" * 401}, "SMIME_KEY_INVALID", "is truncated or is not base64"),
         ({"key": "A-" * 600}, "SMIME_KEY_INVALID", "neither a keystore in base64 nor a path"),
         ({"key": base64.b64encode(b"\0" * 300).decode()}, "SMIME_KEY_INVALID", "neither a PKCS#12 file nor"),
         ({"trusted": "nonsense"}, "SMIME_KEY_INVALID", "smimeTrusted: is not a certificate"),

@@ -112,7 +112,7 @@ def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
 def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> str:
     """The sentence that answers a test: how many of what came would be handed over, and to what."""
     if not rows:
-        return f"Nothing came in the last {hours} hours"
+        return f"Nothing of the last {hours} hours waits to be handed over"
     came = (
         f"{len(rows)}{' or more' if more else ''} {'event' if len(rows) == 1 else 'events'} of the last {hours} hours"
     )

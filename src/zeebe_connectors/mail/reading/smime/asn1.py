@@ -158,7 +158,7 @@ def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
     else:
         count = first & 0x7F
         if count > 5 or start + count > len(data):
-            raise Damaged("a length that cannot be")
+            raise Damaged("an impossible length")
         length = int.from_bytes(data[start : start + count], "big")
         start += count
     if start + length > len(data):

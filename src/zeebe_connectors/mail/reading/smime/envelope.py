@@ -220,7 +220,7 @@ def _cipher(algorithm: _Algorithm, tag: bytes) -> _Cipher:
         if version in _RC2_BITS:
             return _Cipher(kind, _RC2_BITS[version] // 8, start)
     raise NotDecrypted(
-        f"it is encrypted in a way that is not known here ({kind}); ask the sender for AES (CBC or GCM) or triple DES"
+        f"it is encrypted in a way that is not supported ({kind}); ask the sender for AES (CBC or GCM) or triple DES"
     )
 
 

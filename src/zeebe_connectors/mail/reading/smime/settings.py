@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 INVALID = "SMIME_KEY_INVALID"
 ERRORS = {
-    "MAIL_NOT_DECRYPTED": "The mail is encrypted for another key, in an unknown way, or damaged; the message says it.",
+    "MAIL_NOT_DECRYPTED": "The mail is encrypted for another key, in an unknown way, or damaged; the message says "
+    "which.",
     INVALID: "The S/MIME key or the trusted certificates cannot be used; the message says why.",
 }
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}[=\s]*")
@@ -104,7 +105,7 @@ def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
         try:
             return base64.b64decode("".join(text.split()), validate=True)
         except binascii.Error:
-            raise InputError(f"{prefix}smimeKey: is cut or is not base64", code=INVALID) from None
+            raise InputError(f"{prefix}smimeKey: is truncated or is not base64", code=INVALID) from None
     if len(text) > 1000 or "\n" in text.strip():
         raise InputError(f"{prefix}smimeKey: is neither a keystore in base64 nor a path", code=INVALID)
     path = files.resolve(text.strip(), field=f"{prefix}smimeKey")

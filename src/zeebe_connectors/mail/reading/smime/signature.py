@@ -81,7 +81,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to trust: given certificates (authorities, or signers themselves), or the system's authorities."""
+    """Trust: given certificates (authorities, or signers themselves), or the system's authorities."""
 
     given: tuple[x509.Certificate, ...] | None = None
 
@@ -93,7 +93,7 @@ class Trust:
             return ""
         store = _system() if self.given is None else _store(self.given)
         if store is None:
-            return "no authority is known; set smimeTrusted"
+            return "no certificate authority is known; set smimeTrusted"
         authorities, anybody = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.permit_all()
         try:
             policy = PolicyBuilder().store(store).time(moment)
@@ -141,7 +141,7 @@ def verify(
     Args:
         signed: The signed message.
         contents: What may have been signed: the content as it came, and with its line ends put right.
-        trust: Whom to trust.
+        trust: Trust.
         sender: The address that the mail says it is from.
         received: When the mail was received; now when left out. A certificate must be valid then as well, because only
             the signer claims when a mail was signed.
@@ -222,7 +222,7 @@ class _Signer:
 def _digest(value: Value) -> type[hashes.HashAlgorithm]:
     kind = value.parts().take(OID).oid()
     if kind not in DIGESTS:
-        raise _Unsupported(f"its digest ({kind}) is not known here")
+        raise _Unsupported(f"its digest ({kind}) is not supported")
     if DIGESTS[kind] is hashes.SHA1:
         raise _Unsupported("it is made with SHA-1, which can be forged")
     return DIGESTS[kind]
@@ -257,7 +257,7 @@ def _verify_one(
     except _Unsupported as error:
         return Signature("unsupported", reason=str(error))
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        return Signature("unsupported", reason="its certificate or key is of a kind that is not known here")
+        return Signature("unsupported", reason="its certificate or key is of a kind that is not supported")
     moment = found.signed_at or received
     doubt = _unfit(certificate) or ("it was signed in the future" if moment > received + _CLOCKS else "")
     doubt = doubt or trust.doubt(certificate, others, moment)
@@ -371,7 +371,7 @@ def _holds(signer: _Signer, key: object, data: bytes) -> bool:
         elif isinstance(key, ec.EllipticCurvePublicKey) and (method == _EC or method in _SIGNATURES):
             key.verify(signer.signature, _digested(digest, data), ec.ECDSA(Prehashed(digest())))
         else:
-            raise _Unsupported(f"its algorithm ({method}) is not known here, or does not fit the certificate")
+            raise _Unsupported(f"its algorithm ({method}) is not supported, or does not fit the certificate")
     except InvalidSignature:
         return False
     return True
