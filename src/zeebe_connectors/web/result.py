@@ -236,8 +236,8 @@ def status_error(
         method: Request method, for the message.
     """
     phrase = response.reason or "[no reason]"
-    asked = f"{method} {response.origin}" if method else response.origin
-    message = f"{phrase}: {what + ' ' if what else ''}{asked} answered {response.status}"
+    request_line = f"{method} {response.origin}" if method else response.origin
+    message = f"{phrase}: {what + ' ' if what else ''}{request_line} answered {response.status}"
     if detail:
         message += f" ({detail})"
     if method and response.status in {401, 403}:
@@ -262,12 +262,12 @@ def retry_after(response: HttpResponse, now: float | None = None) -> float | Non
         response: The response; a date is compared with its own `Date`, if it has one, so that clocks may differ.
         now: Seconds since the epoch; the clock's when left out.
     """
-    said = (response.header("retry-after") or "").strip()
-    if not said or len(said) > _MAX_DATE:
+    phrase_sent = (response.header("retry-after") or "").strip()
+    if not phrase_sent or len(phrase_sent) > _MAX_DATE:
         return None
-    seconds = _number(said)
+    seconds = _number(phrase_sent)
     if seconds is None:
-        end = _timestamp(said)
+        end = _timestamp(phrase_sent)
         if end is None:
             return None
         start = _timestamp((response.header("date") or "")[:_MAX_DATE])

@@ -123,13 +123,13 @@ class Overview:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._asked = -math.inf
+        self._checked_at = -math.inf
         self._quarantined: Quarantined | LedgerError = Quarantined()
 
     async def quarantined(self) -> Quarantined | LedgerError:
         """The events in quarantine, or why the ledger does not say; up to 5 s old."""
-        if self.runtime.sources is not None and time.monotonic() - self._asked > LEDGER_SECONDS:
-            self._asked = time.monotonic()
+        if self.runtime.sources is not None and time.monotonic() - self._checked_at > LEDGER_SECONDS:
+            self._checked_at = time.monotonic()
             try:
                 unsettled = await self.runtime.ledger.unsettled()
                 some = any(one.state == "quarantined" for one in unsettled)
@@ -154,7 +154,7 @@ class Overview:
 
     def refresh(self) -> None:
         """Lets the ledger be asked again at once, after a change."""
-        self._asked = -math.inf
+        self._checked_at = -math.inf
 
     async def show(self) -> OverviewShown:
         """All of it."""

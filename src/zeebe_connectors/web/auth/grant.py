@@ -208,13 +208,13 @@ def _refusal(answer: Any) -> tuple[str | None, str]:
     """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
     if not isinstance(answer, dict):
         return None, ""
-    said = answer.get("error")
+    code = answer.get("error")
     words = answer.get("error_description") or answer.get("message")
-    if isinstance(said, dict):
-        words = words or said.get("message")
-        said = said.get("code") or said.get("status")
-    known = isinstance(said, str) and said.isprintable() and len(said) <= 60
-    return (str(said) if known else None), _short(words) if isinstance(words, str) else ""
+    if isinstance(code, dict):
+        words = words or code.get("message")
+        code = code.get("code") or code.get("status")
+    known = isinstance(code, str) and code.isprintable() and len(code) <= 60
+    return (str(code) if known else None), _short(words) if isinstance(words, str) else ""
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:
