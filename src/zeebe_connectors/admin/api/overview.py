@@ -178,10 +178,10 @@ def calls(overview: Overview, service: Service) -> list[Call]:
     async def seen(request: web.Request) -> web.Response:
         return web.json_response({"closed": close_incidents(overview.runtime, await service.given(request))})
 
-    said = "Says that the incidents of one place are dealt with: they leave what needs attention, later ones come anew"
+    what = "Marks the incidents of one place as dealt with: they no longer need attention, but later ones do"
     return [
         Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown),
-        Call("POST", "/attention/seen", Role.OPERATOR, said, seen, Closed, body=IncidentsSeen),
+        Call("POST", "/attention/seen", Role.OPERATOR, what, seen, Closed, body=IncidentsSeen),
     ]
 
 

@@ -84,10 +84,10 @@ class SourceDetail(SourceShown):
 
 
 @described
-class Asked(TypedDict):
+class WakeAnswer(TypedDict):
     """That a source was woken."""
 
-    asked: Literal[True]
+    requested: Literal[True]
     status: str
     """As it was before."""
 
@@ -154,7 +154,7 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
             Role.OPERATOR,
             "Lets a source look now, or try again now; what comes of it is seen at the source",
             woken,
-            Asked,
+            WakeAnswer,
             body=Nothing,
             errors=missing | {409: ("SOURCE_HELD",), 429: ("ASKED_JUST_NOW",)},
             status=202,
@@ -216,7 +216,7 @@ def source_detail(runtime: Runtime, watch: Watch) -> SourceDetail:
     return shown
 
 
-async def wake(runtime: Runtime, name: str) -> Asked:
+async def wake(runtime: Runtime, name: str) -> WakeAnswer:
     """Lets a source look now.
 
     Raises:
@@ -236,7 +236,7 @@ async def wake(runtime: Runtime, name: str) -> Asked:
         )
     before = watch.status
     watch.wake()
-    return {"asked": True, "status": before}
+    return {"requested": True, "status": before}
 
 
 class SourceTests:
