@@ -315,8 +315,8 @@ class _Counting:
             if at is not None:
                 self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))
             return
-        if outcome.stages is not None and outcome.stages.recent is not None:
-            self._record.keep_data(job.key, outcome.stages.recent)
+        if outcome.stages is not None and outcome.stages.recorded is not None:
+            self._record.keep_data(job.key, outcome.stages.recorded)
         if isinstance(outcome, Fail):
             kind: JobOutcome = "retried" if outcome.retries > 0 else "incident"
             retries, backoff = outcome.retries, outcome.backoff or 0.0

@@ -196,7 +196,8 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
             caller knows).
 
     Returns:
-        `jobs`; `counts` since the start, exact; `capacity`: how many may be in memory, and of how many completed ones one is;
+        `jobs`; `counts` since the start, exact; `capacity`: how many may be in memory, and of how many completed ones one
+        is;
         `found`: how many of them fit; `newer`: how many of these came after `top`; `next`: the cursor of older ones,
         or None.
     """
