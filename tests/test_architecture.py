@@ -276,6 +276,9 @@ def test_tests_mirror_the_rooms() -> None:
 
 WORDS = {
     "told": "what it is: reported, message, detail",
+    "said": "what it is: message, detail, reported",
+    "asked": "what it is: request, body, checked_at",
+    "kept": "what it is: cached, stored, recorded",
     "begun": "started",
     "mend": "the change or the remedy",
     "mended": "changed",

@@ -213,7 +213,7 @@ def test_the_official_names_of_the_secrets_filter_are_read(values, scope) -> Non
 )
 def test_the_official_names_of_the_filters_cache_are_read(values, kept) -> None:
     """They bound the diagrams that are kept."""
-    assert Settings.read(Environment(("environment", values))).diagrams_kept == kept
+    assert Settings.read(Environment(("environment", values))).max_cached_diagrams == kept
 
 
 def test_a_wrong_filter_is_named() -> None:

@@ -159,6 +159,6 @@ def test_what_is_new_is_found_without_looking_at_what_is_old(record, clock):
                 looked.append(found)
                 yield found
 
-    record._kept = {name: Kept(kept) for name, kept in record._kept.items()}
+    record._recent = {name: Kept(kept) for name, kept in record._recent.items()}
     record.newer(last, 50)
     assert len(looked) <= 5

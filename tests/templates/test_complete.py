@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zeebe_connectors.sdk.connector import Inbound
-from zeebe_connectors.sdk.registry import Registry
+from zeebe_connectors.sdk.registry import DOCUMENTATION, Registry
 from zeebe_connectors.templates.element_template import ICON_LIMIT, icon_url, templates_of
 from zeebe_connectors.templates.generate import generated_files, own_connectors, stale_files
 from zeebe_connectors.templates.rules import broken_rules
@@ -114,6 +114,14 @@ def test_what_is_installed_is_what_the_project_declares():
     """Entry points are read from the installed package; a stale installation would hide a connector."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["zeebe_connectors"]
     assert {item.name for item in CONNECTORS} == set(declared), "run `make install` again"
+
+
+def test_the_documentation_has_one_address():
+    """Templates link to the address that the package's metadata names, and to no other."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert urls["Documentation"] == DOCUMENTATION
+    for name in sorted((ROOT / "element-templates").glob("*.json")):
+        assert json.loads(name.read_text())["documentationRef"].startswith(f"{DOCUMENTATION}/"), name
 
 
 def test_no_generated_file_is_stale():

@@ -124,10 +124,10 @@ def _unencrypted(source: Source, registry: Registry) -> str:
     if connector is None:
         return ""
     given = source.elements[0].properties
-    said = {
+    chosen = {
         place.source: str(given[name]) for place in connector.provider_places if (name := ".".join(place.path)) in given
     }
-    if said.get("security", "").lower() != "none" or is_loopback(said.get("host", "")):
+    if chosen.get("security", "").lower() != "none" or is_loopback(chosen.get("host", "")):
         return ""
     return f"{source.name}: credentials and mails go unencrypted; choose TLS outside a trusted network"
 

@@ -221,13 +221,13 @@ def _examples(mail: MailServer) -> tuple[bytes, bytes]:
 async def _write_to_the_mailbox(console: Console, jobs: PrintedJobs, mail: MailServer) -> EmailMessage:
     """Sends the watched mailbox a mail, and returns the process's answer."""
     console.print(f"   The start event of imap.bpmn watches {MAILBOX} over IMAP")
-    asked = EmailMessage()
-    asked["From"], asked["To"], asked["Subject"] = CUSTOMER, MAILBOX, "Two loaves"
-    asked.set_content("Please.")
-    asked.add_attachment(NOTE[1].encode(), maintype="text", subtype="csv", filename=NOTE[0])
+    request = EmailMessage()
+    request["From"], request["To"], request["Subject"] = CUSTOMER, MAILBOX, "Two loaves"
+    request.set_content("Please.")
+    request.add_attachment(NOTE[1].encode(), maintype="text", subtype="csv", filename=NOTE[0])
     began = time.monotonic()
-    await asyncio.to_thread(_send, mail.smtp_port, asked)
-    console.print(f"   {CUSTOMER} sends {asked['Subject']!r} with {NOTE[0]}", markup=False)
+    await asyncio.to_thread(_send, mail.smtp_port, request)
+    console.print(f"   {CUSTOMER} sends {request['Subject']!r} with {NOTE[0]}", markup=False)
     answer = (await mail.expect(CUSTOMER, 2))[-1]
     await jobs.until(4)
     console.print(f"   The answer came after {time.monotonic() - began:.1f} s")

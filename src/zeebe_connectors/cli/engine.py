@@ -70,8 +70,10 @@ def stop(directory: _Directory = None, engine: _Address = None) -> None:
     with _reported():
         stopped = []
         found = engines_here(directory, engine)
-        kept = [one for one in found if one.directory is not None]
-        chosen = kept[0] if len(kept) == 1 else only_engine(directory, engine) if found or engine else None
+        running_here = [one for one in found if one.directory is not None]
+        chosen = (
+            running_here[0] if len(running_here) == 1 else only_engine(directory, engine) if found or engine else None
+        )
         if chosen is not None and chosen.directory is None:
             raise ServerError(
                 f"The engine at {chosen.address} is that of `zeebe-connectors dev`, process {chosen.state.pid}: end it "

@@ -55,9 +55,9 @@ def main() -> None:
     from zeebe_connectors.config.environment import SettingsError
     from zeebe_connectors.sdk.connector import DefinitionError
 
-    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    add_parts([] if asked in known else [asked] if asked in PARTS else PARTS)
+    add_parts([] if wanted in known else [wanted] if wanted in PARTS else PARTS)
     try:
         app()
     except (SettingsError, DefinitionError) as error:

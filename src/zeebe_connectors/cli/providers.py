@@ -168,7 +168,7 @@ def edit(
     if file is None and not set_ and not secret:
         _fail("say what to change: --file, --set FIELD=VALUE or --secret FIELD")
     given = _read(file) if file is not None else None
-    asked = _changed({}, [], secret or [])
+    entered = _changed({}, [], secret or [])
 
     async def work(room: _Room) -> Any:
         room.refuse_locked(name)
@@ -177,7 +177,7 @@ def edit(
         document = dict(given) if given is not None else json.loads(json.dumps(entry.document if entry else {}))
         document = _changed(document, set_ or [], [])
         for field in secret or ():
-            put(document, field, {"value": _at(asked, field)})
+            put(document, field, {"value": _at(entered, field)})
         return await room.store.change(name, document, _editor(), version=version)
 
     entry = _run(config, work)

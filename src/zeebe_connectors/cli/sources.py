@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Sources of events that need no dia
 
 FILE = Path("sources.toml")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_ASKED_BY_HAND = 100
+_MAX_CHOICES = 100
 """How many processes are listed to choose from; any other is named with --process or --message."""
 
 
@@ -134,13 +134,13 @@ async def _startable(settings: Settings) -> Sequence[Startable]:
 def _choose(found: Sequence[Startable]) -> tuple[str, str]:
     """Asks which process; returns its id, or the message that starts it."""
     typer.echo("What should an event start?")
-    for number, one in enumerate(found[:_ASKED_BY_HAND], 1):
+    for number, one in enumerate(found[:_MAX_CHOICES], 1):
         named = f" ({one.name})" if one.name and one.name != one.process else ""
         how = f"by the message {one.message}" if one.message else "by its plain start event"
         typer.echo(f"  {number:>3}  {one.process}{named}, version {one.version}, {how}")
-    if len(found) > _ASKED_BY_HAND:
-        typer.echo(f"  and {len(found) - _ASKED_BY_HAND} more; name one with --process or --message")
-    last = min(len(found), _ASKED_BY_HAND)
+    if len(found) > _MAX_CHOICES:
+        typer.echo(f"  and {len(found) - _MAX_CHOICES} more; name one with --process or --message")
+    last = min(len(found), _MAX_CHOICES)
     while not 1 <= (number := typer.prompt("Number", type=int)) <= last:
         typer.echo(f"One of 1 to {last}, please.")
     one = found[number - 1]

@@ -331,14 +331,14 @@ class _Reader:
         return path
 
     def _auth(self) -> Auth:
-        asked = self._text("auth").casefold()
-        if asked in {"oidc", "oauth", "oauth2"}:
+        method = self._text("auth").casefold()
+        if method in {"oidc", "oauth", "oauth2"}:
             return "oidc"
-        if asked == "basic":
+        if method == "basic":
             return "basic"
-        if asked == "none":
+        if method == "none":
             return "none"
-        if asked:
+        if method:
             raise SettingsError(f"{self._used['auth']}: must be 'none', 'basic' or 'oidc'")
         if self._text("client_id"):
             return "oidc"

@@ -91,7 +91,7 @@ class Settings:
     """What decides where placeholders resolve."""
     secrets_unresolved: Literal["warn", "incident"] = "warn"
     """What becomes of a job with a placeholder that is not resolved."""
-    diagrams_kept: int = 1000
+    max_cached_diagrams: int = 1000
     """Diagrams of deployed processes that are kept; 0 reads them for each job that needs one."""
     files: tuple[Path, ...] = ()
     """Directories whose files tasks may use."""
@@ -169,7 +169,7 @@ class Settings:
             },
             secrets_scope=_scope(environment),
             secrets_unresolved="incident" if unresolved == "incident" else "warn",
-            diagrams_kept=_diagrams_kept(environment),
+            max_cached_diagrams=_max_cached_diagrams(environment),
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
             processes=tuple(environment.names("ZEEBE_CONNECTORS_PROCESSES")),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
@@ -212,7 +212,7 @@ def _scope(environment: Environment) -> Scope:
     return "diagram"
 
 
-def _diagrams_kept(environment: Environment) -> int:
+def _max_cached_diagrams(environment: Environment) -> int:
     if not environment.flag(f"{_FILTER_CACHE}ENABLED", default=True):
         return 0
     return int(environment.number(f"{_FILTER_CACHE}MAXSIZE", 1000, minimum=1, maximum=100_000))

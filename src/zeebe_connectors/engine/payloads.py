@@ -9,16 +9,16 @@ from typing import Any
 
 from zeebe_connectors.engine.rejections import invalid
 
-_MAX_KEPT_WEIGHT = 16_384
-_MAX_KEPT_VARIABLES = 256
+_MAX_CACHED_WEIGHT = 16_384
+_MAX_CACHED_VARIABLES = 256
 _MAX_VARIABLE_DEPTH = 300
 
 
 def is_large(variables: Mapping[str, Any]) -> bool:
     """Return whether there are too many variables, or a text or list among them is too long, to keep them."""
-    if len(variables) > _MAX_KEPT_VARIABLES:
+    if len(variables) > _MAX_CACHED_VARIABLES:
         return True
-    left = _MAX_KEPT_WEIGHT
+    left = _MAX_CACHED_WEIGHT
     waiting = list(variables.values())
     for value in waiting:  # it grows while it is walked
         kind = type(value)

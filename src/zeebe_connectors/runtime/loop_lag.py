@@ -16,7 +16,7 @@ INTERVAL = 0.1
 IDLE_INTERVAL = 1.0
 """Seconds between two looks while there are none."""
 _MINUTE = 60.0
-_KEPT = 600
+_MAX_SAMPLES = 600
 
 
 class LoopLag:
@@ -29,7 +29,7 @@ class LoopLag:
     def __init__(self, is_busy: Callable[[], bool] = lambda: True) -> None:
         self._is_busy = is_busy
         self._timer: asyncio.TimerHandle | None = None
-        self._last: deque[tuple[float, float]] = deque(maxlen=_KEPT)
+        self._last: deque[tuple[float, float]] = deque(maxlen=_MAX_SAMPLES)
         self.worst = 0.0
         """Seconds, since the start."""
 

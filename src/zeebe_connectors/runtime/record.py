@@ -132,7 +132,7 @@ class JobRecord:
         self.incidents = OpenIncidents(clock)
         """Those that are open."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
-        self._kept: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
+        self._recent: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
         self._second = 0
         self._this_second = 0
@@ -164,7 +164,7 @@ class JobRecord:
             self.incidents.add(job)
         elif job.outcome == "bpmn" and job.key in self.incidents.open:
             self.incidents.over(job.key)
-        self._kept[job.outcome].append(job)
+        self._recent[job.outcome].append(job)
 
     def count_completed(self, connector: str, seconds: float) -> float | None:
         """Counts a completed job; gives the time when it is one to be kept."""
@@ -180,9 +180,9 @@ class JobRecord:
         """Lists failed jobs of an earlier start or another replica, the newest first; they count nowhere."""
         given = list(jobs)
         for job in given:
-            kept = self._kept[job.outcome]
-            if len(kept) < ROOM[job.outcome]:
-                kept.appendleft(job)
+            recent = self._recent[job.outcome]
+            if len(recent) < ROOM[job.outcome]:
+                recent.appendleft(job)
         after = self._clock() - OTHERS_SECONDS
         self.incidents.remember([job for job in reversed(given) if job.outcome == "incident" and job.at > after])
 
@@ -200,7 +200,7 @@ class JobRecord:
 
     def keep(self, job: RecordedJob) -> None:
         """Keeps a job that was counted already."""
-        self._kept[job.outcome].append(job)
+        self._recent[job.outcome].append(job)
 
     def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> Minute:
         self.totals[outcome] += 1
@@ -269,8 +269,8 @@ class JobRecord:
 
     def jobs(self, *outcomes: JobOutcome) -> Iterator[RecordedJob]:
         """The kept jobs of some outcomes, or of all, the newest first."""
-        kept = [list(self._kept[name]) for name in outcomes or OUTCOMES]
-        yield from sorted((job for jobs in kept for job in jobs), key=lambda job: job.at, reverse=True)
+        recent = [list(self._recent[name]) for name in outcomes or OUTCOMES]
+        yield from sorted((job for jobs in recent for job in jobs), key=lambda job: job.at, reverse=True)
 
     def newer(self, after: float, limit: int) -> list[RecordedJob]:
         """The kept jobs after a time, the newest first; reads no more than it gives of each outcome.
@@ -280,8 +280,8 @@ class JobRecord:
             limit: How many at most.
         """
         found: list[RecordedJob] = []
-        for kept in self._kept.values():
-            for job in islice(reversed(kept), limit):
+        for recent in self._recent.values():
+            for job in islice(reversed(recent), limit):
                 if job.at <= after:
                     break
                 found.append(job)
@@ -289,7 +289,7 @@ class JobRecord:
 
     def tries(self, key: int) -> list[RecordedJob]:
         """All kept answers to one job, the newest first."""
-        return sorted((j for jobs in self._kept.values() for j in jobs if j.key == key), key=lambda j: -j.at)
+        return sorted((j for jobs in self._recent.values() for j in jobs if j.key == key), key=lambda j: -j.at)
 
 
 class _Counting:
@@ -314,8 +314,8 @@ class _Counting:
             if at is not None:
                 self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))
             return
-        if outcome.stages is not None and outcome.stages.kept is not None:
-            self._record.keep_data(job.key, outcome.stages.kept)
+        if outcome.stages is not None and outcome.stages.recorded is not None:
+            self._record.keep_data(job.key, outcome.stages.recorded)
         if isinstance(outcome, Fail):
             kind: JobOutcome = "retried" if outcome.retries > 0 else "incident"
             retries, backoff = outcome.retries, outcome.backoff or 0.0

@@ -20,7 +20,7 @@ SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs, comma-separated, where placeholders resolve as long as the diagram is not known."""
 EVERYWHERE = SecretPlaces(everywhere=True)
 _NAME = re.compile(r"[^\W\d][\w-]*")
-_MAX_SAID = 10_000
+_MAX_LOGGED = 10_000
 _log = logging.getLogger("zeebe_connectors.secrets")
 
 
@@ -53,7 +53,7 @@ class SecretScope:
     def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:
         self.mode = mode
         self._unresolved = unresolved
-        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     @property
     def by_diagram(self) -> bool:
@@ -92,11 +92,11 @@ class SecretScope:
         if self._unresolved == "incident":
             raise InputError(text, code="SECRET_NOT_RESOLVED")
         key = (job.bpmn_process_id, job.element_id)
-        if key in self._said:
+        if key in self._logged:
             return
-        self._said[key] = None
-        if len(self._said) > _MAX_SAID:
-            self._said.popitem(last=False)
+        self._logged[key] = None
+        if len(self._logged) > _MAX_LOGGED:
+            self._logged.popitem(last=False)
         _log.warning("%s/%s: %s", *key, text)
 
     def _remedy(self, element: Element | None) -> str:

@@ -105,7 +105,7 @@ def services_of(
             api,
             here=DeployedHere(settings.data / "diagrams"),
             folder=settings.diagrams,
-            max_kept=settings.diagrams_kept,
+            max_cached=settings.max_cached_diagrams,
         ),
         api=api,
         own=own,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings, normalized
+from zeebe_connectors.runtime.failure_store import FailureStore
 from zeebe_connectors.runtime.gateway import Activation, Gateway
 from zeebe_connectors.runtime.inbound.metrics import NO_METRICS, SourceMetrics
-from zeebe_connectors.runtime.kept_failures import KeptFailures
 from zeebe_connectors.runtime.ledger import LedgerError, StoredLedger, StoredMemory, store_of
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
@@ -78,7 +78,7 @@ class Runtime:
         )
         self.record = JobRecord()
         self.loop_lag = LoopLag(lambda: any(worker.is_busy for worker in self.workers))
-        self.failures = KeptFailures(self.store) if settings.keep_failures else None
+        self.failures = FailureStore(self.store) if settings.keep_failures else None
         """Failed jobs that survive a restart, where the operator wants them."""
         self._loading: asyncio.Task[None] | None = None
         self.workers = [
@@ -151,7 +151,7 @@ class Runtime:
         if self.sources is not None:
             self.sources.start()
 
-    async def _load(self, failures: KeptFailures) -> None:
+    async def _load(self, failures: FailureStore) -> None:
         """Lists the failures of the last day that were kept before this start."""
         try:
             self.record.remember(await failures.recent())

@@ -184,8 +184,8 @@ class _BracketsOnly(dict[int, int | None]):
     """A translation that drops all but brackets and braces."""
 
     def __missing__(self, character: int) -> int | None:
-        self[character] = kept = character if chr(character) in "[]{}" else None
-        return kept
+        self[character] = result = character if chr(character) in "[]{}" else None
+        return result
 
 
 _BRACKETS_ONLY = _BracketsOnly()

@@ -346,8 +346,8 @@ def _with_positions(path: list[str | int], data: Any) -> list[str]:
             found.append(part)
             data = data.get(part) if isinstance(data, Mapping) else None
         elif isinstance(data, list):
-            kept = [index for index, item in enumerate(data) if not is_empty(item)]
-            index = part if len(kept) == len(data) or part >= len(kept) else kept[part]
+            filled = [index for index, item in enumerate(data) if not is_empty(item)]
+            index = part if len(filled) == len(data) or part >= len(filled) else filled[part]
             found.append(str(index + 1))
             data = data[index] if index < len(data) else None
         elif data is None:

@@ -449,12 +449,12 @@ def _ticked(item: Field, unticked: set[str]) -> Field:
 
 def _without_always(item: Field, selector: str, offered: set[str]) -> Field:
     """Drops a condition that holds for every choice: what all members share is always shown."""
-    kept = tuple(
+    remaining = tuple(
         condition
         for condition in item.conditions
         if not (condition.field == selector and offered <= {str(value) for value in condition.values})
     )
-    return item if kept == item.conditions else replace(item, conditions=kept)
+    return item if remaining == item.conditions else replace(item, conditions=remaining)
 
 
 def _merged(one: Field, other: Field) -> Field | None:

@@ -122,7 +122,7 @@ async def _dead_port(connector: Outbound, given: Mapping[str, Any]) -> list[str]
 
 
 def _seen(text: str, heard: _Heard) -> list[str]:
-    places = [place for place, said in (("a message", text), ("the log", heard.text)) if CANARY in said]
+    places = [place for place, logged in (("a message", text), ("the log", heard.text)) if CANARY in logged]
     return [f"canary: a secret's value appears in {place}" for place in places]
 
 

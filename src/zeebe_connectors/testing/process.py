@@ -272,9 +272,9 @@ class ServerProcess:
                 raise ServerError(
                     f"Port {port} ({name}) is taken on this machine: stop what listens on it, or choose another port."
                 )
-        asked = [word for name, port in self.ports.items() for word in (f"--{name}", str(port))]
+        port_options = [word for name, port in self.ports.items() for word in (f"--{name}", str(port))]
         self._process = process = Process(
-            [sys.executable, "-m", self._module, *asked, *self._options],
+            [sys.executable, "-m", self._module, *port_options, *self._options],
             directory=self.directory,
             output=self.log_file,
             detached=detached,

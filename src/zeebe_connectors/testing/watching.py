@@ -60,8 +60,8 @@ class Watching:
         if self._task is not None and self._task.done():
             self._task.result()
             raise RuntimeError("the connector stopped watching; it should watch until it is cancelled")
-        said = f"; it reported: {self.reports[-1]}" if self.reports and self.reports[-1] else ""
-        raise TimeoutError(f"no event within {seconds:g} s{said}")
+        reported = f"; it reported: {self.reports[-1]}" if self.reports and self.reports[-1] else ""
+        raise TimeoutError(f"no event within {seconds:g} s{reported}")
 
     async def none(self, seconds: float = 0.5) -> None:
         """Waits, and fails the test if an event comes.

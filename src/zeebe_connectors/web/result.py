@@ -250,12 +250,12 @@ def status_error(
         method: Request method, for the message.
     """
     phrase = response.reason or "[no reason]"
-    asked = f"{method} {response.origin}" if method else response.origin
-    message = f"{phrase}: {what + ' ' if what else ''}{asked} answered {response.status}"
+    request_line = f"{method} {response.origin}" if method else response.origin
+    message = f"{phrase}: {what + ' ' if what else ''}{request_line} answered {response.status}"
     variables: dict[str, Any] = {"response": _detail(response)}
-    said = detail or ("" if what else words_of(variables["response"]["body"]))
-    if said and said != phrase:
-        message += f" ({said})"
+    reason = detail or ("" if what else words_of(variables["response"]["body"]))
+    if reason and reason != phrase:
+        message += f" ({reason})"
     if method and response.status in {401, 403}:
         message += ". Check the authentication, and what this login may do"
     if what and detail:
@@ -277,12 +277,12 @@ def retry_after(response: HttpResponse, now: float | None = None) -> float | Non
         response: The response; a date is compared with its own `Date`, if it has one, so that clocks may differ.
         now: Seconds since the epoch; the clock's when left out.
     """
-    said = (response.header("retry-after") or "").strip()
-    if not said or len(said) > _MAX_DATE:
+    header = (response.header("retry-after") or "").strip()
+    if not header or len(header) > _MAX_DATE:
         return None
-    seconds = _number(said)
+    seconds = _number(header)
     if seconds is None:
-        end = _timestamp(said)
+        end = _timestamp(header)
         if end is None:
             return None
         start = _timestamp((response.header("date") or "")[:_MAX_DATE])

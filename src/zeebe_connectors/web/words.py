@@ -40,7 +40,7 @@ def words_of(body: Any) -> str:
     """
     if isinstance(body, str):
         return page_words(body) if "<" in body[:1000] else short(body)
-    return short(_said(body, _MAX_DEPTH))
+    return short(_text_in(body, _MAX_DEPTH))
 
 
 def page_words(text: str) -> str:
@@ -57,13 +57,13 @@ def short(text: str) -> str:
     return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
 
 
-def _said(value: Any, depth: int) -> str:
+def _text_in(value: Any, depth: int) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list) and value and depth:
-        return _said(value[0], depth - 1)
+        return _text_in(value[0], depth - 1)
     if not isinstance(value, dict) or not depth:
         return ""
     known = {name.lower(): item for name, item in value.items() if isinstance(name, str)}
-    found = (_said(known[key.lower()], depth - 1) for key in _KEYS if key.lower() in known)
+    found = (_text_in(known[key.lower()], depth - 1) for key in _KEYS if key.lower() in known)
     return next((words for words in found if words), "")

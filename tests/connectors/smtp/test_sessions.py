@@ -32,7 +32,7 @@ async def test_who_waits_too_long_for_a_session_is_told(server):
     server.say("MAIL", SILENCE, times=1)
     sessions = Sessions(Server("127.0.0.1", server.port, "none"), max_sessions=1)
     first = asyncio.create_task(send(sessions))
-    await server.said("MAIL")
+    await server.wait_for_command("MAIL")
     with pytest.raises(TransientError, match="busy") as caught:
         await send(sessions, seconds=0.2)
     assert caught.value.code == "SMTP_TIMEOUT"
@@ -68,7 +68,7 @@ async def test_a_cancelled_mail_leaves_no_half_session(smtp, server):
     """The runtime cancels when it stops; what was half said is not continued by another mail."""
     server.say("RCPT", SILENCE, times=1)
     task = asyncio.create_task(smtp(server))
-    await server.said("RCPT")
+    await server.wait_for_command("RCPT")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await smtp(server, key=2)

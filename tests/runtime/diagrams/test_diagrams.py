@@ -103,11 +103,11 @@ async def test_the_diagrams_kept_have_a_bound(clients):
     """Those unused for longest make room; with none kept, each is asked for anew."""
     async with ClusterServer() as server:
         server.diagrams.update({key: bpmn({"a": "b"}) for key in (1, 2, 3)})
-        diagrams = asking(server, clients, max_kept=2)
+        diagrams = asking(server, clients, max_cached=2)
         for key in (1, 2, 1, 3, 1, 2):
             await diagrams.element(job(key))
         assert [path.split("/")[3] for path in server.asked] == ["1", "2", "3", "2"]
-        none = asking(server, clients, max_kept=0)
+        none = asking(server, clients, max_cached=0)
         server.seen.clear()
         for _ in range(3):
             await none.element(job(1))

@@ -180,7 +180,7 @@ async def test_a_diagram_is_fetched_once(cluster, clients):
 
 
 async def test_no_more_diagrams_are_kept_than_the_bound(cluster, clients, monkeypatch):
-    monkeypatch.setattr(deployed_module, "MAX_KEPT", 3)
+    monkeypatch.setattr(deployed_module, "MAX_CACHED", 3)
     for number in range(10):
         cluster.deploy(str(number), f"p{number}", 1, START)
     processes = DeployedProcesses(cluster.url, clients)

@@ -106,7 +106,7 @@ class JobsShown(TypedDict):
     """The newest first, 50 at most."""
     counts: dict[JobOutcome, int]
     """Exact ones since the start."""
-    kept: dict[str, float]
+    capacity: dict[str, float]
     """How many of each outcome are in memory at most; `oneIn`: of how many completed ones one is kept; `since`."""
     found: int
     """How many in memory fit."""
@@ -199,7 +199,8 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
             caller knows).
 
     Returns:
-        `jobs`; `counts` since the start, exact; `kept`: how many are in memory, and of how many completed ones one is;
+        `jobs`; `counts` since the start, exact; `capacity`: how many may be in memory, and one in how
+        many completed ones is;
         `found`: how many of them fit; `newer`: how many of these came after `top`; `next`: the cursor of older ones,
         or None.
     """
@@ -223,7 +224,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
     return {
         "jobs": [job_shown(job) for job in rows],
         "counts": dict(record.totals),
-        "kept": {**ROOM, "oneIn": record.one_in, "since": record.since},
+        "capacity": {**ROOM, "oneIn": record.one_in, "since": record.since},
         "found": len(fitting),
         "newer": 0 if top is None else sum(job.at > top for job in fitting),
         "next": more,

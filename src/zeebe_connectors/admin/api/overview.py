@@ -123,13 +123,13 @@ class Overview:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._asked = -math.inf
+        self._checked_at = -math.inf
         self._quarantined: Quarantined | LedgerError = Quarantined()
 
     async def quarantined(self) -> Quarantined | LedgerError:
         """The events in quarantine, or why the ledger does not say; up to 5 s old."""
-        if self.runtime.sources is not None and time.monotonic() - self._asked > LEDGER_SECONDS:
-            self._asked = time.monotonic()
+        if self.runtime.sources is not None and time.monotonic() - self._checked_at > LEDGER_SECONDS:
+            self._checked_at = time.monotonic()
             try:
                 unsettled = await self.runtime.ledger.unsettled()
                 some = any(one.state == "quarantined" for one in unsettled)
@@ -154,7 +154,7 @@ class Overview:
 
     def refresh(self) -> None:
         """Lets the ledger be asked again at once, after a change."""
-        self._asked = -math.inf
+        self._checked_at = -math.inf
 
     async def show(self) -> OverviewShown:
         """All of it."""
@@ -178,10 +178,10 @@ def calls(overview: Overview, service: Service) -> list[Call]:
     async def seen(request: web.Request) -> web.Response:
         return web.json_response({"closed": close_incidents(overview.runtime, await service.given(request))})
 
-    said = "Says that the incidents of one place are dealt with: they leave what needs attention, later ones come anew"
+    what = "Marks the incidents of one place as dealt with: they no longer need attention, but later ones do"
     return [
         Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown),
-        Call("POST", "/attention/seen", Role.OPERATOR, said, seen, Closed, body=IncidentsSeen),
+        Call("POST", "/attention/seen", Role.OPERATOR, what, seen, Closed, body=IncidentsSeen),
     ]
 
 

@@ -28,7 +28,7 @@ from zeebe_connectors.runtime.supervisor import Runtime
 
 ASK_SECONDS = 2.0
 """What the engine and the ledger get to answer."""
-KEPT_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 """How old their answers may be, so that a page that is reloaded often asks them seldom."""
 SLOW_LOOP = 0.25
 """Seconds of a delay of the event loop that an operator should look into."""
@@ -136,8 +136,8 @@ class RuntimeView:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._engine = _Asked(self._ask_engine)
-        self._leases = _Asked(self._ask_ledger)
+        self._engine = _CachedAnswer(self._ask_engine)
+        self._leases = _CachedAnswer(self._ask_ledger)
 
     async def show(self) -> RuntimeShown:
         """All of it but the packages."""
@@ -206,18 +206,18 @@ class RuntimeView:
         return _part("up", f"Answers in {took * 1000:.0f} ms", where), replicas
 
 
-class _Asked:
-    """The last answer of somebody who is asked at most each `KEPT_SECONDS`, and by one caller at a time."""
+class _CachedAnswer:
+    """The last answer of somebody who is asked at most each `CACHE_SECONDS`, and by one caller at a time."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._ask = ask
-        self._at = -KEPT_SECONDS
+        self._at = -CACHE_SECONDS
         self._last: Any = None
         self._lock = asyncio.Lock()
 
     async def answer(self) -> Any:
         async with self._lock:
-            if time.monotonic() - self._at > KEPT_SECONDS:
+            if time.monotonic() - self._at > CACHE_SECONDS:
                 self._last = await self._ask()
                 self._at = time.monotonic()
             return self._last

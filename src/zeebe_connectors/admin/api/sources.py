@@ -89,10 +89,10 @@ class SourceDetail(SourceShown):
 
 
 @described
-class Asked(TypedDict):
+class WakeAnswer(TypedDict):
     """That a source was woken."""
 
-    asked: Literal[True]
+    requested: Literal[True]
     status: str
     """As it was before."""
 
@@ -159,7 +159,7 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
             Role.OPERATOR,
             "Lets a source look now, or try again now; what comes of it is seen at the source",
             woken,
-            Asked,
+            WakeAnswer,
             body=Nothing,
             errors=missing | {409: ("SOURCE_HELD",), 429: ("ASKED_JUST_NOW",)},
             status=202,
@@ -236,7 +236,7 @@ def _origin(runtime: Runtime, watch: Watch) -> str:
     return f"process {element.process}, in the folder {folder}" if folder else f"process {element.process}"
 
 
-async def wake(runtime: Runtime, name: str) -> Asked:
+async def wake(runtime: Runtime, name: str) -> WakeAnswer:
     """Lets a source look now.
 
     Raises:
@@ -256,7 +256,7 @@ async def wake(runtime: Runtime, name: str) -> Asked:
         )
     before = watch.status
     watch.wake()
-    return {"asked": True, "status": before}
+    return {"requested": True, "status": before}
 
 
 class SourceTests:

@@ -157,7 +157,7 @@ def differences(shown: Mapping[str, Any], one: str, other: str) -> list[tuple[st
     """Label, value in the other, value in the one, of each field that differs; secured values as words."""
     found = []
     for row in rows(shown):
-        values = {cell.environment: _said(row, cell) for cell in row.cells}
+        values = {cell.environment: _shown_value(row, cell) for cell in row.cells}
         if values.get(one, "") != values.get(other, ""):
             found.append((row.label, values.get(other, ""), values.get(one, "")))
     return found
@@ -176,12 +176,12 @@ def collisions(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple
 def rest(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document as it is kept: without what an answer shows beside it and without instructions for secured values."""
     derived = {"name", "from", "etag", "changed", "by", "usedBy", "problem", "dropped"}
-    kept = copy.deepcopy({name: value for name, value in document.items() if name not in derived})
-    for environment in (kept.get("environments") or {}).values():
+    remaining = copy.deepcopy({name: value for name, value in document.items() if name not in derived})
+    for environment in (remaining.get("environments") or {}).values():
         for path, _ in list(_leaves(environment)):
             if _is_secured(path):
                 put(environment, path, None)
-    return kept
+    return remaining
 
 
 def _general(form: Form, document: dict[str, Any]) -> None:
@@ -363,7 +363,7 @@ def _cell(environment: str, path: str, there: Mapping[str, Any], wanted: list[st
     return Cell(environment, value is not None or path in wanted, _as_text(value))
 
 
-def _said(row: Row, cell: Cell) -> str:
+def _shown_value(row: Row, cell: Cell) -> str:
     if row.secured:
         return (f"secrets.{cell.text}" if cell.text else "secured, set") if cell.set else ""
     return dict(row.choices).get(cell.text, cell.text)

@@ -81,8 +81,8 @@ async def test(request: Request, context: Context) -> str:
     Raises:
         ConnectorError: Why it cannot be used.
     """
-    asked = request.model_copy(update={"operation": "discover", "query": None, "path": ""})
-    answer = await ask(asked, context)
+    discovery = request.model_copy(update={"operation": "discover", "query": None, "path": ""})
+    answer = await ask(discovery, context)
     return f"the device answers {answer.code} and lists {len(answer.links or [])} resources"
 
 
@@ -143,8 +143,10 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
             return getattr(context, name)
 
         def request(self, block: Any, *, handle_blockwise: bool = False) -> Any:
-            asked = block.opt.block2
-            if asked is not None and asked.start >= request.max_bytes:  # so much is there already, and more to come
+            discovery = block.opt.block2
+            if (
+                discovery is not None and discovery.start >= request.max_bytes
+            ):  # so much is there already, and more to come
                 raise _too_large(request, where)
             return context.request(block, handle_blockwise=handle_blockwise)
 

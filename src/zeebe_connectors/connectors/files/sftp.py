@@ -120,13 +120,13 @@ class SftpSession:
     async def _pieces(self, file: Any, path: str) -> AsyncGenerator[bytes, None]:
         """Several pieces are on their way while one is used."""
         size = (await self._patiently(file.stat(), path)).size
-        asked = got = 0
+        requested = got = 0
         coming: deque[asyncio.Future[bytes]] = deque()
         try:
             while True:
-                while len(coming) < AT_ONCE and (size is None or asked <= size):
-                    coming.append(asyncio.ensure_future(file.read(PIECE, asked)))
-                    asked += PIECE
+                while len(coming) < AT_ONCE and (size is None or requested <= size):
+                    coming.append(asyncio.ensure_future(file.read(PIECE, requested)))
+                    requested += PIECE
                 if not coming:
                     break
                 data = await self._patiently(asyncio.shield(coming[0]), path)

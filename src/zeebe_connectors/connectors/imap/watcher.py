@@ -41,7 +41,7 @@ class _Seen:
 
     settled: set[int]
     untouched: set[int]
-    asked: float = 0.0
+    checked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,9 @@ class Watcher:
         async with self.context.turn():
             found = await session.search(*criteria(self.mailbox.data))
         now = asyncio.get_running_loop().time()
-        if now - self._seen.asked > LOOK_AGAIN:
+        if now - self._seen.checked_at > LOOK_AGAIN:
             self._seen.settled.clear()
-            self._seen.asked = now
+            self._seen.checked_at = now
         if self._start is not None and self._start.validity == selected.uid_validity:
             found = [uid for uid in found if uid > self._start.newest]
         here = set(found)

@@ -182,12 +182,12 @@ class _Fetch:
             length += len(json.dumps(mails[-1]))
         taken = {*takers, *(mail["uid"] for mail in mails)}
         answer = {"mails": mails, "remaining": sum(uid not in taken for uid in numbers)}
-        return await self._kept(answer) if self.given.remove and mails else answer
+        return await self._stored(answer) if self.given.remove and mails else answer
 
     def _place(self, name: str) -> str:
         return f"pop3-fetch:{self.given.account}/{name}"
 
-    async def _kept(self, answer: dict[str, Any]) -> dict[str, Any]:
+    async def _stored(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Stores the answer before its mails are removed; gives what another try stored, if it was first."""
         text = json.dumps(answer).encode()
         document = await self.context.documents.create(text, name="mails.json", content_type="application/json")

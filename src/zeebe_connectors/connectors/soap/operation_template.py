@@ -22,7 +22,7 @@ from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 
 Template = dict[str, Any]
 
-_KEPT = (
+_COPIED = (
     "serviceUrl",
     "authentication.",
     "httpAuthentication.",
@@ -32,7 +32,7 @@ _KEPT = (
     "header.",
     "addressing",
 )
-_ALSO_KEPT = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
+_ALSO_COPIED = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
 _NUMBERS = {*INTEGERS, "decimal", "float", "double"}
 _MAX_RESULTS = 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -102,11 +102,11 @@ def template_of(
     headers = [_input(item, required=False, group="headers") for item in operation.input.headers]
     _apply(presets or {}, operation, [*inputs, *headers])
     template["groups"] = _groups(base, with_input=bool(inputs), with_headers=bool(headers))
-    kept = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_kept(item)]
-    type_property, kept = kept[0], kept[1:]
+    copied = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_copied(item)]
+    type_property, copied = copied[0], copied[1:]
     wanted = [*_fixed(operation, wsdl), *inputs, *headers]
     order = {group["id"]: position for position, group in enumerate(template["groups"])}
-    rest = sorted([*wanted, *kept], key=lambda item: order.get(item.get("group", ""), -1))
+    rest = sorted([*wanted, *copied], key=lambda item: order.get(item.get("group", ""), -1))
     template["properties"] = [type_property, *rest]
     return Imported(operation, chosen_file or f"soap-{slug}.json", template)
 
@@ -123,12 +123,12 @@ def _checked_file(given: str | None) -> str | None:
     return f"{given.removesuffix('.json')}.json" if given else None
 
 
-def _is_kept(item: Mapping[str, Any]) -> bool:
+def _is_copied(item: Mapping[str, Any]) -> bool:
     binding = item["binding"]
     if binding["type"] != "zeebe:input":
         return True
     name: str = binding["name"]
-    return name.startswith(_KEPT) or name in _ALSO_KEPT or name == "soapVersion.soapAction"
+    return name.startswith(_COPIED) or name in _ALSO_COPIED or name == "soapVersion.soapAction"
 
 
 def _adapted(item: Mapping[str, Any], operation: Operation, template_id: str, hosts: Sequence[str]) -> dict[str, Any]:

@@ -148,8 +148,8 @@ def load(documents: WsdlDocuments) -> Wsdl:
     else:  # zeep silently leaves some operations out
         reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
     if reasons:
-        kept = [reason for reason in found.skipped if not reason.startswith("message ")]
-        found = replace(found, skipped=(*kept, *reasons))
+        others = [reason for reason in found.skipped if not reason.startswith("message ")]
+        found = replace(found, skipped=(*others, *reasons))
     return replace(found, size=size)
 
 
@@ -293,7 +293,7 @@ class _Compiler:
         self._notes = _Notes()
         self._notes.read(documents.roots.values())
         self._types: dict[int, schema.Type] = {}
-        self._kept: list[Any] = []  # so that no id is used twice
+        self._kinds_alive: list[Any] = []  # so that no id is used twice
         self._location = documents.location
         self._roots = list(documents.roots.values())
         self._encoded = self._encoded_operations(documents)
@@ -394,7 +394,7 @@ class _Compiler:
         known = self._types.get(id(kind))
         if known is not None:
             return known
-        self._kept.append(kind)
+        self._kinds_alive.append(kind)
         made: schema.Type
         if isinstance(kind, ComplexType):
             made = self._complex(kind)

@@ -91,14 +91,14 @@ async def gather(
     waiting = [(location, "")]
     size = 0
     while waiting:
-        address, asked_by = waiting.pop(0)
+        address, importer = waiting.pop(0)
         if address in contents:
             continue
         if len(contents) >= MAX_DOCUMENTS:
             raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
         data = (known or {}).get(address) or standard(address)
         if data is None:
-            _check_origin(location, address, asked_by, hosts)
+            _check_origin(location, address, importer, hosts)
             data = await fetch(address)
         size += len(data)
         if size > MAX_BYTES:
@@ -130,26 +130,26 @@ def _imports(root: etree._Element) -> list[str]:
     return [location for location in locations if location]
 
 
-def _check_origin(root: str, address: str, asked_by: str, hosts: Sequence[str]) -> None:
-    if not asked_by:
+def _check_origin(root: str, address: str, importer: str, hosts: Sequence[str]) -> None:
+    if not importer:
         return
     here, there = urlsplit(root), urlsplit(address)
     if there.scheme == "file" and here.scheme == "file":
         return
     if origin_of(address) == origin_of(GIVEN):
         raise wsdl_error(
-            asked_by,
+            importer,
             f"imports {there.path[1:200]}, whose location is unknown, because the WSDL was given as text; give its"
             "address as well, or include what it imports",
         )
     if there.scheme not in {"http", "https"}:
-        raise wsdl_error(asked_by, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
+        raise wsdl_error(importer, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
     if here.scheme != "file" and (here.hostname, _port(root)) == (there.hostname, _port(address)):
         return
     if (there.hostname or "").lower() in {host.strip().lower() for host in hosts}:
         return
     raise wsdl_error(
-        asked_by,
+        importer,
         f"imports {shown(address)}, which is not on the WSDL's own host. If it may be read, name {there.hostname} in "
         "body.external (further hosts; --host of the command)",
     )

@@ -42,13 +42,13 @@ async def test(request: Work, context: Context) -> str:
     """
     database = await _database(request, context)
 
-    async def asked(session: Session) -> str:
+    async def probe(session: Session) -> str:
         dual = " FROM DUAL" if session.dialect == "oracle" else ""
         await database.bounded(session, session.connection.exec_driver_sql(f"SELECT 1{dual}"))
         version = session.database.engine.dialect.server_version_info or ()
         return f"{request.database} {'.'.join(str(part) for part in version)} answers"
 
-    return await database.using(asked, patience=request.timeout, seconds=context.seconds_left())
+    return await database.using(probe, patience=request.timeout, seconds=context.seconds_left())
 
 
 @outbound(

@@ -76,9 +76,9 @@ class Changing:
         return web.json_response(items.deployment(found))
 
     async def _create(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        _check_tenant(asked.get("tenantId"))
-        process_id, key = asked.get("processDefinitionId"), asked.get("processDefinitionKey")
+        body = await body_of(request)
+        _check_tenant(body.get("tenantId"))
+        process_id, key = body.get("processDefinitionId"), body.get("processDefinitionKey")
         if (process_id is None) is (key is None):
             raise bad("Exactly one of [processDefinitionId, processDefinitionKey] is required")
         ended: asyncio.Future[tuple[State, dict[str, Any]]] = asyncio.get_running_loop().create_future()
@@ -87,22 +87,22 @@ class Changing:
             if not ended.done():
                 ended.set_result((process.state, dict(process.root.variables or {})))
 
-        instructions = list_of(asked.get("startInstructions"), "startInstructions", object_of)
+        instructions = list_of(body.get("startInstructions"), "startInstructions", object_of)
         starts = [text(one.get("elementId"), "elementId") for one in instructions]
-        wanted = list_of(asked.get("fetchVariables"), "fetchVariables", text)
-        seconds = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
+        wanted = list_of(body.get("fetchVariables"), "fetchVariables", text)
+        seconds = number(body.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
         process = await self._host.do(
             lambda: self._engine.create_instance(
                 text(process_id or "", "processDefinitionId"),
-                version=number(asked.get("processDefinitionVersion") or LATEST, "processDefinitionVersion"),
+                version=number(body.get("processDefinitionVersion") or LATEST, "processDefinitionVersion"),
                 definition_key=number(key or 0, "processDefinitionKey"),
-                variables=variables_of(asked),
+                variables=variables_of(body),
                 start_at=starts,
-                on_end=end if asked.get("awaitCompletion") else None,
+                on_end=end if body.get("awaitCompletion") else None,
             )
         )
         variables: dict[str, Any] = {}
-        if asked.get("awaitCompletion"):
+        if body.get("awaitCompletion"):
             variables = await self._result(process, ended, seconds)
             variables = {name: value for name, value in variables.items() if not wanted or name in wanted}
         return web.json_response(
@@ -135,31 +135,31 @@ class Changing:
         return web.Response(status=204)
 
     async def _set_variables(self, request: web.Request) -> web.Response:
-        key, asked = key_in(request), await body_of(request)
-        if "variables" not in asked:
+        key, body = key_in(request), await body_of(request)
+        if "variables" not in body:
             raise bad("No variables provided")
-        variables = variables_of(asked)
-        await self._host.do(lambda: self._engine.set_variables(key, variables, local=bool(asked.get("local"))))
+        variables = variables_of(body)
+        await self._host.do(lambda: self._engine.set_variables(key, variables, local=bool(body.get("local"))))
         return web.Response(status=204)
 
     # --- jobs
 
     async def _activate(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        for tenant in list_of(asked.get("tenantIds"), "tenantIds", text):
+        body = await body_of(request)
+        for tenant in list_of(body.get("tenantIds"), "tenantIds", text):
             _check_tenant(tenant)
-        fetch = list_of(asked.get("fetchVariable"), "fetchVariable", text)
-        kind = text(asked.get("type") or "", "type")
-        wait = number(asked.get("requestTimeout") or 0, "requestTimeout") / 1000
+        fetch = list_of(body.get("fetchVariable"), "fetchVariable", text)
+        kind = text(body.get("type") or "", "type")
+        wait = number(body.get("requestTimeout") or 0, "requestTimeout") / 1000
         loop = asyncio.get_running_loop()
         until = loop.time() + (wait or _LONG_POLL if wait >= 0 else 0)
 
         def activate() -> list[ActivatedJob]:
             return self._engine.activate_jobs(
                 kind,
-                worker=text(asked.get("worker") or "rest", "worker"),
-                timeout_ms=number(asked.get("timeout") or 0, "timeout"),
-                max_jobs=number(asked.get("maxJobsToActivate") or 0, "maxJobsToActivate"),
+                worker=text(body.get("worker") or "rest", "worker"),
+                timeout_ms=number(body.get("timeout") or 0, "timeout"),
+                max_jobs=number(body.get("maxJobsToActivate") or 0, "maxJobsToActivate"),
                 fetch=fetch,
             )
 
@@ -171,38 +171,38 @@ class Changing:
         return web.json_response({"jobs": [items.activated(one) for one in found]})
 
     async def _complete(self, request: web.Request) -> web.Response:
-        key, asked = key_in(request), await body_of(request)
-        variables = variables_of(asked)
+        key, body = key_in(request), await body_of(request)
+        variables = variables_of(body)
         await self._host.do(lambda: self._engine.complete_job(key, variables))
         return web.Response(status=204)
 
     async def _fail(self, request: web.Request) -> web.Response:
-        key, asked = key_in(request), await body_of(request)
-        variables = variables_of(asked)
+        key, body = key_in(request), await body_of(request)
+        variables = variables_of(body)
         await self._host.do(
             lambda: self._engine.fail_job(
                 key,
-                number(asked.get("retries") or 0, "retries"),
-                text(asked.get("errorMessage") or "", "errorMessage"),
-                backoff_ms=number(asked.get("retryBackOff") or 0, "retryBackOff"),
+                number(body.get("retries") or 0, "retries"),
+                text(body.get("errorMessage") or "", "errorMessage"),
+                backoff_ms=number(body.get("retryBackOff") or 0, "retryBackOff"),
                 variables=variables,
             )
         )
         return web.Response(status=204)
 
     async def _throw(self, request: web.Request) -> web.Response:
-        key, asked = key_in(request), await body_of(request)
-        code = text(asked.get("errorCode") or "", "errorCode")
+        key, body = key_in(request), await body_of(request)
+        code = text(body.get("errorCode") or "", "errorCode")
         if not code:
             raise bad("No errorCode provided")
-        message = text(asked.get("errorMessage") or "", "errorMessage")
-        variables = variables_of(asked)
+        message = text(body.get("errorMessage") or "", "errorMessage")
+        variables = variables_of(body)
         await self._host.do(lambda: self._engine.throw_error(key, code, message, variables))
         return web.Response(status=204)
 
     async def _update_job(self, request: web.Request) -> web.Response:
-        key, asked = key_in(request), await body_of(request)
-        changes = object_of(asked.get("changeset"), "changeset")
+        key, body = key_in(request), await body_of(request)
+        changes = object_of(body.get("changeset"), "changeset")
         retries, timeout = changes.get("retries"), changes.get("timeout")
         if retries is None and timeout is None:
             raise bad("At least one of [retries, timeout] is required")
@@ -224,38 +224,36 @@ class Changing:
     # --- messages and signals
 
     async def _publish(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        _check_tenant(asked.get("tenantId"))
+        body = await body_of(request)
+        _check_tenant(body.get("tenantId"))
         key = await self._host.do(
             lambda: self._engine.publish_message(
-                text(asked.get("name") or "", "name"),
-                text(asked.get("correlationKey") or "", "correlationKey"),
-                variables=variables_of(asked),
-                ttl_ms=number(asked.get("timeToLive") or 0, "timeToLive"),
-                message_id=text(asked.get("messageId") or "", "messageId"),
+                text(body.get("name") or "", "name"),
+                text(body.get("correlationKey") or "", "correlationKey"),
+                variables=variables_of(body),
+                ttl_ms=number(body.get("timeToLive") or 0, "timeToLive"),
+                message_id=text(body.get("messageId") or "", "messageId"),
             )
         )
         return web.json_response(items.item({"messageKey": str(key)}))
 
     async def _correlate(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        _check_tenant(asked.get("tenantId"))
+        body = await body_of(request)
+        _check_tenant(body.get("tenantId"))
         key, instance = await self._host.do(
             lambda: self._engine.correlate_message(
-                text(asked.get("name") or "", "name"),
-                text(asked.get("correlationKey") or "", "correlationKey"),
-                variables=variables_of(asked),
+                text(body.get("name") or "", "name"),
+                text(body.get("correlationKey") or "", "correlationKey"),
+                variables=variables_of(body),
             )
         )
         return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
     async def _broadcast(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        _check_tenant(asked.get("tenantId"))
+        body = await body_of(request)
+        _check_tenant(body.get("tenantId"))
         key = await self._host.do(
-            lambda: self._engine.broadcast_signal(
-                text(asked.get("signalName") or "", "signalName"), variables_of(asked)
-            )
+            lambda: self._engine.broadcast_signal(text(body.get("signalName") or "", "signalName"), variables_of(body))
         )
         return web.json_response(items.item({"signalKey": str(key)}))
 

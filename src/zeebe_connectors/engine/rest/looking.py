@@ -47,12 +47,12 @@ class Looking:
         return found
 
     async def _definitions(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
+        body = await body_of(request)
         newest = {str(view.key) for view in self._queries.definitions(latest=True)}
         latest = {"isLatestVersion": lambda item, wanted: (item["processDefinitionKey"] in newest) is bool(wanted)}
         shown = [items.definition(view) for view in self._queries.definitions()]
         return web.json_response(
-            search(shown, asked, key="processDefinitionKey", fields=items.DEFINITION_FIELDS, special=latest)
+            search(shown, body, key="processDefinitionKey", fields=items.DEFINITION_FIELDS, special=latest)
         )
 
     async def _definition(self, request: web.Request) -> web.Response:
@@ -69,8 +69,8 @@ class Looking:
 
     async def _statistics(self, request: web.Request) -> web.Response:
         """The number of subscriptions of each version; used to find old versions that still wait."""
-        asked = await body_of(request)
-        wanted = object_of(asked.get("filter"), "filter")
+        body = await body_of(request)
+        wanted = object_of(body.get("filter"), "filter")
         whole = search(
             [items.subscription(view) for view in self._waiting()],
             {"filter": wanted, "page": {"limit": 10_000}},
@@ -89,7 +89,7 @@ class Looking:
             })
             for key, found in sorted(counted.items())
         ]  # fmt: skip
-        page = {"page": asked.get("page")}
+        page = {"page": body.get("page")}
         return web.json_response(search(shown, page, key="processDefinitionKey", fields=()))
 
     def _waiting(self) -> list[SubscriptionView]:
@@ -98,14 +98,14 @@ class Looking:
 
     async def _subscriptions(self, request: web.Request) -> web.Response:
         shown = [items.subscription(view) for view in self._waiting()]
-        asked = await body_of(request)
-        return web.json_response(search(shown, asked, key="messageSubscriptionKey", fields=items.SUBSCRIPTION_FIELDS))
+        body = await body_of(request)
+        return web.json_response(search(shown, body, key="messageSubscriptionKey", fields=items.SUBSCRIPTION_FIELDS))
 
     async def _variables(self, request: web.Request) -> web.Response:
-        asked = await body_of(request)
+        body = await body_of(request)
         whole = request.query.get("truncateValues", "true").lower() == "false"
         shown = [items.variable(view, whole=whole) for view in self._queries.variables()]
-        return web.json_response(search(shown, asked, key="variableKey", fields=items.VARIABLE_FIELDS))
+        return web.json_response(search(shown, body, key="variableKey", fields=items.VARIABLE_FIELDS))
 
     async def _variable(self, request: web.Request) -> web.Response:
         wanted = key_in(request)
@@ -125,8 +125,8 @@ def _routes(
     what = path.removesuffix("s").replace("-", " ").title()
 
     async def search_them(request: web.Request) -> web.Response:
-        asked = await body_of(request)
-        return web.json_response(search(map(show, views()), asked, key=key, fields=fields))
+        body = await body_of(request)
+        return web.json_response(search(map(show, views()), body, key=key, fields=fields))
 
     async def get_one(request: web.Request) -> web.Response:
         wanted = str(key_in(request))

@@ -173,14 +173,14 @@ def object_of(value: object, name: str) -> dict[str, Any]:
     return value
 
 
-def variables_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+def variables_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the variables of a request; nothing counts as none.
 
     Raises:
         Problem: They are no JSON object.
         Rejection: They are nested too deeply.
     """
-    found = object_of(asked.get("variables"), "variables")
+    found = object_of(given.get("variables"), "variables")
     check_depth(found)
     return found
 

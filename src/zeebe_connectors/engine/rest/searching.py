@@ -14,16 +14,16 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
 
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
-    "$gt": lambda had, asked: had > asked,
-    "$gte": lambda had, asked: had >= asked,
-    "$lt": lambda had, asked: had < asked,
-    "$lte": lambda had, asked: had <= asked,
+    "$gt": lambda had, request: had > request,
+    "$gte": lambda had, request: had >= request,
+    "$lt": lambda had, request: had < request,
+    "$lte": lambda had, request: had <= request,
 }
 
 
 def search(
     items: Iterable[Item],
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     key: str,
     fields: Sequence[str],
@@ -33,7 +33,7 @@ def search(
 
     Args:
         items: All of them.
-        asked: The request: `filter`, `sort` and `page`.
+        request: The request: `filter`, `sort` and `page`.
         key: The field that tells one item from another.
         fields: Those that an item may have.
         special: Filters that are no field of an item.
@@ -41,11 +41,11 @@ def search(
     Raises:
         Problem: The request names something that does not exist.
     """
-    _only(asked, ("filter", "sort", "page"), "")
+    _only(request, ("filter", "sort", "page"), "")
     known = special or {}
-    filters = _filters(asked.get("filter"), "filter", fields, known)
-    order = _order(asked.get("sort"), fields)
-    page = _only(object_of(asked.get("page"), "page"), ("limit", "from", "after", "before"), "page.")
+    filters = _filters(request.get("filter"), "filter", fields, known)
+    order = _order(request.get("sort"), fields)
+    page = _only(object_of(request.get("page"), "page"), ("limit", "from", "after", "before"), "page.")
     found = [item for item in items if _matches(item, filters, known)]
     for field, descending in reversed(order):
         found.sort(key=_by(field), reverse=descending)
@@ -56,11 +56,11 @@ def _by(field: str) -> Callable[[Item], Any]:
     return lambda item: (field in item, _comparable(item.get(field)))
 
 
-def _only(asked: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapping[str, Any]:
-    for name in asked:
+def _only(request: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapping[str, Any]:
+    for name in request:
         if name not in names:
             raise bad(f"Request property [{prefix}{name}] cannot be parsed: it is none of {', '.join(names)}")
-    return asked
+    return request
 
 
 def _filters(

@@ -135,9 +135,9 @@ class RestServer:
         return web.Response(status=204)
 
     async def _link(self, request: web.Request) -> web.Response:
-        asked, query, identity = await body_of(request), request.query, request.match_info["id"]
+        given, query, identity = await body_of(request), request.query, request.match_info["id"]
         stored = self._documents.read(identity, query.get("storeId"), query.get("contentHash"))
-        life = number(asked.get("timeToLive") or _LINK_LIFE, "timeToLive")
+        life = number(given.get("timeToLive") or _LINK_LIFE, "timeToLive")
         address = f"{self.address}/v2/documents/{identity}?{urlencode({'contentHash': stored.digest})}"
         return web.json_response({"url": address, "expiresAt": link_end(life)}, status=201)
 

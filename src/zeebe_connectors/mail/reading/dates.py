@@ -38,12 +38,12 @@ def date(raw: bytes) -> datetime | None:
     whole = header_text(raw[:_MAX_LENGTH])
     text = without_comments(whole).strip()
     comments = comment_ends(whole)
-    said = whole[min(comments) + 1 : comments[min(comments)] - 1] if comments else ""
+    comment = whole[min(comments) + 1 : comments[min(comments)] - 1] if comments else ""
     try:
         if iso := _ISO.fullmatch(text):
-            offset = _offset(iso[2], said)
+            offset = _offset(iso[2], comment)
             return None if offset is None else _of_iso(iso[1]) - offset
-        return _of_mail(_LOOSE_COLON.sub(":", text), said)
+        return _of_mail(_LOOSE_COLON.sub(":", text), comment)
     except (ValueError, OverflowError):
         return None
 

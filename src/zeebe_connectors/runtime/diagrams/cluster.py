@@ -123,8 +123,8 @@ class ClusterApi:
 
 def _refusal(response: HttpResponse, right: str) -> ClusterError:
     """What a status means, with the cluster's own words."""
-    said = _detail(response)
-    answered = f"{response.origin} answered {response.status}" + (f" ({said})" if said else "")
+    detail = _detail(response)
+    answered = f"{response.origin} answered {response.status}" + (f" ({detail})" if detail else "")
     match response.status:
         case 401:
             remedy = "it does not accept this runtime's login; check CAMUNDA_CLIENT_AUTH_METHOD and its credentials"
@@ -147,5 +147,5 @@ def _detail(response: HttpResponse) -> str:
         return ""
     if not isinstance(problem, Mapping):
         return ""
-    said = problem.get("detail") or problem.get("title") or problem.get("message")
-    return " ".join(clipped(str(said), _SHOWN).split()) if said else ""
+    detail = problem.get("detail") or problem.get("title") or problem.get("message")
+    return " ".join(clipped(str(detail), _SHOWN).split()) if detail else ""

@@ -74,7 +74,7 @@ class Diagrams:
         cluster: The cluster's REST API; None when its address is not set.
         here: What was deployed from here.
         folder: A folder of diagrams. A file counts for a version that its name gives (`order.v3.bpmn`, `order@3.bpmn`).
-        max_kept: How many are kept; 0 asks anew each time.
+        max_cached: How many are kept; 0 asks anew each time.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class Diagrams:
         *,
         here: DeployedHere | None = None,
         folder: Path | None = None,
-        max_kept: int = MAX_DIAGRAMS,
+        max_cached: int = MAX_DIAGRAMS,
     ) -> None:
         self.here = here or DeployedHere()
         self._cluster = cluster
         self._folder = folder
-        self._max_kept = max_kept
-        self._kept: OrderedDict[int, Diagram] = OrderedDict()
+        self._max_cached = max_cached
+        self._cached: OrderedDict[int, Diagram] = OrderedDict()
         self._unknown: OrderedDict[int, float] = OrderedDict()
         self._fetching: dict[int, asyncio.Task[Diagram | None]] = {}
         self._failures: OrderedDict[int, _Failure] = OrderedDict()
@@ -137,9 +137,9 @@ class Diagrams:
         return found if found is not None else ProcessText(process, None, {})
 
     async def _diagram(self, key: int, process: str, version: int) -> Diagram | None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        if key in self._cached:
+            self._cached.move_to_end(key)
+            return self._cached[key]
         if time.monotonic() < self._unknown.get(key, 0.0):
             return None
         failure = self._failures.get(key)
@@ -167,10 +167,10 @@ class Diagrams:
         self._unknown.pop(key, None)
         if found is None:
             self._unknown[key] = time.monotonic() + _UNKNOWN_FOR
-        elif self._max_kept:
-            self._kept[key] = found
+        elif self._max_cached:
+            self._cached[key] = found
         _bound(self._unknown, MAX_DIAGRAMS)
-        _bound(self._kept, self._max_kept)
+        _bound(self._cached, self._max_cached)
         return found
 
     async def _from_cluster(self, cluster: ClusterApi, key: int, process: str, version: int) -> Diagram | None:

@@ -20,10 +20,10 @@ def expired_or(error: PermanentError, document: Document, keep: float | None) ->
         over = False
     if error.code != "DOCUMENT_NOT_FOUND" or not over:
         return error
-    kept = f"{keep / 86_400:.0f} days" if keep else "some time"
+    period = f"{keep / 86_400:.0f} days" if keep else "some time"
     return PermanentError(
         "DOCUMENT_EXPIRED",
-        f"The document was not read for {kept} and was deleted; let the process create it again, or keep documents"
+        f"The document was not read for {period} and was deleted; let the process create it again, or keep documents"
         f"longer ({KEEP_SETTING})",
     )
 

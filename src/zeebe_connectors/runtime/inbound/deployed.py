@@ -26,7 +26,7 @@ PAGE = 200
 """Process definitions asked for at once."""
 MAX_DEFINITIONS = 5000
 """Process definitions that are looked at in one search; more is a problem that is reported."""
-MAX_KEPT = 1000
+MAX_CACHED = 1000
 """Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
 ASK_AGAIN = 600.0
 """Seconds after which a cluster that does not offer statistics is asked for them again; it may have been updated."""
@@ -255,11 +255,11 @@ class DeployedProcesses:
         return known
 
     @staticmethod
-    def _keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
-        kept[key] = value
-        kept.move_to_end(key)
-        while len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
+    def _keep(cache: OrderedDict[str, Any], key: str, value: Any) -> None:
+        cache[key] = value
+        cache.move_to_end(key)
+        while len(cache) > MAX_CACHED:
+            cache.popitem(last=False)
 
 
 def _left(ends: float) -> float:

@@ -364,16 +364,16 @@ def _tenant(item: Element) -> str:
 
 def _without_copies(elements: Iterable[Element]) -> list[Element]:
     """Leaves out start events that came from two places: a diagram in the folder that is deployed as well."""
-    kept: list[Element] = []
+    newest: list[Element] = []
     starts: dict[tuple[str, ...], int] = {}
     for item in elements:
         key = (_tenant(item), item.process, item.id)
         if item.kind == "catch" or not item.process or key not in starts:
-            starts[key] = len(kept)
-            kept.append(item)
-        elif item.version > kept[starts[key]].version:
-            kept[starts[key]] = item
-    return kept
+            starts[key] = len(newest)
+            newest.append(item)
+        elif item.version > newest[starts[key]].version:
+            newest[starts[key]] = item
+    return newest
 
 
 def read_folder(folder: Path) -> Found:

@@ -192,8 +192,8 @@ class PostgresqlStore:
             ) from None
 
     def _unusable(self, error: SQLAlchemyError) -> LedgerError:
-        said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        reason = said.strip().partition("\n")[0]
+        message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        reason = message.strip().partition("\n")[0]
         for secret in {self._password, quote(self._password, safe="")} - {""}:
             reason = reason.replace(secret, "***")
         return LedgerError(

@@ -157,11 +157,11 @@ class _Clock:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._bounds: tuple[float, float] | None = None
-        self._asked = -math.inf
+        self._compared_at = -math.inf
 
     async def offsets(self) -> tuple[float, float]:
         """The least and the greatest that is added to the database's time to get ours; of the quickest of three."""
-        if self._bounds is None or time.monotonic() - self._asked > _CLOCK_AGE:
+        if self._bounds is None or time.monotonic() - self._compared_at > _CLOCK_AGE:
             samples = []
             for _ in range(3):
                 before = time.monotonic()
@@ -169,5 +169,5 @@ class _Clock:
                 after = time.monotonic()
                 samples.append((after - before, before - there, after - there))
             _, early, late = min(samples)
-            self._bounds, self._asked = (early, late), time.monotonic()
+            self._bounds, self._compared_at = (early, late), time.monotonic()
         return self._bounds

@@ -39,7 +39,7 @@ from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, RETRY_BACKOFF
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, kept_data, timed
+from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data, timed
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
@@ -141,7 +141,7 @@ class JobHandler:
             outcome = await self._handled(job, extend, custody, progress)
         progress.ended = time.perf_counter()
         if self._services.keeps_data and not isinstance(outcome, Complete):
-            progress.kept = await asyncio.to_thread(kept_data, progress.data, progress.response, mask)
+            progress.recorded = await asyncio.to_thread(recorded_data, progress.data, progress.response, mask)
         progress.data = progress.response = None
         return timed(outcome, progress)
 

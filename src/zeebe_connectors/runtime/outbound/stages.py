@@ -30,7 +30,7 @@ class Stages:
     """It gave a result, or failed."""
     ended: float = 0.0
     """The expressions were evaluated: the outcome is known."""
-    kept: tuple[str, str] | None = None
+    recorded: tuple[str, str] | None = None
     """Inputs and result of a failed job as masked and cut JSON, where the operator wants them to be shown."""
 
     def seconds(self, delivered: float) -> tuple[float, ...]:
@@ -59,7 +59,7 @@ def timed(outcome: TimedT, stages: Stages) -> TimedT:
     return outcome
 
 
-def kept_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
+def recorded_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
     """Inputs and result as JSON for an operator to look at: secrets masked, then cut."""
     return _text(data, mask), _text(response, mask)
 

@@ -39,7 +39,7 @@ class UnmappedResponses:
         expression = source(job.headers, ERROR_EXPRESSION)
         if not variables or _RESPONSE not in expression:
             return
-        missing = [name for name in _asked(expression) if name not in variables]
+        missing = [name for name in _requested(expression) if name not in variables]
         key = (job.bpmn_process_id, job.element_id)
         if not missing or key in self._warned:
             return
@@ -58,7 +58,7 @@ class UnmappedResponses:
 
 
 @lru_cache(maxsize=_CACHED_EXPRESSIONS)
-def _asked(expression: str) -> tuple[str, ...]:
+def _requested(expression: str) -> tuple[str, ...]:
     """The entries of `response` that an expression reads."""
     try:
         nodes = tree.walk(feel.compile(expression).tree)

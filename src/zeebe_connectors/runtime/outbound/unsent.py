@@ -17,34 +17,34 @@ class Unsent:
     """Outcomes by job key that wait for their job to be offered again; bounded in number, size and age."""
 
     def __init__(self, *, max_count: int = 10_000, size: int = 32 * 1024 * 1024, age: float = 3600.0) -> None:
-        self._kept: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
+        self._stored: OrderedDict[int, tuple[Outcome, Job, float]] = OrderedDict()
         self._max_count = max_count
         self._room = size
         self._age = age
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._stored)
 
     def keep(self, job: Job, outcome: Outcome) -> None:
         """Keeps the outcome of a job."""
         self._forget(job.key)
         # Without the variables, which may be large and are not asked for again.
-        self._kept[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
+        self._stored[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
         self._room -= len(outcome.payload)
-        while self._kept and (len(self._kept) > self._max_count or self._room < 0):
-            oldest = next(iter(self._kept))
+        while self._stored and (len(self._stored) > self._max_count or self._room < 0):
+            oldest = next(iter(self._stored))
             self._forget(oldest)
             logger.warning("job %d: too many outcomes wait to be sent; this one is dropped", oldest)
 
     def pop(self, job: Job) -> Outcome | None:
         """The outcome that is kept for a job which is offered again, if it still answers it."""
-        if not self._kept:
+        if not self._stored:
             return None
-        kept = self._kept.get(job.key)
+        stored = self._stored.get(job.key)
         self._forget(job.key)
-        if kept is None:
+        if stored is None:
             return None
-        outcome, before, expires = kept
+        outcome, before, expires = stored
         # A killed engine may forget what it did last, and give the same key to another job.
         if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
             return None
@@ -53,5 +53,5 @@ class Unsent:
         return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
 
     def _forget(self, key: int) -> None:
-        if (old := self._kept.pop(key, None)) is not None:
+        if (old := self._stored.pop(key, None)) is not None:
             self._room += len(old[0].payload)

@@ -92,7 +92,7 @@ def origin_of(document: Mapping[str, Any], environment: str) -> str:
     """A digest of all that decides where an environment's secured values go, and how well they are protected there."""
     there = (document.get("environments") or {}).get(environment) or {}
     authentication = there.get("authentication") or {}
-    said = {
+    reported = {
         "protocol": document.get("protocol"),
         "address": _target(there),
         "security": there.get("security"),
@@ -103,7 +103,7 @@ def origin_of(document: Mapping[str, Any], environment: str) -> str:
         "variables": document.get("variables") or {},
         "dynamicHosts": document.get("dynamicHosts") or document.get("dynamic_hosts") or [],
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(reported, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _target(there: Mapping[str, Any]) -> list[Any]:

@@ -18,8 +18,8 @@ from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
 
-_MAX_KEPT = 1024
-_MAX_KEPT_PATH = 512
+_MAX_CACHED = 1024
+_MAX_CACHED_PATH = 512
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
 """Inputs that decide where a request goes and who sends it."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
@@ -122,8 +122,8 @@ class Plan:
             inputs = next((item.inputs for item in provider.operations.values() if item.path == text), {})
             text = filled_path(text, inputs, values)
         address = joined(base, text, hosts=provider.dynamic_hosts, name=".".join(place.path))
-        if self.is_fixed and text == (path or "") and len(text) <= _MAX_KEPT_PATH:
-            if len(self.joined) >= _MAX_KEPT:
+        if self.is_fixed and text == (path or "") and len(text) <= _MAX_CACHED_PATH:
+            if len(self.joined) >= _MAX_CACHED:
                 self.joined.clear()
             self.joined[text] = address
         return address

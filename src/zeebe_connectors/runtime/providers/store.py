@@ -138,7 +138,7 @@ class ProviderStore:
 
     async def providers(self) -> dict[str, Provider]:
         """Every provider with its secured values, for use; one that cannot be opened is left out, see `problems`."""
-        kept = await self._store.read(
+        remaining = await self._store.read(
             lambda do: [
                 (str(name), json.loads(text), _values(do, str(name)))
                 for name, text in do.rows("SELECT name, document FROM providers", {})
@@ -146,7 +146,7 @@ class ProviderStore:
         )
         found: dict[str, Provider] = {}
         problems: dict[str, str] = {}
-        for name, document, values in kept:
+        for name, document, values in remaining:
             try:
                 opened = {
                     place: self._opened(row, name, place, origin_of(document, place[0]))
@@ -294,10 +294,10 @@ class ProviderStore:
         return await self._store.write(work)
 
     async def _write(self, name: str, document: Mapping[str, Any], editor: Editor, *, version: int) -> Entry:
-        said = taken_apart(document)
-        if (said.given or said.removed) and not editor.secrets:
+        instructions = taken_apart(document)
+        if (instructions.given or instructions.removed) and not editor.secrets:
             raise NotAllowedError("you may not set secured values; leave them out, and they stay as they are")
-        text = json.dumps(said.document, ensure_ascii=False)
+        text = json.dumps(instructions.document, ensure_ascii=False)
         if len(text) > _MAX_DOCUMENT:
             raise ProviderError(f"the provider is larger than {_MAX_DOCUMENT:,} characters")
 
@@ -305,13 +305,13 @@ class ProviderStore:
             before = _find(do, name, locked=True)
             _check_version(name, before, version)
             if not editor.secrets:
-                _check_named(before, said.document)
+                _check_named(before, instructions.document)
             rows = _values(do, name) if before is not None else {}
-            kept, dropped = _kept(rows, said)
+            remaining, dropped = _remaining_rows(rows, instructions)
             # What stays and what is new must make a whole; neither is read here.
-            stand_in = {place: Secret("x") for place in (*kept, *said.given)}
-            provider_of(with_values(said.document, stand_in), name=name)
-            self._replace_values(do, name, said, kept)
+            stand_in = {place: Secret("x") for place in (*remaining, *instructions.given)}
+            provider_of(with_values(instructions.document, stand_in), name=name)
+            self._replace_values(do, name, instructions, remaining)
             after = (before.version if before is not None else _last_version(do, name)) + 1
             do.change(
                 "INSERT INTO providers (name, document, version, changed, who) "
@@ -320,10 +320,10 @@ class ProviderStore:
                 "who = excluded.who",
                 {"name": name, "document": text, "version": after, "now": do.now(), "who": editor.name},
             )
-            what = described_change(before.document if before is not None else None, said.document)
-            what += "".join(f"; set {_said(place)}" for place in said.given)
-            what += "".join(f"; removed {_said(place)}" for place in sorted(said.removed))
-            what += "".join(f"; dropped {_said(place)}, since its address changed" for place in dropped)
+            what = described_change(before.document if before is not None else None, instructions.document)
+            what += "".join(f"; set {_dotted(place)}" for place in instructions.given)
+            what += "".join(f"; removed {_dotted(place)}" for place in sorted(instructions.removed))
+            what += "".join(f"; dropped {_dotted(place)}, since its address changed" for place in dropped)
             _remember(do, name, after, editor, what)
             entry = _find(do, name)
             assert entry is not None  # noqa: S101 - it was just written
@@ -331,12 +331,14 @@ class ProviderStore:
 
         return await self._store.write(work)
 
-    def _replace_values(self, do: Transaction, name: str, said: Instructions, kept: Mapping[Place, _Row]) -> None:
+    def _replace_values(
+        self, do: Transaction, name: str, instructions: Instructions, remaining: Mapping[Place, _Row]
+    ) -> None:
         do.change("DELETE FROM provider_values WHERE provider = :name", {"name": name})
-        for place, row in kept.items():
+        for place, row in remaining.items():
             _put(do, name, place, row.sealed, row.origin, row.changed)
-        for place, value in said.given.items():
-            origin = origin_of(said.document, place[0])
+        for place, value in instructions.given.items():
+            origin = origin_of(instructions.document, place[0])
             _put(do, name, place, self._sealed(value, name, place, origin), origin, do.now())
 
     def _sealed(self, value: str, name: str, place: Place, origin: str) -> str:
@@ -345,7 +347,7 @@ class ProviderStore:
         try:
             return self._sealer.seal(value, name, *place, origin)
         except SealError as error:
-            raise ProviderError(f"environments.{_said(place)}: {error}") from None
+            raise ProviderError(f"environments.{_dotted(place)}: {error}") from None
 
     def _opened(self, row: _Row, name: str, place: Place, origin: str) -> Secret | str:
         """The value; sealed for an address that the document no longer has, it cannot be opened."""
@@ -355,7 +357,7 @@ class ProviderStore:
         try:
             return self._opened(row, name, place, origin)
         except SealError as error:
-            raise PermanentError("PROVIDER_KEY_MISSING", f"{name}: environments.{_said(place)}: {error}") from None
+            raise PermanentError("PROVIDER_KEY_MISSING", f"{name}: environments.{_dotted(place)}: {error}") from None
 
 
 _CHANGED = "it was changed meanwhile; read it again and change the new version"
@@ -394,22 +396,22 @@ def _check_version(name: str, before: Entry | None, version: int) -> None:
         raise ProviderConflictError(_CHANGED, before)
 
 
-def _kept(rows: Mapping[Place, _Row], said: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
+def _remaining_rows(rows: Mapping[Place, _Row], instructions: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
     """Which values stay, and which are dropped because they would go elsewhere, or with weaker protection."""
-    kept: dict[Place, _Row] = {}
+    remaining: dict[Place, _Row] = {}
     dropped: list[Place] = []
     for place, row in rows.items():
-        gone = place[0] not in (said.document.get("environments") or {})
-        if gone or place in said.removed or place in said.given:
+        gone = place[0] not in (instructions.document.get("environments") or {})
+        if gone or place in instructions.removed or place in instructions.given:
             continue
-        if row.origin == origin_of(said.document, place[0]):
-            kept[place] = row
+        if row.origin == origin_of(instructions.document, place[0]):
+            remaining[place] = row
         else:
             dropped.append(place)
-    return kept, dropped
+    return remaining, dropped
 
 
-def _said(place: Place) -> str:
+def _dotted(place: Place) -> str:
     return ".".join(place)
 
 

@@ -250,8 +250,8 @@ class ForwardProxy(TaskServer):
             try:
                 while (seen := await read_request(reader)) is not None:
                     if not self._allows(seen):
-                        asked = [("Proxy-Authenticate", "Basic")]
-                        writer.write(encoded(Reply(407, b"", asked, "Proxy Auth Required")))
+                        challenge = [("Proxy-Authenticate", "Basic")]
+                        writer.write(encoded(Reply(407, b"", challenge, "Proxy Auth Required")))
                         await writer.drain()
                     elif seen.method == "CONNECT":
                         self.tunnels.append(seen.target)

@@ -23,9 +23,9 @@ _FLAGS = {
     "SEEN": "\\Seen",
 }
 _DATES: dict[str, Callable[[date, date], bool]] = {
-    "BEFORE": lambda had, asked: had < asked,
-    "ON": lambda had, asked: had == asked,
-    "SINCE": lambda had, asked: had >= asked,
+    "BEFORE": lambda had, day: had < day,
+    "ON": lambda had, day: had == day,
+    "SINCE": lambda had, day: had >= day,
 }
 
 
@@ -110,14 +110,14 @@ def _by_uid(folder: Folder, text: str) -> Test:
 
 
 def _on(name: str, text: str) -> Test:
-    asked = datetime.strptime(text, "%d-%b-%Y").date()  # noqa: DTZ007 - IMAP compares dates without a zone
+    day = datetime.strptime(text, "%d-%b-%Y").date()  # noqa: DTZ007 - IMAP compares dates without a zone
     compare = _DATES[name.removeprefix("SENT")]
 
     def test(message: Message) -> bool:
         if not name.startswith("SENT"):
-            return compare(datetime.strptime(message.date, "%d-%b-%Y %H:%M:%S %z").date(), asked)
+            return compare(datetime.strptime(message.date, "%d-%b-%Y %H:%M:%S %z").date(), day)
         sent = header(message.raw, "Date")
-        return bool(sent) and compare(parsedate_to_datetime(sent).date(), asked)
+        return bool(sent) and compare(parsedate_to_datetime(sent).date(), day)
 
     return test
 

@@ -226,7 +226,7 @@ class SmtpServer:
             while not reached():  # noqa: ASYNC110 - any record may be meant
                 await asyncio.sleep(0.001)
 
-    async def said(self, verb: str) -> None:
+    async def wait_for_command(self, verb: str) -> None:
         """Wait until a client has said this."""
         await self.until(lambda: any(line.startswith(verb) for line in self.lines))
 

@@ -227,14 +227,14 @@ def _path(path: str, *, normalized: bool) -> str:
     """The path with each segment encoded once; without `.`, `..` and empty segments if it is to be normalized."""
     segments = (path or "/").split("/")
     if normalized:
-        kept: list[str] = []
+        resolved: list[str] = []
         for segment in segments:
             if segment == "..":
-                kept = kept[:-1]
+                resolved = resolved[:-1]
             elif segment not in {"", "."}:
-                kept.append(segment)
-        ending = "/" if kept and segments[-1] in {"", ".", ".."} else ""
-        segments = ["", *kept[:-1], kept[-1] + ending] if kept else ["", ""]
+                resolved.append(segment)
+        ending = "/" if resolved and segments[-1] in {"", ".", ".."} else ""
+        segments = ["", *resolved[:-1], resolved[-1] + ending] if resolved else ["", ""]
     return "/".join("/".join(_encoded(unquote(part)) for part in segment.split("/")) for segment in segments)
 
 

@@ -83,8 +83,8 @@ class Digest(Scheme):
 def _strongest(response: HttpResponse) -> dict[str, str] | None:
     """The parameters of the strongest challenge that can be answered."""
     offers: dict[str, dict[str, str]] = {}
-    asked = [value for name, value in response.headers if name.lower() == "www-authenticate"]
-    for value in asked[:_MAX_CHALLENGES]:
+    challenges = [value for name, value in response.headers if name.lower() == "www-authenticate"]
+    for value in challenges[:_MAX_CHALLENGES]:
         if len(value) > _MAX_CHALLENGE:
             continue
         for part in _SCHEME.split(value)[:_MAX_CHALLENGES]:

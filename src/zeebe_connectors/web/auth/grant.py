@@ -222,12 +222,12 @@ def _refusal(answer: Any) -> tuple[str | None, str]:
     """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
     if not isinstance(answer, dict):
         return None, ""
-    said = answer.get("error")
-    if isinstance(said, dict):
-        said = said.get("code") or said.get("status")
-    known = isinstance(said, str) and said.isprintable() and len(said) <= 60
+    code = answer.get("error")
+    if isinstance(code, dict):
+        code = code.get("code") or code.get("status")
+    known = isinstance(code, str) and code.isprintable() and len(code) <= 60
     words = words_of(answer)
-    return (str(said) if known else None), "" if words == said else words
+    return (str(code) if known else None), "" if words == code else words
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:

@@ -207,7 +207,7 @@ class _Signer:
             own = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
         return own == self.name.octets()
 
-    def said(self) -> dict[str, Value]:
+    def signed_attributes(self) -> dict[str, Value]:
         """The signed attributes by type; each has one value."""
         found: dict[str, Value] = {}
         for attribute in self.attributes.parts() if self.attributes else ():
@@ -246,10 +246,10 @@ def _verify_one(
                 "unsupported", reason="the signer's certificate is neither in the mail nor in smimeTrusted"
             )
         found = _described(certificate, sender)
-        said = signer.said()
-        if _TIME in said:
-            found = replace(found, signed_at=said[_TIME].moment())
-        reason = _broken(signed, signer, said, contents, certificate)
+        signed_attributes = signer.signed_attributes()
+        if _TIME in signed_attributes:
+            found = replace(found, signed_at=signed_attributes[_TIME].moment())
+        reason = _broken(signed, signer, signed_attributes, contents, certificate)
         if reason:
             return replace(found, status="invalid", reason=reason)
     except Damaged as error:
@@ -329,7 +329,7 @@ def _unfit(certificate: x509.Certificate) -> str:
 def _broken(
     signed: Signed,
     signer: _Signer,
-    said: dict[str, Value],
+    signed_attributes: dict[str, Value],
     contents: Sequence[bytes],
     certificate: x509.Certificate,
 ) -> str:
@@ -340,9 +340,13 @@ def _broken(
         bare = [content for content in contents if content[:1] != bytes([SET])]
         holds = signed.kind == DATA and any(_holds(signer, key, content) for content in bare)
         return "" if holds else "the content was changed, or was signed with another key"
-    if _CONTENT_TYPE not in said or said[_CONTENT_TYPE].oid() != signed.kind or _DIGEST not in said:
+    if (
+        _CONTENT_TYPE not in signed_attributes
+        or signed_attributes[_CONTENT_TYPE].oid() != signed.kind
+        or _DIGEST not in signed_attributes
+    ):
         return "it does not say what it signs"
-    wanted = said[_DIGEST].octets()
+    wanted = signed_attributes[_DIGEST].octets()
     if all(_digested(signer.digest, content) != wanted for content in contents):
         return "the content was changed after it was signed"
     body = bytes(signer.attributes.body)

@@ -20,7 +20,7 @@ from zeebe_connectors.runtime.ledger.store import Transaction, plain
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.record import RecordedJob
 
-KEPT_SECONDS = 86400.0
+RETENTION_SECONDS = 86400.0
 MAX_LOADED = 2000
 """Failures of the last day that are read at the start."""
 MAX_WAITING = 1000
@@ -34,7 +34,7 @@ _TABLE = (
 _log = logging.getLogger("zeebe_connectors.runtime")
 
 
-class KeptFailures:
+class FailureStore:
     """The failed jobs of the last day, of all replicas on one ledger.
 
     Args:
@@ -86,7 +86,7 @@ class KeptFailures:
             ],
         )
         if self._clock() - self._swept > _SWEEP_EVERY:
-            do.change("DELETE FROM failures WHERE at < :old", {"old": self._clock() - KEPT_SECONDS})
+            do.change("DELETE FROM failures WHERE at < :old", {"old": self._clock() - RETENTION_SECONDS})
             self._swept = self._clock()
 
     def _make(self, do: Transaction) -> None:
@@ -115,7 +115,7 @@ class KeptFailures:
             self._make(do)
             rows = do.rows(
                 f"SELECT replica, job FROM failures WHERE {where}",  # noqa: S608 - our own words only
-                {**values, "old": self._clock() - KEPT_SECONDS},
+                {**values, "old": self._clock() - RETENTION_SECONDS},
             )
             return [_job(replica, text) for replica, text in rows]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from zeebe_connectors.runtime import kept_failures
-from zeebe_connectors.runtime.kept_failures import KeptFailures
+from zeebe_connectors.runtime import failure_store
+from zeebe_connectors.runtime.failure_store import FailureStore
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
@@ -27,10 +27,10 @@ def job(key: int) -> Job:
 
 
 async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_day_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept_failures, "WRITE_AFTER", 0.0)
+    monkeypatch.setattr(failure_store, "WRITE_AFTER", 0.0)
     clock = Clock()
     store = SqliteStore(tmp_path / "ledger.db")
-    record, failures = JobRecord(clock=clock), KeptFailures(store, clock=clock)
+    record, failures = JobRecord(clock=clock), FailureStore(store, clock=clock)
     record.on_failure = failures.add
     counted = record.metrics("rest", None)
     counted.answered(job(1), Complete(), 0.1)
@@ -41,7 +41,7 @@ async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_da
     await failures.aclose()
     assert "CANARY" not in str((tmp_path / "ledger.db").read_bytes())
 
-    later, again = JobRecord(clock=clock), KeptFailures(store, clock=clock)
+    later, again = JobRecord(clock=clock), FailureStore(store, clock=clock)
     later.remember(await again.recent())
     newest = next(later.jobs())
     assert (newest.key, newest.outcome, newest.message) == (3, "incident", "no more")
@@ -50,7 +50,7 @@ async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_da
     assert (await again.of(3))[0].replica
     assert await again.of(1) == []
     assert later.totals["incident"] == 0
-    clock.now += kept_failures.KEPT_SECONDS + 1
+    clock.now += failure_store.RETENTION_SECONDS + 1
     assert await again.recent() == []
     later.on_failure = again.add
     later.metrics("rest", None).answered(job(9), Fail("x", 0), 0.1)
@@ -61,7 +61,7 @@ async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_da
 
 
 async def test_a_ledger_that_is_away_costs_no_job_and_what_waits_is_bounded(monkeypatch):
-    monkeypatch.setattr(kept_failures, "WRITE_AFTER", 0.0)
+    monkeypatch.setattr(failure_store, "WRITE_AFTER", 0.0)
     written: list[int] = []
 
     class Away:
@@ -73,14 +73,14 @@ async def test_a_ledger_that_is_away_costs_no_job_and_what_waits_is_bounded(monk
             written.append(1)
 
     store = Away()
-    record, failures = JobRecord(), KeptFailures(store)
+    record, failures = JobRecord(), FailureStore(store)
     record.on_failure = failures.add
     counted = record.metrics("rest", None)
-    for key in range(kept_failures.MAX_WAITING + 50):
+    for key in range(failure_store.MAX_WAITING + 50):
         counted.answered(job(key), Fail("x", 0), 0.1)
     await asyncio.sleep(0.02)
-    assert len(failures._waiting) == kept_failures.MAX_WAITING
-    assert failures._waiting[-1].key == kept_failures.MAX_WAITING + 49
+    assert len(failures._waiting) == failure_store.MAX_WAITING
+    assert failures._waiting[-1].key == failure_store.MAX_WAITING + 49
     store.away = False
     await failures.aclose()
     assert written == [1]
