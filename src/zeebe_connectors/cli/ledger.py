@@ -63,7 +63,7 @@ def _store(config: Path | None) -> Store:
     store = store_of(ledger_url(environment), Path(environment.text("ZEEBE_CONNECTORS_DATA", "var")))
     if isinstance(store, SqliteStore) and not store.file.exists():
         _fail(
-            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or"
+            f"there is no ledger at {store.file}; run this where the runtime runs, or set ZEEBE_CONNECTORS_DATA or "
             "ZEEBE_CONNECTORS_LEDGER to the runtime's values"
         )
     return store
@@ -157,7 +157,7 @@ def adopt(
         return
     if not yes:
         typer.confirm(
-            f"The ledger belongs to the cluster {known}. A new, empty cluster uses the same keys for other tasks,"
+            f"The ledger belongs to the cluster {known}. A new, empty cluster uses the same keys for other tasks, "
             "which would be mistaken for those of the old one. Is it the same cluster?",
             abort=True,
         )

@@ -359,7 +359,7 @@ class _Reader:
             parts = urlsplit(settings.token_url)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise SettingsError(
-                    f"{self._used.get('token_url', 'token_url')}: must be the full URL of the token endpoint, such as"
+                    f"{self._used.get('token_url', 'token_url')}: must be the full URL of the token endpoint, such as "
                     "https://login.example.com/oauth/token"
                 )
         elif settings.auth == "basic":

@@ -287,7 +287,7 @@ class ImapSession:
             return TransientError("IMAP_IN_USE", f"{self._host} accepts no login now: {text}", delay=30)
         return PermanentError(
             "IMAP_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an"
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an "
             "app password or OAuth 2.0",
         )
 

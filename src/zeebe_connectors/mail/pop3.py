@@ -295,7 +295,7 @@ class Pop3Session:
             return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
         return PermanentError(
             "POP3_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an"
+            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an "
             "app password or OAuth 2.0",
         )
 

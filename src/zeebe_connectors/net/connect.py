@@ -148,13 +148,13 @@ def connect_error(
     if isinstance(error, TimeoutError):
         return TransientError(
             f"{protocol}_TIMEOUT",
-            f"timeout: {where} does not answer within {patience:g} s ({stage}). Check host, port and encryption, and"
+            f"timeout: {where} does not answer within {patience:g} s ({stage}). Check host, port and encryption, and "
             "that the server is running",
         )
     if isinstance(error, OSError):
         return TransientError(
             f"{protocol}_UNREACHABLE",
-            f"host: {where} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that"
+            f"host: {where} cannot be reached ({stage}): {reason_of(error)}. Check host and port, firewalls, and that "
             "the server is running",
         )
     return error
@@ -171,7 +171,7 @@ def connect_errors(protocol: str) -> dict[str, str]:
     return {
         f"{protocol}_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried "
         "again only when the name server said that the failure is temporary.",
-        f"{protocol}_TLS_FAILED": "The certificate is not trusted, or the encryption does not fit the port. Choose the"
+        f"{protocol}_TLS_FAILED": "The certificate is not trusted, or the encryption does not fit the port. Choose the "
         "encryption that fits, or trust the certificate's authority. An incident.",
         f"{protocol}_TIMEOUT": "The server did not answer in time. Check host, port and encryption. Tried again.",
         f"{protocol}_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and "

@@ -224,7 +224,7 @@ class NetworkRules:
         except OSError:
             raise TransientError(
                 "408",
-                f"The addresses of {host} have to be checked but cannot be resolved here, so it was not called through"
+                f"The addresses of {host} have to be checked but cannot be resolved here, so it was not called through "
                 "the proxy",
                 variables={"reason": "name-not-resolved"},
             ) from None

@@ -65,7 +65,7 @@ class GatewayCluster:
             if error.status == "DEADLINE_EXCEEDED":
                 raise PermanentError(
                     "PROCESS_NO_RESULT",
-                    f"The process {process!r} was started and did not end within {seconds:.0f} s; it continues. Check"
+                    f"The process {process!r} was started and did not end within {seconds:.0f} s; it continues. Check "
                     "its incidents, give the task more time (jobTimeout), or let the process answer by a message",
                 ) from None
             _refused(error, f"the process {process!r}")
@@ -96,7 +96,7 @@ class GatewayCluster:
             if error.status == "ALREADY_EXISTS":
                 raise ConnectorError(
                     "MESSAGE_EXISTS",
-                    f"A message {name!r} with this id was already published and is still alive; give this one another"
+                    f"A message {name!r} with this id was already published and is still alive; give this one another "
                     "id if it is a different message",
                 ) from None
             _refused(error, f"the message {name!r}")
@@ -127,7 +127,7 @@ class GatewayCluster:
             if error.status == 404:
                 raise ConnectorError(
                     "MESSAGE_NOT_CORRELATED",
-                    f"No process waits for the message {name!r} with this correlation key now; publish it with a time"
+                    f"No process waits for the message {name!r} with this correlation key now; publish it with a time "
                     "to live if it may arrive before the process waits",
                 ) from None
             if error.status in {0, 429, 503}:

@@ -36,7 +36,7 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
     for name in map(str.strip, text.split(",")):
         if name and not _NAME.fullmatch(name):
             raise InputError(
-                f"The task's header {SECRET_FIELDS} must be names of inputs separated by commas, such as body,"
+                f"The task's header {SECRET_FIELDS} must be names of inputs separated by commas, such as body, "
                 f"headers; {_printable(name)} is not a name"
             )
 

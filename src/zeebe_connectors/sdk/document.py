@@ -19,7 +19,7 @@ from zeebe_connectors.sdk.names import file_name
 TYPE_KEY = "camunda.document.type"
 KINDS = ("camunda", "external", "inline")
 NOT_COUNTED = (
-    "is a document reference that is not trusted: neither a runtime made it nor the modeler wrote it, so it may have"
+    "is a document reference that is not trusted: neither a runtime made it nor the modeler wrote it, so it may have "
     "come from outside. Pass on the reference exactly as the task that made it returned it"
 )
 MAX_AS_TEXT = 50 * 1024 * 1024
@@ -214,7 +214,7 @@ class TextDocuments:
         if self.left < 0:
             raise PermanentError(
                 "DOCUMENT_TOO_LARGE",
-                f"{path}: the documents that become text here are larger than {MAX_AS_TEXT} bytes together. Use a"
+                f"{path}: the documents that become text here are larger than {MAX_AS_TEXT} bytes together. Use a "
                 "field that takes documents, or smaller documents",
             )
         return await base64_text(content.data)

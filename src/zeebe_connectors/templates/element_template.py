@@ -522,7 +522,7 @@ def _deduplication() -> list[dict[str, Any]]:
             value=False,
             group="deduplication",
             binding={"type": "zeebe:property", "name": "deduplicationModeManualFlag"},
-            tooltip="Name the connection to share it among several elements. Without a name, elements of one process"
+            tooltip="Name the connection to share it among several elements. Without a name, elements of one process "
             "with equal settings share one.",
             type="Boolean",
         ),

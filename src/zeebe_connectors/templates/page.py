@@ -156,7 +156,7 @@ def _output(connector: Outbound) -> str:
     parts = [
         "## Result",
         (
-            "*Result variable* takes the whole result; in *Result expression* its fields are available by name, and"
+            "*Result variable* takes the whole result; in *Result expression* its fields are available by name, and "
             "the whole as `response`."
         ),
     ]
@@ -166,8 +166,8 @@ def _output(connector: Outbound) -> str:
 
 
 _WHAT_IS_SEEN = (
-    "An error expression is evaluated on success, too. It then sees the variables that result variable and result"
-    "expression set, and the same under `response`; only where the task has neither does `response` hold the whole"
+    "An error expression is evaluated on success, too. It then sees the variables that result variable and result "
+    "expression set, and the same under `response`; only where the task has neither does `response` hold the whole "
     "result. Whatever it decides on must therefore be mapped: with a result variable `r`, a test of "
     "`response.body.status` is null and the job completes; write `r.body.status`, or map `{body: response.body}`."
 )

@@ -64,7 +64,7 @@ class EngineCluster:
             if not ended:
                 raise PermanentError(
                     "PROCESS_NO_RESULT",
-                    f"The process {process!r} was started and waits, with every connector idle: in a test, what it"
+                    f"The process {process!r} was started and waits, with every connector idle: in a test, what it "
                     "waits for cannot come while this task waits for its end",
                 )
             (result,) = ended

@@ -135,7 +135,7 @@ def _tls_failure(error: ssl.SSLError | None, origin: str) -> ConnectorError:
         why = error.verify_message or "it is not valid"
         return ConnectorError(
             "SSL_HANDSHAKE_FAILED",
-            f"The certificate of {origin} was not accepted: {why}. If its authority is your own, put the authority's"
+            f"The certificate of {origin} was not accepted: {why}. If its authority is your own, put the authority's "
             "certificate into clientTls.trustedCertificate",
             variables={"reason": "certificate"},
         )

@@ -150,7 +150,7 @@ class SecretResolver:
                 kind = type(provider).__name__
                 raise TransientError(
                     "SECRET_PROVIDER_FAILED",
-                    f"The secret provider {kind} could not be asked for '{name}' ({type(error).__name__}); check that"
+                    f"The secret provider {kind} could not be asked for '{name}' ({type(error).__name__}); check that "
                     "what it reads from can be reached",
                 ) from None
             if found is not None:

@@ -291,7 +291,7 @@ async def _failures(request: Request, where: str) -> AsyncIterator[None]:
         if request.operation == "post":
             raise PermanentError(
                 "COAP_TIMEOUT",
-                f"{where}: no answer within {request.timeout:g} s; the device may have carried it out. Check its state"
+                f"{where}: no answer within {request.timeout:g} s; the device may have carried it out. Check its state "
                 f"before repeating it, and check host and port{hint}",
             ) from None
         raise TransientError(

@@ -21,7 +21,7 @@ ERRORS = {
     "FILES_LOST": "The connection broke on the way. Tried again; no partial file exists under the final name.",
     "FILES_PROTOCOL": "The server speaks something else, such as SSH on a port where FTP was expected. An incident.",
     "FILES_TLS_FAILED": "The server has no TLS there, or its certificate is not trusted. An incident.",
-    "FILES_HOST_KEY": "The server's key is not the expected one. Somebody may be intercepting the connection, or the"
+    "FILES_HOST_KEY": "The server's key is not the expected one. Somebody may be intercepting the connection, or the "
     "server has a new key: ask its operator. An incident; nothing was sent.",
     "FILES_AUTH_FAILED": "The server refuses the login. An incident.",
     "FILES_NOT_FOUND": "There is no such file or folder. An incident, unless an error expression handles it.",

@@ -406,7 +406,7 @@ def _not_connected(server: Server, error: Exception, seen: str) -> ConnectorErro
         shown = f" It shows {seen}." if seen else ""
         return PermanentError(
             "FILES_HOST_KEY",
-            f"{where}: the server's key is not the expected one.{shown} Ask its operator whether this is right before"
+            f"{where}: the server's key is not the expected one.{shown} Ask its operator whether this is right before "
             "you change knownHosts or fingerprint",
             variables={"fingerprint": seen} if seen else None,
         )

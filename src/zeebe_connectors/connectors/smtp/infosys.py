@@ -52,7 +52,7 @@ INFOSYS_ERRORS = {
     + ", ".join(f"`{code}`" for code in sorted(_OUT_OF_REACH))
     + ". "
     "Tried again, unless the name is unknown.",
-    "500": "The mail was not sent for any other reason, such as a refused login or recipient; the message says which,"
+    "500": "The mail was not sent for any other reason, such as a refused login or recipient; the message says which, "
     "and `error.variables.code` has the finer code, one of those of *Mail: send (SMTP)*. Tried again where that helps.",
     **{code: ERRORS[code] for code in _INPUTS},
 }

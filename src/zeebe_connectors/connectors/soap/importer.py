@@ -46,7 +46,7 @@ async def templates(
         else:
             address = ""
             warnings.append(
-                "the WSDL is a file on this machine, so the templates leave their field WSDL empty; say where tasks"
+                "the WSDL is a file on this machine, so the templates leave their field WSDL empty; say where tasks "
                 "find it with wsdlAddress, or keep the path with keepPath"
             )
     elif not address:

@@ -184,7 +184,7 @@ def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
         _log.debug("zeep could not read %s: %r", shown(location), error)
         raise wsdl_error(
             location,
-            "cannot be used: something in it refers to what does not exist, or is written in a way that no tool can"
+            "cannot be used: something in it refers to what does not exist, or is written in a way that no tool can "
             "read; check it with a WSDL validator, and look at the part that it names",
         ) from None
 

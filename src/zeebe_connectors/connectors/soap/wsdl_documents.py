@@ -139,7 +139,7 @@ def _check_origin(root: str, address: str, importer: str, hosts: Sequence[str]) 
     if origin_of(address) == origin_of(GIVEN):
         raise wsdl_error(
             importer,
-            f"imports {there.path[1:200]}, whose location is unknown, because the WSDL was given as text; give its"
+            f"imports {there.path[1:200]}, whose location is unknown, because the WSDL was given as text; give its "
             "address as well, or include what it imports",
         )
     if there.scheme not in {"http", "https"}:

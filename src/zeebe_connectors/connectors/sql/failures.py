@@ -27,7 +27,7 @@ ERRORS = {
     "SQL_AUTH_FAILED": "The database refuses the login. Check username and password. An incident.",
     "SQL_UNREACHABLE": "Nothing answers at the host and port, or the database is starting or full. Tried again.",
     "SQL_TLS_FAILED": "The server offers no TLS, or its certificate is not trusted. An incident.",
-    "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; statements outside a transaction may have"
+    "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; statements outside a transaction may have "
     "been carried out.",
     "SQL_TOO_MANY_ROWS": "The result is larger than `maxRows` or `maxBytes`. Ask for less, or choose a document.",
     "SQL_UNEXPECTED_ROWS": "A statement changed a different number of rows than its `expect`; everything is undone. "

@@ -86,7 +86,7 @@ def recipients_refused(server: Server, accepted: list[str], refused: list[Refusa
         return PermanentError(
             "SMTP_TOO_MANY_RECIPIENTS",
             f"to, cc, bcc: {server} takes {len(accepted)} recipients at once, and the mail has "
-            f"{len(accepted) + len(refused)}, so nobody got it: {refused[0].reason}. Send it to fewer at once, or let"
+            f"{len(accepted) + len(refused)}, so nobody got it: {refused[0].reason}. Send it to fewer at once, or let "
             "the mail go to the others when some are refused (onRefused): the rest is then sent separately",
             variables={"accepted": accepted, "limit": len(accepted)},
         )
@@ -110,7 +110,7 @@ def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
         hint = "; if this port speaks TLS from the start, choose implicit TLS"
     return TransientError(
         "SMTP_TIMEOUT",
-        f"timeout: {server} did not answer within {patience:g} s at {stage}, or the job's time ran out{hint}. Nothing"
+        f"timeout: {server} did not answer within {patience:g} s at {stage}, or the job's time ran out{hint}. Nothing "
         "was sent; it is tried again",
     )
 
@@ -148,7 +148,7 @@ ERRORS = {
     "HOST_FORBIDDEN": "The operator restricts which addresses may be reached, and this host's is not one of them.",
     "SMTP_PROTOCOL": "What answers there is not a mail server: it speaks another protocol, or its answer has no "
     "end. Check host and port.",
-    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time ran out; nothing was sent. Tried"
+    "SMTP_TIMEOUT": "The server did not answer within the timeout, or the job's time ran out; nothing was sent. Tried "
     "again.",
     "SMTP_SERVICE_REFUSED": "The server does not serve this client. Ask its operator. Tried again after a 4xx answer.",
     "SMTP_AUTH_FAILED": "The login was refused, or the chosen method is not offered. Check type, username and password "

@@ -52,7 +52,7 @@ class DeployedHere:
                     _store(self._folder, one, xml)
                 except OSError as error:
                     _log.warning(
-                        "%s cannot be written (%s), so the diagrams deployed here are known only until this process"
+                        "%s cannot be written (%s), so the diagrams deployed here are known only until this process "
                         "ends",
                         self._folder,
                         error.strerror,

@@ -23,7 +23,7 @@ def expired_or(error: PermanentError, document: Document, keep: float | None) ->
     period = f"{keep / 86_400:.0f} days" if keep else "some time"
     return PermanentError(
         "DOCUMENT_EXPIRED",
-        f"The document was not read for {period} and was deleted; let the process create it again, or keep documents"
+        f"The document was not read for {period} and was deleted; let the process create it again, or keep documents "
         f"longer ({KEEP_SETTING})",
     )
 
@@ -41,7 +41,7 @@ def unwritten(error: OSError) -> TransientError:
     """The directory takes no document."""
     return TransientError(
         "DOCUMENT_UNREACHABLE",
-        f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may the"
+        f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may the "
         "runtime write to its documents directory (ZEEBE_CONNECTORS_DOCUMENTS)?",
     )
 

@@ -207,7 +207,7 @@ class LocalDocuments:
         if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
-                f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it stores"
+                f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it stores "
                 "documents in a directory of its own",
             )
         digest = document.reference.get("contentHash")

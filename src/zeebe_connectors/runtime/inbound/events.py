@@ -227,13 +227,13 @@ class EventHandler:
         while True:
             if in_doubt and element.kind == "start":
                 raise _Quarantine(
-                    "the engine's answer was lost, and a plain start event cannot be sent twice: check whether an"
+                    "the engine's answer was lost, and a plain start event cannot be sent twice: check whether an "
                     "instance was started, then retry or forget the event (with a message start event there is no "
                     "such doubt)"
                 )
             if in_doubt and self._clock() > started + ttl - _MARGIN:
                 raise _Quarantine(
-                    "the engine's answer was lost, and it no longer knows the message's id: check whether the message"
+                    "the engine's answer was lost, and it no longer knows the message's id: check whether the message "
                     "arrived, then retry or forget the event (a longer messageTtl avoids this)"
                 )
             try:

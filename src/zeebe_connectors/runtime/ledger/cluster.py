@@ -129,7 +129,7 @@ def difference(ledger: str, known: str, found: str) -> str:
     if known in {"", found}:
         return ""
     return (
-        f"The ledger {ledger} belongs to the cluster {known}, and this is the cluster {found}, in which the same keys"
+        f"The ledger {ledger} belongs to the cluster {known}, and this is the cluster {found}, in which the same keys "
         "stand for other things. Give this cluster a ledger of its own (ZEEBE_CONNECTORS_DATA or "
         "ZEEBE_CONNECTORS_LEDGER); or, if it is the same one with a new id, run: zeebe-connectors ledger adopt"
     )

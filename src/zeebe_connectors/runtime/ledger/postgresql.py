@@ -187,7 +187,7 @@ class PostgresqlStore:
                 raise
             future.cancel()  # work that waits for a free connection must not run later, when nobody expects it
             raise LedgerError(
-                f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database is running"
+                f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database is running "
                 "and can be reached; sources try again by themselves"
             ) from None
 
@@ -197,7 +197,7 @@ class PostgresqlStore:
         for secret in {self._password, quote(self._password, safe="")} - {""}:
             reason = reason.replace(secret, "***")
         return LedgerError(
-            f"The ledger {self.place} cannot be used: {reason}. Check that the database is running and can be reached,"
+            f"The ledger {self.place} cannot be used: {reason}. Check that the database is running and can be reached, "
             "and user, password and permissions; it is named by the setting ZEEBE_CONNECTORS_LEDGER"
         )
 

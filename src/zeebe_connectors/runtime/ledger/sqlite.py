@@ -120,7 +120,7 @@ class SqliteStore:
                 return use(side.connection)
             except sqlite3.Error as error:
                 raise LedgerError(
-                    f"The ledger {self.file} cannot be used: {error}. The directory must be writable, on a local disk"
+                    f"The ledger {self.file} cannot be used: {error}. The directory must be writable, on a local disk "
                     "with space left; its location is the setting ZEEBE_CONNECTORS_DATA"
                 ) from error
 

@@ -47,7 +47,7 @@ class UnmappedResponses:
         if len(self._warned) > _MAX_WARNED:
             self._warned.popitem(last=False)
         _log.warning(
-            "%s of element %s in process %s reads response.%s, but sees only the mapped variables (%s): it is null."
+            "%s of element %s in process %s reads response.%s, but sees only the mapped variables (%s): it is null. "
             "Map it in the result expression too, or leave out result variable and result expression",
             ERROR_EXPRESSION,
             job.element_id,

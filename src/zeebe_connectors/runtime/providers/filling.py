@@ -274,7 +274,7 @@ def _refuse(place: ProviderPlace, value: Any) -> None:
         return
     raise PermanentError(
         "PROVIDER_CONFLICT",
-        f"{'.'.join(place.path)}: is filled in, but the task names a provider, which has its own; empty the field, or"
+        f"{'.'.join(place.path)}: is filled in, but the task names a provider, which has its own; empty the field, or "
         "remove the provider",
     )
 

@@ -344,7 +344,7 @@ class Providers:
                     return self._there(known, wanted.environment)
                 raise PermanentError(
                     "PROVIDER_ENVIRONMENT_FORBIDDEN",
-                    f"environment: {name} lets no task choose its environment; remove the header, or let the operator"
+                    f"environment: {name} lets no task choose its environment; remove the header, or let the operator "
                     "add task to environmentBy",
                 )
             return self._there(known, wanted.environment)
@@ -358,7 +358,7 @@ class Providers:
             return next(iter(provider.environments))
         raise PermanentError(
             "PROVIDER_ENVIRONMENT_UNKNOWN",
-            f"provider: {name} has the environments {', '.join(provider.environments)}, but none is in force; the"
+            f"provider: {name} has the environments {', '.join(provider.environments)}, but none is in force; the "
             f"operator sets {ENVIRONMENT_SETTING}",
         )
 

@@ -65,7 +65,7 @@ class ClientCertificate(ClientGrant):
         """
         if not exchange.tls.client_certificate:
             raise InputError(
-                "clientTls.clientCertificate: is required, because the authentication identifies the caller by it;"
+                "clientTls.clientCertificate: is required, because the authentication identifies the caller by it; "
                 "give certificate and key, or a keystore",
                 code="AUTHENTICATION_INVALID",
             )
