@@ -11,7 +11,7 @@ from collections import OrderedDict
 from zeebe_connectors.sdk.client_cache import ClientCache
 
 MAX_FAILURES = 3
-"""So often the connection may end at one mail; then the mail is not read any more."""
+"""So often the connection may end at one mail; then the mail goes to quarantine (`runtime/inbound/events.py`)."""
 _MAX_MAILS = 1000
 
 

@@ -1,4 +1,7 @@
-"""Says how long to wait before the next attempt, for everything in the runtime that tries again."""
+"""Says how long the runtime waits before it polls, streams, connects or sends an outcome again.
+
+When the engine gives a failed job again is the task's to say: see `outbound/jobs.py`, `_failed`.
+"""
 
 from __future__ import annotations
 

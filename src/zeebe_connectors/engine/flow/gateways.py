@@ -1,4 +1,7 @@
-"""Take sequence flows, choose between them, and wait at gateways that join."""
+"""Take sequence flows, choose between them, and wait at gateways that join.
+
+The event-based gateway is in `events`; which of its events wins is decided in `subscriptions`.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Holds the usage rules of providers: when a request may begin, for all tasks, sources and runtimes together."""
 
-from zeebe_connectors.runtime.limits.waiting import Busy, Counts, Limit, Waiting
+from zeebe_connectors.runtime.limits.limit import Busy, Counts, Limit, Waiting
 
 __all__ = ["Busy", "Counts", "Limit", "Waiting"]

@@ -1,7 +1,7 @@
 """Says when a provider's next request may begin, for one runtime alone or for all that share a database.
 
 Both keep the rate by lanes (see `lanes`); runtimes that share a database lease their lanes there. A rule with a minimum
-delay is kept over runtimes by time slots instead (see `slots`).
+delay is kept over runtimes by time slots instead (see `time_slots`).
 """
 
 from __future__ import annotations

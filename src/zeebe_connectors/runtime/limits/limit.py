@@ -14,7 +14,7 @@ from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits.lanes import Lanes, lanes_of
 from zeebe_connectors.runtime.limits.permits import LocalPermits, Permits, SharedPermits
 from zeebe_connectors.runtime.limits.schedule import LocalSchedule, Schedule, SharedLanes
-from zeebe_connectors.runtime.limits.slots import SharedSlots, interval_of
+from zeebe_connectors.runtime.limits.time_slots import SharedSlots, interval_of
 
 MAX_BACKOFF = 60.0
 """Seconds after which somebody who must come back later comes back at the latest."""
