@@ -63,7 +63,7 @@ def test_from_adding_to_removing(command, tmp_path, monkeypatch):
     assert "unencrypted" in command("check", "erp", "--environment", "live", "--offline")
     new = base64.b64encode(os.urandom(32)).decode()
     monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", f"{new},{os.environ['ZEEBE_CONNECTORS_PROVIDERS_KEY']}")
-    assert "1 values are sealed anew" in command("rotate")
+    assert "1 value is sealed again" in command("rotate")
     command("remove", "erp", "--yes")
     assert "erp" not in command("list")
 

@@ -102,7 +102,7 @@ def test_a_second_source_joins_the_first_and_its_name_must_be_new(here, monkeypa
     assert text.startswith("# mine\n[first]")
     assert tomllib.loads(text)["second"]["port"] == "1110"
     assert [element.id for element in read_sources(here / "mine.toml")] == ["first", "second"]
-    assert "has a source [second] already" in new("second", "--process", "plain", *pop3, code=2)
+    assert "already has a source [second]" in new("second", "--process", "plain", *pop3, code=2)
     assert (here / "mine.toml").read_text() == text
     assert [path.name for path in here.iterdir() if path.suffix == ".new"] == []
 

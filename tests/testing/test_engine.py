@@ -170,7 +170,7 @@ def test_the_story_tells_messages_and_incidents(engine):
 
 def test_a_job_that_is_not_there_is_told_with_those_that_are(engine):
     engine.start("order", {"orderId": "A-7", "total": 3})
-    with pytest.raises(AssertionError, match=r"No job 'ship' waits, but: pay \(type payment\)"):
+    with pytest.raises(AssertionError, match=r"No job 'ship' is waiting, only: pay \(type payment\)"):
         engine.job("ship")
     with pytest.raises(AssertionError, match="No instance of 'other'"):
         engine.instance("other")

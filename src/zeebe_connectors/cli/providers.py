@@ -299,7 +299,9 @@ def schema() -> None:
 def rotate(config: ConfigFile = None) -> None:
     """Seals all secured values of the database with the first key of ZEEBE_CONNECTORS_PROVIDERS_KEY."""
     count = _run(config, lambda room: room.store.rotate(_editor()))
-    typer.echo(f"{count} values are sealed again; keys after the first are no longer needed")
+    typer.echo(
+        f"{count} {'value is' if count == 1 else 'values are'} sealed again; keys after the first are no longer needed"
+    )
 
 
 def _environments(known: Known, wanted: str) -> list[str]:

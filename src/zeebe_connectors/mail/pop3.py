@@ -267,7 +267,9 @@ class Pop3Session:
             proof = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
             answer = await self._within(self._exchange_line, proof)
         if answer[:3].upper() != b"+OK":
-            raise Refused("AUTH", custody.clipped(answer.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip())
+            raise Refused(
+                "AUTH PLAIN", custody.clipped(answer.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip()
+            )
 
     async def login_with_token(self, username: str, token: str) -> None:
         """Signs in with an OAuth 2.0 access token (XOAUTH2).

@@ -108,6 +108,7 @@ API: Mapping[str, tuple[str, str]] = {
     "SOURCE_INVALID": ("422", "The description of the source is not valid."),
     "TIMEOUT": ("504", "The call did not end in time."),
     "TOO_LARGE": ("413", "The body is too large."),
+    "TOO_SLOW": ("408", "From the page: the form of the sign-in did not come in time."),
     "TOO_MANY": ("429", "Too many calls with a wrong token."),
     "TOO_MANY_STREAMS": ("429", "Too many live streams are open. Close another page, or try later."),
     "TRY_CLOSED": ("403", "The environment is closed for trials."),
@@ -119,6 +120,7 @@ API: Mapping[str, tuple[str, str]] = {
 ATTENTION: Mapping[str, str] = {
     "ENGINE_AWAY": "The engine does not answer. Check its address and the network; work resumes by itself.",
     "LEDGER_AWAY": "The ledger cannot be used: its file or database does not answer.",
+    "PROVIDER_SLOWED": "A provider answered that too much came at once; its requests wait. Lower its rate.",
     "QUARANTINE": "Events are in quarantine and await a decision: try them again, or forget them.",
     "SETTING_UNKNOWN": "A setting is set that nothing reads; its name is probably misspelt.",
     "SOURCE_DOWN": "A source is not watched; the text beside it says why.",

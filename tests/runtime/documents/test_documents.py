@@ -399,7 +399,7 @@ async def test_inputs_without_functions_stay(local):
         (function("shell", "ls"), "there is no function 'shell'"),
         ({"camunda.function.type": 5}, "there is no function"),
         ({"camunda.function.type": "base64", "params": "x"}, "params must be a list"),
-        (function("base64"), "takes 1 parameters and got 0"),
+        (function("base64"), "takes 1 parameter but got 0"),
         (function("getText", "x"), "must be a document"),
         (function("getText", INLINE, "klingon"), "not a known character set"),
         (function("getText", INLINE, "ascii"), "not text in ascii"),

@@ -92,7 +92,8 @@ class _Resolution:
         function, minimum, maximum = known
         if not minimum <= len(parameters) <= maximum:
             takes = str(minimum) if minimum == maximum else f"{minimum} or {maximum}"
-            raise _failed(f"{name}: takes {takes} parameters but got {len(parameters)}")
+            noun = "parameter" if takes == "1" else "parameters"
+            raise _failed(f"{name}: takes {takes} {noun} but got {len(parameters)}")
         return await function(self, *[await self.value(item) for item in parameters])
 
     async def content(self, value: Any, name: str) -> Content:
