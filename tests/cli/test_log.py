@@ -80,7 +80,7 @@ def test_a_slow_reader_holds_up_nobody_and_learns_what_it_missed(logger: logging
     began = time.monotonic()
     for number in range(5000):
         logger.info("line %d", number)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0  # each write takes 0.3 s: waiting for them would take 1,500
     handler.close()
     found = [json.loads(line)["message"] for line in reader.getvalue().splitlines()]
     missed = [int(line.split()[0]) for line in found if "were dropped" in line]

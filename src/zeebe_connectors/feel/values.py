@@ -305,14 +305,15 @@ _MAX_CHARACTERS = 8_000_000
 class _Room:
     """What the JSON form of a value may still take."""
 
-    __slots__ = ("characters", "nodes")
+    __slots__ = ("characters", "exact", "nodes")
 
-    def __init__(self, limits: Limits | None) -> None:
+    def __init__(self, limits: Limits | None, *, exact: bool) -> None:
+        self.exact = exact
         self.nodes = _MAX_NODES if limits is None else min(_MAX_NODES, limits.items)
         self.characters = _MAX_CHARACTERS if limits is None else min(_MAX_CHARACTERS, limits.characters)
 
 
-def to_json(value: Any, limits: Limits | None = None) -> Any:
+def to_json(value: Any, limits: Limits | None = None, *, exact: bool = False) -> Any:
     """A value as JSON has it, for a job's variables: ISO text for temporals, an int for a whole number, else a float.
 
     A text that stands in the value several times counts as often: JSON writes it each time.
@@ -320,12 +321,14 @@ def to_json(value: Any, limits: Limits | None = None) -> Any:
     Args:
         value: Any FEEL value.
         limits: Where they allow fewer items and characters than a result may have at all, they hold.
+        exact: A whole number beyond 64 bits keeps its digits, for those who refuse it by name; else it is a float, as
+            the cluster stores it.
 
     Raises:
         FeelLimitError: the value is too large or too deep to be written.
     """
     try:
-        return _json(value, _Room(limits))
+        return _json(value, _Room(limits, exact=exact))
     except RecursionError:
         raise FeelLimitError("depth", "the result is nested too deep to be written as JSON") from None
 
@@ -342,7 +345,7 @@ def _json(value: Any, room: _Room) -> Any:
     if value is None or kind_ is bool or (kind_ is int and -_LONG <= value < _LONG):
         return value
     if kind_ is int or kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
-        return json_number(value)
+        return json_number(value, exact=room.exact)
     if isinstance(value, Mapping):
         _take(room, len(value))
         return {key if type(key) is str else str(key): _json(item, room) for key, item in value.items()}
@@ -358,8 +361,8 @@ def _take(room: _Room, nodes: int) -> None:
         raise FeelLimitError("items", "the result has more values than a result may have; map only what is needed")
 
 
-def json_number(value: float | Decimal) -> int | float:
-    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise.
+def json_number(value: float | Decimal, *, exact: bool = False) -> int | float:
+    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise (see `to_json`).
 
     What is no finite number stays one, so that whoever sends the value can refuse it by name.
     """
@@ -367,6 +370,8 @@ def json_number(value: float | Decimal) -> int | float:
         return value or 0.0  # a zero has no sign
     number = decimal(value)
     if number.adjusted() < 20 and number == number.to_integral_value() and -_LONG <= number < _LONG:
+        return int(number)
+    if exact and number.is_finite() and number.as_tuple().exponent == 0:
         return int(number)
     return float(number)
 

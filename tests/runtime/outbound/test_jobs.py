@@ -181,6 +181,29 @@ async def test_an_infinity_that_an_expression_maps_is_named_too() -> None:
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        "={x: [response.id]}",
+        "={x: [99999999999999999999]}",
+        "={x: [response.id * -1]}",
+        "={x: [9223372036854775807 + 1]}",
+    ],
+)
+async def test_a_whole_number_that_an_expression_maps_loses_no_digits(expression: str) -> None:
+    """Beyond 64 bits it is refused by name, and not rounded."""
+    outcome = await run(answering({"id": 99999999999999999999}), {}, result_expression=expression)
+    assert isinstance(outcome, Fail)
+    assert outcome.retries == 0
+    assert "x[1] is a whole number beyond 64 bits" in outcome.message
+
+
+async def test_a_large_number_in_steps_of_ten_is_a_float() -> None:
+    outcome = await run(answering({"n": 1.5e300}), {}, result_expression="={x: response.n * 2}")
+    assert isinstance(outcome, Complete)
+    assert outcome.variables == {"x": 3e300}
+
+
+@pytest.mark.parametrize(
     ("expression", "reason"),
     [
         ('=bpmnError(404.5, "m")', "bpmnError: the parameter errorCode must be a string, but is a number"),
