@@ -66,7 +66,7 @@ types: install
 
 # Compiles all tests once and not in each test process, on the core that the types leave free
 collected: install
-	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
+	@found=$$($(BIN)/python -m pytest --collect-only -qq) || { echo "$$found"; exit 1; }
 
 unit: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not engine and not modeler and not slow and not page" $(TESTS)
@@ -130,7 +130,6 @@ $(RUNS): pyproject.toml constraints.txt
 	@touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt | $(RUNS)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
 	@$(BIN)/python -m compileall -q src  # as pip does with all but what is edited in place; tests start many processes
 	@touch $@
