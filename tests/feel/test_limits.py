@@ -43,6 +43,7 @@ HOSTILE = [
     ("characters", 'replace(string join(for x in 1..5000 return "a"), "a", string join(for x in 1..5000 return "b"))'),
     ("characters", "round up(5.5, 1000000)"),
     ("pattern_seconds", 'matches("' + "a" * 200 + '", "(a|a)*b(a|aa)+$|(a*)*c")'),
+    ("pattern_seconds", f'count(extract("{"x" * 450}Z{"a" * 24}", "(?=[^Z]*Z(?:a|aa)+b)|"))'),
     ("pattern_seconds", 'split("' + "x" * 5_000 + '", "(x+x+)+y")'),
 ]
 

@@ -6,6 +6,7 @@ classes is spelled out, because Python's differs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -128,11 +129,13 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
     seconds = min(run.limits.pattern_seconds, run.seconds_left())
     long = len(text) >= _LONG
     tick = run.tick
+    # Enough matches buy the pattern its seconds anew; a new scan, after an empty match, does not.
+    end, found = time.monotonic() + seconds, 0
     while position <= len(text):
-        found = 0
         # One scan finds many matches several times faster than a search for each.
         try:
-            for match in compiled.finditer(text, position, timeout=seconds, concurrent=long):
+            left = max(end - time.monotonic(), 0.001)
+            for match in compiled.finditer(text, position, timeout=left, concurrent=long):
                 tick()
                 found += 1
                 position = match.end()
@@ -147,6 +150,7 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
         except TimeoutError:
             if found < _MATCHES_IN_TIME:
                 raise _too_slow(pattern, seconds) from None
+            end, found = time.monotonic() + seconds, 0
         except MemoryError:
             raise _too_slow(pattern, seconds) from None
 
