@@ -28,8 +28,11 @@ class Unsent:
     def keep(self, job: Job, outcome: Outcome) -> None:
         """Keeps the outcome of a job."""
         self._forget(job.key)
+        now = time.monotonic()
+        while self._stored and next(iter(self._stored.values()))[2] < now:
+            self._forget(next(iter(self._stored)))
         # Without the variables, which may be large and are not asked for again.
-        self._stored[job.key] = (outcome, replace(job, variables=""), time.monotonic() + self._age)
+        self._stored[job.key] = (outcome, replace(job, variables=""), now + self._age)
         self._room -= len(outcome.payload)
         while self._stored and (len(self._stored) > self._max_count or self._room < 0):
             oldest = next(iter(self._stored))
