@@ -28,6 +28,7 @@ def _program() -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
         bufsize=1,
+        start_new_session=True,
     )
 
 
@@ -64,15 +65,11 @@ def main() -> None:
     import pyftpdlib.handlers  # noqa: F401, PLC0415 - loaded before the forks
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    started = []
     while line := sys.stdin.readline():
-        started.append(os.fork())
-        if started[-1] == 0:
+        if os.fork() == 0:
             os.close(sys.stdin.fileno())
             serve(json.loads(line))
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)  # the session is its own: those that were forked, and this program
 
 
 def serve(given: dict[str, Any]) -> None:

@@ -102,7 +102,10 @@ async def test_how_a_connector_fails_is_looked_at(call, said):
         ({"type": "io.camunda:orders:1"}, "type: 'io.camunda:orders:1' is in the name space of another project"),
         ({"template_id": "io.github.zeebe-connectors.x"}, "template_id: "),
         ({"errors": {}}, "errors: name the codes"),
-        ({"errors": {"away": "The service cannot be reached."}}, "errors: 'away' is not an error code"),
+        (
+            {"errors": {"away": "The service cannot be reached."}},
+            "errors: 'away' is not an error code; write it like ORDERS_NOT_FOUND",
+        ),
         ({"errors": {"ORDERS_AWAY": "Away"}}, "errors: ORDERS_AWAY needs a sentence"),
         ({"icon": "none.svg"}, "icon: is missing"),
         (

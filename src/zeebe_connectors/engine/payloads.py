@@ -59,12 +59,10 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
         Rejection: It is not JSON, or not an object.
     """
     try:
-        text = (text if isinstance(text, str) else text.decode()).strip()
-        if not text:
+        text = text if isinstance(text, str) else text.decode()
+        if not text.strip():
             return {}
-        value, end = _DECODER.raw_decode(text)
-        if end != len(text):
-            raise json.JSONDecodeError("Extra data", text, end)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
     if value is None:

@@ -58,8 +58,8 @@ def _errors(connector: Outbound | Inbound) -> Iterator[str]:
         yield "errors: name the codes that the connector raises, each with what it means and what to do"
     for code, meaning in connector.errors.items():
         if not connector.is_own and not _ERROR_CODE.match(code):
-            yield f"errors: {code!r} is not an error code; write it like "
-            f"{connector.name.upper().replace('-', '_')}_NOT_FOUND"
+            like = f"{connector.name.upper().replace('-', '_')}_NOT_FOUND"
+            yield f"errors: {code!r} is not an error code; write it like {like}"
         if len(meaning) <= _MIN_MEANING:
             yield f"errors: {code} needs a sentence: what it means and what to do"
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
-from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -90,7 +90,7 @@ async def woken_source(visit: Visit) -> Drawn | web.Response:
             raise NotFound(refused.message) from None
         return _one(visit, values | {"refused": refused.message}, refused.status)
     _log.info("page: %s let the source %s look now", visit.session.role.word, name[:200])
-    return web.Response(status=303, headers={"Location": f"{address_of(name)}?asked=yes"})
+    return see_other(f"{address_of(name)}?asked=yes")
 
 
 def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
@@ -122,8 +122,11 @@ def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> s
         does = list(dict.fromkeys(_doing(str(row["verdict"])) for row in new))
         return f"{len(new)} of {came} would {' or '.join(does[:3])}"
     if wanted:
-        done = f"{len(wanted)} {'was' if len(wanted) == 1 else 'were'} handed over before"
-        return f"None of {came} would start anything now: {done}"
+        held = sum(bool(row.get("quarantined")) for row in wanted)
+        done = len(wanted) - held
+        why = [f"{done} {'was' if done == 1 else 'were'} handed over before"] if done else []
+        why += [f"{held} {'is' if held == 1 else 'are'} in quarantine"] if held else []
+        return f"None of {came} would start anything now: {', '.join(why)}"
     return f"None of {came} would start anything"
 
 
