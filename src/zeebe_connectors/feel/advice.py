@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Collection
 
 from zeebe_connectors.feel import builtins, temporal, tree
+from zeebe_connectors.feel.other_syntax import CONDITION
 
 _TEMPORAL_FORMS = {
     "date": 'a date is written year, month, day: date("2024-12-31")',
@@ -140,8 +141,8 @@ _LIBRARIES = {
 _FUNCTIONS = {
     "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
     "round": "write round half up({}, 0)",
-    "if": "a condition is written: if a then b else c",
-    "iif": "a condition is written: if a then b else c",
+    "if": CONDITION,
+    "iif": CONDITION,
     "random": "write random number()",
     "rand": "write random number()",
     "getdate": "write today()",

@@ -361,14 +361,14 @@ def smallest(run: Run, items: Iterable[Any], sign: int) -> Any:
 
 # ----------------------------------------------------------------------------------------------------------- paths
 
-_DATE_PARTS = ("year", "month", "day", "weekday")
-_TIME_PARTS = ("hour", "minute", "second", "time offset", "timezone")
+DATE_PARTS = ("year", "month", "day", "weekday")
+TIME_PARTS = ("hour", "minute", "second", "time offset", "timezone")
 _PROPERTIES: dict[str, tuple[str, ...]] = {
-    DATE: _DATE_PARTS,
-    TIME: _TIME_PARTS,
-    LOCAL_TIME: _TIME_PARTS,
-    DATE_TIME: _DATE_PARTS + _TIME_PARTS,
-    LOCAL_DATE_TIME: _DATE_PARTS + _TIME_PARTS,
+    DATE: DATE_PARTS,
+    TIME: TIME_PARTS,
+    LOCAL_TIME: TIME_PARTS,
+    DATE_TIME: DATE_PARTS + TIME_PARTS,
+    LOCAL_DATE_TIME: DATE_PARTS + TIME_PARTS,
     YEARS_MONTHS: ("years", "months"),
     DAYS_TIME: ("days", "hours", "minutes", "seconds"),
 }
@@ -410,10 +410,10 @@ def _no_entry(run: Run, context: Mapping[str, Any], key: str) -> None:
 
 
 def _part(value: Any, key: str) -> Any:
-    if isinstance(value, (Date, DateTime)) and key in _DATE_PARTS:
+    if isinstance(value, (Date, DateTime)) and key in DATE_PARTS:
         if key == "weekday":
             return (value.days + 3) % 7 + 1
-        return temporal.date_of(value.days)[_DATE_PARTS.index(key)]
+        return temporal.date_of(value.days)[DATE_PARTS.index(key)]
     if isinstance(value, (Time, DateTime)):
         if key == "timezone":
             return value.zone

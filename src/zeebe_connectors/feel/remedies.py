@@ -20,16 +20,17 @@ from zeebe_connectors.feel.errors import (
     NOT_COMPARABLE,
     EvaluationWarning,
 )
+from zeebe_connectors.feel.operations import DATE_PARTS, TIME_PARTS
 
 _MAX = 5
 _TWO_VALUES = re.compile(r"Can't (\w+) (.+) (?:to|from|by|with) (.+)", re.DOTALL)
 _CALLED = re.compile(r"(?:Failed to invoke function|No function found with name) '([^']*)'(.*)", re.DOTALL)
-_NAMED = re.compile(r"No (?:variable|context entry|property) found with name '([^']*)'|with key '([^']*)'")
+_NAMED = re.compile(r"No (?:variable|context entry|property) found with (?:name|key) '([^']*)'")
 _OF_VALUE = re.compile(r" of value (.+?)\. Available", re.DOTALL)
 _KEYS = re.compile(r"'([^']*)'")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?$")
 _DATE = re.compile(r"-?\d{4,9}-\d\d-\d\d")
-_PARTS = frozenset(("year", "month", "day", "weekday", "hour", "minute", "second", "time offset", "timezone"))
+_PARTS = frozenset(DATE_PARTS + TIME_PARTS)
 
 # A function and what its first argument was -> the function for such a value.
 _FOR_OTHER_VALUES = {
@@ -71,7 +72,7 @@ def _remedy(warning: EvaluationWarning, names: Collection[str]) -> str | None:
     if kind == NO_VARIABLE:
         return _in_other_capitals(message, names)
     if kind == NO_ENTRY:
-        return _in_other_capitals(message, _KEYS.findall(message.partition("Available")[2]))
+        return _in_other_capitals(message, _available(message))
     return _of_property(message) if kind == NO_PROPERTY else None
 
 
@@ -141,7 +142,7 @@ def _separators(name: str, reason: str) -> str | None:
 
 def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
     match = _NAMED.search(message)
-    wanted = (match[1] or match[2] or "") if match else ""
+    wanted = match[1] if match else ""
     near = next((name for name in names if _plain(name) == _plain(wanted) and name != wanted), None)
     return f"did you mean '{near}'? There is no '{wanted}'" if wanted and near else None
 
@@ -150,10 +151,14 @@ def _plain(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 
+def _available(message: str) -> list[str]:
+    return _KEYS.findall(message.partition("Available")[2])
+
+
 def _of_property(message: str) -> str | None:
     match, value = _NAMED.search(message), _OF_VALUE.search(message)
     if not match or not value:
         return None
     if value[1].startswith('"') and match[1].lower() in _PARTS:
         return "a date in a text is read first: date(text).year, date and time(text).hour"
-    return _in_other_capitals(message, _KEYS.findall(message.partition("Available")[2]))
+    return _in_other_capitals(message, _available(message))

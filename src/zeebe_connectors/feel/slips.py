@@ -126,7 +126,7 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
         (_FUNCTION_HEAD.search(before) and after[:1] in {"=", ":"}, other.FUNCTION),
         (
             _IN_CONTEXT.search(before) and after.startswith("=>"),
-            "a context's entry is written with a colon: {key: value}",
+            other.ENTRY,
         ),
         (_word_before(before).lower() == "is" and after[:3].lower() == "not", "compare with '!=': a != null"),
         (before.lower().endswith("is") and re.match(r"null\b", after, re.IGNORECASE), "compare with '=': a = null"),
@@ -364,7 +364,7 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
     slips = (
         (
             wants_colon and _FUNCTION_BODY.search(before),
-            "a function's body is one expression without braces: function(a) a + 1",
+            other.BODY,
         ),
         (here == "[" and before.endswith(" in"), "a loop counts without brackets: for i in 1..3 return i"),
         (wants_colon and here != ":", other.ENTRY),
@@ -373,7 +373,7 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
         (here == "{" and re.search(r"\w$", before), other.JOINED),
         (
             here == "=" and before[-1:] != "=",
-            "FEEL has no assignments, and compares two values at a time: a = b and b = c",
+            other.CHAINED,
         ),
         (here in {">", "<"}, "FEEL compares two values at a time: a < b and b < c"),
         (text.startswith("..", position), "a path is written with single dots: a.b"),

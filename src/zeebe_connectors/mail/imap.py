@@ -120,7 +120,7 @@ class ImapSession:
             host: Name or address.
             port: Usually 993 for `tls` and 143 else.
             security: TLS from the start, TLS required after STARTTLS, or none.
-            tls: Trust; the system's authorities when left out.
+            tls: Which authorities to trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
 
         Raises:

@@ -157,7 +157,7 @@ class Pop3Session:
             host: Name or address.
             port: Usually 995 for `tls` and 110 else.
             security: TLS from the start, TLS required after STLS, or none.
-            tls: Trust; the system's authorities when left out.
+            tls: Which authorities to trust; the system's authorities when left out.
             resolver: Gives the addresses to connect to; None leaves it to the system.
             refused: Commands that the server did not take before (CAPA, APOP); what it refuses now is added.
 
@@ -263,13 +263,10 @@ class Pop3Session:
     async def _authenticate_plain(self, username: str, password: str) -> None:
         """Signs in where the server takes no USER (RFC 5034)."""
         answer = await self._within(self._exchange_line, "AUTH PLAIN")
-        if answer.startswith(b"+") and answer[:3].upper() != b"+OK":
+        if answer.startswith(b"+") and not _is_ok(answer):
             proof = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
             answer = await self._within(self._exchange_line, proof)
-        if answer[:3].upper() != b"+OK":
-            raise Refused(
-                "AUTH PLAIN", custody.clipped(answer.decode("utf-8", "replace"), 300).removeprefix("-ERR").strip()
-            )
+        _accepted("AUTH PLAIN", answer)
 
     async def login_with_token(self, username: str, token: str) -> None:
         """Signs in with an OAuth 2.0 access token (XOAUTH2).
@@ -289,7 +286,7 @@ class Pop3Session:
             with suppress(ValueError):
                 answer = b"-ERR " + base64.b64decode(answer[2:])
             await self._within(self._exchange_line, "")
-        if not answer.startswith(b"+OK"):
+        if not _is_ok(answer):
             raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
     def _login_failed(self, text: str) -> ConnectorError:
@@ -471,11 +468,7 @@ class Pop3Session:
         self._writer.write(line.encode() + b"\r\n")
 
     async def _answer(self, command: str) -> str:
-        line = await self._line()
-        if line[:3].upper() != b"+OK":
-            text = line[4:] if line[:4].upper() == b"-ERR" else line
-            raise Refused(command, custody.clipped(text.decode("utf-8", "replace"), 300).strip())
-        return line[3:].decode("utf-8", "replace").strip()
+        return _accepted(command, await self._line())
 
     async def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
@@ -540,6 +533,22 @@ class Pop3Session:
         if self._limit is not None:
             timeout, latest = self._limit
             timeout.reschedule(min(asyncio.get_running_loop().time() + TIMEOUT, latest))
+
+
+def _is_ok(line: bytes) -> bool:
+    return line[:3].upper() == b"+OK"
+
+
+def _accepted(command: str, line: bytes) -> str:
+    """What the server says beside +OK.
+
+    Raises:
+        Refused: It says anything else.
+    """
+    if not _is_ok(line):
+        text = line[4:] if line[:4].upper() == b"-ERR" else line
+        raise Refused(command, custody.clipped(text.decode("utf-8", "replace"), 300).strip())
+    return line[3:].decode("utf-8", "replace").strip()
 
 
 def _id(raw: bytes) -> str:

@@ -31,8 +31,6 @@ _FOR_NOW = _any(
     r"shut(ting)? ?down|going down|maintenance|restarting|process died",
     r"out of (memory|disk|space)|(disk|file system) full|no space left",
     r"command or bandwidth limit",
-)
-_PERHAPS_FOR_NOW = _any(
     r"unavailable|not available|generic failure",
     r"(maildrop|mailbox|mail drop|folder) (is )?(\w+ )?(locked|in use|busy)|account (is )?(in use|busy)",
     r"(unable|cannot|can't|could not|failed) to (get |obtain |acquire )?(a |the )?lock",
@@ -51,4 +49,4 @@ def is_temporary(text: str) -> bool:
     """
     if _SURELY_FOR_NOW.search(text):
         return True
-    return _FOR_GOOD.search(text) is None and (_FOR_NOW.search(text) or _PERHAPS_FOR_NOW.search(text)) is not None
+    return _FOR_GOOD.search(text) is None and _FOR_NOW.search(text) is not None

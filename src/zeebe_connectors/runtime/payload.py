@@ -12,6 +12,7 @@ from typing import Any
 from zeebe_connectors import feel
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.text import sendable
 
 MAX_PAYLOAD = 1_572_864
 """Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
@@ -60,17 +61,6 @@ def _encode(value: Any) -> Any:
     if isinstance(value, bytes):
         raise TypeError("it holds bytes; create a document from them")
     return feel.to_json(value)
-
-
-def sendable(text: str) -> str:
-    """The text with half surrogates, which a JSON escape can bring and the protocol cannot carry, made to U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def encode(variables: Mapping[str, Any], what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -83,20 +83,23 @@ def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
         kinds = leaf_types(info.annotation)
         tag = info.discriminator if isinstance(info.discriminator, str) else None
         tagged = [kind.model_fields[tag].annotation for kind in kinds if issubclass(kind, BaseModel)] if tag else kinds
-        reader = FieldReader(
+        choices = {str(value).casefold(): value for kind in tagged for value in literals(kind)}
+        is_flag = bool in kinds
+        is_list = any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds)
+        is_plain = not is_list and not is_flag
+        plan[info.alias or name] = plan[name] = FieldReader(
             optional=not info.is_required(),
             accepts_none=type(None) in kinds or info.annotation is Any,
-            is_flag=bool in kinds,
-            is_list=any((get_origin(kind) or kind) in {list, tuple, set, frozenset} for kind in kinds),
+            is_flag=is_flag,
+            is_list=is_list,
             drops_empty=any(map(_drops_empty, kinds)),
-            choices={str(value).casefold(): value for kind in tagged for value in literals(kind)},
+            choices=choices,
             tag=kinds[0].model_fields[tag].alias or tag if tag else None,
+            exact=frozenset(text for text in choices.values() if isinstance(text, str))
+            if is_plain and tag is None
+            else frozenset(),
+            takes_text=is_plain and (not choices or tag is not None),
         )
-        if not reader.is_list and not reader.is_flag:
-            exact = frozenset(text for text in reader.choices.values() if isinstance(text, str))
-            takes_text = not reader.choices or tag is not None
-            reader = replace(reader, exact=exact if tag is None else frozenset(), takes_text=takes_text)
-        plan[info.alias or name] = plan[name] = reader
     return plan
 
 

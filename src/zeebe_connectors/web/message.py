@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from multidict import CIMultiDict
 
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.text import sendable
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PORTS = {"http": 80, "https": 443}
@@ -21,7 +22,6 @@ _CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*",
 _UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
-_HALVES = re.compile(r"[\ud800-\udfff]")
 _FIELD_VALUE = re.compile(r"[^\r\n\0]*")
 
 # Framing belongs to the client: a wrong length or a second encoding would let one job write into another's request.
@@ -157,7 +157,7 @@ def _ascii_host(authority: str, parts: SplitResult, name: str) -> str:
 def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
     """Appends query parameters to whatever query the URL has; one without a value is its name alone."""
     pairs = "&".join(
-        quote(_whole(key), safe="") + ("" if value is None else f"={quote(_whole(value), safe='')}")
+        quote(sendable(key), safe="") + ("" if value is None else f"={quote(sendable(value), safe='')}")
         for key, value in fields
     )
     if not pairs:
@@ -165,13 +165,6 @@ def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
     if "?" not in url:
         return f"{url}?{pairs}"
     return url + pairs if url.endswith(("?", "&")) else f"{url}&{pairs}"
-
-
-def _whole(text: str) -> str:
-    """The text with a replacement for halves of characters, which JSON may hold and UTF-8 cannot write."""
-    if text.isascii() or not _HALVES.search(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def text_of(value: Any) -> str:
@@ -233,7 +226,7 @@ def header_value(text: str, name: str) -> str:
     Raises:
         InputError: `HEADER_INVALID` when it holds a line break or a NUL.
     """
-    text = _whole(text.strip())
+    text = sendable(text.strip())
     if not _FIELD_VALUE.fullmatch(text):
         raise InputError(
             f"{name}: holds a line break, which would start another header; remove it", code="HEADER_INVALID"

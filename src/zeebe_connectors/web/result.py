@@ -182,7 +182,10 @@ def _known_body(response: HttpResponse) -> Any:
     data = _utf8(response)
     if _looks_like_json(data):
         with suppress(ValueError):
-            return decode_quick_json(_with_known_characters(data), _STRICT.decode)
+            try:
+                return decode_quick_json(data, _STRICT.decode)
+            except UnicodeDecodeError:
+                return decode_quick_json(_with_known_characters(data), _STRICT.decode)
     return _as_text(data)
 
 

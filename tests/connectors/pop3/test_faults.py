@@ -354,6 +354,13 @@ async def test_a_reply_in_lower_case_is_one(server):
     await session.quit()
 
 
+async def test_a_token_is_accepted_in_lower_case_too(server):
+    server.answers["AUTH"] = answer(b"+ok welcome\r\n")
+    session = await Pop3Session.connect("127.0.0.1", server.port, "none")
+    await session.login_with_token(USER, "token")
+    await session.quit()
+
+
 async def test_a_server_that_takes_no_user_is_signed_in_to_by_plain(server):
     """RFC 5034: it says so by leaving USER out of its capabilities."""
     said = []

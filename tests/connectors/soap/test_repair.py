@@ -7,7 +7,7 @@ from lxml import etree
 
 from zeebe_connectors import PermanentError
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
-from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, gather
 
 LOCATION = "file:///srv/orders.wsdl"
 START = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
@@ -295,10 +295,13 @@ def test_what_schemas_of_1_0_do_not_have_is_passed_over(types: str) -> None:
         (b'<description xmlns="http://www.w3.org/ns/wsdl"/>', "WSDL 2.0"),
         (b"<html><body>Sign in</body></html>", "is a page, not a WSDL"),
         (b'<schema xmlns="http://www.w3.org/2001/XMLSchema"/>', "is a schema, not a WSDL"),
-        (b"<feed/>", "it begins with feed"),
+        (b"<feed/>", "is neither WSDL nor schema: its outermost element is feed"),
     ],
 )
-def test_what_is_no_wsdl_is_called_what_it_is(text: bytes, words: str) -> None:
+async def test_what_is_no_wsdl_is_called_what_it_is(text: bytes, words: str) -> None:
+    async def fetch(address: str) -> bytes:
+        return text
+
     with pytest.raises(PermanentError) as raised:
-        load(WsdlDocuments(LOCATION, {LOCATION: text}, {LOCATION: etree.fromstring(text)}))
+        load(await gather(LOCATION, fetch))
     assert words in raised.value.message

@@ -143,10 +143,8 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
             return getattr(context, name)
 
         def request(self, block: Any, *, handle_blockwise: bool = False) -> Any:
-            discovery = block.opt.block2
-            if (
-                discovery is not None and discovery.start >= request.max_bytes
-            ):  # so much is there already, and more to come
+            wanted = block.opt.block2
+            if wanted is not None and wanted.start >= request.max_bytes:  # so much is there already, and more to come
                 raise _too_large(request, where)
             return context.request(block, handle_blockwise=handle_blockwise)
 

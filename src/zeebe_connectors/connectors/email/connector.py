@@ -87,10 +87,9 @@ async def run(
     - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
     - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is accepted.
     - The Message-ID of a sent mail stays the same in all tries of a job, and a mail that the server accepted is not
-    sent again.
+      sent again.
     - Folder names may hold `.` and `/`: a name is first looked up as written, and only then are they read as the
-    separator. A new folder
-      lies below another at each `/`, and at `.` where the part before it is a folder.
+      separator. A new folder lies below another at each `/`, and at `.` where the part before it is a folder.
     - A mail without From, Date or Message-ID, or with a single part that is not text, is listed and read; there it
       fails. A mail without a date is sorted by its receipt, over POP3 as the oldest.
     - The angle brackets of a Message-ID may be left out.

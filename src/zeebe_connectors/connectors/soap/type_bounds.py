@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, wsdl_error
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, schemas_of, wsdl_error
 
 MAX_PARTICLES = 400_000
 """Elements and attributes of all types together, including those from groups and base types."""
@@ -43,7 +43,7 @@ class _Counting:
         self._named: dict[_Key, etree._Element] = {}
         self._roots = []
         for root in documents.roots.values():
-            for schema in [root] if root.tag == f"{{{XSD}}}schema" else root.iter(f"{{{XSD}}}schema"):
+            for schema in schemas_of(root):
                 self._roots.append(schema)
                 space = schema.get("targetNamespace") or ""
                 for item in schema.iter(_GROUP, _ATTRIBUTES, _TYPE):

@@ -28,7 +28,7 @@ from zeebe_connectors.connectors.soap import schema
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
-from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
+from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of, shown, wsdl_error
 from zeebe_connectors.connectors.soap.wsdl_repair import (
     bound_operations,
     give_namespaces,
@@ -200,17 +200,8 @@ def _sought(error: BaseException) -> str:
 
 
 def _check_root(documents: WsdlDocuments) -> None:
-    name = etree.QName(documents.roots[documents.location])
-    if name.text == f"{{{WSDL}}}definitions":
-        return
-    why = f"is not a WSDL: it begins with {name.localname}; give the address of the WSDL"
-    if name.text == f"{{{XSD}}}schema":
-        why = "is a schema, not a WSDL; give the address of the WSDL"
-    elif name.namespace == "http://www.w3.org/ns/wsdl":
-        why = "is written in WSDL 2.0; give the service's WSDL 1.1"
-    elif name.localname.lower() == "html":
-        why = "is a page, not a WSDL; give the WSDL's own address, and a login if the page asks for one"
-    raise wsdl_error(documents.location, why)
+    if documents.roots[documents.location].tag == f"{{{XSD}}}schema":  # what is neither was refused before
+        raise wsdl_error(documents.location, "is a schema, not a WSDL; give the address of the WSDL")
 
 
 class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
@@ -241,7 +232,7 @@ class _Notes:
 
     def read(self, roots: Iterable[etree._Element]) -> None:
         for root in roots:
-            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+            schemas = schemas_of(root)
             for found in schemas:
                 self._schema(found)
             for port_type in root.iter(f"{{{WSDL}}}portType"):

@@ -112,6 +112,11 @@ async def gather(
     return WsdlDocuments(location, contents, roots)
 
 
+def schemas_of(root: etree._Element) -> list[etree._Element]:
+    """The schemas of a document: itself, or those within it."""
+    return [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
+
+
 def _parsed(data: bytes, address: str) -> etree._Element:
     try:
         root = parse(data.lstrip(), base=address)
@@ -121,6 +126,11 @@ def _parsed(data: bytes, address: str) -> etree._Element:
         raise wsdl_error(address, "is WSDL 2.0; only WSDL 1.1 is supported. Ask for the service's WSDL 1.1")
     if root.tag not in {f"{{{WSDL}}}definitions", f"{{{XSD}}}schema"}:
         name = etree.QName(root)
+        if name.localname.lower() == "html":
+            raise wsdl_error(
+                address,
+                "is a page, not a WSDL; give the WSDL's own address, and a login if the page asks for one",
+            )
         raise wsdl_error(address, f"is neither WSDL nor schema: its outermost element is {name.localname}")
     return root
 

@@ -15,7 +15,7 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
-from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown
+from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of, shown
 
 SOAP, SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _BINDINGS = (f"{{{SOAP}}}binding", f"{{{SOAP12}}}binding")
@@ -185,8 +185,7 @@ class _Repair:
     def _with_xml_attributes(self) -> None:
         """Imports what `xml:lang` and the like are, where a schema uses them without an import."""
         for address, root in self.documents.roots.items():
-            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
-            for schema in schemas:
+            for schema in schemas_of(root):
                 used = any((each.get("ref") or "").startswith("xml:") for each in schema.iter(f"{{{XSD}}}*"))
                 imported = {each.get("namespace") for each in schema.findall(f"{{{XSD}}}import")}
                 if used and _XML not in imported:
@@ -196,8 +195,7 @@ class _Repair:
     def _without_the_unknown(self) -> None:
         """Removes what XML Schema 1.0 does not have: rules of 1.1, which check but do not describe, and other tags."""
         for address, root in self.documents.roots.items():
-            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
-            for schema in schemas:
+            for schema in schemas_of(root):
                 rules = list(schema.iter(*(f"{{{XSD}}}{rule}" for rule in _RULES_OF_1_1)))
                 others = [
                     each
@@ -212,18 +210,20 @@ class _Repair:
     def _without_the_nameless(self) -> None:
         """Removes global parts without a name, and blanks around references."""
         for address, root in self.documents.roots.items():
-            schemas = [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
-            for schema in schemas:
+            for schema in schemas_of(root):
                 for child in list(schema):
                     kind = etree.QName(child).localname if isinstance(child.tag, str) else ""
                     if kind in _KINDS and not _is_name(child.get("name")):
                         self._leave_out(child, address, f"{_word(kind)} {child.get('name') or ''}".strip(), _NO_NAME)
                 for each in schema.iter(f"{{{XSD}}}*"):
-                    for attribute in ("type", "base", "ref", "itemType"):
-                        value = each.get(attribute)
-                        if value is not None and value != value.strip(_BLANKS):
-                            each.set(attribute, value.strip(_BLANKS))
-                            self.changed.add(address)
+                    self._trim(each, address)
+
+    def _trim(self, part: etree._Element, address: str) -> None:
+        for attribute in ("type", "base", "ref", "itemType"):
+            value = part.get(attribute)
+            if value is not None and value != value.strip(_BLANKS):
+                part.set(attribute, value.strip(_BLANKS))
+                self.changed.add(address)
 
     def addresses(self) -> None:
         """Gives ports without an address an empty one: a task may give its own."""
@@ -365,7 +365,7 @@ class _Repair:
 
     def _components(self) -> Iterator[_Component]:
         for address, root in self.documents.roots.items():
-            schemas = [root] if root.tag == f"{{{XSD}}}schema" else root.iter(f"{{{XSD}}}schema")
+            schemas = schemas_of(root)
             for schema in schemas:
                 for child in schema:
                     kind = etree.QName(child).localname if isinstance(child.tag, str) else ""

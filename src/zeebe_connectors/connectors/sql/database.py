@@ -99,7 +99,7 @@ class Session:
             return False
         return True
 
-    async def limit(self, is_mariadb: Callable[[], bool]) -> None:
+    async def limit(self) -> None:
         """Tells the server how long a statement may take; only when that differs from the last time."""
         info = self.raw.info
         if info.get("zeebe_limit") == self.timeout:
@@ -108,7 +108,7 @@ class Session:
         match self.dialect:
             case "postgresql":
                 await self.driver.execute(f"SET statement_timeout = {milliseconds}")
-            case "mysql" if is_mariadb():
+            case "mysql" if getattr(self.database.engine.dialect, "is_mariadb", False):
                 await self._alone(f"SET SESSION max_statement_time = {self.timeout:.3f}")
             case "mysql":
                 await self._alone(f"SET SESSION max_execution_time = {milliseconds}")
@@ -219,7 +219,7 @@ class Database:
                     stays = False
                     try:
                         session.timeout = max(0.1, min(patience, seconds))
-                        await session.limit(lambda: bool(getattr(self.engine.dialect, "is_mariadb", False)))
+                        await session.limit()
                         if transaction:
                             async with contextlib.AsyncExitStack() as stack:
                                 await self._begin(stack, session, isolation, read_only=read_only)

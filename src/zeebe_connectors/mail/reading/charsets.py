@@ -114,9 +114,9 @@ def decode_stateful(data: bytes, codec: str) -> str:
             return data.decode("utf-8")
     if codec == "utf-7":
         return data.decode("utf-7" if data.isascii() else "cp1252", "replace")
-    if codec != "iso2022-jp" and len(data) > _MAX_CAREFUL:
-        return data.decode({"iso2022-cn": "gb18030"}.get(codec, codec), "replace")
     if codec != "iso2022-jp":
+        if len(data) > _MAX_CAREFUL:
+            return data.decode({"iso2022-cn": "gb18030"}.get(codec, codec), "replace")
         return _hz(data) if codec == "hz" else _iso2022_shifted(data, "cp949" if codec == "iso2022-kr" else "gb18030")
     for candidate in _JAPANESE:
         with contextlib.suppress(UnicodeError, ValueError):

@@ -38,7 +38,8 @@ def date(raw: bytes) -> datetime | None:
     whole = header_text(raw[:_MAX_LENGTH])
     text = without_comments(whole).strip()
     comments = comment_ends(whole)
-    comment = whole[min(comments) + 1 : comments[min(comments)] - 1] if comments else ""
+    first = min(comments, default=None)
+    comment = "" if first is None else whole[first + 1 : comments[first] - 1]
     try:
         if iso := _ISO.fullmatch(text):
             offset = _offset(iso[2], comment)
@@ -95,8 +96,9 @@ def _offset(text: str, comment: str) -> timedelta | None:
         if hours > 14 or minutes > 59 or not (beside == "" or beside.upper() in _ZONES):
             return None
         return timedelta(hours=hours, minutes=minutes) * (-1 if found[1] == "-" else 1)
-    if (found := _OFFSET.match(text.partition(" ")[0])) and text.partition(" ")[2].strip().upper() in _ZONES:
-        return _offset(text.partition(" ")[0], "")  # "+0100 CET"
+    first, _, rest = text.partition(" ")
+    if _OFFSET.match(first) and rest.strip().upper() in _ZONES:
+        return _offset(first, "")  # "+0100 CET"
     zone = text or comment.strip()  # a comment says where the clock hung, when nothing else does
     hours_east = _ZONES.get(zone.upper(), None if zone else 0)
     return None if hours_east is None else timedelta(hours=hours_east)

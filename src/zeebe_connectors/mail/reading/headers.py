@@ -54,7 +54,7 @@ def parameters(raw: bytes) -> Parameters:
             escaped = r'\\(["\\])' if is_name else r"\\(.)"
             value_text = re.sub(escaped, r"\1", value_text[1:].removesuffix('"'), flags=re.DOTALL)
         elif not is_name and not value_text.startswith("=?"):
-            value_text = next(iter(re.split(r"[\s,]", without_comments(value_text).strip(), maxsplit=1)))
+            value_text = re.split(r"[\s,]", without_comments(value_text).strip(), maxsplit=1)[0]
         if continued := _CONTINUED.match(name):
             if len(continued[2]) < 5:
                 segments.setdefault(continued[1], {})[int(continued[2])] = (value_text, bool(continued[3]))

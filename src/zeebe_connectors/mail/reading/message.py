@@ -17,7 +17,7 @@ from zeebe_connectors.mail.reading.dates import date
 from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
-from zeebe_connectors.mail.reading.text import decode, header_text
+from zeebe_connectors.mail.reading.text import charset_in_html, decode, header_text
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
 from zeebe_connectors.sdk.names import file_name
 
@@ -247,7 +247,4 @@ def _type_of(name: str) -> str:
 def _charset_in_html(entity: Entity) -> str | None:
     if entity.type.value != "text/html":
         return None
-    match = re.search(
-        rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", entity.content()[:2048], re.IGNORECASE
-    )
-    return match[1].decode("ascii") if match else None
+    return charset_in_html(entity.content())

@@ -38,6 +38,7 @@ _FIRST_FIELD = re.compile(
 )
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _COMMENT = re.compile(rb"\([^()]*+\)")
+_ENCODINGS = (b"base64", b"quotedprintable", b"uuencode", b"uue")
 _NOT_NEEDED_IN_NAME = b" \t\"'-_;,"
 _URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=\r\n"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -88,8 +89,7 @@ class Entity:
         """The transfer encoding in lower case, without what some programs write around or within its name."""
         given = _COMMENT.sub(b"", self.first("Content-Transfer-Encoding") or b"").lower()
         name = given.translate(None, _NOT_NEEDED_IN_NAME)
-        known = (b"base64", b"quotedprintable", b"uuencode", b"uue")
-        return next((each for each in known if name.removeprefix(b"x").startswith(each)), name)
+        return next((each for each in _ENCODINGS if name.removeprefix(b"x").startswith(each)), name)
 
     def content(self) -> bytes:
         """The body with its transfer encoding undone; a broken or unknown encoding gives what can be had."""
@@ -218,7 +218,7 @@ class _Tree:
         raw, start, end = entity.raw, entity.body_start, entity.end
         boundary = entity.type.of.get("boundary", "").encode("utf-8", "replace")
         pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
-        if not pieces and entity.encoding in {b"base64", b"quotedprintable", b"uuencode", b"uue"}:
+        if not pieces and entity.encoding in _ENCODINGS:
             if end - start > self.decoded:
                 self.defects.note("multiparts with a transfer encoding inside one another are kept as they are")
                 return

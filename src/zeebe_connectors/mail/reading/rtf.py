@@ -118,7 +118,8 @@ class _Reader:
         self.codec = self.usual = "cp1252"
         self.in_fonts = False
         self.font, self.fonts = 0, dict[int, str]()
-        # For each open group: whether it is skipped or hidden, and how many signs stand for an unknown character.
+        # For each open group: whether it is skipped or hidden, how many signs stand for an unknown character, the
+        # codec, and whether it lists fonts.
         self.groups: list[tuple[bool, bool, int, str, bool]] = []
         self.skips, self.fallback = False, 1
         self.starred = False

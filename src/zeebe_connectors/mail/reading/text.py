@@ -7,10 +7,12 @@ import codecs
 import re
 
 from zeebe_connectors.mail.reading.charsets import codec_of, decode_leniently, decode_stateful, is_stateful
+from zeebe_connectors.sdk.text import sendable
 
-WORD = r"=\?[^?\s]++\?[bBqQ]\?(?:[^?=]|=(?!\?[^=])|\?(?!=))*+\?="
+_ENCODED = r"(?:[^?=]|=(?!\?[^=])|\?(?!=))*+"
+WORD = rf"=\?[^?\s]++\?[bBqQ]\?{_ENCODED}\?="
 """An encoded word of RFC 2047; also with question marks in it, which some programs leave as they are."""
-_WORD = re.compile(r"=\?([^?\s]++)\?([bBqQ])\?((?:[^?=]|=(?!\?[^=])|\?(?!=))*+)\?=")
+_WORD = re.compile(rf"=\?([^?\s]++)\?([bBqQ])\?({_ENCODED})\?=")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([D@]|\([JI])")
 _PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
@@ -19,6 +21,13 @@ _NOT_BASE64 = bytes(
 )
 _PADDING = re.compile(rb"=++")
 _STEP = 1024 * 1024
+_CHARSET_IN_HTML = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+
+
+def charset_in_html(data: bytes) -> str | None:
+    """The character set that HTML names for itself at its beginning."""
+    found = _CHARSET_IN_HTML.search(data[:2048])
+    return found[1].decode("ascii") if found else None
 
 
 def decode(data: bytes, charset: str | None) -> str:
@@ -46,13 +55,7 @@ def decode(data: bytes, charset: str | None) -> str:
 
 def clean(text: str) -> str:
     """Text without what JSON and databases refuse: lone surrogates and NUL."""
-    if "\0" in text:
-        text = text.replace("\0", "")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+    return sendable(text.replace("\0", "") if "\0" in text else text)
 
 
 def unbase64(data: bytes) -> bytes:

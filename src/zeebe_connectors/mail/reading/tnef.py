@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from zeebe_connectors.mail.reading import rtf
-from zeebe_connectors.mail.reading.text import decode
+from zeebe_connectors.mail.reading.text import charset_in_html, decode
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _BODY, _RENDERING, _TITLE, _DATA, _PROPERTIES, _CODEPAGE, _MESSAGE = (
@@ -19,7 +18,6 @@ _LONG_NAME, _MIME_TYPE, _CONTENT, _TEXT, _HTML = 0x3707, 0x370E, 0x3701, 0x1000,
 _RICH_TEXT, _SUBJECT, _HTML_CODEPAGE = 0x1009, 0x0037, 0x3FDE
 _SHOWN_NAME, _SHORT_NAME, _CONTENT_ID = 0x3001, 0x3704, 0x3712
 _TEXTS = {_LONG_NAME, _MIME_TYPE, _CONTENT_ID, _SHOWN_NAME, _SHORT_NAME}
-_NAMED_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _OBJECT_ID_BYTES = 16
 
 
@@ -157,8 +155,8 @@ def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
         elif tag == _RICH_TEXT:
             _read_rich_text(found, content)
     if html is not None:
-        named = _NAMED_CHARSET.search(html[1][:2048])
-        found.html = _string(*html, named[1].decode("ascii") if named and codepage == charset else codepage)
+        named = charset_in_html(html[1]) if codepage == charset else None
+        found.html = _string(*html, named or codepage)
 
 
 def _read_rich_text(found: Tnef, content: bytes) -> None:

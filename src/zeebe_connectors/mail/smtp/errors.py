@@ -120,7 +120,7 @@ def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
     why = "no answer came in time" if isinstance(error, TimeoutError) else reason_of(error)
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",
-        f"{server} got the whole mail, and then {why};    it may or may not deliver it. It is sent again with the same "
+        f"{server} got the whole mail, and then {why}; it may or may not deliver it. It is sent again with the same "
         "Message-ID, by which a duplicate can be recognized",
     )
 

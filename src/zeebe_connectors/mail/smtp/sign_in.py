@@ -19,6 +19,7 @@ from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 _MECHANISMS: dict[str, str] = {"plain": "PLAIN", "login": "LOGIN", "cramMd5": "CRAM-MD5", "xoauth2": "XOAUTH2"}
 _NOT_THIS_ONE = {432, 502, 504, 534, 538}
 """Replies that refuse a mechanism, not a password: the next one is tried."""
+_MECHANISM = re.compile(r"mechanism|authentication type", re.IGNORECASE)
 _NO_INITIAL_RESPONSE = {500, 501, 555}
 
 
@@ -167,7 +168,7 @@ def _is_of_mechanism(reply: Reply) -> bool:
     """Whether a reply refuses the mechanism, whoever signs in (RFC 4954; RFC 3463, X.7.4)."""
     if reply.code in _NOT_THIS_ONE or reply.enhanced in {"5.7.4", "5.5.4"}:
         return True
-    return reply.code >= 500 and re.search(r"mechanism|authentication type", reply.text, re.IGNORECASE) is not None
+    return reply.code >= 500 and _MECHANISM.search(reply.text) is not None
 
 
 def _password(login: Login) -> str:

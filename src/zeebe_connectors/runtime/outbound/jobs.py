@@ -44,7 +44,7 @@ from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
-from zeebe_connectors.runtime.payload import encode, plain, sendable
+from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
@@ -55,6 +55,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.provided import PROVIDER
+from zeebe_connectors.sdk.text import sendable
 
 _ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
 _MAX_ANSWER_SECONDS = 5.0

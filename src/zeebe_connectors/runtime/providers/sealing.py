@@ -51,7 +51,7 @@ class Sealer:
                 key = b""
             if len(key) != _BYTES:
                 raise SettingsError(
-                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, as"
+                    f"{KEY_SETTING} ({settings.origin(KEY_SETTING)}): each key must be 32 random bytes in base64, as "
                     "`openssl rand -base64 32` makes them; separate several with commas, the newest first"
                 )
             keys.append(key)

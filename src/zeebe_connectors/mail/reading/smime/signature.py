@@ -81,7 +81,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Trust: given certificates (authorities, or signers themselves), or the system's authorities."""
+    """Whom to trust: given certificates (authorities, or signers themselves), or the system's authorities."""
 
     given: tuple[x509.Certificate, ...] | None = None
 
@@ -141,7 +141,7 @@ def verify(
     Args:
         signed: The signed message.
         contents: What may have been signed: the content as it came, and with its line ends put right.
-        trust: Trust.
+        trust: Which signers to trust.
         sender: The address that the mail says it is from.
         received: When the mail was received; now when left out. A certificate must be valid then as well, because only
             the signer claims when a mail was signed.
