@@ -71,18 +71,16 @@ def stop(directory: _Directory = None, engine: _Address = None) -> None:
         stopped = []
         found = engines_here(directory, engine)
         running_here = [one for one in found if one.directory is not None]
-        chosen = (
-            running_here[0] if len(running_here) == 1 else only_engine(directory, engine) if found or engine else None
-        )
-        if chosen is not None and chosen.directory is None:
-            raise ServerError(
-                f"The engine at {chosen.address} is that of `zeebe-connectors dev`, process {chosen.state.pid}: end it "
-                "there with Ctrl+C."
-            )
-        if chosen is not None and chosen.directory is not None and stop_detached(chosen.directory):
-            stopped.append("the engine")
-        others = engines_here()
-        if not others and stop_detached(mail_directory()):
+        if found or engine:
+            chosen = running_here[0] if len(running_here) == 1 else only_engine(directory, engine)
+            if chosen.directory is None:
+                raise ServerError(
+                    f"The engine at {chosen.address} is that of `zeebe-connectors dev`, process {chosen.state.pid}: "
+                    "end it there with Ctrl+C."
+                )
+            if stop_detached(chosen.directory):
+                stopped.append("the engine")
+        if not engines_here() and stop_detached(mail_directory()):
             stopped.append("the mail server")
         _console.print(f"Stopped {' and '.join(stopped)}." if stopped else "No engine runs.")
 

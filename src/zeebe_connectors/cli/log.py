@@ -172,7 +172,7 @@ class WritingHandler(logging.Handler):
 
 def _left_out(count: int) -> logging.LogRecord:
     text = "%d lines of the log were dropped: its reader is too slow"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
+    return _Record(__name__, logging.WARNING, "", 0, text, (count,), None)
 
 
 class OncePerSecond(logging.Filter):
@@ -215,10 +215,7 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
         form: Text for people, JSON for collectors.
         verbose: Also log what is only of interest when something is wrong.
     """
-    # No line shows any of these, and finding them costs as much as the rest of a record.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    if hasattr(logging, "logAsyncioTasks"):
-        logging.logAsyncioTasks = False
+    # No line shows where it was written, and finding that costs as much as the rest of a record.
     logging._srcfile = None  # noqa: SLF001 - documented in the library's section "Optimization"
     logging.setLogRecordFactory(_Record)
     handler = WritingHandler(sys.stderr)

@@ -326,7 +326,8 @@ class _Reader:
             raise SettingsError(f"{self._used[field_name]}: {path} cannot be read: {error.strerror}") from None
         if b"-----BEGIN" not in content:
             raise SettingsError(
-                f"{self._used[field_name]}: {path} is not a PEM file; convert it, such as with openssl x509 -inform der"
+                f"{self._used[field_name]}: {path} is not a PEM file; convert it, for example with "
+                "openssl x509 -inform der"
             )
         return path
 

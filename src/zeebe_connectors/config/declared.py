@@ -223,7 +223,7 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE",),
         "4 GiB",
-        "maximum maximum maximum bytes of a file or a query's result that becomes a document in the folder",
+        "maximum bytes of a file or a query's result that becomes a document in the folder",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_DOCUMENT_HOSTS",),

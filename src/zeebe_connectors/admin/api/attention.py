@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
@@ -77,13 +77,13 @@ class Quarantined:
 
     entries: Sequence[Entry] = ()
     """The newest."""
-    unsettled: Sequence[Unsettled] = field(default=())
-    """Exact counts."""
+    counts: Sequence[Unsettled] = ()
+    """Exact, by source."""
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return sum(some.count for some in self.unsettled if some.state == "quarantined")
+        return sum(some.count for some in self.counts)
 
 
 def attention(runtime: Runtime, quarantined: Quarantined | LedgerError) -> tuple[list[AttentionItem], int]:
@@ -253,20 +253,19 @@ def _quarantine_items(quarantined: Quarantined | LedgerError) -> list[AttentionI
     for entry in quarantined.entries:
         reasons.setdefault(entry.source, entry.reason)
     found = []
-    for some in quarantined.unsettled:
-        if some.state == "quarantined":
-            count = "1 event" if some.count == 1 else f"{some.count:,} events"
-            reason = f"{_sentence(reasons[some.source])} " if reasons.get(some.source) else ""
-            found.append(
-                _item(
-                    "warn",
-                    "QUARANTINE",
-                    f"{count} of {some.source} in quarantine",
-                    f"{reason}Once the cause is gone, let {'it' if some.count == 1 else 'them'} be tried again.",
-                    since=some.since,
-                    href=f"/events?source={quote(some.source, safe='')}",
-                )
+    for some in quarantined.counts:
+        count = "1 event" if some.count == 1 else f"{some.count:,} events"
+        reason = f"{_sentence(reasons[some.source])} " if reasons.get(some.source) else ""
+        found.append(
+            _item(
+                "warn",
+                "QUARANTINE",
+                f"{count} of {some.source} in quarantine",
+                f"{reason}Once the cause is gone, let {'it' if some.count == 1 else 'them'} be tried again.",
+                since=some.since,
+                href=f"/events?source={quote(some.source, safe='')}",
             )
+        )
     return found
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ from zeebe_connectors.admin.api.attention import (
     engine_state,
 )
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
-from zeebe_connectors.runtime.ledger import LedgerError
+from zeebe_connectors.runtime.ledger import Entry, LedgerError
 from zeebe_connectors.runtime.open_incidents import Place
 from zeebe_connectors.runtime.record import MINUTES, OUTCOMES, JobOutcome
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -131,10 +132,11 @@ class Overview:
         if self.runtime.sources is not None and time.monotonic() - self._checked_at > LEDGER_SECONDS:
             self._checked_at = time.monotonic()
             try:
-                unsettled = await self.runtime.ledger.unsettled()
-                some = any(one.state == "quarantined" for one in unsettled)
-                entries = self.runtime.ledger.entries(state="quarantined", limit=MAX_QUARANTINED) if some else None
-                self._quarantined = Quarantined([] if entries is None else await entries, unsettled)
+                counts = [one for one in await self.runtime.ledger.unsettled() if one.state == "quarantined"]
+                newest: Sequence[Entry] = ()
+                if counts:
+                    newest = await self.runtime.ledger.entries(state="quarantined", limit=MAX_QUARANTINED)
+                self._quarantined = Quarantined(newest, counts)
             except LedgerError as error:
                 self._quarantined = error
         return self._quarantined

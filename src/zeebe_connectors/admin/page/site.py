@@ -25,7 +25,7 @@ from zeebe_connectors.admin.page.live import drawn_regions, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
 from zeebe_connectors.admin.page.views import ADDRESSES
-from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit, see_other
 from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0
@@ -303,11 +303,6 @@ async def _nothing_here(visit: Visit) -> Drawn:
 def _refused(refused: Refused) -> web.Response:
     body = {"code": refused.code, "message": refused.message}
     return web.json_response(body, status=refused.status, headers={"Cache-Control": "no-store"})
-
-
-def see_other(to: str) -> web.Response:
-    """Leads the browser to another address of the page."""
-    return web.Response(status=303, headers={"Location": to})
 
 
 async def _html(request: web.Request, template: str, values: dict[str, Any], status: int) -> web.Response:

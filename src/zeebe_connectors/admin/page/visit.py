@@ -56,3 +56,8 @@ View = Callable[[Visit], Awaitable[Drawn | web.StreamResponse]]
 
 class NotFound(Exception):  # noqa: N818 - an answer
     """There is nothing at this address (any more); the text says what and why."""
+
+
+def see_other(to: str) -> web.Response:
+    """Leads the browser to another address of the page."""
+    return web.Response(status=303, headers={"Location": to})

@@ -24,7 +24,7 @@ from zeebe_connectors.admin.api.events import (
 )
 from zeebe_connectors.admin.api.sources import watches_of
 from zeebe_connectors.admin.page.views.sources import address_of
-from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.runtime.ledger.protocol import MAX_SEARCHED
 from zeebe_connectors.sdk.errors import InputError
 
@@ -99,7 +99,7 @@ async def _act(visit: Visit, what: str) -> Drawn | web.Response:
     done = sum(result["done"] for result in results)
     _log.info("page: %s: %s of %d events: %d done", visit.session.role.word, what, len(events), done)
     if what == "retry" and done and visit.form.get("from", [""])[0] == "event":
-        return web.Response(status=303, headers={"Location": f"{event_address(*events[0])}?asked=yes"})
+        return see_other(f"{event_address(*events[0])}?asked=yes")
     return await _list(visit, results=results, did=what)
 
 

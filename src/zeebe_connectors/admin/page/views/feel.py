@@ -95,9 +95,7 @@ async def evaluate(visit: Visit) -> Drawn:
             wrong = f"This is not JSON: {error}"
             return _drawn(visit, kind, fields, wrong={name: wrong}, status=400)
         if name in {"variables", "error"} and not isinstance(given[name], dict):
-            return _drawn(
-                visit, kind, fields, wrong={name: 'It must be a JSON object, such such such as {"a": 1}'}, status=400
-            )
+            return _drawn(visit, kind, fields, wrong={name: 'It must be a JSON object, such as {"a": 1}'}, status=400)
     if text := fields.get("retries", "").strip():
         if not text.isascii() or not text.isdecimal() or len(text) > 9:
             return _drawn(visit, kind, fields, wrong={"retries": "It must be a whole number"}, status=400)

@@ -11,7 +11,7 @@ from aiohttp import web
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.jobs import hour_shown
 from zeebe_connectors.admin.api.overview import close_incidents
-from zeebe_connectors.admin.page.visit import Drawn, Visit
+from zeebe_connectors.admin.page.visit import Drawn, Visit, see_other
 from zeebe_connectors.sdk.errors import InputError
 
 _log = logging.getLogger("zeebe_connectors.admin")
@@ -25,7 +25,7 @@ async def incidents_seen(visit: Visit) -> web.Response:
     except (ValueError, RecursionError, InputError):
         raise Refused(400, "INPUT_INVALID", "This is not what the page sends. Load it anew.") from None
     _log.info("page: %s dealt with %d incidents", visit.session.role.word, closed)
-    return web.Response(status=303, headers={"Location": "/"})
+    return see_other("/")
 
 
 async def overview(visit: Visit) -> Drawn:

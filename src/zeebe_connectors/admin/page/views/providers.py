@@ -13,7 +13,7 @@ from aiohttp import web
 from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.providers import provider_shown
 from zeebe_connectors.admin.page import provider_form
-from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
+from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.config.providers.model import PROTOCOLS
 from zeebe_connectors.config.providers.secured import put
 from zeebe_connectors.runtime.providers import (
@@ -101,7 +101,7 @@ async def create(visit: Visit) -> Drawn | web.Response:
     except ConnectorError as error:
         return _new(visit, given, error.message)
     await _providers(visit).directory.refresh()
-    return _to(f"/providers/{quote(given['name'])}")
+    return see_other(f"/providers/{quote(given['name'])}")
 
 
 async def change(visit: Visit) -> Drawn | web.Response:
@@ -131,7 +131,7 @@ async def change(visit: Visit) -> Drawn | web.Response:
         draft = _draft(visit, shown)
         return await _drawn(visit, draft, error=error.message, status=400)
     await _providers(visit).directory.refresh()
-    return _to(f"/providers/{quote(name)}")
+    return see_other(f"/providers/{quote(name)}")
 
 
 async def ask_copy(visit: Visit) -> Drawn:
@@ -164,7 +164,7 @@ async def copy(visit: Visit) -> Drawn | web.Response:
             visit, shown, one if one in shown["environments"] else next(iter(shown["environments"])), to, error.message
         )
     await _providers(visit).directory.refresh()
-    return _to(f"/providers/{quote(shown['name'])}")
+    return see_other(f"/providers/{quote(shown['name'])}")
 
 
 async def ask_delete(visit: Visit) -> Drawn:
@@ -189,7 +189,7 @@ async def delete(visit: Visit) -> Drawn | web.Response:
     except ValueError:
         return await _drawn(visit, shown, error=_MEANWHILE, status=400)
     await _providers(visit).directory.refresh()
-    return _to("/providers")
+    return see_other("/providers")
 
 
 async def check_environment(visit: Visit) -> Drawn:
@@ -329,11 +329,7 @@ def _editor(visit: Visit) -> Editor:
 
 
 def _locked(shown: Mapping[str, Any]) -> str:
-    return f"{shown['name']} stands in {shown['from']['file']}, line {shown['from']['line']}; change it there"
-
-
-def _to(address: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": address})
+    return f"{shown['name']} is defined in {shown['from']['file']}, line {shown['from']['line']}; change it there"
 
 
 def _in_short(providers: Providers, name: str) -> dict[str, Any]:
