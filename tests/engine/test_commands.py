@@ -465,7 +465,19 @@ def test_how_an_instance_may_be_created(bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1]", "1", '"a"', "{", "{'a': 1}", '{"a": NaN}', "[" * 100_000, '{"a":' * 302 + "1" + "}" * 302]
+    "text",
+    [
+        "[1]",
+        "1",
+        '"a"',
+        "{",
+        "{'a': 1}",
+        '{"a": NaN}',
+        "[" * 100_000,
+        '{"a":' * 302 + "1" + "}" * 302,
+        "\u00a0{}",
+        "{} {}",
+    ],
 )
 def test_variables_are_an_object(text) -> None:
     """apis-tools/zeebe-api/gateway-service."""

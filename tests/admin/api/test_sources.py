@@ -120,6 +120,17 @@ async def test_settings_are_shown_and_secrets_by_their_names_only(start, tmp_pat
         assert words in text
 
 
+def test_what_is_in_quarantine_is_not_called_handed_over():
+    rows = [
+        {"verdict": "starts a", "processed": True, "quarantined": True},
+        {"verdict": "starts a", "processed": True, "quarantined": False},
+    ]
+    sentence = (
+        "None of 2 events of the last 24 hours would start anything now: 1 was handed over before, 1 is in quarantine"
+    )
+    assert answer_of(rows, "24", more=False) == sentence
+
+
 @pytest.mark.parametrize(
     ("verdicts", "sentence"),
     [
