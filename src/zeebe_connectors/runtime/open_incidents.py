@@ -87,7 +87,7 @@ class OpenIncidents:
         return dict(sorted(found.items(), key=lambda item: -item[1][0].at))
 
     def ended(self) -> dict[Place, tuple[float, list[RecordedJob]]]:
-        """Returns incidents that ended in the last hour, by place with none open, each with the time of the last end."""
+        """Returns incidents that ended in the last hour, by place with none open, with the time of the last end."""
         after = self._clock() - ENDED_SECONDS
         found: dict[Place, tuple[float, list[RecordedJob]]] = {}
         for at, job in reversed(self._ended):

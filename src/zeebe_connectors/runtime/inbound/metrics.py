@@ -17,7 +17,7 @@ class SourceMetrics(Protocol):
         ...
 
     def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """Counts an event: `triggered`, `correlated`, `known`, `activation-condition-failed` or `correlation-failed`."""
+        """Counts an event: `triggered`, `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
         ...
 
     def status(self, before: str, after: str) -> None:
