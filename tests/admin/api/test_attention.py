@@ -104,7 +104,7 @@ async def test_one_event_says_why_it_is_where_it_is_and_what_can_be_done(start, 
     assert "Forget 1 event" in text
     asked = await running.operator.post("/events/retry", {"event": value, "from": "event"})
     assert asked == f"{address}?asked=yes"
-    assert "To be tried again" in await running.operator.get(asked)
+    assert "To be retried" in await running.operator.get(asked)
     detail = await running.viewer.call("GET", address)
     assert (detail["state"], detail["originalSize"], detail["keptUntil"]) == ("retry", 34_000, None)
     await ledger.record("orders #1", event, "done", key=4711)

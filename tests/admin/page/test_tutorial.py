@@ -113,7 +113,7 @@ async def walk(page: Any, link: str, folder: Path, process: asyncio.subprocess.P
     await page.get_by_label(re.compile(r"^(Encryption|Security)( \*)?$")).first.select_option("none")
     await page.get_by_label("Type", exact=True).select_option("none")
     await page.get_by_label(re.compile("may change something outside")).check()
-    await page.get_by_role("button", name="Do it once").click()
+    await page.get_by_role("button", name="Run once").click()
     await page.get_by_text("The job would complete").wait_for()
     await picture("page-4-mail")
 
