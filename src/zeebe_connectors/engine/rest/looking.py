@@ -18,7 +18,7 @@ V = TypeVar("V")
 
 
 class Looking:
-    """The routes that change nothing.
+    """The read-only routes.
 
     Args:
         host: Runs the engine.
@@ -120,7 +120,7 @@ class Looking:
 def _routes(
     path: str, views: Callable[[], Iterable[V]], show: Callable[[V], Item], fields: Sequence[str]
 ) -> list[web.RouteDef]:
-    """Return the routes that search things of a kind and get one of them; their key is their first field."""
+    """Return the routes that search a kind of item and get one; an item's key is its first field."""
     key = fields[0]
     what = path.removesuffix("s").replace("-", " ").title()
 
