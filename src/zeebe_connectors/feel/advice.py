@@ -1,8 +1,8 @@
-"""Advise authors whose expression is valid FEEL but null, because it follows another language's habits.
+"""Advise authors whose expression is valid FEEL but null, because it follows the habits of another language.
 
 `items[0]`, `date("31.12.2024")` and `name.toUpperCase()` parse, and are null on every cluster. The advice comes from
-the syntax tree, and only after an evaluation without a value, with a warning or with an error, so a good expression
-pays nothing.
+the syntax tree, and is made only after an evaluation without a value, with a warning or with an error, so that it costs
+a good expression nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TEMPORAL_FORMS = {
     'an hour is "PT1H", five minutes are "PT5M"',
     "@": 'after @ stands a date, a time or a duration: @"2024-12-31", @"17:00:00", @"PT1H"',
 }
-# Properties and functions of other languages -> what FEEL has. `{}` is the value that they were asked of.
+# Properties and functions of other languages -> what FEEL has. `{}` is the value that they are applied to.
 _COUNT = "the number of items is count({}), the length of a text string length({})"
 _PROPERTIES = {
     "length": _COUNT,
@@ -114,7 +114,7 @@ _METHODS = {
     "average": "write mean({})",
     "avg": "write mean({})",
 }
-# Functions that other languages keep in a place of their own, as `Math.round(x)`.
+# Functions that other languages keep in a library, such as `Math.round(x)`.
 _LIBRARIES = {
     "math.round": "write round half up({}, 0)",
     "math.floor": "write floor({})",
@@ -244,12 +244,12 @@ def _of_variable(name: str, *, alone: bool) -> str | None:
 
 
 def is_quoted(key: str) -> bool:
-    """Whether a context's key, written without straight double quotes, has others around it, which belong to it."""
+    """Whether a context's key is enclosed in other quotes than straight double ones, which are then part of the key."""
     return len(key) > 1 and key[0] in _QUOTES and key[-1] in _QUOTES
 
 
 def on_key(key: str) -> str:
-    """The advice about a key that `is_quoted`."""
+    """Returns the advice about a key that `is_quoted`."""
     return f'the quotes are a part of the key {key}; FEEL wants straight double quotes or none: {{"{key[1:-1]}": 1}}'
 
 
@@ -279,7 +279,7 @@ def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]
 
 
 def _is_method(name: str) -> bool:
-    """Whether a name can hardly be an entry's: it is in mixed capitals, as the methods of other languages are."""
+    """Whether a name is hardly an entry: it is in camel case and known as a method of other languages."""
     return not name.islower() and name.lower() in _METHODS and name[0].islower()
 
 

@@ -71,7 +71,7 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
                 while again._api.live.streams:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
             assert await page.get_by_text("the window is shut").count() == 0
-            await page.get_by_role("button", name="Go on").click()
+            await page.get_by_role("button", name="Resume").click()
             await page.get_by_text("the window is shut").wait_for()
             await page.goto(f"{running.base}/jobs")
             rows = page.locator("tbody tr")
