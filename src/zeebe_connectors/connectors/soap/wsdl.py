@@ -28,6 +28,7 @@ from zeebe_connectors.connectors.soap import schema
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
+from zeebe_connectors.connectors.soap.wsdl_completion import complete
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of, shown, wsdl_error
 from zeebe_connectors.connectors.soap.wsdl_repair import (
     bound_operations,
@@ -37,7 +38,9 @@ from zeebe_connectors.connectors.soap.wsdl_repair import (
 )
 
 _log = logging.getLogger("zeebe_connectors.soap")
-_HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
+_HTML_TAG = re.compile(
+    r"<(script|style)\b.*?</\1>|<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL | re.IGNORECASE
+)
 _MAX_DOCUMENTATION = 10_000
 _BUILTINS = "zeep.xsd.types.builtins"
 
@@ -125,11 +128,22 @@ def load(documents: WsdlDocuments) -> Wsdl:
 
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
+        ConnectorError: `SOAP_WSDL_UNREACHABLE`: nothing can be used without an import that does not exist.
     """
+    try:
+        return _load(documents)
+    except PermanentError:
+        if documents.missing:  # whose types were needed
+            raise documents.missing[0] from None
+        raise
+
+
+def _load(documents: WsdlDocuments) -> Wsdl:
     size = documents.size
     _check_root(documents)
     check_bounds(documents)
-    skipped = without_other_bindings(documents)
+    skipped = [f"an import: {error.message}" for error in documents.missing]
+    skipped += [*complete(documents), *without_other_bindings(documents)]
     give_namespaces(documents)
     try:
         found = _compiled(documents, skipped)
@@ -243,9 +257,8 @@ class _Notes:
     def _schema(self, root: etree._Element) -> None:
         space = root.get("targetNamespace") or ""
         for item in root.iter(f"{{{XSD}}}simpleType"):
-            values = tuple(
-                value.get("value") or "" for value in item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
-            )
+            listed = item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
+            values = tuple(dict.fromkeys(value.get("value") or "" for value in listed))
             if (name := item.get("name")) is not None:
                 self.choices[f"{{{space}}}{name}"] = values
             else:
