@@ -247,10 +247,10 @@ async def test_an_error_expression_that_cannot_see_the_response_is_warned_of_onc
 
 async def test_one_element_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     unmapped = UnmappedResponses()
-    job = Job(1, "t", headers={"errorExpression": "=response.body"}, bpmn_process_id="p", element_id="a")
+    job = Job(1, "t", bpmn_process_id="p", element_id="a")
     for _ in range(3):
-        unmapped.warn(job, {"r": 1})
-    unmapped.warn(dataclasses.replace(job, element_id="b"), {"r": 1})
+        unmapped.warn(job, "response.body", {"r": 1})
+    unmapped.warn(dataclasses.replace(job, element_id="b"), "response.body", {"r": 1})
     assert len(caplog.records) == 2
 
 

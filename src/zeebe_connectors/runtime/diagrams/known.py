@@ -103,9 +103,17 @@ class Diagrams:
         Raises:
             DiagramUnavailable: The cluster is to be asked and does not answer.
         """
-        process = await self.process(job.process_definition_key, job.bpmn_process_id, job.process_definition_version)
-        if process is None:
+        key = job.process_definition_key
+        diagram = self._cached.get(key)
+        if diagram is not None:
+            self._cached.move_to_end(key)
+        elif time.monotonic() < self._unknown.get(key, 0.0):
             return None
+        else:
+            diagram = await self._diagram(key, job.bpmn_process_id, job.process_definition_version)
+            if diagram is None:
+                return None
+        process = _process_of(diagram, job.bpmn_process_id)
         return process.elements.get(job.element_id) or Element(Place())
 
     async def version_tag(self, key: int, *, process: str = "", version: int = -1) -> str | None:
@@ -129,12 +137,7 @@ class Diagrams:
             DiagramUnavailable: As `element`.
         """
         diagram = await self._diagram(key, process, version)
-        if diagram is None:
-            return None
-        if not process and len(diagram.processes) == 1:
-            return next(iter(diagram.processes.values()))
-        found = diagram.processes.get(process)
-        return found if found is not None else ProcessText(process, None, {})
+        return None if diagram is None else _process_of(diagram, process)
 
     async def _diagram(self, key: int, process: str, version: int) -> Diagram | None:
         if key in self._cached:
@@ -225,6 +228,14 @@ class Diagrams:
         if before is None:
             _log.warning("The diagram of the process definition %d cannot be read: %s", key, message)
         return DiagramUnavailable(message, pause)
+
+
+def _process_of(diagram: Diagram, process: str) -> ProcessText:
+    """One process of a diagram, by its id, or the only one; one without elements where the diagram has no such."""
+    if not process and len(diagram.processes) == 1:
+        return next(iter(diagram.processes.values()))
+    found = diagram.processes.get(process)
+    return found if found is not None else ProcessText(process, None, {})
 
 
 async def _read(xml: bytes) -> Diagram:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 from zeebe_connectors.config.secrets import Mask
 
@@ -44,19 +44,6 @@ class Stages:
         answered = self.answered or called
         moments = (self.began, read, called, answered, self.ended, delivered)
         return tuple(max(0.0, end - begin) for begin, end in pairwise(moments))
-
-
-class _Timed(Protocol):
-    stages: Stages | None
-
-
-TimedT = TypeVar("TimedT", bound=_Timed)
-
-
-def timed(outcome: TimedT, stages: Stages) -> TimedT:
-    """An outcome that was just made, with its stages: setting them is cheaper than a copy of it."""
-    outcome.stages = stages
-    return outcome
 
 
 def recorded_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
