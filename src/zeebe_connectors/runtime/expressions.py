@@ -278,7 +278,7 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
 
     def work(limits: feel.Limits) -> Any:
         pending.clear()
-        return feel.to_json(feel.compile(expression).run(context, functions, limits=limits).value, limits, exact=True)
+        return feel.to_json(feel.value_of(expression, context, functions, limits), limits, exact=True)
 
     try:
         value = await feel.offload(expression, work)

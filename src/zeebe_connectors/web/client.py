@@ -34,6 +34,7 @@ from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, loc
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
@@ -43,6 +44,8 @@ _HEADERS_LIMIT = 256 * 1024
 _QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _MIN_MASKED = 4
+_MAX_TARGETS = 512
+"""URLs of which one client remembers that they may be called."""
 _PIECE = 4 * 1024
 _TURN = 0.005
 """Seconds for which a body is read before others have their turn."""
@@ -51,6 +54,16 @@ _LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
+
+
+@dataclass(slots=True)
+class _Target:
+    """What an allowed URL leads to."""
+
+    scheme: str
+    host: str
+    url: yarl.URL
+    has_user: bool
 
 
 class HttpClient:
@@ -67,6 +80,7 @@ class HttpClient:
         self.rules = rules
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._targets: dict[str, _Target] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,8 +88,12 @@ class HttpClient:
     @classmethod
     async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
+        key = ("web.client", tls.key() if tls else None)
+        known: HttpClient | None = clients.opened(key)
+        if known is not None:
+            return known
         rules = await clients.get(RULES, NetworkRules.from_environment)
-        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        return await clients.get(key, lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -122,26 +140,17 @@ class HttpClient:
             InputError: `HOST_FORBIDDEN`.
         """
         import aiohttp  # noqa: PLC0415
-        import yarl  # noqa: PLC0415
 
-        parts = self.rules.check(request.url)
-        host = target_of(request.url)[1]
-        custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
+        target = self._targets.get(request.url) or self._checked(request.url)
+        custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
-        if proxy is not None:
-            await self.rules.check_proxied(host)
-            options = {"proxy": proxy.url}
-            if proxy.user:
-                # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
-                proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = proxy_login
-                if parts.scheme == "http":
-                    request = request.copy()
-                    request.headers.update(proxy_login)
-        if "@" in parts.netloc:
-            request = _with_user(request, parts)
+        if self.rules.proxies:
+            request, options = await self._proxied(request, target)
+        url = target.url
+        if target.has_user:
+            request = _with_user(request, target_of(request.url)[0])
+            url = _url(request.url)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         self._running += 1
@@ -150,7 +159,7 @@ class HttpClient:
             with Within(ends):
                 response = await session.request(
                     request.method,
-                    yarl.URL(request.url, encoded=True),
+                    url,
                     headers=request.headers,
                     data=_sent(request.body),
                     allow_redirects=False,
@@ -168,11 +177,42 @@ class HttpClient:
             self._running -= 1
             if not self._running:
                 self._idle.set()
+        status = response.status
+        if status < 200:
+            raise _unfinished(status, request.origin)
         headers = _header_list(response)
-        coding = _coding(response)
-        if coding and body:
-            body, headers = await _unpacked(body, headers, coding, limit, request.origin, response.status)
-        return HttpResponse(_status(response, request.origin), _phrase(response.reason), headers, body, request.url)
+        if body and (coding := _coding(response)):
+            body, headers = await _unpacked(body, headers, coding, limit, request.origin, status)
+        return HttpResponse(status, _phrase(response.reason), headers, body, request.url)
+
+    def _checked(self, url: str) -> _Target:
+        """What a URL leads to, once the rules that never change were found to allow it.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        parts = self.rules.check(url)
+        target = _Target(parts.scheme, target_of(url)[1], _url(url), has_user="@" in parts.netloc)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[url] = target
+        return target
+
+    async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
+        """The request and what the library must know to send it through the target's proxy, where it has one."""
+        proxy = self.rules.proxy_for(target.scheme, target.host)
+        if proxy is None:
+            return request, {}
+        await self.rules.check_proxied(target.host)
+        options: dict[str, Any] = {"proxy": proxy.url}
+        if proxy.user:
+            # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
+            proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+            options["proxy_headers"] = proxy_login
+            if target.scheme == "http":
+                request = request.copy()
+                request.headers.update(proxy_login)
+        return request, options
 
     async def aclose(self) -> None:
         """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
@@ -190,6 +230,12 @@ def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeou
 
     # The time for everything is ours to watch: the library would set a timer for each request.
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
+
+
+def _url(text: str) -> yarl.URL:
+    import yarl  # noqa: PLC0415
+
+    return yarl.URL(text, encoded=True)
 
 
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
@@ -267,17 +313,19 @@ def _too_large(origin: str, limit: int) -> PermanentError:
 
 
 def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
+    size = 0
+    found = []
+    for name, value in response.raw_headers:
+        size += len(name) + len(value)
+        found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
+    if size > _HEADERS_LIMIT:
         raise PermanentError(
             "RESPONSE_TOO_LARGE",
             f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
             "service has to send less",
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
-    try:
-        return [(name.decode("latin-1").strip(), value.decode()) for name, value in response.raw_headers]
-    except UnicodeDecodeError:
-        return [(name.decode("latin-1").strip(), _text(value)) for name, value in response.raw_headers]
+    return found
 
 
 def _text(value: bytes) -> str:
@@ -287,20 +335,17 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _status(response: aiohttp.ClientResponse, origin: str) -> int:
-    if response.status < 200:
-        raise TransientError(
-            "500",
-            f"{origin} answered {response.status}, which ends no request",
-            variables={"reason": "protocol"},
-        )
-    return response.status
+def _unfinished(status: int, origin: str) -> TransientError:
+    return TransientError("500", f"{origin} answered {status}, which ends no request", variables={"reason": "protocol"})
 
 
 def _coding(response: aiohttp.ClientResponse) -> str:
     """How the body is packed: by its own coding, and by one of the transfer, which nobody asked for."""
-    coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
-    transfer = response.headers.getall("Transfer-Encoding", ())
+    headers = response.headers
+    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
+        return ""
+    coding = ", ".join(headers.getall("Content-Encoding", ())).lower()
+    transfer = headers.getall("Transfer-Encoding", ())
     if transfer:
         coding = ", ".join((coding, *transfer)).lower().replace("chunked", "").strip(", ")
     return coding
@@ -431,11 +476,12 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        response = without_echo(response, request, sent)
-        if response.status >= 400 and not json_is_quick(response.body):
-            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+        if response.status >= 400:
+            response = without_echo(response, request, sent)
+            if not json_is_quick(response.body):
+                from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
 
-            await read_large_json(response)
+                await read_large_json(response)
         return response
 
 

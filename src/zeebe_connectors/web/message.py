@@ -76,7 +76,10 @@ class HttpResponse:
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by its name in small letters."""
-        return next((value for known, value in self.headers if known.lower() == name), None)
+        for known, value in self.headers:
+            if known.lower() == name:
+                return value
+        return None
 
     @property
     def origin(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from zeebe_connectors.config.secrets import Mask
@@ -42,8 +41,9 @@ class Stages:
         read = self.read or self.answered or self.ended
         called = self.called or self.answered or read
         answered = self.answered or called
-        moments = (self.began, read, called, answered, self.ended, delivered)
-        return tuple(max(0.0, end - begin) for begin, end in pairwise(moments))
+        ended = self.ended
+        steps = (read - self.began, called - read, answered - called, ended - answered, delivered - ended)
+        return steps if min(steps) >= 0.0 else tuple([max(0.0, step) for step in steps])
 
 
 def recorded_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
