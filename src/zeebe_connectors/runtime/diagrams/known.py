@@ -93,6 +93,7 @@ class Diagrams:
         self._unknown: OrderedDict[int, float] = OrderedDict()
         self._fetching: dict[int, asyncio.Task[Diagram | None]] = {}
         self._failures: OrderedDict[int, _Failure] = OrderedDict()
+        self._replaced: OrderedDict[int, float] = OrderedDict()
         self._too_old_until = 0.0
 
     async def element(self, job: Job) -> Element | None:
@@ -103,17 +104,17 @@ class Diagrams:
         Raises:
             DiagramUnavailable: The cluster is to be asked and does not answer.
         """
-        key = job.process_definition_key
-        diagram = self._cached.get(key)
-        if diagram is not None:
+        key, name = job.process_definition_key, job.bpmn_process_id
+        known = self._cached.get(key)
+        process = known.processes.get(name) if known is not None else None
+        if process is not None:
             self._cached.move_to_end(key)
-        elif time.monotonic() < self._unknown.get(key, 0.0):
+        elif known is None and time.monotonic() < self._unknown.get(key, 0.0):
             return None
         else:
-            diagram = await self._diagram(key, job.bpmn_process_id, job.process_definition_version)
-            if diagram is None:
+            process = await self.process(key, name, job.process_definition_version)
+            if process is None:
                 return None
-        process = _process_of(diagram, job.bpmn_process_id)
         return process.elements.get(job.element_id) or Element(Place())
 
     async def version_tag(self, key: int, *, process: str = "", version: int = -1) -> str | None:
@@ -137,7 +138,22 @@ class Diagrams:
             DiagramUnavailable: As `element`.
         """
         diagram = await self._diagram(key, process, version)
+        if diagram is not None and process and process not in diagram.processes and self._may_be_another(key):
+            diagram = await self._diagram(key, process, version)
         return None if diagram is None else _process_of(diagram, process)
+
+    def _may_be_another(self, key: int) -> bool:
+        """Discards what is cached under a key whose process it is not: a fresh cluster gives the same keys again.
+
+        Returns:
+            Whether to ask again; not when that was done a moment ago.
+        """
+        now = time.monotonic()
+        if now < self._replaced.get(key, 0.0) or self._cached.pop(key, None) is None:
+            return False
+        self._replaced[key] = now + _UNKNOWN_FOR
+        _bound(self._replaced, MAX_DIAGRAMS)
+        return True
 
     async def _diagram(self, key: int, process: str, version: int) -> Diagram | None:
         if key in self._cached:
