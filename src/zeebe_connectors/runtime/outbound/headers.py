@@ -73,7 +73,7 @@ others get it."""
 
 
 def task_headers(job: Job) -> TaskHeaders:
-    """What the headers of a job's task ask for."""
+    """Returns what the headers of a job's task ask for."""
     headers = job.headers
     known = _tasks.get(id(headers))
     if known is not None and known.is_of(headers):
@@ -87,10 +87,10 @@ def task_headers(job: Job) -> TaskHeaders:
 
 
 def duration_header(headers: Mapping[str, str], name: str) -> float | None:
-    """Seconds that a header asks for; None without it.
+    """Returns the seconds in a header with a duration; None without the header.
 
     Raises:
-        InputError: It is no duration, or longer than a hundred years.
+        InputError: It is not a duration, or longer than a hundred years.
     """
     text = headers.get(name)
     if text is None:
@@ -105,7 +105,12 @@ def duration_header(headers: Mapping[str, str], name: str) -> float | None:
 
 
 async def with_timeout(job: Job, extend: Extend | None) -> Job:
-    """Applies the header `jobTimeout`: the job is ours for that long, counted from now."""
+    """Applies the header `jobTimeout`: extends the job to that long from now, and returns it.
+
+    Raises:
+        InputError: The header is not a duration above zero.
+        TransientError: `JOB_GONE`: the job belongs to another worker, or no longer exists.
+    """
     limit = duration_header(job.headers, JOB_TIMEOUT) or 0.0
     if limit <= 0:
         raise InputError(f"The task's header {JOB_TIMEOUT} must be longer than zero")
