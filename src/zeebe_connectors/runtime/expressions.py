@@ -379,7 +379,7 @@ def _backoff(
 
 def _need(value: Any, kind: type, parameter: str) -> Any:
     if not isinstance(value, kind):
-        wanted = {str: "a string", dict: "a context", feel.DaysTime: "a days-time duration"}[kind]
+        wanted = {str: "a string", dict: "a context", feel.DaysTime: 'a days-time duration, as duration("PT10S")'}[kind]
         raise ValueError(f"the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
     return value
 
