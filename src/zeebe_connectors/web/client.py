@@ -26,10 +26,11 @@ from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.deadlines import Within
-from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, origin_of
+from zeebe_connectors.web.message import HttpRequest, HttpResponse
+from zeebe_connectors.web.reading import coding_of, header_list, phrase_of, read_body, unfinished, unpacked_body
 from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
@@ -40,17 +41,9 @@ MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than the runtime allows a client for closing
 _HEAD_LIMIT = 64 * 1024
-_HEADERS_LIMIT = 256 * 1024
-_QUICK_CODED = 8 * 1024  # bytes that are decompressed on the event loop; more goes to a thread
-_DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _MIN_MASKED = 4
 _MAX_TARGETS = 512
 """URLs of which one client remembers that they may be called."""
-_PIECE = 4 * 1024
-_TURN = 0.005
-"""Seconds of reading a body before other tasks have a turn."""
-_SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
-_LARGE_JOIN = 4 * 1024 * 1024
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
@@ -166,7 +159,7 @@ class HttpClient:
                     timeout=_timeouts(connect, read),
                     **options,
                 )
-                body = await _read(response, limit)
+                body = await read_body(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
@@ -179,11 +172,11 @@ class HttpClient:
                 self._idle.set()
         status = response.status
         if status < 200:
-            raise _unfinished(status, request.origin)
-        headers = _header_list(response)
-        if body and (coding := _coding(response)):
-            body, headers = await _unpacked(body, headers, coding, limit, request.origin, status)
-        return HttpResponse(status, _phrase(response.reason), headers, body, request.url)
+            raise unfinished(status, request.origin)
+        headers = header_list(response)
+        if body and (coding := coding_of(response)):
+            body, headers = await unpacked_body(body, headers, coding, limit, request.origin, status)
+        return HttpResponse(status, phrase_of(response.reason), headers, body, request.url)
 
     def _checked(self, url: str) -> _Target:
         """What a URL leads to, once the rules that never change were found to allow it.
@@ -249,115 +242,6 @@ def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
 
 def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
     return io.BytesIO(body) if body and len(body) > _LARGE_BODY else body or None
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    content = response.content
-    if content.is_eof() and content.total_bytes <= _SHORT:  # the body came with the headers
-        body = content.read_nowait(-1)
-        if len(body) > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        return body
-    size = 0
-    chunks = []
-    began = time.perf_counter()
-    # In pieces, with turns for other tasks, because what has arrived is read without a pause. Turns go by time, not by
-    # size: bytes that each come in a chunk of their own cost a thousand times more.
-    while chunk := await content.read(_PIECE):
-        size += len(chunk)
-        if size > _PIECE and time.perf_counter() - began > _TURN:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-        if size > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        chunks.append(chunk)
-    if len(chunks) < 2:
-        return b"".join(chunks)
-    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
-
-
-async def _unpacked(
-    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str, status: int
-) -> tuple[bytes, list[tuple[str, str]]]:
-    """Decompresses a body, and drops the headers that describe its coding.
-
-    A body in an unknown coding is returned as it is, and so is a refusal that is not coded as declared.
-    """
-    from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
-
-    codings = codings_of(coding)
-    if codings is None:
-        return body, headers
-    try:
-        if len(body) <= _QUICK_CODED and codings in (["gzip"], ["deflate"]):
-            plain = unpacked(body, codings, limit)
-        else:
-            plain = await asyncio.to_thread(unpacked, body, codings, limit)
-    except TooLargeError:
-        raise _too_large(origin, limit) from None
-    except UndecodableError as error:
-        if status >= 400:
-            return body, headers
-        raise TransientError(
-            "500",
-            f"The response of {origin} cannot be decompressed as declared ({coding}): {error}",
-            variables={"reason": "protocol"},
-        ) from None
-    return plain, [(name, value) for name, value in headers if name.lower() not in _DESCRIBES_ENCODED]
-
-
-def _too_large(origin: str, limit: int) -> PermanentError:
-    return PermanentError(
-        "RESPONSE_TOO_LARGE",
-        f"The response of {origin} is larger than {limit} bytes and was cut off. Ask for less, receive it as a "
-        "document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
-        variables={"reason": "too-large", "limit": limit},
-    )
-
-
-def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    size = 0
-    found = []
-    for name, value in response.raw_headers:
-        size += len(name) + len(value)
-        found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
-    if size > _HEADERS_LIMIT:
-        raise PermanentError(
-            "RESPONSE_TOO_LARGE",
-            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
-            "service has to send less",
-            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
-        )
-    return found
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _unfinished(status: int, origin: str) -> TransientError:
-    return TransientError("500", f"{origin} answered {status}, which ends no request", variables={"reason": "protocol"})
-
-
-def _coding(response: aiohttp.ClientResponse) -> str:
-    """The codings of the body: its content coding, and a transfer coding, which some servers add unasked."""
-    headers = response.headers
-    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
-        return ""
-    coding = ", ".join(headers.getall("Content-Encoding", ())).lower()
-    transfer = headers.getall("Transfer-Encoding", ())
-    if transfer:
-        coding = ", ".join((coding, *transfer)).lower().replace("chunked", "").strip(", ")
-    return coding
-
-
-def _phrase(reason: str | None) -> str:
-    """The reason phrase; the library keeps bytes that are not UTF-8 as lone surrogates, which cannot be encoded."""
-    text = (reason or "").strip()
-    return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
 
 
 class Caller(Protocol):
