@@ -14,6 +14,7 @@ from zeebe_connectors import ConnectorError, Context, InputError
 from zeebe_connectors.mail.smtp.compose import LARGE, Address, Message, build
 from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Refusal, Server, TokenSource
 from zeebe_connectors.mail.smtp.pool import Sessions
+from zeebe_connectors.mail.smtp.session import Session
 from zeebe_connectors.net.connect import checked_resolver
 
 _PLACE = "smtp"  # in the runtime's memory
@@ -92,6 +93,22 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
         )
 
     return await _in_parts(recipients, send, message.message_id, stable, context)
+
+
+async def sign_in(delivery: Delivery, context: Context) -> None:
+    """Connects and signs in as a delivery would, on a session of its own, and sends nothing.
+
+    Raises:
+        ConnectorError: As `Session.open` documents.
+    """
+    session = await Session.open(
+        delivery.server,
+        deadline=asyncio.get_running_loop().time() + context.seconds_left(),
+        patience=delivery.timeout,
+        token=delivery.token,
+        resolver=await checked_resolver(delivery.server.port, context.clients),
+    )
+    await session.close()
 
 
 async def _in_parts(

@@ -93,6 +93,7 @@ class Diagrams:
         self._unknown: OrderedDict[int, float] = OrderedDict()
         self._fetching: dict[int, asyncio.Task[Diagram | None]] = {}
         self._failures: OrderedDict[int, _Failure] = OrderedDict()
+        self._replaced: OrderedDict[int, float] = OrderedDict()
         self._too_old_until = 0.0
 
     async def element(self, job: Job) -> Element | None:
@@ -129,12 +130,27 @@ class Diagrams:
             DiagramUnavailable: As `element`.
         """
         diagram = await self._diagram(key, process, version)
+        if diagram is not None and process and process not in diagram.processes and self._may_be_another(key):
+            diagram = await self._diagram(key, process, version)
         if diagram is None:
             return None
         if not process and len(diagram.processes) == 1:
             return next(iter(diagram.processes.values()))
         found = diagram.processes.get(process)
         return found if found is not None else ProcessText(process, None, {})
+
+    def _may_be_another(self, key: int) -> bool:
+        """Discards what is cached under a key whose process it is not: a fresh cluster gives the same keys again.
+
+        Returns:
+            Whether to ask again; not when that was done a moment ago.
+        """
+        now = time.monotonic()
+        if now < self._replaced.get(key, 0.0) or self._cached.pop(key, None) is None:
+            return False
+        self._replaced[key] = now + _UNKNOWN_FOR
+        _bound(self._replaced, MAX_DIAGRAMS)
+        return True
 
     async def _diagram(self, key: int, process: str, version: int) -> Diagram | None:
         if key in self._cached:

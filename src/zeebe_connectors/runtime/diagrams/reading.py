@@ -110,13 +110,14 @@ def parsed(xml: bytes) -> ET.Element:
     """
     if len(xml) > MAX_DIAGRAM:
         raise DiagramError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+    plain = xml.replace(b"\0", b"") if b"\0" in xml[:4] else xml  # UTF-16
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
         raise DiagramError("the diagram has a document type definition, which BPMN does not need; remove it")
     if not xml.strip():
         raise DiagramError("it is empty, so it is not XML")
     try:
         return ET.fromstring(xml)  # noqa: S314 - entities were refused above
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # the last two: an encoding that nobody knows
         raise DiagramError(f"it is not XML: {error}") from None
 
 

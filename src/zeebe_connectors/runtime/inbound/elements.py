@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.runtime.diagrams.reading import version_tag_of
+from zeebe_connectors.runtime.diagrams.reading import DiagramError, parsed, version_tag_of
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.provided import PROVIDER
 
 Kind = Literal["start", "message-start", "catch"]
 TYPE = "inbound.type"
 DEFAULT_TTL = 3600.0
-MAX_DIAGRAM = 16 * 1024 * 1024
 
 _BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 _ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
@@ -122,6 +121,8 @@ class Found:
     """What the operator should know although nothing is known to be wrong."""
     by_process: dict[str, list[str]] = field(default_factory=dict)
     """Those problems that concern one process, by its id."""
+    processes: set[str] = field(default_factory=set)
+    """The ids of the processes that the file holds."""
 
     def problems_of(self, process: str) -> list[str]:
         """The problems of one process of a file, and those of the file as a whole; without an id, all."""
@@ -160,6 +161,7 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
     messages = {m.get("id", ""): m.get("name", "") for m in root.iter(f"{_BPMN}message")}
     found = Found()
     for process in root.iter(f"{_BPMN}process"):
+        found.processes.add(process.get("id", ""))
         if process.get("isExecutable") != "true":
             continue
         for node, parent in _waiting(process):
@@ -259,14 +261,10 @@ def _parsed(xml: bytes) -> ET.Element:
     Raises:
         DiscoveryError: It is none.
     """
-    if len(xml) > MAX_DIAGRAM:
-        raise DiscoveryError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        raise DiscoveryError("the diagram has a document type definition, which BPMN does not need; remove it")
     try:
-        return ET.fromstring(xml)  # noqa: S314 - entities were refused above
-    except ET.ParseError as error:
-        raise DiscoveryError(f"it is not XML: {error}") from None
+        return parsed(xml)
+    except DiagramError as error:
+        raise DiscoveryError(str(error)) from None
 
 
 def element(

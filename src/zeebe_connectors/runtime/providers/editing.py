@@ -102,8 +102,24 @@ def origin_of(document: Mapping[str, Any], environment: str) -> str:
         "endpoints": {name: value for name, value in _flat(authentication).items() if _leads_somewhere(name, value)},
         "variables": document.get("variables") or {},
         "dynamicHosts": document.get("dynamicHosts") or document.get("dynamic_hosts") or [],
+        **_protection(there),
     }
     return hashlib.sha256(json.dumps(reported, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _protection(there: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set of the values by which a server proves who it is, or a message hides its password."""
+    found = {
+        section: {name: value for name, value in (there.get(section) or {}).items() if name in names}
+        for section, names in _PROTECTING.items()
+    }
+    return {section: values for section, values in found.items() if values}
+
+
+_PROTECTING: Mapping[str, frozenset[str]] = {
+    "options": frozenset({"hostKey", "knownHosts", "fingerprint", "legacyAlgorithms", "scheme"}),
+    "wsSecurity": frozenset({"authentication", "type", "encoded"}),
+}
 
 
 def _target(there: Mapping[str, Any]) -> list[Any]:

@@ -217,6 +217,16 @@ def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, 
     return found
 
 
+def kind_of(given: Mapping[str, Any], tag: str = "type") -> str:
+    """The type of a provider's authentication; without one, a user name means that there is a password."""
+    return str(given.get("type") or given.get(tag) or ("basic" if given.get("username") else "none"))
+
+
+def signs_in(given: Mapping[str, Any]) -> bool:
+    """Whether a provider's authentication is one at all."""
+    return not same(kind_of(given), "none")
+
+
 def authentication_of(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
     """A provider's authentication in the words of an input.
 
@@ -225,7 +235,7 @@ def authentication_of(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
     """
     if not place.words:
         return dict(given) or None
-    kind = str(given.get("type") or given.get(place.tag) or ("basic" if given.get("username") else "none"))
+    kind = kind_of(given, place.tag)
     word = word_for(kind, place.words)
     if word is None:
         if same(kind, "none"):  # nothing to sign in with, and the input says that by being empty

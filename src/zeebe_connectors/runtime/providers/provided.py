@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider
-from zeebe_connectors.config.providers.secured import refers, revealed, secured_fields
+from zeebe_connectors.config.providers.secured import at, refers, revealed, secret_name, secured_fields
 from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
 from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy, Reach
 from zeebe_connectors.runtime.ledger import Store
@@ -302,8 +302,8 @@ class Providers:
         document = environment_document(known.provider, environment)
         used = _Names()
         resolved = await self._secrets.resolve(document, EVERYWHERE, mask=used.mask, custody=used)
-        held = [value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)]
-        return dict(revealed(resolved)), [*held, *used.values.values()]
+        texts = dict(revealed(resolved))
+        return texts, [*_held(document, texts), *used.values.values()]
 
     def used_by(self, name: str) -> list[str]:
         """The BPMN processes that used a provider since the start, a hundred at most."""
@@ -406,10 +406,9 @@ class Providers:
             document, EVERYWHERE, mask=used.mask, tenant=wanted.tenant, process=wanted.process, custody=used
         )
         texts = revealed(resolved)
-        held = {value.reveal() for _, value in secured_fields(document) if isinstance(value, Secret)}
         prepared = self._prepared[key] = _Prepared(
             plan_of(connector.provider_places, known.provider, texts),
-            tuple(sorted(held)),
+            tuple(sorted(_held(document, texts))),
             tuple(used.values.items()),
             await self.scoped(known, environment, texts.get("proxy")),
             f"{known.name}/{environment}",
@@ -466,6 +465,15 @@ def environment_document(provider: Provider, environment: str) -> dict[str, Any]
             "password": found.proxy.password,
         }
     return document
+
+
+def _held(document: Mapping[str, Any], texts: Mapping[str, Any]) -> set[str]:
+    """The secured values that the provider holds itself, those around a secret's name too."""
+    return {
+        str(at(texts, path))
+        for path, value in secured_fields(document)
+        if isinstance(value, Secret) or secret_name(value) is None
+    }
 
 
 def _refers(value: Any) -> bool:

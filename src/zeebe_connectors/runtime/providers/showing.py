@@ -93,8 +93,8 @@ def _secured(reference: str, *, changed: str | None = None) -> dict[str, Any]:
     shown: dict[str, Any] = {"secured": True, "set": True}
     if reference:
         name = secret_name(reference)
-        # A text around a reference may be part of the secret; only the name is not.
-        shown["secret"] = name if name is not None else "part of a text"
+        if name is not None:  # a text around a name is a value of its own, and may be part of the secret
+            shown["secret"] = name
     if changed is not None:
         shown["changed"] = changed
     return shown

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
-from zeebe_connectors.config.providers.secured import refers
+from zeebe_connectors.config.providers.secured import refers, secret_name
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.ledger.store import Transaction
 from zeebe_connectors.runtime.providers.editing import (
@@ -242,8 +242,7 @@ class ProviderStore:
             for place, row in values.items():
                 if place[0] == from_:
                     opened = self._opened_or_refused(row, name, place, origin_of(entry.document, from_))
-                    put_value = opened.reveal() if isinstance(opened, Secret) else opened
-                    document = with_values(document, {(to, place[1]): {"value": put_value}})
+                    document = with_values(document, {(to, place[1]): {"value": opened}})
         return await self._write(name, document, editor, version=version)
 
     async def delete(self, name: str, editor: Editor, *, version: int) -> None:
@@ -279,11 +278,11 @@ class ProviderStore:
                 entry = _entry(do, row)
                 touched = 0
                 for place, value in _values(do, entry.name).items():
-                    if refers(value.sealed) or self._sealer.is_current(value.sealed):
+                    if _is_name(value.sealed) or self._sealer.is_current(value.sealed):
                         continue
                     origin = origin_of(entry.document, place[0])
                     opened = self._opened_or_refused(value, entry.name, place, origin)
-                    _put(do, entry.name, place, self._sealed(opened.reveal(), entry.name, place, origin), origin,
+                    _put(do, entry.name, place, self._sealed(opened, entry.name, place, origin), origin,
                          value.changed)  # fmt: skip
                     touched += 1
                 if touched:
@@ -342,7 +341,7 @@ class ProviderStore:
             _put(do, name, place, self._sealed(value, name, place, origin), origin, do.now())
 
     def _sealed(self, value: str, name: str, place: Place, origin: str) -> str:
-        if refers(value):
+        if _is_name(value):
             return value
         try:
             return self._sealer.seal(value, name, *place, origin)
@@ -351,16 +350,26 @@ class ProviderStore:
 
     def _opened(self, row: _Row, name: str, place: Place, origin: str) -> Secret | str:
         """The value; sealed for an address that the document no longer has, it cannot be opened."""
-        return row.sealed if refers(row.sealed) else Secret(self._sealer.open(row.sealed, name, *place, origin))
+        if _is_name(row.sealed):
+            return row.sealed
+        value = self._sealer.open(row.sealed, name, *place, origin)
+        # A text around a secret's name is resolved where it is used.
+        return value if refers(value) else Secret(value)
 
-    def _opened_or_refused(self, row: _Row, name: str, place: Place, origin: str) -> Any:
+    def _opened_or_refused(self, row: _Row, name: str, place: Place, origin: str) -> str:
         try:
-            return self._opened(row, name, place, origin)
+            opened = self._opened(row, name, place, origin)
         except SealError as error:
             raise PermanentError("PROVIDER_KEY_MISSING", f"{name}: environments.{_dotted(place)}: {error}") from None
+        return opened.reveal() if isinstance(opened, Secret) else opened
 
 
 _CHANGED = "it was changed meanwhile; read it again and change the new version"
+
+
+def _is_name(stored: str) -> bool:
+    """Whether a stored value only names a secret; any other text, one around a secret's name too, is sealed."""
+    return secret_name(stored) is not None
 
 
 def _check_named(before: Entry | None, document: Mapping[str, Any]) -> None:
@@ -449,7 +458,7 @@ def _find(do: Transaction, name: str, *, locked: bool = False) -> Entry | None:
 def _entry(do: Transaction, row: Any) -> Entry:
     name, document, version, changed, who = row
     secured = {
-        place: SecuredValue(value.changed, value.sealed if refers(value.sealed) else "")
+        place: SecuredValue(value.changed, value.sealed if _is_name(value.sealed) else "")
         for place, value in _values(do, str(name)).items()
     }
     return Entry(str(name), json.loads(document), int(version), float(changed), str(who), secured)
