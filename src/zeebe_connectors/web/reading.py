@@ -137,6 +137,6 @@ def coding_of(response: aiohttp.ClientResponse) -> str:
 
 
 def phrase_of(reason: str | None) -> str:
-    """Returns the reason phrase; the library keeps bytes that are not UTF-8 as lone surrogates, which no text may hold."""
+    """Returns the reason phrase; the library keeps bytes that are not UTF-8 as lone surrogates."""
     text = (reason or "").strip()
     return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
