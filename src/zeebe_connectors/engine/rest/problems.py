@@ -149,6 +149,38 @@ def number(value: object, name: str) -> int:
     raise bad(f"The provided {name} '{value}' is not a valid number")
 
 
+def number_in(given: Mapping[str, Any], name: str, absent: int = 0) -> int:
+    """Read a whole number of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else number(value, name)
+
+
+def text_in(given: Mapping[str, Any], name: str, absent: str = "") -> str:
+    """Read a text of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else text(value, name)
+
+
+def flag_in(given: Mapping[str, Any], name: str) -> bool:
+    """Read a yes or no of a request; null or nothing is no.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise bad(f"{name} must be true or false")
+
+
 def text(value: object, name: str) -> str:
     """Read a text.
 
