@@ -300,6 +300,7 @@ async def test_a_command_says_what_is_wrong_and_does_nothing(rest, order, path, 
         ("deployments", "multipart/form-data; boundary=x", b"--x\r\nno head"),
         ("documents", "multipart/form-data; boundary=x", b"no parts"),
         ("messages/publication", "application/json", b'{"name": "\xff"}'),
+        ("messages/publication", "application/json", b'{"name": "m", "variables": {"a": 1e999}}'),
         ("messages/publication", "application/json; charset=none", b'{"name": "m", "variables": {"a": NaN}}'),
         (
             "messages/publication",
@@ -487,6 +488,20 @@ async def test_what_is_empty_is_still_of_the_wrong_type(rest, order, nothing):
         assert field in (await rest("POST", path, body, status=400))["detail"]
     wrong = {"variables": {}, "local": "no"}
     assert "local" in (await rest("PUT", f"element-instances/{order}/variables", wrong, status=400))["detail"]
+
+
+async def test_numbers_that_are_too_large(rest, order):
+    (job,) = await rest.find("jobs")
+    for method, path, body in (
+        ("POST", f"jobs/{job['jobKey']}/failure", {"retries": 2**31}),
+        ("PATCH", f"jobs/{job['jobKey']}", {"changeset": {"retries": 2**31}}),
+        ("POST", "messages/publication", {"name": "m", "timeToLive": 2**63}),
+        ("POST", f"process-instances/{2**63}/cancellation", None),
+    ):
+        assert "bits" in (await rest(method, path, body, status=400))["detail"]
+    asked = {"type": "pay", "worker": "w", "timeout": 2**62, "maxJobsToActivate": 1}
+    assert len((await rest("POST", "jobs/activation", asked))["jobs"]) == 1
+    assert [one["deadline"] for one in await rest.find("jobs")] == ["9999-12-31T23:59:59.999Z"]
 
 
 async def test_an_update_that_is_refused_changes_nothing(rest, order):

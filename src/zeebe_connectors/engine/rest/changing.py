@@ -97,7 +97,7 @@ class Changing:
         process = await self._host.do(
             lambda: self._engine.create_instance(
                 text_in(body, "processDefinitionId"),
-                version=number_in(body, "processDefinitionVersion", LATEST),
+                version=number_in(body, "processDefinitionVersion", LATEST, bits=32),
                 definition_key=number_in(body, "processDefinitionKey"),
                 variables=variables_of(body),
                 start_at=starts,
@@ -162,7 +162,7 @@ class Changing:
                 kind,
                 worker=text_in(body, "worker", "rest"),
                 timeout_ms=number_in(body, "timeout"),
-                max_jobs=number_in(body, "maxJobsToActivate"),
+                max_jobs=number_in(body, "maxJobsToActivate", bits=32),
                 fetch=fetch,
             )
 
@@ -185,7 +185,7 @@ class Changing:
         await self._host.do(
             lambda: self._engine.fail_job(
                 key,
-                number_in(body, "retries"),
+                number_in(body, "retries", bits=32),
                 text_in(body, "errorMessage"),
                 backoff_ms=number_in(body, "retryBackOff"),
                 variables=variables,
@@ -210,7 +210,7 @@ class Changing:
         if retries is None and timeout is None:
             raise bad("At least one of [retries, timeout] is required")
 
-        new_retries = number(retries, "retries") if retries is not None else 1
+        new_retries = number(retries, "retries", bits=32) if retries is not None else 1
         new_timeout = number(timeout, "timeout") if timeout is not None else 0
 
         def update() -> None:

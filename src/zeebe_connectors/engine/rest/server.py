@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from aiohttp import BodyPartReader, web
 
 from zeebe_connectors.engine.gateway import GATEWAY_VERSION
 from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.payloads import read_json
 from zeebe_connectors.engine.rest.changing import Changing
 from zeebe_connectors.engine.rest.documents import DocumentStore, link_end
 from zeebe_connectors.engine.rest.looking import Looking
@@ -194,6 +194,6 @@ def _metadata_list(data: bytes) -> list[Mapping[str, Any]]:
 
 def _json(data: bytes, name: str) -> Any:
     try:
-        return json.loads(data)
+        return read_json(data.decode())
     except (ValueError, RecursionError) as error:
         raise bad(f"The part named {name} is no JSON: {error}") from None
