@@ -1,6 +1,6 @@
-"""Sends HTTP requests for connectors: signs them, follows redirects, bounds the response and maps every failure.
+"""Send HTTP requests for connectors: sign them, follow redirects, bound the response and map every failure.
 
-Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
+It uses aiohttp directly, because httpx's client layer costs more than the rest of a job: `docs/adr/0005`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
-_CLOSING = 8.0  # less than what the runtime gives a client to close
+_CLOSING = 8.0  # less than the runtime allows a client for closing
 _HEAD_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 256 * 1024
-_QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
+_QUICK_CODED = 8 * 1024  # bytes that are decompressed on the event loop; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _MIN_MASKED = 4
 _PIECE = 4 * 1024
 _TURN = 0.005
-"""Seconds for which a body is read before others have their turn."""
+"""Seconds of reading a body before other tasks have a turn."""
 _SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
 _LARGE_JOIN = 4 * 1024 * 1024
-_LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
+_LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
 
@@ -92,7 +92,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # the library takes a gzip that is cut for a whole one; see `codings`
+            auto_decompress=False,  # the library accepts a truncated gzip; see `codings`
             headers={
                 "User-Agent": f"zeebe-connectors/{__version__}",
                 "Accept": "*/*",
@@ -112,10 +112,10 @@ class HttpClient:
 
         Args:
             request: What to send.
-            connect: Seconds until there must be a connection (name, TCP, TLS); None for no limit of its own.
-            read: Seconds of silence that end the call; None for no limit of its own.
+            connect: Seconds for connecting (name, TCP, TLS); None for no separate limit.
+            read: Seconds of silence that end the call; None for no separate limit.
             total: Seconds for everything.
-            limit: Bytes of body, decompressed, that are read at most.
+            limit: Maximum bytes of the decompressed body.
 
         Raises:
             ConnectorError: See `zeebe_connectors.web.failures`; `RESPONSE_TOO_LARGE` beyond the limit.
@@ -134,7 +134,7 @@ class HttpClient:
             await self.rules.check_proxied(host)
             options = {"proxy": proxy.url}
             if proxy.user:
-                # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
+                # For a tunnel, only the CONNECT request carries them; a plain request goes to the proxy itself.
                 proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
                 options["proxy_headers"] = proxy_login
                 if parts.scheme == "http":
@@ -175,7 +175,7 @@ class HttpClient:
         return HttpResponse(_status(response, request.origin), _phrase(response.reason), headers, body, request.url)
 
     async def aclose(self) -> None:
-        """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
+        """Closes all connections once running requests are done: the cache may evict a client that is in use."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._idle.wait()
@@ -188,12 +188,12 @@ class HttpClient:
 def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
     import aiohttp  # noqa: PLC0415
 
-    # The time for everything is ours to watch: the library would set a timer for each request.
+    # The total time is watched by the caller: the library would set a timer for each request.
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
 
 
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
-    """User name and password of a URL as a header, unless there are credentials already; they leave the URL."""
+    """Moves user name and password from the URL to a header, which yields to credentials already there."""
     signed = request.copy()
     signed.url = request.url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
     value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -207,7 +207,7 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     content = response.content
-    if content.is_eof() and content.total_bytes <= _SHORT:  # all of it came with the head
+    if content.is_eof() and content.total_bytes <= _SHORT:  # the body came with the headers
         body = content.read_nowait(-1)
         if len(body) > limit:
             raise _too_large(origin_of(str(response.url)), limit)
@@ -215,8 +215,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     chunks = []
     began = time.perf_counter()
-    # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
-    # there already would be read without a pause. By time, as a byte in a chunk of its own costs a thousand times more.
+    # In pieces, with turns for other tasks, because what has arrived is read without a pause. Turns go by time, not by
+    # size: bytes that each come in a chunk of their own cost a thousand times more.
     while chunk := await content.read(_PIECE):
         size += len(chunk)
         if size > _PIECE and time.perf_counter() - began > _TURN:
@@ -233,7 +233,10 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 async def _unpacked(
     body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str, status: int
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Body and headers without the codings; unknown ones stay, and a refusal that is not coded as it says."""
+    """Decompresses a body, and drops the headers that describe its coding.
+
+    A body in an unknown coding is returned as it is, and so is a refusal that is not coded as declared.
+    """
     from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
 
     codings = codings_of(coding)
@@ -298,7 +301,7 @@ def _status(response: aiohttp.ClientResponse, origin: str) -> int:
 
 
 def _coding(response: aiohttp.ClientResponse) -> str:
-    """How the body is packed: by its own coding, and by one of the transfer, which nobody asked for."""
+    """The codings of the body: its content coding, and a transfer coding, which some servers add unasked."""
     coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
     transfer = response.headers.getall("Transfer-Encoding", ())
     if transfer:
@@ -307,13 +310,13 @@ def _coding(response: aiohttp.ClientResponse) -> str:
 
 
 def _phrase(reason: str | None) -> str:
-    """The reason phrase; the library keeps bytes that are no UTF-8 as half characters, which nothing can write."""
+    """The reason phrase; the library keeps bytes that are not UTF-8 as lone surrogates, which cannot be encoded."""
     text = (reason or "").strip()
     return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
 
 
 class Caller(Protocol):
-    """Whose time and clients an exchange uses; a job's `Context` is one."""
+    """Lends its time and clients to an exchange; a job's `Context` is one."""
 
     @property
     def clients(self) -> ClientCache:
@@ -327,7 +330,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A caller that is no job: the runtime's own look at a service.
+    """A caller other than a job, for the runtime's own requests.
 
     Args:
         clients: Clients that stay open.
@@ -346,11 +349,11 @@ class Exchange:
     """All requests that one job makes: they share its time, its limits and its client.
 
     Args:
-        context: The job's context, or whatever else has time and kept clients.
+        context: The job's context, or another caller.
         tls: Client certificate and trusted authorities.
-        connect: Seconds until there must be a connection; 0 for no limit but the job's time.
+        connect: Seconds for connecting; 0 for no limit but the job's time.
         read: Seconds of silence that end a call; 0 for no limit but the job's time.
-        limit: Bytes of a response that are read at most; None for the operator's limit.
+        limit: Maximum bytes of a response; None for the operator's limit.
     """
 
     def __init__(
@@ -369,14 +372,14 @@ class Exchange:
         self._limit = limit
         self._own: HttpClient | None = None
         self.fetched: set[Scheme] = set()
-        """Schemes whose token was fetched for this exchange: it is as new as can be."""
+        """Schemes whose token was fetched during this exchange, so that another would be no newer."""
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Exchange]:
-        """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
+        """Yields this exchange on a private connection, for schemes that authenticate a connection."""
         rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
         alone = copy(self)
-        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
+        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - of the same class
         try:
             yield alone
         finally:
@@ -404,8 +407,8 @@ class Exchange:
     ) -> HttpResponse:
         """Sends a request with its credentials, and follows redirects if asked to.
 
-        Credentials, and all that holds a resolved secret, go to the first request's origin and nowhere else (but from
-        http to https of the same host).
+        Credentials, and everything that holds a resolved secret, go only to the first request's origin (and from http
+        to https of the same host).
 
         Raises:
             ConnectorError: As `send`; `500` for a redirect that leads nowhere, in circles, or to another host with a
@@ -440,13 +443,13 @@ class Exchange:
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
-    """A refusal without the credentials that it repeats.
+    """Masks the credentials that a refusal repeats.
 
-    What goes wrong is shown to people, and signatures and fetched tokens are not among the secrets that the runtime
-    knows and masks.
+    Errors are shown to people, and signatures and fetched tokens are not among the secrets that the runtime knows and
+    masks.
 
     Args:
-        response: Below 400 it stays as it is: the process asked for it.
+        response: Unchanged below 400, because the process receives it as data.
         request: Without credentials.
         signed: With them, as it was sent.
     """
@@ -461,7 +464,7 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
 
 
 def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
-    """The texts that signing added, in the forms in which a service may repeat them."""
+    """The texts that signing added, in every form in which a service may repeat them."""
     query = urlsplit(signed.url).query
     if signed.url != request.url and query:
         yield query
