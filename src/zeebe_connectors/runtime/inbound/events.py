@@ -161,7 +161,7 @@ class EventHandler:
             _log.warning("%s: %s is handed over but cannot be acknowledged: %s", self._source, event.id, error)
             self._report(f"an event cannot be acknowledged: {error}")
             return
-        await self._ledger.record(self._source, event.id, state, reason=reason)
+        await self._ledger.record(self._source, event.id, state, reason=reason, title=event.title)
 
     async def _unwanted(self, event: Event) -> Handled:
         if not any(element.consume_unmatched for element in self._elements):
@@ -320,7 +320,8 @@ async def dry_run(
         variables, _ = await result_variables(result, plain(dict(data)), documents)
     except (_Quarantine, ConnectorError) as error:
         return f"would go to quarantine: {error}", {}
-    target = f"starts {chosen.process}" if chosen.kind == "start" else f"publishes {chosen.message!r}"
+    starts = chosen.process and chosen.kind != "catch"  # the name of a message start event's message says little
+    target = f"starts {chosen.process}" if starts else f"publishes {chosen.message!r}"
     return target + (f" with key {key!r}" if key is not None else ""), variables
 
 
