@@ -140,8 +140,7 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
                 found += 1
                 position = match.end()
                 empty = position == match.start()
-                # Java continues after a match, and one character further after an empty one; Python would search there
-                # again.
+                # Java continues after a match, one further after an empty one; Python would search there again.
                 position += empty
                 yield match
                 if empty:
