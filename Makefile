@@ -115,6 +115,7 @@ nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
 	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/integration/hostile/test_random_inputs.py --timeout 0
+	BYSTANDERS=100 $(BIN)/python -m pytest tests/integration/hostile -k nobody
 	$(BIN)/python -m tests.integration.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema
