@@ -14,10 +14,11 @@ import asyncio
 import contextlib
 import ctypes
 import gc
-import os
 import threading
 import time
 from pathlib import Path
+
+from tests.sizes import size
 
 from zeebe_connectors.connectors.rest.connector import request
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -28,8 +29,8 @@ BAR = 0.05
 """Seconds of processor time that one callback of the loop may take."""
 GROWTH = 64 * 1024 * 1024
 """Bytes by which the process may be larger afterwards; what was kept by mistake of one input is more."""
-JOBS = int(os.environ.get("BYSTANDERS", "30"))
-"""Jobs in flight; a hundred in `make nightly`."""
+JOBS = size(30, 100)
+"""Jobs in flight."""
 _PAUSE = 0.3
 
 
