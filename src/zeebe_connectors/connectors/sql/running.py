@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.sql.database import Session
 from zeebe_connectors.connectors.sql.statements import Bound, bind, parameter
 from zeebe_connectors.connectors.sql.values import special_columns, unique
 
+AnswerT = TypeVar("AnswerT")
 BATCH = 500
 """Rows that are fetched from the server at once."""
 _FEW = 50
@@ -37,7 +38,7 @@ PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 class Rows:
     """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
 
-    batches: AsyncGenerator[list[Sequence[Any]], None]
+    batches: AsyncGenerator[list[Sequence[Any]], None] = field(init=False)
     columns: list[str] = field(default_factory=list)
     special: Mapping[int, Any] = field(default_factory=dict)
     affected: int | None = None
@@ -50,13 +51,10 @@ class Rows:
             self.columns = unique([str(column[0]) for column in description])
             self.special = special_columns(description, dialect)
 
-    def described_by(self, cursor: Any, session: Session) -> None:
-        """Takes note of the columns of PostgreSQL's cursor, by their names alone: its description costs more."""
-        result = cursor.pgresult
-        if result is not None and not self.columns:
-            encoding = session.driver.info.encoding
-            names = [result.fname(position) for position in range(result.nfields)]
-            self.columns = unique([(name or b"").decode(encoding) for name in names])
+    def named(self, names: Sequence[str] | None) -> None:
+        """Takes note of the columns where only their names are known."""
+        if names is not None:
+            self.columns = unique(names)
 
 
 def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
@@ -76,12 +74,13 @@ def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str
 
 def run(bound: Bound, session: Session) -> Rows:
     """Starts a statement; it runs when its rows are asked for."""
-    rows = Rows(_nothing())
-    if session.dialect == "postgresql":
-        streams = _only_asks(bound.text)
-        rows.batches = _streamed(bound, session, rows) if streams else _executed(bound, session, rows)
-    else:
+    rows = Rows()
+    if session.dialect != "postgresql":
         rows.batches = _through_sqlalchemy(bound, session, rows)
+    elif _only_asks(bound.text):
+        rows.batches = _streamed(bound, session, rows)
+    else:
+        rows.batches = _executed(bound, session, rows)
     return rows
 
 
@@ -97,47 +96,46 @@ def _only_asks(text: str) -> bool:
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
 
 
-async def _nothing() -> AsyncGenerator[list[Sequence[Any]], None]:
-    return
-    yield  # the type of an empty generator
-
-
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     """A query's rows as they come: never all in memory, however many there are."""
     cursor = session.cursor()
-    batch: list[Sequence[Any]] = []
-    stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
-    try:
-        async for row in stream:
-            batch.append(row)
-            if len(batch) >= BATCH:
-                rows.described_by(cursor, session)
-                session.forget_cursor()
-                yield batch
-                batch = []
-    except Exception as error:
-        if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
-            raise
-    finally:
-        await stream.aclose()
-    rows.described_by(cursor, session)
+    text, values = bound.text, bound.values or None
+    batch = await _prepared_or_not(session, lambda: cursor.begin(text, values, BATCH))
+    rows.named(cursor.names(session.encoding))
     if len(batch) > _FEW:
         session.forget_cursor()
-    if batch:
-        yield batch
+    try:
+        while batch:
+            yield batch
+            batch = [] if cursor.is_through else await cursor.more(BATCH)
+    finally:
+        await cursor.abandon()
 
 
 async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     cursor = session.cursor()
-    await cursor.execute(bound.text, bound.values or None)
+    await _prepared_or_not(session, lambda: cursor.execute(bound.text, bound.values or None))
     count = rows.affected = max(0, cursor.rowcount)
     result = cursor.pgresult
     if result is not None and (result.nfields or cursor.description is not None):
-        rows.described_by(cursor, session)
+        rows.named(cursor.names(session.encoding))
         if count > _FEW:
             session.forget_cursor()
         while batch := await cursor.fetchmany(BATCH):
             yield batch
+
+
+async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    """Runs a statement once more where the server refuses what it prepared earlier and has not begun to carry it out.
+
+    In a transaction the refusal ends it; then the job is tried again, on another connection.
+    """
+    try:
+        return await call()
+    except Exception as error:
+        if not session.is_refused(error):
+            raise
+    return await call()
 
 
 async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
