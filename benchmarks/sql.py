@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import resource
 import statistics
 import subprocess

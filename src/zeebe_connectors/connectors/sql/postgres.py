@@ -1,8 +1,8 @@
 """Run a statement of PostgreSQL prepared, and take its rows in batches, for jobs that cannot know how many there are.
 
 psycopg has two ways: `execute` prepares what comes again but takes all rows into memory, `stream` takes them piece by
-piece but never prepares. This one does both, and waits once for a result that fits one batch. It calls what psycopg's own
-cursors are made of, whose names are not public: `constraints.txt` has the version that it is tested with.
+piece but never prepares. This one does both, and waits once for a result that fits one batch. It calls what psycopg's
+own cursors are made of, whose names are not public: `constraints.txt` has the version that it is tested with.
 """
 
 from __future__ import annotations
