@@ -57,3 +57,43 @@ async def test_several_tenants_have_to_be_told_apart(files, capsys):
     environment = Environment(("environment", {"CAMUNDA_CLIENT_WORKER_DEFAULTS_TENANT_IDS": "a, b"}))
     assert await deploy_files(files, Settings.read(environment)) == 1
     assert "--tenant" in capsys.readouterr().err
+
+
+@pytest.fixture
+def gateway(monkeypatch):
+    gateway = FakeGateway()
+    monkeypatch.setattr("zeebe_connectors.cli.deploy.ZeebeGateway", lambda _: gateway)
+    return gateway
+
+
+def resources(gateway: FakeGateway) -> list[list[str]]:
+    return [command.data["resources"] for command in gateway.commands if command.name == "deploy"]
+
+
+async def test_a_folder_is_what_can_be_deployed_in_it(files, gateway, tmp_path, monkeypatch):
+    """At any depth, each file once, whatever its ending's case; no other file and nothing hidden."""
+    (tmp_path / "deep" / ".git").mkdir(parents=True)
+    for name in ("README.md", "order.BPMN", "deep/more.dmn", "deep/.git/old.bpmn"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "again.bpmn").symlink_to("order.bpmn")
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.read(Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path / "data")})))
+    assert await deploy_files([Path("order.bpmn"), tmp_path, Path("./order.bpmn")], settings) == 0
+    assert resources(gateway) == [["ask.form", "more.dmn", "order.BPMN", "order.bpmn", "rules.dmn"]]
+    (tmp_path / "empty").mkdir()
+    assert await deploy_files([Path("empty")], settings) == 1
+    assert len(resources(gateway)) == 1
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "no file of this size"), (3, "fewer files at once")])
+async def test_what_is_too_large_says_what_to_do(files, gateway, capsys, count, said):
+    gateway.refuse("deploy", "RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000000")
+    assert not await deploy_together(gateway, files[:count])
+    assert said in capsys.readouterr().out
+
+
+async def test_a_file_that_is_not_there_is_named_and_nothing_is_sent(files, gateway, capsys):
+    (missing := files[0].with_name("gone.bpmn")).symlink_to("nowhere")
+    assert not await deploy_together(gateway, [*files, missing])
+    assert capsys.readouterr().out.endswith(f"not deployed: {missing}: No such file or directory\n")
+    assert resources(gateway) == []

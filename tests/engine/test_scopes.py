@@ -24,7 +24,7 @@ from tests.engine.diagrams import (
     timer,
 )
 
-from zeebe_connectors.engine import RejectionCode
+from zeebe_connectors.engine import Rejection, RejectionCode
 
 
 def variables(job):
@@ -291,6 +291,14 @@ def test_which_version_is_called(bench) -> None:
     bench.deploy(parent(bindingType="versionTag", versionTag="none"))
     bench.create()
     assert bench.incident().type == "CALLED_ELEMENT_ERROR"
+
+
+def test_a_call_bound_to_its_deployment_has_to_find_it_there(bench) -> None:
+    """Nothing could add to that deployment later; a name that is an expression is known only when it runs."""
+    bench.deploy(process("child", "start > end"))
+    with pytest.raises(Rejection, match="process with id 'child' in current deployment, but not found"):
+        bench.deploy(process("p", "start > call > end", call("call", "child", bindingType="deployment")))
+    bench.deploy(process("p", "start > call > end", call("call", "=name", bindingType="deployment")))
 
 
 def test_a_call_that_finds_nothing_waits_for_the_deployment(bench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
@@ -13,15 +13,23 @@ from zeebe_connectors.runtime.diagrams import DeployedHere
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
+ENDINGS = (".bpmn", ".dmn", ".form")
+"""What is deployed of a folder."""
+
 
 async def deploy_files(files: Sequence[Path], settings: Settings, *, tenant: str = "") -> int:
     """Deploys files together, all of them or none when one is refused; returns the exit code.
 
     Args:
-        files: Diagrams, decisions and forms.
+        files: Diagrams, decisions and forms; of a folder, those in it and below it.
         settings: Which cluster, and where diagrams deployed from here are remembered.
         tenant: The tenant that they belong to; the configured one when left out.
     """
+    empty = [folder for folder in files if folder.is_dir() and not _below(folder)]
+    if empty:
+        typer.echo(f"{', '.join(map(str, empty))}: holds no file that ends with {', '.join(ENDINGS)}", err=True)
+        return 1
+    files = _each_once(file for given in files for file in (_below(given) if given.is_dir() else [given]))
     tenants = settings.cluster.tenants
     if not tenant and len(tenants) > 1:
         typer.echo(f"Several tenants are configured: {', '.join(tenants)}. Name one with --tenant", err=True)
@@ -57,7 +65,7 @@ async def deploy_together(
         deployed = await gateway.deploy(resources, tenant=tenant)
     except (GatewayError, OSError) as error:
         if not quiet:
-            typer.echo(f"{', '.join(map(str, files))}: not deployed: {getattr(error, 'message', None) or error}")
+            typer.echo(f"{', '.join(map(str, files))}: not deployed: {_reason(error, files)}")
         return False
     if here is not None:
         await asyncio.to_thread(here.remember, resources, deployed)
@@ -73,7 +81,35 @@ async def deploy_together(
     return True
 
 
+def _below(folder: Path) -> list[Path]:
+    """What a folder holds to deploy, at any depth, but for hidden files and folders."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in ENDINGS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _each_once(files: Iterable[Path]) -> list[Path]:
+    """The files without those named twice, also by a link or by another path."""
+    return list({file.resolve(): file for file in reversed(list(files))}.values())[::-1]
+
+
+def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
+    """Why files were not deployed, and where it is not plain what to do."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if "larger than max" in error.message or "exceeds maximum size" in error.message:  # gRPC for Python, for Java
+        remedy = "deploy fewer files at once" if len(files) > 1 else "the cluster takes no file of this size"
+        return f"{error.message}. This is too large for one request: {remedy}"
+    return error.message
+
+
 def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file; with its folder where two have the same name."""
+    """The name of each file, as the cluster is to know it; with its folder where two have the same name."""
     plain = [file.name for file in files]
-    return {file: file.name if plain.count(file.name) == 1 else file.as_posix() for file in files}
+    names = {file: file.name if plain.count(file.name) == 1 else file.as_posix() for file in files}
+    # A name need not be text on disk, but it must be in the request.
+    return {file: name.encode("utf-8", "replace").decode() for file, name in names.items()}

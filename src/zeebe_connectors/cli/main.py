@@ -198,7 +198,7 @@ def _outbound(name: str) -> Outbound:
 
 @app.command()
 def deploy(
-    files: Annotated[list[Path], typer.Argument(help="Diagrams (.bpmn), decisions (.dmn) or forms.")],
+    files: Annotated[list[Path], typer.Argument(help="Diagrams (.bpmn), decisions (.dmn), forms; or folders of them.")],
     tenant: Annotated[str, typer.Option(help="The tenant that they belong to; the configured one when left out.")] = "",
     config: ConfigFile = None,
 ) -> None:

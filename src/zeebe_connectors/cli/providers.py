@@ -327,7 +327,7 @@ def _name_secrets(part: dict[str, Any], path: str) -> None:
             secret = value.get("secret") or f"{path}_{key}".upper().replace("-", "_").replace(".", "_")
             part[key] = f"{{{{secrets.{secret}}}}}"
         elif isinstance(value, dict):
-            _name_secrets(value, path)
+            _name_secrets(value, path if key == "authentication" else f"{path}_{key}")
 
 
 def _read(file: Path) -> dict[str, Any]:

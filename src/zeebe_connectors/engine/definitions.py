@@ -366,6 +366,17 @@ def _read_all(candidates: list[_Candidate]) -> None:
                     [Problem(identifier, f"Duplicated {kind} id, which '{seen[kind, identifier]}' has, too")],
                 )
             seen[kind, identifier] = candidate.name
+    for candidate in candidates:
+        missing = [
+            Problem(element.id, f"Expected to find process with id '{name}' in current deployment, but not found.")
+            for model in candidate.models
+            for element in model.walk()
+            if element.called is not None and element.called.binding == "deployment"
+            if element.called.process_id.is_static
+            and ("process", name := element.called.process_id.value({})) not in seen
+        ]
+        if missing:
+            raise _refused(candidate.name, missing)
 
 
 def _read(candidate: _Candidate) -> None:
@@ -409,7 +420,7 @@ def _named(candidate: _Candidate, node: Node) -> str:
 def _form(candidate: _Candidate) -> tuple[str, str, str]:
     try:
         form: Any = json.loads(candidate.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(candidate.name, [Problem("form", f"the JSON cannot be read: {error}")]) from None
     identifier = form.get("id") if isinstance(form, dict) else None
     if not isinstance(identifier, str) or not identifier.strip():

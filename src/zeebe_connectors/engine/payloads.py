@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import json.encoder
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,7 +63,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
         text = text if isinstance(text, str) else text.decode()
         if not text.strip():
             return {}
-        value = _DECODER.decode(text)
+        value = read_json(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"Expected the variables to be a valid JSON document, but they cannot be read: {error}") from None
     if value is None:
@@ -106,4 +107,21 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+
+
+def read_json(text: str) -> Any:
+    """Read a JSON document whose numbers all can be written again.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+    return _DECODER.decode(text)

@@ -281,6 +281,15 @@ class Queries:
             for _, incident in sorted(self._engine.incidents.by_key.items())
         ]
 
+    def incidents_below(self, key: int) -> list[IncidentView]:
+        """Return the open incidents of a process or element instance, and of all that is inside it or called by it."""
+        below = {
+            incident.key
+            for incident in self._engine.incidents.by_key.values()
+            if any(around.key == key for around in _around(incident.instance))
+        }
+        return [view for view in self.incidents() if view.key in below]
+
     def message_subscriptions(self) -> list[SubscriptionView]:
         """Return the open message subscriptions: of running instances, and of start events."""
         engine = self._engine
@@ -317,6 +326,14 @@ def _definition(definition: Definition) -> DefinitionView:
         deployment_key=definition.deployment_key,
         xml=definition.resource.content.decode("utf-8", "replace"),
     )
+
+
+def _around(instance: ElementInstance) -> Iterator[ElementInstance]:
+    """Yield an element instance and all that it is in: its scopes, the call activity, the scopes of that."""
+    current: ElementInstance | None = instance
+    while current is not None:
+        yield current
+        current = current.parent or current.process.caller
 
 
 def _inside(root: ElementInstance) -> Iterator[ElementInstance]:

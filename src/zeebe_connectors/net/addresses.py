@@ -37,7 +37,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def literal(host: str) -> IpAddress | None:
-    """The address that a host is written as, also as 127.1, 0x7f000001, 017700000001 or 2130706433; None for a name."""
+    """Returns the address that a host spells, also 127.1, 0x7f000001, 017700000001 or 2130706433; None for a name."""
     return _literal(host)
 
 
@@ -70,7 +70,7 @@ def plain_host(host: str) -> str:
 
 @lru_cache(maxsize=4096)
 def forms(address: IpAddress) -> tuple[IpAddress, ...]:
-    """An address and everything that it may reach: for IPv6, also the IPv4 addresses inside it."""
+    """An address and, for IPv6, the IPv4 addresses embedded in it, which it may reach."""
     found: list[IpAddress] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         teredo = address.teredo or ()

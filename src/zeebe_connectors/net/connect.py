@@ -85,7 +85,7 @@ async def connected(
 
 
 def _misplaced(host: str) -> str | None:
-    """The part of a host that does not belong there."""
+    """What is wrong with a text that is more than a host name; None if nothing is."""
     name, _, port = host.rpartition(":")
     if "://" in host or "/" in host:
         return "holds an address with its scheme or path; write just the name of the server, such as mail.example.com"

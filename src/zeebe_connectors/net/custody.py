@@ -33,7 +33,7 @@ class Custody(Protocol):
 
         Args:
             host: Name or address.
-            material: What is sent; None when that is not known in advance, as in a session of a mail server.
+            material: What is sent; None when that is not known in advance, as in a mail server's session.
 
         Raises:
             InputError: `SECRET_HOST_FORBIDDEN`: the operator bound one of the secrets to other hosts.

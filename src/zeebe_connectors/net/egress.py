@@ -51,7 +51,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The only targets of one system; what is left empty is not restricted.
+    """Restricts one system to these targets; an empty part restricts nothing.
 
     It narrows the operator's general rules and never widens them.
     """
@@ -60,10 +60,10 @@ class Reach:
     """Host names, `*` as a wildcard."""
     ports: tuple[int, ...] = ()
     networks: tuple[IpNetwork, ...] = ()
-    """Of the addresses to which a name resolves, all must be within."""
+    """Every address to which a name resolves must be in one of these."""
 
     def check(self, host: str, port: int | None, *, name: str) -> None:
-        """Refuses a host or port that is not among them.
+        """Refuses a host or port outside these targets.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -93,7 +93,7 @@ class NetworkRules:
     """Proxies, blocked targets and limits, read once from the environment."""
 
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
-    """By the target's scheme."""
+    """Proxies by the target's scheme."""
     direct: Sequence[str] = ()
     """Host patterns that are called without a proxy."""
     blocked_texts: Sequence[tuple[str, str]] = ()
@@ -101,16 +101,16 @@ class NetworkRules:
     blocked_patterns: Sequence[tuple[str, re.Pattern[str]]] = ()
     hosts: HostRules = field(default_factory=HostRules)
     max_body: int = 50 * 1024 * 1024
-    """Bytes of a response that are read at most, counted after decompression."""
+    """Maximum bytes of a response, counted after decompression."""
     reach: Reach = field(default_factory=Reach)
-    """What else restricts the targets, of one system."""
+    """Restricts one system's targets further."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Reads the rules.
 
         Raises:
-            InputError: A variable has a value that cannot be used; the message names it.
+            InputError: A variable has an unusable value; the message names it.
         """
         env = os.environ if environ is None else environ
         return cls(
@@ -233,10 +233,10 @@ class NetworkRules:
 
 @lru_cache(maxsize=1024)
 def target_of(url: str) -> tuple[SplitResult, str, int | None]:
-    """A URL's parts, its host and its port.
+    """Returns a URL's parts, its host (empty if there is none) and its port, or its scheme's default port.
 
     Raises:
-        ValueError: It has none of these that could be called.
+        ValueError: The URL is malformed.
     """
     parts = urlsplit(url)
     return parts, parts.hostname or "", parts.port or _PORTS.get(parts.scheme.lower())

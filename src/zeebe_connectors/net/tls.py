@@ -16,7 +16,7 @@ from zeebe_connectors.sdk.fields import Hint, Model, Secret
 
 
 class ClientTls(Model):
-    """A client certificate of one's own, and whom to trust instead of the system's authorities."""
+    """A client certificate, and the authorities to trust instead of the system's."""
 
     client_certificate: Annotated[
         str,
@@ -25,7 +25,7 @@ class ClientTls(Model):
             text=True,
             secrets=True,
             placeholder="-----BEGIN CERTIFICATE-----",
-            tooltip="Its intermediates follow it. Goes together with the private key.",
+            tooltip="Followed by its intermediates. Needs the private key.",
         ),
     ] = ""
     """Certificate chain in PEM that this client shows to the server (mutual TLS)."""
@@ -45,17 +45,17 @@ class ClientTls(Model):
             tooltip="If empty, the authorities that the system trusts.",
         ),
     ] = ""
-    """Certificate authorities in PEM; only these are trusted then."""
+    """Certificate authorities in PEM; if given, only these are trusted."""
 
     def __bool__(self) -> bool:
         return bool(self.client_certificate or self.client_private_key or self.trusted_certificate)
 
     def key(self) -> tuple[object, ...]:
-        """A key that differs between settings, to keep one client for each."""
+        """Returns a cache key: one client is kept for each set of settings."""
         return (self.client_certificate, self.client_private_key, self.private_key_password, self.trusted_certificate)
 
     def context(self, *, name: str = "clientTls") -> ssl.SSLContext:
-        """A context with these settings.
+        """Returns a context with these settings.
 
         Args:
             name: Name of the input field, for messages.
@@ -91,13 +91,13 @@ class ClientTls(Model):
 
 
 def checking(authorities: str = "") -> ssl.SSLContext:
-    """A context that checks servers' certificates, the same on every version of Python.
+    """Returns a context that checks servers' certificates in the same way on every version of Python.
 
     Python 3.13 and later refuse, by default, certificates without the extensions of today's RFC 5280. Private
     authorities' older certificates lack them, and are accepted here: signature, name, dates and chain are checked.
 
     Args:
-        authorities: Certificates in PEM; those of the system when empty.
+        authorities: Certificates in PEM; if empty, the system's.
 
     Raises:
         ssl.SSLError: The text is not PEM; also ValueError, and TypeError where it is not ASCII.
@@ -120,7 +120,7 @@ def _trusting(authorities: str, *, field: str, code: str) -> ssl.SSLContext:
 
 @lru_cache(maxsize=32)
 def trust(authorities: str = "", *, field: str = "trustedCertificate", code: str = "INVALID_INPUT") -> ssl.SSLContext:
-    """A context that trusts these authorities, or the system's when none are given.
+    """Returns a context that trusts these authorities, or the system's when none are given.
 
     Contexts are shared: each holds all its authorities, and a hundred mailboxes would hold them a hundred times. It
     reads files, so call it in a thread.
@@ -138,7 +138,7 @@ def trust(authorities: str = "", *, field: str = "trustedCertificate", code: str
 
 @contextmanager
 def _files(*texts: str) -> Iterator[list[str]]:
-    """Paths to texts, because OpenSSL's loader takes nothing else; in memory where the system can do that."""
+    """Yields paths to files with these texts, as OpenSSL's loader takes only paths; in memory where possible."""
     handles: list[int] = []
     paths: list[str] = []
     try:

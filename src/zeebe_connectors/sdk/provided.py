@@ -94,7 +94,7 @@ def provider_places(kind: Any) -> list[ProviderPlace]:
 
 
 def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Iterator[ProviderPlace]:
-    models = [leaf for leaf in leaf_types(kind) if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
+    models = _models(kind)
     for model in models:
         here = when
         if tag and len(models) > 1 and tag in model.model_fields:
@@ -116,12 +116,43 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
                 yield from _places(info.annotation, where, here, discriminator_of(info.annotation, info))
 
 
+def provider_names(kind: Any) -> dict[str, set[str]]:
+    """The names that a model's inputs read from each section of a provider's environment, at whatever depth."""
+    found: dict[str, set[str]] = {}
+    for info in _fields(kind):
+        section, _, name = hint_of(info).provider.partition(".")
+        if section:
+            names = {name} if name else set()
+            found.setdefault(section, set()).update(names, _wire_names(info.annotation))
+        else:
+            for inner, more in provider_names(info.annotation).items():
+                found.setdefault(inner, set()).update(more)
+    return found
+
+
+def _wire_names(kind: Any) -> Iterator[str]:
+    for model in _models(kind):
+        for name, info in model.model_fields.items():
+            yield info.alias or name
+            yield from _wire_names(info.annotation)
+
+
+def _fields(kind: Any) -> Iterator[FieldInfo]:
+    for model in _models(kind):
+        yield from model.model_fields.values()
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    return [leaf for leaf in leaf_types(kind) if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
+
+
 def _words(info: FieldInfo) -> tuple[str, ...]:
     kinds = leaf_types(info.annotation)
     tag = discriminator_of(info.annotation, info)
     if tag:
-        members = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        kinds = [leaf for member in members for leaf in leaf_types(member.model_fields[tag].annotation)]
+        kinds = [
+            leaf for member in _models(info.annotation) for leaf in leaf_types(member.model_fields[tag].annotation)
+        ]
     return tuple(str(value) for kind in kinds for value in literals(kind))
 
 
@@ -136,7 +167,5 @@ def _left_out(info: FieldInfo) -> tuple[tuple[str, Any], ...] | None:
 def _wire(info: FieldInfo, tag: str | None) -> str:
     if not tag:
         return ""
-    member = next(
-        kind for kind in leaf_types(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
-    )
+    member = _models(info.annotation)[0]
     return member.model_fields[tag].alias or tag

@@ -1,4 +1,4 @@
-"""Finds out in which character set a body over HTTP is written, as its sender says it, for reading and for writing.
+"""Determine the character set of an HTTP body, for reading and for writing.
 
 A byte order mark counts first, then the header's parameter `charset`, then what an XML declaration or an HTML page's
 `meta` says, then the zero bytes that JSON in UTF-16 has; else it is UTF-8. A name that nobody knows is passed over, as
@@ -22,12 +22,12 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 _FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
 _COMMENT = re.compile(rb"<!--.*?(?:-->|$)", re.DOTALL)
 _NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
-"""Codecs of Python that are none of any text that is sent."""
+"""Python codecs that are not character sets."""
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _META = re.compile(rb"""<meta\s[^>]{0,200}?\bcharset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
 _META_WITHIN = 1024
-"""Bytes of an HTML page in which its own word for the character set counts, as in browsers."""
-_WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a part of the other
+"""Bytes of an HTML page that are searched for its declared character set, as in browsers."""
+_WIDER = {  # what senders mean by these names, by the WHATWG's table: each is a subset of the other
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
@@ -48,18 +48,18 @@ _ALIASES = {
 
 
 def parameter(content_type: str, name: str) -> str | None:
-    """A parameter of a content type; None when it has none of this name, or an empty one."""
+    """Returns a parameter of a content type; None when it is absent or empty."""
     if name not in content_type.lower():
         return None
     message = Message()
     message["Content-Type"] = " ".join(content_type.split())
     value = message.get_param(name)
-    text = value[2] if isinstance(value, tuple) else value  # three parts where it is written as RFC 2231 has it
+    text = value[2] if isinstance(value, tuple) else value  # three parts in the notation of RFC 2231
     return text.strip() or None if isinstance(text, str) else None
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
-    """A body in UTF-8 without a byte order mark, whatever it came in; bytes that mean nothing are replaced.
+    """Converts a body to UTF-8 without a byte order mark; invalid bytes are replaced.
 
     Args:
         body: As it came.
@@ -72,7 +72,7 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
 
 
 def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
-    """The name of the codec that reads a body, and how many bytes of it are a mark."""
+    """Returns the name of the codec that reads a body, and the length of its byte order mark."""
     if body[:1] in _FIRST_OF_MARKS:
         for mark, encoding in _MARKS:
             if body.startswith(mark):
@@ -87,19 +87,19 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
     if declared is None and "html" in content_type.lower():
         declared = _META.search(_COMMENT.sub(b"", body[:_META_WITHIN]))
     known = codec(declared[1].decode("ascii")) if declared else None
-    # What could be read byte by byte is in no set of which every character takes several bytes, whatever it says.
+    # ASCII could be read up to here, so it is not UTF-16 or UTF-32, whatever the body itself declares.
     return "utf-8" if known is None or known.startswith(("utf-16", "utf-32")) else known, 0
 
 
 @lru_cache(maxsize=256)
 def _named(content_type: str) -> str | None:
-    """The codec that a content type names; a service says the same with every answer."""
-    # Two headers that a proxy joined leave the second one's type behind the first one's character set.
+    """The codec that a content type names; cached, as a service sends the same with every answer."""
+    # After a proxy joined two headers, the second one's type follows the first one's character set.
     return codec((parameter(content_type, "charset") or "").partition(",")[0])
 
 
 def codec(label: str) -> str | None:
-    """The codec that a label means; None when nobody knows it, or it is none of text."""
+    """Returns the codec for a label; None when it is unknown or not a character set."""
     label = label.strip().strip("\"'").lower()
     try:
         known = codecs.lookup(_ALIASES.get(label, label))
@@ -111,9 +111,9 @@ def codec(label: str) -> str | None:
 
 
 def named_for_writing(content_type: str) -> str | None:
-    """The codec in which a body with this content type is to be written, UTF-8 where it names none; None if unknown.
+    """Returns the codec for writing a body of this content type, UTF-8 if it names none; None if it is unknown.
 
-    It is the one that is named, not what senders may mean by it: a reader must find in it what the name promises.
+    The name is taken literally, not as senders use it: readers must find what it promises.
     """
     label = parameter(content_type, "charset") if content_type else None
     if label is None:
@@ -128,7 +128,7 @@ def named_for_writing(content_type: str) -> str | None:
 
 
 def decoded(body: bytes, encoding: str) -> str:
-    """The text of a body; bytes that mean nothing are replaced, but for those that have a meaning in ISO-8859-1."""
+    """Decodes a body; invalid bytes are replaced, or for Windows' variants read as ISO-8859."""
     if encoding in {"cp1252", "cp1254"}:
         try:
             return body.decode(encoding)
@@ -138,7 +138,7 @@ def decoded(body: bytes, encoding: str) -> str:
 
 
 def _by_zeros(head: bytes) -> str:
-    """The codec of ASCII-like text of which every character takes several bytes."""
+    """The codec of ASCII-like text, judged by its zero bytes: UTF-16, UTF-32 or UTF-8."""
     zeros = bytes(byte == 0 for byte in head[:4].ljust(4, b"x"))
     patterns = {
         b"\1\1\1\0": "utf-32-be",

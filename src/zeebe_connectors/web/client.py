@@ -1,6 +1,6 @@
-"""Sends HTTP requests for connectors: signs them, follows redirects, bounds the response and maps every failure.
+"""Send HTTP requests for connectors: sign them, follow redirects, bound the response and map every failure.
 
-Straight on aiohttp's session, because httpx's client layer costs more than the whole rest of a job: `docs/adr/0005`.
+It uses aiohttp directly, because httpx's client layer costs more than the rest of a job: `docs/adr/0005`.
 """
 
 from __future__ import annotations
@@ -26,31 +26,37 @@ from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.deadlines import Within
-from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, origin_of
+from zeebe_connectors.web.message import HttpRequest, HttpResponse
+from zeebe_connectors.web.reading import coding_of, header_list, phrase_of, read_body, unfinished, unpacked_body
 from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
-_CLOSING = 8.0  # less than what the runtime gives a client to close
+_CLOSING = 8.0  # less than the runtime allows a client for closing
 _HEAD_LIMIT = 64 * 1024
-_HEADERS_LIMIT = 256 * 1024
-_QUICK_CODED = 8 * 1024  # bytes that are unpacked at once; more goes to a thread
-_DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _MIN_MASKED = 4
-_PIECE = 4 * 1024
-_TURN = 0.005
-"""Seconds for which a body is read before others have their turn."""
-_SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
-_LARGE_JOIN = 4 * 1024 * 1024
-_LARGE_BODY = 512 * 1024  # sent in pieces, so that the loop goes on
+_MAX_TARGETS = 512
+"""URLs of which one client remembers that they may be called."""
+_LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
+
+
+@dataclass(slots=True)
+class _Target:
+    """What an allowed URL leads to."""
+
+    scheme: str
+    host: str
+    url: yarl.URL
+    has_user: bool
 
 
 class HttpClient:
@@ -67,6 +73,7 @@ class HttpClient:
         self.rules = rules
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._targets: dict[str, _Target] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,8 +81,12 @@ class HttpClient:
     @classmethod
     async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
+        key = ("web.client", tls.key() if tls else None)
+        known: HttpClient | None = clients.opened(key)
+        if known is not None:
+            return known
         rules = await clients.get(RULES, NetworkRules.from_environment)
-        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        return await clients.get(key, lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -92,7 +103,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # the library takes a gzip that is cut for a whole one; see `codings`
+            auto_decompress=False,  # the library accepts a truncated gzip; see `codings`
             headers={
                 "User-Agent": f"zeebe-connectors/{__version__}",
                 "Accept": "*/*",
@@ -112,36 +123,27 @@ class HttpClient:
 
         Args:
             request: What to send.
-            connect: Seconds until there must be a connection (name, TCP, TLS); None for no limit of its own.
-            read: Seconds of silence that end the call; None for no limit of its own.
+            connect: Seconds for connecting (name, TCP, TLS); None for no separate limit.
+            read: Seconds of silence that end the call; None for no separate limit.
             total: Seconds for everything.
-            limit: Bytes of body, decompressed, that are read at most.
+            limit: Maximum bytes of the decompressed body.
 
         Raises:
             ConnectorError: See `zeebe_connectors.web.failures`; `RESPONSE_TOO_LARGE` beyond the limit.
             InputError: `HOST_FORBIDDEN`.
         """
         import aiohttp  # noqa: PLC0415
-        import yarl  # noqa: PLC0415
 
-        parts = self.rules.check(request.url)
-        host = target_of(request.url)[1]
-        custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
+        target = self._targets.get(request.url) or self._checked(request.url)
+        custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
-        if proxy is not None:
-            await self.rules.check_proxied(host)
-            options = {"proxy": proxy.url}
-            if proxy.user:
-                # A tunnel sends them to the proxy alone; a plain request goes to the proxy itself.
-                proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = proxy_login
-                if parts.scheme == "http":
-                    request = request.copy()
-                    request.headers.update(proxy_login)
-        if "@" in parts.netloc:
-            request = _with_user(request, parts)
+        if self.rules.proxies:
+            request, options = await self._proxied(request, target)
+        url = target.url
+        if target.has_user:
+            request = _with_user(request, target_of(request.url)[0])
+            url = _url(request.url)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         self._running += 1
@@ -150,14 +152,14 @@ class HttpClient:
             with Within(ends):
                 response = await session.request(
                     request.method,
-                    yarl.URL(request.url, encoded=True),
+                    url,
                     headers=request.headers,
                     data=_sent(request.body),
                     allow_redirects=False,
                     timeout=_timeouts(connect, read),
                     **options,
                 )
-                body = await _read(response, limit)
+                body = await read_body(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
@@ -168,14 +170,45 @@ class HttpClient:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-        headers = _header_list(response)
-        coding = _coding(response)
-        if coding and body:
-            body, headers = await _unpacked(body, headers, coding, limit, request.origin, response.status)
-        return HttpResponse(_status(response, request.origin), _phrase(response.reason), headers, body, request.url)
+        status = response.status
+        if status < 200:
+            raise unfinished(status, request.origin)
+        headers = header_list(response)
+        if body and (coding := coding_of(response)):
+            body, headers = await unpacked_body(body, headers, coding, limit, request.origin, status)
+        return HttpResponse(status, phrase_of(response.reason), headers, body, request.url)
+
+    def _checked(self, url: str) -> _Target:
+        """What a URL leads to, once the rules that never change were found to allow it.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        parts = self.rules.check(url)
+        target = _Target(parts.scheme, target_of(url)[1], _url(url), has_user="@" in parts.netloc)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[url] = target
+        return target
+
+    async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
+        """The request and what the library must know to send it through the target's proxy, where it has one."""
+        proxy = self.rules.proxy_for(target.scheme, target.host)
+        if proxy is None:
+            return request, {}
+        await self.rules.check_proxied(target.host)
+        options: dict[str, Any] = {"proxy": proxy.url}
+        if proxy.user:
+            # For a tunnel, only the CONNECT request carries them; a plain request goes to the proxy itself.
+            proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+            options["proxy_headers"] = proxy_login
+            if target.scheme == "http":
+                request = request.copy()
+                request.headers.update(proxy_login)
+        return request, options
 
     async def aclose(self) -> None:
-        """Closes all connections, as soon as running requests are done: too many clients may push one out in use."""
+        """Closes all connections once running requests are done: the cache may evict a client that is in use."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._idle.wait()
@@ -188,12 +221,18 @@ class HttpClient:
 def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
     import aiohttp  # noqa: PLC0415
 
-    # The time for everything is ours to watch: the library would set a timer for each request.
+    # The total time is watched by the caller: the library would set a timer for each request.
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
 
 
+def _url(text: str) -> yarl.URL:
+    import yarl  # noqa: PLC0415
+
+    return yarl.URL(text, encoded=True)
+
+
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
-    """User name and password of a URL as a header, unless there are credentials already; they leave the URL."""
+    """Moves user name and password from the URL to a header, which yields to credentials already there."""
     signed = request.copy()
     signed.url = request.url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
     value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -205,115 +244,8 @@ def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
     return io.BytesIO(body) if body and len(body) > _LARGE_BODY else body or None
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    content = response.content
-    if content.is_eof() and content.total_bytes <= _SHORT:  # all of it came with the head
-        body = content.read_nowait(-1)
-        if len(body) > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        return body
-    size = 0
-    chunks = []
-    began = time.perf_counter()
-    # In pieces, each of which may be as many chunks of the wire as it has bytes, and with turns for others: what is
-    # there already would be read without a pause. By time, as a byte in a chunk of its own costs a thousand times more.
-    while chunk := await content.read(_PIECE):
-        size += len(chunk)
-        if size > _PIECE and time.perf_counter() - began > _TURN:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-        if size > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        chunks.append(chunk)
-    if len(chunks) < 2:
-        return b"".join(chunks)
-    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
-
-
-async def _unpacked(
-    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str, status: int
-) -> tuple[bytes, list[tuple[str, str]]]:
-    """Body and headers without the codings; unknown ones stay, and a refusal that is not coded as it says."""
-    from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
-
-    codings = codings_of(coding)
-    if codings is None:
-        return body, headers
-    try:
-        if len(body) <= _QUICK_CODED and codings in (["gzip"], ["deflate"]):
-            plain = unpacked(body, codings, limit)
-        else:
-            plain = await asyncio.to_thread(unpacked, body, codings, limit)
-    except TooLargeError:
-        raise _too_large(origin, limit) from None
-    except UndecodableError as error:
-        if status >= 400:
-            return body, headers
-        raise TransientError(
-            "500",
-            f"The response of {origin} cannot be decompressed as declared ({coding}): {error}",
-            variables={"reason": "protocol"},
-        ) from None
-    return plain, [(name, value) for name, value in headers if name.lower() not in _DESCRIBES_ENCODED]
-
-
-def _too_large(origin: str, limit: int) -> PermanentError:
-    return PermanentError(
-        "RESPONSE_TOO_LARGE",
-        f"The response of {origin} is larger than {limit} bytes and was cut off. Ask for less, receive it as a "
-        "document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
-        variables={"reason": "too-large", "limit": limit},
-    )
-
-
-def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
-        raise PermanentError(
-            "RESPONSE_TOO_LARGE",
-            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
-            "service has to send less",
-            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
-        )
-    try:
-        return [(name.decode("latin-1").strip(), value.decode()) for name, value in response.raw_headers]
-    except UnicodeDecodeError:
-        return [(name.decode("latin-1").strip(), _text(value)) for name, value in response.raw_headers]
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _status(response: aiohttp.ClientResponse, origin: str) -> int:
-    if response.status < 200:
-        raise TransientError(
-            "500",
-            f"{origin} answered {response.status}, which ends no request",
-            variables={"reason": "protocol"},
-        )
-    return response.status
-
-
-def _coding(response: aiohttp.ClientResponse) -> str:
-    """How the body is packed: by its own coding, and by one of the transfer, which nobody asked for."""
-    coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
-    transfer = response.headers.getall("Transfer-Encoding", ())
-    if transfer:
-        coding = ", ".join((coding, *transfer)).lower().replace("chunked", "").strip(", ")
-    return coding
-
-
-def _phrase(reason: str | None) -> str:
-    """The reason phrase; the library keeps bytes that are no UTF-8 as half characters, which nothing can write."""
-    text = (reason or "").strip()
-    return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
-
-
 class Caller(Protocol):
-    """Whose time and clients an exchange uses; a job's `Context` is one."""
+    """Lends its time and clients to an exchange; a job's `Context` is one."""
 
     @property
     def clients(self) -> ClientCache:
@@ -327,7 +259,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A caller that is no job: the runtime's own look at a service.
+    """A caller other than a job, for the runtime's own requests.
 
     Args:
         clients: Clients that stay open.
@@ -346,11 +278,11 @@ class Exchange:
     """All requests that one job makes: they share its time, its limits and its client.
 
     Args:
-        context: The job's context, or whatever else has time and kept clients.
+        context: The job's context, or another caller.
         tls: Client certificate and trusted authorities.
-        connect: Seconds until there must be a connection; 0 for no limit but the job's time.
+        connect: Seconds for connecting; 0 for no limit but the job's time.
         read: Seconds of silence that end a call; 0 for no limit but the job's time.
-        limit: Bytes of a response that are read at most; None for the operator's limit.
+        limit: Maximum bytes of a response; None for the operator's limit.
     """
 
     def __init__(
@@ -369,14 +301,14 @@ class Exchange:
         self._limit = limit
         self._own: HttpClient | None = None
         self.fetched: set[Scheme] = set()
-        """Schemes whose token was fetched for this exchange: it is as new as can be."""
+        """Schemes whose token was fetched during this exchange, so that another would be no newer."""
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Exchange]:
-        """The same exchange on a connection that nobody else uses, for schemes that prove a connection's owner."""
+        """Yields this exchange on a private connection, for schemes that authenticate a connection."""
         rules = (await HttpClient.shared(self.context.clients, self.tls)).rules
         alone = copy(self)
-        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - one of its own kind
+        alone._own = HttpClient(rules, self.tls)  # noqa: SLF001 - of the same class
         try:
             yield alone
         finally:
@@ -404,8 +336,8 @@ class Exchange:
     ) -> HttpResponse:
         """Sends a request with its credentials, and follows redirects if asked to.
 
-        Credentials, and all that holds a resolved secret, go to the first request's origin and nowhere else (but from
-        http to https of the same host).
+        Credentials, and everything that holds a resolved secret, go only to the first request's origin (and from http
+        to https of the same host).
 
         Raises:
             ConnectorError: As `send`; `500` for a redirect that leads nowhere, in circles, or to another host with a
@@ -431,22 +363,23 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        response = without_echo(response, request, sent)
-        if response.status >= 400 and not json_is_quick(response.body):
-            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+        if response.status >= 400:
+            response = without_echo(response, request, sent)
+            if not json_is_quick(response.body):
+                from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
 
-            await read_large_json(response)
+                await read_large_json(response)
         return response
 
 
 def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpRequest) -> HttpResponse:
-    """A refusal without the credentials that it repeats.
+    """Masks the credentials that a refusal repeats.
 
-    What goes wrong is shown to people, and signatures and fetched tokens are not among the secrets that the runtime
-    knows and masks.
+    Errors are shown to people, and signatures and fetched tokens are not among the secrets that the runtime knows and
+    masks.
 
     Args:
-        response: Below 400 it stays as it is: the process asked for it.
+        response: Unchanged below 400, because the process receives it as data.
         request: Without credentials.
         signed: With them, as it was sent.
     """
@@ -461,7 +394,7 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
 
 
 def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
-    """The texts that signing added, in the forms in which a service may repeat them."""
+    """The texts that signing added, in every form in which a service may repeat them."""
     query = urlsplit(signed.url).query
     if signed.url != request.url and query:
         yield query

@@ -1,4 +1,4 @@
-"""The error codes that all connectors over HTTP have in common, and what each means, for their pages."""
+"""Describe the error codes that all connectors over HTTP share, for their pages."""
 
 ERRORS = {
     "400, 404, 500, …": (

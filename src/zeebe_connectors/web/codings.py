@@ -1,4 +1,4 @@
-"""Unpacks bodies that came packed: gzip, deflate, br and zstd, by their older names, and one over the other."""
+"""Decompress bodies: gzip, deflate, br and zstd, also under their older names, and several in a row."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ _KNOWN = frozenset({"gzip", "deflate", "br", "zstd"})
 
 
 class UndecodableError(ValueError):
-    """A body is not coded as it says."""
+    """A body is not coded as its headers declare."""
 
 
 class TooLargeError(ValueError):
-    """A body has more bytes than allowed once it is unpacked."""
+    """A body has more bytes than allowed once it is decompressed."""
 
 
 def codings_of(header: str) -> list[str] | None:
-    """The codings of a header `Content-Encoding`, the one that was applied last first; None when one is unknown."""
+    """Returns the codings of a header `Content-Encoding`, the last applied first; None when one is unknown."""
     names = [name.partition(";")[0].strip(' "').lower() for name in header.split(",")]
     known = [name for name in (_ALIASES.get(each, each) for each in names) if name and name != "identity"]
     return known[::-1] if all(name in _KNOWN for name in known) else None
 
 
 def unpacked(body: bytes, codings: list[str], limit: int) -> bytes:
-    """The body without its codings.
+    """Decompresses a body.
 
     Args:
         body: As it came.
         codings: See `codings_of`.
-        limit: Bytes that it may have, after each coding.
+        limit: Maximum bytes after each coding.
 
     Raises:
-        UndecodableError: It is not coded as it says.
+        UndecodableError: It is not coded as declared.
         TooLargeError: It would have more bytes than allowed.
     """
     for coding in codings:
@@ -50,7 +50,7 @@ def _unpacked(body: bytes, coding: str, limit: int) -> bytes:
             return _brotli(body, limit)
         if coding == "zstd":
             return _zstd(body, limit)
-        # Both are told by their first bytes, since senders mix up their names; deflate is also sent without any.
+        # Recognised by their first bytes, since senders mix up the names; deflate is also sent without a header.
         if body.startswith(_GZIP):
             return _zlib(body, 31, limit)
         if body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0:
@@ -58,7 +58,7 @@ def _unpacked(body: bytes, coding: str, limit: int) -> bytes:
         return _zlib(body, 31 if coding == "gzip" else -15, limit)
     except (TooLargeError, UndecodableError):
         raise
-    except Exception as error:  # noqa: BLE001 - each library has errors of its own, all meaning the same
+    except Exception as error:  # noqa: BLE001 - each library has its own errors, which all mean the same
         why = str(error).removeprefix("Error -3 while decompressing data: ")
         if why == "incorrect header check":
             why = "it does not begin as it should, and may have been sent as it is"

@@ -1,4 +1,4 @@
-"""Replaces document references in JSON by their content in base64."""
+"""Replace document references in JSON with their content in base64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zeebe_connectors.sdk.document import Document, TextDocuments
 
 
 async def with_contents(value: Any, context: Context, *, name: str) -> Any:
-    """The value as JSON can carry it: documents, wherever they stand in it, as base64.
+    """Returns the value with each document in it, at any depth, replaced with its base64.
 
     Args:
         value: Any JSON value.
@@ -18,7 +18,7 @@ async def with_contents(value: Any, context: Context, *, name: str) -> Any:
         name: Name of the input, for messages.
 
     Raises:
-        ConnectorError: A document cannot be read, or all together are larger than 50 MiB (`DOCUMENT_TOO_LARGE`).
+        ConnectorError: A document cannot be read, or together they exceed 50 MiB (`DOCUMENT_TOO_LARGE`).
     """
     if not _holds_document(value):
         return value
@@ -26,7 +26,7 @@ async def with_contents(value: Any, context: Context, *, name: str) -> Any:
 
 
 def _holds_document(value: Any) -> bool:
-    """A look that spares most inputs the walk that makes them anew."""
+    """Spares most inputs the walk that copies them."""
     if isinstance(value, Mapping):
         return Document.is_reference(value) or any(map(_holds_document, value.values()))
     return isinstance(value, list) and any(map(_holds_document, value))

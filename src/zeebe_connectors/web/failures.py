@@ -1,7 +1,7 @@
-"""Maps what the HTTP library raises to the contract's codes, with what really happened.
+"""Map the HTTP library's exceptions to the official runtime's codes, with what really happened.
 
-The official runtime tells almost every failure as `408`; diagrams rely on it, so the code stays. The message and
-`error.variables.reason` say more:
+The official runtime reports almost every failure as `408`; diagrams rely on it, so the code stays. The message and
+`error.variables.reason` are more precise:
 
     reason                code                   what happened
     name-not-resolved     408                    the host's name does not resolve
@@ -42,7 +42,7 @@ _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.E
 
 
 def failure(error: BaseException, origin: str, *, connect: float | None, read: float | None) -> ConnectorError:
-    """The error to raise for what the HTTP library raised.
+    """Returns the error to raise for an exception of the HTTP library.
 
     Args:
         error: What was raised.
@@ -104,7 +104,7 @@ def _lost(error: BaseException, origin: str, connect: float | None, read: float 
             message = f"The connection to {origin} was lost before the response was whole. It may have been carried out"
             if origin.startswith(
                 "https:"
-            ):  # since TLS 1.3 a server refuses only after the handshake, and some just leave
+            ):  # since TLS 1.3 a server refuses only after the handshake, and some just disconnect
                 message += ". Does the server ask for a client certificate?"
             return "disconnected", message
 

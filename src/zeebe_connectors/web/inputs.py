@@ -1,4 +1,4 @@
-"""Declares the inputs that connectors over HTTP have in common: who calls, where to, and how long to wait."""
+"""Declare the inputs that connectors over HTTP share: authentication, certificates and timeouts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ReadTimeout = Annotated[
 
 
 class Authenticated(Model):
-    """An input whose first section is how the service knows who calls."""
+    """An input that begins with the authentication."""
 
     authentication_configuration: Annotated[
         AuthenticationConfiguration | None,
@@ -38,20 +38,20 @@ class Authenticated(Model):
         Authentication,
         Hint(group="authentication", label="Type", secrets=True, choices=SCHEMES, provider="authentication"),
     ] = NoAuth()
-    """How the service knows who calls."""
+    """How the task authenticates to the service."""
 
     @property
     def scheme(self) -> Scheme:
-        """What is used: a stored configuration takes the place of the form's own choice."""
+        """The scheme to use: a stored configuration replaces the form's own choice."""
         stored = self.authentication_configuration
         return stored.authentication if stored else self.authentication
 
 
 class Certified(Authenticated):
-    """Such an input that may show a certificate of its own, and trust others than the system does."""
+    """An input with authentication, a client certificate and trusted authorities."""
 
     client_tls: Annotated[ClientTls, Hint(group="tls", secrets=True, provider="tls")] = ClientTls()
-    """Certificates, for services that ask for one or have one of their own authority."""
+    """Certificates, for services that require one or whose own comes from a private authority."""
     client_keystore: Annotated[OptionalKeystore, Hint(group="tls", secrets=True, provider="tls.keystore")] = None
     """Client certificate as PKCS#12 or JKS, instead of the PEM texts."""
 
@@ -61,4 +61,6 @@ class Certified(Authenticated):
         Raises:
             InputError: `TLS_MATERIAL_INVALID` or `FILE_FORBIDDEN`.
         """
+        if self.client_keystore is None:
+            return self.client_tls
         return await tls_of(self.client_tls, self.client_keystore, context)

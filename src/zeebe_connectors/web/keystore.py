@@ -1,6 +1,6 @@
-"""Reads client certificates from keystores (PKCS#12, Java's JKS), for every connection over HTTPS.
+"""Read client certificates from keystores (PKCS#12, Java's JKS), for every connection over HTTPS.
 
-The HTTP client knows PEM; what a keystore holds becomes that, once, and is kept as long as the file stays the same.
+The HTTP client takes PEM, so a keystore's content is converted once and kept until the file changes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Keystore(Model):
     )
     """Name of the key in the file."""
     password: Annotated[Secret | None, Hint(label="Password of the key")] = None
-    """The key's own password, when it is another than the file's."""
+    """The key's own password, if it differs from the file's."""
 
 
 def _none_when_empty(value: Any) -> Any:
@@ -50,17 +50,17 @@ def _none_when_empty(value: Any) -> Any:
 
 
 OptionalKeystore = Annotated[Keystore | None, BeforeValidator(_none_when_empty)]
-"""None also where a form sends every field of a keystore that nobody filled in."""
+"""A keystore or None; also None when a form sends every field of a keystore empty."""
 
 
 async def tls_of(
     tls: ClientTls, keystore: Keystore | None, context: Context, *, code: str = "TLS_MATERIAL_INVALID"
 ) -> ClientTls:
-    """The TLS settings of a task, with the client certificate from its keystore, if it has one.
+    """Returns the TLS settings of a task, with the client certificate from its keystore if it has one.
 
     Args:
         tls: Certificates as PEM.
-        keystore: What takes the place of certificate and key.
+        keystore: Replaces certificate and key.
         context: For the file or document.
         code: Code of the error when the keystore cannot be used.
 
@@ -79,7 +79,7 @@ async def tls_of(
 
 
 async def identity_of(source: Keystore, context: Context, *, where: str, code: str) -> Identity:
-    """Key and certificate of a keystore, read once and kept as long as the file stays the same.
+    """Returns key and certificate of a keystore, read once and kept until the file changes.
 
     Args:
         source: The keystore.

@@ -1,4 +1,4 @@
-"""Describes HTTP requests and responses, and makes what modelers wrote safe to send."""
+"""Model HTTP requests and responses, and make what modelers wrote safe to send."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HttpRequest:
     """One request, ready to send.
 
     Args:
-        method: In capitals.
+        method: In upper case.
         url: Absolute and encoded, without a fragment; see `encoded_url`.
         headers: Names and values without line breaks; see `header_fields`.
         body: The bytes to send; None sends no body.
@@ -50,7 +50,7 @@ class HttpRequest:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: all of a URL that may stand in a message."""
+        """Scheme, host and port: the only parts of a URL that a message may show."""
         return origin_of(self.url)
 
 
@@ -72,11 +72,14 @@ class HttpResponse:
     body: bytes = field(repr=False)
     url: str = field(repr=False)
     large_json: Any = field(default=None, repr=False)
-    """The value of a large JSON body that was read off the event loop already; None otherwise."""
+    """The value of a large JSON body, already read off the event loop; None otherwise."""
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, by its name in small letters."""
-        return next((value for known, value in self.headers if known.lower() == name), None)
+        """Returns the first value of a header, by its lower-case name; None when it is absent."""
+        for known, value in self.headers:
+            if known.lower() == name:
+                return value
+        return None
 
     @property
     def origin(self) -> str:
@@ -85,7 +88,7 @@ class HttpResponse:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, the port left out where it is the scheme's own."""
+    """Returns scheme, host and port of a URL, without a port that is the scheme's default."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
@@ -98,7 +101,7 @@ def origin_of(url: str) -> str:
 
 @lru_cache(maxsize=512)
 def encoded_url(text: str, *, as_is: bool = False, name: str = "url") -> str:
-    """A URL for the wire: what may not stand in one is percent-encoded; an escape that stands there stays untouched.
+    """Prepares a URL for sending: percent-encodes what URLs may not contain, and leaves existing escapes untouched.
 
     Args:
         text: As the modeler wrote it.
@@ -106,7 +109,7 @@ def encoded_url(text: str, *, as_is: bool = False, name: str = "url") -> str:
         name: Name of the input field, for messages.
 
     Raises:
-        InputError: No http(s) URL with a host, or control characters in it.
+        InputError: It is not an http(s) URL with a host, or it holds control characters.
     """
     text = text.strip()
     parts = _split(text, name)
@@ -155,7 +158,7 @@ def _ascii_host(authority: str, parts: SplitResult, name: str) -> str:
 
 
 def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
-    """Appends query parameters to whatever query the URL has; one without a value is its name alone."""
+    """Appends query parameters to a URL's query; one without a value is sent as its name alone."""
     pairs = "&".join(
         quote(sendable(key), safe="") + ("" if value is None else f"={quote(sendable(value), safe='')}")
         for key, value in fields
@@ -168,14 +171,14 @@ def with_query(url: str, fields: Iterable[tuple[str, str | None]]) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A value as text: text as it is, all else as JSON writes it."""
+    """Returns text unchanged, and any other value as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def json_bytes(value: Any, charset: str = "utf-8") -> bytes:
-    """A value as JSON in a character set; characters that it does not have are written as JSON's escapes.
+    """Encodes a value as JSON; characters that the character set lacks become JSON escapes.
 
     Raises:
         InputError: It holds NaN or an infinity.
@@ -191,7 +194,7 @@ def json_bytes(value: Any, charset: str = "utf-8") -> bytes:
 
 
 def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """Name and text of every parameter: a list repeats its name, null is the name alone, in a list it is left out."""
+    """Name and text of each parameter: a list repeats the name, null is the name alone, or nothing in a list."""
     return [
         (str(name), None if item is None else text_of(item))
         for name, value in values.items()
@@ -200,13 +203,13 @@ def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMultiDict[str]:
-    """Request headers: a list repeats its name, null leaves it out, framing headers are the client's own.
+    """Returns request headers: a list repeats the name, null omits it, and framing headers are left to the client.
 
     Raises:
-        InputError: `HEADER_INVALID` when a name is no header name or a value holds a line break.
+        InputError: `HEADER_INVALID` when a name is not a header name or a value holds a line break.
     """
     headers: CIMultiDict[str] = CIMultiDict()
-    spellings: dict[str, str] = {}  # the library would send the last of several that differ in capitals only
+    spellings: dict[str, str] = {}  # the library would send only the last of several that differ in case
     for key, value in values.items():
         if not _TOKEN.fullmatch(key):
             raise InputError(
@@ -221,7 +224,7 @@ def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMult
 
 
 def header_value(text: str, name: str) -> str:
-    """The text, if it can be a header's value.
+    """Returns the text if it can be a header's value.
 
     Raises:
         InputError: `HEADER_INVALID` when it holds a line break or a NUL.

@@ -1,4 +1,4 @@
-"""Encodes `multipart/form-data` bodies."""
+"""Encode `multipart/form-data` bodies, for connectors over HTTP."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Part:
 
 
 def new_boundary() -> str:
-    """A boundary that no content holds by chance."""
+    """Returns a random boundary that no content holds by chance."""
     return f"zeebe-{secrets.token_hex(16)}"
 
 
 def multipart_body(parts: Iterable[Part], boundary: str) -> bytes:
-    """All parts in order, closed."""
+    """Encodes all parts in order, with the closing boundary."""
     pieces: list[bytes] = []
     for part in parts:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name.translate(_ESCAPES)}"'

@@ -1,4 +1,4 @@
-"""Follow redirects of HTTP as its standard says, and take along no credentials to another host."""
+"""Follow HTTP redirects by the standard's rules, without taking credentials to another host."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 
 
 def location_of(response: HttpResponse) -> str | None:
-    """Where a response redirects to; None when it does not.
+    """Returns where a response redirects to; None when it does not.
 
     Raises:
-        ConnectorError: `500` when that is no URL.
+        ConnectorError: `500` when that is not a URL.
     """
     if response.status not in _REDIRECTS:
         return None
@@ -37,7 +37,7 @@ def location_of(response: HttpResponse) -> str | None:
 
 
 def redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
-    """The request to send to the target of a redirect, by the rules for its status."""
+    """Returns the request to send to the target of a redirect, by the rules for its status."""
     following = HttpRequest(request.method, target, CIMultiDict(request.headers), request.body)
     following.headers.popall("Host", None)
     if (status == 303 and request.method != "HEAD") or (status in {301, 302} and request.method == "POST"):
@@ -48,7 +48,11 @@ def redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
 
 
 def leave_secrets(request: HttpRequest, origin: str) -> None:
-    """Takes off a request what another host than the one that was meant must not get."""
+    """Removes from a request what only the original host may receive: credentials, and headers with secrets.
+
+    Raises:
+        ConnectorError: `500` when the body holds a secret.
+    """
     for name in _CREDENTIALS:
         request.headers.popall(name, None)
     for name in {name for name, value in request.headers.items() if custody.carries(name, value)}:

@@ -1,4 +1,4 @@
-"""Turns a response into what a process gets of it, or into the error that its status means."""
+"""Turn a response into a process's variables, or into the error that its status means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, read_json
+from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, one_pass, read_json
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
@@ -29,11 +29,11 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-_STRICT = json.JSONDecoder(parse_constant=_no_number)
+_decode = one_pass(json.JSONDecoder(parse_constant=_no_number))
 
 
 class Response(TypedDict):
-    """The answer of an HTTP service; all five keys are always there."""
+    """The answer of an HTTP service; all five keys are always present."""
 
     status: Annotated[int, Field(description="Status code, such as 200.")]
     headers: Annotated[
@@ -48,7 +48,7 @@ class Response(TypedDict):
 
 
 class ReturnFormat(Model):
-    """What becomes of the response's body."""
+    """How the response's body is returned."""
 
     choice: Annotated[
         Literal["AUTO", "JSON", "TEXT", "DOCUMENT"],
@@ -65,11 +65,11 @@ class ReturnFormat(Model):
     ] = "AUTO"
     """How the response's body is read: as JSON, as text, or stored as a document whose reference is returned."""
     encoding: Annotated[str, Hint(label="Encoding", when=When("choice", ("TEXT",)), form_default="UTF-8")] = "UTF-8"
-    """Character set of the text; with UTF-8, what the service itself says counts."""
+    """Character set of the text; if it is UTF-8, a character set that the service declares takes precedence."""
 
 
 async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Context) -> Response:
-    """What the process gets.
+    """Returns what the process gets of a response.
 
     Args:
         response: Any response below 400.
@@ -105,7 +105,7 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
 
 
 def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Headers for a variable: one value as text, several as a list, under the name that came first."""
+    """Returns headers for a variable: one value as text, several as a list, under the first spelling of the name."""
     values: dict[str, str | list[str]] = {}
     names: dict[str, str] = {}
     for name, value in headers:
@@ -121,19 +121,19 @@ def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
 
 
 def _with_known_characters(data: bytes) -> bytes:
-    """UTF-8, whatever it was: bytes that mean nothing in it are replaced, so that they spoil one text, not all."""
+    """Replaces invalid bytes, so that they spoil one string and not the whole body."""
     return data.decode("utf-8", "replace").encode()
 
 
 async def _read(data: bytes) -> Any:
     try:
-        return await read_json(data, _STRICT.decode)
+        return await read_json(data, _decode)
     except UnicodeDecodeError:
-        return await read_json(_with_known_characters(data), _STRICT.decode)
+        return await read_json(_with_known_characters(data), _decode)
 
 
 async def lenient_body(response: HttpResponse) -> Any:
-    """A JSON object or list as such, blank as null, anything else as text, whatever the content type says.
+    """Returns a JSON object or list as such, blank as null, anything else as text, whatever the content type says.
 
     Raises:
         PermanentError: `RESPONSE_TOO_LARGE` when it is larger, or has more values, than can be read into a variable.
@@ -145,7 +145,7 @@ async def lenient_body(response: HttpResponse) -> Any:
         try:
             return await _read(data)
         except OverBudgetError as error:
-            if error.limit != "levels":  # what is nested so deep is no data of anybody's; as text it harms nobody
+            if error.limit != "levels":  # nothing useful is nested so deeply; as text it does no harm
                 raise _too_large(response, str(error)) from None
         except ValueError:
             pass
@@ -166,7 +166,7 @@ def _as_text(data: bytes) -> str | None:
 
 
 async def read_large_json(response: HttpResponse) -> None:
-    """Read a large JSON body off the event loop, for the error that will be made of it."""
+    """Reads a large JSON body off the event loop and keeps it in the response, for the error to be made of it."""
     data = _utf8(response)
     if len(data) <= INLINE_LIMIT and _looks_like_json(data):
         with suppress(ValueError):
@@ -174,7 +174,7 @@ async def read_large_json(response: HttpResponse) -> None:
 
 
 def _known_body(response: HttpResponse) -> Any:
-    """The body of a refusal as far as it is known, or can be read at once; a large one that is no JSON is text."""
+    """The body of a refusal: JSON that was read already or is small enough to read now, else text."""
     if len(response.body) > INLINE_LIMIT:
         return None
     if response.large_json is not None:
@@ -183,9 +183,9 @@ def _known_body(response: HttpResponse) -> Any:
     if _looks_like_json(data):
         with suppress(ValueError):
             try:
-                return decode_quick_json(data, _STRICT.decode)
+                return decode_quick_json(data, _decode)
             except UnicodeDecodeError:
-                return decode_quick_json(_with_known_characters(data), _STRICT.decode)
+                return decode_quick_json(_with_known_characters(data), _decode)
     return _as_text(data)
 
 
@@ -228,7 +228,7 @@ async def _json(response: HttpResponse) -> Any:
 
 def _text(response: HttpResponse, encoding: str) -> str:
     _check_size(response)
-    # UTF-8 is what the form starts with, so that the service's own word counts more.
+    # UTF-8 is the form's default, so what the service declares takes precedence.
     if (encoding or "UTF-8").strip().lower() in {"utf-8", "utf8"}:
         return _utf8(response).decode("utf-8", "replace")
     named = codec(encoding)
@@ -242,14 +242,14 @@ def _text(response: HttpResponse, encoding: str) -> str:
 def status_error(
     response: HttpResponse, *, what: str = "", detail: str | None = None, method: str | None = None
 ) -> ConnectorError:
-    """The error that a status of 400 and more means; the code is the status as text.
+    """Returns the error for a status of 400 or more; its code is the status as text.
 
-    Error expressions see the bare reason phrase as its message, as official templates compare it.
+    Error expressions see the bare reason phrase as its message, because official templates compare it.
 
     Args:
         response: The response.
-        what: Who answered, where it was not the service itself.
-        detail: What it said; a service's own words are looked for in its body.
+        what: Who answered, if not the service itself.
+        detail: What it said; if None, the body is searched for it.
         method: Request method, for the message.
     """
     phrase = response.reason or "[no reason]"
@@ -274,10 +274,10 @@ def _detail(response: HttpResponse) -> dict[str, Any]:
 
 
 def retry_after(response: HttpResponse, now: float | None = None) -> float | None:
-    """Seconds to wait, of a `Retry-After` header in seconds or as a date; a day at most, None when there is none.
+    """Returns the seconds to wait by a `Retry-After` header (seconds or a date), a day at most; None without one.
 
     Args:
-        response: The response; a date is compared with its own `Date`, if it has one, so that clocks may differ.
+        response: The response; a date is compared with its own `Date`, if present, so that clocks may differ.
         now: Seconds since the epoch; the clock's when left out.
     """
     header = (response.header("retry-after") or "").strip()

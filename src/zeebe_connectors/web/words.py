@@ -1,4 +1,4 @@
-"""Finds what a service says about its refusal in its own words: JSON of many makes, a page, a line of text."""
+"""Find a service's own explanation of a refusal: in JSON of many conventions, in a page, or in plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_PAGE = 20_000
 _MAX_DEPTH = 5
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-# Where services put a sentence for people, the fullest first: RFC 9457, OAuth, and what frameworks make.
+# Where services put a sentence for people, the fullest first: RFC 9457, OAuth, and common frameworks.
 _KEYS = (
     *("detail", "error_description", "message", "errorMessage", "error_message", "errorMessages", "msg"),
     *(
@@ -33,7 +33,7 @@ _KEYS = (
 
 
 def words_of(body: Any) -> str:
-    """What a refusal says, short and masked; empty where it says nothing to people.
+    """Returns what a refusal says, short and masked; empty if it says nothing to people.
 
     Args:
         body: A JSON value, or text.
@@ -44,14 +44,14 @@ def words_of(body: Any) -> str:
 
 
 def page_words(text: str) -> str:
-    """The title of a page, or its text where it has none."""
+    """Returns the title of a page, or its text if it has none."""
     text = text[:_MAX_PAGE]
     title = _TITLE.search(text)
     return short(html.unescape(title[1] if title and title[1].strip() else _NOT_TEXT.sub(" ", text)))
 
 
 def short(text: str) -> str:
-    """One line of a bounded length, without secrets."""
+    """Returns the text as one line of bounded length, with secrets masked."""
     text = custody.masked(text[: 20 * _MAX_WORDS])
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"

@@ -91,3 +91,40 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
             await page.wait_for_url(f"{running.base}/jobs")
         finally:
             await again.aclose()
+
+
+async def test_rows_change_in_their_places(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    live = running.server._api.live
+    live.interval, live.share = 0.05, 1.0
+    answered(running, Fail("the shop is shut", 2, code="SHUT"), 7)
+    for name in ("a", "b"):
+        await running.runtime.ledger.quarantine(
+            "box", name, alias=None, reason="r", title=f"Mail {name}", original=b"x"
+        )
+    async with looking(running, "/jobs") as page:
+        row = page.get_by_role("row", name="the shop is shut")
+        await row.get_by_role("link").focus()  # what somebody is in waits
+        answered(running, Complete(), 7)
+        await page.get_by_text("1 newer job").wait_for()
+        assert await page.get_by_text("Since then").count() == 0
+        await page.keyboard.press("Tab")
+        await row.get_by_text("Since then: Completed").wait_for()
+        assert await page.locator("tbody tr").count() == 1
+
+        await page.goto(f"{running.base}/events")
+        boxes = page.get_by_role("checkbox")
+        for number in range(2):
+            await boxes.nth(number).check()
+        await page.get_by_role("button", name="Try 2 again").wait_for()
+        await page.locator("h1").click()
+        await running.runtime.ledger.retry("box", "a")  # somebody else did
+        row = page.get_by_role("row", name="Mail a")
+        await row.get_by_text("To be tried again").wait_for()
+        assert await boxes.count() == 1
+        await page.get_by_role("button", name="Try 1 again").click()
+        await page.get_by_text("Asked for 1 of 1").wait_for()
+        await page.get_by_role("link", name="What comes of it").click()
+        await running.runtime.ledger.quarantine("box", "b", alias=None, reason="still", title="Mail b", original=b"x")
+        await page.get_by_role("row", name="Mail b").get_by_text("Quarantined again: still").wait_for()

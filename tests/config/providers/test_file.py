@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from zeebe_connectors.config.providers import ProvidersFileError, provider_of
+from zeebe_connectors.config.providers import ProvidersFileError, names, provider_of
 from zeebe_connectors.config.providers.file import read_text
 from zeebe_connectors.config.providers.schema import schema
 
@@ -76,6 +76,10 @@ def test_a_provider_with_rules_and_no_number_gets_five_a_second():
         ("region: {", "regoin: {", 10, "no address has a placeholder"),
         ('path: "/orders', 'path: "/../orders', 13, "leaves the provider's address"),
         ("https://test-${region}.example.com/api/", "https://u:p@x.example.com/", 17, "under authentication"),
+        ("username: m, password", "usernam: m, password", 26, "did you mean username?"),
+        ("authentication: {type: basic, username: m", "tls: {trustedCertficate: x}, authentication: {type: basic", 26,
+         "did you mean trustedCertificate?"),
+        ("      live: {host: smtp", "      1live: {host: smtp", 24, "begin with a letter"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_line(before, after, line, says):
@@ -87,6 +91,15 @@ def test_what_is_wrong_is_told_with_its_line(before, after, line, says):
     assert text.startswith(f"providers.yaml:{line}: "), text
     assert says in text
     assert "canary" not in text
+
+
+def test_a_name_that_only_another_package_s_connector_reads_is_no_slip(monkeypatch):
+    """Whatever it resembles; and what resembles nothing may be read by one that is not installed here."""
+    text = GOOD.replace("username: m", "usernames: m, colour: red")
+    with pytest.raises(ProvidersFileError, match="did you mean username"):
+        read_text(text)
+    monkeypatch.setattr(names, "installed_names", lambda: {"authentication": {"usernames"}})
+    assert read_text(text).providers["mail"].environments["live"].authentication["usernames"].reveal() == "m"
 
 
 def test_anchors_that_unfold_beyond_measure_are_refused():

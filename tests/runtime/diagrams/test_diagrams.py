@@ -228,3 +228,16 @@ async def test_without_any_source_nothing_is_known():
     diagrams = Diagrams()
     assert await diagrams.element(job()) is None
     assert await diagrams.version_tag(KEY) is None
+
+
+async def test_a_key_that_is_another_process_now_is_read_anew(clients):
+    """A fresh cluster gives the same keys again; what is not there even then is asked for once in a while only."""
+    async with ClusterServer() as server:
+        server.diagrams[KEY] = bpmn({"url": "{{secrets.OLD}}"})
+        diagrams = asking(server, clients)
+        assert allowed((await diagrams.element(job())).place, "url") == {"OLD"}
+        server.diagrams[KEY] = bpmn({"url": "{{secrets.NEW}}"}, process="invoice")
+        assert allowed((await diagrams.element(job(process="invoice"))).place, "url") == {"NEW"}
+        for _ in range(3):
+            assert allowed((await diagrams.element(job(process="third"))).place, "url") == set()
+        assert len(server.asked) == 2

@@ -18,6 +18,7 @@ from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.providers.checking import Finding, check
 from zeebe_connectors.runtime.services import services_of
+from zeebe_connectors.testing.servers import SmtpServer
 
 LOGIN = {"type": "basic", "username": "ann", "password": "{{secrets.FILES}}"}
 
@@ -29,8 +30,10 @@ def _plain_network(monkeypatch):
             monkeypatch.delenv(name)
 
 
-async def finding_of(tmp_path, protocol: str, environment: dict[str, Any], password: str, **more: Any) -> Finding:
-    """The last finding of a provider's check."""
+async def finding_of(
+    tmp_path, protocol: str, environment: dict[str, Any], password: str, *, at: int = -1, **more: Any
+) -> Finding:
+    """One finding of a provider's check, the last unless another is wanted."""
     document = {"protocol": protocol, "environments": {"live": environment}, **more}
     (tmp_path / "providers.yaml").write_text(yaml.safe_dump({"providers": {"it": document}}))
     given = {
@@ -47,7 +50,7 @@ async def finding_of(tmp_path, protocol: str, environment: dict[str, Any], passw
         await services.providers.aclose()
         await services.aclose()
     assert "canary" not in repr(findings)
-    return findings[-1]
+    return findings[at]
 
 
 async def test_a_folder_is_listed_over_ftp(tmp_path):
@@ -97,3 +100,31 @@ async def test_a_device_lists_its_resources(tmp_path):
         assert (found.what, found.verdict) == ("connection", "ok")
         assert "resources" in found.text
         assert not server.thing.requests
+
+
+@pytest.mark.parametrize("login", [{**LOGIN, "type": None}, {**LOGIN, "type": "login"}, {**LOGIN, "type": "token"}])
+async def test_a_mail_server_is_signed_in_to_and_gets_no_mail(tmp_path, login):
+    """However the provider signs in; without a type, a user name says that there is a password."""
+    login = {name: value for name, value in login.items() if value is not None}
+    if login.get("type") == "token":
+        login["token"] = login.pop("password")
+    users = {"ann": "canary-smtp"}
+    token_ok = lambda user, token: users.get(user) == token  # noqa: E731
+    async with SmtpServer(users=users, token_ok=token_ok, mechanisms=("PLAIN", "LOGIN", "XOAUTH2")) as server:
+        where = {"host": "127.0.0.1", "port": server.port, "security": "none", "authentication": login}
+        found = await finding_of(tmp_path, "smtp", where, "canary-smtp")
+        assert (found.what, found.verdict) == ("login", "ok")
+        found = await finding_of(tmp_path, "smtp", where, "canary-wrong")
+        assert (found.what, found.verdict) == ("login", "failed")
+        assert not server.mails
+        found = await finding_of(tmp_path, "smtp", {**where, "authentication": {}}, "")
+        assert (found.what, found.verdict) == ("connection", "ok")
+        assert "connections" in found.text
+
+
+async def test_a_name_that_no_connector_reads_is_reported(tmp_path):
+    """Whoever wrote it expects something that does not happen."""
+    where = {"host": "127.0.0.1", "port": free_port(), "tls": {"sni": "a.example"}, "options": {"colour": "red"}}
+    first = [await finding_of(tmp_path, "smtp", where, "", at=at) for at in (0, 1)]
+    assert [(one.what, one.verdict) for one in first] == [("address", "warning")] * 2
+    assert {one.text.partition(":")[0] for one in first} == {"tls.sni", "options.colour"}

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 
+from zeebe_connectors.config.providers.names import KNOWN, installed_names
 from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.sdk.fields import Secret, hint_of
@@ -42,3 +43,9 @@ def test_every_connector_that_takes_providers_says_where_they_lead():
     for connector in CONNECTORS:
         sources = {place.source for place in connector.provider_places}
         assert sources & {"url", "host", "options.url"}, connector.name
+
+
+def test_every_name_that_a_connector_reads_is_known():
+    """So that no right name is ever called a slip, and every slip finds the name that is meant."""
+    read = installed_names()
+    assert {section: sorted(read[section] - KNOWN[section]) for section in KNOWN} == {section: [] for section in KNOWN}

@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.providers import (
     ProviderUnknownError,
     Sealer,
 )
+from zeebe_connectors.runtime.providers.showing import shown_entry
 from zeebe_connectors.sdk.errors import PermanentError
 
 CANARY = "canary-4711"
@@ -204,6 +205,46 @@ async def test_without_a_key_only_names_of_secrets_are_taken(database):
     entry = await store.create("erp", named, ME)
     assert await password(store) == "{{secrets.ERP}}"
     assert entry.secured["test", "authentication.password"].reference == "secrets.ERP_TEST"
+
+
+async def test_a_text_around_the_name_of_a_secret_is_encrypted_too(store, database):
+    """What stands beside the name is part of the password."""
+    around = edited(ERP, "environments.live.authentication.password", f"{CANARY}-{{{{secrets.ERP}}}}")
+    around = edited(around, "environments.test.authentication.password", "{{secrets.ERP_TEST}}")
+    entry = await store.create("erp", around, ME)
+    assert entry.secured["live", "authentication.password"].reference == ""
+    assert await password(store) == f"{CANARY}-{{{{secrets.ERP}}}}"
+    assert await store.rotate(ME) == 0
+    with pytest.raises(ProviderError, match="no key is set"):
+        await ProviderStore(database, Sealer()).create("crm", around, ME)
+    assert CANARY not in json.dumps(shown_entry(entry))
+    await database.aclose()
+    for file in database.file.parent.iterdir():
+        assert CANARY.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("hostKey", "firstUse"), ("knownHosts", "files ssh-ed25519 AAAB"), ("legacyAlgorithms", True)],
+)
+async def test_another_way_to_know_a_server_drops_the_values(store, path, value):
+    document = {
+        "protocol": "sftp",
+        "environments": {
+            "live": {
+                "host": "files.example.com",
+                "authentication": {"username": "u", "password": {"value": CANARY}},
+                "options": {"knownHosts": "files ssh-ed25519 AAAA", "base": "/in"},
+            }
+        },
+    }
+    entry = await store.create("erp", document, ME)
+    moved = without_values(edited(document, "environments.live.options.base", "/out"))
+    entry = await store.change("erp", moved, ME, version=entry.version)
+    assert entry.dropped == ()
+    weaker = edited(moved, f"environments.live.options.{path}", value)
+    entry = await store.change("erp", weaker, ME, version=entry.version)
+    assert entry.dropped == (("live", "authentication.password"),)
 
 
 async def test_keys_are_rotated(database):

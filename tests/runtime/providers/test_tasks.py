@@ -277,12 +277,14 @@ async def test_a_provider_of_another_protocol_is_refused(server):
     assert (outcome.code, outcome.retries) == ("PROVIDER_MISMATCH", 0)
 
 
-async def test_a_secured_value_is_in_no_failure(server):
-    """Neither one that the provider holds itself, nor one that it names."""
+@pytest.mark.parametrize("token", ["literal-" + CANARY, CANARY + "-{{secrets.ERP}}", "{{secrets.ERP}}"])
+async def test_a_secured_value_is_in_no_failure(server, token):
+    """Neither one that the provider holds itself, nor one that it names, nor one around such a name."""
     provider = erp(server.url("/"))
-    provider["environments"]["test"]["authentication"] = {"type": "bearer", "token": "literal-" + CANARY}
+    provider["environments"]["test"]["authentication"] = {"type": "bearer", "token": token}
     server.answer("/x", lambda seen: Reply(400, (seen.header("authorization") or "").encode() * 2, reason="Bad"))
-    outcome = await call(rest, {"url": "/x"}, {"erp": provider})
+    secret = "other-4712" if token.startswith(CANARY) else CANARY
+    outcome = await call(rest, {"url": "/x"}, {"erp": provider}, secrets={"ERP": secret})
     assert isinstance(outcome, Fail)
     assert CANARY not in json.dumps([outcome.message, outcome.variables])
     assert "***" in json.dumps(outcome.variables)

@@ -18,10 +18,15 @@ from zeebe_connectors.config.effective import unknown_settings
 from zeebe_connectors.runtime.ledger import Entry, LedgerError, Unsettled
 from zeebe_connectors.runtime.open_incidents import ENDED_SECONDS, Place
 from zeebe_connectors.runtime.outage import PastOutage
+from zeebe_connectors.runtime.providers import Providers
 from zeebe_connectors.runtime.supervisor import Runtime
 
 MIN_OUTAGE = 5.0
 """Seconds that something must have been away for it to be said afterwards."""
+MIN_FAILURES = 3
+"""Requests to a provider that must have failed in a row for it to be said."""
+BUSY_SECONDS = 60.0
+"""How long it is said that a provider gets more than its rules allow."""
 _SILENT = 60.0
 
 
@@ -196,19 +201,56 @@ def _filter(place: Place) -> dict[str, str]:
 
 
 def _provider_items(runtime: Runtime) -> list[AttentionItem]:
-    """Remote systems that asked to be left alone."""
-    if runtime.services.providers is None:
+    """Remote systems that fail, cannot be used, are switched off, asked to be left alone, or get more than they may."""
+    providers = runtime.services.providers
+    if providers is None:
         return []
-    found = []
-    for key, limit in runtime.services.providers.limits().items():
+    found = _unusable_provider_items(providers)
+    now = time.time()
+    for key, limit in providers.limits().items():
+        name, _, environment = key.partition("/")
+        href, counts = f"/providers/{quote(name, safe='')}#{quote(environment, safe='')}", limit.counts
+        if counts.failed_in_a_row >= MIN_FAILURES and counts.failed_at > now - ENDED_SECONDS:
+            title = f"Requests to provider {name} ({environment}) fail"
+            text = (
+                f"The last {counts.failed_in_a_row:,} in a row did, the last one with {counts.failed_with}. See "
+                "whether the system runs and can be reached; the provider's page checks address and login."
+            )
+            found.append(_item("bad", "PROVIDER_DOWN", title, text, since=counts.failing_since, href=href))
+        if counts.handed_back_at > now - BUSY_SECONDS and limit.held_for() <= 0:
+            title = f"Provider {name} ({environment}) gets more than its usage rules allow"
+            text = (
+                f"{counts.handed_back:,} jobs went back with their retries since the start, and {limit.waiting:,} "
+                "wait. They come back by themselves; if it lasts, raise the rates in its usage rules."
+            )
+            found.append(_item("warn", "PROVIDER_BUSY", title, text, since=None, href=href))
         if limit.held_for() > 0:
-            name, _, environment = key.partition("/")
             title = f"Provider {name} ({environment}) asked to be left alone"
             text = (
                 "It answered that too much came at once. Nothing is sent to it for a while; its jobs wait or come "
                 "back by themselves. If this repeats, lower the rate in its usage rules."
             )
-            found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=f"/providers/{quote(name)}"))
+            found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=href))
+    return sorted(found, key=lambda item: item["level"])
+
+
+def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
+    """A file that cannot be read, providers that cannot be opened, and those that are wanted though switched off."""
+    directory, found = providers.directory, []
+    if directory.problem:
+        text = f"{_sentence(directory.problem)} The providers stay as they were."
+        found.append(_item("bad", "PROVIDERS_FILE", "The file of providers cannot be read", text, since=None))
+    for name, reason in directory.store.problems.items() if directory.store is not None else ():
+        href = f"/providers/{quote(name, safe='')}"
+        title = f"Provider {name} cannot be used"
+        found.append(_item("bad", "PROVIDER_UNUSABLE", title, _sentence(reason), since=None, href=href))
+    for name, (since, last) in providers.wanted_inactive.items():
+        known = directory.all().get(name)
+        if known is not None and not known.provider.active and last > time.time() - ENDED_SECONDS:
+            text = "Its jobs become incidents and its sources go down. Switch it on, or change what names it."
+            title = f"Provider {name} is switched off and was wanted"
+            href = f"/providers/{quote(name, safe='')}"
+            found.append(_item("warn", "PROVIDER_INACTIVE", title, text, since=since, href=href))
     return found
 
 

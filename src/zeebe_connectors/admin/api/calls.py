@@ -22,6 +22,7 @@ from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
 from zeebe_connectors.admin.api.feel import Playground
+from zeebe_connectors.admin.api.last_events import LastEvents
 from zeebe_connectors.admin.api.openapi import openapi
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
@@ -73,6 +74,7 @@ class Api:
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
+        self.last_events = LastEvents(runtime)
         self.playground = Playground()
         self.live = Live()
         self.view = RuntimeView(runtime)
@@ -80,7 +82,7 @@ class Api:
         self.calls: tuple[Call, ...] = (
             *overview.calls(self.overview, self),
             *jobs.calls(runtime, self),
-            *sources.calls(runtime, self.tests, self),
+            *sources.calls(runtime, self.tests, self.last_events, self),
             *events.calls(runtime, self),
             *secrets.calls(runtime),
             *ProvidersApi(runtime, self, self._editor).calls(),

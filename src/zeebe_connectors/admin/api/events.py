@@ -35,6 +35,8 @@ class EventShown(TypedDict):
     """Such as a mail's subject."""
     reason: str
     """Why it is in quarantine."""
+    element: str
+    """`PROCESS/ELEMENT` that it was handed to, or was to be; empty when none was chosen yet."""
     tries: int
     updated: float
     """In seconds since 1970."""
@@ -48,8 +50,6 @@ class EventShown(TypedDict):
 class EventDetail(EventShown):
     """One event with all that is known of it, without its content."""
 
-    element: str
-    """`PROCESS/ELEMENT` that it was handed to, or was to be."""
     started: float | None
     """When the engine was first asked, in seconds since 1970."""
     originalSize: int | None
@@ -208,7 +208,6 @@ async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail
     size = await runtime.ledger.original_size(source, event) if entry.has_original else None
     shown: EventDetail = {
         **event_shown(entry, titles=runtime.settings.page_data != "none"),
-        "element": entry.element,
         "started": entry.started or None,
         "originalSize": size,
         "keptUntil": entry.updated + RETENTION if entry.state in {"done", "ignored"} else None,
@@ -224,6 +223,7 @@ def event_shown(entry: Entry, *, titles: bool) -> EventShown:
         "state": entry.state,
         "title": entry.title if titles else "",
         "reason": entry.reason,
+        "element": entry.element,
         "tries": entry.tries,
         "updated": entry.updated,
         "key": str(entry.key) if entry.key else None,

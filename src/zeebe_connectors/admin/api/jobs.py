@@ -14,7 +14,7 @@ from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.outbound.stages import STEPS, StepName
-from zeebe_connectors.runtime.record import OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
+from zeebe_connectors.runtime.record import FAILED, OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.templates.wording import plain
 
@@ -30,6 +30,15 @@ class TemplateOfJob(TypedDict):
 
     id: str
     version: str
+
+
+@described
+class LaterAnswer(TypedDict):
+    """What became of a job after an answer."""
+
+    outcome: JobOutcome
+    at: float
+    """When, in seconds since 1970."""
 
 
 @described
@@ -62,6 +71,8 @@ class JobShown(TypedDict):
     """The runtime that answered it, where that was another one or an earlier start; empty for this one."""
     provider: str
     """The remote system that its task names; empty for none."""
+    later: LaterAnswer | None
+    """The newest answer to the same job, where this one failed and is not it; null otherwise."""
 
 
 @described
@@ -222,7 +233,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
     rows = older[:ROWS]
     more = f"{rows[-1].at!r}-{rows[-1].key}" if len(older) > ROWS else None
     return {
-        "jobs": [job_shown(job) for job in rows],
+        "jobs": _with_later(record, rows),
         "counts": dict(record.totals),
         "capacity": {**ROOM, "oneIn": record.one_in, "since": record.since},
         "found": len(fitting),
@@ -252,7 +263,7 @@ async def tries_shown(runtime: Runtime, text: str, role: Role) -> JobDetail | No
         found.sort(key=lambda job: -job.at)
     if not found:
         return None
-    tries = [job_shown(job) for job in found]
+    tries = [job_shown(job) for job in found]  # what became of each stands above it
     data = runtime.record.data(key) if role >= Role.OPERATOR else None
     shown: JobData | None = None if data is None else {"inputs": data[0], "result": data[1]}
     remedy = remedy_of(runtime, found[0].connector, found[0].code)
@@ -265,8 +276,20 @@ def remedy_of(runtime: Runtime, connector: str, code: str) -> str:
     return plain(known.errors.get(code, "")) if known is not None and code else ""
 
 
-def job_shown(job: RecordedJob) -> JobShown:
-    """One answer; keys as text, since they are beyond what JavaScript counts exactly."""
+def _with_later(record: JobRecord, rows: Sequence[RecordedJob]) -> list[JobShown]:
+    """Answers with what became of those jobs since that had failed."""
+    failed = {job.key for job in rows if job.outcome in FAILED}
+    latest = record.latest(failed) if failed else {}
+    return [job_shown(job, latest.get(job.key) if job.outcome in FAILED else None) for job in rows]
+
+
+def job_shown(job: RecordedJob, latest: RecordedJob | None = None) -> JobShown:
+    """One answer; keys as text, since they are beyond what JavaScript counts exactly.
+
+    Args:
+        job: The answer.
+        latest: The newest answer to the same job that is known.
+    """
     return {
         "key": str(job.key),
         "outcome": job.outcome,
@@ -285,6 +308,7 @@ def job_shown(job: RecordedJob) -> JobShown:
         "backoff": job.backoff,
         "replica": job.replica,
         "provider": job.provider,
+        "later": {"outcome": latest.outcome, "at": latest.at} if latest is not None and latest.at > job.at else None,
     }
 
 

@@ -14,6 +14,8 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.api.events import EventShown
+from zeebe_connectors.admin.api.last_events import LastEvents
 from zeebe_connectors.admin.api.source_settings import SettingOfSource, settings_of
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.preview import Preview, connector_of, preview
@@ -86,6 +88,8 @@ class SourceDetail(SourceShown):
     """Where its element stands: the deployed process with its version, or the file of sources."""
     settings: list[SettingOfSource]
     """In the order of the element."""
+    last: list[EventShown] | None
+    """The last ten events that the ledger knows, the newest first; null when it does not say."""
 
 
 @described
@@ -113,7 +117,7 @@ class SourcesShown(TypedDict):
     """What `after` is for the following ones."""
 
 
-def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
+def calls(runtime: Runtime, tests: SourceTests, last: LastEvents, service: Service) -> list[Call]:
     """The calls below `/sources`."""
 
     async def some(request: web.Request) -> web.Response:
@@ -123,7 +127,7 @@ def calls(runtime: Runtime, tests: SourceTests, service: Service) -> list[Call]:
         watch = watches_of(runtime).get(request.match_info["name"])
         if watch is None:
             raise Refused(404, "NOT_FOUND", "There is no such source; GET /api/sources lists them")
-        return web.json_response(source_detail(runtime, watch))
+        return web.json_response(source_detail(runtime, watch, await last.of(watch.source.name)))
 
     async def woken(request: web.Request) -> web.Response:
         return web.json_response(await wake(runtime, request.match_info["name"]), status=202)
@@ -214,14 +218,15 @@ def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
     return shown
 
 
-def source_detail(runtime: Runtime, watch: Watch) -> SourceDetail:
-    """One source with its last day and its settings."""
+def source_detail(runtime: Runtime, watch: Watch, last: list[EventShown] | None) -> SourceDetail:
+    """One source with its last day, its settings and its last events."""
     states, events = watch.day.shown()
     shown: SourceDetail = {
         **source_shown(runtime, watch),
         "day": {"states": states, "events": events},
         "comesFrom": _origin(runtime, watch),
         "settings": settings_of(watch, runtime.registry),
+        "last": last,
     }
     return shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,14 +96,19 @@ def counted(name: str, count: int) -> str:
     return f"{count:,} {name}" if word is None else f'{count:,}<span class="hidden"> {word}</span>'
 
 
-def regions(template: str, values: dict[str, Any]) -> dict[str, str]:
+def regions(template: str, values: dict[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The HTML of those parts of a page that change while somebody looks: its blocks whose names begin with `live_`.
 
     Args:
         template: Its file.
         values: What it shows.
+        rows: Rows that changed by their regions' names; `jobs.html` has `_jobs_row.html` with the macro that draws one.
     """
     found = _environment().get_template(template)
     values = {**values, "p": _environment().get_template("_nav.html").module}  # what `import` gives a whole page
     names = [name for name in found.blocks if name.startswith(LIVE)]
-    return {name.removeprefix(LIVE): "".join(found.blocks[name](found.new_context(values))) for name in names}
+    drawn = {name.removeprefix(LIVE): "".join(found.blocks[name](found.new_context(values))) for name in names}
+    if rows:
+        row: Any = _environment().get_template(f"_{template.removesuffix('.html')}_row.html").module
+        drawn |= {name: str(row.row(one)) for name, one in rows.items()}
+    return drawn

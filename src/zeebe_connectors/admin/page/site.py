@@ -7,6 +7,8 @@ import contextlib
 import ipaddress
 import json
 import logging
+import math
+import time
 import traceback
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -21,7 +23,7 @@ from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.live import STREAM_SECONDS
-from zeebe_connectors.admin.page.live import drawn_regions, visit_of
+from zeebe_connectors.admin.page.live import drawn_regions, seconds_between, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
 from zeebe_connectors.admin.page.views import ADDRESSES
@@ -181,11 +183,15 @@ class Page:
             address = request.query.get("of", "")
             looked, view = visit_of(visit, address)
 
+            pause, last, drawn = seconds_between(looked, view), -math.inf, dict[str, str]()
+
             async def make() -> dict[str, str]:
+                nonlocal last, drawn
                 shell = self._shell(looked, "")
+                if time.monotonic() - last >= pause:
+                    last, drawn = time.monotonic(), await drawn_regions(looked, view, shell)
                 counts = {f"count-{name}": counted(name, count) for name, count in shell["counts_now"].items()}
-                found = {**await drawn_regions(looked, view, shell), **counts}
-                return {name: json.dumps(text) for name, text in found.items()}
+                return {name: json.dumps(text) for name, text in {**drawn, **counts}.items()}
 
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
             return await self._api.live.serve(

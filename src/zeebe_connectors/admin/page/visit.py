@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -43,12 +43,15 @@ class Drawn:
         values: What it shows.
         here: The place in the navigation.
         status: Of the HTTP answer.
+        rows: Of a list whose rows stay where they are: those that changed since they were drawn, each with what it
+            shows now, by the names of their regions. The macro `row` in the file beside the template draws them.
     """
 
     template: str
     values: dict[str, Any]
     here: str = ""
     status: int = 200
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 View = Callable[[Visit], Awaitable[Drawn | web.StreamResponse]]

@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from zeebe_connectors.config.providers.addresses import (
@@ -22,6 +22,7 @@ from zeebe_connectors.config.providers.addresses import (
     check_path,
     placeholders,
 )
+from zeebe_connectors.config.providers.names import check_names
 from zeebe_connectors.net.addresses import literal, plain_host
 from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
@@ -128,6 +129,12 @@ class Environment(_Strict):
     """When left out, the runtime's own settings apply."""
     options: dict[str, Any] = Field(default={})
     """Values that tasks need not give: `database`, `folder`, … by the names of the connectors' inputs."""
+
+    @field_validator("authentication", "ws_security", "tls", "options")
+    @classmethod
+    def _known_names(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        check_names(info.field_name or "", value)
+        return value
 
     @field_validator("url", mode="before")
     @classmethod
@@ -243,7 +250,8 @@ class Provider(_Strict):
         for name, environment in self.environments.items():
             if not NAME.fullmatch(name):
                 raise ValueError(
-                    f"environments: {name[:64]!r} is not a valid name; use letters, digits, dots and dashes"
+                    f"environments: {name[:64]!r} is not a valid name; begin with a letter, then use letters, digits, "
+                    "dots, dashes and underscores"
                 )
             try:
                 self._check_address(environment)
@@ -296,7 +304,9 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
     """
     if name and not NAME.fullmatch(name):
         raise ProviderError(
-            f"providers: {name[:64]!r} is not a valid name; use letters, digits, dots, dashes and underscores", path=[]
+            f"providers: {name[:64]!r} is not a valid name; begin with a letter, then use letters, digits, dots, "
+            "dashes and underscores",
+            path=[],
         )
     try:
         return Provider.model_validate(document)
@@ -307,7 +317,7 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
         location = [part for part in first["loc"] if part != "[key]"]
         reason = _reason(first, location)
         # A check over several fields names its place in the text.
-        path = location or reason.partition(": ")[0].split(".")
+        path = [*location, *reason.partition(": ")[0].split(".")]
         where = ".".join(map(str, [*([name] if name else []), *location]))
         raise ProviderError(f"{where}: {reason}", path=path) from None
 

@@ -75,7 +75,9 @@ PUBLIC = {
             "alias",
             "signatureAlgorithm",
             "digestAlgorithm",
-            "encryptionPartsSigned",
+            "encryptionParts",
+            "trustedCertificates",
+            "verifyReply",
             "type",
         }
     ),

@@ -13,7 +13,7 @@ from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, 
 from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp import attachments
 from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
-from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.delivery import Delivery, deliver, sign_in
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
 from zeebe_connectors.mail.tokens import token_source
@@ -262,6 +262,19 @@ class Sent(Model):
 SUCCESS = "Mail sent successfully"
 
 
+async def test(mail: Mail, context: Context) -> str:
+    """Signs in at the mail server; sends nothing.
+
+    Returns a line for the operator.
+
+    Raises:
+        ConnectorError: Why the server cannot be used.
+    """
+    server = _server(mail)
+    await sign_in(Delivery(server, timeout=mail.timeout, token=_tokens(mail.authentication, context)), context)
+    return f"{server} accepts {'connections' if server.login is None else 'the login'}"
+
+
 @outbound(
     "smtp",
     title="Mail: send (SMTP)",
@@ -270,6 +283,8 @@ SUCCESS = "Mail sent successfully"
     errors=ERRORS,
     keywords=["email", "mail", "e-mail", "smtp", "send", "notification", "outlook", "attachment"],
     protocols=("smtp", "smtps"),
+    test=test,
+    test_inputs={"from": "postmaster@localhost", "to": "postmaster@localhost"},
     result_expression="={mailSent: response.result}",
 )
 async def send(mail: Mail, context: Context) -> Sent:
@@ -311,14 +326,7 @@ async def send(mail: Mail, context: Context) -> Sent:
     notify = {"failure": "FAILURE,DELAY", "success": "SUCCESS", "always": "SUCCESS,FAILURE,DELAY", "never": "NEVER"}
     wanted = notify.get(mail.delivery_receipt)
     delivery = Delivery(
-        server=Server(
-            host=mail.host.strip(),
-            port=mail.port or PORTS[mail.security],
-            security=mail.security,
-            login=_login(mail.authentication),
-            client_name=client_name(mail.client_name),
-            trusted=mail.trusted_certificate,
-        ),
+        server=_server(mail),
         timeout=mail.timeout,
         all_or_none=mail.on_refused == "fail",
         notify=wanted,
@@ -337,6 +345,17 @@ async def send(mail: Mail, context: Context) -> Sent:
         refused=refused,
         warnings=receipt.warnings,
         reply=receipt.reply,
+    )
+
+
+def _server(mail: Mail) -> Server:
+    return Server(
+        host=mail.host.strip(),
+        port=mail.port or PORTS[mail.security],
+        security=mail.security,
+        login=_login(mail.authentication),
+        client_name=client_name(mail.client_name),
+        trusted=mail.trusted_certificate,
     )
 
 

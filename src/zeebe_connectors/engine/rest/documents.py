@@ -16,6 +16,7 @@ from zeebe_connectors.engine.rest.problems import Problem, bad
 
 STORE = "local"
 """`storeId` of the documents here."""
+_MAX_LINK_LIFE = 100 * 365 * 86_400_000
 MAX_TOTAL = 256 * 1024 * 1024
 """Bytes of all documents in memory; the oldest go first."""
 
@@ -130,8 +131,10 @@ def reference(identity: str, stored: Stored) -> dict[str, Any]:
 
 
 def link_end(life_ms: int) -> str:
-    """Write when a link ends that lives so many milliseconds."""
-    return (datetime.now(UTC) + timedelta(milliseconds=life_ms)).isoformat(timespec="milliseconds")
+    """Write when a link ends that lives so many milliseconds, at most a hundred years."""
+    return (datetime.now(UTC) + timedelta(milliseconds=max(0, min(life_ms, _MAX_LINK_LIFE)))).isoformat(
+        timespec="milliseconds"
+    )
 
 
 def _until(text: object) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zeebe_connectors.engine.definitions import Deployment
@@ -21,6 +21,8 @@ from zeebe_connectors.engine.queries import (
 )
 
 TENANT = "<default>"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 MAX_SHOWN = 8191
 """Characters of a variable's value in a search; more is cut, unless `truncateValues=false`."""
 
@@ -55,10 +57,11 @@ SUBSCRIPTION_FIELDS = (
 
 
 def date(ms: int) -> str | None:
-    """Write a time; 0 is none."""
-    return (
-        datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if ms else None
-    )
+    """Write a time; 0 is none, and what lies beyond the year 9999 is its last moment."""
+    if not ms:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=min(ms, _MAX_MS))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def key(value: int) -> str | None:

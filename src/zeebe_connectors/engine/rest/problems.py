@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from zeebe_connectors.engine.payloads import check_depth
+from zeebe_connectors.engine.payloads import check_depth, read_json
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 
 log = logging.getLogger(__name__)
@@ -94,16 +94,12 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     if not content.strip():
         return {}
     try:
-        found = json.loads(content, parse_constant=_no_constant)
+        found = read_json(content.decode(json.detect_encoding(content)))
     except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError, too
         raise bad(f"The request body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise bad("The request body must be a JSON object")
     return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyPartReader, bytes]]:
@@ -136,17 +132,51 @@ def key_in(request: web.Request) -> int:
     return number(request.match_info["key"], "key")
 
 
-def number(value: object, name: str) -> int:
+def number(value: object, name: str, bits: int = 64) -> int:
     """Read a key or another whole number, which comes as a number or as its text.
 
     Raises:
-        Problem: It is none.
+        Problem: It is none, or has more bits.
     """
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise bad(f"The provided {name} '{value}' is not a valid number")
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 21:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise bad(f"The provided {name} '{value}' is not a valid number")
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise bad(f"The provided {name} is not a valid number: it has more than {bits} bits")
+    return value
+
+
+def number_in(given: Mapping[str, Any], name: str, absent: int = 0, bits: int = 64) -> int:
+    """Read a whole number of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else number(value, name, bits)
+
+
+def text_in(given: Mapping[str, Any], name: str, absent: str = "") -> str:
+    """Read a text of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else text(value, name)
+
+
+def flag_in(given: Mapping[str, Any], name: str) -> bool:
+    """Read a yes or no of a request; null or nothing is no.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise bad(f"{name} must be true or false")
 
 
 def text(value: object, name: str) -> str:

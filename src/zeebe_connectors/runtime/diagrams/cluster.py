@@ -1,28 +1,27 @@
-"""Ask the Orchestration Cluster's REST API (8.8 and later) what is deployed, and say what its refusals mean."""
+"""Ask the Orchestration Cluster's REST API (8.8 and later) what is deployed, and explain its refusals."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from multidict import CIMultiDict
 
-from zeebe_connectors.net.custody import clipped
 from zeebe_connectors.runtime.diagrams.reading import MAX_DIAGRAM
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web.words import words_of
 
 RIGHT = "READ_PROCESS_DEFINITION on the resource PROCESS_DEFINITION"
-"""What a client of the cluster needs to read processes and their diagrams."""
+"""Permission that a client of the cluster needs to read processes and their diagrams."""
 RIGHT_TO_STATISTICS = f"{RIGHT}, and READ_PROCESS_INSTANCE,"
 FIRST_VERSION = (8, 8)
-"""Of the cluster, whose REST API gives diagrams."""
+"""First version of the cluster whose REST API returns diagrams."""
 _NAME = "the cluster's REST address"
-_SHOWN = 500
+_MAX_PAGE = 20_000
 
 
 class ClusterError(ConnectorError):
@@ -43,7 +42,7 @@ class ClusterApi:
     Args:
         address: Base URL of the cluster, such as `https://cluster.example.com`; with or without `/v2`.
         clients: The runtime's clients.
-        scheme: How to identify oneself.
+        scheme: How to authenticate.
     """
 
     def __init__(self, address: str, clients: ClientCache, *, scheme: Scheme | None = None) -> None:
@@ -54,19 +53,21 @@ class ClusterApi:
     async def ask(
         self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT, limit: int = MAX_DIAGRAM
     ) -> HttpResponse:
-        """Sends one request; gives a response below 400.
+        """Sends one request; returns a response below 400.
 
         Args:
-            method: In capitals.
+            method: In upper case.
             path: Below `/v2`.
             body: Sent as JSON; None sends none.
             seconds: How long it may take.
-            right: What the cluster must allow us, for the message of a refusal.
-            limit: Bytes of the response.
+            right: The permission that is needed, for the message of a refusal.
+            limit: Maximum bytes of the response.
 
         Raises:
-            ClusterError: There was no answer, or a refusal; the message repeats the cluster's own reason.
+            ClusterError: There was no answer, or a refusal; the message quotes the cluster's reason.
         """
+        if seconds <= 0:
+            raise ClusterError(0, f"{self._address} was not asked: other requests took all the time that there was")
         headers = CIMultiDict({"Accept": "application/json, text/xml"})
         data = None
         if body is not None:
@@ -79,19 +80,19 @@ class ClusterApi:
         except ClusterError:
             raise
         except ConnectorError as error:
-            raise ClusterError(0, f"the cluster's REST API cannot be asked: {error.message}") from None
-        if response.status >= 400:
+            raise ClusterError(*_unread(error, self._address, seconds, limit)) from None
+        if response.status >= 300:
             raise _refusal(response, right)
         return response
 
     async def object(
         self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT
     ) -> dict[str, Any]:
-        """As `ask`, for an answer that is a JSON object."""
+        """Does the same as `ask`, and returns the JSON object in the response."""
         response = await self.ask(method, path, body, seconds=seconds, right=right)
         try:
             answer = json.loads(response.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise ClusterError(
@@ -102,10 +103,10 @@ class ClusterApi:
         return answer
 
     async def diagram(self, key: str, *, seconds: float) -> bytes:
-        """The BPMN file of one process definition.
+        """Returns the BPMN file of one process definition.
 
         Raises:
-            ClusterError: It cannot be had; status 404 when the cluster does not know the definition.
+            ClusterError: It is not available; status 404 when the cluster does not know the definition.
         """
         response = await self.ask("GET", f"/process-definitions/{quote(key, safe='')}/xml", seconds=seconds)
         if response.status == 204 or not response.body.strip():
@@ -115,14 +116,27 @@ class ClusterApi:
         return response.body
 
     async def version(self, *, seconds: float) -> tuple[int, ...]:
-        """The cluster's version, such as `(8, 8, 3)`; empty when it does not tell."""
+        """Returns the cluster's version, such as `(8, 8, 3)`; empty when the cluster does not say."""
         answer = await self.object("GET", "/topology", seconds=seconds)
         numbers = str(answer.get("gatewayVersion") or "").partition("-")[0].split(".")
         return tuple(int(number) for number in numbers) if all(number.isdecimal() for number in numbers) else ()
 
 
+def _unread(error: ConnectorError, origin: str, seconds: float, limit: int) -> tuple[int, str]:
+    """The status and the message of an answer that did not come, or could not be read.
+
+    What the client says is for a task, whose time and limits are others.
+    """
+    why = error.message
+    if (error.variables or {}).get("reason") == "deadline":
+        why = f"{origin} did not answer completely within {seconds:.0f} seconds"
+    elif error.code == "RESPONSE_TOO_LARGE":
+        why = f"the answer of {origin} is larger than {limit:,} bytes"
+    return 0, f"the cluster's REST API cannot be asked: {why}"
+
+
 def _refusal(response: HttpResponse, right: str) -> ClusterError:
-    """What a status means, with the cluster's own words."""
+    """The error for a status, quoting the cluster."""
     detail = _detail(response)
     answered = f"{response.origin} answered {response.status}" + (f" ({detail})" if detail else "")
     match response.status:
@@ -132,6 +146,8 @@ def _refusal(response: HttpResponse, right: str) -> ClusterError:
             remedy = f"this runtime's login lacks a permission: grant it {right} in the cluster's Identity"
         case 404:
             remedy = "it does not know this request; check the REST address, and that the cluster is 8.8 or later"
+        case status if status < 400:
+            remedy = f"it is a redirect; is it {_NAME}, or does a login page stand before it?"
         case 501:
             remedy = "this cluster does not offer it"
         case _:
@@ -140,12 +156,9 @@ def _refusal(response: HttpResponse, right: str) -> ClusterError:
 
 
 def _detail(response: HttpResponse) -> str:
-    """The reason in an RFC 9457 problem, or nothing."""
+    """What the cluster, or what stands before it, says about its refusal."""
     try:
-        problem = json.loads(response.body)
-    except ValueError:
-        return ""
-    if not isinstance(problem, Mapping):
-        return ""
-    detail = problem.get("detail") or problem.get("title") or problem.get("message")
-    return " ".join(clipped(str(detail), _SHOWN).split()) if detail else ""
+        body: Any = json.loads(response.body)
+    except (ValueError, RecursionError):
+        body = response.body[:_MAX_PAGE].decode("utf-8", "replace")
+    return words_of(body)

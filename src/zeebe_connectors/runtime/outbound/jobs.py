@@ -29,53 +29,52 @@ from zeebe_connectors.runtime.expressions import (
     IgnoreError,
     JobError,
     Verdict,
-    check_expressions,
     error_context,
     error_verdict,
     result_variables,
     waiting,
 )
-from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, RETRY_BACKOFF, duration_header, with_timeout
+from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, TaskHeaders, task_headers, with_timeout
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data, timed
+from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.payload import encode, plain
-from zeebe_connectors.runtime.secret_scope import check_secret_fields
+from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick, one_pass
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
-from zeebe_connectors.sdk.provided import PROVIDER
 from zeebe_connectors.sdk.text import sendable
 
-_ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
+_ANSWER_SHARE = 0.15  # share of the job's time reserved for sending the answer before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
-"""Seconds before the end of a connector's time at which its own limits end, so that its own error is reported."""
+"""Seconds by which a connector's own limits end before its time is over, so that its own error is reported."""
 _MAX_CAUSES = 5
 _MAX_FRAMES = 20
 
+_decode = one_pass(json.JSONDecoder())
 _log = logging.getLogger("zeebe_connectors.jobs")
 
 
 def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
-    """The inputs that the operator decides for tasks that do not give them.
+    """Returns the inputs that the operator sets for tasks that leave them empty.
 
     Args:
-        connector: Whose inputs.
+        connector: The connector whose inputs these are.
         settings: The operator's settings by name.
 
     Raises:
-        SettingsError: A setting has a value that the input does not take.
+        SettingsError: A setting has a value that its input does not accept.
     """
     found: dict[str, Any] = {}
     for name, (setting, kind) in settings_of(connector.input).items():
@@ -92,13 +91,13 @@ class _Progress(Stages):
     """How far a job has come."""
 
     started: bool = False
-    """The connector was called: from then on, a cancelled job may have had its effect."""
+    """Whether the connector was called: from then on, a cancelled job may have had its effect."""
     data: Any = None
     """The inputs, with secrets."""
     response: Any = None
     """The connector's result."""
     discards: list[tuple[str, str]] = field(default_factory=list)
-    """Places and ids that the memory may discard once the engine has the result."""
+    """Places and ids of texts that the memory may discard once the engine has the result."""
 
     def discard_on_success(self, place: str, each: str) -> None:
         """See `Context.discard_on_success`."""
@@ -109,10 +108,10 @@ class JobHandler:
     """Handles the jobs of one connector.
 
     Args:
-        connector: What carries them out.
-        services: What it needs.
-        slots: Jobs of the connector in work at once; a part of them may wait for providers.
-        trial: Records a run by hand; its handler has no other job.
+        connector: The connector.
+        services: What handling a job needs.
+        slots: Maximum jobs of the connector at once; a share of them may wait for providers.
+        trial: Records a run by hand; such a handler runs only one job.
     """
 
     def __init__(
@@ -127,11 +126,11 @@ class JobHandler:
         self._unmapped = UnmappedResponses()
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
-        """The outcome of one job. Nothing is raised but cancellation.
+        """Handles one job and returns its outcome. Raises nothing but cancellation.
 
         Args:
             job: As activated.
-            extend: Gives the job more time at the engine; called for the header `jobTimeout`.
+            extend: Extends the job's timeout in the engine; called for the header `jobTimeout`.
         """
         mask = Mask()
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
@@ -144,22 +143,26 @@ class JobHandler:
         if self._services.keeps_data and not isinstance(outcome, Complete):
             progress.recorded = await asyncio.to_thread(recorded_data, progress.data, progress.response, mask)
         progress.data = progress.response = None
-        return timed(outcome, progress)
+        outcome.stages = progress
+        return outcome
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
         mask = custody.mask
+        task = task_headers(job)
         backoff: float | None = None
+        if task.wrong is not None:
+            return _incident(task.wrong, mask)
         try:
-            check_expressions(job.headers)
-            check_secret_fields(job.headers)
-        except InputError as error:
-            return _incident(error, mask)
-        try:
-            backoff = duration_header(job, RETRY_BACKOFF)
-            job = await with_timeout(job, extend)
-            response = await self._call(job, custody, progress)
-            progress.response = response = await self._plain(response)
-            variables, payload = await result_variables(job.headers, response, self._services.documents)
+            backoff = task.backoff
+            if task.sets_timeout:
+                job = await with_timeout(job, extend)
+            response = await self._call(job, task, custody, progress)
+            if not is_small_json(response):
+                response = await for_size_of(response, functools.partial(plain, response))
+            if self._trial is not None:
+                self._trial.answers(response)
+            progress.response = response
+            variables, payload = await result_variables(task.mapping, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
                 return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
@@ -171,24 +174,24 @@ class JobHandler:
             return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
+        done = Complete(variables, payload)
+        error_expression = task.mapping.error
+        outcome = await self._judged(job, error_expression, done, response, mask) if error_expression else done
+        return self._with_discards(outcome, progress) if progress.discards else outcome
+
+    async def _judged(self, job: Job, expression: str, done: Complete, response: Any, mask: Mask) -> Outcome:
+        """What the error expression makes of a success."""
         try:
-            seen = variables or response
-            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            seen = done.variables or response
+            verdict = await error_verdict(expression, seen, job.retries, self._services.documents)
             if verdict is None:
-                self._unmapped.warn(job, variables)
-                return self._with_discards(Complete(variables, payload), progress)
-            return self._with_discards(await _decided_off(verdict, mask), progress)
+                self._unmapped.warn(job, expression, done.variables)
+                return done
+            return await _decided_off(verdict, mask)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _plain(self, response: Any) -> Any:
-        if not is_small_json(response):
-            response = await for_size_of(response, functools.partial(plain, response))
-        if self._trial is not None:
-            self._trial.answers(response)
-        return response
-
-    async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
+    async def _call(self, job: Job, task: TaskHeaders, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -213,29 +216,22 @@ class JobHandler:
             with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
-                for name, value in self._operator_defaults.items():
-                    if data.get(name) in (None, ""):
-                        data[name] = value
-                data = await self._resolved(job, data, custody, own)
-                use = await self._provider.use(job, data, custody) if PROVIDER in job.headers else None
+                if self._operator_defaults:
+                    self._fill(data)
+                if MARK in job.variables:  # a look at the text spares most jobs walks over their inputs
+                    data = await self._with_secrets(job, data, custody)
+                if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
+                    data = await self._with_documents(job, data, own)
+                use = await self._provider.use(job, data, custody) if task.names_provider else None
                 progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
                 progress.read = time.perf_counter()
-                if use is None:
-                    progress.started, progress.called = True, progress.read
-                    return await self._connector.call(given, context)
-                context.clients = use.clients
-                await self._provider.enter(use, job, own)
-                try:
-                    progress.started, progress.called = True, time.perf_counter()
-                    response = await self._connector.call(given, context)
-                except BaseException as error:
-                    use.leave(error)
-                    raise
-                use.leave()
-                return response
+                if use is not None:
+                    return await self._call_provider(use, job, given, context, progress)
+                progress.started, progress.called = True, progress.read
+                return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired:
                 raise
@@ -247,13 +243,28 @@ class JobHandler:
         finally:
             progress.answered = time.perf_counter()
 
-    async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
-        """The inputs with secrets, documents and functions in their places."""
-        # Checking the text spares most jobs two walks over their inputs.
-        if MARK in job.variables:
-            data = await self._with_secrets(job, data, custody)
-        if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
-            data = await self._trusted(job, data)
+    async def _call_provider(self, use: Use, job: Job, given: Any, context: Context, progress: _Progress) -> Any:
+        """Calls the connector once the provider's usage rules allow it."""
+        context.clients = use.clients
+        await self._provider.enter(use, job, context.deadline)
+        try:
+            progress.started, progress.called = True, time.perf_counter()
+            response = await self._connector.call(given, context)
+        except BaseException as error:
+            use.leave(error)
+            raise
+        use.leave()
+        return response
+
+    def _fill(self, data: dict[str, Any]) -> None:
+        """Fills inputs that are empty with what the operator decided."""
+        for name, value in self._operator_defaults.items():
+            if data.get(name) in (None, ""):
+                data[name] = value
+
+    async def _with_documents(self, job: Job, data: dict[str, Any], deadline: float) -> dict[str, Any]:
+        """The inputs with documents and the results of functions in their places."""
+        data = await self._trusted(job, data)
         if FUNCTION_KEY in job.variables:
             data = await resolve_intrinsics(data, self._services.documents, deadline=deadline)
         if TYPE_KEY in job.variables:
@@ -261,7 +272,7 @@ class JobHandler:
         return data
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
-        """The outcome; once the engine has it, what the memory no longer needs is discarded."""
+        """The outcome, which discards what the memory no longer needs once the engine has it."""
         if isinstance(outcome, Fail) or not progress.discards:
             return outcome
 
@@ -272,7 +283,7 @@ class JobHandler:
         return dataclasses.replace(outcome, on_acknowledged=discard)
 
     async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
-        """The inputs with the secrets that the modeler asked for."""
+        """The inputs with the modeler's placeholders replaced by secrets."""
         services = self._services
         element = await self._element(job) if services.scope.by_diagram else None
         left: list[Left] = []
@@ -285,7 +296,8 @@ class JobHandler:
             custody=custody,
             left=left,
         )
-        services.scope.report(job, left, element)
+        if left:
+            services.scope.report(job, left, element)
         return resolved
 
     async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
@@ -298,7 +310,7 @@ class JobHandler:
         return Trust(services.documents, job.tenant_id, element, self._connector.secret_places).marked(data)
 
     async def _element(self, job: Job) -> Element | None:
-        """What the job's diagram says of its element; None when nobody knows the diagram."""
+        """The job's element in its diagram; None when the diagram is unknown."""
         if self._trial is not None:
             return None
         try:
@@ -315,7 +327,9 @@ class JobHandler:
         known = None if error.variables is None else dict(error.variables)
         seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
-            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            expression = task_headers(job).mapping.error
+            documents = self._services.documents
+            verdict = await error_verdict(expression, seen, job.retries, documents) if expression else None
             result = self._failure(job, seen["error"])
             if verdict is not None:
                 verdict = dataclasses.replace(verdict, variables={**result, **verdict.variables})
@@ -336,7 +350,7 @@ class JobHandler:
         )
 
     def _failure(self, job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
-        """The result variable of a failed task, for a connector whose diagrams read there that it failed."""
+        """The result variable of a failed task, for connectors whose diagrams look for failures there."""
         name = job.headers.get(RESULT_VARIABLE, "").strip()
         if self._connector.failure is None or not name:
             return {}
@@ -345,13 +359,13 @@ class JobHandler:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody asked this job to stop; otherwise the connector awaited something that was cancelled itself."""
+    """Whether this job was asked to stop; otherwise the connector awaited something that was cancelled itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
+    """What an error expression sees as `error`, masked and then cut; the code is API and never holds a secret."""
     masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
@@ -359,7 +373,7 @@ def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 
 def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A failure's variables and their JSON text; without the error's own when those cannot be sent."""
+    """A failure's variables and their JSON text; without the error's own variables if those cannot be sent."""
     try:
         return seen, encode(seen, "The error's variables")
     except InputError:
@@ -368,14 +382,14 @@ def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _variables(job: Job) -> dict[str, Any]:
-    data = json.loads(job.variables or "{}")
+    data = _decode(job.variables or "{}")
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
     return data
 
 
 def _known(error: BaseException, mask: Mask) -> ConnectorError:
-    """Turns any exception into one that says what to do; the log gets an unexpected one's places, the job its text."""
+    """Turns any exception into a `ConnectorError`; logs where an unexpected one was raised, without its text."""
     if isinstance(error, ConnectorError):
         return error
     kind = type(error).__name__
@@ -388,7 +402,7 @@ def _known(error: BaseException, mask: Mask) -> ConnectorError:
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
+    """Where an exception and its causes were raised, without their texts, which may hold process data."""
     lines: list[str] = []
     seen: list[BaseException] = []
     while error not in seen and len(seen) < _MAX_CAUSES:
@@ -410,7 +424,7 @@ async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
-    """A verdict of the error expression as an outcome, its text masked and cut."""
+    """Turns a verdict of the error expression into an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
             text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
@@ -424,7 +438,7 @@ def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
-    """A failure that no retry can fix, because an expression of the diagram itself is wrong."""
+    """A failure that no retry can fix, because an expression in the diagram itself is wrong."""
     text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -1,4 +1,4 @@
-"""Checks a provider's environment before tasks use it: address, secrets, connection and login; for operators."""
+"""Check a provider's environment before tasks use it: address, secrets, connection and login; for operators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,12 +18,13 @@ from pydantic import TypeAdapter, ValidationError
 from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
 from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
+from zeebe_connectors.config.providers.names import installed_names
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
-from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of
+from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of, signs_in
 from zeebe_connectors.runtime.providers.provided import Providers
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
@@ -37,18 +38,20 @@ if TYPE_CHECKING:  # the services hold the providers
     from zeebe_connectors.runtime.services import Services
 
 PATIENCE = 15.0
-"""Seconds for one environment."""
+"""Seconds for checking one environment."""
+_OF_ADDRESS = frozenset({"database", "path", "scheme"})
+"""Options that an address without them is completed with."""
 Verdict = Literal["ok", "warning", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked.
+    """The result of one check.
 
     Args:
         what: `address`, `secrets`, `connection`, `login` or `rules`.
-        verdict: How it is.
-        text: In words, with the remedy; without any secured value.
+        verdict: The result.
+        text: The result in words, with the remedy; without any secured value.
     """
 
     what: str
@@ -61,20 +64,19 @@ async def check(
     known: Known,
     environment: str,
     *,
-    services: Services | None = None,
+    services: Services,
     store: Store | None = None,
     connect: bool = True,
 ) -> list[Finding]:
-    """Checks one environment of a provider.
+    """Checks one environment of a provider; returns the findings.
 
     Args:
-        providers: Where its secrets and clients are.
+        providers: Resolve its secrets and hold its clients.
         known: The provider.
         environment: Which.
-        services: What connectors are handed, whose own tests are used then; without them, servers of files, databases
-            and devices are only connected to.
+        services: What connectors are handed, whose own tests are used.
         store: The runtime's database, which decides who shares usage rules.
-        connect: Whether to reach out; else only what is written is looked at.
+        connect: Whether to connect; otherwise only the description is checked.
     """
     found = list(_written(known.provider, environment, store))
     mask = Mask()
@@ -86,7 +88,7 @@ async def check(
         mask.add(value)
     if connect and known.provider.active and not any(item.verdict == "failed" for item in found):
         clients = await providers.scoped(known, environment, document.get("proxy"))
-        test = None if services is None else _Test(services, clients, mask)
+        test = _Test(services, clients, mask)
         found += [item async for item in _reached(known.provider, document, clients, test)]
     return [Finding(item.what, item.verdict, mask.text(item.text)) for item in found]
 
@@ -96,8 +98,7 @@ def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
     there = provider.environments[environment]
     security = there.security or SECURITY.get(provider.protocol, "tls")
     host = there.host or urlsplit(there.url or "").hostname or ""
-    signs_in = there.authentication.get("type", "none") not in {"none", "noAuth"}
-    return security == "none" and signs_in and not is_loopback(host)
+    return security == "none" and signs_in(there.authentication) and not is_loopback(host)
 
 
 def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
@@ -106,6 +107,7 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
         found.append(Finding("address", "warning", "the provider is switched off; its tasks become incidents"))
     if signs_in_unencrypted(provider, environment):
         found.append(Finding("address", "warning", "credentials go unencrypted; use TLS outside a trusted network"))
+    found += _unread(provider, environment)
     rules = provider.rules
     if rules is not None and rules.enabled:
         shared = store is not None and not isinstance(store, SqliteStore)
@@ -120,13 +122,29 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
     return found
 
 
+def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
+    """Names that no connector of the protocol reads: whoever wrote them expects something that does not happen."""
+    read = installed_names(provider.protocol)
+    there = provider.environments[environment]
+    given = {
+        "authentication": there.authentication,
+        "wsSecurity": there.ws_security,
+        "tls": there.tls,
+        "options": there.options,
+    }
+    for section, values in given.items():
+        for name in values.keys() - read[section] - _OF_ADDRESS - {"type"}:
+            text = f"{section}.{name}: no connector for {provider.protocol} reads it; correct its name, or remove it"
+            yield Finding("address", "warning", text)
+
+
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """Has a connector test the provider itself, as its tasks would use it.
+    """Lets a connector test the provider itself, as its tasks would use it.
 
     Args:
-        services: What connectors are handed.
-        clients: The provider's own.
+        services: The services for connectors.
+        clients: The provider's own clients.
         mask: Knows the provider's secured values.
     """
 
@@ -137,10 +155,10 @@ class _Test:
     async def __call__(
         self, connector: Outbound, provider: Provider, document: Mapping[str, Any], values: dict[str, str]
     ) -> Finding:
-        """What the test found.
+        """Runs the test.
 
         Raises:
-            ConnectorError: Why tasks could not use it.
+            ConnectorError: Tasks could not use the provider; the message says why.
         """
         data: dict[str, Any] = {**connector.test_inputs, VALUES: values}
         plan_of(connector.provider_places, provider, document).fill(data)
@@ -165,18 +183,17 @@ class _Test:
             return Finding(
                 "connection", "warning", f"not tried, because only a task supplies everything: {error.message}"
             )
-        signs_in = bool((document.get("authentication") or {}).get("type", "none") not in {"none", "noAuth"})
-        return Finding("login" if signs_in else "connection", "ok", text)
+        return Finding(_what(document), "ok", text)
 
 
 def _tester(provider: Provider) -> Outbound | None:
-    """The connector that can test providers of this protocol."""
+    """The connector that can test providers of this protocol; None if there is none."""
     installed = Registry.installed().outbound.values()
     return next((one for one in installed if provider.protocol in one.protocols and one.test is not None), None)
 
 
 async def _reached(
-    provider: Provider, document: Mapping[str, Any], clients: ClientCache, test: _Test | None
+    provider: Provider, document: Mapping[str, Any], clients: ClientCache, test: _Test
 ) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(PATIENCE):
@@ -188,7 +205,7 @@ async def _reached(
             sample = _sample(provider, document, values)
             if provider.protocol in OVER_HTTP:
                 yield await _http(sample, document, clients)
-            elif test is not None and (connector := _tester(provider)) is not None:
+            elif (connector := _tester(provider)) is not None:
                 yield await test(connector, provider, document, values)
             elif provider.protocol in {"coap", "coaps"}:
                 yield Finding("connection", "warning", "CoAP has no connections; only a task shows whether it answers")
@@ -203,12 +220,17 @@ async def _reached(
         yield Finding("address", "failed", str(error))
 
 
+def _what(document: Mapping[str, Any]) -> str:
+    """What a test shows that succeeds."""
+    return "login" if signs_in(document.get("authentication") or {}) else "connection"
+
+
 def _template(provider: Provider, document: Mapping[str, Any]) -> str:
     return str(document.get("url") if provider.protocol in OVER_HTTP else address_of(provider, document)["host"])
 
 
 def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str, str] | None:
-    """The default or first choice of each placeholder of the address; None where one has none."""
+    """The default or first choice of each placeholder of the address; None if one has neither."""
     values: dict[str, str] = {}
     for name in placeholders(_template(provider, document)):
         variable = provider.variables.get(name)
@@ -253,13 +275,10 @@ async def _server(provider: Provider, host: str, document: Mapping[str, Any], cl
     port = address["port"]
     if port is None:
         return Finding("address", "warning", "names no port, so it is not reached")
-    login = document.get("authentication") or {}
-    if address["protocol"] in {"smtp", "imap", "pop"}:
+    if address["protocol"] in {"imap", "pop"}:
         await _mail(str(address["protocol"]), host, port, str(address["security"]), document, clients)
-        kind = str(login.get("type") or ("basic" if login.get("username") else "none"))
-        return Finding(
-            "login" if kind not in {"none", "noAuth"} else "connection", "ok", f"{host}:{port} accepts the login"
-        )
+        what = _what(document)
+        return Finding(what, "ok", f"{host}:{port} accepts {'the login' if what == 'login' else 'connections'}")
     async with _open(host, port, clients):
         return Finding("connection", "ok", f"{host}:{port} accepts connections; the login is tried by the first task")
 
@@ -287,9 +306,6 @@ async def _mail(
 
     trusted = str((document.get("tls") or {}).get("trustedCertificate") or "")
     given = document.get("authentication") or {}
-    if protocol == "smtp":
-        await _smtp(host, port, security, given, trusted, clients)
-        return
     words = tuple(settings.LOGINS_OR_NONE)
     place = ProviderPlace(("authentication",), "authentication", words, "type")
     login_type: Any = settings.LoginOrNone
@@ -308,20 +324,3 @@ async def _mail(
 
         box = await ImapSession.open(host, port, security, login=login, clients=clients, tls=tls)
         await box.logout()
-
-
-async def _smtp(
-    host: str, port: int, security: Any, given: Mapping[str, Any], trusted: str, clients: ClientCache
-) -> None:
-    from zeebe_connectors.mail.smtp.model import Login, Server  # noqa: PLC0415
-    from zeebe_connectors.mail.smtp.session import Session  # noqa: PLC0415
-    from zeebe_connectors.sdk.fields import Secret  # noqa: PLC0415
-
-    login = None
-    if given.get("password"):
-        login = Login("auto", str(given.get("username") or ""), Secret(str(given["password"])))
-    server = Server(host, port, security, login, trusted=trusted)
-    resolver = await checked_resolver(port, clients)
-    end = time.monotonic() + PATIENCE
-    session = await Session.open(server, deadline=end, patience=PATIENCE, resolver=resolver)
-    await session.close()

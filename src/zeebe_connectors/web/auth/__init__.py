@@ -1,7 +1,7 @@
-"""Authentication schemes: each is the model of its own fields and the code that uses them; here is their choice.
+"""Offer all authentication schemes to connectors over HTTP as one union, `Authentication`.
 
-Every connector over HTTP takes the one union `Authentication`. A new scheme is a module beside the others with a
-subclass of `Scheme`, and a line in the union and in `SCHEMES`.
+Each scheme is a model of its fields together with the code that uses them. A new scheme is a module beside the others
+with a subclass of `Scheme`, and a line in the union and in `SCHEMES`.
 """
 
 from typing import Annotated
@@ -70,7 +70,7 @@ SCHEMES = {
 
 
 class AuthenticationConfiguration(Model):
-    """A stored configuration that the Modeler's chooser inserts; it takes the place of the authentication itself."""
+    """A stored configuration that the Modeler's chooser inserts; it replaces the form's own authentication."""
 
     authentication: Authentication = NoAuth()
 

@@ -1,4 +1,4 @@
-"""An API key in a header or in the query."""
+"""Authenticate with an API key in a header or in the query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ApiKey(Scheme):
-    """A key under a name that the service chose."""
+    """A key, sent under the name that the service expects."""
 
     type: Literal["apiKey"]
     api_key_location: Annotated[

@@ -1,4 +1,4 @@
-"""Signs in by OAuth 2.0 with signed assertions (RFC 7523): a client that proves itself by its key, and JWT bearer."""
+"""Sign in by OAuth 2.0 with signed assertions (RFC 7523): private_key_jwt and JWT bearer."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class PrivateKeyJwt(ClientGrant):
 
     type: Literal["oauth-private-key-jwt"]
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, if the server asks for it."""
+    """The token's audience, if the server requires it."""
     private_key: PrivateKey
     """The application's private key in PEM."""
     algorithm: Algorithm = "RS256"
-    """How the assertion is signed."""
+    """Algorithm of the signature."""
     key_id: Annotated[str, Hint(label="Key ID")] = ""
-    """Name under which the server knows the key (`kid`), if the server asks for it."""
+    """Name under which the server knows the key (`kid`), if the server requires it."""
     certificate: Annotated[
         str, Hint(label="Certificate", text=True, secrets=True, tooltip="Only for servers that require its thumbprint.")
     ] = ""
     """Certificate of the key in PEM, whose thumbprint is sent as `x5t`."""
     assertion_audience: Annotated[str, Hint(label="Audience of the assertion")] = ""
-    """For whom the assertion is meant; the token endpoint when left empty."""
+    """The assertion's audience; the token endpoint if left empty."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`."""
@@ -71,7 +71,7 @@ class PrivateKeyJwt(ClientGrant):
 
 
 class JwtBearer(Grant):
-    """JWT bearer: a signed assertion of whom the application acts for is exchanged for a token."""
+    """JWT bearer: exchanges a signed assertion, which says for whom the application acts, for a token."""
 
     type: Literal["oauth-jwt-bearer"]
     oauth_token_endpoint: TokenEndpoint
@@ -79,28 +79,28 @@ class JwtBearer(Grant):
     issuer: Annotated[str, Field(min_length=1), Hint(label="Issuer")]
     """Who issues the assertion (`iss`): often the client's id."""
     subject: Annotated[str, Hint(label="Subject")] = ""
-    """For whom the application acts (`sub`); the issuer when left empty."""
+    """For whom the application acts (`sub`); the issuer if left empty."""
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the assertion is meant (`aud`); the token endpoint when left empty."""
+    """The assertion's audience (`aud`); the token endpoint if left empty."""
     scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
+    """Scopes to request, separated by spaces."""
     private_key: PrivateKey
     """Private key in PEM to sign with."""
     algorithm: Algorithm = "RS256"
-    """How the assertion is signed."""
+    """Algorithm of the signature."""
     key_id: Annotated[str, Hint(label="Key ID")] = ""
-    """Name under which the server knows the key (`kid`), if the server asks for it."""
+    """Name under which the server knows the key (`kid`), if the server requires it."""
     claims: Annotated[
         dict[str, Any], Hint(label="Further claims", feel="required", placeholder='={box_sub_type: "enterprise"}')
     ] = Field(default={})
     """Claims of the assertion besides those above."""
     client_id: Annotated[str, Hint(label="Client ID")] = ""
-    """Identifies this application, where the server asks for it beside the assertion."""
+    """Identifies this application, if the server requires it beside the assertion."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
-    """The application's secret, sent in the body, where the server asks for it."""
+    """The application's secret, sent in the body, if the server requires it."""
 
     def __hash__(self) -> int:
-        """As equal as its fields; the claims, which have no hash, are left to the comparison."""
+        """Hashes the fields without the claims, which cannot be hashed; equality compares those too."""
         return hash((self.oauth_token_endpoint, self.issuer, self.subject, self.private_key, self.scopes))
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:

@@ -1,8 +1,7 @@
-"""Signs requests for Amazon's services and those that work alike: Signature Version 4 in header or query, Version 2.
+"""Sign requests for Amazon's services and compatible ones: Signature Version 4 in header or query, Version 2.
 
-The rules are Amazon's ("Signing AWS API requests", "Authenticating requests (AWS Signature Version 2)"). What is signed
-is exactly what goes over the wire: path and query leave in their canonical form, because not every service makes them
-canonical again before it compares.
+The rules are Amazon's ("Signing AWS API requests", "Authenticating requests (AWS Signature Version 2)"). Path and query
+are sent in the canonical form that was signed, because not every service canonicalises them again before it compares.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _PORTS = {"http": 80, "https": 443}
 _MAX_SKEW = timedelta(minutes=4)  # services refuse from five minutes on
 _VERSION_4 = When("signature", ("v4-header", "v4-query"))
 
-# What Version 2 counts to the resource, of all query parameters.
+# The query parameters that Version 2 signs, as parts of the resource.
 _SUBRESOURCES = {
     "acl", "cors", "delete", "lifecycle", "location", "logging", "notification", "partNumber", "policy",
     "requestPayment", "response-cache-control", "response-content-disposition", "response-content-encoding",
@@ -61,7 +60,7 @@ class Aws(Scheme):
     ] = "v4-header"
     """Which signature the service wants."""
     access_key_id: Annotated[str, Field(min_length=1), Hint(label="Access key ID")]
-    """Says who signs."""
+    """Identifies the key that signs."""
     secret_access_key: Annotated[RequiredSecret, Hint(label="Secret access key", placeholder="{{secrets.AWS_SECRET}}")]
     """The key to sign with."""
     session_token: Annotated[Secret | None, Hint(label="Session token")] = None
@@ -86,13 +85,13 @@ class Aws(Scheme):
         return self
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
-        """Signs the request as of now."""
+        """Signs the request with the current time."""
         return self.signed(request, datetime.now(UTC))
 
     async def challenged(
         self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
     ) -> HttpRequest | None:
-        """Signs by the service's clock when it differs from ours by more than services allow."""
+        """Signs again by the service's clock if ours differs by more than services allow."""
         try:
             theirs = parsedate_to_datetime(response.header("date") or "")
         except (ValueError, TypeError):
@@ -101,7 +100,7 @@ class Aws(Scheme):
         return self.signed(request, theirs) if abs(theirs - datetime.now(UTC)) > _MAX_SKEW else None
 
     def signed(self, request: HttpRequest, now: datetime) -> HttpRequest:
-        """The request with its signature, as of a time."""
+        """Returns a copy of the request, signed with the given time."""
         if self.signature == "v2-header":
             return self._version_2(request, now)
         return self._version_4(request, now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
@@ -170,20 +169,20 @@ class Aws(Scheme):
 
 
 def canonical_query(fields: Iterable[tuple[str, str]]) -> str:
-    """Parameters, encoded and sorted as the signature wants them; so they go over the wire too."""
+    """Encodes and sorts query parameters as the signature requires; they are sent in this form too."""
     encoded = sorted((_encoded(name), _encoded(value)) for name, value in fields)
     return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], payload: str) -> str:
-    """The text whose hash is signed.
+    """Returns the text whose hash is signed.
 
     Args:
-        method: In capitals.
-        path: Encoded as the service counts it.
+        method: In upper case.
+        path: Encoded as the service expects it.
         query: See `canonical_query`.
-        headers: Those that are signed, with names in small letters.
-        payload: Hash of the body in hexadecimal, or the word for none.
+        headers: The headers to sign, with lower-case names.
+        payload: Hash of the body in hexadecimal, or `UNSIGNED-PAYLOAD`.
     """
     names = sorted(headers)
     lines = [method, path, query, *(f"{name}:{headers[name]}" for name in names), "", ";".join(names), payload]
@@ -191,7 +190,7 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
 
 
 def version_4_signature(secret: str, stamp: str, scope: str, canonical: str) -> str:
-    """The signature in hexadecimal.
+    """Returns the signature in hexadecimal.
 
     Args:
         secret: The secret access key.
@@ -207,7 +206,7 @@ def version_4_signature(secret: str, stamp: str, scope: str, canonical: str) -> 
 
 
 def version_2_text(method: str, host: str, path: str, query: str, headers: CIMultiDict[str]) -> str:
-    """The text that Version 2 signs, for S3 and services like it."""
+    """Returns the text that Version 2 signs, for S3 and compatible services."""
     amazon = {name: value for name, value in _signable(headers).items() if name.startswith("x-amz-")}
     date = "" if "x-amz-date" in amazon else headers.get("Date", "")
     bucket = _BUCKET_HOST.fullmatch(host.partition(":")[0])
@@ -224,7 +223,7 @@ def _encoded(text: str, *, safe: str = "-_.~") -> str:
 
 
 def _path(path: str, *, normalized: bool) -> str:
-    """The path with each segment encoded once; without `.`, `..` and empty segments if it is to be normalized."""
+    """The path with each segment encoded once; without `.`, `..` and empty segments if `normalized`."""
     segments = (path or "/").split("/")
     if normalized:
         resolved: list[str] = []
@@ -239,7 +238,7 @@ def _path(path: str, *, normalized: bool) -> str:
 
 
 def _host(request: HttpRequest, parts: SplitResult) -> str:
-    """The header `Host` as it will go out."""
+    """The header `Host` as it will be sent."""
     given = request.headers.get("Host")
     if given:
         return given
@@ -248,7 +247,7 @@ def _host(request: HttpRequest, parts: SplitResult) -> str:
 
 
 def _signable(headers: CIMultiDict[str]) -> dict[str, str]:
-    """Headers by small names with their values trimmed and joined, without those that change on the way."""
+    """Headers by lower-case name with their values trimmed and joined, without those that change on the way."""
     values: dict[str, list[str]] = {}
     for name, value in headers.items():
         if name.lower() not in _NEVER_SIGNED:

@@ -1,4 +1,4 @@
-"""Signs requests for Azure Storage by the account's Shared Key: blobs, queues, files and tables.
+"""Sign requests for Azure Storage with the account's Shared Key: blobs, queues, files and tables.
 
 The rules are Microsoft's ("Authorize with Shared Key"). For tokens of Microsoft Entra ID see `entra`.
 """
@@ -48,7 +48,7 @@ class AzureSharedKey(Scheme):
     """One of the account's keys, in base64 as the portal shows it."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
-        """Signs the request as of now.
+        """Signs the request with the current time.
 
         Raises:
             InputError: `AUTHENTICATION_INVALID` when the key is not base64.
@@ -56,7 +56,7 @@ class AzureSharedKey(Scheme):
         return self.signed(request, datetime.now(UTC))
 
     def signed(self, request: HttpRequest, now: datetime) -> HttpRequest:
-        """The request with its signature, as of a time."""
+        """Returns a copy of the request, signed with the given time."""
         try:
             key = base64.b64decode("".join(self.account_key.reveal().split()), validate=True)
         except (binascii.Error, ValueError):
@@ -70,7 +70,7 @@ class AzureSharedKey(Scheme):
         return with_header(signed, "Authorization", value, field="authentication.account")
 
     def text_to_sign(self, request: HttpRequest) -> str:
-        """The text that is signed; tables have a shorter one than blobs, queues and files."""
+        """Returns the text to sign; it is shorter for tables than for blobs, queues and files."""
         parts = urlsplit(request.url)
         fields: dict[str, list[str]] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -86,7 +86,7 @@ class AzureSharedKey(Scheme):
         own = sorted((name.lower(), " ".join(value.split())) for name, value in headers.items() if _is_own(name))
         length = str(len(request.body)) if request.body else ""
         values = [length if name == "content-length" else headers.get(name, "") for name in _SIGNED]
-        values[_SIGNED.index("date")] = ""  # x-ms-date stands in its place
+        values[_SIGNED.index("date")] = ""  # x-ms-date replaces it
         return "\n".join([request.method, *values, *(f"{name}:{value}" for name, value in own), resource])
 
 

@@ -1,4 +1,4 @@
-"""HTTP Basic: user name and password."""
+"""Authenticate with HTTP Basic: user name and password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EMPTY = "SPEC_PASSWORD_EMPTY_PATTERN"  # what templates of other systems send, 
 
 
 def basic_credentials(username: str, password: str) -> str:
-    """The value of an `Authorization: Basic` header, in UTF-8."""
+    """Returns the value of an `Authorization: Basic` header, in UTF-8."""
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
 
 

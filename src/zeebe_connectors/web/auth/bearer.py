@@ -1,4 +1,4 @@
-"""A bearer token that the modeler has."""
+"""Authenticate with a fixed bearer token."""
 
 from __future__ import annotations
 

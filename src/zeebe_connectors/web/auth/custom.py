@@ -1,4 +1,4 @@
-"""Sends credentials of a scheme that the service made up: its name, a space and the credentials."""
+"""Send credentials in a scheme of the service's own: its name, a space and the credentials."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Custom(Scheme):
     ]
     """Name of the scheme as the service documents it; fixed text."""
     credentials: Annotated[RequiredSecret, Hint(label="Credentials", placeholder="{{secrets.CREDENTIALS}}")]
-    """What follows the name, exactly as the service wants it."""
+    """What follows the name, exactly as the service expects it."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
         """Adds the header."""

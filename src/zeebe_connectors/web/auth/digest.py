@@ -1,4 +1,4 @@
-"""HTTP Digest (RFC 7616): user name and password answer the server's challenge without crossing the wire."""
+"""Authenticate with HTTP Digest (RFC 7616), which answers the server's challenge without sending the password."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
 _STRENGTH = ["SHA-512-256", "SHA-512", "SHA-256", "SHA", "MD5"]
-# A name begins where none goes on and is never given back, so that reading takes as long as the text is.
+# Possessive, and a name begins only where no other continues, so that matching takes linear time.
 _PARAMETER = re.compile(
     r'(?<![A-Za-z0-9\-])([A-Za-z][A-Za-z0-9\-]{0,40}+)\s{0,8}+=\s{0,8}+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))'
 )
@@ -31,14 +31,14 @@ _MAX_CHALLENGES = 10
 
 @dataclass(slots=True)
 class _Conversation:
-    """What one server last asked one user, and how often it was answered."""
+    """A server's latest challenge to one user, and how often it was answered."""
 
     challenge: dict[str, str] = field(default_factory=dict)
     count: int = 0
 
 
 class Digest(Scheme):
-    """Digest: the password answers a challenge of the server's, MD5 to SHA-512-256, `auth` and `auth-int`."""
+    """Digest: the password answers the server's challenge. MD5 to SHA-512-256, `auth` and `auth-int`."""
 
     type: Literal["digest"]
     username: Annotated[str, Field(min_length=1), Hint(label="Username")]
@@ -47,14 +47,14 @@ class Digest(Scheme):
     """The user's password."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
-        """Answers the last known challenge at once, which saves a round trip."""
+        """Answers the latest known challenge in advance, which saves a round trip."""
         conversation = await self._conversation(request, exchange)
         return self._answered(request, conversation) if conversation.challenge else request
 
     async def challenged(
         self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
     ) -> HttpRequest | None:
-        """Answers a new challenge; gives up when the server refused the answer to its own."""
+        """Answers a new challenge; gives up if the server refused the answer to its own challenge."""
         challenge = _strongest(response)
         refused = "Authorization" in sent.headers and challenge and challenge.get("stale", "").lower() != "true"
         conversation = await self._conversation(request, exchange)
@@ -102,7 +102,7 @@ def _unquoted(quoted: str, plain: str) -> str:
 
 
 def _quality(challenge: dict[str, str]) -> str | None:
-    """The protection to use: `auth` where offered, empty for servers from before RFC 2617, None for an unknown one."""
+    """The quality of protection to use: `auth` if offered, empty before RFC 2617, None if none is known."""
     if "qop" not in challenge:
         return ""
     offered = [item.strip().lower() for item in challenge["qop"].split(",")]

@@ -1,4 +1,4 @@
-"""Signs in to Microsoft's services by Microsoft Entra ID (Azure AD): the application acts for itself."""
+"""Sign in to Microsoft's services with Microsoft Entra ID (Azure AD); the application acts for itself."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class EntraId(Grant):
     client_id: ClientId
     """Id of the application."""
     scopes: Annotated[str, Field(min_length=1), Hint(label="Scope")] = "https://graph.microsoft.com/.default"
-    """What to ask for: the resource's address with `/.default`."""
+    """The scope to request: the resource's address with `/.default`."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
-    """The application's secret; or a certificate and its key."""
+    """The application's secret; give this or a certificate with its key."""
     certificate: Annotated[
         str, Hint(label="Certificate", text=True, secrets=True, placeholder="-----BEGIN CERTIFICATE-----")
     ] = ""
-    """The application's certificate in PEM, in the place of a secret."""
+    """The application's certificate in PEM, instead of a secret."""
     private_key: Annotated[
         Secret | None, Hint(label="Private key", text=True, placeholder="{{secrets.CLIENT_KEY}}")
     ] = None

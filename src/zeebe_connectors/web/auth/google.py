@@ -1,4 +1,4 @@
-"""Signs in to Google's services as a service account (two-legged OAuth), for a user of the domain where it may."""
+"""Sign in to Google's services as a service account (two-legged OAuth), for itself or for a user of the domain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class GoogleServiceAccount(Grant):
         Field(min_length=1),
         Hint(label="Scopes", placeholder="https://www.googleapis.com/auth/drive.readonly"),
     ]
-    """Scopes to ask for, separated by spaces."""
+    """Scopes to request, separated by spaces."""
     user: Annotated[
         str,
         Hint(
@@ -47,13 +47,13 @@ class GoogleServiceAccount(Grant):
             tooltip="Needs domain-wide delegation.",
         ),
     ] = ""
-    """Address of the user for whom the service account acts; itself when left empty."""
+    """Address of the user for whom the service account acts; if left empty, it acts for itself."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`.
 
         Raises:
-            InputError: `AUTHENTICATION_INVALID` when the key file is none.
+            InputError: `AUTHENTICATION_INVALID` when the text is not a key file.
         """
         key = self._key()
         endpoint = str(key.get("token_uri") or _TOKEN_URI)

@@ -1,7 +1,7 @@
-"""Gets bearer tokens from a token endpoint, for the schemes of OAuth 2.0 and those built on it.
+"""Get bearer tokens from a token endpoint, for the schemes of OAuth 2.0 and those built on it.
 
-A scheme says what to ask for (`fetch`); here are the cache, the renewal after a refusal, and how an answer is read, so
-that the endpoint's own words reach the person whether it answers with JSON, with a page or with a redirect.
+A scheme only fetches (`fetch`). This module caches tokens, renews them after a refusal, and reads the answers, so that
+people see the endpoint's own words whether it answers with JSON, a page or a redirect.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MAX_FORM = 64 * 1024
 
 
 class Grant(Scheme):
-    """One token per settings, fetched once for all jobs, and anew after a refusal."""
+    """One token for each set of settings, fetched once for all jobs, and again after a refusal."""
 
     refusals: ClassVar[frozenset[int]] = frozenset({401, 403})
 
@@ -52,7 +52,7 @@ class Grant(Scheme):
     async def challenged(
         self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
     ) -> HttpRequest | None:
-        """Once more with a new token: after a 401, or after a 403 with one from the cache that may be out of date."""
+        """Tries again with a new token after a 401, or after a 403 if the token's permissions may be out of date."""
         last = sent.headers.get("Authorization", "").removeprefix("Bearer ")
         if response.status != 403:
             return _with_token(request, await self._token(exchange, refused=last))
@@ -70,10 +70,10 @@ class Grant(Scheme):
         return await cache.get((self, exchange.tls.key()), fetch, refused=refused, forbidden=forbidden)
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
-        """A new token.
+        """Fetches a new token.
 
         Args:
-            exchange: For asking the token endpoint, within the job's time.
+            exchange: For calling the token endpoint, within the job's time.
             last: The refresh token that came with the last token, where the server rotates them.
 
         Raises:
@@ -91,7 +91,7 @@ class ClientGrant(Grant):
     client_id: ClientId
     """Identifies this application."""
     scopes: Scopes = ""
-    """Scopes to ask for, separated by spaces."""
+    """Scopes to request, separated by spaces."""
 
 
 def _with_token(request: HttpRequest, token: str) -> HttpRequest:
@@ -106,13 +106,13 @@ async def ask(
     *,
     field: str = "authentication.oauthTokenEndpoint",
 ) -> HttpResponse:
-    """The token endpoint's answer to a form, without the credentials that it may repeat.
+    """Posts a form to the token endpoint, and masks the credentials that a refusal repeats.
 
     Args:
-        exchange: What sends it.
+        exchange: Sends the form.
         endpoint: The address.
-        form: What is asked for.
-        credentials: Value of a header `Authorization`, if the client proves itself so.
+        form: The form's fields.
+        credentials: Value of the header `Authorization`, if the client authenticates with one.
         field: Name of the input that holds the address, for messages.
     """
     from zeebe_connectors.web.client import without_echo  # noqa: PLC0415 - the client knows schemes, not they it
@@ -128,14 +128,14 @@ async def ask(
 async def ask_as_client(
     exchange: Exchange, endpoint: str, form: Mapping[str, str], name: str, secret: str, *, how: str
 ) -> HttpResponse:
-    """The token endpoint's answer to a client that has a secret.
+    """Posts a form to the token endpoint as a client that has a secret.
 
     Args:
-        exchange: What sends it.
+        exchange: Sends the form.
         endpoint: The address.
-        form: What is asked for.
+        form: The form's fields.
         name: The client's id.
-        secret: The client's secret; empty for a public client, which names itself only.
+        secret: The client's secret; empty for a public client, which sends only its id.
         how: `basicAuthHeader` or `credentialsBody`.
     """
     if not secret:
@@ -146,26 +146,26 @@ async def ask_as_client(
     _mask(response, [secret])
     encoded = quote_plus(name), quote_plus(secret)
     if response.status in {400, 401} and encoded != (name, secret):
-        # RFC 6749 2.3.1 demands that both are form-encoded first; many servers want them raw, some as it says.
+        # RFC 6749 2.3.1 requires both to be form-encoded first; many servers expect them raw, some follow the RFC.
         response = await ask(exchange, endpoint, form, basic_credentials(*encoded))
         _mask(response, [secret])
     return response
 
 
 def _mask(response: HttpResponse, secrets: Iterable[str]) -> None:
-    """Takes what was sent in confidence out of a refusal that repeats it."""
+    """Masks secrets that a refusal repeats."""
     for secret in secrets:
         if response.status >= 400 and len(secret) >= _MIN_MASKED:
             response.body = response.body.replace(secret.encode(), b"***")
 
 
 def audience_of(audience: str) -> dict[str, str]:
-    """The parameter `audience`; nothing when the field is empty."""
+    """The form's field for the audience; none if it is empty."""
     return {"audience": audience.strip()} if audience.strip() else {}
 
 
 def scope_of(scopes: str) -> dict[str, str]:
-    """The form's field for scopes, if any are asked for."""
+    """The form's field for scopes; none if there are no scopes."""
     words = " ".join(scopes.split())
     return {"scope": words} if words else {}
 
@@ -175,12 +175,12 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
 
     Args:
         response: The answer.
-        codes: Error codes by the endpoint's own words for what went wrong.
-        rotates: Whether a refresh token in the answer takes the place of the one that was used.
+        codes: This runtime's error codes by the endpoint's `error`.
+        rotates: Whether a refresh token in the answer replaces the one that was used.
 
     Raises:
-        ConnectorError: The status as the code, as for any response; `OAUTH_TOKEN_ERROR` and its kin when there is no
-            token in an answer that should hold one. The message has the endpoint's own words.
+        ConnectorError: With the status as its code, as for any response; with `OAUTH_TOKEN_ERROR` or one of `codes`
+                when a successful answer holds no token. The message quotes the endpoint.
     """
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 
@@ -207,7 +207,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
 
 
 def _answer(response: HttpResponse) -> Any:
-    """What came, as JSON or, as some older services send it, as a form; None for anything else."""
+    """The body read as JSON or, for some older services, as a form; None for anything else."""
     kind = response.header("content-type") or ""
     body = as_utf8(response.body, kind)
     try:
@@ -219,7 +219,7 @@ def _answer(response: HttpResponse) -> Any:
 
 
 def _refusal(answer: Any) -> tuple[str | None, str]:
-    """The endpoint's code for what went wrong, and its words; services spell both in several ways."""
+    """The endpoint's error code and message; services name both in several ways."""
     if not isinstance(answer, dict):
         return None, ""
     code = answer.get("error")
@@ -231,7 +231,7 @@ def _refusal(answer: Any) -> tuple[str | None, str]:
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:
-    """What a page says, when it came in the place of JSON."""
+    """What the endpoint says in a page or a text instead of JSON."""
     if answer is not None or not response.body.strip():
         return ""
     text = as_utf8(response.body, response.header("content-type") or "").decode("utf-8", "replace")
@@ -242,7 +242,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
 
 
 def _place(response: HttpResponse) -> str:
-    """Where a redirect leads, without the query, which may hold more than an address."""
+    """Where a redirect leads, without the query, which may hold secrets."""
     target = urljoin(response.url, response.header("location") or "")
     try:
         return short(origin_of(target) + urlsplit(target).path)

@@ -1,6 +1,6 @@
-"""Signs in by NTLM over HTTP, for services of Windows: three messages on one connection, then the response.
+"""Sign in by NTLM over HTTP, for Windows services: three messages on one connection, then the response.
 
-NTLM proves who calls to a connection, not with a request (MS-NTHT), so each call has a connection of its own.
+NTLM authenticates a connection, not a request (MS-NTHT), so each call has a connection of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ntlm(Scheme):
         async with exchange.alone() as alone:
             greeting = _with_token(request, security.step())
             if greeting.body is not None:
-                greeting.body = b""  # the message itself goes only to who is known
+                greeting.body = b""  # the body is sent with the last message only
             response = await alone.send(greeting)
             challenge = _challenge(response)
             if response.status == 401 and challenge is not None:

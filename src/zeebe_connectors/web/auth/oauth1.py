@@ -1,4 +1,4 @@
-"""OAuth 1.0a (RFC 5849): consumer and token credentials sign every request."""
+"""Sign requests with OAuth 1.0a (RFC 5849), by consumer and token credentials."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OAuth1(Scheme):
     ] = None
     """RSA key in PEM, for the RSA methods."""
     realm: Annotated[str, Hint(label="Realm")] = ""
-    """Realm, if the service asks for one."""
+    """Realm, if the service requires one."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
         """Signs the request.

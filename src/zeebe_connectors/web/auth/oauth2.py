@@ -1,4 +1,4 @@
-"""Signs in by OAuth 2.0 without a user at the screen: client credentials, refresh token, password."""
+"""Sign in by OAuth 2.0 with no user present: client credentials, client certificate, refresh token, password."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class ClientCredentials(ClientGrant):
     client_secret: Annotated[RequiredSecret, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")]
     """The application's secret."""
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, if the server asks for it."""
+    """The token's audience, if the server requires it."""
     client_authentication: ClientAuthentication = "basicAuthHeader"
-    """How the application proves itself to the token endpoint."""
+    """How the application authenticates to the token endpoint."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`."""
@@ -51,11 +51,11 @@ class ClientCredentials(ClientGrant):
 
 
 class ClientCertificate(ClientGrant):
-    """Client credentials: the application proves itself by its TLS certificate (RFC 8705)."""
+    """Client credentials: the application authenticates with its TLS certificate (RFC 8705)."""
 
     type: Literal["oauth-client-certificate"]
     audience: Annotated[str, Hint(label="Audience")] = ""
-    """For whom the token is meant, if the server asks for it."""
+    """The token's audience, if the server requires it."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`.
@@ -74,13 +74,13 @@ class ClientCertificate(ClientGrant):
 
 
 class RefreshToken(ClientGrant):
-    """A refresh token that somebody obtained once: the application acts for that user."""
+    """A refresh token that a user obtained once; the application acts for that user."""
 
     type: Literal["oauth-refresh-token"]
     refresh_token: Annotated[RequiredSecret, Hint(label="Refresh token", placeholder="{{secrets.REFRESH_TOKEN}}")]
     """The refresh token."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
-    """The application's secret, where it has one."""
+    """The application's secret, if it has one."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`."""
@@ -95,7 +95,7 @@ class RefreshToken(ClientGrant):
 
 
 class Password(ClientGrant):
-    """A user's name and password, exchanged for a token: for services that know no better way."""
+    """A user's name and password, exchanged for a token: for services that offer nothing better."""
 
     type: Literal["oauth-password"]
     username: Annotated[str, Field(min_length=1), Hint(label="Username")]
@@ -103,9 +103,9 @@ class Password(ClientGrant):
     password: Annotated[RequiredSecret, Hint(label="Password", placeholder="{{secrets.PASSWORD}}")]
     """The user's password."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
-    """The application's secret, where it has one."""
+    """The application's secret, if it has one."""
     client_authentication: ClientAuthentication = "basicAuthHeader"
-    """How the application proves itself to the token endpoint."""
+    """How the application authenticates to the token endpoint."""
 
     async def fetch(self, exchange: Exchange, last: str | None) -> Token:
         """See `Grant.fetch`."""

@@ -1,6 +1,6 @@
-"""Defines what every authentication scheme does, for the schemes beside it and for whoever adds one.
+"""Define what an authentication scheme does, for the schemes beside it and for anyone who adds one.
 
-A scheme is a model of its own fields, told apart by `type`. Most need `authorize` only: a copy of the request with
+A scheme is a model of its fields, chosen by `type`. Most need `authorize` only: a copy of the request with
 credentials. One that can answer a refusal adds `challenged`; one that needs a connection of its own replaces `send`.
 """
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class Scheme(Model):
-    """A way to prove who calls. The request that is given stays as it is: credentials go into a copy."""
+    """A way to authenticate. The given request is never changed; credentials go into a copy."""
 
     refusals: ClassVar[frozenset[int]] = frozenset({401})
-    """Statuses after which `challenged` is asked."""
+    """Statuses after which `challenged` is called."""
 
     async def authorize(self, request: HttpRequest, exchange: Exchange) -> HttpRequest:
-        """The request with this scheme's credentials.
+        """Returns a copy of the request with this scheme's credentials.
 
         Args:
             request: Without credentials.
-            exchange: For schemes that have to ask somebody first, within the job's time.
+            exchange: For schemes that must call a service first, within the job's time.
         """
         return request
 
     async def challenged(
         self, request: HttpRequest, sent: HttpRequest, response: HttpResponse, exchange: Exchange
     ) -> HttpRequest | None:
-        """The request to send once more after a refusal, or None when the scheme has no better answer.
+        """Returns the request to send once more after a refusal, or None when the scheme has no better answer.
 
         Args:
             request: Without credentials.
@@ -70,7 +70,7 @@ class NoAuth(Scheme):
 
 
 def unusable(field: str, reason: str) -> InputError:
-    """The error of credentials that no service needs to see to know that they are wrong.
+    """Returns the error for credentials that cannot be used, whatever the service.
 
     Args:
         field: Name of the scheme's field on the wire, such as `privateKey`.
@@ -80,10 +80,10 @@ def unusable(field: str, reason: str) -> InputError:
 
 
 def not_installed(field: str, what: str, extra: str) -> InputError:
-    """The error of a scheme whose library is not installed.
+    """Returns the error for a scheme whose library is not installed.
 
     Args:
-        field: Name of the scheme's field on the wire that asks for it.
+        field: Name of the scheme's field on the wire that needs it.
         what: What needs the library, such as `NTLM`.
         extra: The extra of this package that brings it.
     """
@@ -94,7 +94,7 @@ def not_installed(field: str, what: str, extra: str) -> InputError:
 
 
 def with_header(request: HttpRequest, name: str, value: str, *, field: str) -> HttpRequest:
-    """A copy with one header, in place of any of the same name.
+    """Returns a copy with this header, which replaces any of the same name.
 
     Raises:
         InputError: `HEADER_INVALID` when the value holds a line break.

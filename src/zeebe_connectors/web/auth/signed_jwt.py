@@ -1,4 +1,4 @@
-"""Signs JSON Web Tokens with a private key, for the schemes that prove who calls by them."""
+"""Sign JSON Web Tokens with a private key, for the schemes that authenticate with them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def signed_jwt(
     headers: Mapping[str, str] | None = None,
     password: str | None = None,
 ) -> str:
-    """The token in its compact form, valid from now for `LIFE` unless the claims say otherwise.
+    """Returns the token in its compact form, valid from now for `LIFE` unless the claims say otherwise.
 
     Args:
-        claims: Beside `iat`, `exp` and `jti`, which are added.
+        claims: The claims; `iat`, `exp` and `jti` are added.
         key: Private key in PEM.
         field: Name of the scheme's field with the key, for messages.
         algorithm: Such as RS256, PS256 or ES256.
@@ -59,10 +59,10 @@ def signed_jwt(
 
 
 def thumbprint(certificate: str, *, field: str) -> str:
-    """The SHA-1 thumbprint of a certificate, as the header `x5t` wants it.
+    """Returns the SHA-1 thumbprint of a certificate, in the form of the header `x5t`.
 
     Raises:
-        InputError: `AUTHENTICATION_INVALID` when it is no certificate in PEM.
+        InputError: `AUTHENTICATION_INVALID` when it is not a certificate in PEM.
     """
     try:
         from cryptography import x509  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Keeps access tokens for all jobs of a runtime: one call fetches a token for everybody who waits for it."""
+"""Cache access tokens for all jobs of a runtime; one call fetches a token for everyone who waits for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Token:
 
     Args:
         value: What goes into the header.
-        life: Seconds that it is valid; None when the server did not say, then it is used once.
+        life: Seconds for which it is valid; None if the server did not say, and then it is used once.
         refresh: The refresh token that replaces the one it was fetched with, where the server rotates them.
     """
 
@@ -28,7 +28,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A token that is kept, until when, and whether it took the place of one that was not allowed to do something."""
+    """A cached token, when it ends, and whether it replaced a token that was forbidden something."""
 
     token: Token
     end: float
@@ -36,10 +36,10 @@ class _Entry:
 
 
 class TokenCache:
-    """Keeps tokens by their settings until shortly before they end.
+    """Caches tokens by their settings until shortly before they expire.
 
     Args:
-        max_tokens: How many are kept; beyond it the one unused for longest is forgotten.
+        max_tokens: How many are kept; beyond that, the least recently used is dropped.
     """
 
     def __init__(self, max_tokens: int = 1000) -> None:
@@ -55,17 +55,17 @@ class TokenCache:
         refused: str | None = None,
         forbidden: str | None = None,
     ) -> str:
-        """The token for these settings.
+        """Returns the token for these settings.
 
         Args:
-            key: All settings that make two tokens differ.
-            fetch: Gets a new one; it is handed the rotated refresh token of the last one, if there is any.
-            refused: A token that the service refused: it is not given again.
-            forbidden: A token that was not allowed to do something, perhaps because it is older than what its owner may
-                do now: it is replaced once. A token that came in such a one's place is given again.
+            key: All settings that distinguish two tokens.
+            fetch: Gets a new token; it receives the refresh token that came with the last one, if any.
+            refused: A token that the service refused: it is not returned again.
+            forbidden: A token that was forbidden something, perhaps because it predates a permission: it is replaced
+                once. If it is itself such a replacement, it is returned again.
 
         Raises:
-            ConnectorError: What `fetch` raised, to everybody who waits for it.
+            ConnectorError: What `fetch` raised, to everyone who waits for it.
         """
         known = self._entries.get(key)
         if known is not None and time.monotonic() < known.end:
@@ -91,7 +91,7 @@ class TokenCache:
         token = await fetch(last)
         if token.life is not None or token.refresh is not None:
             life = token.life or 0.0
-            # A token must not end on its way: a tenth of its life earlier, a minute at most.
+            # Renewed early, by a tenth of its life and a minute at most, so that no token expires on its way.
             end = time.monotonic() + life - min(60.0, life / 10)
             self._entries[key] = _Entry(token, end, replaced)
             self._entries.move_to_end(key)
@@ -104,7 +104,7 @@ class TokenCache:
     def _done(self, key: Hashable, task: asyncio.Task[Token]) -> None:
         self._fetching.pop(key, None)
         if not task.cancelled():
-            task.exception()  # seen: every waiter may be gone
+            task.exception()  # retrieved here, as every waiter may be gone
 
     def close(self) -> None:
         """Stops fetching and forgets all tokens."""

@@ -202,7 +202,7 @@ async def check_environment(visit: Visit) -> Drawn:
         return await _drawn(
             visit, shown, error=f"environment: there is no {wanted[:64]} that can be checked", status=400
         )
-    found = await check(providers, known, wanted, store=visit.runtime.store)
+    found = await check(providers, known, wanted, services=visit.runtime.services, store=visit.runtime.store)
     return await _drawn(visit, shown, findings=(wanted, [asdict(finding) for finding in found]))
 
 

@@ -1,0 +1,102 @@
+"""Finds misspelt names in the sections of a provider's environment, which would be passed over in silence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zeebe_connectors.config.providers.secured import PUBLIC
+from zeebe_connectors.sdk.provided import provider_names
+
+_SECURED: Mapping[str, frozenset[str]] = {
+    "authentication": frozenset(
+        {
+            "accountKey",
+            "claims",
+            "clientSecret",
+            "consumerSecret",
+            "credentials",
+            "key",
+            "passphrase",
+            "password",
+            "privateKey",
+            "refreshToken",
+            "secretAccessKey",
+            "serviceAccountKey",
+            "sessionToken",
+            "token",
+            "tokenSecret",
+            "value",
+        }
+    ),
+    "tls": frozenset({"clientPrivateKey", "keystore", "keystorePassword", "password", "privateKeyPassword"}),
+    "wsSecurity": frozenset({"keystorePassword", "password", "privateKey", "privateKeyPassword"}),
+    "options": frozenset(
+        {
+            "active",
+            "base",
+            "database",
+            "encoding",
+            "fingerprint",
+            "folder",
+            "hostKey",
+            "knownHosts",
+            "legacyAlgorithms",
+            "maxSessions",
+            "path",
+            "saveAttachmentsTo",
+            "saveTextTo",
+            "saveTo",
+            "scheme",
+        }
+    ),
+}
+KNOWN: Mapping[str, frozenset[str]] = {
+    section: names | (PUBLIC[section] or frozenset()) for section, names in _SECURED.items()
+}
+"""By section of an environment: the names that our own connectors read, and those that other products use."""
+_SECTIONS = {"ws_security": "wsSecurity"}
+
+
+def check_names(section: str, given: Mapping[str, Any]) -> None:
+    """Refuses a name that is close to a known one, unless an installed connector reads it.
+
+    Args:
+        section: Of an environment, under its wire name or its name in the model.
+        given: What stands there.
+
+    Raises:
+        ValueError: The name, and the one that is probably meant.
+    """
+    section = _SECTIONS.get(section, section)
+    known = KNOWN[section]
+    for name in _names(given):
+        if name in known or not (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75)):
+            continue
+        if name not in installed_names().get(section, ()):
+            raise ValueError(f"{name[:64]}: is unknown; did you mean {near[0]}?")
+
+
+def installed_names(protocol: str | None = None) -> dict[str, set[str]]:
+    """By section: the names that some installed connector reads.
+
+    Args:
+        protocol: Only those of connectors that take this one.
+    """
+    from zeebe_connectors.sdk.registry import Registry  # noqa: PLC0415 - loads every connector
+
+    registry = Registry.installed()
+    found: dict[str, set[str]] = {section: set() for section in KNOWN}
+    for connector in (*registry.outbound.values(), *registry.inbound.values()):
+        if protocol is None or protocol in connector.protocols:
+            for section, names in provider_names(connector.input).items():
+                found.setdefault(section, set()).update(names)
+    return found
+
+
+def _names(given: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in given.items():
+        yield str(name)
+        if isinstance(value, Mapping):
+            yield from _names(value)
