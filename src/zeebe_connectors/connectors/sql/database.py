@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.sql.access import DRIVERS, Access, Dialling
 from zeebe_connectors.connectors.sql.failures import failure
-from zeebe_connectors.connectors.sql.values import text_where_none
+from zeebe_connectors.connectors.sql.values import text_or_bytes
 from zeebe_connectors.net.connect import Resolver
 from zeebe_connectors.sdk.deadlines import Within
 
@@ -205,7 +205,7 @@ class Database:
         if self.access.address.kind == "sqlite":
             event.listen(engine.sync_engine, "connect", _confine_sqlite)
         if self.access.dialect == "postgresql":
-            event.listen(engine.sync_engine, "connect", _take_all_dates)
+            event.listen(engine.sync_engine, "connect", _take_all_values)
         return engine
 
     def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
@@ -395,12 +395,11 @@ def _test_rested(engine: AsyncEngine) -> None:
     event.listen(pool, "checkout", awake)
 
 
-def _take_all_dates(connection: Any, _record: Any) -> None:
-    """Dates and times that Python has none for, such as `infinity` and those before Christ, come as text."""
-    adapters = connection.driver_connection.adapters
-    for name in ("date", "timestamp", "timestamptz", "time", "timetz", "interval"):
-        number = adapters.types[name].oid
-        adapters.register_loader(number, text_where_none(adapters.get_loader(number, 0)))
+def _take_all_values(connection: Any, _record: Any) -> None:
+    """See `postgres.take_all_values`."""
+    from zeebe_connectors.connectors.sql.postgres import take_all_values  # noqa: PLC0415 - see above
+
+    take_all_values(connection.driver_connection)
 
 
 def _confine_sqlite(connection: Any, record: Any) -> None:
@@ -417,4 +416,5 @@ def _confine_sqlite(connection: Any, record: Any) -> None:
         return driver._execute(driver._conn.set_authorizer, allowed)  # noqa: SLF001 - aiosqlite passes it on no other way
 
     connection.run_async(confine)
+    connection.driver_connection.text_factory = text_or_bytes
     connection.run_async(lambda driver: driver.set_progress_handler(lambda: time.monotonic() > end[0], 10_000))

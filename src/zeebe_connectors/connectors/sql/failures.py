@@ -140,7 +140,10 @@ _ODBC: dict[str, Meaning] = {
 _PLANS = "RevalidateCachedQuery"
 """Where PostgreSQL refuses a prepared statement because a table has changed since."""
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
-_NAMED = re.compile(r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'")
+_NAMED = re.compile(
+    r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'"
+    r"|for column (?:`[^`]+`\.)*`([^`]+)`"
+)
 
 
 def failure(error: BaseException, *, where: str) -> ConnectorError:

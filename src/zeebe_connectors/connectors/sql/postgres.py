@@ -10,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from psycopg import AsyncCursor, capabilities, errors
+from psycopg import AsyncConnection, AsyncCursor, capabilities, errors
 from psycopg._preparing import Prepare
 from psycopg.generators import execute, fetch, send
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, Format
+from psycopg.types.array import ArrayLoader
+from psycopg.types.string import TextLoader
+
+from zeebe_connectors.connectors.sql.values import interval, text_where_none
 
 _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
+_FIRST_OWN = 16_384
+"""Numbers of types from here on are of those that users and extensions made."""
 Waiting = Generator[Any, Any, Any]
 """What psycopg waits for: it yields whether it wants to read or to write, and returns what came."""
 
@@ -122,6 +128,48 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             self.pgresult = end
         yield from self._conn._prepared.maintain_gen(self._conn)  # noqa: SLF001 - see above
         return rows
+
+
+class _Interval(TextLoader):
+    """Lengths of time in ISO 8601; psycopg counts a month as 30 days and has nothing for `infinity`."""
+
+    def load(self, data: Any) -> str:
+        return interval(bytes(data).decode())
+
+
+class _Texts(ArrayLoader):
+    base_oid = 25
+
+
+class _OfUnknown(TextLoader):
+    """Values of types that somebody made: text as the database writes it, and lists of such for their arrays."""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._array = _Texts(oid, context) if oid >= _FIRST_OWN else None
+
+    def load(self, data: Any) -> Any:
+        written = bytes(data[:2])
+        if self._array is not None and written[:1] == b"{" and written not in {b"{[", b"{("}:  # which are multiranges
+            return self._array.load(data)
+        return super().load(data)
+
+
+def take_all_values(connection: AsyncConnection[Any]) -> None:
+    """Has a connection give every value of PostgreSQL, also those that Python has none for, such as `infinity`.
+
+    Args:
+        connection: A new one.
+    """
+    adapters = connection.adapters
+    for name in ("date", "timestamp", "timestamptz", "time", "timetz"):
+        number = adapters.types[name].oid
+        adapters.register_loader(number, text_where_none(adapters.get_loader(number, Format.TEXT)))
+    for name in ("int4", "int8", "num", "date", "ts", "tstz"):
+        for kind in ("range", "multirange"):
+            adapters.register_loader(f"{name}{kind}", TextLoader)
+    adapters.register_loader("interval", _Interval)
+    adapters.register_loader(0, _OfUnknown)
 
 
 def is_stale(error: BaseException) -> bool:

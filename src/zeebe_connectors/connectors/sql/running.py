@@ -29,6 +29,9 @@ _CHANGES_SESSION = re.compile(
     r"\b(?:set_config|pg_(?:try_)?advisory_lock\w*|get_lock|dblink_connect\w*)\s*\(|@\w+\s*:=|\bINTO\s+(?:@|#|TEMP)",
     re.IGNORECASE,
 )
+_INTO = re.compile(
+    r"\bINTO\s+(?:[\w\"`\[\]]+\s*\.\s*)?(?:\"((?:[^\"]|\"\")+)\"|`([^`]+)`|\[([^\]]+)\]|(\w+))", re.IGNORECASE
+)
 _COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
@@ -156,7 +159,13 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
             while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
                 yield batch
         rows.affected = max(0, result.rowcount) if not result.returns_rows or not streams else None
-        rows.key = _key(result, bound.text)
+        if session.dialect == "sqlite" and result.rowcount < 0 and _CHANGES.search(bound.text):
+            # Python's driver counts no change whose statement begins with WITH.
+            rows.affected = (await connection.exec_driver_sql("SELECT changes()")).scalar()
+        if rows.affected:
+            rows.key = _key(result, bound.text)
+        if rows.key and session.dialect == "sqlite" and await _has_no_number(connection, bound.text):
+            rows.key = None
         finished = True
     finally:
         if finished or not streams:
@@ -164,6 +173,16 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
         else:
             # Reading on to the end of what nobody wants could take for ever.
             await session.database.stop(session)
+
+
+async def _has_no_number(connection: Any, text: str) -> bool:
+    """Whether rows of the table that an INSERT of SQLite names have no number: then it still gives an earlier one's."""
+    match = _INTO.search(text)
+    if match is None:
+        return True
+    name = next(filter(None, match.groups())).replace('""', '"')
+    ask = "SELECT max(wr) FROM pragma_table_list WHERE name = ? COLLATE NOCASE"
+    return bool((await connection.exec_driver_sql(ask, (name,))).scalar())
 
 
 def _key(result: Any, text: str) -> int | None:
