@@ -9,12 +9,15 @@ import hashlib
 import re
 import time
 from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping
 from itertools import accumulate
 
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
 from zeebe_connectors.sdk.context import Job
 
 _MAX_TEMPLATES = 500
+_MAX_TASKS = 1000
 _MAX_SOURCES = 500
 _UNKNOWN = "unknown"
 _PERSON = re.compile(r"([^\s@/:<>]+)@")  # of a mailbox, in the name of its source: metrics are open to all
@@ -39,19 +42,10 @@ class Counts:
     __slots__ = ("actions", "buckets", "in_flight", "sum")
 
     def __init__(self) -> None:
-        self.actions: dict[str, int] = {}
+        self.actions: defaultdict[str, int] = defaultdict(int)
         self.buckets = [0] * (len(_BUCKETS) + 1)
         self.sum = 0.0
         self.in_flight = 0
-
-    def count(self, action: str) -> None:
-        """Something became of a job."""
-        self.actions[action] = self.actions.get(action, 0) + 1
-
-    def observe(self, seconds: float) -> None:
-        """A job took so long."""
-        self.buckets[bisect_left(_BUCKETS, seconds)] += 1
-        self.sum += seconds
 
     def cumulative(self) -> list[tuple[str, float]]:
         """The histogram as Prometheus has it: each class with all below it."""
@@ -77,21 +71,25 @@ class PrometheusMetrics:
         self.sources: dict[str, int] = {}
         """How many sources are how now."""
         self.last = Last()
+        self._tasks: dict[int, tuple[Mapping[str, str], str, Counts]] = {}
+        """The counts of the jobs of one task, by the identity of their headers, which an entry holds."""
         self._known_sources: set[str] = set()
 
     def activated(self, job: Job) -> None:
         """A job was taken."""
-        counts = self._counts(job)
-        counts.count("activated")
+        counts = self._of(job)
+        counts.actions["activated"] += 1
         counts.in_flight += 1
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """A job was answered."""
-        counts = self._counts(job)
-        counts.count(
+        counts = self._of(job)
+        action = (
             "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
         )
-        counts.observe(seconds)
+        counts.actions[action] += 1
+        counts.buckets[bisect_left(_BUCKETS, seconds)] += 1
+        counts.sum += seconds
         counts.in_flight -= 1
         last, kind = self.last, job.type
         (last.failed if isinstance(outcome, Fail) else last.completed)[kind] = time.time()
@@ -100,8 +98,8 @@ class PrometheusMetrics:
 
     def unanswered(self, job: Job) -> None:
         """A job's outcome could not be sent."""
-        counts = self._counts(job)
-        counts.count("unanswered")
+        counts = self._of(job)
+        counts.actions["unanswered"] += 1
         counts.in_flight -= 1
 
     def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
@@ -133,6 +131,18 @@ class PrometheusMetrics:
                 return _OTHER
             self._known_sources.add(name)
         return name
+
+    def _of(self, job: Job) -> Counts:
+        """The counts of a job's type and template: found once for all jobs of a task that have the same headers."""
+        headers, kind = job.headers, job.type
+        known = self._tasks.get(id(headers))
+        if known is not None and known[0] is headers and known[1] == kind:
+            return known[2]
+        if len(self._tasks) >= _MAX_TASKS:
+            self._tasks.clear()
+        counts = self._counts(job)
+        self._tasks[id(headers)] = headers, kind, counts
+        return counts
 
     def _counts(self, job: Job) -> Counts:
         headers = job.headers

@@ -133,7 +133,9 @@ class Expression:
             FeelEvaluationError: it has no value.
             FeelLimitError: it exceeds its limits.
         """
-        return _run(self._program, {} if context is None else context, functions, clock, limits or self._limits)
+        return Result(
+            *_run(self._program, {} if context is None else context, functions, clock, limits or self._limits)
+        )
 
 
 class UnaryTests(Expression):
@@ -153,7 +155,7 @@ class UnaryTests(Expression):
 
 def _run(
     code: Program, context: Mapping[str, Any], functions: Functions, clock: Clock | None, limits: Limits
-) -> Result:
+) -> tuple[Any, list[EvaluationWarning]]:
     if functions and not isinstance(functions, HostFunctions):
         functions = HostFunctions(functions)
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)
@@ -162,7 +164,6 @@ def _run(
         if value is None or run.warnings:
             for sentence in _sentences(code, run, context):
                 run.warn(ADVICE, sentence)
-        return Result(value, run.warnings)
     except Failure as failure:
         sentences = "".join(f"; {sentence}" for sentence in _sentences(code, run, context))
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}{sentences}") from None
@@ -172,6 +173,8 @@ def _run(
         raise operations.calculation_failed(error) from None
     except RecursionError:
         raise FeelLimitError("depth", "a value is nested too deep") from None
+    else:
+        return value, run.warnings
 
 
 def _sentences(code: Program, run: Run, context: Mapping[str, Any]) -> list[str]:
@@ -211,7 +214,16 @@ def evaluate(
         FeelSyntaxError, FeelEvaluationError, FeelLimitError: as `compile` and `Expression.evaluate`.
     """
     context = {} if context is None else context
-    return _run(program(text, DEFAULT_LIMITS), context, functions, clock, DEFAULT_LIMITS).value
+    return _run(program(text, DEFAULT_LIMITS), context, functions, clock, DEFAULT_LIMITS)[0]
+
+
+def value_of(text: str, context: Mapping[str, Any], functions: Functions, limits: Limits) -> Any:
+    """The value of an expression under the limits of one evaluation, the way that makes nothing else.
+
+    Raises:
+        FeelSyntaxError, FeelEvaluationError, FeelLimitError: as `compile` and `Expression.evaluate`.
+    """
+    return _run(program(text, DEFAULT_LIMITS), context, functions, None, limits)[0]
 
 
 def evaluate_unary(text: str, value: Any, context: Mapping[str, Any] | None = None) -> bool | None:

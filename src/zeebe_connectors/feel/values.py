@@ -309,8 +309,9 @@ class _Room:
 
     def __init__(self, limits: Limits | None, *, exact: bool) -> None:
         self.exact = exact
-        self.nodes = _MAX_NODES if limits is None else min(_MAX_NODES, limits.items)
-        self.characters = _MAX_CHARACTERS if limits is None else min(_MAX_CHARACTERS, limits.characters)
+        self.nodes, self.characters = _MAX_NODES, _MAX_CHARACTERS
+        if limits is not None:
+            self.nodes, self.characters = min(_MAX_NODES, limits.items), min(_MAX_CHARACTERS, limits.characters)
 
 
 def to_json(value: Any, limits: Limits | None = None, *, exact: bool = False) -> Any:
@@ -346,9 +347,12 @@ def _json(value: Any, room: _Room) -> Any:
         return value
     if kind_ is int or kind_ is Decimal or kind_ is float or kind_ is WideDecimal:
         return json_number(value, exact=room.exact)
-    if isinstance(value, Mapping):
+    if kind_ is dict or isinstance(value, Mapping):  # most are, and the other question takes longer
         _take(room, len(value))
-        return {key if type(key) is str else str(key): _json(item, room) for key, item in value.items()}
+        made = {}
+        for key, item in value.items():
+            made[key if type(key) is str else str(key)] = _json(item, room)
+        return made
     if isinstance(value, (list, tuple)):
         _take(room, len(value))
         return [_json(item, room) for item in value]

@@ -52,13 +52,10 @@ class SecretScope:
 
     def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:
         self.mode = mode
+        self.by_diagram = mode == "diagram"
+        """Whether the diagram must be read."""
         self._unresolved = unresolved
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
-
-    @property
-    def by_diagram(self) -> bool:
-        """Whether the diagram must be read."""
-        return self.mode == "diagram"
 
     def places(self, connector: Description, job: Job, element: Element | None) -> Places:
         """Returns where placeholders resolve in a job's inputs.

@@ -73,15 +73,17 @@ def is_small_json(value: Any) -> bool:
     """Whether a value is small, as `is_small`, and made of nothing but JSON's own types; the look is bounded."""
     nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
     left: list[Any] = [(value,)]
-    while left:
-        inside = left.pop()
+    for inside in left:  # to which is added what stands further inside
+        nodes -= len(inside)
+        if nodes < 0 or characters < 0:
+            return False
+        parts = inside
         if type(inside) is dict:
+            parts = inside.values()
             for name in inside:
                 if type(name) is not str:
                     return False
-            inside = inside.values()
-        nodes -= len(inside)
-        for part in inside:
+        for part in parts:
             kind = type(part)
             if kind is str:
                 characters -= len(part)
@@ -89,14 +91,30 @@ def is_small_json(value: Any) -> bool:
                 left.append(part)
             elif kind not in _LEAVES:
                 return False
-        if nodes < 0 or characters < 0:
-            return False
-    return True
+    return characters >= 0
 
 
 async def for_size_of(value: Any, work: Callable[[], Value]) -> Value:
     """Do something that takes as long as a value is large: at once where it is small, else in a thread."""
     return work() if is_small(value) else await asyncio.to_thread(work)
+
+
+def one_pass(decoder: json.JSONDecoder) -> Callable[[str], Any]:
+    """What makes a value of a JSON text as the decoder does, without its searches for blanks around the text.
+
+    Args:
+        decoder: Reads texts that have blanks around them, and says what is wrong with those that are no JSON.
+    """
+    scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
+
+    def decode(text: str) -> Any:
+        try:
+            value, end = scan(text, 0)
+        except StopIteration:
+            return decoder.decode(text)
+        return value if end == len(text) else decoder.decode(text)
+
+    return decode
 
 
 def json_nodes(data: bytes | str) -> int:
@@ -155,7 +173,10 @@ def _exact_nodes(data: bytes) -> int:
 
 def _decoded(data: bytes, decode: Callable[[str], Any]) -> Any:
     text = data.decode()
-    if min(text.count("["), text.count("]")) + min(text.count("{"), text.count("}")) > JSON_DEPTH:
+    # Each level takes two characters.
+    if len(text) > 2 * JSON_DEPTH and (
+        min(text.count("["), text.count("]")) + min(text.count("{"), text.count("}")) > JSON_DEPTH
+    ):
         _check_depth(text)
     try:
         return decode(text)

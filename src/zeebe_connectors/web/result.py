@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, read_json
+from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, one_pass, read_json
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
@@ -29,7 +29,7 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-_STRICT = json.JSONDecoder(parse_constant=_no_number)
+_decode = one_pass(json.JSONDecoder(parse_constant=_no_number))
 
 
 class Response(TypedDict):
@@ -127,9 +127,9 @@ def _with_known_characters(data: bytes) -> bytes:
 
 async def _read(data: bytes) -> Any:
     try:
-        return await read_json(data, _STRICT.decode)
+        return await read_json(data, _decode)
     except UnicodeDecodeError:
-        return await read_json(_with_known_characters(data), _STRICT.decode)
+        return await read_json(_with_known_characters(data), _decode)
 
 
 async def lenient_body(response: HttpResponse) -> Any:
@@ -183,9 +183,9 @@ def _known_body(response: HttpResponse) -> Any:
     if _looks_like_json(data):
         with suppress(ValueError):
             try:
-                return decode_quick_json(data, _STRICT.decode)
+                return decode_quick_json(data, _decode)
             except UnicodeDecodeError:
-                return decode_quick_json(_with_known_characters(data), _STRICT.decode)
+                return decode_quick_json(_with_known_characters(data), _decode)
     return _as_text(data)
 
 

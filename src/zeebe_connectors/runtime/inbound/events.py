@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.backoff import Backoff
-from zeebe_connectors.runtime.expressions import result_variables
+from zeebe_connectors.runtime.expressions import ResultMapping, result_variables
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
 from zeebe_connectors.runtime.ledger import Entry, Ledger, State
@@ -195,7 +195,8 @@ class EventHandler:
         if element.message_id:
             message_id = _text(await _evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
         message_id = message_id or event.id  # without an id, the engine would accept a message twice
-        _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
+        mapping = ResultMapping(element.result)
+        _, payload = await self._patiently(lambda: result_variables(mapping, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
 
     async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
@@ -317,7 +318,7 @@ async def dry_run(
         if chosen.correlation_key:
             key = await _evaluate(chosen.correlation_key, data, "correlationKeyExpression")
         result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
-        variables, _ = await result_variables(result, plain(dict(data)), documents)
+        variables, _ = await result_variables(ResultMapping(result), plain(dict(data)), documents)
     except (_Quarantine, ConnectorError) as error:
         return f"would go to quarantine: {error}", {}
     starts = chosen.process and chosen.kind != "catch"  # the name of a message start event's message says little

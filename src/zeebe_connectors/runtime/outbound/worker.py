@@ -410,7 +410,8 @@ class Worker:
         belongs_to(job)
         started = time.perf_counter()
         try:
-            if taken.outcome is None and not await self._is_ours(taken):
+            is_late = taken.outcome is None and taken.deadline - taken.began <= self.activation.timeout / 2
+            if is_late and not await self._renewed(taken):
                 self._metrics.unanswered(job)
                 return
             outcome = taken.outcome or await self._outcome(taken)
@@ -438,13 +439,10 @@ class Worker:
             self._last_end = time.monotonic()
             self._free.give()
 
-    async def _is_ours(self, taken: TakenJob) -> bool:
+    async def _renewed(self, taken: TakenJob) -> bool:
         """Extends a job that waited in the stream to its full time; returns whether the job still exists."""
-        timeout = self.activation.timeout
-        if taken.deadline - time.monotonic() > timeout / 2:
-            return True
         try:
-            await taken.extend(timeout)
+            await taken.extend(self.activation.timeout)
         except GatewayError as error:
             if error.is_not_found:
                 logger.debug("job %d is gone", taken.job.key)
