@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.greetings import TLS_RECORDS, other_protocol
 from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
@@ -183,7 +184,7 @@ class Pop3Session:
                 writer = opened
                 session = cls(host, reader, opened)
                 session.refused = set() if refused is None else refused
-                session._banner = await session._answer("the connection")
+                session._banner = await session._greeted()
                 await session._ask_capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
@@ -193,7 +194,7 @@ class Pop3Session:
             if writer is not None:
                 writer.transport.abort()
             if isinstance(error, Refused):
-                error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
+                error = TransientError("POP3_UNREACHABLE", f"{host}:{port}: {error.text}")
             raise connect_error("POP3", host, port, error, patience=TIMEOUT) from None
         return session
 
@@ -466,6 +467,23 @@ class Pop3Session:
         if re.search(r"[\r\n\0]", line):
             raise PermanentError("POP3_REFUSED", "a user name or password must not hold a line break")
         self._writer.write(line.encode() + b"\r\n")
+
+    async def _greeted(self) -> str:
+        """The server's banner.
+
+        Raises:
+            Refused: It turned the connection away, or speaks another protocol.
+        """
+        await self._more()
+        tls = self._buffer.startswith(TLS_RECORDS)
+        line = bytes(self._buffer[:2]) if tls else await self._line()
+        try:
+            return _accepted("the connection", line)
+        except Refused as error:
+            why = other_protocol(line, "POP3")
+            said = f" (it said: {error.text})" if why and not tls else ""
+            reason = f"{why}{said}" if why else f"it turned the connection away: {error.text}"
+            raise Refused("the connection", reason) from None
 
     async def _answer(self, command: str) -> str:
         return _accepted(command, await self._line())
