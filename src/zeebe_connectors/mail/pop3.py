@@ -312,11 +312,15 @@ class Pop3Session:
 
     async def _is_empty(self, refusal: Refused) -> bool:
         """Whether a list was refused because there is nothing to list."""
-        try:
+        count = await self._count()
+        return _EMPTY.search(refusal.text) is not None if count is None else count == 0
+
+    async def _count(self) -> int | None:
+        """How many messages there are; None when the server does not say."""
+        with suppress(Refused):
             words = (await self.command("STAT")).split()
-        except Refused:
-            return _EMPTY.search(refusal.text) is not None
-        return words[:1] == ["0"]
+            return int(words[0]) if words and words[0].isdecimal() else None
+        return None
 
     async def ids(self) -> dict[int, str]:
         """Returns the unique id of each message, by its number in this session.
@@ -325,6 +329,7 @@ class Pop3Session:
 
         Raises:
             PermanentError: `POP3_NO_IDS`: the server has none, so that new messages cannot be told from old ones.
+            TransientError: `POP3_NO_IDS`: it lists none although it has messages.
         """
         try:
             lines = (await self._several("UIDL")).split(b"\n")
@@ -344,6 +349,12 @@ class Pop3Session:
             if len(words) == 2 and number.isdigit() and (uid := _id(words[1].strip())):
                 copies[uid] += 1
                 found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
+        if not found and (count := await self._count()):
+            raise TransientError(
+                "POP3_NO_IDS",
+                f"{self._host} has {count} mails and lists the id of none (UIDL), without which a mail would be "
+                "processed twice; use IMAP if that stays so",
+            )
         return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
@@ -481,8 +492,8 @@ class Pop3Session:
             return _accepted("the connection", line)
         except Refused as error:
             why = other_protocol(line, "POP3")
-            said = f" (it said: {error.text})" if why and not tls else ""
-            reason = f"{why}{said}" if why else f"it turned the connection away: {error.text}"
+            quoted = f" (it said: {error.text})" if why and not tls else ""
+            reason = f"{why}{quoted}" if why else f"it turned the connection away: {error.text}"
             raise Refused("the connection", reason) from None
 
     async def _answer(self, command: str) -> str:
