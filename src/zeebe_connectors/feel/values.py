@@ -351,7 +351,9 @@ def _json(value: Any, room: _Room) -> Any:
         _take(room, len(value))
         made = {}
         for key, item in value.items():
-            made[key if type(key) is str else str(key)] = _json(item, room)
+            inner = type(item)
+            plain = (inner is int and -_LONG <= item < _LONG) or inner is bool or item is None  # a call costs more
+            made[key if type(key) is str else str(key)] = item if plain else _json(item, room)
         return made
     if isinstance(value, (list, tuple)):
         _take(room, len(value))
