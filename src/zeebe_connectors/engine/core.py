@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -10,6 +9,7 @@ from uuid import uuid4
 from zeebe_connectors.engine.agenda import Agenda
 from zeebe_connectors.engine.clock import Clock
 from zeebe_connectors.engine.definitions import Definition, Definitions, Deployment
+from zeebe_connectors.engine.finished import Finished
 from zeebe_connectors.engine.flow import subscriptions
 from zeebe_connectors.engine.flow.calls import called_ended
 from zeebe_connectors.engine.flow.flow import Flow
@@ -22,14 +22,12 @@ from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
 from zeebe_connectors.engine.keys import Keys
 from zeebe_connectors.engine.messages import Messages
 from zeebe_connectors.engine.model import Element
-from zeebe_connectors.engine.payloads import is_large
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
 from zeebe_connectors.engine.signals import Signals
 from zeebe_connectors.engine.start_elements import check_start_elements
 from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
-MAX_FINISHED = 1_000
 _TIMERS_AT_ONCE = 100
 _MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop forever
 LATEST = -1
@@ -63,7 +61,7 @@ class Engine:
         self.observers: list[Observer] = []
         self.elements: dict[int, ElementInstance] = {}
         self.instances: dict[int, ProcessInstance] = {}
-        self.finished: deque[ProcessInstance] = deque()
+        self.finished = Finished()
         self.timers: dict[int, Subscription] = {}
         self.definitions = Definitions(self)
         self.incidents = Incidents(self)
@@ -238,16 +236,7 @@ class Engine:
             waiting(process)
         if caller is not None and state is State.COMPLETED and caller.called is process:
             called_ended(self.flow, caller, process.root.variables)
-        self._keep(process)
-
-    def _keep(self, process: ProcessInstance) -> None:
-        """Keep a finished instance for queries, without its variables if they are large."""
-        root = process.root
-        if root.variables and is_large(root.variables):
-            root.variables = None
-        if len(self.finished) == MAX_FINISHED:
-            self.finished.popleft().dissolve()
-        self.finished.append(process)
+        self.finished.add(process)
 
     def on_end(self, key: int, callback: Callable[[ProcessInstance], None]) -> None:
         """Call back once when an instance has ended."""

@@ -45,7 +45,7 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        # By address, then by process, as each process receives a message once; then in the order of their opening.
+        # By address, then by process, as each process receives a message once; then by the age of who waits.
         self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
@@ -54,7 +54,13 @@ class Messages:
     def add(self, subscription: Subscription) -> None:
         """Open a subscription."""
         by_process = self._waiting[subscription.name, subscription.correlation_key]
-        by_process.setdefault(subscription.holder.process.definition.bpmn_process_id, {})[subscription] = None
+        waiting = by_process.setdefault(subscription.holder.process.definition.bpmn_process_id, {})
+        late = waiting and next(reversed(waiting)).holder.key > subscription.holder.key
+        waiting[subscription] = None
+        if late:  # an incident has held it up; after a restart it would be in its place, too
+            in_order = sorted(waiting, key=lambda other: other.holder.key)
+            waiting.clear()
+            waiting.update(dict.fromkeys(in_order))
 
     def remove(self, subscription: Subscription) -> None:
         """Close a subscription."""

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.attention import MIN_FAILURES
 from zeebe_connectors.admin.api.description import Call, TypedDict, described
 from zeebe_connectors.config.effective import effective_settings, unknown_settings
 from zeebe_connectors.runtime.documents import ClusterDocuments
@@ -277,6 +278,9 @@ def _providers(runtime: Runtime) -> Part:
     known = list(providers.directory.all()) if providers is not None else []
     if providers is None or not known:
         return _part("standby", "None is described", "")
+    failing = [key for key, limit in providers.limits().items() if limit.counts.failed_in_a_row >= MIN_FAILURES]
+    if failing:
+        return _part("warn", f"{len(failing)} of {_number(len(known), 'provider')} failing", ", ".join(failing[:5]))
     slowed = [(key, limit.held_for()) for key, limit in providers.limits().items() if limit.held_for() > 0]
     if slowed:
         more = ", ".join(f"{key} for {seconds:.0f} s" for key, seconds in slowed[:5])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow.gateways import condition
 from zeebe_connectors.engine.flow.instances import Rounds, State
@@ -83,7 +83,7 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
     loop, rounds, engine = _loop(body), body.rounds, flow.engine
     if loop.output_collection is not None and loop.output_element is not None:
         # Before the condition, which may look for what this instance gave.
-        collected = list((body.variables or {}).get(loop.output_collection) or [])
+        collected = _collected(body, loop.output_collection, inner.index)
         collected[inner.index] = evaluate(engine, loop.output_element, Visible(inner))
         set_variables(engine, body, {loop.output_collection: collected})
     enough = False
@@ -106,6 +106,23 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
         _complete_body(flow, body)
     elif loop.sequential:
         start_some(flow, body)
+
+
+def _collected(body: ElementInstance, name: str, index: int) -> list[Any]:
+    """Return a copy of what was collected, which has room for the result of an instance.
+
+    Raises:
+        StepFailedError: Another element, such as an inner multi-instance activity, has written to the same variable.
+    """
+    collected = (body.variables or {}).get(name)
+    if isinstance(collected, list) and index < len(collected):
+        return list(collected)
+    found = f"a list of {len(collected)}" if isinstance(collected, list) else f"'{kind_of(collected)}'"
+    raise StepFailedError(
+        EXTRACT_VALUE,
+        f"Expected the output collection '{name}' to be a list with a place {index + 1}, but it is {found}: another "
+        "element has written to the same variable. Let each use a name of its own.",
+    )
 
 
 def _complete_body(flow: Flow, body: ElementInstance) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.api.connectors import Gallery, download, gallery_of
+from zeebe_connectors.admin.page.rendering import assets
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.templates.element_template import template_text
@@ -97,11 +98,13 @@ async def archive(visit: Visit) -> web.Response:
 
 
 async def icon(visit: Visit) -> web.Response:
-    """A connector's icon."""
+    """Draws a connector's icon, or ours where its author gave it none."""
     connector = gallery_of(visit.runtime).find(visit.params["name"])
-    if connector is None or connector.icon is None:
-        raise NotFound("This connector has no icon.")
-    body = await asyncio.to_thread(connector.icon.read_bytes)
+    if connector is None:
+        raise NotFound("There is no such connector here.")
+    body = assets()["mark.svg"][0]
+    if connector.icon is not None:
+        body = await asyncio.to_thread(connector.icon.read_bytes)
     headers = {"Cache-Control": "private, max-age=3600"}
     return web.Response(body=body, content_type="image/svg+xml", headers=headers)
 
