@@ -225,9 +225,9 @@ class _Fetch:
                 failures.failed(uid, str(error))
                 raise
             except (Refused, PermanentError) as error:  # of this mail; the others can be read
-                if given.one:
-                    raise
                 failure = failure or error
+                if given.one and failure is error:
+                    raise
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:
