@@ -17,21 +17,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
+from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, nothing_to_read, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, says_empty, tls_failure
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, timestamp
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
 
 _MAX_REPLY_LINES = 1000
 ResultT = TypeVar("ResultT")
-
-_LISTING = {"LIST", "MLSD"}
-
-
-def _nothing_to_read() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    reader.feed_eof()
-    return reader
 
 
 class FtpSession:
@@ -283,8 +275,8 @@ class FtpSession:
             if reply.code not in {125, 150}:
                 done = True  # the session is still in order
                 channel.close()
-                if verb in _LISTING and says_empty(reply):
-                    yield _nothing_to_read(), None  # type: ignore[misc]  # nobody writes to it
+                if says_empty(reply, verb):
+                    yield nothing_to_read(), None  # type: ignore[misc]  # nobody writes to it
                     return
                 error = self._refusal(reply, path or "")
                 raise error if sends else await self._explained(error, path)

@@ -74,9 +74,11 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
     return kind(code, message, variables={"reply": reply.code})
 
 
-def says_empty(reply: Reply) -> bool:
+def says_empty(reply: Reply, verb: str) -> bool:
     """Whether the answer to a listing means an empty folder, of which some servers send none: done, or an error."""
     text = reply.text.casefold()
+    if verb not in {"LIST", "MLSD"}:
+        return False
     return reply.code in {226, 250} or (reply.code in {450, 550} and any(words in text for words in _EMPTY))
 
 
