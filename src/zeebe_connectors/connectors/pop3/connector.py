@@ -1,4 +1,4 @@
-"""Watches a POP3 mailbox: each mail becomes one event."""
+"""Watch a POP3 mailbox: each mail becomes one event."""
 
 from __future__ import annotations
 

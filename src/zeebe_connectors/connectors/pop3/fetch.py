@@ -1,4 +1,4 @@
-"""Fetches mails from a POP3 mailbox in a task: none that another task has, and the same on every try.
+"""Fetch mails from a POP3 mailbox in a task: none that another task has, and the same on every try.
 
 What must not be forgotten stands in the memory, in three places of a mailbox: `tasks` (which mails a job is after,
 fixed by its first try), `mails` (which job has a mail: the first one that asked) and `answers` (what a job was given,
