@@ -1,4 +1,4 @@
-"""Starts the command: `run` alone, as a container runs it, without the library that reads options."""
+"""Start the command: `run` alone, as a container runs it, without the library that reads options."""
 
 from __future__ import annotations
 
