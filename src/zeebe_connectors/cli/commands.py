@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zeebe_connectors._version import __version__
-from zeebe_connectors.cli.main import fail, load, start
 from zeebe_connectors.cli.options import ConfigFile
+from zeebe_connectors.cli.start import fail, load, start
 
 if TYPE_CHECKING:
     from zeebe_connectors.sdk.connector import Outbound
