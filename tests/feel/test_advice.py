@@ -5,7 +5,14 @@ import pytest
 from zeebe_connectors import feel
 from zeebe_connectors.feel.versions import unknown_to
 
-VARIABLES = {"items": [1, 2], "orders": [{"id": 1}], "name": "x", "order": {"length": 3}, "n": 5}
+VARIABLES = {
+    "items": [1, 2],
+    "orders": [{"id": 1}],
+    "name": "x",
+    "order": {"length": 3},
+    "n": 5,
+    "dashed": {"my-key": 1},
+}
 # expression -> a part of the advice
 NULLS = [
     ("items[0]", "counted from 1"),
@@ -49,7 +56,30 @@ NULLS = [
     ("keys(order)", "get entries(order).key"),
     ("if(n = 5, 1, 2)", "if a then b else c"),
     ("$name", "without '$'"),
+    ("`Dear ${name}`", "join texts in double quotes"),
+    ("P1D", 'duration("P1D")'),
+    ('date("2024-02-30")', "no such day"),
+    ('date("2024-12-31T10:00:00")', 'date("2024-12-31")'),
+    ('@"2024-12-31T25:00:00"', "no such day or time"),
+    ("AND(n > 1, n < 9)", "a and b"),
+    ("IFS(n > 1, 2)", "if a then b else c"),
+    ('SUMIF(items, ">1")', "sum(items[item > 1])"),
+    ("VLOOKUP(n, items, 2)", "items[key = value][1]"),
+    ('CONCATENATE(name, "x")', "joined with '+'"),
+    ('FIND("a", name)', "contains(text, part)"),
+    ("YEAR(today())", "today().year"),
+    ("DATEDIFF(n, n)", "(end - start).days"),
+    ('cast(n, "string")', "string(value)"),
+    ("n IN (1, 2)", "lower case: in"),
+    ("n between (1, 5)", "a between 1 and 3"),
+    ("items(0)", "items[1]"),
+    ("if n = 5 then yes else no", "write true"),
+    ("empty", "is empty(list)"),
+    ("CURRENT_TIMESTAMP", "now()"),
     # What the values tell
+    ('"Dear " + missing', 'get or else(value, "")'),
+    ('today() - "2024-01-01"', "a date in a text is read with date("),
+    ("dashed.my-key", "`my-key`"),
     ('"order-" + n', "string(value)"),
     ('n + "a"', "string(value)"),
     ('"5" * 2', "number(text)"),
@@ -97,6 +127,12 @@ def test_a_null_says_what_was_probably_meant(text: str, part: str) -> None:
         ('name.split(",")', "split(name, delimiter)"),
         ("orders.keys()", "get entries(orders).key"),
         ("Object.values(order)", "get entries(order).value"),
+        ('Integer.parseInt("5")', 'write number("5")'),
+        ("Math.max(1, 2)", "write max(1, 2)"),
+        ("java.time.LocalDate.now()", "write today()"),
+        ("Object.assign(order, {a: 1})", "context merge(order, {a: 1})"),
+        ("items.at(0)", "items[1]"),
+        ('execution.getVariable("x")', "the variable's name alone"),
     ],
 )
 def test_a_method_of_another_language_ends_with_its_function(text: str, part: str) -> None:

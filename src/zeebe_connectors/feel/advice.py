@@ -8,10 +8,11 @@ pays nothing.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
+from decimal import Decimal
 
-from zeebe_connectors.feel import builtins, temporal, tree
-from zeebe_connectors.feel.other_syntax import CONDITION
+from zeebe_connectors.feel import builtins, methods, temporal, tree
 
 _TEMPORAL_FORMS = {
     "date": 'a date is written year, month, day: date("2024-12-31")',
@@ -20,138 +21,6 @@ _TEMPORAL_FORMS = {
     "duration": 'a duration is written in ISO 8601, in months or in days, not both: duration("P1DT2H"), '
     'an hour is "PT1H", five minutes are "PT5M"',
     "@": 'after @ stands a date, a time or a duration: @"2024-12-31", @"17:00:00", @"PT1H"',
-}
-# Properties and functions of other languages -> what FEEL has. `{}` is the value that they were asked of.
-_COUNT = "the number of items is count({}), the length of a text string length({})"
-_PROPERTIES = {
-    "length": _COUNT,
-    "size": _COUNT,
-    "count": _COUNT,
-    "first": "the first item is {}[1]",
-    "last": "the last item is {}[-1]",
-}
-_METHODS = {
-    "length": _COUNT,
-    "size": _COUNT,
-    "len": _COUNT,
-    "count": _COUNT,
-    "touppercase": "write upper case({})",
-    "uppercase": "write upper case({})",
-    "upper": "write upper case({})",
-    "tolowercase": "write lower case({})",
-    "lowercase": "write lower case({})",
-    "lower": "write lower case({})",
-    "isdefined": "write is defined({})",
-    "isempty": 'write is empty({}), for a text {} = ""',
-    "isnull": "write {} = null",
-    "tostring": "write string({})",
-    "str": "write string({})",
-    "parseint": "write number({})",
-    "parsefloat": "write number({})",
-    "tonumber": "write number({})",
-    "int": "write number({})",
-    "substr": "write substring({}, start)",
-    "substring": "write substring({}, start)",
-    "indexof": "write index of({}, item)",
-    "includes": "write contains({}, part) for a text, list contains({}, item) for a list",
-    "contains": "write contains({}, part) for a text, list contains({}, item) for a list",
-    "startswith": "write starts with({}, part)",
-    "endswith": "write ends with({}, part)",
-    "strip": "write trim({})",
-    "toupper": "write upper case({})",
-    "ucase": "write upper case({})",
-    "tolower": "write lower case({})",
-    "lcase": "write lower case({})",
-    "capitalize": "write upper case(substring({}, 1, 1)) + substring({}, 2)",
-    "left": "write substring({}, 1, 2)",
-    "right": "write substring({}, -2)",
-    "mid": "write substring({}, 2, 3)",
-    "charat": "write substring({}, 1, 1)",
-    "slice": "write sublist({}, 1, 2) for a list, substring({}, 1, 2) for a text",
-    "instr": "write contains({}, part)",
-    "replaceall": "write replace({}, pattern, replacement)",
-    "match": "write matches({}, pattern)",
-    "test": "write matches({}, pattern)",
-    "join": 'write string join({}, ", ")',
-    "implode": 'write string join({}, ", ")',
-    "explode": 'write split({}, ",")',
-    "find": "a list is filtered with brackets, its first item is [1]: {}[item > 1][1]",
-    "where": "a list is filtered with brackets: {}[item > 1]",
-    "select": "a list is filtered with brackets: {}[item > 1]",
-    "foreach": "write for x in {} return x",
-    "reduce": "write sum({}), or for x in {} return sum(partial) + x",
-    "some": "write some x in {} satisfies x > 1",
-    "every": "write every x in {} satisfies x > 1",
-    "unique": "write distinct values({})",
-    "distinct": "write distinct values({})",
-    "keys": "write get entries({}).key",
-    "values": "write get entries({}).value",
-    "entries": "write get entries({})",
-    "has": "write list contains({}, item), or {}.key != null",
-    "haskey": "write {}.key != null",
-    "containskey": "write {}.key != null",
-    "equals": "write {} = other",
-    "equalsignorecase": "write lower case({}) = lower case(other)",
-    "tofixed": "write decimal({}, 2)",
-    "format": "write string({})",
-    "todate": "write date({})",
-    "isnan": "write {} = null",
-    "isblank": "write is blank({})",
-    "exists": "write {} != null",
-    "trunc": "write round down({}, 0)",
-    "ceil": "write ceiling({})",
-    "pow": "a power is written {} ** 2",
-    "mod": "write modulo({}, divisor)",
-    "filter": "a list is filtered with brackets: {}[item > 1]",
-    "map": "write for x in {} return x",
-    "concat": "texts are joined with '+', lists with concatenate({}, other)",
-    "push": "write append({}, item)",
-    "add": "write append({}, item)",
-    "get": 'an item is {}[1], an entry {}.key or get value({}, "key")',
-    "coalesce": "write get or else({}, other)",
-    "nvl": "write get or else({}, other)",
-    "ifnull": "write get or else({}, other)",
-    "average": "write mean({})",
-    "avg": "write mean({})",
-}
-# Functions that other languages keep in a place of their own, as `Math.round(x)`.
-_LIBRARIES = {
-    "math.round": "write round half up({}, 0)",
-    "math.floor": "write floor({})",
-    "math.ceil": "write ceiling({})",
-    "math.abs": "write abs({})",
-    "math.max": "write max({})",
-    "math.min": "write min({})",
-    "math.random": "write random number()",
-    "json.parse": "write from json({})",
-    "json.stringify": "write to json({})",
-    "math.pow": "a power is written {} ** 2",
-    "math.sqrt": "write sqrt({})",
-    "math.trunc": "write round down({}, 0)",
-    "object.keys": "write get entries({}).key",
-    "object.values": "write get entries({}).value",
-    "object.entries": "write get entries({})",
-    "number.parsefloat": "write number({})",
-    "array.isarray": "write {} instance of list",
-    "string.valueof": "write string({})",
-    "localdate.now": "write today()",
-    "date.parse": "write date({})",
-    "date.now": "write now()",
-}
-_FUNCTIONS = {
-    "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
-    "round": "write round half up({}, 0)",
-    "if": CONDITION,
-    "iif": CONDITION,
-    "random": "write random number()",
-    "rand": "write random number()",
-    "getdate": "write today()",
-    "currentdate": "write today()",
-    "range": "a loop counts with two dots: for i in 1..3 return i",
-    "typeof": "write: {} instance of string",
-    "lenght": _COUNT,
-    "lengh": _COUNT,
-    "legth": _COUNT,
 }
 _VARIABLES = {
     "TRUE": "write true",
@@ -167,13 +36,28 @@ _VARIABLES = {
     "now": "write now()",
     "uuid": "write uuid()",
     "today": "write today()",
+    "empty": 'write is empty(list), for a text text = ""',
+    "yes": "write true",
+    "no": "write false",
+    "last": "the last item is [-1]",
+    "CURRENT_TIMESTAMP": "write now()",
+    "CURRENT_DATE": "write today()",
+    "SYSDATE": "write now()",
+}
+_TEMPORAL = re.compile(r"P(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?")
+_NEVER = re.compile(r"(?!)")
+_KINDS = {"date": "day", "time": "time"}
+_WELL_FORMED = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "date and time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"),
+    "time": re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"),
 }
 _FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
 _CURRENCIES = "$\u20ac\u00a3"
 _QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e"
 _OF_ERROR_EXPRESSIONS = {
-    "bpmnError": "bpmnError(code, message)",
-    "jobError": "jobError(message)",
+    "bpmnError": "bpmnError(errorCode, errorMessage)",
+    "jobError": "jobError(errorMessage)",
     "ignoreError": "ignoreError(variables)",
 }
 _SIMILAR = 0.75
@@ -207,14 +91,17 @@ def _of(node: tree.Node, functions: Collection[str], local: Collection[str]) -> 
         case tree.Call():
             return _of_call(node, functions, local)
         case tree.Temporal(function, text) if _unreadable(function, text):
+            forms = _WELL_FORMED.values() if function == "@" else (_WELL_FORMED.get(function, _NEVER),)
+            if any(form.fullmatch(text) for form in forms):
+                return f"there is no such {_KINDS.get(function, 'day or time')}: {text}"
             return _TEMPORAL_FORMS[function]
         case tree.Filter():
             return _of_filter(node)
         case tree.Path(of, key):
-            return _of_entry(key, _short(of))
+            return methods.property_(key, _short(of))
         case tree.Ref(names):
             return _of_variable(names[0], alone=len(names) == 1) or (
-                _of_entry(names[-1], ".".join(names[:-1])) if len(names) > 1 else None
+                methods.property_(names[-1], ".".join(names[:-1])) if len(names) > 1 else None
             )
     return None
 
@@ -229,13 +116,11 @@ def _of_filter(node: tree.Filter) -> str | None:
     return None
 
 
-def _of_entry(key: str, value: str) -> str | None:
-    if key in _PROPERTIES:
-        return f"'.{key}' is an entry of a context; {_filled(_PROPERTIES[key], value)}"
-    return _of_method(key, value) if _is_method(key) else None
-
-
 def _of_variable(name: str, *, alone: bool) -> str | None:
+    if "${" in name:
+        return "FEEL has no templates: join texts in double quotes with '+', as \"Dear \" + name"
+    if alone and _TEMPORAL.fullmatch(name):
+        return f'a duration is written in quotes: duration("{name}"), or @"{name}"'
     if name[0] in _CURRENCIES:
         return f"a variable is written without '{name[0]}', a number without a currency: {name[1:] or 'name'}"
     if alone and name in _VARIABLES:
@@ -255,53 +140,44 @@ def on_key(key: str) -> str:
 
 def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]) -> str | None:
     name = node.name
-    of = _short(node.arguments[0]) if node.arguments else "x"
+    arguments = tuple(_short(each) for each in node.arguments)
     if node.path:
-        if library := _LIBRARIES.get(".".join((*node.path, name)).lower()):
-            return f"FEEL has no {'.'.join((*node.path, name))}(); " + _filled(library, of)
-        return _of_method(name, ".".join(node.path))
+        return methods.member(node.path, name, arguments)
+    if name in functions and node.names and name in _OF_ERROR_EXPRESSIONS:
+        return f"its arguments are named as in {_OF_ERROR_EXPRESSIONS[name]}"
     if builtins.overloads(name) or name in functions or name in local:
         return None
     if name in _OF_ERROR_EXPRESSIONS:
         return f"{name}() belongs in an error expression, written {_OF_ERROR_EXPRESSIONS[name]}"
-    for meant in (name.lower(), _words_of(name)):
+    return _of_unknown(name, arguments, node) or _near(name, functions)
+
+
+def _of_unknown(name: str, arguments: tuple[str, ...], node: tree.Call) -> str | None:
+    """What a function that FEEL does not have may stand for."""
+    *_, last = name.split()
+    if last.lower() in {"in", "between"}:
+        return (
+            f"keywords are lower case: {last.lower()}" if last == "IN" else "write: a between 1 and 3, or a in [1..3]"
+        )
+    known = methods.function(name, arguments)
+    if known and name.lower() in methods.OTHERWISE:
+        return known
+    for meant in (name.lower(), methods.words_of(name)):
         if builtins.overloads(meant):
             return f"did you mean {meant}()? FEEL has no {name}()"
-    plain = name.replace("_", "").replace(" ", "").lower()
-    known = _FUNCTIONS.get(plain) or _METHODS.get(plain)
-    if known:
-        return f"FEEL has no {name}(); {_filled(known, of)}"
+    if not known and len(node.arguments) == 1 and isinstance(node.arguments[0], tree.Literal) and name.islower():
+        number = isinstance(node.arguments[0].value, Decimal | int) and not isinstance(node.arguments[0].value, bool)
+        return f"FEEL has no {name}(); of a list {name}, the first item is {name}[1]" if number else None
+    return known
+
+
+def _near(name: str, functions: Collection[str]) -> str | None:
+    """The function that a misspelled name is nearest to."""
     names = {*functions, *_OF_ERROR_EXPRESSIONS, *(each.name for each in builtins.all_builtins())}
     near = difflib.get_close_matches(name, names, n=1, cutoff=_SIMILAR) or difflib.get_close_matches(
         name.lower(), names, n=1, cutoff=_SIMILAR
     )
     return f"did you mean {near[0]}()? FEEL has no {name}()" if near else None
-
-
-def _is_method(name: str) -> bool:
-    """Whether a name can hardly be an entry's: it is in mixed capitals, as the methods of other languages are."""
-    return not name.islower() and name.lower() in _METHODS and name[0].islower()
-
-
-def _of_method(name: str, value: str) -> str | None:
-    known = _METHODS.get(name.replace(" ", "").replace("_", "").lower())
-    if known:
-        return f"values have no functions of their own; {_filled(known, value)}"
-    for meant in (name.lower(), _words_of(name)):
-        for overload in builtins.overloads(meant)[:1]:
-            arguments = ", ".join((value, *overload.parameters[1:]))
-            return f"values have no functions of their own; write {meant}({arguments})"
-    return None
-
-
-def _words_of(name: str) -> str:
-    """`upperCase` and `upper_case` as words."""
-    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
-    return spaced.replace("_", " ").strip()
-
-
-def _filled(sentence: str, value: str) -> str:
-    return sentence.replace("{}", value)
 
 
 def _unreadable(function: str, text: str) -> bool:

@@ -21,6 +21,7 @@ JOINED = "texts are joined with '+': \"Dear \" + name"
 COMMENT = "comments are written // to the end of the line, or /* ... */"
 TEXT = 'a text is written in double quotes: "text"'
 FILTER = "a list is filtered by a condition on its items' entries: items[price > 10]"
+NO_METHODS = "values have no functions of their own; a function is called with the value: upper case(name)"
 NO_UNIT = "a number is written without a unit or a currency: 12.5"
 ALL_ITEMS = "the entries of all items are taken without brackets: items.price"
 COMMAS = "entries, items and arguments are separated by commas"
@@ -129,6 +130,11 @@ WORDS: dict[str, str] = {
     "endif": "leave out 'endif': a condition is written: if a then b else c",
     "unless": CONDITION,
     "elsif": "write: else if",
+    "equal": "compare with '=': a = b",
+    "isnt": "compare with '!=': a != null",
+    "await": "leave out 'await': an expression never waits",
+    "distinct": "write distinct values(list)",
+    "empty": 'write is empty(list), for a text text = ""',
     "exists": QUANTIFIER,
     "forall": EVERY,
     "foreach": LOOP,

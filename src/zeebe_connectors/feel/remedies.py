@@ -30,6 +30,7 @@ _OF_VALUE = re.compile(r" of value (.+?)\. Available", re.DOTALL)
 _KEYS = re.compile(r"'([^']*)'")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?$")
 _DATE = re.compile(r"-?\d{4,9}-\d\d-\d\d")
+_OF_NULL = 'a text is joined only with texts; what may be null gets one by get or else(value, "")'
 _PARTS = frozenset(DATE_PARTS + TIME_PARTS)
 
 # A function and what its first argument was -> the function for such a value.
@@ -56,7 +57,7 @@ def remedies(warnings: Iterable[EvaluationWarning], names: Collection[str]) -> l
     found: dict[str, None] = {}
     for warning in warnings:
         sentence = _remedy(warning, names)
-        if sentence:
+        if sentence and not (sentence == _OF_NULL and found):  # the null is there because of what came before
             found[sentence] = None
         if len(found) == _MAX:
             break
@@ -82,6 +83,8 @@ def _of_types(kind: str, message: str) -> str | None:
     if message.startswith("Expected list but found a context"):
         return 'an entry is taken with a dot or get value(context, "key"); only lists have items'
     both = _TWO_VALUES.match(message)
+    if both and both[1] == "add" and "null" in both.groups() and message.count('"') > 1:
+        return _OF_NULL
     if not both or "null" in both.groups():
         return None
     verb, values = both[1], both.groups()[1:]
@@ -103,6 +106,8 @@ def _of_types(kind: str, message: str) -> str | None:
 def _text_and(other: str, verb: str, text: str) -> str | None:
     """What makes a text and another value fit."""
     if _DATE.match(other):
+        if verb in {"add", "subtract"} and _DATE.match(text):
+            return 'a date in a text is read with date("2024-12-31")'
         if verb in {"add", "subtract"}:
             return 'a duration in a text is read with duration("P1D")'
         return 'a date in a text is read with date("2024-12-31"), one with a time with date and time(text)'
@@ -143,6 +148,9 @@ def _separators(name: str, reason: str) -> str | None:
 def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
     match = _NAMED.search(message)
     wanted = match[1] if match else ""
+    dashed = next((name for name in names if wanted and name.startswith((f"{wanted}-", f"{wanted} "))), None)
+    if dashed:
+        return f"a name with '-' or a blank in it is written in backticks: `{dashed}`"
     near = next((name for name in names if _plain(name) == _plain(wanted) and name != wanted), None)
     return f"did you mean '{near}'? There is no '{wanted}'" if wanted and near else None
 

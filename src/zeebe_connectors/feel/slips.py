@@ -8,8 +8,11 @@ from collections.abc import Sequence
 
 from zeebe_connectors.feel import builtins, tokens
 from zeebe_connectors.feel import other_syntax as other
+from zeebe_connectors.feel.methods import method
+from zeebe_connectors.feel.slip_patterns import PATTERNS
 from zeebe_connectors.feel.tokens import END, NAME, NUMBER, QUOTED, STRING
 
+_METHOD = re.compile(r"([\w\"\])}])\s*\.\s*([^\W\d]\w*)\s*$")
 _KEYWORDS = frozenset(("if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or")) | {
     *("between", "function", "instance", "of", "null", "true", "false"),
 }
@@ -34,6 +37,7 @@ _FUNCTION_HEAD = re.compile(r"\bfunction\s*\([^()]*\)$")
 _IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
 _HOST_CALL = re.compile(r"\b(?:bpmnError|jobError|ignoreError)$")
 _IS = re.compile(r"is\s+(?P<what>\w*)\s*(?P<next>\w*)", re.IGNORECASE)
+_NOTHING = frozenset(("null", "nil", "none", "nothing", "undefined", "defined", "set", "missing"))
 _TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time", "duration"))
 _PLAIN_NAMES = {"text": "string", "integer": "number", "array": "list", "object": "context", "bool": "boolean"}
 _PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
@@ -58,6 +62,8 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     word, word_before = _word(text, position), _word_before(before)
     return (
         _keyword_in_capitals(word, word_before)
+        or _method(text, position)
+        or _on_both_sides(text, position)
         or _is(text, position)
         or _loop(text, position, before, word)
         or _by_pattern(text, position, before)
@@ -86,6 +92,22 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
         if each != lower and lower == "not":
             return other.NOT
     return None
+
+
+def _method(text: str, position: int) -> str | None:
+    """`"a".toUpperCase()` and `name.trim().toUpperCase()`: a method of what is no variable."""
+    called = _METHOD.search(text[:position])
+    here = text[position : position + 1]
+    if not called or not (here == "{" or (here == "(" and not called[1].isalnum())):
+        return None
+    return method(called[2], "value") or other.NO_METHODS
+
+
+def _on_both_sides(text: str, position: int) -> str | None:
+    before = text[:position]
+    return next(
+        (advice for ends, begins, advice in PATTERNS if begins.match(text, position) and ends.search(before)), None
+    )
 
 
 def _by_pattern(text: str, position: int, before: str) -> str | None:
@@ -186,7 +208,7 @@ def _is(text: str, position: int) -> str | None:
         return None
     what, following = found["what"].lower(), found["next"].lower()
     if what == "not":
-        return "compare with '!=': a != null"
+        return "compare with '!=': a != null" if following in _NOTHING else "compare with '!=': a != b"
     if builtins.overloads(f"is {what}"):
         return f"'is {what}' is a function: is {what}(a)"
     if what in {"greater", "less"}:
@@ -194,7 +216,7 @@ def _is(text: str, position: int) -> str | None:
     if what in _TYPES or what in _PLAIN_NAMES:
         kind = following if what in {"a", "an"} else what
         return f"write: a instance of {_PLAIN_NAMES.get(kind, kind) or 'string'}"
-    return "compare with '=': a = null"
+    return "compare with '=': a = null" if what in _NOTHING else "compare with '=': a = b"
 
 
 def _loop(text: str, position: int, before: str, word: str) -> str | None:
@@ -297,6 +319,7 @@ def _function_here(text: str, position: int) -> str | None:
     names = [" ".join(words[:count]) for count in range(min(len(words), 5), 1, -1)]
     if words:
         names.append(re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", words[0]))
+        names += [each.name for each in builtins.all_builtins() if each.name.replace(" ", "") == words[0].lower()]
     return next((name for name in names if " " in name and builtins.overloads(name)), None)
 
 

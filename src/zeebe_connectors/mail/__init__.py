@@ -1,4 +1,4 @@
-"""Mail for connectors: sessions with mail servers, and reading mails that arrived."""
+"""Talk to mail servers and read mails, for connectors."""
 
 from zeebe_connectors.mail.reading.addresses import Address
 from zeebe_connectors.mail.reading.message import parse_mail, read_mail

@@ -1,4 +1,4 @@
-"""Encodes and decodes folder names in IMAP's modified UTF-7 (RFC 3501, 5.1.3)."""
+"""Encode and decode folder names in IMAP's modified UTF-7 (RFC 3501, 5.1.3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BYTES = re.compile(r"[\udc80-\udcff]")
 
 
 def encode_folder(name: str) -> str:
-    """A folder's name as it goes over the wire, without quotes."""
+    """Returns a folder's name as it is sent to the server, without quotes."""
 
     def encoded(match: re.Match[str]) -> str:
         if match[0] == "&":
@@ -23,10 +23,10 @@ def encode_folder(name: str) -> str:
 
 
 def decode_folder(name: str) -> str:
-    """A folder's name as people write it; what is not modified UTF-7 as a whole stays as the server spelled it.
+    """Returns a folder's name as people write it; a name that is not entirely modified UTF-7 stays as it is.
 
     Args:
-        name: As the server spelled it, decoded from UTF-8 with `surrogateescape`; bytes that are none are Latin.
+        name: As the server spelled it, decoded from UTF-8 with `surrogateescape`; other bytes count as Windows-1252.
     """
     if _BYTES.search(name):
         return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
@@ -41,5 +41,5 @@ def decode_folder(name: str) -> str:
         text = _ENCODED.sub(decoded, name)
     except ValueError:
         return name
-    # Servers that spell names in UTF-8, or with a bare ampersand, are not to be read as if they had encoded them.
+    # Some servers send names in plain UTF-8, or with a bare ampersand; those were never encoded.
     return text if encode_folder(text) == name else name

@@ -1,4 +1,4 @@
-"""Talks to an IMAP server for tasks and sources: signs in, searches, reads, flags and moves mails, waits for pushes."""
+"""Talk to an IMAP server for tasks and sources: sign in, search, read, flag and move mails, wait for pushes."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 
 SortKey = Literal["ARRIVAL", "DATE", "SIZE"]
-"""When the server got it, what its Date header says, how large it is."""
+"""Arrival at the server, the Date header, or the size."""
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
-"""Seconds after which a command has failed, however steadily bytes drip in."""
+"""Seconds after which a command has failed, even if bytes still trickle in."""
 _NOT_THIS_WAY = re.compile(
     r"mechanism|authentication type|not supported|unsupported|not (allowed|permitted)|use authenticate|"
     r"(login|command) (is )?(disabled|unknown)|(unknown|unrecognized|invalid|disabled) command|PRIVACYREQUIRED",
     re.IGNORECASE,
 )
-"""Words that refuse the way to sign in, whoever signs in."""
+"""Words that refuse the method of signing in, not the user."""
 _ID = '("name" "zeebe-connectors" "vendor" "Zeebe Connectors")'
 
 
 class ImapSession:
-    """One connection to an IMAP server, for one task at a time. Make it with `open` or `connect`."""
+    """One connection to an IMAP server, for one task at a time. Create it with `open` or `connect`."""
 
     def __init__(self, protocol: Protocol, host: str) -> None:
         self._protocol = protocol
         self._host = host
         self._lock = asyncio.Lock()
         self._folders: list[tuple[str, str, frozenset[str]]] | None = None
-        self._spelled: dict[str, str] = {}  # folders' names as the server spells them, by how people write them
+        self._spelled: dict[str, str] = {}  # folder names as the server spells them, by the names that people write
         self.selected: Selected | None = None
 
     @classmethod
@@ -73,14 +73,14 @@ class ImapSession:
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
-        """Connects and signs in; a token that the server refuses is fetched anew once.
+        """Connects and signs in; a token that the server refuses is replaced once.
 
         Args:
             host: As for `connect`.
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            clients: Where access tokens are cached, and the operator's rules are.
+            clients: The runtime's clients, which hold access tokens and the operator's rules.
             tls: As for `connect`.
 
         Raises:
@@ -118,10 +118,10 @@ class ImapSession:
 
         Args:
             host: Name or address.
-            port: Usually 993 for `tls` and 143 else.
+            port: Usually 993 for `tls` and 143 otherwise.
             security: TLS from the start, TLS required after STARTTLS, or none.
-            tls: Which authorities to trust; the system's authorities when left out.
-            resolver: Gives the addresses to connect to; None leaves it to the system.
+            tls: Which authorities to trust; by default the system's.
+            resolver: Returns the addresses to connect to; None leaves it to the system.
 
         Raises:
             TransientError: `IMAP_UNREACHABLE`, or `IMAP_CONNECTION_LOST` when the server turns the connection away.
@@ -152,7 +152,7 @@ class ImapSession:
                     await session._start_tls(context)
                 elif security == "none":
                     warn_unencrypted("IMAP", host, port)
-        except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
+        except BaseException as error:  # noqa: BLE001 - raised again, translated
             abort(protocol)
             raise connect_error("IMAP", host, port, error, patience=TIMEOUT) from None
         return session
@@ -188,10 +188,10 @@ class ImapSession:
         return self._protocol.lost is None
 
     async def enter(self) -> None:
-        """Goes on without a login: where the server needs none (PREAUTH), or as nobody in particular (ANONYMOUS).
+        """Continues without a login: the server needs none (PREAUTH), or accepts ANONYMOUS.
 
         Raises:
-            PermanentError: `IMAP_AUTH_FAILED`: the server wants to know who it is.
+            PermanentError: `IMAP_AUTH_FAILED`: the server requires a login.
             TransientError: As for `login`.
         """
         if self._protocol.state == aioimaplib.AUTH:  # PREAUTH
@@ -203,9 +203,9 @@ class ImapSession:
         await self._authenticate("ANONYMOUS", [lambda _: b"zeebe-connectors"])
 
     async def login(self, username: str, password: str) -> None:
-        """Signs in with a password: by LOGIN, or by a mechanism where the server wants that or the text is not ASCII.
+        """Signs in with a password: by LOGIN, or by a mechanism if the server requires one or the text is not ASCII.
 
-        The mechanisms are PLAIN, LOGIN and CRAM-MD5, whichever of them the server offers.
+        The mechanisms are PLAIN, LOGIN and CRAM-MD5, as far as the server offers them.
 
         Raises:
             PermanentError: `IMAP_AUTH_FAILED`.
@@ -237,7 +237,7 @@ class ImapSession:
                 return
 
     async def _by_login(self, username: str, password: str, *, is_last: bool) -> bool:
-        """Signs in by LOGIN; gives false where the server refuses that command and there are other ways."""
+        """Signs in by LOGIN; returns False if the server refuses that command and another method is left."""
         try:
             await self._command("LOGIN", quoted(username), quoted(password))
         except Refused as error:
@@ -260,7 +260,7 @@ class ImapSession:
         await self._authenticate("XOAUTH2", [lambda _: proof])
 
     async def _authenticate(self, mechanism: str, answers: Sequence[Callable[[bytes], bytes]]) -> None:
-        """Signs in by a mechanism; only those in which the client speaks first begin with the command (SASL-IR)."""
+        """Signs in by a mechanism; one in which the client speaks first is sent with the command (SASL-IR)."""
         protocol = self._protocol
         protocol.refusal = b""
         at_once = self.offers("SASL-IR") and mechanism in {"PLAIN", "XOAUTH2", "ANONYMOUS"}
@@ -271,7 +271,7 @@ class ImapSession:
                 except Refused as error:
                     if not error.is_misunderstood:
                         raise
-                    at_once = False  # it offers that and takes it for a wrong number of words
+                    at_once = False  # it offers SASL-IR, but rejects the extra argument
             if not at_once:
                 protocol.answers = list(answers)
                 await self._command("AUTHENTICATE", mechanism)
@@ -294,13 +294,13 @@ class ImapSession:
     async def _signed_in(self) -> None:
         self._protocol.state = aioimaplib.AUTH
         await self._capabilities()
-        if self.offers("ID"):  # some providers open no folder for those who do not say who they are
+        if self.offers("ID"):  # some providers open no folder until the client has identified itself
             with suppress(Refused):
                 await self._command("ID", _ID)
 
     async def _capabilities(self) -> None:
         responses: list[list[bytes]] = []
-        with suppress(Refused):  # what is older than IMAP4rev1 has none
+        with suppress(Refused):  # servers older than IMAP4rev1 lack the command
             responses = await self._command("CAPABILITY")
         for response in responses:
             words = response[0].decode("ascii", "replace").upper().split()
@@ -308,7 +308,7 @@ class ImapSession:
                 self._protocol.capabilities = set(words[1:])
 
     async def folders(self) -> list[tuple[str, str, frozenset[str]]]:
-        """All folders: name as people write it, hierarchy separator, flags in lower case."""
+        """Returns all folders: name as people write it, hierarchy separator, flags in lower case."""
         if self._folders is None:
             found, self._spelled = [], {}
             for response in await self._command("LIST", '""', '"*"'):
@@ -317,7 +317,7 @@ class ImapSession:
                     raw = string(match["name"].strip(), literals).decode("utf-8", "surrogateescape")
                     flags = frozenset(match["flags"].decode("ascii", "replace").lower().split())
                     name = decode_folder(raw)
-                    if self._spelled.setdefault(name, raw) != raw:  # two spellings of what people write alike
+                    if self._spelled.setdefault(name, raw) != raw:  # two folders whose names people write alike
                         name = raw
                         self._spelled[raw] = raw
                     found.append((name, (match["separator"] or match["bare"] or b"").decode("latin-1"), flags))
@@ -325,10 +325,10 @@ class ImapSession:
         return self._folders
 
     async def folder(self, name: str) -> str:
-        """The folder's real name: as written, or with the server's separator for `/` and `.`, or below its root.
+        """Returns the folder's real name: as written, with the server's separator for `/` and `.`, or below its root.
 
         Raises:
-            PermanentError: `IMAP_FOLDER_NOT_FOUND`, naming some that exist.
+            PermanentError: `IMAP_FOLDER_NOT_FOUND`; the message names some that exist.
         """
         if name.upper() == "INBOX":
             return "INBOX"
@@ -336,7 +336,7 @@ class ImapSession:
         for candidate in await self._spellings(name):
             if candidate in known:
                 return candidate
-        for folder in known:  # named as the server spells it
+        for folder in known:  # the name may be given in the server's spelling
             if self._spelled[folder] == name:
                 return folder
         self._folders = None
@@ -352,17 +352,17 @@ class ImapSession:
         return list(dict.fromkeys(spellings))
 
     def _on_wire(self, name: str) -> str:
-        """A folder's name as it is sent: as the server spelled it, or encoded when the server has none of this name."""
+        """A folder's name as it is sent: in the server's spelling, or encoded if the server has no such folder."""
         return quoted(self._spelled.get(name) or encode_folder(name))
 
     async def create_folder(self, name: str) -> str:
-        """Creates a folder unless it exists; gives its real name.
+        """Creates a folder unless it exists; returns its real name.
 
-        `/` stands for the server's separator, and so does `.` where the part before it is a folder, or where the server
-        takes no dot within a name.
+        `/` stands for the server's separator, and so does `.` if the part before it is a folder, or if the server
+        allows no dot in a name.
 
         Raises:
-            Refused: In every spelling; what it said to the last.
+            Refused: The server refused every spelling; the message is its answer to the last.
         """
         with suppress(PermanentError):
             return await self.folder(name)
@@ -396,7 +396,7 @@ class ImapSession:
             responses = await self._command("SELECT" if writable else "EXAMINE", self._on_wire(real))
         except Refused:
             self._folders = None
-            await self.folder(name)  # says so when it is there no more
+            await self.folder(name)  # raises if it no longer exists
             raise
         text = b"\n".join(response[0] for response in responses)
         validity = re.search(rb"UIDVALIDITY (\d+)", text, re.IGNORECASE)
@@ -412,27 +412,28 @@ class ImapSession:
         return self.selected
 
     async def search(self, *criteria: str | bytes) -> list[int]:
-        """UIDs of the messages for which all criteria hold, ascending.
+        """Returns the UIDs of the messages that meet all criteria, ascending.
 
         Args:
-            criteria: The words of RFC 3501, parentheses as words of their own; texts as `search_text` gives them.
+            criteria: Search keys of RFC 3501, with each parenthesis as a word of its own; texts as `search_text`
+                returns them.
 
         Raises:
-            Refused: Also by servers that know no UTF-8, when a text is not ASCII.
+            Refused: Also when a text is not ASCII and the server does not support UTF-8.
         """
-        self._protocol.pushed.clear()  # what comes from here on is perhaps not in the answer
+        self._protocol.pushed.clear()  # anything that arrives from here on may be missing from the answer
         charset = ("CHARSET", "UTF-8") if any(isinstance(word, bytes) for word in criteria) else ()
         return sorted(set(numbers(b"SEARCH", await self._command("SEARCH", *charset, *criteria, prefix="UID"))))
 
     async def sort(self, key: SortKey, *criteria: str, descending: bool = False) -> list[int] | None:
-        """UIDs of the messages for which all criteria hold, sorted by the server; None where it does not sort."""
+        """Returns the UIDs of the messages that meet all criteria, sorted by the server; None if it cannot sort."""
         if not self.offers("SORT"):
             return None
         order = f"({'REVERSE ' if descending else ''}{key})"
         return numbers(b"SORT", await self._command("SORT", order, "UTF-8", *criteria, prefix="UID"))
 
     async def fetch(self, uids: Sequence[int], body: str | None = "") -> list[Fetched]:
-        """Reads messages without marking them as read; those that are gone are left out.
+        """Reads messages without marking them as read; messages that are gone are left out.
 
         Args:
             uids: At most a few hundred.
@@ -447,13 +448,13 @@ class ImapSession:
         return [found[uid] for uid in uids if uid in found]
 
     async def read(self, uid: int) -> bytes | None:
-        """A whole message, without marking it as read; None when it is gone.
+        """Reads a whole message without marking it as read; returns None when it is gone.
 
-        A server that gives no content, or an empty one, is asked once more: no mail is empty, but some servers answer
-        so for a mail that another client has just removed.
+        A server that returns no content, or an empty one, is asked once more: no mail is empty, but some servers answer
+        like that for a mail that another client has just removed.
 
         Raises:
-            PermanentError: `IMAP_NO_CONTENT`: the message is in the folder, and the server does not give its content.
+            PermanentError: `IMAP_NO_CONTENT`: the message is in the folder, but the server does not return its content.
         """
         for _ in range(2):
             for one in await self.fetch([uid]):
@@ -467,7 +468,7 @@ class ImapSession:
         )
 
     async def present(self, uids: Collection[int]) -> set[int]:
-        """Which of these are in the folder and not marked as deleted; pushes that came before still count."""
+        """Returns which of these are in the folder and not marked as deleted; earlier pushes still count."""
         if not uids:
             return set()
         wanted = ",".join(map(str, sorted(uids)))
@@ -480,17 +481,17 @@ class ImapSession:
         await self._command("STORE", str(uid), "+FLAGS.SILENT", f"({flag})", prefix="UID")
 
     async def unflag(self, uid: int, flag: str) -> None:
-        r"""Takes a flag away; nothing happens when the message is gone."""
+        r"""Removes a flag; nothing happens when the message is gone."""
         await self._command("STORE", str(uid), "-FLAGS.SILENT", f"({flag})", prefix="UID")
 
     async def delete(self, uid: int) -> None:
-        """Deletes one message for good; without UIDPLUS it is only marked, since EXPUNGE would take others along."""
+        """Deletes one message for good; without UIDPLUS only marks it, since EXPUNGE would remove others too."""
         await self.flag(uid, "\\Deleted")
         if self.offers("UIDPLUS"):
             await self._command("EXPUNGE", str(uid), prefix="UID")
 
     async def move(self, uid: int, target: str) -> None:
-        """Moves one message: MOVE where it is offered, else copy, mark and UID EXPUNGE.
+        """Moves one message: by MOVE if offered, else by copying, marking and UID EXPUNGE.
 
         Args:
             uid: The message; nothing happens when it is gone.
@@ -504,7 +505,7 @@ class ImapSession:
                 await self._command("COPY", str(uid), self._on_wire(target), prefix="UID")
                 await self.delete(uid)
         except Refused:
-            self._folders = None  # the target may be there no more
+            self._folders = None  # the target may no longer exist
             raise
 
     async def append(self, folder: str, message: bytes) -> None:
@@ -513,13 +514,14 @@ class ImapSession:
         await self._command("APPEND", self._on_wire(folder), f"{{{len(message)}}}")
 
     async def noop(self) -> None:
-        """Asks for a sign of life."""
+        """Checks that the server still answers."""
         await self._command("NOOP")
 
     async def idle(self, seconds: float) -> bool:
-        """Waits until the server tells of a change, at most so long; whether it did. Always search again afterwards.
+        """Waits at most so many seconds for the server to report a change; returns whether it did.
 
-        A message that came after the last `search` began counts as well, whichever command brought the word of it.
+        A message that arrived after the last `search` began counts too, whichever command reported it. Always search
+        again afterwards.
 
         Raises:
             ConnectionLost: The connection ended, or the server does not answer when the wait is over.
@@ -541,13 +543,13 @@ class ImapSession:
             await asyncio.wait({running, acknowledged}, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
             acknowledged.cancel()
             if not running.done():
-                if not protocol._idle_event.is_set():  # noqa: SLF001 - the library offers no other way to see it
+                if not protocol._idle_event.is_set():  # noqa: SLF001 - the library has no public way to see it
                     raise self._silent("IDLE")
                 pushed = asyncio.ensure_future(protocol.pushed.wait())
                 await asyncio.wait({running, pushed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 pushed.cancel()
                 self._check()
-            if not running.done():  # some servers end it by themselves
+            if not running.done():  # some servers end IDLE by themselves
                 protocol.idle_done()
                 await asyncio.wait({running}, timeout=TIMEOUT)
                 if not running.done():
@@ -573,16 +575,16 @@ class ImapSession:
     # One command
 
     async def _command(self, name: str, *arguments: str | bytes, prefix: str = "") -> list[list[bytes]]:
-        """Sends one command; gives the untagged responses.
+        """Sends one command; returns the untagged responses.
 
         Args:
             name: The command.
-            arguments: Its words; bytes go as literals, each when the server asks for it.
+            arguments: Its words; bytes are sent as literals, each when the server asks for it.
             prefix: Such as `UID`.
 
         Raises:
             Refused: The server said NO or BAD.
-            ConnectionLost: It said nothing in time, or the connection ended; the session cannot be used any more.
+            ConnectionLost: The server did not answer in time, or the connection ended; the session is no longer usable.
         """
         protocol = self._protocol
         async with self._lock:
@@ -625,7 +627,7 @@ class ImapSession:
 
     @staticmethod
     def _result(command: str, result: Any, responses: Sequence[Sequence[bytes]] = ()) -> None:
-        """Raises for a refusal, with the warnings before it, which often say more: an app password is required."""
+        """Raises for a refusal, quoting the warnings before it, which often say more ("app password required")."""
         if result.result.upper() != "OK":
             warnings = [line[3:] for line, *_ in responses if line[:3].upper() == b"NO "]
             text = b"; ".join([*warnings, bytes(result.lines[-1])]).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Receives IMAP's responses for one connection, in place of aioimaplib's own receiving side.
+"""Receive IMAP's responses for one connection, in place of aioimaplib's own receiving side.
 
 Only this module and `mail.imap` import aioimaplib, which is GPL-3.0-only: it comes with the extra `imap`, the rest of
 this package stays Apache-2.0, and another client could take their place. The library's command and state handling is
@@ -7,9 +7,9 @@ used; its receiving side is replaced, because (each has a test):
 - it recurses once per line, so that a thousand lines in one read end the connection while the caller hangs;
 - a lost connection fails nothing: commands wait for their time limit, IDLE for 29 minutes;
 - a command that timed out stays registered and swallows the next answer (here the connection is closed instead);
-- a refused XOAUTH2 is never answered and times out, a greeting of BYE likewise;
-- capabilities are not asked again after the login, STARTTLS is missing;
-- `* ` inside a line is deleted from it, user and folder names are not quoted, folder names not encoded;
+- a refused XOAUTH2 is never answered and times out, and so does a greeting of BYE;
+- capabilities are not requested again after the login, and STARTTLS is missing;
+- `* ` inside a line is deleted from it, user and folder names are not quoted, and folder names not encoded;
 - every byte received and the password sent are formatted for a debug log.
 """
 
@@ -44,7 +44,7 @@ class ConnectionLost(TransientError):  # noqa: N818 - a state of the session
 
 
 class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
-    """The receiving side: bytes become responses without recursion, and the end of the connection ends every wait."""
+    """Parses responses without recursion, and ends every wait when the connection ends."""
 
     pending_sync_command: Any
 
@@ -57,7 +57,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.lost: ConnectionLost | None = None
         self.limit: tuple[asyncio.Timeout, float, float] | None = None
         self.answers: list[Callable[[bytes], bytes]] = []
-        """What answers the next challenges of AUTHENTICATE, each made from the challenge."""
+        """Functions that answer the next challenges of AUTHENTICATE, each from its challenge."""
         self.literals: list[bytes] = []
         self.refusal = b""
         self._buffer = bytearray()
@@ -69,11 +69,11 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         """Whether something came after the answer to STARTTLS and before TLS began."""
 
     def before_tls(self) -> None:
-        """Notes that the next tagged answer is the last thing that may come unencrypted."""
+        """Notes that nothing may arrive unencrypted after the next tagged answer."""
         self._plain_ends = True
 
     def begin_tls(self) -> None:
-        """Forgets everything that came unencrypted: it may be anybody's (RFC 3501, 6.2.1)."""
+        """Forgets everything that arrived unencrypted: anybody may have sent it (RFC 3501, 6.2.1)."""
         self._plain_ends = False
         self._buffer.clear()
         self._fragments, self._missing, self._scanned = [], None, 0
@@ -88,7 +88,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.transport.write(f"{line}\r\n".encode(errors="surrogateescape"))
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes apart into whole responses."""
+        """Splits the received bytes into complete responses."""
         if self.limit is not None:
             timeout, latest, patience = self.limit
             timeout.reschedule(min(self.loop.time() + patience, latest))
@@ -108,7 +108,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.transport.abort()
 
     def _next(self) -> list[bytes] | None:
-        """One response: its lines, with each literal between two of them; None while it is not whole."""
+        """One response: its lines, with each literal between two of them; None while it is incomplete."""
         while True:
             if self._missing is not None:
                 if len(self._buffer) < self._missing:
@@ -116,7 +116,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 self._take(self._missing, skip=0)
                 self._missing = None
                 continue
-            end = self._buffer.find(b"\n", self._scanned)  # some servers end their lines with it alone
+            end = self._buffer.find(b"\n", self._scanned)  # some servers end lines with LF alone
             if end < 0:
                 if len(self._buffer) > MAX_LINE:
                     raise ValueError(f"a line of more than {MAX_LINE} bytes")
@@ -182,7 +182,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.untagged.append(response)
 
     def _push(self, what: bytes, number: int) -> None:
-        """Notes a change: any in IDLE; outside only new messages, which must be searched for before the next IDLE."""
+        """Notes a change: in IDLE any change, otherwise only new messages, which must be found before the next IDLE."""
         idling = self.has_pending_idle_command()
         if what == b"EXISTS":
             if idling or number > self.exists:
@@ -224,7 +224,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
 
 def _decoded(line: bytes) -> bytes:
-    """The challenge of a continuation; empty when it is no base64."""
+    """The challenge of a continuation; empty when it is not base64."""
     try:
         return base64.b64decode(line[1:].strip())
     except ValueError:
@@ -240,9 +240,9 @@ def abort(protocol: Protocol) -> None:
 
 
 def _acknowledge(transport: Any) -> None:
-    """Acknowledges what came at once: many servers send an answer in pieces, each only after the last was acknowledged.
+    """Acknowledges received data at once: many servers send an answer's next piece only once the last is acknowledged.
 
-    The kernel would wait for 40 ms, with each command, and has to be asked again each time.
+    The kernel would delay the acknowledgement by 40 ms for each command, and forgets the option each time.
     """
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is not None:

@@ -1,4 +1,4 @@
-"""Reads and writes IMAP's syntax: quoted strings, literals, folder names and the answers to FETCH."""
+"""Read and write IMAP's syntax: quoted strings, literals and the answers to FETCH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FETCHED = re.compile(rb"(\d+)\s+FETCH\s+\(", re.IGNORECASE)
 _EXPUNGED = re.compile(rb"(\d+)\s+EXPUNGE", re.IGNORECASE)
 _VANISHED = re.compile(rb"VANISHED\s+(?!\(EARLIER\))", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
-# What was asked for as `BODY.PEEK[]`, also as servers write it that do not keep to the names or to one space.
+# The answer to `BODY.PEEK[]`, also from servers that deviate in its name or its spaces.
 _BODY = re.compile(
     rb"(?:BODY(?:\.PEEK)?\[[^\]]*\](?:<\d+>)?|\bRFC822(?:\.HEADER)?(?![.\w]))\s*"
     rb'(?:~?\0(\d+)\0|"((?:\\.|[^"\\])*)"|NIL)',
@@ -35,28 +35,28 @@ _SIZE = re.compile(rb"RFC822\.SIZE\s+(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was asked of one message."""
+    """What the server returned for one message."""
 
     uid: int
     flags: frozenset[str]
     received: datetime | None
     size: int
     body: bytes | None = field(repr=False)
-    """What was asked for; None when the server did not give it, which is not the same as an empty one."""
+    """The requested section; None when the server did not return it, which differs from an empty one."""
 
 
 def quoted(text: str) -> str:
-    """A quoted string."""
+    """Returns the text as a quoted string."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def search_text(text: str) -> str | bytes:
-    """A text as `ImapSession.search` takes it: quoted where it is plain ASCII, else a literal in UTF-8."""
+    """Returns a text as `ImapSession.search` takes it: quoted if it is plain ASCII, else a literal in UTF-8."""
     return quoted(text) if text.isascii() and text.isprintable() else text.encode()
 
 
 def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[bytes]]:
-    """What is sent at once, and what follows piece by piece whenever the server asks for more."""
+    """Returns what is sent at once, and the pieces that follow, one each time the server asks for more."""
     pieces = [bytearray()]
     before: str | bytes = "("
     for argument in arguments:
@@ -73,13 +73,13 @@ def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[byt
 
 
 def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
-    """The numbers of the responses of this name, in order."""
+    """Returns the numbers in the responses of this name, in order."""
     lines = (response[0].split() for response in responses)
     return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
 
 
 def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
-    """A response as one line, in which each literal is replaced by its number between NULs."""
+    """Returns a response as one line, with each literal replaced by its number between NULs, and the literals."""
     pieces: list[bytes] = []
     literals: list[bytes] = []
     for index, fragment in enumerate(response):
@@ -92,7 +92,7 @@ def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
 
 
 def string(value: bytes, literals: list[bytes]) -> bytes:
-    """A string of an answer, from its quotes or from the literals."""
+    """Returns a string of an answer, without its quotes or from the literals."""
     if held := _HELD.match(value):
         return literals[int(held[1])]
     if value.startswith(b'"'):
@@ -102,7 +102,7 @@ def string(value: bytes, literals: list[bytes]) -> bytes:
 
 @dataclass(slots=True)
 class _Items:
-    """The items of one message, from however many responses they came."""
+    """The items of one message, merged from all its responses."""
 
     uid: int | None = None
     flags: frozenset[str] | None = None
@@ -111,18 +111,18 @@ class _Items:
     body: bytes | None = None
 
     def add(self, later: _Items) -> None:
-        """Takes over what a later response says, and nothing of what it leaves out."""
+        """Merges a later response: its items replace ours, and what it omits stays."""
         for name in ("uid", "flags", "received", "size", "body"):
             if (value := getattr(later, name)) is not None:
                 setattr(self, name, value)
 
 
 def fetched(responses: Sequence[list[bytes]]) -> dict[int, Fetched]:
-    """What the FETCH responses say, by UID.
+    """Merges the FETCH responses by UID.
 
-    A server may split a message's items over several responses, of which only one has the UID, and may tell of changed
-    flags in between: items are merged, never replaced. Responses without a UID are known by the message's number, as
-    long as no EXPUNGE has given that to another.
+    A server may split a message's items over several responses, only one of which has the UID, and may report changed
+    flags in between. Responses without a UID are matched by the message's number, as long as no EXPUNGE has reassigned
+    the numbers.
     """
     by_number: dict[int, _Items] = {}
     found: list[_Items] = []
@@ -131,7 +131,7 @@ def fetched(responses: Sequence[list[bytes]]) -> dict[int, Fetched]:
             expunged = int(gone[1])
             by_number = {number - (number > expunged): one for number, one in by_number.items() if number != expunged}
         elif _VANISHED.match(response[0]):
-            by_number = {}  # it names UIDs, so nobody can tell which numbers the others have now
+            by_number = {}  # it names UIDs, so the numbers of the other messages are unknown now
         elif match := _FETCHED.match(response[0]):
             items, number = _items(response), int(match[1])
             known = by_number.get(number)
@@ -164,7 +164,7 @@ def _items(response: list[bytes]) -> _Items:
         elif match[2] is not None:
             items.body = re.sub(rb"\\(.)", rb"\1", match[2])
         line = line[: match.start()] + line[match.end() :]
-    date, line = _RECEIVED.search(line), _QUOTED.sub(b"", line)  # what a server quotes besides may look like anything
+    date, line = _RECEIVED.search(line), _QUOTED.sub(b"", line)  # other quoted strings may look like anything
     flags = _FLAGS.search(line)
     if flags:
         line = line[: flags.start()] + line[flags.end() :]
@@ -194,7 +194,7 @@ class Refused(ConnectorError):  # noqa: N818 - the server's answer
 
     Args:
         text: What it said.
-        is_misunderstood: Whether it said BAD: it does not know the command, or not in this form.
+        is_misunderstood: Whether it said BAD: it does not know the command, or does not accept this form of it.
     """
 
     def __init__(self, command: str, text: str, *, is_misunderstood: bool = False) -> None:
@@ -211,4 +211,4 @@ class Selected:
     uid_validity: int
     messages: int
     newest: int = 0
-    """The highest UID that was given when it was opened; 0 when the server does not say."""
+    """The highest UID assigned when it was opened; 0 when the server does not say."""

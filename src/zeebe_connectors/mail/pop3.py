@@ -1,7 +1,7 @@
-"""Talks to a POP3 server: signs in, lists, reads and deletes mails.
+"""Talk to a POP3 server for tasks and sources: sign in, list, read and delete mails.
 
-Written here because no asyncio client is maintained, and the standard library's refuses lines over 2048 bytes and takes
-the server's challenge in a refused XOAUTH2 for success. What is deleted is gone only after `quit`.
+Written here because no asyncio client is maintained, and the standard library's client refuses lines over 2048 bytes
+and takes the challenge of a refused XOAUTH2 for success. Deletions take effect only at `quit`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
-"""Seconds after which a command has failed, however steadily bytes drip in."""
+"""Seconds after which a command has failed, even if bytes still trickle in."""
 MAX_LINE = 64 * 1024
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _END = re.compile(rb"\n\.\r?\n")
 _PAUSE = 0.5
-"""Seconds of silence after which a dot alone after a bare line feed was the end, and not part of a mail."""
+"""Seconds of silence after which a lone dot following a bare line feed counts as the end, not as part of a mail."""
 _EMPTY = re.compile(r"no (new )?(messages?|mails?)|empty", re.IGNORECASE)
 ResultT = TypeVar("ResultT")
 
@@ -51,7 +51,7 @@ class Refused(ConnectorError):  # noqa: N818 - the server's answer
 
 
 class Pop3Session:
-    """One connection to a POP3 server, for one task at a time. Make it with `open` or `connect`."""
+    """One connection to a POP3 server, for one task at a time. Create it with `open` or `connect`."""
 
     def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._host = host
@@ -62,10 +62,10 @@ class Pop3Session:
         self._marked: set[int] = set()
         self._line_feeds = False  # whether the server ends its own lines with bare line feeds
         self.refused: set[str] = set()
-        """Which of CAPA and APOP the server does not take; they are not tried again."""
+        """Which of CAPA and APOP the server refused; they are not tried again."""
         self._limit: tuple[asyncio.Timeout, float] | None = None
         self.capabilities: dict[str, list[str]] = {}
-        """By name in upper case, with their words."""
+        """Capabilities by name in upper case, with their arguments."""
 
     @classmethod
     async def open(
@@ -78,14 +78,14 @@ class Pop3Session:
         clients: ClientCache,
         tls: ssl.SSLContext | None = None,
     ) -> Self:
-        """Connects and signs in; a token that the server refuses is fetched anew once, for a new connection.
+        """Connects and signs in; a token that the server refuses is replaced once, on a new connection.
 
         Args:
             host: As for `connect`.
             port: As for `connect`.
             security: As for `connect`.
             login: The account.
-            clients: Where access tokens are cached, and the operator's rules are.
+            clients: The runtime's clients, which hold access tokens and the operator's rules.
             tls: As for `connect`.
 
         Raises:
@@ -119,7 +119,7 @@ class Pop3Session:
         sign_in: Callable[[Self], Awaitable[None]],
         refused: Collection[str],
     ) -> Self:
-        """A session that is signed in; where the server closed after what it does not take, without asking for that."""
+        """Returns a signed-in session; connects again without a command after which the server hung up."""
         while True:
             before = len(refused)
             try:
@@ -136,7 +136,7 @@ class Pop3Session:
                 return session
 
     async def _sign_in_without_login(self) -> None:
-        """Nothing to say; whether the server is still there shows before the mails are asked for."""
+        """Does nothing; the next command shows whether the server answers."""
         if self.refused:
             await self.command("NOOP")
 
@@ -155,11 +155,11 @@ class Pop3Session:
 
         Args:
             host: Name or address.
-            port: Usually 995 for `tls` and 110 else.
+            port: Usually 995 for `tls` and 110 otherwise.
             security: TLS from the start, TLS required after STLS, or none.
-            tls: Which authorities to trust; the system's authorities when left out.
-            resolver: Gives the addresses to connect to; None leaves it to the system.
-            refused: Commands that the server did not take before (CAPA, APOP); what it refuses now is added.
+            tls: Which authorities to trust; by default the system's.
+            resolver: Returns the addresses to connect to; None leaves it to the system.
+            refused: Commands that the server refused before (CAPA, APOP); those that it refuses now are added.
 
         Raises:
             TransientError: `POP3_UNREACHABLE` or `POP3_CONNECTION_LOST`.
@@ -189,7 +189,7 @@ class Pop3Session:
                     await session._start_tls(context)
                 elif security == "none":
                     warn_unencrypted("POP3", host, port)
-        except BaseException as error:  # noqa: BLE001 - raised again, by its meaning
+        except BaseException as error:  # noqa: BLE001 - raised again, translated
             if writer is not None:
                 writer.transport.abort()
             if isinstance(error, Refused):
@@ -209,12 +209,12 @@ class Pop3Session:
             raise missing from None
         self._refuse_early_bytes()
         await self._writer.start_tls(context or trust(), server_hostname=self._host)
-        self._refuse_early_bytes()  # what came meanwhile: a server does not speak first here
-        self.capabilities, self._banner = {}, ""  # what was said unencrypted may be anybody's
+        self._refuse_early_bytes()  # data that arrived meanwhile: the server must not speak first here
+        self.capabilities, self._banner = {}, ""  # anybody may have sent what arrived unencrypted
         await self._ask_capabilities()
 
     def _refuse_early_bytes(self) -> None:
-        if self._buffer or self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to look
+        if self._buffer or self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way to look
             raise PermanentError("POP3_TLS_FAILED", f"{self._host} sent data before encryption began, which is unsafe")
 
     async def _ask_capabilities(self) -> None:
@@ -231,7 +231,7 @@ class Pop3Session:
         self.capabilities = {words[0].upper(): words[1:] for words in lines if words}
 
     async def login(self, username: str, password: str) -> None:
-        """Signs in: by APOP where the server offers it on an unencrypted connection, else USER and PASS.
+        """Signs in: by APOP if the server offers it on an unencrypted connection, else by USER and PASS.
 
         Raises:
             PermanentError: `POP3_AUTH_FAILED`.
@@ -261,7 +261,7 @@ class Pop3Session:
             raise self._login_failed(error.text) from None
 
     async def _authenticate_plain(self, username: str, password: str) -> None:
-        """Signs in where the server takes no USER (RFC 5034)."""
+        """Signs in with AUTH PLAIN (RFC 5034), for servers that refuse USER."""
         answer = await self._within(self._exchange_line, "AUTH PLAIN")
         if answer.startswith(b"+") and not _is_ok(answer):
             proof = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
@@ -275,13 +275,13 @@ class Pop3Session:
             PermanentError: `POP3_AUTH_FAILED`, with the server's reason.
         """
         proof = base64.b64encode(f"user={username}\1auth=Bearer {token}\1\1".encode()).decode()
-        # A command line has at most 255 bytes: a token of usual length must come as an answer of its own.
+        # A command line has at most 255 bytes, so a token of usual length must be sent on a line of its own.
         lines = [f"AUTH XOAUTH2 {proof}"] if len(proof) < 230 else ["AUTH XOAUTH2", proof]
         answer = b""
         for line in lines:
             answer = await self._within(self._exchange_line, line)
             if line != lines[-1] and not answer.startswith(b"+"):
-                break  # it does not know the mechanism; the token is not for its log
+                break  # it does not know the mechanism, and the token must not end up in its log
         if answer.startswith(b"+ "):  # the reason of a refusal; the empty answer lets the server say -ERR
             with suppress(ValueError):
                 answer = b"-ERR " + base64.b64decode(answer[2:])
@@ -299,7 +299,7 @@ class Pop3Session:
         )
 
     async def sizes(self) -> dict[int, int]:
-        """Bytes of each message, by its number in this session."""
+        """Returns the size of each message in bytes, by its number in this session."""
         try:
             lines = (await self._several("LIST")).decode("ascii", "replace").splitlines()
         except Refused as error:
@@ -318,12 +318,12 @@ class Pop3Session:
         return words[:1] == ["0"]
 
     async def ids(self) -> dict[int, str]:
-        """The unique id of each message, by its number in this session.
+        """Returns the unique id of each message, by its number in this session.
 
-        Messages to which the server gave the same id, as it may to copies of one mail, are numbered: `id`, `id (2)`.
+        Messages with the same id, which servers may assign to copies of one mail, are numbered: `id`, `id (2)`.
 
         Raises:
-            PermanentError: `POP3_NO_IDS`: the server has none, so that nothing tells a new message from an old one.
+            PermanentError: `POP3_NO_IDS`: the server has none, so that new messages cannot be told from old ones.
         """
         try:
             lines = (await self._several("UIDL")).split(b"\n")
@@ -346,11 +346,11 @@ class Pop3Session:
         return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
-        """A message's headers and so many lines of its body."""
+        """Returns a message's headers and the first lines of its body."""
         return await self._several("TOP", number, lines)
 
     async def tops(self, numbers: Sequence[int]) -> list[bytes | None]:
-        """The headers of several messages, asked for together where the server allows it; None for a refused one.
+        """Returns the headers of several messages, pipelined if the server allows it; None for a refused one.
 
         Args:
             numbers: At most about a hundred.
@@ -375,14 +375,14 @@ class Pop3Session:
         return await self._within(work)
 
     async def read(self, number: int) -> bytes:
-        """A message, byte for byte."""
+        """Returns a message, byte for byte."""
         return await self._several("RETR", number)
 
     async def content(self, number: int) -> bytes:
-        """A mail; a server that gives nothing of it is asked once more, since no mail is empty.
+        """Returns a mail; a server that returns nothing is asked once more, since no mail is empty.
 
         Raises:
-            PermanentError: `POP3_NO_CONTENT`: nothing came the second time either.
+            PermanentError: `POP3_NO_CONTENT`: the server returned nothing the second time either.
         """
         for _ in range(2):
             if raw := await self.read(number):
@@ -390,7 +390,7 @@ class Pop3Session:
         raise PermanentError("POP3_NO_CONTENT", f"{self._host} lists the mail, but returns no content for it")
 
     async def delete(self, number: int) -> None:
-        """Marks a message for deletion at `quit`; one that is marked already stays so.
+        """Marks a message for deletion at `quit`; marking it twice does no harm.
 
         Raises:
             Refused: The server does not delete it.
@@ -412,7 +412,7 @@ class Pop3Session:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection was not ended from here."""
+        """Whether this side has not closed the connection."""
         return not self._writer.is_closing()
 
     def close(self) -> None:
@@ -422,7 +422,7 @@ class Pop3Session:
     # One command
 
     async def command(self, *words: str | int) -> str:
-        """Sends a command; gives the text after +OK.
+        """Sends a command; returns the text after +OK.
 
         Raises:
             Refused: The server said -ERR.
@@ -481,7 +481,7 @@ class Pop3Session:
         return line.removesuffix(b"\r")
 
     async def _lines(self) -> bytes:
-        """The lines up to the one that is a dot alone, with the dots before dots removed.
+        """The lines up to the terminating dot, with dot-stuffing removed.
 
         Lines end with CR LF; but some servers use bare line feeds throughout, and some send mails as they are stored,
         with bare line feeds up to the last one before the dot.
@@ -540,10 +540,10 @@ def _is_ok(line: bytes) -> bool:
 
 
 def _accepted(command: str, line: bytes) -> str:
-    """What the server says beside +OK.
+    """The text after +OK.
 
     Raises:
-        Refused: It says anything else.
+        Refused: The server answered anything else.
     """
     if not _is_ok(line):
         text = line[4:] if line[:4].upper() == b"-ERR" else line
@@ -552,7 +552,7 @@ def _accepted(command: str, line: bytes) -> str:
 
 
 def _id(raw: bytes) -> str:
-    """An id as text; different ones stay different, although an id should be plain ASCII."""
+    """An id as text; distinct ids stay distinct even if they are not ASCII, as they should be."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""Counts at which mail a mailbox's connection ends, so that one mail does not stop all that come after it.
+"""Count how often the connection to a mailbox ends at the same mail, so that it does not block those after it.
 
-Some servers say BYE, hang up or fall silent whenever one particular mail is read. The source then begins again, and
-would come to the same mail for ever.
+Some servers say BYE, hang up or fall silent whenever one particular mail is read. The source then starts again, and
+would reach the same mail for ever.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections import OrderedDict
 from zeebe_connectors.sdk.client_cache import ClientCache
 
 MAX_FAILURES = 3
-"""So often the connection may end at one mail; then the mail goes to quarantine (`runtime/inbound/events.py`)."""
+"""Lost connections at one mail after which the mail goes to quarantine (`runtime/inbound/events.py`)."""
 _MAX_MAILS = 1000
 
 
 class ReadFailures:
-    """The failures of one source; outlives its connections, not the runtime."""
+    """The failures of one source; it outlives the source's connections, but not the runtime."""
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self.one_by_one = False
-        """Whether headers are asked for one mail at a time, since the connection ended at a batch of them."""
+        """Whether headers are requested for one mail at a time, because the connection ended during a batch."""
 
     def failed(self, mail: str, reason: str) -> None:
         """Notes that the connection ended while a mail was read."""
@@ -35,11 +35,11 @@ class ReadFailures:
         self._failures.pop(mail, None)
 
     def verdict(self, mail: str, *, limit: int = MAX_FAILURES) -> str:
-        """Why a mail is not to be read any more; empty while it may be."""
+        """Returns why a mail must not be read any more; empty while it may be."""
         count, reason = self._failures.get(mail, (0, ""))
         return f"the connection ended {count} times while this mail was read: {reason}" if count >= limit else ""
 
 
 async def failures_of(source: str, clients: ClientCache) -> ReadFailures:
-    """The failures of a source, by its name."""
+    """Returns the failures of a source, which are kept with the clients."""
     return await clients.get(("mail-read-failures", source), ReadFailures)

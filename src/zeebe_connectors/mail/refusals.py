@@ -1,4 +1,4 @@
-"""Tells from a mail server's words whether a refusal is for now or for good, for IMAP and POP3 alike."""
+"""Decide from a mail server's words whether a refusal is temporary or permanent, for IMAP and POP3 alike."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _FOR_NOW = _any(
 
 
 def is_temporary(text: str) -> bool:
-    """Whether a refusal is for now: the server is away, busy or at its limit, whoever asks.
+    """Whether a refusal is temporary: the server is away, busy or at its limit, whoever asks.
 
-    A response code that says the contrary (RFC 5530, RFC 2449, RFC 3206) counts for more than vague words.
+    A contrary response code (RFC 5530, RFC 2449, RFC 3206) outweighs vague words.
     """
     if _SURELY_FOR_NOW.search(text):
         return True

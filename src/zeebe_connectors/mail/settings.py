@@ -1,4 +1,4 @@
-"""Describes how to reach and sign in to mail servers: the logins and the encryption that connectors share."""
+"""Describe how to reach mail servers and sign in to them: the logins and the encryption that connectors share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGINS = {
     "clientCredentials": "OAuth 2.0: client credentials (XOAUTH2)",
     "refreshToken": "OAuth 2.0: refresh token (XOAUTH2)",
 }
-"""What forms call the ways to sign in."""
+"""Labels of the logins in forms."""
 
 
 def _frequency(value: str) -> str:
@@ -23,7 +23,7 @@ def _frequency(value: str) -> str:
 
 
 Frequency = Annotated[str, AfterValidator(_frequency)]
-"""How often a mailbox is looked at, as `parse_frequency` reads it."""
+"""How often a mailbox is polled, as `parse_frequency` reads it."""
 
 
 class PasswordLogin(Model):
@@ -33,12 +33,12 @@ class PasswordLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(label="Username", secrets=True)]
     """The mailbox's user name, usually its address."""
     password: Annotated[RequiredSecret, Hint(label="Password", placeholder="{{secrets.MAIL_PASSWORD}}")]
-    """Its password; many providers want an app password."""
+    """Its password; many providers require an app password."""
 
 
 class _OAuthLogin(Model):
     username: Annotated[str, Field(min_length=1), Hint(label="Mailbox", secrets=True)]
-    """The mailbox to open, as its address."""
+    """The mailbox to open, by its address."""
     oauth_token_endpoint: Annotated[
         str,
         Field(min_length=1),
@@ -49,7 +49,7 @@ class _OAuthLogin(Model):
     client_id: Annotated[str, Field(min_length=1), Hint(label="Client ID", secrets=True)]
     """Identifies the application."""
     scopes: Annotated[str, Hint(label="Scopes", placeholder="https://outlook.office365.com/.default")] = ""
-    """Scopes to ask for, separated by spaces."""
+    """Scopes to request, separated by spaces."""
 
 
 class ClientCredentialsLogin(_OAuthLogin):
@@ -61,13 +61,13 @@ class ClientCredentialsLogin(_OAuthLogin):
 
 
 class RefreshTokenLogin(_OAuthLogin):
-    """OAuth 2.0: the application signs in with what the mailbox's owner once granted (XOAUTH2)."""
+    """OAuth 2.0: the application signs in with a refresh token that the mailbox's owner granted (XOAUTH2)."""
 
     type: Literal["refreshToken"]
     refresh_token: Annotated[RequiredSecret, Hint(label="Refresh token", placeholder="{{secrets.REFRESH_TOKEN}}")]
     """The refresh token."""
     client_secret: Annotated[Secret | None, Hint(label="Client secret", placeholder="{{secrets.CLIENT_SECRET}}")] = None
-    """The application's secret, where it has one."""
+    """The application's secret, if it has one."""
 
 
 class NoLogin(Model):
@@ -77,7 +77,7 @@ class NoLogin(Model):
 
     @property
     def username(self) -> str:
-        """What stands for the user in a mailbox's name."""
+        """Replaces the user in a mailbox's name."""
         return "-"
 
 
@@ -85,34 +85,34 @@ Login = Annotated[PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin, Fi
 LoginOrNone = Annotated[
     PasswordLogin | ClientCredentialsLogin | RefreshTokenLogin | NoLogin, Field(discriminator="type")
 ]
-"""As `Login`, and none: some servers on a trusted network let anybody in who connects."""
+"""`Login` or none: some servers on a trusted network admit everybody."""
 LOGINS_OR_NONE = {**LOGINS, "none": "None (trusted network)"}
 
 
 Encryption = Literal["TLS", "SSL", "STARTTLS", "NONE"]
-"""What the official connectors' forms call the ways to encrypt."""
+"""Labels of the encryptions in the official connectors' forms."""
 Security = Literal["tls", "starttls", "none"]
 """TLS from the start, TLS required after STARTTLS, or none."""
 
 
 def port_of(encryption: Encryption, *, tls_port: int, clear_port: int) -> int:
-    """The port that fits a form's choice of encryption, where no port is given.
+    """Returns the port that fits a form's choice of encryption, for when no port is given.
 
     Args:
         encryption: The choice.
-        tls_port: The protocol's port for sessions that are encrypted from the start, 993 or 995.
-        clear_port: Its port for sessions that begin in clear, 143 or 110.
+        tls_port: The protocol's port for sessions with TLS from the start, 993 or 995.
+        clear_port: Its port for sessions that begin unencrypted, 143 or 110.
     """
     return clear_port if encryption in {"NONE", "STARTTLS"} else tls_port
 
 
 def security_of(encryption: Encryption, *, port: int, clear_port: int) -> Security:
-    """The security that a form's choice means, for IMAP and POP3 alike.
+    """Returns the security that a form's choice means, for IMAP and POP3 alike.
 
     Args:
-        encryption: The choice. `TLS` means STARTTLS on the port where sessions begin in clear; `SSL` never does.
+        encryption: The choice. `TLS` means STARTTLS on the port where sessions begin unencrypted; `SSL` never does.
         port: The server's port.
-        clear_port: The protocol's port for sessions that begin in clear, 143 or 110.
+        clear_port: The protocol's port for sessions that begin unencrypted, 143 or 110.
     """
     if encryption == "NONE":
         return "none"

@@ -1,4 +1,4 @@
-"""Gets access tokens for mail accounts (XOAUTH2) out of the cache that HTTP connectors use as well."""
+"""Get access tokens for mail accounts (XOAUTH2) from the cache that HTTP connectors share."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class _Caller:
 async def access_token(
     login: ClientCredentialsLogin | RefreshTokenLogin, clients: ClientCache, *, refused: str = ""
 ) -> str:
-    """The account's access token, fetched when there is none that is still valid.
+    """Returns the account's access token, fetched unless a valid one is cached.
 
     Args:
         login: The account.
-        clients: Where the tokens of this runtime are cached.
-        refused: A token that the mail server refused; it is not given again.
+        clients: The runtime's clients, which hold the cached tokens.
+        refused: A token that the mail server refused; it is not returned again.
 
     Raises:
         ConnectorError: `MAIL_TOKEN_FAILED`; permanent when the token endpoint refuses the credentials.
@@ -82,7 +82,7 @@ async def access_token(
 def token_source(
     login: ClientCredentialsLogin | RefreshTokenLogin, clients: ClientCache
 ) -> Callable[[bool], Awaitable[str]]:
-    """What gives the account's access token; called with true when the last one that it gave was refused."""
+    """Returns a function that returns the account's access token; call it with True if its last token was refused."""
     last = ""
 
     async def token(renew: bool) -> str:  # noqa: FBT001 - the shape that the SMTP session asks for

@@ -1,1 +1,1 @@
-"""Runs connectors against a cluster: jobs, sources, and all that they need."""
+"""Run connectors against a cluster: jobs, sources and everything that they need."""

@@ -1,4 +1,4 @@
-"""Lets connectors use the cluster that the runtime works for, with its credentials, as far as the operator allows."""
+"""Let connectors use the runtime's own cluster, with its credentials, as far as the operator allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zeebe_connectors.sdk.cluster import Correlated, Finished
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 
 PROCESSES_SETTING = "ZEEBE_CONNECTORS_PROCESSES"
-"""Names the processes that tasks may start."""
+"""Setting that names the processes that tasks may start."""
 _RIGHT_TO_MESSAGES = "CREATE on the resource MESSAGE"
 _DENIED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
 
@@ -150,7 +150,7 @@ def _payload(variables: Mapping[str, Any]) -> str:
 
 
 def _refused(error: GatewayError, what: str) -> NoReturn:
-    """Raises what a connector's task gets for a command that did not go well."""
+    """Raises the error that a task gets for a refused command."""
     failure = f"{what[:1].upper()}{what[1:]} was not"
     if error.is_not_found:
         raise PermanentError(

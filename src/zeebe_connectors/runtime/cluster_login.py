@@ -1,4 +1,4 @@
-"""Sign in to the cluster's REST API with the login that the gateway gets."""
+"""Sign in to the cluster's REST API with the login that is used for the gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeebe_connectors.web.auth import Basic, ClientCredentials
 
 
 def cluster_scheme(cluster: ClusterSettings) -> Scheme:
-    """The login as an authentication scheme of HTTP."""
+    """Returns the login as an authentication scheme for HTTP."""
     if cluster.auth == "basic":
         return Basic(type="basic", username=cluster.username, password=Secret(cluster.password))
     if cluster.auth == "oidc":
@@ -28,7 +28,7 @@ def cluster_scheme(cluster: ClusterSettings) -> Scheme:
 
 
 def cluster_api(cluster: ClusterSettings, clients: ClientCache) -> ClusterApi | None:
-    """The REST API of the configured cluster; None when its address is not set."""
+    """Returns the REST API of the configured cluster; None when its address is not set."""
     if not cluster.rest_address:
         return None
     return ClusterApi(cluster.rest_address, clients, scheme=cluster_scheme(cluster))

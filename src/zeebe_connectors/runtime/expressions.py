@@ -1,4 +1,4 @@
-"""Evaluates result and error expressions into variables and verdicts."""
+"""Evaluate result and error expressions into variables and verdicts."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ RESULT_VARIABLE = "resultVariable"
 RESULT_EXPRESSION = "resultExpression"
 ERROR_EXPRESSION = "errorExpression"
 MAX_MESSAGE_LENGTH = 6000
-"""Characters of an error message that are sent; the official runtime's limit."""
+"""Maximum characters of an error message that is sent; the official runtime's limit."""
 MAX_WAIT = 36_500 * 86_400.0
-"""Seconds of the longest timeout or back-off that is sent: a hundred years. Beyond, the protocol's numbers overflow."""
+"""Maximum seconds of a timeout or back-off: a hundred years. Beyond that, the protocol's numbers overflow."""
 MAX_RETRIES = 2**31 - 1
-"""The largest number of retries that the protocol knows."""
+"""The largest number of retries that the protocol can express."""
 _FORBIDDEN = "camunda.function.type"
 _JAVA_ERRORS = "io.camunda.connector.api.error."
 _PENDING = "zeebe.connectors.pending.document"
 
 
 def source(headers: Mapping[str, str], name: str) -> str:
-    """A header's expression without the leading `=`; empty when there is none."""
+    """Returns a header's expression without the leading `=`; empty when there is none."""
     text = headers.get(name)
     return _without_marker(text) if text else ""
 
@@ -46,12 +46,12 @@ def _without_marker(text: str) -> str:
 
 
 def waiting(seconds: float) -> float:
-    """Seconds that can be sent: none below zero, none beyond `MAX_WAIT`, whatever a remote server asked for."""
+    """Clamps seconds to what can be sent, from zero to `MAX_WAIT`, whatever a remote server asked for."""
     return seconds if 0 <= seconds <= MAX_WAIT else MAX_WAIT if seconds > 0 else 0.0
 
 
 def check_expressions(headers: Mapping[str, str]) -> None:
-    """Parses a task's result and error expressions, so that one that is not FEEL is found before anything happens.
+    """Parses a task's result and error expressions, so that invalid FEEL is found before anything happens.
 
     Raises:
         InputError: `EXPRESSION_INVALID`; the message names the header and the place.
@@ -68,10 +68,10 @@ def check_expressions(headers: Mapping[str, str]) -> None:
 async def result_variables(
     headers: Mapping[str, str], response: Any, documents: Documents
 ) -> tuple[dict[str, Any], str]:
-    """The variables that `resultVariable` and `resultExpression` make of a result, with their JSON text.
+    """Returns the variables that `resultVariable` and `resultExpression` make of a result, and their JSON text.
 
     Raises:
-        InputError: The expression gave no object, or the variables cannot be sent.
+        InputError: The expression did not return an object, or the variables cannot be sent.
         ConnectorError: The expression could not be evaluated.
     """
     variables: dict[str, Any] = {}
@@ -89,10 +89,10 @@ async def result_variables(
 
 
 def mapped_variables(value: Any) -> dict[str, Any]:
-    """The variables that a result expression's value stands for.
+    """Returns the variables that a result expression's value stands for.
 
     Raises:
-        InputError: It is no context.
+        InputError: It is not a context.
     """
     if value is not None and not isinstance(value, dict):
         raise InputError(
@@ -123,7 +123,7 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreError:
-    """The error expression asks for completion all the same."""
+    """The error expression asks for completion despite the error."""
 
     variables: dict[str, Any] = field(default_factory=dict)
 
@@ -132,12 +132,12 @@ Verdict = BpmnError | JobError | IgnoreError
 
 
 def error_context(error: ConnectorError) -> dict[str, Any]:
-    """What an error expression sees as `error`, neither masked nor cut.
+    """Returns what an error expression sees as `error`, neither masked nor cut.
 
-    It is the official runtime's: a wrong input has no code there, and a refusal over HTTP the bare reason phrase as its
-    message. What we know beyond that stands in `error.variables`.
+    It matches the official runtime's: a wrong input has no code there, and a refusal over HTTP has the bare reason
+    phrase as its message. Whatever else is known is in `error.variables`.
 
-    Variables that JSON does not know are left out: the failure itself must be reported all the same.
+    Variables that JSON cannot express are left out, because the failure itself must be reported in any case.
     """
     kind = "ConnectorInputException" if isinstance(error, InputError) else "ConnectorException"
     if isinstance(error, TransientError) and error.delay is not None:
@@ -163,16 +163,16 @@ async def error_verdict(
     retries: int,
     documents: Documents,
 ) -> Verdict | None:
-    """What the error expression decides, on success and on failure; None leaves things as they are.
+    """Returns what the error expression decides, on success and on failure; None leaves things as they are.
 
     Args:
         headers: The task's headers.
         seen: The output variables or result of a success, or `{"error": …}`.
-        retries: Retries left of the job, as `job.retries`.
+        retries: The job's remaining retries, for `job.retries`.
         documents: For `createDocument`.
 
     Raises:
-        InputError: The expression gave something that is no verdict.
+        InputError: The expression did not return a verdict.
         ConnectorError: It could not be evaluated.
     """
     expression = source(headers, ERROR_EXPRESSION)
@@ -189,10 +189,10 @@ async def error_verdict(
 
 
 def verdict_of(value: Any) -> Verdict | None:
-    """What an error expression's value decides; None leaves things as they are.
+    """Returns what an error expression's value decides; None leaves things as they are.
 
     Raises:
-        InputError: It is no verdict.
+        InputError: It is not a verdict.
     """
     if value is None or value == {}:
         return None
@@ -370,7 +370,7 @@ def _backoff(
 
 def _need(value: Any, kind: type, parameter: str) -> Any:
     if not isinstance(value, kind):
-        wanted = {str: "a string", dict: "a context", feel.DaysTime: "a days-time duration"}[kind]
+        wanted = {str: "a string", dict: "a context", feel.DaysTime: 'a days-time duration, as duration("PT10S")'}[kind]
         raise ValueError(f"the parameter {parameter} must be {wanted}, but is {_kind(value)}")  # noqa: TRY004
     return value
 
@@ -382,7 +382,7 @@ def _number(value: Any, parameter: str) -> Any:
 
 
 def _overloads(name: str, call: Any, parameters: list[str], required: int) -> list[feel.HostFunction]:
-    """One function for each number of arguments that it may be called with."""
+    """One function for each permitted number of arguments."""
     return [feel.HostFunction(name, parameters[:count], call) for count in range(required, len(parameters) + 1)]
 
 

@@ -1,7 +1,7 @@
-"""Keeps failed jobs in the ledger's database for a day, so that they survive a restart and other replicas see them.
+"""Keep failed jobs in the ledger's database for a day, so that they survive a restart and other replicas see them.
 
-Failures are written together, a second after the first of them at the latest; a database that is away costs a line in
-the log and the oldest ones that wait, never a job.
+Failures are written in batches, at most a second after the first. If the database is away, that costs a line in the log
+and the oldest waiting failures, never a job.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from zeebe_connectors.runtime.record import RecordedJob
 
 RETENTION_SECONDS = 86400.0
 MAX_LOADED = 2000
-"""Failures of the last day that are read at the start."""
+"""Maximum number of the last day's failures to read at the start."""
 MAX_WAITING = 1000
-"""Failures that wait to be written; beyond, the oldest are given up."""
+"""Maximum number of failures that wait to be written; beyond that, the oldest are dropped."""
 WRITE_AFTER = 1.0
 _SWEEP_EVERY = 3600.0
 _TABLE = (
@@ -54,7 +54,7 @@ class FailureStore:
         self._outage = Outage(_log, "Failed jobs cannot be kept in the ledger", "See ZEEBE_CONNECTORS_LEDGER")
 
     def add(self, job: RecordedJob) -> None:
-        """Takes note of a failed job; it is written soon."""
+        """Adds a failed job; it is written soon."""
         self._waiting.append(job)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER, self._begin)
@@ -65,7 +65,7 @@ class FailureStore:
             self._writing = asyncio.create_task(self.write())
 
     async def write(self) -> None:
-        """Writes the lines that wait."""
+        """Writes the waiting failures."""
         jobs = list(self._waiting)
         self._waiting.clear()
         try:
@@ -95,7 +95,7 @@ class FailureStore:
             self._is_made = True
 
     async def recent(self) -> list[RecordedJob]:
-        """Those of the last day, the newest first.
+        """Returns the failures of the last day, the newest first.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -103,7 +103,7 @@ class FailureStore:
         return await self._found("at > :old ORDER BY at DESC LIMIT :limit", {"limit": MAX_LOADED})
 
     async def of(self, key: int) -> list[RecordedJob]:
-        """The failed tries of one job, the newest first.
+        """Returns the failed tries of one job, the newest first.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -122,7 +122,7 @@ class FailureStore:
         return await (self._store.read if self._is_made else self._store.write)(work)
 
     async def aclose(self) -> None:
-        """Writes what still waits."""
+        """Writes the failures that still wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

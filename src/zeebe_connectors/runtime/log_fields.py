@@ -1,4 +1,4 @@
-"""Says to which job or source a log line belongs, for collectors that search logs written as JSON by these fields."""
+"""Add the job or source to each log record, for collectors that search JSON logs by these fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _of: ContextVar[Job | str | None] = ContextVar("log_fields", default=None)
 
 
 def belongs_to(what: Job | str) -> None:
-    """Marks all that the running task logs from now on.
+    """Marks everything that the running task logs from now on.
 
     Args:
         what: The job that it works on, or the name of the source that it watches.
@@ -20,9 +20,9 @@ def belongs_to(what: Job | str) -> None:
 
 
 def log_fields() -> dict[str, str]:
-    """`job`, `type`, `process`, `instance`, `element` and `provider`, or `source`; empty outside of both.
+    """Returns `job`, `type`, `process`, `instance`, `element` and `provider`, or `source`; empty outside of both.
 
-    Keys are text, since they are beyond what JavaScript counts exactly.
+    Keys are texts, because they exceed JavaScript's exact integers.
     """
     what = _of.get()
     if what is None:

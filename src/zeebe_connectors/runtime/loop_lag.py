@@ -1,7 +1,7 @@
-"""Measures how late the event loop runs what is due: whatever holds it up delays every job, source and probe.
+"""Measure how late the event loop runs what is due: whatever blocks it delays every job, source and probe.
 
-It looks ten times a second while jobs run, and once a second otherwise: each look wakes a process that has nothing to
-do. What holds an idle loop up for less than a second may be missed; nobody waited for it.
+It measures ten times a second while jobs run, and once a second otherwise, because each measurement wakes an idle
+process. A short blockage of an idle loop may be missed; nobody waited for it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Callable
 
 INTERVAL = 0.1
-"""Seconds between two looks while jobs run."""
+"""Seconds between two measurements while jobs run."""
 IDLE_INTERVAL = 1.0
-"""Seconds between two looks while there are none."""
+"""Seconds between two measurements while no jobs run."""
 _MINUTE = 60.0
 _MAX_SAMPLES = 600
 
 
 class LoopLag:
-    """The lateness of one loop: of the last minute, and the worst since the start.
+    """The lag of one event loop: the maximum of the last minute, and the maximum since the start.
 
     Args:
         is_busy: Whether jobs run.
@@ -31,20 +31,20 @@ class LoopLag:
         self._timer: asyncio.TimerHandle | None = None
         self._last: deque[tuple[float, float]] = deque(maxlen=_MAX_SAMPLES)
         self.worst = 0.0
-        """Seconds, since the start."""
+        """Maximum lag since the start, in seconds."""
 
     @property
     def last_minute(self) -> float:
-        """Seconds of the longest delay of the last minute."""
+        """Returns the maximum lag of the last minute, in seconds."""
         since = time.monotonic() - _MINUTE
         return max((late for when, late in self._last if when >= since), default=0.0)
 
     def start(self) -> None:
-        """Begins to measure; needs a running event loop."""
+        """Starts measuring; needs a running event loop."""
         self._again()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops measuring."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

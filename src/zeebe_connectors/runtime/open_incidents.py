@@ -1,7 +1,7 @@
-"""Knows which incidents of this runtime's jobs are open, so that none leaves the operator's sight before its cause.
+"""Track the open incidents of this runtime's jobs, so that the operator sees each until its cause is gone.
 
-An incident ends when its job is answered well, when somebody says that it is dealt with, or after a day. One that
-another replica answered ends here only by the last two.
+An incident ends when its job succeeds, when somebody dismisses it, or after a day. If another replica answers the job,
+only the last two end it here.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from zeebe_connectors.runtime.record import RecordedJob
 
 MAX_OPEN = 1000
-"""Open incidents that are known; beyond, the oldest leave."""
+"""Maximum number of open incidents; beyond that, the oldest are dropped."""
 MAX_ENDED = 200
 OPEN_SECONDS = 86400.0
 OTHERS_SECONDS = 3600.0
-"""How long those of other replicas and earlier starts count as open: nobody here hears of their end."""
+"""Seconds for which incidents of other replicas and earlier starts count as open: their end is not reported here."""
 ENDED_SECONDS = 3600.0
-"""How long it is remembered that an incident ended."""
+"""Seconds for which an ended incident is remembered."""
 
 
 class Place(NamedTuple):
-    """What incidents have in common that are one thing to whoever looks after them."""
+    """What incidents with the same cause have in common."""
 
     connector: str
     process: str
@@ -42,13 +42,13 @@ class OpenIncidents:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.open: dict[int, RecordedJob] = {}
-        """By the key of the job, the oldest first; looked into with each job that is answered."""
+        """Open incidents by job key, the oldest first; checked for each answered job."""
         self._places: dict[Place, dict[int, RecordedJob]] = {}
         self._ended: deque[tuple[float, RecordedJob]] = deque(maxlen=MAX_ENDED)
         self._expired = 0.0
 
     def add(self, job: RecordedJob) -> None:
-        """A job became an incident."""
+        """Adds a job that became an incident."""
         if job.key in self.open:
             self._remove(job.key)
         self.open[job.key] = job
@@ -57,37 +57,37 @@ class OpenIncidents:
             self._remove(next(iter(self.open)))
 
     def remember(self, jobs: list[RecordedJob]) -> None:
-        """Takes those of an earlier start or of another replica."""
+        """Adds incidents of an earlier start or of another replica."""
         known = {job.key: job for job in jobs} | self.open
         self.open, self._places = {}, {}
         for job in sorted(known.values(), key=lambda job: job.at):
             self.add(job)
 
     def over(self, key: int) -> None:
-        """The job of an open incident was answered well."""
+        """Ends the incident of a job that succeeded, if there is one."""
         self._ended.append((self._clock(), self._remove(key)))
 
     def dismiss(self, place: Place, until: float) -> int:
-        """Somebody says that all of a place up to a time are dealt with; gives how many.
+        """Ends all incidents of a place up to a time; returns how many.
 
         Args:
             place: Where.
-            until: When the newest one came that was seen, in seconds since 1970; later ones stay.
+            until: Time of the newest incident that the person saw, in seconds since 1970; later ones stay.
         """
-        # A millisecond of grace: times lose digits on their way through a page.
+        # A millisecond of tolerance, because times lose digits on their way through a page.
         seen = [key for key, job in self._places.get(place, {}).items() if job.at <= until + 0.001]
         for key in seen:
             self._remove(key)
         return len(seen)
 
     def by_place(self) -> dict[Place, list[RecordedJob]]:
-        """The open ones, the newest first."""
+        """Returns the open incidents by place, the newest first."""
         self._expire()
         found = {place: list(reversed(jobs.values())) for place, jobs in self._places.items()}
         return dict(sorted(found.items(), key=lambda item: -item[1][0].at))
 
     def ended(self) -> dict[Place, tuple[float, list[RecordedJob]]]:
-        """Those that ended in the last hour where none is open any more: when the last one did, the newest first."""
+        """Returns incidents that ended in the last hour, by place with none open, with the time of the last end."""
         after = self._clock() - ENDED_SECONDS
         found: dict[Place, tuple[float, list[RecordedJob]]] = {}
         for at, job in reversed(self._ended):
@@ -104,7 +104,7 @@ class OpenIncidents:
         return job
 
     def _expire(self) -> None:
-        """Lets those go that are too old; looks at all of them once a minute at most."""
+        """Drops incidents that are too old; checks them at most once a minute."""
         now = self._clock()
         if now - self._expired < 60:
             return
@@ -115,5 +115,5 @@ class OpenIncidents:
 
 
 def place_of(job: RecordedJob) -> Place:
-    """Where an incident happened."""
+    """Returns the place of an incident."""
     return Place(job.connector, job.process, job.element, job.code)

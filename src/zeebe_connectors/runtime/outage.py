@@ -1,4 +1,4 @@
-"""Logs a failure that lasts: one line when it begins, one a minute while it lasts, and one when it is over."""
+"""Log a lasting failure: one line when it begins, one a minute while it lasts, and one when it is over."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 REMINDER = 60.0
-"""Seconds between two lines about a failure that lasts."""
+"""Seconds between two lines about a lasting failure."""
 
 
 class PastOutage(NamedTuple):
-    """A failure that lasted and is over."""
+    """A lasting failure that is over."""
 
     since: float
-    """In seconds since 1970, as `until`."""
+    """When it began, in seconds since 1970; `until` likewise."""
     until: float
     reason: str
-    """Of its first moment."""
+    """The reason of its first failure."""
 
 
 class Outage:
-    """One thing that may be away, such as the cluster, as everybody who uses it finds out.
+    """One thing that may be away, such as the cluster; shared by everything that uses it.
 
     Args:
-        log: Where the lines go.
-        name: What is away, at the beginning of each line.
+        log: The logger for the lines.
+        name: What is away; begins each line.
         advice: What to check; it ends the first line.
-        clock: Seconds that only grow.
+        clock: A monotonic clock in seconds.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Outage:
         self._failures = 0
         self._first_reason = ""
         self.last: PastOutage | None = None
-        """The last one that is over."""
+        """The last outage that is over."""
 
     def failed(self, reason: str, *, error: BaseException | None = None) -> None:
         """Counts a failure. The first is logged, the others once a minute; an unexpected error also when it changes.
 
         Args:
             reason: Why, in the words of what failed.
-            error: An unexpected error, whose trace is logged with the line.
+            error: An unexpected error, whose traceback is logged with the line.
         """
         now = self._clock()
         self._failures += 1
@@ -72,7 +72,7 @@ class Outage:
         self._reason = reason
 
     def over(self) -> None:
-        """Takes note of a success; the first one after failures is logged."""
+        """Notes a success; the first one after failures is logged."""
         if self._since is None:
             return
         lasted, now = self._clock() - self._since, time.time()

@@ -1,4 +1,4 @@
-"""Write a connector's result and a command's variables as JSON: checked, and as the engine can carry it."""
+"""Write a connector's result and a command's variables as JSON, and check that the engine can carry it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.text import sendable
 
 MAX_PAYLOAD = 1_572_864
-"""Bytes of JSON that a command may carry; the official runtime's limit (1.5 MiB)."""
+"""Maximum bytes of JSON in a command; the official runtime's limit (1.5 MiB)."""
 _LONG = 2**63
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
 _JSON_LEAVES = frozenset({str, int, float, bool, type(None)})
@@ -23,10 +23,10 @@ _WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",",
 
 
 def plain(value: Any) -> Any:
-    """A connector's result as JSON-able data: models and documents as objects, times as ISO text.
+    """Returns a connector's result as JSON-able data: models and documents as objects, times as ISO text.
 
     Raises:
-        InputError: Something in it cannot stand in a process variable.
+        InputError: Something in it cannot be a process variable.
     """
     try:
         return json.loads(json.dumps(value, default=_encode)) if _needs_encoding(value) else value
@@ -35,7 +35,7 @@ def plain(value: Any) -> Any:
 
 
 def _needs_encoding(value: Any) -> bool:
-    """Whether a value holds anything but JSON's own; a loop, since almost every result is walked in vain."""
+    """Whether a value holds anything but JSON types; a loop without recursion, because nearly every result has none."""
     left = [value]
     while left:
         item = left.pop()
@@ -64,14 +64,14 @@ def _encode(value: Any) -> Any:
 
 
 def encode(variables: Mapping[str, Any], what: str) -> str:
-    """Variables as JSON text, checked.
+    """Returns variables as JSON text, checked.
 
     Args:
         variables: JSON-able data.
-        what: Where they come from, for the message.
+        what: Their origin, for the message.
 
     Raises:
-        InputError: They cannot be JSON (`NaN`), are too large, or hold the reserved key of intrinsic functions.
+        InputError: They cannot be JSON (`NaN`), are too large, or hold the reserved key of functions.
     """
     if not variables:
         return "{}"
@@ -93,7 +93,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
 
 
 def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
-    """The error that names the first number which a process variable cannot hold.
+    """The error that names the first number that a process variable cannot hold.
 
     Raises:
         StopIteration: There is none.
@@ -107,7 +107,7 @@ def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
 
 
 def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:
-    """Each number that cannot be sent with its path, positions counted from 1; without recursion."""
+    """Yields each number that cannot be sent, with its path (positions count from 1); without recursion."""
     left: list[tuple[str, Any]] = [("", value)]
     while left:
         path, item = left.pop()

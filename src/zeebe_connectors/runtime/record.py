@@ -1,7 +1,7 @@
-"""Remembers, in bounded memory, what became of jobs: exact counts, the last hour by minute, the last jobs.
+"""Remember, in bounded memory, what became of jobs: exact counts, the last hour by minute, the last jobs.
 
-It is what the operator's page shows and is lost with the process. It keeps words that the log has too (keys, names,
-codes, masked messages), never a variable. Each outcome has room of its own, so success never pushes out a failure.
+The operator's page shows it, and it is lost with the process. It keeps only what the log has too (keys, names, codes,
+masked messages), never a variable. Each outcome has its own room, so that successes never push out a failure.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from zeebe_connectors.sdk.provided import PROVIDER
 
 JobOutcome: TypeAlias = Literal["completed", "bpmn", "retried", "incident", "unanswered"]
 OUTCOMES: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered", "bpmn", "completed")
-"""What may become of a job, the worst first."""
+"""The outcomes of jobs, the worst first."""
 FAILED: tuple[JobOutcome, ...] = ("incident", "retried", "unanswered")
 ROOM = {"incident": 1000, "retried": 1000, "unanswered": 500, "bpmn": 500, "completed": 2000}
-"""How many of the last jobs of each outcome are kept."""
+"""Maximum number of jobs kept for each outcome."""
 MINUTES = 60
 MAX_CODES = 500
-"""Codes of failures that are counted since the start, with their connectors."""
+"""Maximum number of error codes, by connector, that are counted since the start."""
 MAX_CODES_A_MINUTE = 20
-"""Codes of failures that one connector's minute tells apart."""
+"""Maximum number of error codes that are distinguished in one connector's minute."""
 OTHER_CODES = "other"
 NO_CODE = "no code"
 MAX_DATA = 200
-"""Failed jobs whose inputs and results are kept, where the operator wants it."""
+"""Maximum number of failed jobs whose inputs and results are kept, if the operator wants it."""
 DATA_SECONDS = 86400.0
 MAX_TEXT = 1000
-"""Characters that are kept of a message."""
+"""Maximum characters of a message."""
 FULL_RATE = 200
-"""Completed jobs a second up to which each is kept; above, one in n, so that about as many are."""
+"""Completed jobs a second up to which each is kept; above that, one in n is, so that about as many are kept."""
 _EDGES = [0.001 * 1.25**i for i in range(60)]  # seconds; the last is over 10 minutes
 
 
@@ -59,20 +59,20 @@ class RecordedJob(NamedTuple):
     at: float
     """When it was answered, in seconds since 1970."""
     seconds: float
-    """How long handling it took; 0 when it is not known."""
+    """Seconds that handling it took; 0 if unknown."""
     code: str
     message: str
     """Masked already."""
     retries: int
-    """How many are left."""
+    """Retries left."""
     backoff: float
-    """Seconds before the engine offers it again; 0 for at once."""
+    """Seconds before the engine offers it again; 0 means at once."""
     provider: str = ""
     """The remote system that its task names."""
     steps: tuple[float, ...] = ()
-    """Seconds of each of `stages.STEPS`; empty when they are not known."""
+    """Seconds of each of `stages.STEPS`; empty if unknown."""
     replica: str = ""
-    """The runtime that answered it, where that was another one or an earlier start."""
+    """The runtime that answered it, if it was another one or an earlier start."""
 
 
 class Minute:
@@ -93,7 +93,7 @@ class MinuteOfAll(NamedTuple):
     """When it began, in seconds since 1970."""
     counts: dict[JobOutcome, int]
     median: float | None
-    """Seconds; None without jobs."""
+    """Median duration in seconds; None without jobs."""
     p95: float | None
     codes: dict[str, int]
     """Failures by code; those beyond `MAX_CODES_A_MINUTE` under `OTHER_CODES`."""
@@ -126,11 +126,11 @@ class JobRecord:
         self.failures: dict[tuple[str, str], int] = {}
         """Failures and BPMN errors since the start by connector and code; beyond 500 codes as `other`."""
         self.one_in = 1
-        """Of how many completed jobs one is kept at the present rate."""
+        """One of this many completed jobs is kept at the current rate."""
         self.on_failure: Callable[[RecordedJob], None] | None = None
-        """Hears of each failed job."""
+        """Called with each failed job."""
         self.incidents = OpenIncidents(clock)
-        """Those that are open."""
+        """The open incidents."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._recent: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
@@ -138,16 +138,16 @@ class JobRecord:
         self._this_second = 0
 
     def metrics(self, connector: str, onward: Metrics | None) -> Metrics:
-        """Counts for the worker of one connector, and hands what it counts on.
+        """Returns metrics for the worker of one connector, which also pass every count on.
 
         Args:
-            connector: Its name.
-            onward: Who else counts.
+            connector: The connector's name.
+            onward: The metrics to pass counts on to.
         """
         return _Counting(self, connector, onward)
 
     def add(self, job: RecordedJob) -> None:
-        """Takes note of an answer."""
+        """Adds an answer."""
         place = job.connector, job.code
         if place not in self.failures and len(self.failures) >= MAX_CODES:
             place = job.connector, OTHER_CODES
@@ -167,7 +167,7 @@ class JobRecord:
         self._recent[job.outcome].append(job)
 
     def count_completed(self, connector: str, seconds: float) -> float | None:
-        """Counts a completed job; gives the time when it is one to be kept."""
+        """Counts a completed job; returns the time if the job is to be kept, else None."""
         now = self._clock()
         self._count(connector, "completed", now, seconds)
         if (second := int(now)) != self._second:
@@ -177,7 +177,7 @@ class JobRecord:
         return now if self._this_second % self.one_in == 0 else None
 
     def remember(self, jobs: Iterable[RecordedJob]) -> None:
-        """Lists failed jobs of an earlier start or another replica, the newest first; they count nowhere."""
+        """Adds failed jobs of an earlier start or another replica (the newest first) without counting them."""
         given = list(jobs)
         for job in given:
             recent = self._recent[job.outcome]
@@ -187,19 +187,19 @@ class JobRecord:
         self.incidents.remember([job for job in reversed(given) if job.outcome == "incident" and job.at > after])
 
     def keep_data(self, key: int, data: tuple[str, str]) -> None:
-        """Keeps inputs and result of a failed job, masked already; of the last ones only."""
+        """Keeps inputs and result of a failed job, already masked; only for the last jobs."""
         self._data[key] = self._clock(), data
         self._data.move_to_end(key)
         while len(self._data) > MAX_DATA:
             self._data.popitem(last=False)
 
     def data(self, key: int) -> tuple[str, str] | None:
-        """Inputs and result of a failed job; None when they are not kept (any more)."""
+        """Returns inputs and result of a failed job; None if they are not kept (any more)."""
         at, data = self._data.get(key, (0.0, None))
         return data if self._clock() - at < DATA_SECONDS else None
 
     def keep(self, job: RecordedJob) -> None:
-        """Keeps a job that was counted already."""
+        """Keeps a job that has been counted."""
         self._recent[job.outcome].append(job)
 
     def _count(self, connector: str, outcome: JobOutcome, now: float, seconds: float) -> Minute:
@@ -221,7 +221,7 @@ class JobRecord:
         return minute
 
     def hour(self) -> list[MinuteOfAll]:
-        """Each of the last 60 minutes, the oldest first; times are within an eighth of the true ones."""
+        """Returns each of the last 60 minutes, the oldest first; durations are accurate to an eighth."""
         by_number = dict(self._minutes)
         last = int(self._clock() // 60)
         found = []
@@ -239,7 +239,7 @@ class JobRecord:
         return found
 
     def minutes(self) -> list[tuple[float, dict[JobOutcome, int]]]:
-        """Begin (seconds since 1970) and counts of each of the last 60 minutes, the oldest first."""
+        """Returns start (seconds since 1970) and counts of each of the last 60 minutes, the oldest first."""
         by_number = dict(self._minutes)
         last = int(self._clock() // 60)
         found = []
@@ -252,7 +252,7 @@ class JobRecord:
         return found
 
     def hour_of(self, connector: str) -> HourOf:
-        """What a connector did in the last hour; times are within an eighth of the true ones."""
+        """Returns what a connector did in the last hour; durations are accurate to an eighth."""
         first = int(self._clock() // 60) - MINUTES + 1
         counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         seconds = [0] * (len(_EDGES) + 1)
@@ -268,16 +268,16 @@ class JobRecord:
         return HourOf(counts, course, _quantile(seconds, 0.5), _quantile(seconds, 0.95))
 
     def jobs(self, *outcomes: JobOutcome) -> Iterator[RecordedJob]:
-        """The kept jobs of some outcomes, or of all, the newest first."""
+        """Yields the kept jobs of some outcomes, or of all, the newest first."""
         recent = [list(self._recent[name]) for name in outcomes or OUTCOMES]
         yield from sorted((job for jobs in recent for job in jobs), key=lambda job: job.at, reverse=True)
 
     def newer(self, after: float, limit: int) -> list[RecordedJob]:
-        """The kept jobs after a time, the newest first; reads no more than it gives of each outcome.
+        """Returns the kept jobs after a time, the newest first; examines at most `limit` jobs of each outcome.
 
         Args:
             after: In seconds since 1970.
-            limit: How many at most.
+            limit: Maximum number of jobs.
         """
         found: list[RecordedJob] = []
         for recent in self._recent.values():
@@ -288,7 +288,7 @@ class JobRecord:
         return sorted(found, key=lambda job: -job.at)[:limit]
 
     def tries(self, key: int) -> list[RecordedJob]:
-        """All kept answers to one job, the newest first."""
+        """Returns all kept answers to one job, the newest first."""
         return sorted((j for jobs in self._recent.values() for j in jobs if j.key == key), key=lambda j: -j.at)
 
 
@@ -340,7 +340,7 @@ class _Counting:
         backoff: float = 0.0,
         steps: tuple[float, ...] = (),
     ) -> None:
-        at = self._record._clock()  # noqa: SLF001 - one room
+        at = self._record._clock()  # noqa: SLF001 - of the same module
         text = message[:MAX_TEXT]
         self._record.add(self._recorded(job, kind, at, seconds, code[:100], text, retries, backoff, steps))
 
@@ -380,12 +380,12 @@ class _Counting:
 
 
 def _steps(outcome: Outcome) -> tuple[float, ...]:
-    """What each stage took, for an outcome that the engine has just acknowledged."""
+    """Seconds of each stage, for an outcome that the engine has just acknowledged."""
     return () if outcome.stages is None else outcome.stages.seconds(time.perf_counter())
 
 
 def _quantile(seconds: list[int], share: float) -> float | None:
-    """The time that a share of the jobs did not exceed; None without jobs."""
+    """The duration that a share of the jobs did not exceed; None without jobs."""
     total = sum(seconds)
     if not total:
         return None
@@ -394,5 +394,5 @@ def _quantile(seconds: list[int], share: float) -> float | None:
         seen += count
         if seen >= wanted:
             upper = _EDGES[min(index, len(_EDGES) - 1)]
-            return upper / 1.118 if index else upper / 2  # the middle of its class
+            return upper / 1.118 if index else upper / 2  # the middle of the bucket
     return _EDGES[-1]

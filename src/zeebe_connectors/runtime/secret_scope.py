@@ -1,4 +1,4 @@
-"""Decide where in a job's inputs secrets resolve, and say which placeholders stay as they are."""
+"""Decide where in a job's inputs secrets resolve, and report placeholders that are not resolved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
-"""Header that names further inputs, comma-separated, where placeholders resolve as long as the diagram is not known."""
+"""Header that names further inputs (comma-separated) where placeholders resolve if the diagram is unknown."""
 EVERYWHERE = SecretPlaces(everywhere=True)
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _MAX_LOGGED = 10_000
@@ -28,7 +28,7 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
     """Checks a task's header `secretFields` before anything happens.
 
     Raises:
-        InputError: It is no list of names.
+        InputError: It is not a list of names.
     """
     text = headers.get(SECRET_FIELDS)
     if text is None or not text.strip():
@@ -42,12 +42,12 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
 
 
 class SecretScope:
-    """What the operator decided about placeholders.
+    """The operator's rules about placeholders.
 
     Args:
-        mode: `diagram`: those that the modeler wrote into the element's own input mappings, and by place where the
-            diagram is not known. `fields`: by place. `secrets-only`: inputs of type `Secret` alone. `everywhere`.
-        unresolved: What a placeholder that stays comes to: a warning for each element, or an incident.
+        mode: `diagram`: those that the modeler wrote into the element's own input mappings, or by place if the
+               diagram is unknown. `fields`: by place. `secrets-only`: only inputs of type `Secret`. `everywhere`.
+           unresolved: The consequence of an unresolved placeholder: a warning for each element, or an incident.
     """
 
     def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:
@@ -57,16 +57,16 @@ class SecretScope:
 
     @property
     def by_diagram(self) -> bool:
-        """Whether the diagram is to be read."""
+        """Whether the diagram must be read."""
         return self.mode == "diagram"
 
     def places(self, connector: Description, job: Job, element: Element | None) -> Places:
-        """Where placeholders resolve in a job's inputs.
+        """Returns where placeholders resolve in a job's inputs.
 
         Args:
-            connector: Whose inputs.
-            job: Its headers name further inputs.
-            element: What its diagram says; None when that is not known.
+            connector: The connector whose inputs these are.
+            job: The job, whose headers may name further inputs.
+            element: Its element in the diagram; None if the diagram is unknown.
         """
         if self.mode == "everywhere":
             return EVERYWHERE
@@ -80,10 +80,10 @@ class SecretScope:
         return places.merged(SecretPlaces(below=more))
 
     def report(self, job: Job, left: Sequence[Left], element: Element | None) -> None:
-        """Says that placeholders stay as they are: once for each element, or as an incident.
+        """Reports unresolved placeholders: in the log, once for each element, or as an incident.
 
         Raises:
-            InputError: `SECRET_NOT_RESOLVED`, where the operator wants an incident.
+            InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
         """
         if not left:
             return
@@ -115,5 +115,5 @@ class SecretScope:
 
 
 def _printable(text: str) -> str:
-    """Text from outside, as it may stand in one line of a log."""
+    """Text from outside, made safe for one line of a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

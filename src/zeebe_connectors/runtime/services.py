@@ -1,4 +1,4 @@
-"""Holds what connectors are handed besides their inputs, made once for each runtime from the settings."""
+"""Hold what connectors get besides their inputs, made once for each runtime from the settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from zeebe_connectors.sdk.memory import Memory, ShortMemory
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What handling a job needs besides the job: shared by all connectors of one runtime."""
+    """What handling a job needs besides the job, shared by all connectors of one runtime."""
 
     secrets: SecretResolver
     clients: ClientCache
@@ -40,20 +40,20 @@ class Services:
     diagrams: Diagrams = field(default_factory=Diagrams)
     """What the diagrams of deployed processes say."""
     api: ClusterApi | None = None
-    """The cluster's REST API, where its address is set."""
+    """The cluster's REST API; None if its address is not set."""
     own: ClientCache = field(default_factory=ClientCache)
-    """Clients for the cluster itself, whose address the operator chose: no rule for tasks holds for them."""
+    """Clients for the cluster itself, whose address the operator chose, so that the rules for tasks do not apply."""
     memory: Memory = field(default_factory=ShortMemory)
     cluster: Cluster = field(default_factory=NoCluster)
-    """The engine, as far as connectors may use it."""
+    """The part of the engine that connectors may use."""
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The operator's settings by name: some connectors have inputs that they decide."""
+    """The operator's settings by name; some set inputs of connectors."""
     providers: Providers | None = None
     """The named remote systems."""
     keeps_data: bool = False
     """Whether inputs and results of failed jobs are kept for the operator's page."""
     trust: Everything | None = None
-    """Set in tests, where all that looks like a document reference counts."""
+    """Set in tests, where everything that looks like a document reference is genuine."""
 
     async def aclose(self) -> None:
         """Closes all clients."""
@@ -70,19 +70,19 @@ def services_of(
     gateway: Gateway | None = None,
     store: Store | None = None,
 ) -> Services:
-    """What handling jobs needs, as the operator configured it.
+    """Makes what handling jobs needs, as the operator configured it.
 
     Args:
         settings: Directories, scope of secrets, the cluster's REST address.
-        environment: Where secrets are looked up.
+        environment: For looking up secrets.
         log_mask: Learns every secret that is used.
-        memory: What must not be forgotten; without one, it is until the process ends.
-        gateway: The engine that connectors may use; none where they are only tried.
-        store: The ledger's database, where providers may be kept too; without one, only the file's count.
+        memory: The connectors' memory; by default, one that lasts until the process ends.
+        gateway: The engine that connectors may use; None if they are only tried.
+        store: The ledger's database, which may hold providers; without one, there are only those of the file.
 
     Raises:
-        SettingsError: A proxy or a rule for the network is wrong, or `providers.yaml` is; the message names the
-            setting, or file and line.
+        SettingsError: A proxy, a network rule or `providers.yaml` is wrong; the message names the setting, or file
+               and line.
     """
     try:
         rules = NetworkRules.from_environment(environment)

@@ -1,4 +1,4 @@
-"""Runs the connectors of an installation: starts workers and sources, reports their health, drains them at the end."""
+"""Run the connectors of an installation: start workers and sources, report their health, drain them at the end."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from zeebe_connectors.runtime.inbound.sources import Sources
 
 _log = logging.getLogger("zeebe_connectors.runtime")
-_CLOSING = 5.0  # seconds for each thing that is closed at the end
+_CLOSING = 5.0  # seconds for closing each thing at the end
 
 
 class Runtime:
     """Runs the connectors of a registry against one gateway.
 
     Args:
-        settings: What the operator decided.
+        settings: The operator's settings.
         registry: The connectors.
         gateway: The engine.
-        environment: Where secrets are looked up.
+        environment: For looking up secrets.
         metrics: Counts jobs.
         source_metrics: Counts events.
         log_mask: Learns every secret that is used, so that the log can mask it.
@@ -79,7 +79,7 @@ class Runtime:
         self.record = JobRecord()
         self.loop_lag = LoopLag(lambda: any(worker.is_busy for worker in self.workers))
         self.failures = FailureStore(self.store) if settings.keep_failures else None
-        """Failed jobs that survive a restart, where the operator wants them."""
+        """Failed jobs that survive a restart, if the operator wants them."""
         self._loading: asyncio.Task[None] | None = None
         self.workers = [
             self._worker(connector, kind, metrics)
@@ -92,11 +92,11 @@ class Runtime:
         self.sources = self._sources(source_metrics)
 
     def _sources(self, metrics: SourceMetrics) -> Sources | None:
-        """What watches the inbound elements, when the operator names any."""
+        """Watches the inbound elements; None if the operator configured none."""
         settings = self.settings
         if settings.diagrams is None and settings.sources is None and not settings.polling:
             return None
-        # Only here: a runtime that watches nothing starts without the room.
+        # Imported only here, so that a runtime that watches nothing starts faster.
         from zeebe_connectors.runtime.inbound.deployed import deployed_processes  # noqa: PLC0415
         from zeebe_connectors.runtime.inbound.elements import read_sources  # noqa: PLC0415
         from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources  # noqa: PLC0415
@@ -137,7 +137,7 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Begins to take jobs; needs a running event loop."""
+        """Starts taking jobs; needs a running event loop."""
         self._started = time.monotonic()
         self.loop_lag.start()
         if self.failures is not None:
@@ -159,7 +159,7 @@ class Runtime:
             _log.warning("Failed jobs of the last day cannot be read: %s", error)
 
     async def drain(self) -> None:
-        """Takes nothing new, lets running jobs end within the grace period, closes everything."""
+        """Takes no new jobs, lets running jobs end within the grace period, and closes everything."""
         self.loop_lag.stop()
         _log.info("Stopping: running jobs have %.0f s to end", self.settings.grace)
         grace = self.settings.grace
@@ -170,7 +170,7 @@ class Runtime:
         unfinished = sum(len(keys) for keys in left)
         if unfinished:
             _log.warning("%d jobs did not end in time; the engine offers them again after their timeout", unfinished)
-        # Side by side: a server that does not say goodbye must not keep a receipt from being written.
+        # Concurrently: a server that does not answer must not keep a receipt from being written.
         await asyncio.gather(
             _closed(self._close_providers, self._close_failures, self.memory.aclose, self.store.aclose),
             _closed(self.services.aclose),
@@ -189,7 +189,7 @@ class Runtime:
             await self.services.providers.aclose()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Starts, works until `stop` is set, drains."""
+        """Starts, works until `stop` is set, then drains."""
         self.start()
         try:
             await stop.wait()
@@ -197,17 +197,17 @@ class Runtime:
             await self.drain()
 
     def liveness(self) -> Mapping[str, Liveness]:
-        """How each worker is, by job type."""
+        """Returns the state of each worker, by job type."""
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
     def is_alive(self, *, silent_after: float = 60.0) -> bool:
-        """Whether a restart would not help: workers poll or know why they cannot, jobs end, sources are watched.
+        """Whether no restart is needed: workers poll or know why they cannot, jobs end, sources are watched.
 
-        A cluster that is away is no reason to be killed: outcomes that wait to be sent would be lost.
+        A cluster that is away is no reason for a restart, which would lose outcomes that wait to be sent.
 
         Args:
-            silent_after: Seconds after which a worker that has neither an answer nor an error is stuck, and one whose
-                jobs are all beyond their deadlines.
+            silent_after: Seconds after which a worker with neither an answer nor an error, or with all jobs past their
+                   deadlines, counts as stuck.
         """
         now = time.monotonic()
         for state in self.liveness().values():
@@ -219,7 +219,7 @@ class Runtime:
         return self.sources is None or not self.sources.is_dead()
 
     def health(self, *, silent_after: float = 60.0) -> dict[str, Any]:
-        """Whether the runtime does its work, for probes.
+        """Returns whether the runtime does its work, for probes.
 
         Args:
             silent_after: Seconds without any answer from the gateway after which a worker counts as down.
@@ -251,7 +251,7 @@ class Runtime:
 
 
 async def _closed(*closings: Callable[[], Awaitable[None]]) -> None:
-    """Closes one thing after the other, each within its own time."""
+    """Closes one thing after the other, each within its own time limit."""
     for close in closings:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):

@@ -1,6 +1,6 @@
-"""Read the addresses of a header such as `To`, by the grammar of RFC 5322 and by what mail programs really write.
+"""Read the addresses of a header such as `To`, by RFC 5322 and by what mail programs really write.
 
-Every address found is in the header literally, and a name belongs to the address beside which it was written.
+Every address found stands in the header literally, and a name belongs to the address that it was written beside.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _WITH_ADDRESS = re.compile(r"<[^<>\s]+@[^<>\s]+>|^[^<>\s@]+@[^<>\s@]+$")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LOOSE_SIGN = re.compile(r"\s*([@.])\s*")
 _BETWEEN_ADDRESSES = re.compile(r"[/|&\uff0c\uff1b\u3001]+")
-"""Signs other than comma and semicolon that people put between addresses."""
+"""Separators other than comma and semicolon that people put between addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A mail address with the name beside it.
+    """A mail address with its display name.
 
     Args:
         name: Display name, decoded; empty when there is none.
-        address: As it stands between the angle brackets; empty for a name that has none, as `MAILER DAEMON <>`.
+        address: As it stands between the angle brackets; empty if there is none, as in `MAILER DAEMON <>`.
     """
 
     name: str
@@ -46,14 +46,14 @@ class Address:
 
 
 def addresses(raw: bytes) -> list[Address]:
-    """The addresses of a header, groups flattened; display names keep commas, quotes and encoded words apart."""
+    """Returns a header's addresses, with groups flattened; display names may hold commas, quotes and encoded words."""
     if len(raw) > MAX_VALUE_BYTES:
-        raw = raw[:MAX_VALUE_BYTES].rpartition(b",")[0]  # half an address is none
+        raw = raw[:MAX_VALUE_BYTES].rpartition(b",")[0]  # drops an address that was cut in half
     return _read(decode(raw, None))
 
 
 def _read(text: str, *, quoted: bool = False) -> list[Address]:
-    """Reads a list; what was quoted or encoded as a whole is read once more at most."""
+    """Reads a list; text that was quoted or encoded as a whole is read once more at most."""
     if (escaped := text.find('\\"')) >= 0 and text.find('"') == escaped + 1:
         text = text.replace('\\"', '"')  # written by a program that escaped what it should have quoted
     reader = _Reader(quoted)
@@ -73,15 +73,15 @@ def _read(text: str, *, quoted: bool = False) -> list[Address]:
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects the words of one mailbox after the other."""
+    """Collects words, one mailbox after the other."""
 
     inside: bool
-    """Whether this is what stood in quotes or was encoded as a whole."""
+    """Whether the text was quoted or encoded as a whole."""
     found: list[Address] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    """The words of the current mailbox; what stands together without space is one."""
+    """The words of the current mailbox; parts without a space between them are one word."""
     kinds: list[str] = field(default_factory=list)
-    """What each word is; one that is quoted or encoded is never an address by itself."""
+    """The kind of each word; a quoted or encoded one is never an address by itself."""
     comment: str = ""
     named: bool = False
     """Whether an address in angle brackets was found for the current mailbox."""
@@ -89,7 +89,7 @@ class _Reader:
     dotted: bool = False
     """Whether the last word was a dot alone, as in `a . b@x.test`."""
     pending: list[tuple[str, str]] = field(default_factory=list)
-    """Name and local user of what stood before commas and is no address: `Doe` in `Doe, John <john@x.test>`."""
+    """Name and local user from before a comma, if it is no address: `Doe` in `Doe, John <john@x.test>`."""
 
     def take(self, kind: str, text: str) -> None:
         if kind == "separator":
@@ -120,7 +120,7 @@ class _Reader:
         self._forget()
 
     def flush(self) -> None:
-        """Takes what may have been the beginning of a name for the local users that they are then."""
+        """Adds what may have been the beginning of a name as local users."""
         pending, self.pending = self.pending, []
         for _, local in pending:
             if local:
@@ -168,13 +168,13 @@ class _Reader:
         self.words, self.kinds, self.named, self.joined = [], [], True, False
 
     def comment_after(self, text: str) -> None:
-        """Takes a comment, which names whoever has no name."""
+        """Takes a comment, which becomes the name of an address without one."""
         if self.named and self.found and not self.found[-1].name:
             self.found[-1] = Address(decode_words(text.strip()), self.found[-1].address)
         self.comment = self.comment or text
 
     def _bare(self) -> None:
-        """Words without angle brackets: each that is an address, or a sole word, which is a local user."""
+        """Handles words without angle brackets: adds each address, or a single word as a local user."""
         places = [at for at in range(len(self.words)) if self._is_address(at)]
         if not places:
             self._without_address()
@@ -213,14 +213,14 @@ def _phrase(words: list[str]) -> str:
 
 
 def _separate(text: str) -> list[str]:
-    """The addresses that one pair of angle brackets holds, with spaces between them where there are several."""
+    """The addresses in one pair of angle brackets, which people may separate by spaces."""
     words = _LOOSE_SIGN.sub(r"\1", without_comments(text)).split()
     several = sum("@" in word for word in words) > 1 and not text.strip().startswith('"')
     return [word for word in words if "@" in word] if several else [text]
 
 
 def _several(address: str) -> list[str]:
-    """The addresses of a word in which people separated them by other signs than commas."""
+    """The addresses of a word in which people separated them by characters other than commas."""
     if address.count("@") < 2 or address.startswith('"'):
         return [address]
     parts = _BETWEEN_ADDRESSES.split(address)
@@ -228,7 +228,7 @@ def _several(address: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """An address without what may stand beside it: comments, a route, `mailto:`, loose spaces, quotes around it."""
+    """An address without its decoration: comments, a route, `mailto:`, loose spaces, surrounding quotes."""
     text = text.strip()
     if quoted := _QUOTED_LOCAL.match(text):
         return quoted[0] + re.sub(r"\s+", "", without_comments(text[quoted.end() :]))

@@ -59,12 +59,12 @@ _LABELS = {
     "utf-16": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
     "utf-7": "utf-7 unicode-1-1-utf-7 x-unicode-2-0-utf-7",
 }
-_NOT_CHARACTER_SETS = {  # codecs of Python that are slow by design, unescape code or do not decode text
+_NOT_CHARACTER_SETS = {  # Python codecs that are slow by design, unescape code or do not decode text
     "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
 }  # fmt: skip
 _STATEFUL = {"iso2022-jp", "iso2022-kr", "iso2022-cn", "hz", "utf-7"}
 _MAX_CAREFUL = 512 * 1024
-"""Bytes of a text that is read piece by piece; a longer one is read by Python's codecs, in a fraction of the time."""
+"""Maximum bytes of a text that is read character by character; Python's codecs read longer ones far faster."""
 _JAPANESE = ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_3")
 _OTHER = re.compile(r"[^a-z0-9]")
 _ESCAPE = re.compile(rb"\x1b(\([BJIH]|\$[@B]|\$\(D|\$\(@)|([\x0e\x0f])")
@@ -74,12 +74,12 @@ _ROWS = {"$@", "$B", "$(@"}
 _HZ = re.compile(rb"~\{([^\r\n]*?)(?:~\}|(?=\r?\n)|\Z)|~\r?\n|~?(~)|([^~]+)", re.DOTALL)
 _SHIFTED_OUT = re.compile(rb"\x1b\$[)*+](.)|\x1b[NO]|([\x0e\x0f\r\n])|([^\x0e\x0f\x1b\r\n]+)")
 _SHIFTED_TO = {b"A": "gb18030", b"E": "gb18030", b"C": "cp949"}
-# What codecs of Python leave out of the characters that WHATWG's have.
+# Characters of the WHATWG's encodings that Python's codecs lack.
 _ALSO = {"gb18030": {b"\x80": "\u20ac"}, "big5hkscs": {b"\xa3\xe1": "\u20ac"}}
 
 
 def _key(label: str) -> str:
-    """A label without the differences of spelling: `KOI8R`, `koi8-r` and `koi8_r` are one."""
+    """A label without differences of spelling: `KOI8R`, `koi8-r` and `koi8_r` are the same."""
     return _OTHER.sub("", label.lower())
 
 
@@ -87,7 +87,7 @@ _CODECS = {_key(label): codec for codec, labels in _LABELS.items() for label in 
 
 
 def codec_of(label: str | None) -> str | None:
-    """Names the codec that a label means; None where there is none that decodes text."""
+    """Returns the codec for a label; None if there is none that decodes text."""
     name = (label or "us-ascii").strip(" \t\"'").lower()
     known = _CODECS.get(_key(name))
     if known is not None:
@@ -103,13 +103,13 @@ def codec_of(label: str | None) -> str | None:
 
 
 def is_stateful(codec: str) -> bool:
-    """Whether a codec writes in 7 bits with shifts: such bytes always decode as UTF-8 too, and are then unreadable."""
+    """Whether a codec writes 7 bits with shifts: such bytes always decode as UTF-8 too, but to gibberish."""
     return codec in _STATEFUL
 
 
 def decode_stateful(data: bytes, codec: str) -> str:
     """Decodes text of a codec that `is_stateful`; broken parts become U+FFFD."""
-    if not data.isascii() and b"\x1b" not in data:  # cannot be, since such text has 7 bits; so it is something else
+    if not data.isascii() and b"\x1b" not in data:  # such text has 7 bits, so it is something else
         with contextlib.suppress(UnicodeError):
             return data.decode("utf-8")
     if codec == "utf-7":
@@ -125,14 +125,14 @@ def decode_stateful(data: bytes, codec: str) -> str:
 
 
 def decode_leniently(data: bytes, codec: str) -> str:
-    """Decodes text that a codec refuses, with what vendors added to its characters; the rest becomes U+FFFD."""
+    """Decodes text that a codec refuses, including vendors' additional characters; the rest becomes U+FFFD."""
     if codec == "euc-jp":
         return decode_japanese(data, codec)
     return data.decode(codec, "zeebe-connectors-mail" if len(data) <= _MAX_CAREFUL else "replace")
 
 
 def decode_japanese(data: bytes, codec: str) -> str:
-    """Decodes EUC-JP or ISO-2022-JP with the vendors' characters; broken parts become U+FFFD."""
+    """Decodes EUC-JP or ISO-2022-JP including vendors' characters; broken parts become U+FFFD."""
     return _iso2022(data) if codec == "iso2022-jp" else _euc(data)
 
 
@@ -150,7 +150,7 @@ codecs.register_error("zeebe-connectors-mail", _with_others)
 
 
 def _hz(data: bytes) -> str:
-    """Chinese between `~{` and `~}` or the line's end, as RFC 1843 has it."""
+    """Chinese between `~{` and `~}` or the end of the line (RFC 1843)."""
     pieces: list[str] = []
     for match in _HZ.finditer(data):
         shifted, tilde, plain = match.groups()
@@ -162,7 +162,7 @@ def _hz(data: bytes) -> str:
 
 
 def _iso2022_shifted(data: bytes, plain: str) -> str:
-    """Chinese or Korean between the control signs SO and SI; a line end ends a shift, since some programs cut lines."""
+    """Chinese or Korean between the controls SO and SI; a line end also ends a shift, as some programs cut lines."""
     pieces: list[str] = []
     shifted_to: str | None = plain
     is_shifted = False
@@ -178,7 +178,7 @@ def _iso2022_shifted(data: bytes, plain: str) -> str:
 
 
 def _with_eighth_bit(data: bytes, codec: str | None) -> str:
-    """Two signs for each character; of a set for which there is no codec, none can be told."""
+    """Two bytes for each character; if there is no codec for the set, each becomes U+FFFD."""
     if codec is None:
         return "\ufffd" * (len(data) // 2)
     return bytes(octet | 0x80 if octet > 0x20 else octet for octet in data).decode(codec, "replace")
@@ -219,7 +219,7 @@ def _rows(data: bytes) -> str:
 
 
 def _shifted(row: int, cell: int) -> bytes | None:
-    """A character of JIS by row and cell (both from 0x21) as Shift_JIS has it; None where there is none."""
+    """The Shift_JIS bytes for a JIS character by row and cell (both from 0x21); None if there are none."""
     if not (0x21 <= row <= 0x7E and 0x21 <= cell <= 0x7E):
         return None
     lead = (row - 0x21 >> 1) + (0x81 if row < 0x5F else 0xC1)

@@ -9,10 +9,10 @@ from zeebe_connectors.mail.reading.text import comment_ends, header_text, withou
 
 _MAX_LENGTH = 200
 _ISO = re.compile(r"(\d{4}-?\d\d-?\d\d(?:[T ][\d:.,]+)?)\s*+(.*)", re.DOTALL)
-# A name beside an offset says nothing more: "GMT+0200", "UTC +02:00".
+# A name beside an offset adds nothing: "GMT+0200", "UTC +02:00".
 _NAMED_OFFSET = re.compile(r"(?:^|\s)(?:GMT|UTC?|Z)\s*+([+-]\d{1,2}:?+(?:\d\d)?)\s*$", re.IGNORECASE)
 _OFFSET = re.compile(r"(?<![+-])([+-])(\d{1,2}):?+(\d\d)?\s*$")
-# As the command `date` and some logs write it: the zone before the year.
+# The zone before the year, as the command `date` and some logs write it.
 _ZONE_BEFORE_YEAR = re.compile(r"\s*([A-Za-z]{1,5}|[+-]\d{4})\s+(\d{4})\s*$")
 _LOOSE_COLON = re.compile(r"(?<=\d)\s*+:\s*+(?=\d)")
 _CLOCKS = [
@@ -25,7 +25,7 @@ _MONTHS = [
     "december",
 ]  # fmt: skip
 _MONTH = {name[:end]: number for number, name in enumerate(_MONTHS, 1) for end in (3, None)} | {"sept": 9}
-# Hours east of UTC of the zones whose names mean one thing in mails; others are not guessed.
+# Hours east of UTC for the zone names that are unambiguous in mails; others are not guessed.
 _ZONES = {
     "UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "MET": 1, "MEZ": 1, "CEST": 2, "MEST": 2,
     "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
@@ -34,7 +34,7 @@ _ZONES = {
 
 
 def date(raw: bytes) -> datetime | None:
-    """The time that a date header names, in UTC; a date without a zone counts as UTC."""
+    """Returns the time of a date header in UTC; a date without a zone counts as UTC."""
     whole = header_text(raw[:_MAX_LENGTH])
     text = without_comments(whole).strip()
     comments = comment_ends(whole)
@@ -51,17 +51,17 @@ def date(raw: bytes) -> datetime | None:
 
 def _of_iso(text: str) -> datetime:
     if text[11:13] == "24":
-        raise ValueError("an hour that not all versions of Python read alike")
+        raise ValueError("an hour that versions of Python read differently")
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _of_mail(text: str, comment: str) -> datetime | None:
-    """`Tue, 3 Nov 2026 10:00:00 +0100` and its variants; a comment may name the zone that is missing."""
+    """Reads `Tue, 3 Nov 2026 10:00:00 +0100` and its variants; a comment may name a missing zone."""
     clock = _CLOCKS[0].search(text) or _CLOCKS[1].search(text)
     if clock is None:
         return None
     before, after = text[: clock.start()], _ZONE_BEFORE_YEAR.sub(r" \2 \1", text[clock.end() :])
-    if found := re.match(r"\s+(\d{4})(?!\d)", after):  # the year behind the clock, as in C's `ctime`
+    if found := re.match(r"\s+(\d{4})(?!\d)", after):  # the year after the time, as in C's `ctime`
         before, after = f"{before} {found[1]}", after[found.end() :]
     day, offset = _day(before), _offset(after, comment)
     if day is None or offset is None:
@@ -71,7 +71,7 @@ def _of_mail(text: str, comment: str) -> datetime | None:
 
 
 def _day(text: str) -> datetime | None:
-    """The day before or around a clock: a month's name, day and year, with at most a weekday before them."""
+    """The day before or around a time: a month's name, day and year, with at most a weekday before them."""
     words = _WORD.findall(text)
     if _BETWEEN_WORDS.fullmatch(_WORD.sub("", text)) is None:
         return None
@@ -88,7 +88,7 @@ def _day(text: str) -> datetime | None:
 
 
 def _offset(text: str, comment: str) -> timedelta | None:
-    """Time east of UTC; None when what stands behind a clock is no zone, or one whose name nobody can tell."""
+    """Time east of UTC; None when what follows the time is not a zone, or its name is ambiguous."""
     text = _NAMED_OFFSET.sub(r" \1", text).strip()
     if found := _OFFSET.search(text):
         hours, minutes = int(found[2]), int(found[3] or 0)
@@ -99,6 +99,6 @@ def _offset(text: str, comment: str) -> timedelta | None:
     first, _, rest = text.partition(" ")
     if _OFFSET.match(first) and rest.strip().upper() in _ZONES:
         return _offset(first, "")  # "+0100 CET"
-    zone = text or comment.strip()  # a comment says where the clock hung, when nothing else does
+    zone = text or comment.strip()  # a comment gives the zone if nothing else does
     hours_east = _ZONES.get(zone.upper(), None if zone else 0)
     return None if hours_east is None else timedelta(hours=hours_east)

@@ -17,14 +17,14 @@ from zeebe_connectors.mail.reading.text import (
 )
 
 _WITHOUT_SEMICOLON = re.compile(r"\s*+([^\s,=]*+)[\s,]++(?=[\w*-]++\s*+=)")
-# Possessive, with only spaces before a name: backtracking costs minutes on a header of semicolons.
+# Possessive, with only spaces before a name: backtracking would take minutes on a header full of semicolons.
 _PARAMETER = re.compile(
     rf'(?:;|(?<="))\s*+([^\s=;",]++)\s*+=\s*+("(?:\\.|[^"\\])*+(?:"|$)|(?:{WORD}|[^;])*+)', re.DOTALL
 )
 _CONTINUED = re.compile(r"^(.+?)\*(\d+)(\*?)$")
 _NAMES = {"filename", "name", "boundary"}
-"""Parameters that people write without quotes although they need them; spaces and parentheses in them count."""
-MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are truncated before any search
+"""Parameters that programs write without the quotes that they need; spaces and parentheses belong to the value."""
+MAX_VALUE_BYTES = 64 * 1024  # of one header value; longer ones are truncated before they are searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Parameters:
 
 
 def parameters(raw: bytes) -> Parameters:
-    """Reads value and parameters; RFC 2231 continuations and character sets, RFC 2047 words, 8-bit names, no quotes."""
+    """Reads value and parameters, with RFC 2231 and RFC 2047 encodings, 8-bit names and missing quotes."""
     text = raw[:MAX_VALUE_BYTES].decode("latin-1")
     text = _without_comment_before_parameters(text)
     value, _, rest = text.partition(";")
-    if "=" in value:  # some programs forget the semicolon, or write a comma; some leave the value out
+    if "=" in value:  # some programs forget the semicolon, write a comma, or omit the value
         missing = _WITHOUT_SEMICOLON.match(value)
         value, rest = (missing[1], text[missing.end() :]) if missing else ("", text)
     value = re.sub(r'[\s"\0]', "", value).lower()
@@ -50,7 +50,7 @@ def parameters(raw: bytes) -> Parameters:
         name, value_text = match[1].lower(), match[2].strip()
         is_name = name.partition("*")[0] in _NAMES
         if value_text.startswith('"'):
-            # In a path, a backslash stands for itself, whatever the grammar says.
+            # In a path, a backslash stands for itself, despite the grammar.
             escaped = r'\\(["\\])' if is_name else r"\\(.)"
             value_text = re.sub(escaped, r"\1", value_text[1:].removesuffix('"'), flags=re.DOTALL)
         elif not is_name and not value_text.startswith("=?"):
@@ -68,7 +68,7 @@ def parameters(raw: bytes) -> Parameters:
 
 
 def _without_comment_before_parameters(text: str) -> str:
-    """Text without the comments beside its value and before the names of its parameters."""
+    """Text without the comments after its value and before the names of its parameters."""
     ends = comment_ends(text)
     if not ends:
         return text
@@ -97,6 +97,6 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
 
 
 def message_ids(raw: bytes) -> list[str]:
-    """The message ids of a header, with their angle brackets."""
+    """Returns the message ids of a header, with their angle brackets."""
     text = clean(header_text(raw[:MAX_VALUE_BYTES]))
     return re.findall(r"<[^<>\s]+>", text)

@@ -1,4 +1,4 @@
-"""Turn HTML into plain text with line breaks, for mails that have no text of their own."""
+"""Turn HTML into plain text with line breaks, for mails that have no plain text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 
 MAX_BODY = 512 * 1024
-"""Characters of a body that become a variable; the engine takes a message of 4 MB at most, all variables included."""
+"""Characters of a body that become a variable; the engine accepts at most 4 MB for all variables together."""
 
 _LINES = {
     "p",
@@ -35,9 +35,9 @@ _ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("s
 
 
 def html_text(html: str) -> str:
-    """The text that a reader of the HTML sees: without tags, blocks on lines of their own.
+    """Returns the text that a reader of the HTML sees: without tags, and with blocks on lines of their own.
 
-    Written here because the standard library's parser takes minutes for some half a megabyte of unclosed tags.
+    Written here because the standard library's parser takes minutes for half a megabyte of unclosed tags.
     """
     pieces: list[str] = []
     hidden = 0
@@ -48,7 +48,7 @@ def html_text(html: str) -> str:
         elif tag in _HIDDEN:
             hidden = max(0, hidden - 1) if closes else hidden + 1
         elif tag == "body":
-            hidden = 0  # the head's end may be left out
+            hidden = 0  # the head's end tag is optional
         elif tag in _LINES:
             pieces.append("\n")
         elif tag in {"td", "th"} and not closes:
@@ -58,7 +58,7 @@ def html_text(html: str) -> str:
 
 
 def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
-    """Tags by name and whether they close, and the text between them, which has no name; reads each sign about once."""
+    """Yields tags by name, and whether they close; text between them has no name. Reads each character about once."""
     at = 0
     while (start := html.find("<", at)) >= 0:
         if start > at:
@@ -87,7 +87,7 @@ def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
 
 
 def _end_of_tag(html: str, at: int) -> int:
-    """Where a tag ends, ignoring quoted parts; below zero when it does not."""
+    """Where a tag ends, ignoring quoted parts; negative when it does not."""
     while (stop := _STOP.search(html, at)) is not None:
         if stop[0] == ">":
             return stop.end()
@@ -99,7 +99,7 @@ def _end_of_tag(html: str, at: int) -> int:
 
 
 def _end_of_other(html: str, start: int) -> int:
-    """Where a comment or declaration ends; below zero when it does not."""
+    """Where a comment or declaration ends; negative when it does not."""
     close, at = ("-->", start + 2) if html.startswith("<!--", start) else (">", start)
     end = html.find(close, at)
     return end if end < 0 else end + len(close)

@@ -27,16 +27,16 @@ from zeebe_connectors.mail.reading.html_text import MAX_BODY, html_text
 from zeebe_connectors.mail.reading.model import Mail, Part, Signature
 
 MAX_HEADERS = 64 * 1024
-"""Characters of all headers together that become a variable."""
+"""Maximum characters of all headers together that become a variable."""
 _SHOWN = ("image/", "audio/", "video/")
 _RICH = {"text/rtf", "application/rtf"}
 _MARKED_UP = {"text/markdown", "text/x-markdown", "text/enriched", "text/richtext", *_RICH}
 _BODIES = {"text/plain", "text/html", *_MARKED_UP} - _RICH
-_LARGE = 8 * 1024  # bytes of a mail that is read in a thread: made for it, so many cost 40 ms
+_LARGE = 8 * 1024  # bytes from which a mail is read in a thread: a crafted one of this size takes 40 ms
 
 
 async def read_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring | None = None) -> Mail:
-    """Reads a mail as `parse_mail` does; a slow one in a thread."""
+    """Reads a mail as `parse_mail` does; a large one in a thread."""
     if len(raw) > _LARGE or re.search(rb"pkcs7|smime", raw, re.IGNORECASE):
         return await asyncio.to_thread(parse_mail, raw, received=received, keyring=keyring)
     return parse_mail(raw, received=received, keyring=keyring)
@@ -47,8 +47,9 @@ def parse_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring
 
     Args:
         raw: The message as the server gave it.
-        received: When the server got it, if it says so (IMAP's internal date); else the first `Received` header counts.
-        keyring: Keys for encrypted mails and whom to trust; none decrypts nothing and trusts the system's authorities.
+        received: When the server received it, if known (IMAP's internal date); else the first `Received` header counts.
+        keyring: Keys for encrypted mails, and whom to trust; without one, nothing is decrypted and the system's
+            authorities are trusted.
     """
     defects = Defects()
     root = parse_entities(raw, defects)
@@ -75,7 +76,7 @@ def _is_protected(entity: Entity, *, whole: bool) -> bool:
 
 
 def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defects) -> Entity:
-    """The tree with what was protected in it; the library is loaded only for mails that need it."""
+    """The tree with its protected parts opened; the library is loaded only for mails that need it."""
     try:
         from zeebe_connectors.mail.reading.smime.unwrap import Keyring, unwrap  # noqa: PLC0415
     except ImportError as error:
@@ -141,7 +142,7 @@ class _Reader:
         plain, html = self._bodies(root, alone=True)
         self.mail.plain = _joined(plain)
         self.mail.html = _joined(html)
-        if not (self.mail.plain or "").strip() and not self.mail.html:  # the body travels in the winmail.dat
+        if not (self.mail.plain or "").strip() and not self.mail.html:  # the body is in the winmail.dat
             self.mail.plain, self.mail.html = self.tnef[0] or self.mail.plain, self.tnef[1]
 
     def _bodies(self, entity: Entity, *, alone: bool = False) -> tuple[list[str], list[str]]:
@@ -152,7 +153,7 @@ class _Reader:
                 self._bodies(part, alone=kind == "multipart/alternative" or (place == 0 and _is_shown(part, kind)))
                 for place, part in enumerate(entity.parts)
             ]
-            if kind == "multipart/alternative":  # the last of each kind is the richest
+            if kind == "multipart/alternative":  # the last of each kind is the richest version
                 kinds = [part.type.value for part in entity.parts]
                 texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
                 plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])

@@ -1,7 +1,7 @@
 """Parse a mail into a tree of entities, however broken its bytes are.
 
-The standard library's parser is not used: it builds a string per line (a 50 MB mail costs seconds and several times its
-size), raises on some broken headers and has no bound on depth or number of parts.
+The standard library's parser is not used: it builds a string per line (a 50 MB mail takes seconds and several times its
+size in memory), raises on some broken headers and has no bound on depth or number of parts.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MAX_PARTS = 1000
 MAX_DEPTH = 40
 MAX_HEADER_BYTES = 1024 * 1024
 MAX_LINES = 1_000_000
-"""Lines that may be a delimiter and are looked at closer, in all multiparts of a mail together."""
+"""Maximum lines that are examined as possible delimiters, in all multiparts of a mail together."""
 
 _MAX_DELIMITER = 200
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _NAME = rb"[!-9;-~]{1,200}+[ \t]*+:"
 _BLANKS = re.compile(rb"(?:[ \t]++\r?\n)*+")
-# A field, or what continues one and is not the body.
+# A field, or the continuation of one (not the body).
 _HEADER_GOES_ON = re.compile(rb"%(name)b|(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))++(?:%(name)b|\r?\n|\Z)" % {b"name": _NAME})
-# What surely is the first field of a mail, so that a line before it is neither text nor a field.
+# Certainly the first field of a mail, so that a line before it is neither text nor a field.
 _FIRST_FIELD = re.compile(
     rb"[^\r\n]{1,200}+\r?\n(?:Received|Return-Path|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version|"
     rb"Content-Type|X-[A-Za-z-]+)[ \t]*+:",
@@ -48,17 +48,17 @@ _FOREIGN = re.compile(rb"[^A-Za-z0-9+/=\s]")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 _STEP = 1024 * 1024
 _BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
-# Each line is looked at once, and no further than a boundary and a header's name may be long.
+# Examines each line once, and no further than the maximum length of a boundary or a header's name.
 _NAMED_BOUNDARY = re.compile(rb"boundary\s*+=\s*+\"?([^\";\r\n]*+)", re.IGNORECASE)
 _GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
 
 
 @dataclass(slots=True)
 class Entity:
-    """One entity of MIME: the mail itself, or a part of it. It holds places in the mail's bytes, not copies of them."""
+    """One MIME entity: the mail itself or a part of it. It holds offsets into the mail's bytes, not copies."""
 
     headers: list[tuple[str, bytes]]
-    """Names as written, and values with their folding undone."""
+    """Names as written, and unfolded values."""
     parts: list[Entity]
     type: Parameters
     disposition: Parameters
@@ -70,29 +70,29 @@ class Entity:
 
     @property
     def body(self) -> bytes:
-        """As it came, still in its transfer encoding."""
+        """The body as it was sent, in its transfer encoding."""
         return self.raw[self.body_start : self.end]
 
     @property
     def source(self) -> bytes:
-        """Headers and body as they came."""
+        """Headers and body as they were sent."""
         return self.raw[self.start : self.end]
 
     def first(self, name: str) -> bytes | None:
-        """The raw value of the first header of this name that says something; of an empty one where none does."""
+        """Returns the raw value of this header, of several the first that is not empty; None if there is none."""
         name = name.lower()
         values = [value for key, value in self.headers if key.lower() == name]
         return next((value for value in values if value.strip()), values[0] if values else None)
 
     @property
     def encoding(self) -> bytes:
-        """The transfer encoding in lower case, without what some programs write around or within its name."""
+        """The transfer encoding in lower case, corrected for what some programs write around or within its name."""
         given = _COMMENT.sub(b"", self.first("Content-Transfer-Encoding") or b"").lower()
         name = given.translate(None, _NOT_NEEDED_IN_NAME)
         return next((each for each in _ENCODINGS if name.removeprefix(b"x").startswith(each)), name)
 
     def content(self) -> bytes:
-        """The body with its transfer encoding undone; a broken or unknown encoding gives what can be had."""
+        """Decodes the body from its transfer encoding; a broken or unknown encoding yields what can be recovered."""
         encoding = self.encoding
         if encoding == b"base64":
             return self._unbase64(self.body)
@@ -103,7 +103,7 @@ class Entity:
         return self.body
 
     def _unbase64(self, body: bytes) -> bytes:
-        """Base64 of either alphabet; what a mailing list wrote behind it is text, and no part of other content."""
+        """Decodes base64 of either alphabet; text that a mailing list appended is kept in texts only."""
         if (b"-" in body or b"_" in body) and not body.translate(None, _URL_SAFE):
             return unbase64(body.translate(_TO_STANDARD))
         if self.type.value.startswith("text/") and _is_text(body):
@@ -114,14 +114,14 @@ class Entity:
 
 
 def _is_text(body: bytes) -> bool:
-    """Whether it was never encoded: its first line has words and signs that base64 cannot have, and decodes to none."""
+    """Whether it was never encoded: its first line has spaces and other characters foreign to base64."""
     line = body[:_MAX_GUESSED_LINE].lstrip().partition(b"\n")[0].strip()
     return b" " in line and _FOREIGN.search(line) is not None and _NO_TEXT.search(unbase64(line)) is not None
 
 
 def _end_of_base64(body: bytes) -> int:
-    """Where a line begins that base64 cannot have, behind padding or an empty line; else the body's end."""
-    for start in range(0, len(body), _STEP):  # in steps, so that other threads have their turn
+    """Where foreign text begins after padding or an empty line; else the body's end."""
+    for start in range(0, len(body), _STEP):  # in steps, so that other threads can run
         if body[start : start + _STEP].translate(None, _BASE64):
             foreign = _FOREIGN.search(body, start)
             break
@@ -133,7 +133,7 @@ def _end_of_base64(body: bytes) -> int:
 
 
 class Defects(list[str]):
-    """The defects found, for people; bounded, each once."""
+    """The defects found, as sentences for people; bounded, without duplicates."""
 
     def note(self, text: str) -> None:
         """Adds a defect."""
@@ -142,7 +142,7 @@ class Defects(list[str]):
 
 
 def parse_entities(raw: bytes, defects: Defects) -> Entity:
-    """Reads a mail's tree; what is beyond the bounds on depth, parts, lines and decoded bytes stays unread."""
+    """Reads a mail's tree, within bounds on depth, parts, lines and decoded bytes; the rest stays unread."""
     if b"\r\n" not in raw and raw.count(b"\r") > raw.count(b"\n"):
         raw = raw.replace(b"\r", b"\n")
     raw = _from_first_field(raw)
@@ -155,13 +155,13 @@ def parse_entities(raw: bytes, defects: Defects) -> Entity:
 
 
 def _from_first_field(raw: bytes) -> bytes:
-    """A mail without a mark or blanks before its first field."""
+    """A mail without a byte order mark or blanks before its first field."""
     start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
     return start if _FIELD.match(start) else raw.lstrip(b"\r\n")
 
 
 def _charset_of(raw: bytes) -> str | None:
-    """The first character set that a mail names besides UTF-8, ASCII and Latin: that of headers with 8 bits."""
+    """The first character set that a mail names besides UTF-8, ASCII and Latin, for its 8-bit headers."""
     for match in _CHARSET.finditer(raw, 0, MAX_HEADER_BYTES):
         codec = codec_of(match[1].decode("ascii"))
         if codec is not None and codec not in {"utf-8", "cp1252"} and not is_stateful(codec):
@@ -170,7 +170,7 @@ def _charset_of(raw: bytes) -> str | None:
 
 
 class _Tree:
-    """Reads nested entities, and counts them."""
+    """Reads nested entities and counts them."""
 
     def __init__(self, defects: Defects, raw: bytes) -> None:
         self.defects = defects
@@ -181,11 +181,11 @@ class _Tree:
 
     @cached_property
     def charset(self) -> str | None:
-        """What headers of 8 bits are probably written in."""
+        """The probable character set of 8-bit headers."""
         return _charset_of(self.raw)
 
     def _readable(self, value: bytes) -> bytes:
-        """A header's value in UTF-8, where it is written in 8 bits of the mail's character set."""
+        """A header's value, converted to UTF-8 if it is 8-bit text in the mail's character set."""
         if not value.isascii():
             try:
                 value.decode()
@@ -195,7 +195,7 @@ class _Tree:
         return value
 
     def entity(self, raw: bytes, start: int, end: int, *, depth: int, default: bytes) -> Entity:
-        """The entity between two places."""
+        """Reads the entity between two offsets."""
         self.parts += 1
         headers, body_start = _split(raw, start, end, self.defects)
         headers = [(name, self._readable(value)) for name, value in headers]
@@ -246,7 +246,7 @@ class _Tree:
                 entity.parts.append(part)
 
     def _pieces(self, raw: bytes, begin: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
-        """The places between a boundary's delimiter lines; a missing last line ends with the body."""
+        """Yields the spans between a boundary's delimiter lines; without a closing line the last ends with the body."""
         marker = b"\n--" + boundary
         start: int | None = None
         found = 0
@@ -260,7 +260,7 @@ class _Tree:
             line_end = raw.find(b"\n", at, end)
             line_end = end if line_end < 0 else line_end + 1
             rest = raw[at + len(marker) - 1 : min(line_end, at + len(marker) + _MAX_DELIMITER)].strip()
-            if rest in {b"", b"--"}:  # else a longer boundary that begins with this one
+            if rest in {b"", b"--"}:  # otherwise it is a longer boundary that begins with this one
                 if start is not None:
                     yield start, _without_line_end(raw, start, at)
                     found += 1
@@ -277,7 +277,7 @@ class _Tree:
 
 
 def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
-    """Whether a multipart inside has the same boundary."""
+    """Whether a nested multipart has the same boundary."""
     for word in (b"boundary", b"Boundary", b"BOUNDARY"):
         at = raw.find(word, begin, end)
         for _ in range(MAX_PARTS):
@@ -291,13 +291,13 @@ def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
 
 
 def _is_boundary_reused(part: Entity, around: Entity) -> bool:
-    """Whether a part is a multipart whose own parts were taken for those of the one around it."""
+    """Whether a part is a multipart whose own parts were taken for those of the enclosing one."""
     same = part.type.of.get("boundary") == around.type.of.get("boundary")
     return same and "boundary" in part.type.of and not part.parts and not part.body.strip()
 
 
 def _next(raw: bytes, marker: bytes, begin: int, end: int) -> int:
-    """Where the next line starts that begins with a marker, whose first byte is the line end before; -1 for none."""
+    """Where the next line that begins with the marker starts (the marker includes the LF before it); -1 for none."""
     at = raw.find(marker, begin, end)
     return at if at < 0 else at + 1
 
@@ -312,7 +312,7 @@ def _without_line_end(raw: bytes, start: int, end: int) -> int:
 
 
 def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tuple[str, bytes]], int]:
-    """Header fields, and where the body starts; without a field at the start all is body."""
+    """Header fields, and where the body starts; without a field at the start, everything is body."""
     lines: list[tuple[str, list[bytes]]] = []  # each field's name, and the lines of its value
     at = start
     while at < end:
@@ -339,7 +339,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
             defects.note("no header at the start; read as text")
             return [], at
         else:
-            # A stray line: headers go on when a field or the blank line follows, else the body has begun.
+            # A stray line: if a field or the blank line follows, the headers continue; else the body has begun.
             following = raw[line_end : min(line_end + 300, end)]
             if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
                 defects.note("the blank line after the headers is missing")
@@ -350,7 +350,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
 
 
 def _after_blanks(raw: bytes, line_end: int, end: int) -> tuple[bool, int]:
-    """Whether headers go on behind lines of blanks, and where they or the body begin; each line is looked at once."""
+    """Whether headers continue after lines of blanks, and where they or the body begin; examines each line once."""
     blanks = _BLANKS.match(raw, line_end, end)
     at = blanks.end() if blanks else line_end
     if _HEADER_GOES_ON.match(raw, at, end):
@@ -366,7 +366,7 @@ def _unfolded(lines: list[tuple[str, list[bytes]]]) -> list[tuple[str, bytes]]:
 
 def _unuuencode(data: bytes) -> bytes:
     found, inside = [], False
-    for ended in io.BytesIO(data):  # not all lines at once: there may be millions
+    for ended in io.BytesIO(data):  # line by line: there may be millions
         line = ended.rstrip(b"\r\n")
         if not inside:
             inside = line.startswith(b"begin ")
@@ -376,7 +376,7 @@ def _unuuencode(data: bytes) -> bytes:
             try:
                 found.append(binascii.a2b_uu(line))
             except binascii.Error:
-                if line:  # some encoders count wrongly; takes as many bytes as the first character says
+                if line:  # some encoders count wrongly; take as many bytes as the first character says
                     length = (((line[0] - 32) & 63) * 4 + 5) // 3
                     try:
                         found.append(binascii.a2b_uu(line[:length]))

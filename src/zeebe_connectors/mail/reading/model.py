@@ -1,4 +1,4 @@
-"""Describe a mail that was read: addresses, bodies, parts, its signature, and the JSON-able data made of them."""
+"""Model a mail that was read: addresses, bodies, parts, its signature, and the JSON-able data made of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Part:
     """An attachment or an inline part.
 
     Args:
-        name: File name, without any path; made up when the mail names none.
+        name: File name, without any path; generated when the mail gives none.
         content_type: Media type without parameters.
         data: The content.
         content_id: What the HTML body calls it (`cid:`), without brackets.
@@ -31,15 +31,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What is known of a mail's S/MIME signature.
+    """The verdict on a mail's S/MIME signature.
 
     Args:
-        status: `valid`: it holds for all of the content (never for subject, recipients and date), and its certificate
+        status: `valid`: it covers all of the content (never subject, recipients or date), and its certificate
             is trusted and the sender's. `untrusted`: it holds, but its certificate is not trusted or somebody else's.
             `partial`: it covers only a part of the mail, or the content as it was encrypted, which the signer need not
             know. `invalid`: it does not hold. `unsupported`: it cannot be checked.
-        signer: Whose certificate it is.
-        signer_email: Its mail address, the sender's if it is among several.
+        signer: Subject of the certificate.
+        signer_email: Its mail address; the sender's if that is one of several.
         matches_sender: Whether the sender's address is one of the certificate's.
         issuer: Who issued the certificate.
         signed_at: When it was signed, according to the signer.
@@ -55,7 +55,7 @@ class Signature:
     reason: str | None = None
 
     def data(self) -> dict[str, Any]:
-        """What expressions see."""
+        """Returns what expressions see."""
         return {
             "status": self.status,
             "signer": self.signer,
@@ -72,12 +72,12 @@ MAIL_FIELDS = (
     "inlineParts", "messageId", "inReplyTo", "references", "headers", "size", "plainTextBody", "htmlBody", "calendar",
     "encrypted", "signature", "errors",
 )  # fmt: skip
-"""The names under which expressions see what a mail has, the most wanted first."""
+"""The names under which expressions see a mail's data, the most used first."""
 
 
 @dataclass(slots=True)
 class Mail:
-    """What a mail says."""
+    """A mail's content."""
 
     size: int
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -105,16 +105,16 @@ class Mail:
 
     @property
     def attachments(self) -> list[Part]:
-        """The parts that stand for themselves."""
+        """The parts that are not inline."""
         return [part for part in self.parts if not part.inline]
 
     @property
     def inline(self) -> list[Part]:
-        """The parts that the body shows."""
+        """The parts that the body embeds."""
         return [part for part in self.parts if part.inline]
 
     def data(self) -> dict[str, Any]:
-        """What expressions see, without the parts, which get their place when they are stored."""
+        """Returns what expressions see, without the parts, which are added when they are stored."""
         return {
             "messageId": self.message_id,
             "subject": self.subject,

@@ -9,12 +9,12 @@ from zeebe_connectors.sdk.document import Documents
 
 
 def named(mail: Mail) -> list[dict[str, str]]:
-    """The attachments by name and type, for a preview that stores nothing."""
+    """Returns name and type of each attachment, for a preview that stores nothing."""
     return [{"name": part.name, "contentType": part.content_type} for part in mail.attachments]
 
 
 async def stored(mail: Mail, documents: Documents) -> dict[str, Any]:
-    """The parts as documents: `attachments`, and `inlineParts` with their content ids.
+    """Stores the parts as documents; returns `attachments`, and `inlineParts` with their content ids.
 
     Raises:
         ConnectorError: The store does not accept them.

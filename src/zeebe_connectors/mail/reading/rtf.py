@@ -1,6 +1,6 @@
-"""Read the rich text that Outlook sends in a winmail.dat: undo its compression, and give its text or its HTML.
+"""Read the rich text (RTF) that Outlook sends in a winmail.dat: decompress it and extract its text or HTML.
 
-The compression is that of MS-OXRTFCP; HTML that was wrapped into rich text (MS-OXRTFEX) comes out as it was.
+The compression is that of MS-OXRTFCP; HTML that was wrapped into rich text (MS-OXRTFEX) is restored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SIGNS = {
     "rdblquote": "\u201d", "bullet": "\u2022", "emspace": "\u2003", "enspace": "\u2002",
 }  # fmt: skip
 _FIRST_WORDS = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
-# Code pages of a font's characters; the others have those of the whole text.
+# Code pages of fonts' character sets; other fonts use that of the whole text.
 _CHARSETS = {
     128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255, 178: 1256,
     186: 1257, 204: 1251, 222: 874, 238: 1250,
@@ -46,7 +46,7 @@ _SYMBOLS = {"~": "\u00a0", "_": "\u2011", "{": "{", "}": "}", "\\": "\\", "\r": 
 
 
 def decompress(data: bytes) -> bytes | None:
-    """Undoes the compression of a rich text; None when it is none, as much as is whole where it is cut."""
+    """Decompresses a rich text, as far as it is intact; returns None when it is not one."""
     if len(data) < _HEADER:
         return None
     _, size, kind = struct.unpack_from("<II4s", data)
@@ -59,13 +59,13 @@ def decompress(data: bytes) -> bytes | None:
 
 
 def _expanded(data: bytes, size: int) -> bytes:
-    """Signs, and references to what stands in a window over the signs before; eight of either follow a control byte."""
+    """Expands literals and references into a sliding window; a control byte precedes each eight of them."""
     window = bytearray(_DICTIONARY.ljust(_WINDOW, b" "))
     write = len(_DICTIONARY)
     found = bytearray()
     at, control = _HEADER, 1
     while at < len(data) and len(found) < size:
-        if control == 1:  # all eight bits are used up
+        if control == 1:  # all eight bits are used
             control = data[at] | 0x100
             at += 1
             continue
@@ -89,17 +89,17 @@ def _expanded(data: bytes, size: int) -> bytes:
 
 
 def _copied(window: bytearray, write: int, offset: int, length: int) -> bytes:
-    """What a reference means; it may reach into what it writes itself, which then repeats."""
+    """The bytes of a reference; one that overlaps its own output repeats it."""
     distance = (write - offset) % _WINDOW
     octets = bytes(window[(offset + step) % _WINDOW] for step in range(min(length, distance)))
     return (octets * (length // len(octets) + 1))[:length]
 
 
 def read(rtf: bytes) -> tuple[str | None, str | None]:
-    """The text of a rich text, or the HTML that was wrapped into it.
+    """Returns the text of a rich text, or the HTML that was wrapped into it.
 
     Returns:
-        Text and HTML, of which one is None; both are None where it is no rich text.
+        Text and HTML, one of which is None; both are None if it is not rich text.
     """
     if not rtf.startswith(b"{\\rtf"):
         return None, None
@@ -109,7 +109,7 @@ def read(rtf: bytes) -> tuple[str | None, str | None]:
 
 
 class _Reader:
-    """Walks through the tokens of a rich text and keeps what each open group says."""
+    """Walks through the tokens of a rich text and keeps the state of each open group."""
 
     def __init__(self, *, wrapped: bool) -> None:
         self.wrapped = wrapped
@@ -118,7 +118,7 @@ class _Reader:
         self.codec = self.usual = "cp1252"
         self.in_fonts = False
         self.font, self.fonts = 0, dict[int, str]()
-        # For each open group: whether it is skipped or hidden, how many signs stand for an unknown character, the
+        # For each open group: whether it is skipped or hidden, how many characters replace an unknown one, the
         # codec, and whether it lists fonts.
         self.groups: list[tuple[bool, bool, int, str, bool]] = []
         self.skips, self.fallback = False, 1
@@ -130,7 +130,7 @@ class _Reader:
         for match in _TOKEN.finditer(rtf):
             self._take(match)
         self._flush()
-        return clean("".join(self.pieces).strip("\r\n")) + "\r\n"  # two signs may be the halves of one
+        return clean("".join(self.pieces).strip("\r\n")) + "\r\n"  # joins surrogate halves first
 
     def _take(self, match: re.Match[bytes]) -> None:
         kind = match.lastgroup

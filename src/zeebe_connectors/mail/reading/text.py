@@ -1,4 +1,4 @@
-"""Decode text, even under a wrong character set, to text that JSON can carry."""
+"""Decode text, even with a wrong character set, to text that JSON can carry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeebe_connectors.sdk.text import sendable
 
 _ENCODED = r"(?:[^?=]|=(?!\?[^=])|\?(?!=))*+"
 WORD = rf"=\?[^?\s]++\?[bBqQ]\?{_ENCODED}\?="
-"""An encoded word of RFC 2047; also with question marks in it, which some programs leave as they are."""
+"""An encoded word of RFC 2047; it may hold question marks, which some programs leave unencoded."""
 _WORD = re.compile(rf"=\?([^?\s]++)\?([bBqQ])\?({_ENCODED})\?=")
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\$\([D@]|\([JI])")
 _PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
@@ -25,24 +25,24 @@ _CHARSET_IN_HTML = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9
 
 
 def charset_in_html(data: bytes) -> str | None:
-    """The character set that HTML names for itself at its beginning."""
+    """Returns the character set that HTML declares at its beginning; None if it declares none."""
     found = _CHARSET_IN_HTML.search(data[:2048])
     return found[1].decode("ascii") if found else None
 
 
 def decode(data: bytes, charset: str | None) -> str:
-    """Decodes text; a wrong or unknown character set is guessed around, and nothing raises."""
+    """Decodes text and never raises; if the character set is wrong or unknown, it is guessed."""
     for mark, codec in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if data.startswith(mark):
             return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
     known = codec_of(charset)
     if charset is None and _JAPANESE.search(data):
-        known = "iso2022-jp"  # as Japanese programs write it without saying so
+        known = "iso2022-jp"  # Japanese programs write it without declaring it
     if known is not None and is_stateful(known):
         return clean(decode_stateful(data, known))
     if known == "utf-16" and data[::2].count(0) > data[1::2].count(0):
-        known = "utf-16-be"  # a file of this name begins with a mark; without one the zeros tell the order
-    # Plain ASCII and Latin declarations are often untrue: UTF-8 that decodes as such is never anything else.
+        known = "utf-16-be"  # without a byte order mark, the zero bytes show the order
+    # Declarations of ASCII and Latin are often wrong, and text that decodes as UTF-8 is practically always UTF-8.
     for candidate in ("utf-8", known) if known == "cp1252" else (known, "utf-8"):
         if candidate is not None:
             try:
@@ -54,15 +54,15 @@ def decode(data: bytes, charset: str | None) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without what JSON and databases refuse: lone surrogates and NUL."""
+    """Returns text without lone surrogates and NUL, which JSON and databases refuse."""
     return sendable(text.replace("\0", "") if "\0" in text else text)
 
 
 def unbase64(data: bytes) -> bytes:
     """Decodes base64, ignoring foreign characters and a missing end.
 
-    Several pieces that were encoded each for itself, with `=` at their ends, are decoded one after the other. In steps,
-    so that other threads have their turn while an attachment of many megabytes is decoded.
+    Pieces that were encoded separately, with `=` at their ends, are decoded one after the other. Works in steps, so
+    that other threads can run while an attachment of many megabytes is decoded.
     """
     found: list[bytes] = []
     digits = b""
@@ -80,13 +80,13 @@ def unbase64(data: bytes) -> bytes:
 
 
 def _undigited(digits: bytes) -> bytes:
-    """The bytes of base64 digits without padding; a single digit at the end means nothing."""
+    """The bytes of base64 digits without padding; a single digit at the end is ignored."""
     whole = len(digits) - len(digits) % 4 if len(digits) % 4 == 1 else len(digits)
     return binascii.a2b_base64(digits[:whole] + b"=" * (-whole % 4))
 
 
 def comment_ends(text: str) -> dict[int, int]:
-    """Where comments end, by where they begin; they may be nested, and a backslash takes a sign its meaning."""
+    """Returns where comments end, by where they begin; comments may be nested, and a backslash escapes."""
     ends: dict[int, int] = {}
     if "(" in text:
         started: list[int] = []
@@ -99,7 +99,7 @@ def comment_ends(text: str) -> dict[int, int]:
 
 
 def without_comments(text: str) -> str:
-    """Text with a space in the place of each comment; a parenthesis that is not closed begins none."""
+    """Returns text with each comment replaced by a space; an unclosed parenthesis is not a comment."""
     pieces, at = [], 0
     for start, end in sorted(comment_ends(text).items()):
         if start >= at:
@@ -109,12 +109,12 @@ def without_comments(text: str) -> str:
 
 
 def header_text(raw: bytes) -> str:
-    """The text of a header: unfolded, 8-bit bytes guessed, encoded words (RFC 2047) decoded."""
+    """Returns the text of a header: unfolded, 8-bit text guessed, encoded words (RFC 2047) decoded."""
     return decode_words(decode(raw, None))
 
 
 def decode_words(text: str) -> str:
-    """Replaces the encoded words of RFC 2047; adjacent ones join, even inside a character."""
+    """Decodes the encoded words of RFC 2047; adjacent ones are joined first, as they may split a character."""
     if "=?" not in text:
         return text.strip()
     text = _BETWEEN_WORDS.sub(r"\1", text)

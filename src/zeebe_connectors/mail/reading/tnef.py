@@ -1,4 +1,4 @@
-"""Read a winmail.dat of Outlook (TNEF, MS-OXTNEF): its text and attachments, whatever the bytes are."""
+"""Read text and attachments of Outlook's winmail.dat (TNEF, MS-OXTNEF), however broken its bytes are."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _OBJECT_ID_BYTES = 16
 MAX_ATTACHMENTS = 1000
 MAX_ATTRIBUTES = 100_000
 MAX_DEPTH = 20
-"""Mails inside one winmail.dat that are read."""
+"""Maximum number of mails to read inside one winmail.dat."""
 
 
 @dataclass(slots=True)
 class _Room:
-    """What one winmail.dat may still take."""
+    """Counts down how deep and how much of one winmail.dat may still be read."""
 
     attributes: int = MAX_ATTRIBUTES
     values: int = MAX_ATTRIBUTES
     depth: int = MAX_DEPTH
 
     def go_deeper(self) -> bool:
-        """Whether a mail inside a mail may be read."""
+        """Counts a nested mail; returns whether it may be read."""
         self.depth -= 1
         return self.depth >= 0
 
     def take(self) -> bool:
-        """Whether there is room for one more value."""
+        """Counts a value; returns whether there is room for it."""
         self.values -= 1
         return self.values >= 0
 
@@ -55,13 +55,13 @@ class Attached:
     data: bytes = field(default=b"", repr=False)
     content_id: str | None = None
     other_name: str = ""
-    """How Outlook shows it, where it has no file's name."""
+    """The name that Outlook shows, if it has no file name."""
     has_data: bool = False
 
 
 @dataclass(slots=True)
 class Tnef:
-    """What a winmail.dat holds."""
+    """The content of a winmail.dat."""
 
     attachments: list[Attached]
     text: str | None = None
@@ -70,13 +70,13 @@ class Tnef:
     cut: str = ""
     """Which limit ended the reading, if one did."""
     unread: list[str] = field(default_factory=list)
-    """What it holds that cannot be read, for people."""
+    """What cannot be read, as sentences for people."""
 
 
 def parse_tnef(data: bytes) -> Tnef | None:
     """Reads a TNEF stream as far as it is intact; None when it is not one.
 
-    Mails inside it are read too: their texts and attachments are attachments.
+    Mails inside it are read too: their texts and attachments become attachments.
     """
     return _parsed(data, _Room())
 
@@ -112,7 +112,7 @@ def _parsed(data: bytes, room: _Room) -> Tnef | None:
 
 
 def _complete(found: Tnef) -> None:
-    """Names attachments that have no file's name, and tells of those that are somewhere else."""
+    """Names attachments that have no file name, and notes those that are stored elsewhere."""
     for attached in found.attachments:
         attached.name = attached.name or attached.other_name
         if not attached.has_data:
@@ -120,7 +120,7 @@ def _complete(found: Tnef) -> None:
 
 
 def _add_object(found: Tnef, attached: Attached, content: bytes, room: _Room) -> None:
-    """A mail or another object that was put into the mail."""
+    """Adds a mail or another object that is embedded in the mail."""
     place = next(index for index, each in enumerate(found.attachments) if each is attached)
     mail = _parsed(content[_OBJECT_ID_BYTES:], room) if room.go_deeper() else None
     if mail is None:
@@ -160,7 +160,7 @@ def _read_message(found: Tnef, value: bytes, charset: str, room: _Room) -> None:
 
 
 def _read_rich_text(found: Tnef, content: bytes) -> None:
-    """The body as Outlook wrote it; where there is a text or HTML beside it, that counts."""
+    """Reads the body as Outlook wrote it; a text or HTML beside it takes precedence."""
     plain, html = rtf.read(rtf.decompress(content) or b"")
     if plain is None and html is None:
         found.unread.append("the body of a winmail.dat is rich text that cannot be read")
@@ -209,7 +209,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _properties(data: bytes, room: _Room) -> Iterator[tuple[int, int, bytes]]:
-    """Tag, type and the first value of each MAPI property; ends at the first thing that is not whole."""
+    """Yields tag, type and first value of each MAPI property; stops at the first incomplete one."""
     try:
         (count,) = struct.unpack_from("<I", data)
         at = 4

@@ -1,1 +1,1 @@
-"""Send mails: compose, session, pool and delivery."""
+"""Send mails: compose them, keep sessions open and deliver each mail once."""

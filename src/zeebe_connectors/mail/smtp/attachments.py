@@ -16,7 +16,7 @@ from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_tex
 from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
-"""No mail server accepts more; the limit keeps a wrong path or URL from filling the memory."""
+"""No mail server accepts more; the limit keeps a wrong path or URL from exhausting memory."""
 
 
 async def part(item: Any, context: Context, *, field: str, content_id: str | None = None) -> Part:
@@ -56,7 +56,7 @@ async def _read(item: Any, context: Context, field: str) -> tuple[bytes, str, st
         given = item.strip()
         if _is_url(given):
             last = unquote(urlsplit(given).path).rpartition("/")[2]
-            name = last if "." in last else None  # otherwise the server may name one
+            name = last if "." in last else None  # otherwise the server may give a name
             return await _document({"camunda.document.type": "external", "url": given, "name": name}, context)
         return await _file(given, context, field)
     if isinstance(item, Document):
@@ -69,7 +69,7 @@ async def _read(item: Any, context: Context, field: str) -> tuple[bytes, str, st
 
 
 async def _described(item: Mapping[str, Any], context: Context, field: str) -> tuple[bytes, str, str | None]:
-    """A context that names its source under a key of its own."""
+    """Reads a context that gives its source under `path`, `url`, `document` or `content`."""
     name, content_type = item.get("name") or item.get("fileName"), item.get("contentType")
     if not isinstance(name, str | None) or not isinstance(content_type, str | None):
         raise InputError(f"{field}: name and contentType must be text")
@@ -139,7 +139,7 @@ def _bytes_of(path: Path, field: str) -> bytes:
 
 
 def _content_of(path: Path) -> bytes | None:
-    if not path.is_file():  # nor a pipe or a device, which may never end
+    if not path.is_file():  # excludes pipes and devices, which may never end
         return None
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
@@ -158,7 +158,7 @@ async def _document(reference: Mapping[str, Any], context: Context) -> tuple[byt
 
 
 def listed(value: Any) -> list[Any]:
-    """Several attachments in any form: a list, a single one, or a list as JSON text."""
+    """Returns a list of attachments from a list, a single one, or a list as JSON text."""
     if value is None:
         return []
     if isinstance(value, list):

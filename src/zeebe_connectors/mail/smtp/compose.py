@@ -1,7 +1,7 @@
 """Write mails in MIME, in pieces that are ready to send.
 
-It is written by hand because the standard library's `EmailMessage` takes ten times as long for a simple mail; the tests
-read the result with the library's parser. RFC 5322 (headers, addresses), 2045-2047 and 2231 (MIME), 6531 (SMTPUTF8).
+Written by hand because the standard library's `EmailMessage` takes ten times as long for a simple mail; the tests read
+the result with the library's parser. RFC 5322 (headers, addresses), 2045-2047 and 2231 (MIME), 6531 (SMTPUTF8).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OWN_FIELDS = frozenset({
     "bcc", "cc", "content-disposition", "content-id", "content-transfer-encoding", "content-type", "date", "from",
     "message-id", "mime-version", "received", "reply-to", "return-path", "sender", "subject", "to",
 })  # fmt: skip
-"""Headers that the mail's own inputs set; an extra header of that name would contradict them."""
+"""Headers that have inputs of their own; an extra header of that name would contradict them."""
 
 _LINE = 76
 _ROWS = 4096
@@ -54,7 +54,7 @@ class Address:
 
     @property
     def utf8(self) -> bool:
-        """Whether only SMTPUTF8 can carry it."""
+        """Whether it needs SMTPUTF8."""
         return not self.address.isascii()
 
     def __str__(self) -> str:
@@ -70,13 +70,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file that goes with the mail."""
+    """A file in the mail: an attachment or an inline image."""
 
     data: bytes = field(repr=False)
     name: str
     content_type: str
     content_id: str | None = None
-    """For what the HTML shows as `cid:...`."""
+    """The id by which the HTML refers to it (`cid:...`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Message:
 
     @property
     def size(self) -> int:
-        """About how many bytes have to be encoded."""
+        """The approximate number of bytes to encode."""
         parts = sum(len(part.data) for part in (*self.inline, *self.attachments))
         return parts + len(self.text or "") + len(self.html or "")
 
@@ -111,7 +111,7 @@ def addresses(value: Any, *, field: str) -> list[Address]:  # noqa: A002, RUF100
     """Reads mailboxes from a list, or from text with commas or semicolons between them.
 
     Args:
-        value: Text such as `"Doe, John" <john@example.com>, jane@example.com`, or a list of such; None gives none.
+        value: Text such as `"Doe, John" <john@example.com>, jane@example.com`, or a list of such texts; None for none.
         field: Name of the input, for the message.
 
     Raises:
@@ -247,7 +247,7 @@ def _checked(name: str, text: str, field: str, position: int) -> Address:
             import idna  # noqa: PLC0415 - its tables are large, and needed for few addresses
 
             domain = idna.encode(domain, uts46=True).decode()
-        except UnicodeError:  # as the library's own are
+        except UnicodeError:  # the library's errors are subclasses
             raise _wrong_address(field, position, "has a domain that is not valid as an international name") from None
     if len(domain) > 253 or not (_LABELS.fullmatch(domain) or _LITERAL.fullmatch(domain)):
         raise _wrong_address(field, position, "has a domain that is not valid")
@@ -310,7 +310,7 @@ def encoded_words(text: str, *, room: int = 64) -> str:
 
     Args:
         text: What to encode.
-        room: Characters of the longest word, so that it fits into a line of 76 with what stands before it.
+        room: Maximum characters of a word, so that it fits into a line of 76 after its prefix.
     """
     words: list[str] = []
     start = 0
@@ -318,7 +318,7 @@ def encoded_words(text: str, *, room: int = 64) -> str:
     size = max((min(room, 75) - len("=?utf-8?b??=")) // 4 * 3, 9)
     while start < len(data):
         end = min(start + size, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # a character stays in one word
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # a character must stay within one word
             end -= 1
         words.append(f"=?utf-8?b?{binascii.b2a_base64(data[start:end], newline=False).decode()}?=")
         start = end
@@ -338,7 +338,7 @@ def _folded(name: str, text: str) -> str:
         return f"{name}: {text}\r\n"
     lines: list[str] = []
     line = f"{name}:"
-    fresh = True  # a line with nothing but the name so far
+    fresh = True  # the line holds nothing but the name so far
     for word in text.split(" "):
         if len(line) + 1 + len(word) > _LINE and word and not fresh:
             lines.append(line)
@@ -350,7 +350,7 @@ def _folded(name: str, text: str) -> str:
 
 
 def _parameter(name: str, value: str) -> str:
-    """A MIME parameter, as RFC 2231 has it where the value is not plain ASCII; with its leading `;` and fold."""
+    """A MIME parameter, encoded by RFC 2231 if the value is not plain ASCII; with its leading `;` and fold."""
     if value.isascii() and len(value) <= 60:
         if _TOKEN.fullmatch(value):
             return f";\r\n {name}={value}"
@@ -371,7 +371,7 @@ _ATTRIBUTE = [(chr(b).isalnum() and b < 128) or chr(b) in "!#$&+-.^_`|~" for b i
 
 
 def _text_part(kind: str, text: str) -> list[bytes]:
-    """Headers and body of a text part: as it is where it can be, else quoted-printable or base64."""
+    """Headers and body of a text part: unencoded if possible, else quoted-printable or base64."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):
@@ -388,7 +388,7 @@ def _text_part(kind: str, text: str) -> list[bytes]:
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """Splits lines into blocks of bounded size, so that no single call holds up others; long lines stay whole."""
+    """Splits lines into blocks of bounded size, so that no single write delays other tasks; long lines stay whole."""
     start = 0
     while start < len(data):
         end = data.find(b"\r\n", start + _TEXT_BLOCK)
@@ -409,7 +409,7 @@ def _file_part(part: Part) -> Iterator[bytes]:
     given = parameters(kind.encode("utf-8", "replace"))
     media_type = given.value or "application/octet-stream"
     if media_type.startswith(("multipart/", "message/")):
-        media_type = "application/octet-stream"  # these may not be base64 encoded, and a file is a file
+        media_type = "application/octet-stream"  # those must not be base64 encoded
     head = f"Content-Type: {media_type}"
     for name, value in given.of.items():
         if _TOKEN.fullmatch(name) and name not in {"name", "boundary"} and not _CONTROL.search(value):
@@ -454,7 +454,7 @@ def build(message: Message) -> list[bytes]:
     """Writes the message.
 
     Args:
-        message: What to write; texts for headers are checked already.
+        message: What to write; texts for headers have been checked.
 
     Returns:
         Pieces, each ending with CRLF; a large attachment yields many.

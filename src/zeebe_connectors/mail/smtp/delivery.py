@@ -19,9 +19,9 @@ from zeebe_connectors.net.connect import checked_resolver
 
 _PLACE = "smtp"  # in the runtime's memory
 _MAX_PARTS = 100
-"""Transactions that one mail may take; each goes to as many recipients as the server takes at once."""
-_MEMORY_PATIENCE = 5.0  # seconds that a mail waits for the memory, before and after it is sent
-_MEMORY_SHARE = 0.25  # of a short job's time, at most, before sending: time spent on the memory is lost to the server
+"""Maximum transactions for one mail; each goes to as many recipients as the server accepts at once."""
+_MEMORY_PATIENCE = 5.0  # seconds to wait for the memory, before and after sending
+_MEMORY_SHARE = 0.25  # maximum share of a short job's time to wait before sending, so that the server has enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Delivery:
 
     server: Server
     timeout: float = 30.0
-    """Seconds that one answer of the server may take."""
+    """Seconds to wait for each answer of the server."""
     all_or_none: bool = True
     """Whether one refused recipient stops the mail for all."""
     notify: str | None = None
-    """Delivery status notifications to ask for, as RFC 3461's NOTIFY has it."""
+    """Delivery status notifications to request, in the form of RFC 3461's NOTIFY."""
     returns: Literal["FULL", "HDRS"] | None = None
     token: TokenSource | None = None
-    """Gives access tokens, for XOAUTH2."""
+    """Returns access tokens, for XOAUTH2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ async def deliver(message: Message, bcc: Sequence[Address], delivery: Delivery, 
 
     Args:
         message: The mail; without a Message-ID it gets one that stays the same over the job's retries.
-        bcc: Recipients that no one sees.
+        bcc: Recipients hidden from the others.
         delivery: The server, and how to deliver.
-        context: The job's.
+        context: The job's context.
 
     Raises:
         InputError: There is no recipient.
@@ -118,7 +118,7 @@ async def _in_parts(
     stable_id: str,
     context: Context,
 ) -> Delivered:
-    """Sends to all recipients, in several transactions where the server takes only so many at once.
+    """Sends to all recipients, in several transactions if the server limits their number.
 
     Each transaction's receipt is remembered separately, so a retried job continues where it stopped.
     """
@@ -153,9 +153,9 @@ def _together(first: Receipt, second: Receipt) -> Receipt:
 
 
 class _Receipts:
-    """The receipt of one job's mail in the runtime's memory: a job that is tried again must not send it again.
+    """The receipt of one job's mail in the runtime's memory, so that a retried job does not send it again.
 
-    A failure of the memory stops no mail; docs/adr/0006-smtp-once.md explains why.
+    A failing memory does not stop mails; docs/adr/0006-smtp-once.md explains why.
     """
 
     def __init__(self, context: Context, stable_id: str) -> None:
@@ -163,7 +163,7 @@ class _Receipts:
         self._id = stable_id
 
     async def recall(self) -> Delivered | None:
-        """What was delivered in an earlier try of this job."""
+        """Returns what an earlier try of this job delivered; None if nothing is known."""
         patience = min(_MEMORY_PATIENCE, self._context.seconds_left() * _MEMORY_SHARE)
         try:
             async with asyncio.timeout(patience):
@@ -178,7 +178,7 @@ class _Receipts:
         return _read(found[self._id])
 
     async def remember(self, delivered: Delivered) -> None:
-        """Keeps it until the engine has the job's result."""
+        """Keeps the receipt until the engine has the job's result."""
         self._context.discard_on_success(_PLACE, self._id)
         # A job that ran out of time here would be tried again, and the mail sent again.
         patience = min(_MEMORY_PATIENCE, self._context.seconds_left())
@@ -209,7 +209,7 @@ async def _sessions(server: Server, context: Context) -> Sessions:
 
 
 def stable_message_id(message: Message, recipients: Sequence[str], context: Context) -> str:
-    """A Message-ID that is the same whenever this job sends this mail, and differs for any other mail.
+    """Returns a Message-ID that is the same whenever this job sends this mail, and differs for any other mail.
 
     The content is included because keys repeat in another cluster and in a newly created local engine. A job that is
     tried without an engine has no key, so each try is a new mail.

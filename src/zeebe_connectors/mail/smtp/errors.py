@@ -41,14 +41,14 @@ def is_size(reply: Reply) -> bool:
 
 
 def is_missing_tls(reply: Reply) -> bool:
-    """Whether the server wants STARTTLS before anything else."""
+    """Whether the server requires STARTTLS first."""
     if reply.enhanced in {"5.7.10", "5.7.11"}:
         return True
     return reply.code in {454, 523, 530, 538, 550, 554} and _TLS.search(reply.text) is not None
 
 
 def wants_tls(server: Server, reply: Reply) -> ConnectorError:
-    """The error for an unencrypted session with a server that requires STARTTLS."""
+    """Returns the error for an unencrypted session with a server that requires STARTTLS."""
     return PermanentError(
         "SMTP_TLS_FAILED",
         f"security: {server} requires an encrypted session: {reply}. Set security to STARTTLS",
@@ -57,18 +57,18 @@ def wants_tls(server: Server, reply: Reply) -> ConnectorError:
 
 
 def reply_variables(reply: Reply) -> dict[str, object]:
-    """The variables of an error that a reply caused."""
+    """Returns the variables of an error that a reply caused."""
     return {"smtpCode": reply.code, "enhancedCode": reply.enhanced, "reply": custody.clipped(reply.text, 1000)}
 
 
 def by_code(reply: Reply, code: str, message: str) -> ConnectorError:
-    """Makes the error for a reply: transient for 4xx, permanent for all others."""
+    """Returns the error for a reply: transient for 4xx, permanent for all others."""
     kind = TransientError if 400 <= reply.code < 500 else PermanentError
     return kind(code, message, variables=reply_variables(reply))
 
 
 def service_refused(server: Server, reply: Reply) -> ConnectorError:
-    """The error for a server that does not serve this client."""
+    """Returns the error for a server that does not serve this client."""
     return by_code(
         reply,
         "SMTP_SERVICE_REFUSED",
@@ -78,7 +78,7 @@ def service_refused(server: Server, reply: Reply) -> ConnectorError:
 
 
 def recipients_refused(server: Server, accepted: list[str], refused: list[Refusal]) -> ConnectorError:
-    """The error for a mail that went to nobody because recipients were refused."""
+    """Returns the error for a mail that went to nobody because recipients were refused."""
     listed = "; ".join(f"{refusal.address}: {refusal.reason}" for refusal in refused[:5])
     if len(refused) > 5:
         listed += f"; and {len(refused) - 5} more"
@@ -104,7 +104,7 @@ def recipients_refused(server: Server, accepted: list[str], refused: list[Refusa
 
 
 def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
-    """The error for a server that did not answer in time, with nothing sent."""
+    """Returns the error for a server that did not answer in time, with nothing sent."""
     hint = ""
     if stage == "the greeting" and server.security != "tls":
         hint = "; if this port speaks TLS from the start, choose implicit TLS"
@@ -116,7 +116,7 @@ def timed_out(server: Server, stage: str, patience: float) -> ConnectorError:
 
 
 def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
-    """The error for a mail that was sent but never confirmed."""
+    """Returns the error for a mail that was sent but never confirmed."""
     why = "no answer came in time" if isinstance(error, TimeoutError) else reason_of(error)
     return TransientError(
         "SMTP_OUTCOME_UNKNOWN",
@@ -126,7 +126,7 @@ def outcome_unknown(server: Server, error: Exception) -> ConnectorError:
 
 
 def not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
-    """The error for a server that does not speak SMTP."""
+    """Returns the error for a server that does not speak SMTP."""
     return PermanentError(
         "SMTP_PROTOCOL",
         f"host: {server} does not behave as a mail server ({stage}): {error}. Check host and port; 587, 465 and 25 are "
@@ -135,7 +135,7 @@ def not_smtp(server: Server, stage: str, error: Exception) -> ConnectorError:
 
 
 def opening_failed(server: Server, stage: str, error: Exception, patience: float) -> BaseException:
-    """The error for a session that could not be opened."""
+    """Returns the error for a session that could not be opened."""
     if isinstance(error, TimeoutError):
         return timed_out(server, stage, patience)
     if isinstance(error, NotSmtpError):

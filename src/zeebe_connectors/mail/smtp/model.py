@@ -1,4 +1,4 @@
-"""Describe mail servers, logins, envelopes, replies and receipts: the plain data of a mail transaction."""
+"""Model mail servers, logins, envelopes, replies and receipts: the plain data of a mail transaction."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zeebe_connectors.net import custody
 Security = Literal["none", "starttls", "tls", "opportunistic"]
 Method = Literal["auto", "plain", "login", "cramMd5", "xoauth2"]
 TokenSource = Callable[[bool], Awaitable[str]]
-"""Returns an access token; the argument is true when the last one was refused and must not come from a cache."""
+"""Returns an access token; the argument is true when the last one was refused, so that a cached one is no use."""
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
-# At the start of the text, or as qmail and its kin write it, at the end: "sorry, no mailbox here (#5.1.1)".
+# At the start of the text, or at its end as in qmail's "sorry, no mailbox here (#5.1.1)".
 _ENHANCED = re.compile(r"\s*#?([245]\.\d{1,3}\.\d{1,3})(?=[\s:]|$)|.*\(#([245]\.\d{1,3}\.\d{1,3})\)", re.DOTALL)
 
 
@@ -28,7 +28,7 @@ class Reply(NamedTuple):
 
     @property
     def enhanced(self) -> str | None:
-        """The enhanced status code such as `5.1.1`, when the server gives one (RFC 3463)."""
+        """The enhanced status code such as `5.1.1` (RFC 3463); None if the server gives none."""
         found = _ENHANCED.match(self.text)
         return (found[1] or found[2]) if found else None
 
@@ -44,12 +44,12 @@ class Login:
     username: str
     password: Secret | None = None
     token_key: Hashable = None
-    """For XOAUTH2: what makes two sources of tokens differ."""
+    """For XOAUTH2: distinguishes sources of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A mail server and how to reach it; two equal ones share their sessions."""
+    """A mail server and how to reach it; equal ones share their sessions."""
 
     host: str
     port: int
@@ -57,7 +57,7 @@ class Server:
     login: Login | None = None
     client_name: str | None = None
     trusted: str = ""
-    """PEM certificates of authorities; only these are trusted then."""
+    """PEM certificates of authorities; if given, only these are trusted."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -65,7 +65,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Sender and recipients as the server gets them; domains as A-labels."""
+    """Sender and recipients as sent to the server, with domains as A-labels."""
 
     sender: str
     recipients: Sequence[str]
@@ -81,7 +81,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One recipient that the server did not take, with its reason."""
+    """One recipient that the server refused, with its reason."""
 
     address: str
     code: int
@@ -89,7 +89,7 @@ class Refusal:
 
     @property
     def temporary(self) -> bool:
-        """Whether the server may take it later."""
+        """Whether the server may accept it later."""
         return 400 <= self.code < 500
 
     @property

@@ -16,7 +16,7 @@ from zeebe_connectors.net.connect import Resolver
 SESSIONS = 8
 """Sessions with one server under one login at a time; further mails wait for their turn."""
 IDLE_SECONDS = 30.0
-"""A session unused for so long is closed; servers drop idle clients after one to five minutes."""
+"""Seconds after which an unused session is closed; servers drop idle clients after one to five minutes."""
 _MARGIN = 0.25
 """Seconds reserved from the job's time, so that it fails with an error instead of a bare cancellation."""
 
@@ -27,7 +27,7 @@ class Sessions:
     Args:
         server: The server. max_sessions: Sessions at a time.
         idle: Seconds after which an unused session is closed.
-        resolver: Gives the addresses to connect to; None leaves it to the system.
+        resolver: Returns the addresses to connect to; None leaves it to the system.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Sessions:
         Args:
             envelope: Sender and recipients.
             message: Pieces of the message, each ending with CRLF.
-            seconds: What the whole may take.
-            patience: Seconds that one answer of the server may take.
-            token: Gives access tokens, for XOAUTH2.
+            seconds: Limit for everything.
+            patience: Seconds to wait for each answer of the server.
+            token: Returns access tokens, for XOAUTH2.
 
         Raises:
             ConnectorError: With one of the codes that the connector documents.
@@ -139,7 +139,7 @@ class Sessions:
         task.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
-        """Closes all sessions; one in use closes when its mail is sent."""
+        """Closes all sessions; one in use closes once its mail is sent."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

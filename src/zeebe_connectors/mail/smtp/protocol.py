@@ -13,7 +13,7 @@ _MAX_REPLY = 64 * 1024
 
 
 class Wire(asyncio.Protocol):
-    """Bytes to replies, and writing with back-pressure."""
+    """Parses replies, and writes with back-pressure."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -38,7 +38,7 @@ class Wire(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # a stream transport, because we asked for one
 
     def data_received(self, data: bytes) -> None:
-        """Splits what came in into replies."""
+        """Splits received bytes into replies."""
         self._size += len(data)
         if self._size > _MAX_REPLY:
             self.fail(NotSmtpError("its answer is longer than any real one"))
@@ -47,7 +47,7 @@ class Wire(asyncio.Protocol):
         for line in lines:
             is_reply = line[:3].isdigit() and line[3:4] in {b" ", b"\t", b"-", b"\r", b""}
             if not is_reply and self._lines and line.strip():
-                self._lines.append(line.strip().decode("utf-8", "replace"))  # within an answer, some leave the code out
+                self._lines.append(line.strip().decode("utf-8", "replace"))  # some servers omit inner codes
                 continue
             if not is_reply:
                 self.fail(NotSmtpError("it does not speak SMTP"))
@@ -87,13 +87,13 @@ class Wire(asyncio.Protocol):
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Lets `drain` go on."""
+        """Lets `drain` continue."""
         waiting, self._writable = self._writable, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     async def reply(self) -> Reply:
-        """The next answer; whoever calls sets the time limit."""
+        """Waits for the next answer; the caller sets the time limit."""
         while not self.replies:
             if self.lost is not None:
                 raise self.lost
@@ -105,7 +105,7 @@ class Wire(asyncio.Protocol):
         return reply
 
     def write(self, data: bytes) -> None:
-        """Writes bytes; raises what ended the session."""
+        """Writes bytes; raises the error that ended the session, if it has ended."""
         if self.lost is not None or self.transport is None:
             raise self.lost or ConnectionResetError("the connection is closed")
         self.transport.write(data)
@@ -135,7 +135,7 @@ class Wire(asyncio.Protocol):
 
 
 class Clock:
-    """Limits each answer to the patience, and everything to the deadline, with one timer."""
+    """Limits each answer to `patience` seconds, and everything to the deadline, with one timer."""
 
     def __init__(self, deadline: float, patience: float) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """Open an SMTP session, sign in and send mails, one at a time.
 
 The session is our own because three things must be exact: whether a failure came before or after the dot that ends the
-message (only before it may the mail be sent again at once), commands that travel together where the server offers
-PIPELINING, and large messages that are written piece by piece so that other jobs continue.
+message (only before it may the mail be sent again at once); commands are sent together if the server offers PIPELINING;
+and large messages are written piece by piece, so that other jobs continue.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from zeebe_connectors.net.tls import trust
 _AUTH = re.compile(r"^AUTH\s*=\s*", re.IGNORECASE)
 _PIECE = 64 * 1024
 _BREATHE = 4
-"""Pieces written before other work gets its turn."""
+"""Pieces written before other tasks get a turn."""
 _SUSPECT = {451, 454, 503}
-"""Answers before DATA, besides 421, that a session gives after too long: a new session is tried once."""
+"""Answers before DATA, besides 421, by which a server ends an old session: a new session is tried once."""
 
 
 class Session:
@@ -57,7 +57,7 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        """Whether the connection is open and the server has sent nothing unsolicited (as 421 before it hangs up)."""
+        """Whether the connection is open and the server sent nothing unsolicited, such as 421 before it hangs up."""
         return self._wire.lost is None and self._wire.silent
 
     def abort(self) -> None:
@@ -81,11 +81,11 @@ class Session:
         """Connects, secures and signs in.
 
         Args:
-            server: Whom to reach.
-            token: Gives access tokens, for XOAUTH2.
-            resolver: Gives the addresses to connect to; None leaves it to the system.
-            deadline: Loop time at which the whole must be over.
-            patience: Seconds that one answer may take.
+            server: The server.
+            token: Returns access tokens, for XOAUTH2.
+            resolver: Returns the addresses to connect to; None leaves it to the system.
+            deadline: Loop time at which everything must be over.
+            patience: Seconds to wait for each answer.
 
         Raises:
             ConnectorError: `SMTP_NAME_NOT_RESOLVED`, `SMTP_UNREACHABLE`, `SMTP_PROTOCOL`, `SMTP_TLS_FAILED`,
@@ -191,7 +191,7 @@ class Session:
         return True
 
     def _refuse_unencrypted_login(self) -> None:
-        """An attacker in between may have removed STARTTLS from the offer to get the password."""
+        """Raises, because an attacker in between may have removed STARTTLS from the offer to get the password."""
         server = self._server
         peer = self._wire.transport.get_extra_info("peername") if self._wire.transport is not None else None
         if server.login is not None and not is_loopback(str(peer[0]) if peer else server.host):
@@ -207,8 +207,8 @@ class Session:
         Args:
             envelope: Sender and recipients.
             message: Pieces of the message, each ending with CRLF.
-            deadline: Loop time at which the whole must be over.
-            patience: Seconds that one answer may take; the one after the message may take all that is left.
+            deadline: Loop time at which everything must be over.
+            patience: Seconds to wait for each answer; the answer to the message may take all the time left.
 
         Raises:
             ConnectorError: The server refused the sender, recipients or message; or `SMTP_OUTCOME_UNKNOWN`.
@@ -262,7 +262,7 @@ class Session:
     async def _announce(
         self, envelope: Envelope, message: Sequence[bytes], clock: Clock
     ) -> tuple[list[str], list[Refusal], list[str]]:
-        """MAIL, RCPT and DATA; afterwards the server waits for the message."""
+        """Sends MAIL, RCPT and DATA; afterwards the server waits for the message."""
         mail, recipients, warnings = self._commands(envelope, sum(map(len, message)))
         # After the server's 354 the only way back is to hang up, so DATA waits where one refusal stops the mail.
         data_at_once = "PIPELINING" in self._extensions and (len(recipients) == 1 or not envelope.all_or_none)
@@ -286,7 +286,7 @@ class Session:
         if sender.code != 250:
             raise self._sender_refused(sender)
         if not accepted and all(reply.code == 530 or is_missing_tls(reply) for reply in answers):
-            raise self._sender_refused(answers[0])  # it is about the session, whoever the recipients are
+            raise self._sender_refused(answers[0])  # the refusal is about the session, not the recipients
         if stopped:
             raise recipients_refused(self._server, accepted, refused)
         if data is None:
@@ -297,7 +297,7 @@ class Session:
         return accepted, refused, warnings
 
     async def _talk(self, lines: Sequence[str], clock: Clock) -> list[Reply]:
-        """Sends commands, all at once where the server allows it, and returns the answers."""
+        """Sends commands, all at once if the server allows it, and returns the answers."""
         together = "PIPELINING" in self._extensions
         if together:
             self._wire.write("".join(f"{line}\r\n" for line in lines).encode())
@@ -386,7 +386,7 @@ class Session:
 
 
 def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:
-    """Pieces of bounded size, in which a line's leading dot is doubled (RFC 5321, 4.5.2)."""
+    """Yields pieces of bounded size, with each line's leading dot doubled (RFC 5321, 4.5.2)."""
     for part in message:
         stuffed = part.replace(b"\r\n.", b"\r\n..")
         if stuffed[:1] == b".":
@@ -399,7 +399,7 @@ def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _own_address(wire: Wire) -> str:
-    """An address literal: always true, and needs no look-up of the machine's name (RFC 5321, 4.1.3)."""
+    """An address literal, which is always valid and needs no look-up of the machine's name (RFC 5321, 4.1.3)."""
     if wire.transport is None:
         return "[127.0.0.1]"
     try:
@@ -410,5 +410,5 @@ def _own_address(wire: Wire) -> str:
 
 
 def _xtext(text: str) -> str:
-    """RFC 3461's encoding of option values."""
+    """Encodes an option value as xtext (RFC 3461)."""
     return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

@@ -1,7 +1,7 @@
-"""Sign in to a mail server with the mechanisms that it offers, trying the next where one fails.
+"""Sign in to a mail server with the mechanisms that it offers, trying the next if one fails.
 
-The form accounts for faulty servers: some ignore an initial response and still ask for the user name (they would then
-get the password as one), some refuse it with 501, and some offer a mechanism that they then refuse.
+It copes with faulty servers: some ignore an initial response and still ask for the user name (and would take the
+password for it), some refuse it with 501, and some offer a mechanism that they then refuse.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class SignIn:
     """Signs one session in.
 
     Args:
-        server: Whom to sign in to.
+        server: The server.
         wire: The session's connection.
         extensions: What the server offers, by keyword.
         clock: Limits each answer.
-        token: Gives access tokens, for XOAUTH2.
+        token: Returns access tokens, for XOAUTH2.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SignIn:
         """Signs in.
 
         Raises:
-            ConnectorError: `SMTP_AUTH_FAILED`: nothing that fits is offered, or the login was refused.
+            ConnectorError: `SMTP_AUTH_FAILED`: no suitable mechanism is offered, or the login was refused.
             OSError: The connection ended.
         """
         methods = self._methods(login)
@@ -64,7 +64,7 @@ class SignIn:
                 raise self._refused(reply, self._hidden(login))
 
     def _methods(self, login: Login) -> list[str]:
-        """The offered ones of those that fit, best first."""
+        """The suitable mechanisms that are offered, best first."""
         if login.method == "auto":
             # A password that TLS protects needs no challenge; without TLS the challenge keeps it off the wire.
             order = ["plain", "login", "cramMd5"] if self._wire.secured else ["cramMd5", "plain", "login"]
@@ -129,13 +129,13 @@ class SignIn:
             raise refused
 
     async def _at_once(self, mechanism: str, response: str) -> Reply:
-        """Sends a mechanism with its response on the same line, or on a line of its own where the server wants that."""
+        """Sends a mechanism with its response on the same line, or on a line of its own if the server requires that."""
         reply = await self._command(f"AUTH {mechanism} {response}")
         if reply.code in _NO_INITIAL_RESPONSE:
             reply = await self._command(f"AUTH {mechanism}")
             if reply.code == 334:
                 reply = await self._command(response)
-        elif reply.code == 334 and (mechanism == "PLAIN" or not reply.text.strip()):  # it ignored it, and asks for it
+        elif reply.code == 334 and (mechanism == "PLAIN" or not reply.text.strip()):  # it ignored the response
             reply = await self._command(response)
         return reply
 
@@ -165,7 +165,7 @@ class SignIn:
 
 
 def _is_of_mechanism(reply: Reply) -> bool:
-    """Whether a reply refuses the mechanism, whoever signs in (RFC 4954; RFC 3463, X.7.4)."""
+    """Whether a reply refuses the mechanism, not the login (RFC 4954; RFC 3463, X.7.4)."""
     if reply.code in _NOT_THIS_ONE or reply.enhanced in {"5.7.4", "5.5.4"}:
         return True
     return reply.code >= 500 and _MECHANISM.search(reply.text) is not None

@@ -1,7 +1,7 @@
-"""Tell what deployed diagrams say: which secrets, documents and functions stand in an element, and version tags.
+"""Read what deployed diagrams say: the secrets, documents and functions in each element, and version tags.
 
-The one room that reads deployed diagrams, for the secrets' filter, for the discovery of inbound elements and for what
-chooses by version tag. They come from the cluster's REST API, from what this runtime deployed itself, or from a folder.
+Only this room reads deployed diagrams: for the scope of secrets, for the discovery of inbound elements and for choices
+by version tag. They come from the cluster's REST API, from what this runtime deployed itself, or from a folder.
 """
 
 from zeebe_connectors.runtime.diagrams.cluster import ClusterApi, ClusterError

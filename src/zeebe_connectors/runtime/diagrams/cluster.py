@@ -1,4 +1,4 @@
-"""Ask the Orchestration Cluster's REST API (8.8 and later) what is deployed, and say what its refusals mean."""
+"""Ask the Orchestration Cluster's REST API (8.8 and later) what is deployed, and explain its refusals."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAu
 from zeebe_connectors.web.words import words_of
 
 RIGHT = "READ_PROCESS_DEFINITION on the resource PROCESS_DEFINITION"
-"""What a client of the cluster needs to read processes and their diagrams."""
+"""Permission that a client of the cluster needs to read processes and their diagrams."""
 RIGHT_TO_STATISTICS = f"{RIGHT}, and READ_PROCESS_INSTANCE,"
 FIRST_VERSION = (8, 8)
-"""Of the cluster, whose REST API gives diagrams."""
+"""First version of the cluster whose REST API returns diagrams."""
 _NAME = "the cluster's REST address"
 _MAX_PAGE = 20_000
 
@@ -42,7 +42,7 @@ class ClusterApi:
     Args:
         address: Base URL of the cluster, such as `https://cluster.example.com`; with or without `/v2`.
         clients: The runtime's clients.
-        scheme: How to identify oneself.
+        scheme: How to authenticate.
     """
 
     def __init__(self, address: str, clients: ClientCache, *, scheme: Scheme | None = None) -> None:
@@ -53,18 +53,18 @@ class ClusterApi:
     async def ask(
         self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT, limit: int = MAX_DIAGRAM
     ) -> HttpResponse:
-        """Sends one request; gives a response below 400.
+        """Sends one request; returns a response below 400.
 
         Args:
-            method: In capitals.
+            method: In upper case.
             path: Below `/v2`.
             body: Sent as JSON; None sends none.
             seconds: How long it may take.
-            right: What the cluster must allow us, for the message of a refusal.
-            limit: Bytes of the response.
+            right: The permission that is needed, for the message of a refusal.
+            limit: Maximum bytes of the response.
 
         Raises:
-            ClusterError: There was no answer, or a refusal; the message repeats the cluster's own reason.
+            ClusterError: There was no answer, or a refusal; the message quotes the cluster's reason.
         """
         if seconds <= 0:
             raise ClusterError(0, f"{self._address} was not asked: other requests took all the time that there was")
@@ -88,7 +88,7 @@ class ClusterApi:
     async def object(
         self, method: str, path: str, body: Any = None, *, seconds: float, right: str = RIGHT
     ) -> dict[str, Any]:
-        """As `ask`, for an answer that is a JSON object."""
+        """Does the same as `ask`, and returns the JSON object in the response."""
         response = await self.ask(method, path, body, seconds=seconds, right=right)
         try:
             answer = json.loads(response.body)
@@ -103,10 +103,10 @@ class ClusterApi:
         return answer
 
     async def diagram(self, key: str, *, seconds: float) -> bytes:
-        """The BPMN file of one process definition.
+        """Returns the BPMN file of one process definition.
 
         Raises:
-            ClusterError: It cannot be had; status 404 when the cluster does not know the definition.
+            ClusterError: It is not available; status 404 when the cluster does not know the definition.
         """
         response = await self.ask("GET", f"/process-definitions/{quote(key, safe='')}/xml", seconds=seconds)
         if response.status == 204 or not response.body.strip():
@@ -116,7 +116,7 @@ class ClusterApi:
         return response.body
 
     async def version(self, *, seconds: float) -> tuple[int, ...]:
-        """The cluster's version, such as `(8, 8, 3)`; empty when it does not tell."""
+        """Returns the cluster's version, such as `(8, 8, 3)`; empty when the cluster does not say."""
         answer = await self.object("GET", "/topology", seconds=seconds)
         numbers = str(answer.get("gatewayVersion") or "").partition("-")[0].split(".")
         return tuple(int(number) for number in numbers) if all(number.isdecimal() for number in numbers) else ()
@@ -136,7 +136,7 @@ def _unread(error: ConnectorError, origin: str, seconds: float, limit: int) -> t
 
 
 def _refusal(response: HttpResponse, right: str) -> ClusterError:
-    """What a status means, with the cluster's own words."""
+    """The error for a status, quoting the cluster."""
     detail = _detail(response)
     answered = f"{response.origin} answered {response.status}" + (f" ({detail})" if detail else "")
     match response.status:

@@ -1,7 +1,7 @@
-"""Find the diagram of a job's process: asked for once, kept within a bound, and never guessed.
+"""Find the diagram of a job's process: fetched once, cached within a bound, and never guessed.
 
-The order is what this process deployed itself, the cluster's REST API, and where that is not to be had (no address, or
-a cluster before 8.8) what was deployed from this machine earlier and the folder of diagrams.
+The sources in order: what this process deployed itself; the cluster's REST API; and if that is not available (no
+address, or a cluster before 8.8), what was deployed from this machine earlier and the folder of diagrams.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from zeebe_connectors.runtime.diagrams.records import DeployedHere
 from zeebe_connectors.sdk.context import Job
 
 MAX_DIAGRAMS = 1000
-"""Diagrams that are kept, unless the operator says another number."""
+"""Default number of cached diagrams."""
 SECONDS = 10.0
-"""How long asking the cluster for one diagram may take."""
+"""Seconds for fetching one diagram from the cluster."""
 _FIRST_PAUSE, _MAX_PAUSE = 1.0, 60.0
 _UNKNOWN_FOR = 30.0
-"""Seconds after which files are looked through again for a diagram that was not among them."""
+"""Seconds after which the files are searched again for a missing diagram."""
 _OLD_FOR = 600.0
 """Seconds after which a cluster that was too old is asked for its version again; it may have been updated."""
 _PARSED_IN_PLACE = 64 * 1024
-"""Bytes beyond which a diagram is read in a thread."""
+"""Bytes above which a diagram is read in a thread."""
 _VERSIONED = re.compile(r"[.@_-]v?(\d+)$", re.IGNORECASE)
 _log = logging.getLogger("zeebe_connectors.diagrams")
 
 
 class DiagramUnavailable(Exception):  # noqa: N818 - a state that passes, not a fault of the job
-    """The diagram exists and cannot be read now.
+    """The diagram exists but cannot be read now.
 
     Args:
         message: Why, and what to do.
@@ -60,7 +60,7 @@ class DiagramUnavailable(Exception):  # noqa: N818 - a state that passes, not a 
 
 @dataclass(slots=True)
 class _Failure:
-    """Why a diagram could not be read last time, and until when that answer stands."""
+    """Why a diagram could not be read last time, and until when that answer is reused."""
 
     message: str
     backoff: Backoff
@@ -73,8 +73,8 @@ class Diagrams:
     Args:
         cluster: The cluster's REST API; None when its address is not set.
         here: What was deployed from here.
-        folder: A folder of diagrams. A file counts for a version that its name gives (`order.v3.bpmn`, `order@3.bpmn`).
-        max_cached: How many are kept; 0 asks anew each time.
+        folder: A folder of diagrams. A file's name says its version (`order.v3.bpmn`, `order@3.bpmn`).
+        max_cached: How many are cached; 0 asks again each time.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Diagrams:
         self._too_old_until = 0.0
 
     async def element(self, job: Job) -> Element | None:
-        """The element of a job; None when nobody knows its diagram.
+        """Returns the element of a job; None when its diagram is unknown.
 
-        An element that its diagram does not have grants nothing.
+        An element that is not in its diagram grants nothing.
 
         Raises:
-            DiagramUnavailable: The cluster is to be asked and does not answer.
+            DiagramUnavailable: The cluster must be asked and does not answer.
         """
         process = await self.process(job.process_definition_key, job.bpmn_process_id, job.process_definition_version)
         if process is None:
@@ -110,7 +110,7 @@ class Diagrams:
         return process.elements.get(job.element_id) or Element(Place())
 
     async def version_tag(self, key: int, *, process: str = "", version: int = -1) -> str | None:
-        """The version tag of a process definition; None when it has none, or nobody knows its diagram.
+        """Returns the version tag of a process definition; None when it has none, or its diagram is unknown.
 
         Args:
             key: Key of the process definition.
@@ -124,7 +124,7 @@ class Diagrams:
         return found.version_tag if found is not None else None
 
     async def process(self, key: int, process: str, version: int) -> ProcessText | None:
-        """One process of a definition's diagram; None when nobody knows it.
+        """Returns one process of a definition's diagram; None when it is unknown.
 
         Raises:
             DiagramUnavailable: As `element`.
@@ -169,7 +169,7 @@ class Diagrams:
         return await asyncio.shield(task)
 
     async def _find(self, key: int, process: str, version: int) -> Diagram | None:
-        """Asks those who may know, and keeps what they say."""
+        """Asks each source in order, and caches the answer."""
         try:
             if (own := self.here.own(key)) is not None:
                 found: Diagram | None = await _read(own)
@@ -195,7 +195,7 @@ class Diagrams:
         except ClusterError as error:
             if error.status not in {404, 405, 501}:
                 raise
-            # A cluster before 8.8 has no such endpoint. One that has may not have exported the definition yet.
+            # A cluster before 8.8 lacks this endpoint. A later one may not have exported the definition yet.
             reported = await cluster.version(seconds=SECONDS)
             if not reported or reported[:2] >= FIRST_VERSION:
                 raise
@@ -215,7 +215,7 @@ class Diagrams:
             return None
 
     def _files(self, key: int, process: str, version: int) -> bytes | None:
-        """What the disk knows of a definition."""
+        """A definition's diagram on disk."""
         found = self.here.find(key, process, version)
         if found is not None or self._folder is None or version < 1:
             return found
@@ -232,7 +232,7 @@ class Diagrams:
         return None
 
     def _failed(self, key: int, message: str) -> DiagramUnavailable:
-        """Takes note of a failure, so that those who come next do not all ask again."""
+        """Remembers a failure, so that following jobs do not all ask again."""
         before = self._failures.pop(key, None)
         backoff = before.backoff if before else Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         pause = backoff.next()

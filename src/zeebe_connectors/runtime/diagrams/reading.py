@@ -1,7 +1,7 @@
-"""Read what one BPMN file says: its processes, their version tags, and what each element's own texts hold literally.
+"""Read one BPMN file: its processes, their version tags, and what each element's own texts hold literally.
 
-Only marks are kept of a text (which secrets it names, whether it holds a document or a function), so that a thousand
-diagrams stay small in memory.
+Only marks are kept of a text (the secrets that it names, whether it holds a document or a function), so that a thousand
+diagrams need little memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
 MAX_DIAGRAM = 16 * 1024 * 1024
-"""Bytes of one BPMN file."""
+"""Maximum bytes of one BPMN file."""
 FUNCTION_KEY = "camunda.function.type"
 _SECRETS = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}|secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)")
 
@@ -27,12 +27,12 @@ class DiagramError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the source of one input mapping holds literally.
+    """What the source text of one input mapping holds literally.
 
     Args:
         secrets: Names of the secrets for which it holds a placeholder.
-        documents: It holds a document reference.
-        functions: It holds a function object.
+        documents: Whether it holds a document reference.
+        functions: Whether it holds a function object.
     """
 
     secrets: frozenset[str] = frozenset()
@@ -45,11 +45,11 @@ _NONE = Marks()
 
 @dataclass(slots=True)
 class Place:
-    """One input target, or a part of it, and what the modeler wrote for it: a tree by the names of the target.
+    """What the modeler wrote for one input target or a part of it: a tree by the names in the target.
 
     Args:
-        marks: What the mapping to this very target holds.
-        below: Parts that have mappings of their own, which replace what the mapping above brought.
+        marks: What the mapping to this target itself holds.
+        below: Parts with mappings of their own, which override the mapping above.
     """
 
     marks: Marks = _NONE
@@ -57,11 +57,11 @@ class Place:
     whole = False
 
     def at(self, name: str) -> Place:
-        """The place of a part: its own, or this one's for what has no mapping of its own."""
+        """Returns the place of a part: its own, or this one's if the part has no mapping of its own."""
         return self.below.get(name) or (Place(self.marks) if self.below else self)
 
     def item(self) -> Place:
-        """The place of a list's items."""
+        """Returns the place of a list's items."""
         return Place(self.marks) if self.below else self
 
     def allows(self, name: str) -> bool:
@@ -74,7 +74,7 @@ class Element:
     """One element of a process.
 
     Args:
-        place: Its inputs, from the top.
+        place: The root of its inputs.
     """
 
     place: Place
@@ -86,8 +86,8 @@ class ProcessText:
 
     Args:
         id: BPMN process id.
-        version_tag: What the modeler called this version; None without one.
-        elements: Those with an id; an element without inputs grants nothing.
+        version_tag: The modeler's name for this version; None without one.
+        elements: Elements by id; an element without inputs grants nothing.
     """
 
     id: str
@@ -103,10 +103,10 @@ class Diagram:
 
 
 def parsed(xml: bytes) -> ET.Element:
-    """The root of a BPMN file.
+    """Parses a BPMN file; returns its root.
 
     Raises:
-        DiagramError: It is too large, has a document type definition, or is no XML.
+        DiagramError: It is too large, has a document type definition, or is not XML.
     """
     if len(xml) > MAX_DIAGRAM:
         raise DiagramError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
@@ -122,10 +122,10 @@ def parsed(xml: bytes) -> ET.Element:
 
 
 def read(xml: bytes) -> Diagram:
-    """What a BPMN file says.
+    """Reads a BPMN file.
 
     Raises:
-        DiagramError: It is no BPMN file.
+        DiagramError: It is not a BPMN file.
     """
     root = parsed(xml)
     processes = {}
@@ -139,7 +139,7 @@ def read(xml: bytes) -> Diagram:
 
 
 def version_tag_of(process: ET.Element) -> str | None:
-    """The process's version tag, as the Modeler writes it."""
+    """Returns the process's version tag, as the Modeler writes it; None without one."""
     tag = process.find(f"{BPMN}extensionElements/{ZEEBE}versionTag")
     return (tag.get("value") or None) if tag is not None else None
 
@@ -148,7 +148,7 @@ _NOTHING = Place()
 
 
 def _place(node: ET.Element) -> Place:
-    """The inputs of one element; later mappings replace earlier ones, as the engine carries them out."""
+    """The inputs of one element; later mappings override earlier ones, as in the engine."""
     inputs = node.findall(f"{BPMN}extensionElements/{ZEEBE}ioMapping/{ZEEBE}input")
     if not inputs:
         return _NOTHING
@@ -163,7 +163,7 @@ def _place(node: ET.Element) -> Place:
 
 
 def marks_of(text: str) -> Marks:
-    """What a text holds literally."""
+    """Returns what a text holds literally."""
     if "secrets." not in text and "camunda." not in text:
         return _NONE
     names = frozenset(braced or bare for braced, bare in _SECRETS.findall(text))

@@ -15,15 +15,15 @@ from zeebe_connectors.runtime.gateway import Deployed
 from zeebe_connectors.sdk.files import private_folder
 
 MAX_RECORDS = 1000
-"""Diagrams that are remembered in the folder; the oldest make room."""
+"""Maximum number of diagrams in the folder; the oldest are deleted first."""
 _log = logging.getLogger("zeebe_connectors.diagrams")
 
 
 class DeployedHere:
     """BPMN files by key of the process definition.
 
-    In memory they count for this process; in the folder also for later ones, then only where process and version are
-    those of the job, since a fresh engine gives the same keys again.
+    Those in memory are valid for this process. Those in the folder are valid for later ones too, but only if process
+    and version match the job's, since a fresh engine assigns the same keys again.
 
     Args:
         folder: Where they are kept; None keeps them in memory only.
@@ -34,7 +34,7 @@ class DeployedHere:
         self._own: OrderedDict[int, bytes] = OrderedDict()
 
     def remember(self, resources: Mapping[str, bytes], deployed: Sequence[Deployed]) -> None:
-        """Takes note of a deployment.
+        """Remembers a deployment.
 
         Args:
             resources: What was sent, by file name.
@@ -59,11 +59,11 @@ class DeployedHere:
                     )
 
     def own(self, key: int) -> bytes | None:
-        """The diagram of a definition that this very process deployed."""
+        """Returns the diagram of a definition that this process deployed itself; None otherwise."""
         return self._own.get(key)
 
     def find(self, key: int, process: str, version: int) -> bytes | None:
-        """The diagram of a definition that was deployed from this machine."""
+        """Returns the diagram of a definition that was deployed from this machine; None otherwise."""
         if self._folder is None:
             return None
         try:
@@ -86,7 +86,7 @@ def _store(folder: Path, one: Deployed, xml: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Writes a file, for its owner only, whole or not at all."""
+    """Writes a file atomically, readable by its owner only."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     with os.fdopen(handle, "wb") as file:
         file.write(data)

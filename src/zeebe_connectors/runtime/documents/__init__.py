@@ -1,4 +1,4 @@
-"""Stores documents and reads their references, in the official runtime's format.
+"""Store documents and read their references, in the official runtime's format.
 
 Three kinds of references are read: `camunda` (in a store), `external` (on the web) and `inline` (in the reference
 itself). What a connector creates goes to a store: a local directory, or the cluster's own through its REST API.

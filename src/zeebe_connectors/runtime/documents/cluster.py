@@ -31,18 +31,18 @@ from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 class ClusterDocuments(LocalDocuments):
     """Documents in the cluster's store, through the Orchestration Cluster REST API (8.7 and later).
 
-    What an earlier runtime put into the local directory can still be read.
+    Documents that an earlier runtime put into the local directory can still be read.
 
     Args:
         address: The REST address, such as http://localhost:8080, without `/v2`.
         directory: The local directory, for reading only.
-        scheme: How this runtime proves itself to the cluster.
-        max_bytes: Bytes of one document.
-        keep: Seconds that the cluster is asked to keep a document; None leaves it to the cluster.
+        scheme: How to authenticate to the cluster.
+        max_bytes: Maximum bytes of one document.
+        keep: Seconds for which the cluster is asked to keep a document; None leaves it to the cluster.
         clients: As for `LocalDocuments`.
-        seconds: How long creating one may take.
+        seconds: Limit for creating one.
         hosts: As for `LocalDocuments`.
-        own: Clients for the cluster itself, for which no rule for tasks holds; `clients` when left out.
+        own: Clients for the cluster itself, to which the rules for tasks do not apply; by default `clients`.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class ClusterDocuments(LocalDocuments):
         return Document(Reference({**reference, TYPE_KEY: "camunda"}))
 
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
-        """Whether it may be one of the cluster's: its ids cannot be guessed, and it checks the content's hash itself.
+        """Whether it may be a document of the cluster, whose ids cannot be guessed and which checks the hash itself.
 
-        So those count too that forms, other clients and the official runtime stored in the cluster.
+        So documents that forms, other clients and the official runtime stored in the cluster are valid too.
         """
         if reference.get("storeId") in {LOCAL_STORE, None}:
             return super().made(reference, tenant=tenant)
@@ -105,7 +105,7 @@ class ClusterDocuments(LocalDocuments):
     async def store(
         self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
     ) -> Document:
-        """Stores bytes that come piece by piece; held in memory, since the cluster takes a document in one request.
+        """Stores a stream of bytes; held in memory, since the cluster takes a document in one request.
 
         Raises:
             ConnectorError: As for `create`.
@@ -118,12 +118,12 @@ class ClusterDocuments(LocalDocuments):
         return await self.create(bytes(data), name=name, content_type=content_type)
 
     async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
-        """A URL under which a document can be fetched for a while.
+        """Returns a URL from which a document can be fetched for a while.
 
         Args:
             document: In the cluster's store, or external.
-            life: Seconds that the link lasts; None leaves it to the cluster.
-            seconds: How long asking may take.
+            life: Seconds for which the link is valid; None leaves it to the cluster.
+            seconds: Limit for the request.
         """
         if document.kind != "camunda" or document.reference.get("storeId") == LOCAL_STORE:
             return await super().link(document, life=life, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Read documents that need no store: those on the web, and those that lie in the reference itself."""
+"""Read documents that need no store: those on the web, and those inside the reference itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def inline(reference: Mapping[str, Any]) -> Content:
-    """The content of a reference of the kind `inline`."""
+    """Returns the content of a reference of the kind `inline`."""
     content = reference.get("content", "")
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     name = reference.get("name") or str(uuid.uuid4())
@@ -38,8 +38,8 @@ async def external(reference: Mapping[str, Any], call: Call, max_bytes: int, hos
     Args:
         reference: With the document's `url`.
         call: Clients and time.
-        max_bytes: Bytes of the document.
-        hosts: From which it may be fetched: names, or patterns such as `*.example.com`.
+        max_bytes: Maximum bytes of the document.
+        hosts: Hosts from which it may be fetched: names, or patterns such as `*.example.com`.
 
     Raises:
         ConnectorError: `DOCUMENT_HOST_FORBIDDEN`, `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
@@ -68,7 +68,7 @@ async def external(reference: Mapping[str, Any], call: Call, max_bytes: int, hos
 
 
 def _check_host(url: str, hosts: Sequence[str]) -> None:
-    """Refuses a document on the web whose host the operator did not list."""
+    """Refuses a document on a host that the operator did not list."""
     host = plain_host(urlsplit(url).hostname or "")
     if not any(fnmatch.fnmatchcase(host, pattern.casefold()) for pattern in hosts):
         raise InputError(
@@ -79,10 +79,10 @@ def _check_host(url: str, hosts: Sequence[str]) -> None:
 
 
 def disposition_name(response: HttpResponse) -> str | None:
-    """File name of a `Content-Disposition` header, without any directories."""
+    """Returns the file name in a `Content-Disposition` header, without any directories."""
     return name_of_disposition(response.header("content-disposition"))
 
 
 def guessed_type(name: Any) -> str:
-    """The media type that a file's name suggests."""
+    """Guesses the media type from a file's name."""
     return (mimetypes.guess_type(name)[0] if isinstance(name, str) else None) or ANY_TYPE

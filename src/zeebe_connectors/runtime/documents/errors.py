@@ -1,4 +1,4 @@
-"""Say why a document cannot be read or stored, in the same words for every store."""
+"""Make the errors for documents that cannot be read or stored, in the same words for every store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
 
 
 def expired_or(error: PermanentError, document: Document, keep: float | None) -> PermanentError:
-    """`DOCUMENT_EXPIRED` where the reference says that the document's time was over; else the error as it is."""
+    """Returns `DOCUMENT_EXPIRED` if the reference says that the document's time is over; otherwise the error itself."""
     ends = (document.reference.get("metadata") or {}).get("expiresAt")
     try:
         over = isinstance(ends, str) and datetime.fromisoformat(ends) <= datetime.now(UTC)
@@ -29,7 +29,7 @@ def expired_or(error: PermanentError, document: Document, keep: float | None) ->
 
 
 def missing() -> PermanentError:
-    """The document is not in the store."""
+    """Returns the error for a document that is not in the store."""
     return PermanentError(
         "DOCUMENT_NOT_FOUND",
         "The document is not in the store. It may have been deleted by age, or by a runtime on another machine that "
@@ -38,7 +38,7 @@ def missing() -> PermanentError:
 
 
 def unwritten(error: OSError) -> TransientError:
-    """The directory takes no document."""
+    """Returns the error for a directory that cannot be written."""
     return TransientError(
         "DOCUMENT_UNREACHABLE",
         f"The document cannot be stored ({error.strerror or type(error).__name__}). Is there space, and may the "
@@ -47,7 +47,7 @@ def unwritten(error: OSError) -> TransientError:
 
 
 def unread(error: ConnectorError, who: str, max_bytes: int) -> ConnectorError:
-    """The document's server gave no answer; `who` begins the sentence."""
+    """Returns the error for a server that did not answer; `who` begins the sentence."""
     if error.code == "RESPONSE_TOO_LARGE":
         return too_large("The document is too large", max_bytes)
     kind = TransientError if isinstance(error, TransientError) else ConnectorError
@@ -55,7 +55,7 @@ def unread(error: ConnectorError, who: str, max_bytes: int) -> ConnectorError:
 
 
 def refused(response: HttpResponse, who: str) -> ConnectorError:
-    """The document's server answered with an error; `who` begins the sentence."""
+    """Returns the error for a server that answered with an error; `who` begins the sentence."""
     if response.status in {404, 410}:
         return PermanentError("DOCUMENT_NOT_FOUND", f"{who} has no such document ({response.status})")
     kind = TransientError if response.status in {408, 425, 429} or response.status >= 500 else ConnectorError
@@ -65,5 +65,5 @@ def refused(response: HttpResponse, who: str) -> ConnectorError:
 
 
 def too_large(what: str, max_bytes: int) -> PermanentError:
-    """The document has too many bytes; `what` begins the sentence."""
+    """Returns the error for a document with too many bytes; `what` begins the sentence."""
     return PermanentError("DOCUMENT_TOO_LARGE", f"{what}; at most {max_bytes} bytes are allowed")

@@ -1,4 +1,4 @@
-"""Read and write the files of the local document store piece by piece, so that a document need not fit into memory."""
+"""Read and write the local document store's files piece by piece, so that a document need not fit into memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.sdk.errors import PermanentError
 from zeebe_connectors.sdk.files import private_folder
 
 PIECE = 1024 * 1024
-"""Bytes that one call of a thread reads or writes."""
+"""Bytes to read or write in one call of a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Written:
 
     Args:
         path: Where it is.
-        digest: SHA-256 of its content in hexadecimal digits.
+        digest: SHA-256 of its content in hexadecimal.
         size: Bytes.
     """
 
@@ -34,7 +34,7 @@ class Written:
 
 
 async def read_pieces(path: Path, digest: str) -> AsyncGenerator[bytes, None]:
-    """The content of a stored file, checked against its digest at the end.
+    """Yields the content of a stored file, and checks it against its digest at the end.
 
     Raises:
         PermanentError: `DOCUMENT_NOT_FOUND` after the last piece, when the content is not what was stored.
@@ -58,9 +58,9 @@ async def read_pieces(path: Path, digest: str) -> AsyncGenerator[bytes, None]:
 
 
 async def write_pieces(chunks: AsyncIterable[bytes], directory: Path, *, max_size: int) -> Written:
-    """Writes pieces to a temporary file, which the caller moves to its place; on a failure none stays behind.
+    """Writes pieces to a temporary file, which the caller moves to its place; a failure leaves none behind.
 
-    One piece is written while the next one comes.
+    One piece is written while the next one arrives.
 
     Raises:
         PermanentError: `DOCUMENT_TOO_LARGE`.
@@ -86,7 +86,7 @@ async def write_pieces(chunks: AsyncIterable[bytes], directory: Path, *, max_siz
 
 
 class _Growing:
-    """Writes pieces in a thread, one lot while the next is collected."""
+    """Writes pieces in a thread, one batch while the next is collected."""
 
     def __init__(self, handle: int) -> None:
         self.digest = hashlib.sha256()
@@ -107,7 +107,7 @@ class _Growing:
             self._collected, self._held = [], 0
 
     async def finish(self) -> None:
-        """Writes what is left; on the disk when it returns."""
+        """Writes the rest; it is on disk when this returns."""
         if self._writing is not None:
             await self._writing
         await asyncio.to_thread(self._write, self._collected)
@@ -128,7 +128,7 @@ class _Growing:
 
 
 def _temporary(directory: Path) -> tuple[int, str]:
-    """A file in a folder of the store's own shape, so that what a killed runtime leaves is swept with the documents."""
+    """Makes a file in a folder like those of documents, so that the leftovers of a killed runtime are swept too."""
     folder = directory / "__"
     private_folder(folder)
     return tempfile.mkstemp(dir=folder, prefix=".")

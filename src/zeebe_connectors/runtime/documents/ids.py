@@ -1,4 +1,4 @@
-"""Make ids of documents that cannot be guessed, and recognise those that a runtime made, for whom and of what."""
+"""Make document ids that cannot be guessed and that prove for which tenant and content a runtime made them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contextvars import ContextVar
 from pathlib import Path
 
 _DEFAULT_TENANT = "<default>"
-_HALF = 32  # hexadecimal digits of chance, and as many of proof
+_HALF = 32  # random hexadecimal digits, and as many of proof
 _ID = re.compile(r"[0-9a-f]{64}")
 _TENANT: ContextVar[str] = ContextVar("tenant", default=_DEFAULT_TENANT)
 
 
 class for_tenant:  # noqa: N801 - used like a function; a class costs each job less than a generator
-    """Documents that are made and read within belong to this tenant.
+    """Assigns documents that are made and read within to this tenant.
 
     Args:
         tenant: Its id; empty for the default one.
@@ -38,7 +38,7 @@ class for_tenant:  # noqa: N801 - used like a function; a class costs each job l
 
 
 def current_tenant() -> str:
-    """Whose documents are made and read now."""
+    """Returns the tenant whose documents are made and read now."""
     return _TENANT.get()
 
 
@@ -46,7 +46,7 @@ class DocumentIds:
     """Ids whose second half proves the first, the content's hash and the tenant.
 
     Args:
-        directory: Where the key is kept, beside the documents; runtimes that share it know each other's ids.
+        directory: Where the key is kept, beside the documents; runtimes that share it recognise each other's ids.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -54,7 +54,7 @@ class DocumentIds:
         self._key: bytes | None = None
 
     def make(self, digest: str, tenant: str) -> str:
-        """A new id.
+        """Makes a new id.
 
         Raises:
             OSError: The key cannot be written.
@@ -79,7 +79,7 @@ class DocumentIds:
         return self._key
 
     def _made_key(self) -> bytes:
-        """The key; the first one to make it wins."""
+        """The key; it is made if needed, and the first runtime to make it wins."""
         if (known := self._read_key()) is not None:
             return known
         self._file.parent.mkdir(parents=True, exist_ok=True)

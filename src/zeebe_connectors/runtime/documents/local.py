@@ -1,4 +1,4 @@
-"""Keep documents in a local directory, by their content."""
+"""Keep documents in a local directory, addressed by their content."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _log = logging.getLogger("zeebe_connectors.documents")
 
 
 class LocalDocuments:
-    """Documents in a directory, by their content: the same bytes are stored once, however often they are created.
+    """Documents in a directory, addressed by content: the same bytes are stored once, however often they are created.
 
-    A reference has an id that nobody can guess and that proves who made it: it is bound to the content and to the
-    tenant by a key that lies in the directory. Whoever knows a content's hash cannot read it.
+    A reference has an id that cannot be guessed and that proves its origin: a key in the directory binds it to the
+    content and to the tenant. Knowing a content's hash is not enough to read it.
 
-    A file is complete or not there: it is written beside its place and moved. Beside each lies `<id>.json` with its
-    name and type. Replicas need a directory that they share.
+    A file is complete or absent: it is written beside its place and then moved. Beside each lies `<id>.json` with its
+    name and type. Replicas need a shared directory.
 
     Args:
-        directory: Where they are kept; made when the first one is created.
-        max_bytes: Bytes of one document.
-        keep: Seconds after which a document is deleted, counted from when it was last created; None keeps all.
+        directory: Where they are kept; created with the first document.
+        max_bytes: Maximum bytes of one document.
+        keep: Seconds after which a document is deleted, counted from when it was last written or read; None keeps all.
         clients: Clients for documents on the web; the runtime's, so that it closes them.
-        max_streamed: Bytes of one document that comes and goes piece by piece.
-        hosts: From which documents on the web may be fetched: names, or patterns such as `*.example.com`.
+        max_streamed: Maximum bytes of one document that is streamed.
+        hosts: Hosts from which documents on the web may be fetched: names, or patterns such as `*.example.com`.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class LocalDocuments:
         self._next_sweep = 0.0
 
     async def read(self, document: Document, *, seconds: float) -> Content:
-        """The bytes behind a reference.
+        """Returns the content behind a reference.
 
         Args:
             document: Any of the three kinds.
-            seconds: How long it may take.
+            seconds: Limit for reading it.
 
         Raises:
             ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
@@ -98,7 +98,7 @@ class LocalDocuments:
         Args:
             data: The content.
             name: File name.
-            content_type: Media type; guessed from the name when left out.
+            content_type: Media type; by default guessed from the name.
 
         Raises:
             PermanentError: `DOCUMENT_TOO_LARGE`.
@@ -117,7 +117,7 @@ class LocalDocuments:
 
     @contextlib.asynccontextmanager
     async def open(self, document: Document, *, seconds: float) -> AsyncIterator[OpenDocument]:
-        """Opens a document for reading piece by piece; one that is not in the local directory is read first.
+        """Opens a document for reading piece by piece; one outside the local directory is first read as a whole.
 
         Raises:
             ConnectorError: As for `read`; `DOCUMENT_NOT_FOUND` after the last piece when the content is damaged.
@@ -142,12 +142,12 @@ class LocalDocuments:
     async def store(
         self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None
     ) -> Document:
-        """Stores bytes that come piece by piece.
+        """Stores a stream of bytes.
 
         Args:
             chunks: The content, of any size up to `max_streamed`.
             name: File name.
-            content_type: Media type; guessed from the name when left out.
+            content_type: Media type; by default guessed from the name.
 
         Raises:
             PermanentError: `DOCUMENT_TOO_LARGE`.
@@ -172,7 +172,7 @@ class LocalDocuments:
         return metadata
 
     async def link(self, document: Document, *, life: float | None, seconds: float) -> str:
-        """A URL under which a document can be fetched: of an external one, its own.
+        """Returns the URL from which a document can be fetched; only external documents have one.
 
         Raises:
             InputError: There is no link to a document of this kind.
@@ -247,8 +247,8 @@ class LocalDocuments:
             if path.stat().st_size > self._max_bytes:
                 raise too_large("The stored document is larger than is allowed now", self._max_bytes)
             data = path.read_bytes()
-            with contextlib.suppress(OSError):  # the directory may be for reading only
-                os.utime(path)  # it is kept as long as it is read now and then
+            with contextlib.suppress(OSError):  # the directory may be read-only
+                os.utime(path)  # reading it extends its life
         except FileNotFoundError:
             raise missing() from None
         except OSError as error:
@@ -260,7 +260,7 @@ class LocalDocuments:
         return data, self._sidecar(key)
 
     def _sidecar(self, key: str) -> dict[str, Any]:
-        """What is known of a stored document besides its bytes."""
+        """The metadata of a stored document."""
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(self._path(key).with_suffix(".json").read_bytes())
             if isinstance(known, dict):
@@ -279,7 +279,7 @@ class LocalDocuments:
         return digest
 
     def _place(self, written: Written, metadata: Mapping[str, Any]) -> None:
-        """Moves a complete file to where its content says."""
+        """Moves a complete file to the place of its content."""
         try:
             path = self._path(written.digest)
             private_folder(path.parent)
@@ -297,7 +297,7 @@ class LocalDocuments:
                 _log.info("Deleted %d documents older than %.0f s", deleted, self._keep)
 
     def erase(self, digest: str) -> bool:
-        """Deletes a document by the hash of its content (`contentHash` of its references); whether it was there."""
+        """Deletes a document by the hash of its content (`contentHash`); returns whether it existed."""
         if not _HASH.fullmatch(digest):
             return False
         path = self._path(digest)
@@ -309,7 +309,7 @@ class LocalDocuments:
         return True
 
     def sweep(self, keep: float | None = None) -> int:
-        """Deletes what was neither written nor read for so long (as long as documents are kept); gives how many."""
+        """Deletes documents not written or read for so many seconds (default: `keep`); returns how many."""
         keep = self._keep if keep is None else keep
         if keep is None:
             return 0
@@ -329,7 +329,7 @@ async def _cut(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file atomically."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:

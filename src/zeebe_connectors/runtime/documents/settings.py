@@ -14,23 +14,23 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 STORE_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_STORE"
 MAX_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE"
 KEEP = 180 * 86_400.0
-"""Seconds after the last reading for which the local directory keeps a document, unless the operator says otherwise."""
+"""Default for how many seconds the local directory keeps a document after it was last read."""
 
 
 def documents_of(
     settings: Settings, environment: Environment, clients: ClientCache, own: ClientCache | None = None
 ) -> LocalDocuments:
-    """The store that the operator chose: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
+    """Makes the chosen store: a directory, or with `ZEEBE_CONNECTORS_DOCUMENT_STORE=cluster` the cluster's.
 
-    `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is how many bytes a file from a server may have that becomes a document.
-    `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` is how long documents are kept after they were last read, such as `P30D`; when it
-    is not set, the directory keeps them for 180 days and the cluster decides by itself. `PT0S` keeps all.
+    `ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE` is the maximum size of a server's file that becomes a document.
+    `ZEEBE_CONNECTORS_DOCUMENTS_KEEP` says how long documents are kept after they were last read, such as `P30D`; if it
+    is not set, the directory keeps them for 180 days and the cluster decides for itself. `PT0S` keeps all.
 
     Args:
         settings: Directory, and how to reach the cluster.
-        environment: For the two settings.
+        environment: For these settings.
         clients: The runtime's clients.
-        own: Those for the cluster itself.
+        own: Clients for the cluster itself.
 
     Raises:
         SettingsError: The cluster is chosen and its REST address is missing, or a value is wrong.

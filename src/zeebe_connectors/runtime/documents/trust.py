@@ -1,7 +1,7 @@
-"""Tell the document references and function objects that count from what only looks like them.
+"""Tell genuine document references and function objects from data that only looks like them.
 
-What counts was made by a runtime, or stands in the diagram; a response, a mail or a variable from outside that has the
-same shape is plain data: it makes nobody fetch, read or pass on anything.
+Genuine ones were made by a runtime or stand in the diagram. A response, a mail or a variable from outside that has the
+same shape is plain data: nothing is fetched, read or passed on for it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 FUNCTION_KEY = "camunda.function.type"
 _REACHING_OUT = frozenset({"createGithubAppInstallationToken"})
-"""Functions that call somebody."""
+"""Functions that call a remote service."""
 
 
 class FunctionObject(dict[str, Any]):
-    """A function object that counts."""
+    """A genuine function object."""
 
 
 def asks_the_diagram(variables: str) -> bool:
-    """Whether these variables, as JSON text, may hold something of which only the diagram tells if it counts."""
+    """Whether these variables, as JSON text, may hold something that only the diagram can prove genuine."""
     return FUNCTION_KEY in variables or (
         TYPE_KEY in variables and ('"external"' in variables or '"inline"' in variables)
     )
@@ -32,14 +32,14 @@ def asks_the_diagram(variables: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What counts in the inputs of one job.
+    """Decides what is genuine in the inputs of one job.
 
     Args:
         documents: The store.
         tenant: The job's.
-        element: What its diagram says; None when that is not known: then a document that holds itself counts, one on
-            the web by its host alone, and functions that call nobody.
-        places: The connector's inputs for secrets, where the modeler's text stands when the diagram is not known.
+        element: What its diagram says; None if that is unknown: then inline documents are genuine, documents on the
+               web by their host alone, and functions that call nothing.
+        places: The connector's inputs for secrets, which hold the modeler's own text if the diagram is unknown.
     """
 
     documents: Any
@@ -48,7 +48,7 @@ class Trust:
     places: SecretPlaces | None = None
 
     def marked(self, data: Any) -> Any:
-        """The inputs with what counts marked as such; what is not touched stays the same object."""
+        """Returns the inputs with everything genuine marked; unchanged parts stay the same objects."""
         place = self.element.place if self.element is not None else self.places
         return _marked(data, place, self._counts)
 
@@ -93,8 +93,8 @@ def _marked(value: Any, place: Any, counts: Counting) -> Any:
 
 
 class Everything:
-    """Lets all that looks like a reference or a function count: for tests, whose author wrote it all."""
+    """Takes everything that looks like a reference or a function for genuine: for tests, whose author wrote it all."""
 
     def marked(self, data: Any) -> Any:
-        """As `Trust.marked`."""
+        """See `Trust.marked`."""
         return _marked(data, None, lambda value, _: FunctionObject if FUNCTION_KEY in value else Reference)

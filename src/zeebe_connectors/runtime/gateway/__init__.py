@@ -1,4 +1,4 @@
-"""What the runtime needs of an engine, as a protocol; `zeebe` speaks to a real one, `fake` is for tests."""
+"""Define what the runtime needs of an engine, as a protocol: `zeebe` talks to a real one, `fake` is for tests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Literal, Protocol
 
 from zeebe_connectors.sdk.context import Job
 
-# Without this, gRPC's core writes a line to standard error for each connection that the gateway closes. It reads the
-# variable when it is imported, which the modules beside this one do.
+# Without this, gRPC's core writes a line to standard error for each connection that the gateway closes. The variable is
+# read when grpc is imported, which happens in the modules beside this one.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _REFUSALS = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"})
-# grpc's core says the first (we received too much), grpc-java's server the second (we sent too much).
+# The first comes from grpc's core (we received too much), the second from grpc-java's server (we sent too much).
 _OVERSIZE = ("larger than max", "exceeds maximum size")
 
 
@@ -33,22 +33,22 @@ class GatewayError(Exception):
 
     @property
     def is_not_found(self) -> bool:
-        """The job, process or element is gone: somebody else answered, or it was cancelled."""
+        """Whether the job, process or element is gone: another worker answered, or it was cancelled."""
         return self.status == "NOT_FOUND"
 
     @property
     def is_away(self) -> bool:
-        """The cluster cannot be reached, as opposed to refusing something."""
+        """Whether the cluster cannot be reached, as opposed to refusing something."""
         return self.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
     @property
     def is_refusal(self) -> bool:
-        """Sending the same command again cannot succeed."""
+        """Whether sending the same command again cannot succeed."""
         return self.is_oversize or self.status in _REFUSALS
 
     @property
     def is_oversize(self) -> bool:
-        """A message was larger than a limit on its way; the same status otherwise means that the engine is busy."""
+        """Whether a message exceeded a size limit; otherwise the same status means that the engine is busy."""
         return self.status == "RESOURCE_EXHAUSTED" and any(text in self.message for text in _OVERSIZE)
 
 
@@ -59,7 +59,7 @@ class Activation:
     Args:
         type: Job type.
         worker: Name shown in the cluster.
-        timeout: Seconds for which an activated job is ours.
+        timeout: Seconds for which an activated job belongs to this worker.
         variables: Names of the variables to fetch; empty fetches all.
         tenants: Tenant ids; empty means the default tenant.
     """
@@ -73,26 +73,26 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What the cluster says of itself."""
+    """The cluster's description of itself."""
 
     version: str
     brokers: int
     partitions: int
     healthy_partitions: int
     cluster: str = ""
-    """The cluster's own id, which a new one does not share; empty before 8.8, which does not tell."""
+    """The cluster's id, which a new cluster does not share; empty before 8.8, where clusters have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One thing of a deployment.
+    """One deployed resource.
 
     Args:
-        bpmn_process_id: Its id: of a process, a decision, a form or another resource.
+        bpmn_process_id: The id of the process, decision, form or other resource.
         version: Its version.
         process_definition_key: Its key.
-        resource_name: File that it came in.
-        kind: What it is.
+        resource_name: The file that it came in.
+        kind: The kind of resource.
     """
 
     bpmn_process_id: str
@@ -106,14 +106,14 @@ class Gateway(Protocol):
     """The commands of an engine. Every command has a deadline; failures are `GatewayError`s, never raw gRPC errors."""
 
     async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Sequence[Job]:
-        """Long-polls for at most `max_jobs` jobs; gives an empty list after `wait` seconds without one.
+        """Long-polls for at most `max_jobs` jobs; returns an empty list after `wait` seconds without one.
 
-        A `wait` of zero asks for what is there now and is answered at once.
+        With a `wait` of zero, the engine answers at once with the jobs that are available now.
         """
         ...
 
     def stream(self, activation: Activation) -> AsyncGenerator[Job, None]:
-        """Jobs as the engine pushes them; ends or raises when the stream breaks. Closing the generator ends it."""
+        """Yields jobs as the engine pushes them; ends or raises when the stream breaks. Closing it ends the stream."""
         ...
 
     async def complete(self, job: int, payload: str) -> None:
@@ -129,17 +129,17 @@ class Gateway(Protocol):
         ...
 
     async def update_timeout(self, job: int, seconds: float) -> None:
-        """Gives the job this many seconds from now."""
+        """Sets the job's timeout to this many seconds from now."""
         ...
 
     async def publish(
         self, name: str, *, correlation_key: str, message_id: str, time_to_live: float, payload: str, tenant: str
     ) -> int:
-        """Publishes a message; gives its key. `ALREADY_EXISTS` is raised as such."""
+        """Publishes a message; returns its key. `ALREADY_EXISTS` is raised as such."""
         ...
 
     async def create_instance(self, process: str, *, version: int = -1, payload: str = "{}", tenant: str = "") -> int:
-        """Starts a process instance (by BPMN process id; -1 is the latest version); gives its key."""
+        """Starts a process instance (by BPMN process id; -1 is the latest version); returns its key."""
         ...
 
     async def run_process(
@@ -152,22 +152,22 @@ class Gateway(Protocol):
         fetch: Sequence[str] = (),
         tenant: str = "",
     ) -> tuple[int, str]:
-        """Starts a process instance and waits for its end; gives its key and its variables as JSON text.
+        """Starts a process instance and waits for its end; returns its key and its variables as JSON text.
 
-        `DEADLINE_EXCEEDED` is raised when it did not end within `seconds`; an incident is among the reasons.
+        `DEADLINE_EXCEEDED` is raised when it did not end within `seconds`, for example because of an incident.
 
         Args:
             process: BPMN process id.
             version: -1 is the latest.
             payload: Variables as JSON text.
             seconds: How long to wait.
-            fetch: Names of the variables to get; empty gets all.
+            fetch: Names of the variables to return; empty returns all.
             tenant: Tenant id.
         """
         ...
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
-        """Deploys resources by file name, all of them or none; gives what they hold, processes first."""
+        """Deploys resources by file name, all of them or none; returns what they hold, processes first."""
         ...
 
     async def topology(self) -> Topology:

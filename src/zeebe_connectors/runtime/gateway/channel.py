@@ -1,4 +1,4 @@
-"""Opens the gRPC channel to the cluster and signs each call."""
+"""Open the gRPC channel to the cluster and authenticate each call."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from zeebe_connectors.runtime.gateway import GatewayError
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
-"""Bytes of an answer. gRPC's own 4 MiB are met by a batch of ordinary jobs, which then looks like a busy engine."""
+"""Maximum bytes of an answer. An ordinary batch of jobs may exceed gRPC's 4 MiB, which looks like a busy engine."""
 TOKEN_TIMEOUT = 10.0
 DEFAULT_LIFETIME = 300.0
-"""Seconds that a token without `expires_in` is taken to live; RFC 6749 only recommends to send it."""
+"""Assumed life in seconds of a token without `expires_in`, which RFC 6749 only recommends."""
 
 Metadata = tuple[tuple[str, str], ...]
 
 
 def open_channel(settings: ClusterSettings, *, window: int | None = None) -> grpc.aio.Channel:
-    """Opens a channel of its own connection; it connects by itself, and again after each loss.
+    """Opens a channel on a connection of its own; it connects by itself, and again after each loss.
 
     Args:
-        settings: Where and how.
-        window: Bytes that the other side may send ahead of our reading; gRPC decides when left out.
+        settings: The cluster.
+        window: Bytes that the other side may send before we read them; None leaves it to gRPC.
 
     Raises:
-        OSError: A certificate's file cannot be read any more.
+        OSError: A certificate's file can no longer be read.
     """
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", -1),
-        # As the official clients do. A gateway refuses pings more often than every 30 s.
+        # As in the official clients. A gateway refuses pings more often than every 30 s.
         ("grpc.keepalive_time_ms", 45_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         # gRPC's own default waits up to two minutes after an outage.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 2_000),
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        # The worker retries, and knows until when.
+        # The worker retries, because it knows the deadlines.
         ("grpc.enable_retries", 0),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.primary_user_agent", f"zeebe-connectors/{__version__}"),
@@ -70,27 +70,27 @@ def open_channel(settings: ClusterSettings, *, window: int | None = None) -> grp
 
 
 class Credentials(Protocol):
-    """What identifies us in each call."""
+    """Authenticates each call."""
 
     async def metadata(self) -> Metadata | None:
-        """The headers of a call.
+        """Returns the headers of a call.
 
         Raises:
-            GatewayError: There are none for now, with the reason.
+            GatewayError: There are none for now; the message says why.
         """
         ...
 
     def refused(self) -> None:
-        """The gateway did not accept the last ones."""
+        """Notes that the gateway refused the last headers."""
         ...
 
     async def aclose(self) -> None:
-        """Ends what runs in the background."""
+        """Stops what runs in the background."""
         ...
 
 
 def credentials(settings: ClusterSettings) -> Credentials:
-    """What the settings ask for: a token, a user and password, or nothing."""
+    """Makes the configured credentials: a token, a user and password, or none."""
     if settings.auth == "oidc":
         return TokenSource(settings)
     if settings.auth == "basic":
@@ -110,18 +110,18 @@ class FixedCredentials:
         return self._metadata
 
     def refused(self) -> None:
-        """Nothing can be renewed."""
+        """Does nothing: fixed headers cannot be renewed."""
 
     async def aclose(self) -> None:
-        """Nothing runs."""
+        """Does nothing: nothing runs in the background."""
 
 
 class TokenSource:
     """Tokens by OAuth 2.0 client credentials (RFC 6749, section 4.4), for self-managed clusters and Camunda's cloud.
 
     A token is renewed in the background when three quarters of its life are over, one request at a time. Without a
-    valid token, calls share one request and its outcome; while the endpoint fails it is asked again after 1 s, later
-    up to 60 s, and calls in between fail at once with its last error.
+    valid token, calls share one request and its outcome. While the endpoint fails, it is asked again after 1 s and
+    later up to 60 s, and calls in between fail at once with its last error.
     """
 
     def __init__(self, settings: ClusterSettings, *, timeout: float = TOKEN_TIMEOUT) -> None:
@@ -153,7 +153,7 @@ class TokenSource:
         if now < self._ends_at:
             return self._metadata
         if request is not None:
-            # Shielded, for others wait for it too.
+            # Shielded, because other calls wait for it too.
             await asyncio.shield(request)
         if time.monotonic() < self._ends_at:
             return self._metadata
@@ -161,7 +161,7 @@ class TokenSource:
         raise GatewayError(error.status, error.message)
 
     def refused(self) -> None:
-        """Has a new token fetched, unless the refused one is so young that it cannot be the reason."""
+        """Requests a new token, unless the refused one is so new that it cannot be the reason."""
         if time.monotonic() - self._got_at > 10.0:
             self._renew_at = self._ends_at = 0.0
 
@@ -224,7 +224,7 @@ class TokenSource:
         return token, _seconds(answer.get("expires_in"))
 
     def _reason(self, answer: object) -> str:
-        """The error that RFC 6749 (section 5.2) lets the endpoint give."""
+        """The endpoint's own error, in the form of RFC 6749 (section 5.2)."""
         if not isinstance(answer, Mapping):
             return ""
         words = [self._masked(str(answer[name]))[:200] for name in ("error", "error_description") if answer.get(name)]
@@ -232,7 +232,7 @@ class TokenSource:
         return f" ({text})" if text else ""
 
     def _masked(self, text: str) -> str:
-        """A text of the endpoint's without our own secret, masked while it is whole."""
+        """The endpoint's text with our own secret masked, before it is cut."""
         return Mask([self._secret]).text(text)
 
 

@@ -1,8 +1,8 @@
-"""An engine in memory: jobs are put in by a test, handed to a worker, and its commands are recorded and obeyed.
+"""Imitate an engine in memory, for tests: it hands a test's jobs to workers, and records and obeys their commands.
 
-It keeps the rules of the real engine that a worker can notice: a job belongs to whoever activated it until its
-deadline and is offered again afterwards, a failed job with retries left is offered again after its back-off, an answer
-to a job that is gone is `NOT_FOUND`. It can be made to misbehave: see `FakeGateway.refuse`, `slow`, `stop` and
+It follows the real engine's rules as far as a worker can notice: a job belongs to the worker that activated it until
+its deadline and is offered again afterwards; a failed job with retries left is offered again after its back-off; an
+answer to a job that is gone is `NOT_FOUND`. It can be made to misbehave: see `FakeGateway.refuse`, `slow`, `stop` and
 `break_streams`. Everything runs on one event loop, without sockets.
 """
 
@@ -24,9 +24,9 @@ State = Literal["waiting", "active", "completed", "incident", "thrown"]
 
 @dataclass(slots=True)
 class FakeJob:
-    """One job of the engine, for a test to look at.
+    """One job of the engine, for a test to inspect.
 
-    `state` is `waiting` (may be activated), `active` (somebody has it), `completed`, `incident` (failed without retries
+    `state` is `waiting` (may be activated), `active` (a worker has it), `completed`, `incident` (failed with no retries
     left) or `thrown` (ended by a BPMN error).
     """
 
@@ -71,25 +71,25 @@ class FakeGateway:
         ```
 
     Args:
-        largest: Largest answer of an activation in bytes; more is refused as gRPC refuses it, the jobs stay activated.
+        largest: Maximum bytes of an activation's answer; more is refused as by gRPC, and the jobs stay activated.
     """
 
     def __init__(self, *, largest: int | None = None) -> None:
         self.jobs: dict[int, FakeJob] = {}
         self.commands: list[Command] = []
-        """Every command in the order of arrival, refused ones included."""
+        """Every command in the order of arrival, including refused ones."""
         self.messages: dict[int, Command] = {}
         """Published messages by their key."""
         self.instances: dict[int, Command] = {}
         """Created process instances by their key."""
         self.results: dict[str, dict[str, Any] | None] = {}
-        """What processes end with, by their id; None for one that never ends."""
+        """The variables with which processes end, by process id; None for one that never ends."""
         self.deployed: dict[str, bytes] = {}
         self.max_active = 0
-        """The largest number of jobs that were activated at the same time."""
+        """The maximum number of jobs that were active at the same time."""
         self.largest = largest
         self.cluster = ""
-        """The cluster's id, as its topology tells it."""
+        """The cluster's id in its topology."""
         self.closed = False
         self._waiting: dict[str, deque[FakeJob]] = {}
         self._active = 0
@@ -114,7 +114,7 @@ class FakeGateway:
         tenant: str = "<default>",
         element: str = "Task",
     ) -> int:
-        """Makes a job that waits to be activated; gives its key."""
+        """Adds a job that waits to be activated; returns its key."""
         job = FakeJob(self._key(), type_, dict(variables or {}), dict(headers or {}), retries, tenant, element)
         self.jobs[job.key] = job
         self._offer(job)
@@ -126,10 +126,10 @@ class FakeGateway:
         """Answers the next calls of a command with a gRPC status.
 
         Args:
-            command: Name of the gateway's method, such as `complete`; `*` stands for each.
+            command: Name of the gateway's method, such as `complete`; `*` stands for all.
             status: Name of the status, such as `RESOURCE_EXHAUSTED`.
             message: What the gateway says with it.
-            skip: Calls that go well before.
+            skip: Calls that succeed before.
             times: Calls that are refused.
             applied: The command takes effect and only its answer is lost.
         """
@@ -146,7 +146,7 @@ class FakeGateway:
         self._wake()
 
     def start(self) -> None:
-        """Ends what `stop` began."""
+        """Answers again after `stop`."""
         self._stopped = ""
         self._wake()
 
@@ -162,18 +162,18 @@ class FakeGateway:
             self._expire(job)
 
     def count(self, name: str) -> int:
-        """How often a command arrived, refused ones included."""
+        """Returns how often a command arrived, including refused ones."""
         return sum(1 for command in self.commands if command.name == name)
 
     def states(self) -> Counter[str]:
-        """How many jobs are in each state."""
+        """Returns how many jobs are in each state."""
         return Counter(job.state for job in self.jobs.values())
 
     async def until(self, state: State, count: int, *, within: float = 10.0) -> None:
         """Waits until this many jobs are in a state.
 
         Raises:
-            TimeoutError: It did not come to that; the message tells how many jobs are in which state.
+            TimeoutError: That did not happen; the message says how many jobs are in each state.
         """
         try:
             async with asyncio.timeout(within):
@@ -220,7 +220,7 @@ class FakeGateway:
 
     @property
     def open_streams(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._streams)
 
     async def complete(self, job: int, payload: str) -> None:
@@ -302,7 +302,7 @@ class FakeGateway:
         fetch: Sequence[str] = (),
         tenant: str = "",
     ) -> tuple[int, str]:
-        """See `Gateway.run_process`; it ends with what `results` says of it, else with what it began with.
+        """See `Gateway.run_process`; it ends with its variables in `results`, else with those that it began with.
 
         A process whose result is None never ends.
         """
@@ -320,7 +320,7 @@ class FakeGateway:
         return key, json.dumps({name: value for name, value in result.items() if not fetch or name in fetch})
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
-        """See `Gateway.deploy`; each resource counts as one process named like its file."""
+        """See `Gateway.deploy`; each resource becomes one process named like its file."""
         self._record("deploy", resources=sorted(resources), tenant=tenant)
         fault = await self._enter("deploy")
         self.deployed.update(resources)
@@ -356,11 +356,11 @@ class FakeGateway:
             raise GatewayError(self._stopped, "stopped by the test")
 
     async def _enter(self, command: str) -> _Fault | None:
-        """Waits, refuses, or gives the fault that shall strike once the command took effect."""
+        """Waits, refuses, or returns the fault to raise once the command took effect."""
         if delay := self._delays.get(command):
             await asyncio.sleep(delay)
         else:
-            # A real gateway never answers without a turn of the loop.
+            # A real gateway never answers within the same turn of the loop.
             await asyncio.sleep(0)
         self._check_running()
         for fault in self._faults:
@@ -494,7 +494,7 @@ class FakeGateway:
 
 
 class _Stream:
-    """One open stream: what was pushed and is not read yet."""
+    """One open stream: the pushed jobs that have not been read yet."""
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation

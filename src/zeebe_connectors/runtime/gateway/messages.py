@@ -1,7 +1,7 @@
-"""Loads the protocol's generated messages from pyzeebe's wheel, without the rest of it.
+"""Load the protocol's generated messages from pyzeebe's wheel, without the rest of it.
 
-Importing `pyzeebe.proto` runs pyzeebe's own package, whose client, worker and `requests` cost 9 MiB and a tenth of a
-second in a process that uses none of them. So the one generated module is loaded by its path.
+Importing `pyzeebe.proto` imports pyzeebe's package as well, whose client, worker and `requests` cost 9 MiB and a tenth
+of a second in a process that uses none of them. So the one generated module is loaded by its path.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _load() -> Any:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path}: pyzeebe has its messages elsewhere; use pyzeebe 4.7")
     module = importlib.util.module_from_spec(spec)
-    # Whoever imports the whole of pyzeebe later, gets these same messages.
+    # A later import of the whole of pyzeebe finds these same messages.
     sys.modules[_NAME] = module
     spec.loader.exec_module(module)
     return module
@@ -45,7 +45,7 @@ if not TYPE_CHECKING:
 
 
 def stub(channel: grpc.aio.Channel) -> Any:
-    """The calls of Zeebe's gateway on a channel, by the names of the protocol, as gRPC's generated stub has them."""
+    """Returns the calls of Zeebe's gateway on a channel, by their names in the protocol, like gRPC's generated stub."""
     service = pb.DESCRIPTOR.services_by_name["Gateway"]
     return SimpleNamespace(
         **{

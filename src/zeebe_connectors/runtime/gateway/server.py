@@ -1,6 +1,6 @@
-"""Serves Zeebe's protocol over gRPC on loopback for any gateway, usually a `FakeGateway`.
+"""Serve Zeebe's protocol over gRPC on loopback for any gateway, usually a `FakeGateway`.
 
-With it, tests of our own client, and of anyone's worker in any language, run against an engine in memory.
+Tests of our own client, and of workers in any language, use it to run against an engine in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zeebe_connectors.runtime.gateway import Activation, Gateway, GatewayError
 from zeebe_connectors.sdk.context import Job
 
 Check = Callable[[Mapping[str, str]], str | None]
-"""Headers of a call in, the status to refuse it with out; None lets it pass."""
+"""Takes the headers of a call; returns the status to refuse it with, or None to let it pass."""
 
 
 class GatewayServer:
@@ -32,9 +32,9 @@ class GatewayServer:
         ```
 
     Args:
-        gateway: Who answers.
+        gateway: What answers the calls.
         port: Where to listen; 0 picks a free port.
-        credentials: What makes it TLS, from `grpc.ssl_server_credentials`.
+        credentials: For TLS, from `grpc.ssl_server_credentials`.
         check: Decides by the headers of each call whether it may pass.
     """
 
@@ -47,7 +47,7 @@ class GatewayServer:
         check: Check | None = None,
     ) -> None:
         self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 4 * 1024 * 1024)])
-        # The generated class answers UNIMPLEMENTED for the rest; only its type stub calls that abstract.
+        # The generated class answers UNIMPLEMENTED to the other calls; only its type stub declares them abstract.
         servicer = _Servicer(gateway, check)  # type: ignore[abstract]
         add_GatewayServicer_to_server(servicer, self._server)
         name = f"localhost:{port}"
@@ -67,12 +67,12 @@ class GatewayServer:
         await self.stop()
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stops; calls under way fail after `grace` seconds, at once without it."""
+        """Stops; calls in progress fail after `grace` seconds, or at once without it."""
         await self._server.stop(grace)
 
 
 class _Servicer(GatewayServicer):
-    """Each method turns one message into one call of the gateway."""
+    """Turns each message into one call of the gateway."""
 
     def __init__(self, gateway: Gateway, check: Check | None) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""Talks to a Zeebe cluster over gRPC."""
+"""Talk to a Zeebe cluster over gRPC, for workers and sources."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from zeebe_connectors.sdk.context import Job
 
 _CLUSTER_ID = 6  # the field's number in TopologyResponse
 STREAM_LIFETIME = 8 * 3600.0
-"""Seconds after which a stream is renewed, so that its load may move to another gateway; as official clients do."""
+"""Seconds after which a stream is renewed, so that its load can move to another gateway, as in official clients."""
 STREAM_WINDOW = 16 * 1024
-"""Bytes of pushed jobs that may wait unread; what is beyond, the engine keeps for whoever polls."""
+"""Bytes of pushed jobs that may wait unread; beyond that, the engine keeps jobs for pollers."""
 
 
 class ZeebeGateway:
     """A `Gateway` to an engine that speaks the protocol: a cluster, or the local one.
 
-    Make it inside a running event loop. Streams have a connection of their own, with a small window, because a worker
-    at capacity does not read them and the jobs on the way grow old.
+    Create it inside a running event loop. Streams have a connection of their own, with a small window, because a worker
+    at capacity does not read them, and the jobs in transit would age.
 
     Args:
         settings: The cluster.
-        timeout: Seconds for each command; a poll gets them in addition to the time it waits.
+        timeout: Seconds for each command; for a poll, in addition to the time that it waits.
     """
 
     def __init__(self, settings: ClusterSettings, *, timeout: float = 10.0) -> None:
@@ -64,7 +64,7 @@ class ZeebeGateway:
             async for answer in self._stub.ActivateJobs(
                 request, timeout=max(0.0, wait) + self._timeout, metadata=metadata
             ):
-                # The engine answers as soon as it has activated, so the deadline needs no comparing of clocks.
+                # The engine answers as soon as it has activated jobs, so the deadline needs no comparison of clocks.
                 now = time.monotonic()
                 for job in answer.jobs:
                     self._clock.saw_fresh(job.deadline / 1000 - activation.timeout, now)
@@ -72,7 +72,7 @@ class ZeebeGateway:
         except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
             if not jobs or isinstance(error, asyncio.CancelledError):
                 self._refused(error)
-            # Jobs that arrived before the error are ours; the next poll meets the error again if it lasts.
+            # Jobs that arrived before the error are ours; the next poll fails again if the error lasts.
         return jobs
 
     async def stream(self, activation: Activation) -> AsyncGenerator[Job, None]:
@@ -170,7 +170,7 @@ class ZeebeGateway:
             requestTimeout=_milliseconds(seconds),
             fetchVariables=fetch,
         )
-        # Our own limit comes a moment after the engine's, so that it is the engine that says it.
+        # Our own limit ends a moment after the engine's, so that the engine reports the timeout.
         answer = await self._call(self._stub.CreateProcessInstanceWithResult, request, timeout=seconds + 1.0)
         return int(answer.processInstanceKey), str(answer.variables)
 
@@ -206,7 +206,7 @@ class ZeebeGateway:
         )
 
     async def aclose(self) -> None:
-        """Closes the connections; calls under way fail."""
+        """Closes the connections; calls in progress fail."""
         await self._credentials.aclose()
         await self._channel.close()
         if self._stream_channel is not None:
@@ -220,12 +220,12 @@ class ZeebeGateway:
             self._refused(error)
 
     def _refused(self, error: BaseException) -> NoReturn:
-        """Raises what a caller understands in place of gRPC's own."""
+        """Raises a `GatewayError` in place of gRPC's own errors."""
         if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise error
-            # A closed channel cancels its calls, which nobody asked for in this task.
+            # A closed channel cancels its calls, although nobody cancelled this task.
             raise GatewayError("CANCELLED", "the connection was closed") from None
         if isinstance(error, grpc.aio.AioRpcError):
             status = error.code().name
@@ -236,11 +236,11 @@ class ZeebeGateway:
 
 
 class _EngineClock:
-    """Tells how old a pushed job is, although the engine's clock may be wrong by any amount.
+    """Determines how old a pushed job is, even if the engine's clock is wrong by any amount.
 
-    A job carries when the engine activated it, by the engine's clock. The difference to ours is the clocks' offset plus
-    the way here plus the time that the job waited unread. Polled jobs never wait, so they show the offset; between them
-    the smallest difference of the last minutes does.
+    A job carries the time of its activation by the engine's clock. The difference to ours is the offset between the
+    clocks plus the transit time plus the time that the job waited unread. Polled jobs never wait, so they show the
+    offset; in between, the smallest difference of the last minutes does.
     """
 
     PERIOD = 600.0
@@ -257,7 +257,7 @@ class _EngineClock:
     def age(self, activated: float, now: float) -> float:
         difference = now - activated
         if now >= self._until:
-            # Forget what is old: if the engine's clock was set back, jobs would look old for ever.
+            # Forget old offsets: if the engine's clock was set back, jobs would look old for ever.
             self._offset, self._next_offset = self._next_offset, float("inf")
             self._until = now + self.PERIOD
         self._next_offset = min(self._next_offset, difference)
@@ -285,7 +285,7 @@ def _job(job: Any, deadline: float) -> Job:
 
 @functools.lru_cache(maxsize=1024)
 def _headers(text: str) -> Mapping[str, str]:
-    """Headers stand in the diagram, so all jobs of a task have the same text: parsed once, and read-only."""
+    """A task's headers, parsed once and read-only: they come from the diagram, so all its jobs share the same text."""
     return MappingProxyType(json.loads(text) if text else {})
 
 
@@ -294,7 +294,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
-    """One thing of a deployment; None for what only groups others."""
+    """One resource of a deployment; None for one that only groups others."""
     match item.WhichOneof("Metadata"):
         case "process":
             it = item.process
@@ -314,7 +314,7 @@ def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
 
 
 def _cluster_id(answer: Any) -> str:
-    """The cluster's id, which clusters tell from 8.8 on: also while the stubs have no name for it."""
+    """The cluster's id (from 8.8 on), even while the stubs lack the field."""
     named = getattr(answer, "clusterId", None)
     if named is not None:
         return str(named)

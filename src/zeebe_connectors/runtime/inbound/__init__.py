@@ -1,1 +1,1 @@
-"""Inbound connectors: finds the elements that wait for events, watches their sources and hands events over once."""
+"""Run inbound connectors: find the elements that wait for events, watch their sources, hand each event over once."""

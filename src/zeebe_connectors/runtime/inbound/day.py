@@ -1,4 +1,4 @@
-"""Remembers a source's last 24 hours in quarters of an hour: how it was, how many events came."""
+"""Remember a source's last 24 hours by the quarter of an hour: its status and the number of its events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CELL_SECONDS = 900.0
 UNKNOWN = "-"
 _LETTERS = {"DOWN": "d", "STARTING": "t", "STANDBY": "s", "UP": "u"}
 _WORST = "dust-"
-"""A quarter of an hour is shown as down if it ever was, else as up if it ever was, and so on."""
+"""Statuses by precedence: a quarter of an hour counts as down if the source ever was, else as up, and so on."""
 _MAX_COUNT = 65_535
 
 
@@ -32,27 +32,27 @@ class Day:
         self._now = UNKNOWN
 
     def status(self, status: str) -> None:
-        """The source is `UP`, `DOWN`, `STANDBY` or `STARTING` from now on."""
+        """Sets the status from now on: `UP`, `DOWN`, `STANDBY` or `STARTING`."""
         cell = self._cell()
         self._now = _LETTERS.get(status, UNKNOWN)
         self._states[cell] = ord(min(self._now, chr(self._states[cell]), key=_WORST.index))
 
     def event(self) -> None:
-        """An event came."""
+        """Counts an event."""
         cell = self._cell()
         self._events[cell] = min(_MAX_COUNT, self._events[cell] + 1)
 
     def shown(self) -> tuple[str, list[int]]:
-        """Of each quarter, the oldest first: a letter of how it was, and how many events came; the last is not over.
+        """Returns status letters and event counts of all quarters, the oldest first; the last quarter is not over.
 
-        The letters: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for not known.
+        The letters: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for unknown.
         """
         first = (self._cell() + 1) % CELLS
         states = self._states.decode()
         return states[first:] + states[:first], [*self._events[first:], *self._events[:first]]
 
     def _cell(self) -> int:
-        """The present quarter's place; those that went by meanwhile were as the last one was."""
+        """The index of the current quarter; quarters that passed meanwhile get the last one's status."""
         number = int(self._clock() // CELL_SECONDS)
         for passed in range(max(self._last + 1, number - CELLS + 1), number + 1):
             self._states[passed % CELLS] = ord(self._now)

@@ -1,8 +1,8 @@
 """Find the elements that wait for events in a cluster's deployed processes, through its REST API (8.8 and later).
 
 The cluster is asked for the latest version of every process and for the older versions that still have waiting
-instances. Diagrams are fetched once and kept, so that a look costs two searches. What cannot be read of one definition
-costs that one, and what cannot be said of older versions costs those.
+instances. Diagrams are fetched once and cached, so that each poll costs two searches. A definition that cannot be read
+does not affect the others, and unknown older versions do not affect the latest ones.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.web import Scheme
 
 PAGE = 200
-"""Process definitions asked for at once."""
+"""Process definitions per page of a search."""
 MAX_DEFINITIONS = 5000
-"""Process definitions that are looked at in one search; more is a problem that is reported."""
+"""Maximum process definitions of one search; more are reported as a problem."""
 MAX_CACHED = 1000
-"""Diagrams whose elements are kept; beyond it those unused for longest are fetched again when they are needed."""
+"""Maximum diagrams whose elements are cached; beyond that, the least recently used are dropped."""
 ASK_AGAIN = 600.0
-"""Seconds after which a cluster that does not offer statistics is asked for them again; it may have been updated."""
+"""Seconds after which a cluster without statistics is asked for them again; it may have been updated."""
 _SECONDS = 30.0
 _FOR_DIAGRAM = 10.0
 """Seconds for one diagram, so that one that does not come leaves time for the others."""
@@ -97,7 +97,7 @@ class DeployedProcesses:
         self._no_statistics_until = 0.0
 
     async def read(self) -> Found:
-        """The elements of the latest versions, and those of older ones for which instances wait.
+        """Returns the elements of the latest versions, and those of older versions with waiting instances.
 
         Raises:
             ConnectorError: The cluster does not answer, or refuses.
@@ -128,7 +128,7 @@ class DeployedProcesses:
         return found
 
     async def names(self) -> set[str]:
-        """The ids of all processes that are deployed.
+        """Returns the ids of all deployed processes.
 
         Raises:
             ConnectorError: The cluster does not answer, or refuses.
@@ -137,7 +137,7 @@ class DeployedProcesses:
         return {definition.process for definition, _ in latest}
 
     async def startable(self) -> list[Startable]:
-        """What can be started from outside: the start events of the latest versions, by process.
+        """Returns what can be started from outside: the start events of the latest versions, by process.
 
         Raises:
             ConnectorError: The cluster does not answer, or refuses.
@@ -150,7 +150,7 @@ class DeployedProcesses:
         return sorted(found, key=lambda one: (one.process, one.message))
 
     async def messages(self) -> set[str]:
-        """The names of the messages that start or continue a deployed process.
+        """Returns the names of the messages that start or continue a deployed process.
 
         Raises:
             ConnectorError: The cluster does not answer, or refuses.
@@ -184,7 +184,7 @@ class DeployedProcesses:
                 yield definition, name, await self._file(definition.key, ends)
 
     async def _add_older(self, key: str, ends: float, found: Found) -> None:
-        """Adds what waiting instances of an older version wait at."""
+        """Adds the elements at which instances of an older version wait."""
         known = self._definitions.get(key)
         if known is None:
             try:
@@ -201,7 +201,7 @@ class DeployedProcesses:
         found.problems += older.problems
 
     async def _add(self, definition: _Definition, ends: float, found: Found) -> None:
-        """Adds the elements of one process; a file may hold others, which have versions of their own."""
+        """Adds the elements of one process; other processes in the file have versions of their own."""
         try:
             diagram = await self._diagram(definition, ends)
         except (ClusterError, DiscoveryError) as error:
@@ -218,7 +218,7 @@ class DeployedProcesses:
         found.problems += diagram.problems_of(definition.process)
 
     async def _keys_waited_at(self, ends: float, found: Found) -> Sequence[str]:
-        """Definitions with open message subscriptions; none on a cluster that does not offer to say (before 8.9)."""
+        """Definitions with open message subscriptions; none on a cluster that cannot say (before 8.9)."""
         if time.monotonic() < self._no_statistics_until:
             return ()
         filters = {"messageSubscriptionState": "CREATED"}
@@ -279,7 +279,7 @@ class DeployedProcesses:
         """The elements of a definition's file, which never change, without versions.
 
         Raises:
-            ClusterError: It cannot be had now.
+            ClusterError: It is unavailable now.
             DiscoveryError: What came is not this process's file. It is asked for again: no cluster deploys what is no
                 diagram, so something on the way may have answered.
         """
@@ -319,7 +319,7 @@ def _left(ends: float) -> float:
 
 
 def deployed_processes(cluster: ClusterSettings, clients: ClientCache) -> DeployedProcesses | None:
-    """What reads the processes of the configured cluster; None when its REST address is not set."""
+    """Returns the reader of the configured cluster's processes; None when its REST address is not set."""
     if not cluster.rest_address:
         return None
     return DeployedProcesses(cluster.rest_address, clients, scheme=cluster_scheme(cluster))

@@ -1,4 +1,4 @@
-"""Finds the elements that wait for events in diagrams and in a sources file; a broken one stops no other."""
+"""Find the elements that wait for events, in diagrams and in a sources file; a broken one does not affect others."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _RUNTIME = {  # properties that the runtime reads; all others are the connector'
 
 
 class DiscoveryError(ValueError):
-    """A diagram or a sources file cannot be read; names it, the reason and the remedy."""
+    """A diagram or a sources file cannot be read; the message has the file, the reason and the remedy."""
 
 
 class SourcesError(DiscoveryError, SettingsError):
-    """The sources file, which is part of the operator's settings, cannot be used."""
+    """The sources file cannot be used; it counts as one of the operator's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Element:
         id: The element's id.
         kind: `start` creates an instance, `message-start` publishes with an optional key, `catch` with a key.
         type: Type of the inbound connector.
-        properties: The connector's own, by dotted name.
+        properties: The connector's own properties, by dotted name.
         message: Name of the message.
         version: Version of the process to start; -1 is the latest.
-        version_tag: What the modeler called this version; empty without one.
+        version_tag: The modeler's name for this version; empty without one.
     """
 
     process: str
@@ -75,12 +75,12 @@ class Element:
     result: Mapping[str, str] = field(default_factory=dict)
     """`resultVariable` and `resultExpression`."""
     deduplication: str = ""
-    """What the modeler named to share a source: an id, `AUTO`, or empty for a source of its own."""
+    """How the modeler wants to share a source: an id, `AUTO`, or empty for a source of its own."""
 
     def fingerprint(self) -> str:
-        """A digest of the connector's properties: elements with the same may share one source."""
+        """A digest of the connector's properties: elements with the same digest may share one source."""
         what: list[Any] = [self.type, sorted(self.properties.items())]
-        if self.version_tag and PROVIDER in self.properties:  # which may choose the provider's environment
+        if self.version_tag and PROVIDER in self.properties:  # the tag may choose the provider's environment
             what.append(self.version_tag)
         text = json.dumps(what, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -91,7 +91,7 @@ class Source:
     """One thing to watch, and the elements that want its events.
 
     Args:
-        name: Stable over restarts and versions; the ledger knows the source by it.
+        name: Stable over restarts and versions; identifies the source in the ledger.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Source:
         return self.elements[0].type
 
     def input(self) -> dict[str, Any]:
-        """The connector's raw input: dotted names become nested objects.
+        """Returns the connector's raw input, with dotted names as nested objects.
 
         Raises:
             DiscoveryError: Two names contradict each other.
@@ -113,25 +113,29 @@ class Source:
 
 @dataclass(slots=True)
 class Found:
-    """What was found: elements, and what is wrong with those that cannot be used."""
+    """The elements that were found, and problems with those that cannot be used."""
 
     elements: list[Element] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
-    """What the operator should know although nothing is known to be wrong."""
+    """What the operator should know although nothing is wrong."""
     by_process: dict[str, list[str]] = field(default_factory=dict)
-    """Those problems that concern one process, by its id."""
+    """The problems that concern one process, by its id."""
     processes: set[str] = field(default_factory=set)
     """The ids of the processes that the file holds."""
 
     def problems_of(self, process: str) -> list[str]:
-        """The problems of one process of a file, and those of the file as a whole; without an id, all."""
+        """Returns the problems of one process of a file and those of the whole file; without an id, all."""
         others = {text for name, texts in self.by_process.items() if name != process for text in texts}
         return [text for text in self.problems if not process or text not in others]
 
 
 def nested(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns `a.b = 1` into `{"a": {"b": 1}}`; what is nested already stays."""
+    """Turns `a.b = 1` into `{"a": {"b": 1}}`; nested values stay as they are.
+
+    Raises:
+        DiscoveryError: Two names contradict each other.
+    """
     result: dict[str, Any] = {}
     for name, value in properties.items():
         *path, last = name.split(".")
@@ -151,11 +155,11 @@ def read_diagram(xml: bytes, *, version: int = -1, tenant: str = "") -> Found:
 
     Args:
         xml: The file.
-        version: Version of the deployed process, when it is known.
+        version: Version of the deployed process, if known.
         tenant: Tenant of the process.
 
     Raises:
-        DiscoveryError: It is no BPMN file.
+        DiscoveryError: It is not a BPMN file.
     """
     root = _parsed(xml)
     messages = {m.get("id", ""): m.get("name", "") for m in root.iter(f"{_BPMN}message")}
@@ -197,7 +201,7 @@ def _waiting(process: ET.Element) -> Iterator[tuple[ET.Element, ET.Element]]:
 
 
 def _properties(node: ET.Element) -> dict[str, str]:
-    """The element's `zeebe:property` values; the first of a name counts, those without a value do not."""
+    """The element's `zeebe:property` values; the first of a name counts, and empty ones are ignored."""
     found: dict[str, str] = {}
     for item in node.findall(f"{_BPMN}extensionElements/{_ZEEBE}properties/{_ZEEBE}property"):
         name, value = item.get("name", ""), item.get("value")
@@ -223,15 +227,16 @@ def _shape(node: ET.Element, parent: ET.Element, messages: Mapping[str, str]) ->
 
 
 def reached(xml: bytes, process: str) -> tuple[list[str], set[str]]:
-    """What reaches a process of a BPMN file from outside, whether or not a connector is chosen there.
+    """Returns what reaches a process of a BPMN file from outside, whether or not a connector is chosen there.
 
     Args:
         xml: The file.
         process: The process's id.
 
     Returns:
-        The messages of its start events, an empty text for a plain one; and the names of all messages it waits for.
-        A name that is an expression is known only when an instance runs. Both are empty when the file cannot be read.
+        The messages of its start events (an empty text for a plain one), and the names of all messages that it waits
+        for. A name that is an expression is known only to a running instance. Both are empty when the file cannot be
+        read.
     """
     try:
         root = _parsed(xml)
@@ -256,10 +261,10 @@ def reached(xml: bytes, process: str) -> tuple[list[str], set[str]]:
 
 
 def _parsed(xml: bytes) -> ET.Element:
-    """The root of a BPMN file.
+    """Parses a BPMN file; returns its root.
 
     Raises:
-        DiscoveryError: It is none.
+        DiscoveryError: It is not a BPMN file.
     """
     try:
         return parsed(xml)
@@ -281,7 +286,7 @@ def element(
     """Sorts an element's properties into the runtime's and the connector's.
 
     Raises:
-        DiscoveryError: One of the runtime's is wrong.
+        DiscoveryError: One of the runtime's properties is wrong.
     """
 
     def text(name: str) -> str:
@@ -322,10 +327,10 @@ def element(
 
 
 def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
-    """Puts elements that share a source together; gives the sources, and what is wrong with the others.
+    """Groups elements that share a source; returns the sources, and problems with the other elements.
 
     Args:
-        elements: Those of the latest versions before those of older ones.
+        elements: The elements, those of the latest versions first.
     """
     groups: dict[tuple[str, ...], list[Element]] = {}
     for item in _without_copies(elements):
@@ -350,7 +355,7 @@ def group(elements: Iterable[Element]) -> tuple[list[Source], list[str]]:
         prefix = f"{tenant}:" if tenant else ""
         for fingerprint, same in alike.items():
             name = f"{prefix}{process}#{last}" if process else f"{prefix}{last}"
-            # Older versions, whose settings were others, have sources of their own beside the latest version's.
+            # Older versions with other settings have sources of their own beside the latest version's.
             name = f"{name}~{fingerprint[:8]}" if name in sources else name
             sources[name] = Source(name, same)
     return list(sources.values()), problems
@@ -361,7 +366,7 @@ def _tenant(item: Element) -> str:
 
 
 def _without_copies(elements: Iterable[Element]) -> list[Element]:
-    """Leaves out start events that came from two places: a diagram in the folder that is deployed as well."""
+    """Leaves out duplicate start events: a diagram in the folder may be deployed as well."""
     newest: list[Element] = []
     starts: dict[tuple[str, ...], int] = {}
     for item in elements:

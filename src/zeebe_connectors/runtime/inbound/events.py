@@ -1,9 +1,10 @@
-"""One event in, one message or one process instance out, once: conditions, keys and variables, through the ledger.
+"""Hand each event of a source over to the engine exactly once, as a message or a process instance.
 
-The order is what makes it exact (docs/adr/0008-exactly-once.md): the intention is on disk before the engine is asked; a
-message carries an id made from the event's, which the engine refuses a second time within the message's time to live;
-where the engine cannot tell whether it has the event (a plain start event after a lost answer, a message whose time to
-live is over), the event goes to quarantine for a person to decide, and is neither lost nor started twice.
+Conditions, correlation keys and variables are evaluated first. The order of the steps makes the hand-over exact
+(docs/adr/0008-exactly-once.md): the intention is on disk before the engine is called; a message carries an id made from
+the event's, which the engine refuses a second time within the message's time to live; if the engine cannot tell whether
+it has the event (a plain start event after a lost answer, a message whose time to live is over), the event goes to
+quarantine for a person to decide, and is neither lost nor started twice.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from zeebe_connectors.sdk.event import Event
 
 ResultT = TypeVar("ResultT")
 Handled = Literal["handed over", "known", "ignored", "untouched", "quarantined"]
-"""What became of an event; `untouched` ones stay outside as they are, for whoever else may want them."""
+"""What became of an event; an `untouched` one is left in its place, for whoever else may want it."""
 
 _NOT_CARRIED_OUT = {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "PERMISSION_DENIED"}
-"""Statuses after which the engine has certainly not carried out a command; after others it may have."""
-_MARGIN = 30.0  # seconds of a message's time to live that are not relied upon: clocks differ, requests take time
+"""Statuses after which the engine has certainly not executed a command; after others it may have."""
+_MARGIN = 30.0  # seconds by which a message's time to live is discounted: clocks differ and requests take time
 _CONTACT = 5.0  # seconds for which an answer of the engine counts as a sign that it is there
 _MIN_PAUSE, _MAX_PAUSE = 0.5, 30.0
 _TRIES = 12  # of storing what an event brings, over about three minutes
@@ -46,7 +47,7 @@ class _Quarantine(Exception):  # noqa: N818 - a verdict on one event, caught in 
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """What is sent for an event."""
+    """What to send for an event."""
 
     element: Element
     key: str
@@ -59,17 +60,17 @@ class EventHandler:
 
     Args:
         source: Name of the source in the ledger.
-        elements: Who wants the events.
+        elements: The elements that want the events.
         gateway: The engine.
-        ledger: What was handed over before.
+        ledger: Records what was handed over.
         documents: For `createDocument` in result expressions.
-        owner: Who holds the source's lease.
-        time_to_live: Seconds for which the engine keeps a message whose element does not say.
+        owner: The holder of the source's lease.
+        time_to_live: Seconds for which the engine keeps a message if its element does not say.
         report: Called with the reason while the engine does not answer, and with None once it does again.
         clock: Seconds since 1970.
 
     Raises:
-        InputError: An expression of an element is not FEEL; said at the start, since it concerns every event.
+        InputError: An expression of an element is not FEEL; raised at the start, since it affects every event.
     """
 
     def __init__(
@@ -99,11 +100,11 @@ class EventHandler:
             _check_expressions(element)
 
     async def handle(self, event: Event) -> Handled:
-        """Hands one event over, or finds that this was done before; acknowledges it.
+        """Hands one event over, unless that was done before, and acknowledges it.
 
         Raises:
-            NotHolder: The source's lease is over; nothing was sent.
-            Exception: What the event's own `done` raises; the event is then acknowledged when it is seen again.
+            NotHolder: The source's lease has ended; nothing was sent.
+            Exception: Raised by the event's own `done`; the event is then acknowledged when it is seen again.
         """
         known = await self._ledger.find(self._source, event.id, event.alias)
         if known is not None and (result := await self._known(event, known)):
@@ -128,15 +129,15 @@ class EventHandler:
         if before is not None and before.state != "publishing":
             return await self._known(event, before) or "known"
         if before is not None and delivery.message_id == event.id:
-            delivery = replace(delivery, message_id=before.id)  # the id that the engine may know, from an old numbering
+            delivery = replace(delivery, message_id=before.id)  # from an old numbering: the id that the engine may know
         try:
             key = await self._deliver(delivery, before)
         except _Quarantine as reason:
             return await self._quarantine(event, str(reason))
         await self._ledger.record(self._source, event.id, "published", key=key)
-        if before is not None and before.id != event.id:  # no doubt is left behind under the old numbering either
+        if before is not None and before.id != event.id:  # leave no doubtful entry under the old numbering
             await self._ledger.record(self._source, before.id, "done", key=key)
-        if known is not None and known.id != event.id:  # nor an operator's wish to try it again
+        if known is not None and known.id != event.id:  # nor an operator's request to retry it
             await self._ledger.record(self._source, known.id, "done", key=key)
         await self._acknowledge(event, "done")
         return "handed over"
@@ -151,7 +152,7 @@ class EventHandler:
         return None
 
     async def _acknowledge(self, event: Event, state: State, reason: str = "") -> None:
-        """Acknowledges outside, then in the ledger; where that is refused, again when the event is seen again."""
+        """Acknowledges outside, then in the ledger; after a failure, again when the event is seen again."""
         try:
             await event.done()
         except TransientError:
@@ -193,12 +194,12 @@ class EventHandler:
         message_id = ""
         if element.message_id:
             message_id = _text(await _evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
-        message_id = message_id or event.id  # without any, the engine would take a message twice
+        message_id = message_id or event.id  # without an id, the engine would accept a message twice
         _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
 
     async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Makes what may need the store of documents, which may be away for a while; else the event is put aside."""
+        """Retries what needs the document store, which may be away for a while; finally quarantines the event."""
         backoff = Backoff(_MIN_PAUSE, _MAX_PAUSE)
         for attempt in range(1, _TRIES + 1):
             try:
@@ -217,7 +218,7 @@ class EventHandler:
     # How it is sent
 
     async def _deliver(self, delivery: _Delivery, before: Entry | None) -> int:
-        """Sends until the engine has it; gives the key."""
+        """Sends until the engine has it; returns the key."""
         element = delivery.element
         ttl = self._ttl if element.time_to_live is None else element.time_to_live
         started = self._clock() - (before.age if before else 0.0)
@@ -260,7 +261,7 @@ class EventHandler:
                 return key
 
     async def _wait_for_engine(self) -> None:
-        """Asks for a sign of life before something is sent whose answer matters, unless there was one just now."""
+        """Checks that the engine answers before sending something that must not be sent twice."""
         if time.monotonic() - self._last_contact > _CONTACT:
             await self._gateway.topology()
             self._last_contact = time.monotonic()
@@ -282,7 +283,7 @@ class EventHandler:
 
 
 async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
-    """The element that gets an event with this data."""
+    """The element that gets an event with this data; None if no condition holds."""
     matching = [
         item
         for item in elements
@@ -305,7 +306,7 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Eleme
 async def dry_run(
     elements: Sequence[Element], data: Mapping[str, Any], documents: Documents
 ) -> tuple[str, dict[str, Any]]:
-    """What would become of an event with this data: a verdict in words, and the variables; nothing is sent."""
+    """Returns what would become of an event with this data: a verdict in words, and variables. Sends nothing."""
     try:
         for element in elements:
             _check_expressions(element)

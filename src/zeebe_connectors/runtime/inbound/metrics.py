@@ -1,4 +1,4 @@
-"""Define what is counted of sources, by the official runtime's names of the actions."""
+"""Define the counters of sources, with the official runtime's names of the actions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class SourceMetrics(Protocol):
-    """What is counted of sources; called once or twice per event, so it must be quick and must not raise."""
+    """Counts what sources do; called once or twice per event, so it must be quick and must not raise."""
 
     def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """A source was `activated` or `deactivated`, or its `activation-failed`."""
+        """Counts that a source was `activated` or `deactivated`, or its `activation-failed`."""
         ...
 
     def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """An event was `triggered`; then `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
+        """Counts an event: `triggered`, `correlated`, `known`, `activation-condition-failed`, `correlation-failed`."""
         ...
 
     def status(self, before: str, after: str) -> None:
-        """A source is no longer `before` but `after`; empty for one that comes or goes."""
+        """Counts a source as `after` instead of `before`; either is empty for a source that appears or disappears."""
         ...
 
 

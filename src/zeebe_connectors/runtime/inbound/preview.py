@@ -1,4 +1,4 @@
-"""Shows a source's events of the last hours and what would become of each; it changes nothing."""
+"""Show a source's events of the last hours and what would become of each, without changing anything."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zeebe_connectors.sdk.registry import Registry
 
 MAX_EVENTS = 200
 MAX_BYTES = 4 * 1024 * 1024
-"""Of all variables together, as JSON."""
+"""Maximum characters of all variables together, as JSON."""
 
 Settled = Callable[[Mapping[str, Alias | None]], Awaitable[Mapping[str, str]]]
 
@@ -50,11 +50,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a preview of a source shows, the newest first.
+    """The events of a source, the newest first.
 
     Args:
         rows: The events.
-        more: Whether there are more than are shown.
+        more: Whether there are more than these.
     """
 
     rows: list[Row]
@@ -62,7 +62,7 @@ class Preview:
 
 
 def connector_of(source: Source, registry: Registry) -> Inbound:
-    """The connector that can preview a source.
+    """Returns the connector that can preview a source.
 
     Raises:
         InputError: There is none.
@@ -78,7 +78,7 @@ def connector_of(source: Source, registry: Registry) -> Inbound:
 
 
 async def nothing_settled(_: Mapping[str, Alias | None]) -> Mapping[str, str]:
-    """For a preview without a ledger."""
+    """Returns nothing, for a preview without a ledger."""
     return {}
 
 
@@ -91,14 +91,14 @@ async def preview(
     settled: Settled = nothing_settled,
     mask: Mask | None = None,
 ) -> Preview:
-    """Shows the events of the last hours of a source, and what would become of each; it changes nothing.
+    """Returns a source's events of the last hours and what would become of each; changes nothing.
 
     Args:
         source: The source.
         connector: What watches it.
-        services: What connectors are handed.
-        hours: How far back.
-        settled: Which events need nothing any more, by the ledger.
+        services: The runtime's services for connectors.
+        hours: How far to look back.
+        settled: Says which events are settled, by the ledger.
         mask: Learns the secrets that are used.
 
     Raises:

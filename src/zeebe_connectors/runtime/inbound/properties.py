@@ -1,7 +1,7 @@
-"""Make a source's properties the connector's input: FEEL first, then secrets, then the model.
+"""Turn a source's properties into the connector's input: evaluate FEEL, then resolve secrets, then validate.
 
-All of it is the modeler's text, so placeholders resolve in every property, unless the operator narrowed that. The
-reference of Camunda 8.10, `=camunda.secrets.NAME`, resolves through the cluster where it can, else like any secret.
+All of it is the modeler's own text, so placeholders resolve in every property, unless the operator narrowed that.
+Camunda 8.10's reference, `=camunda.secrets.NAME`, resolves through the cluster if possible, else like any secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RIGHT = "REVEAL on the resource SECRET"
 _REFERENCE = re.compile(r"camunda\.secrets\.(?:`([^`]+)`|([A-Za-z_][A-Za-z0-9_]*))")
 _WHOLE = re.compile(r"\s*camunda\.secrets\.([A-Za-z0-9_-]+)\s*")
 _OPEN, _CLOSE = "\ue000", "\ue001"
-"""Stand around a reference that an expression gave, where a text of its own cannot."""
+"""Characters around a reference in an expression's result, which no text can contain."""
 _GIVEN = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _BATCH = 20
 _SECONDS = 10.0
@@ -35,11 +35,11 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What reading properties needs.
+    """Reads the properties of sources.
 
     Args:
         secrets: Our own secrets.
-        scope: What the operator decided about placeholders.
+        scope: The operator's rules about placeholders.
         cluster: Resolves the cluster's own references.
         providers: The named remote systems.
     """
@@ -50,7 +50,7 @@ class Properties:
     providers: Providers | None = None
 
     async def read(self, source: Source, connector: Inbound, custody: JobSecrets) -> tuple[Any, Use | None]:
-        """The connector's validated input, and the provider if the element names one.
+        """Returns the connector's validated input, and the provider if the element names one.
 
         Args:
             source: Whose settings.
@@ -58,7 +58,7 @@ class Properties:
             custody: Learns the secrets that are used.
 
         Raises:
-            ConnectorError: Something in it is wrong; the message names the field.
+            ConnectorError: A property is wrong; the message names the field.
             DiscoveryError: The property names contradict each other.
         """
         element = source.elements[0]
@@ -99,7 +99,7 @@ class Properties:
                 return EVERYWHERE
 
     async def _of_cluster(self, names: Sequence[str], tenant: str, process: str) -> dict[str, str]:
-        """The values of the cluster's references; where it has no such API, our own secrets of these names."""
+        """The values of the cluster's references; if it has no such API, our own secrets of these names."""
         if self.cluster is not None:
             found: dict[str, str] = {}
             try:
@@ -132,7 +132,7 @@ class Properties:
 
 
 def _unresolved(name: str, code: str) -> PermanentError:
-    """Why the cluster does not give a secret."""
+    """The error for a secret that the cluster does not return."""
     match code.casefold():
         case "access_denied":
             why = f"this runtime's login lacks a permission: grant it {RIGHT} in the cluster's Identity"
@@ -146,7 +146,7 @@ def _unresolved(name: str, code: str) -> PermanentError:
 
 
 def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
-    """Evaluates `=…` texts. In an input for a secret, only what joins texts is FEEL: a password may begin with `=`."""
+    """Evaluates `=…` texts. In an input for a secret, only joined texts are FEEL: a password may begin with `=`."""
     is_secret = secret is not None and secret.everywhere
     if isinstance(value, dict):
         return {name: _evaluated(item, secret.at(name) if secret else None) for name, item in value.items()}
@@ -178,7 +178,7 @@ def _references(value: Any) -> list[str]:
 
 
 def _filled(value: Any, found: Mapping[str, str]) -> Any:
-    """The properties with the values of the cluster's secrets."""
+    """The properties with the values of the cluster's secrets filled in."""
     if isinstance(value, str):
         return _GIVEN.sub(lambda match: found[match[1]], value)
     if isinstance(value, dict):

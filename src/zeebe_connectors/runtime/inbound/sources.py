@@ -1,7 +1,7 @@
-"""Watches sources, each until no element waits for its events any more.
+"""Watch sources, each until no element waits for its events any more.
 
-Each source runs in a task of its own, under a lease in the ledger, and is started again whatever ends it; how it is
-stands in `Sources.health`. A source that another runtime holds stands by until that one gives it up or its lease ends.
+Each source runs in a task of its own, under a lease in the ledger, and is restarted whatever ends it; `Sources.health`
+reports its status. A source that another runtime holds stands by until that one releases it or its lease ends.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from zeebe_connectors.sdk.event import Alias
 from zeebe_connectors.sdk.registry import Registry
 
 LEASE = 30.0
-"""Seconds after which another runtime may take a source whose holder died; renewed at a third of it."""
+"""Seconds after which another runtime may take a source whose holder died; the lease is renewed every third of it."""
 REFRESH_INTERVAL = 5.0
-"""Seconds between two looks at the folder of diagrams."""
+"""Seconds between two polls of the folder of diagrams."""
 SILENCE = 900.0
-"""Seconds beyond those within which a connector gave its word to speak; then it is begun again."""
+"""Seconds beyond the time within which a connector promised to report; then it is restarted."""
 SWEEP_EVERY = 6 * 3600.0
-_RELEASING = 3.0  # seconds for giving a lease back; the end of a runtime waits for it
+_RELEASING = 3.0  # seconds for releasing a lease; a runtime that stops waits for it
 _MIN_PAUSE, _MAX_PAUSE, _MAX_PAUSE_PERMANENT = 1.0, 60.0, 300.0
 
 _log = logging.getLogger("zeebe_connectors.sources")
@@ -62,26 +62,26 @@ _log = logging.getLogger("zeebe_connectors.sources")
 
 @dataclass(frozen=True, slots=True)
 class InboundServices:
-    """What watching sources needs: shared by all sources of one runtime."""
+    """What watching sources needs, shared by all sources of one runtime."""
 
     services: Services
-    """What connectors are handed, the same as for jobs."""
+    """The services for connectors, the same as for jobs."""
     registry: Registry
     gateway: Gateway
     ledger: Ledger
     owner: str = field(default_factory=owner_name)
-    """Who we are in the ledger's leases."""
+    """This runtime's name in the ledger's leases."""
     lease: float = LEASE
     time_to_live: float = DEFAULT_TTL
     metrics: SourceMetrics = NO_METRICS
 
 
 class _Woken(Exception):  # noqa: N818 - no error
-    """Somebody wants it to look now."""
+    """The source was asked to poll now."""
 
 
 class Watch:
-    """Watches one source: leases it, runs its connector, hands over its events, begins again after every failure."""
+    """Watches one source: leases it, runs its connector, hands over its events, and restarts after every failure."""
 
     def __init__(self, source: Source, shared: InboundServices) -> None:
         self.source = source
@@ -93,32 +93,32 @@ class Watch:
         self.reason: str | None = None
         self.since = time.time()
         self.last_outage: PastOutage | None = None
-        """The last time that it was down and came back."""
+        """The last outage that is over."""
         self.last_contact: float | None = None
         self.last_event: float | None = None
         self._heard_by = 0.0
         self._active = False
         self._use: Use | None = None
         self._mask = Mask()
-        """The secrets that it uses: how it is stands on a page that asks for no token."""
+        """Masks the secrets that it uses, because its status is on a page that needs no token."""
         self.counts: Counter[str] = Counter()
         self.day = Day()
         """Its last 24 hours."""
         self.next_try: float | None = None
-        """When it is begun again, in seconds since 1970; None while it is watched."""
+        """When it is restarted, in seconds since 1970; None while it is watched."""
         self.woken_at = -math.inf
         """When it was last woken, by `time.monotonic`."""
         self._awake = asyncio.Event()
         self._idle = asyncio.Event()
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Starts watching."""
         self.day.status(self.status)
         self._shared.metrics.status("", self.status)
         self._task = asyncio.create_task(self._run(), name=f"source {self.source.name}")
 
     async def stop(self, grace: float) -> None:
-        """Ends after the event in hand, or after `grace` seconds."""
+        """Stops after the current event, or after `grace` seconds."""
         self._stopping = True
         if self._task is None:
             return
@@ -129,7 +129,7 @@ class Watch:
         self._shared.metrics.status(self.status, "")
 
     def report(self, reason: str | None, next_within: float | None = None, /) -> None:
-        """Takes note of how the source is; see `Report`."""
+        """Sets the status of the source; see `Report`."""
         if next_within is not None:
             self._heard_by = time.monotonic() + next_within + SILENCE
         elif reason is None:
@@ -157,7 +157,7 @@ class Watch:
             self.status, self.reason = status, reason
 
     def _ended(self, reason: str | None) -> None:
-        """Takes note that it is not watched any more, and why if that is a failure."""
+        """Notes that it is no longer watched, and why if that is a failure."""
         if self._active or reason is not None:
             self._count_activation("deactivated" if self._active else "activation-failed")
         self._active = False
@@ -174,7 +174,7 @@ class Watch:
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     def is_dead(self) -> bool:
-        """Whether nothing watches over it any more, or what does is stuck; being down or on standby is neither."""
+        """Whether its task has ended or is stuck; being down or on standby is neither."""
         if self._task is None or self._stopping:
             return False
         silent = time.monotonic() - self._heard_by
@@ -193,7 +193,7 @@ class Watch:
             except _Woken:
                 self._ended(None)
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever ends a source, it begins again
+            except Exception as error:  # noqa: BLE001 - whatever ends a source, it is restarted
                 where = self._mask.text("".join(traceback.format_exception(error)))
                 _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
                 self._ended(f"it ended unexpectedly: {error!r}")
@@ -210,7 +210,7 @@ class Watch:
                 await self._pause(backoff.next(max_pause=longest))
 
     async def _pause(self, seconds: float) -> None:
-        """Waits until it is begun again, or is woken."""
+        """Waits until it is restarted or woken."""
         self._awake.clear()
         self.next_try = time.time() + seconds
         with contextlib.suppress(TimeoutError):
@@ -220,7 +220,7 @@ class Watch:
         self.next_try = None
 
     def wake(self) -> None:
-        """Looks now: begins again at once instead of at the end of its pause, or after the event in hand."""
+        """Polls now: restarts at once instead of after its pause, or after the current event."""
         self.woken_at = time.monotonic()
         self._awake.set()
 
@@ -261,7 +261,7 @@ class Watch:
                     await shared.ledger.release(name, shared.owner)
 
     async def _woken(self) -> None:
-        """Ends when it was woken and no event is in hand."""
+        """Returns when it was woken and no event is being handled."""
         await self._awake.wait()
         while self._busy:
             await self._idle.wait()
@@ -306,7 +306,7 @@ class Watch:
         raise ConnectorError("SOURCE_ENDED", "the connector stopped watching; it is started again")
 
     def context(self, use: Use | None = None) -> InboundContext:
-        """What the connector is handed.
+        """Makes the connector's context.
 
         Args:
             use: The source's provider, if it has one.
@@ -343,11 +343,11 @@ class Watch:
         )
 
     def masked(self, text: str) -> str:
-        """A text without the secrets that the source uses."""
+        """Masks the secrets that the source uses in a text."""
         return self._mask.text(text)
 
     def health(self) -> dict[str, Any]:
-        """How the source is, for probes and the operator's page."""
+        """Returns the source's status, for probes and the operator's page."""
         return {
             "status": self.status,
             "reason": self.reason,
@@ -370,9 +370,9 @@ class Sources:
 
     Args:
         shared: What every source needs.
-        elements: Elements that are always there, from the sources file.
-        folder: Diagrams below it are read now and again; their elements come and go with them.
-        deployed: The cluster is asked now and again for what is deployed there.
+        elements: Permanent elements, from the sources file.
+        folder: Polled for diagrams, whose elements come and go with them.
+        deployed: Polled for the processes deployed in the cluster.
     """
 
     def __init__(
@@ -391,17 +391,17 @@ class Sources:
         self._hints: list[str] = []
         self.watches: dict[str, Watch] = {}
         self.problems: list[str] = []
-        """What is wrong with elements that cannot be watched."""
+        """Problems with elements that cannot be watched."""
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def owner(self) -> str:
-        """Who this runtime is in the ledger's leases."""
+        """This runtime's name in the ledger's leases."""
         return self._shared.owner
 
     def start(self) -> None:
-        """Begins to watch; needs a running event loop."""
+        """Starts watching; needs a running event loop."""
         self._changed.set()
         self._task = asyncio.create_task(self._reconcile(), name="sources")
 
@@ -413,7 +413,7 @@ class Sources:
         self._changed.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Starts, watches until `stop` is set, drains."""
+        """Watches until `stop` is set, then drains."""
         self.start()
         try:
             await stop.wait()
@@ -421,7 +421,7 @@ class Sources:
             await self.drain()
 
     async def drain(self, grace: float = 20.0) -> None:
-        """Takes no new event, lets the events in hand end, gives the leases back."""
+        """Takes no new events, finishes the current ones and releases the leases."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -430,13 +430,13 @@ class Sources:
         self.watches.clear()
 
     def is_dead(self) -> bool:
-        """Whether no source is watched that should be, so that a restart would help."""
+        """Whether none of the sources is watched, so that a restart would help."""
         if self._task is not None and self._task.done():
             return True
         return bool(self.watches) and all(watch.is_dead() for watch in self.watches.values())
 
     def health(self) -> dict[str, Any]:
-        """How each source is, by name; `DOWN` when any is, or when an element cannot be watched."""
+        """Returns each source's status by name; `DOWN` overall if one is down or an element cannot be watched."""
         sources = {name: watch.health() for name, watch in self.watches.items()}
         down = any(source["status"] == "DOWN" for source in sources.values())
         return {"status": "DOWN" if down or self.problems else "UP", "sources": sources, "problems": self.problems}
@@ -467,7 +467,7 @@ class Sources:
         if self._deployed is not None:
             try:
                 found = await self._deployed.read()
-            except ConnectorError as error:  # what was found last goes on
+            except ConnectorError as error:  # continue with the last known elements
                 self._problems["cluster"] = [f"the cluster's processes cannot be read: {error}"]
             else:
                 self._origins["cluster"], self._problems["cluster"] = found.elements, found.problems
@@ -477,7 +477,7 @@ class Sources:
                 self._hints = found.hints
 
     async def _adjust(self) -> None:
-        """Starts what is new, stops what is gone, restarts what changed."""
+        """Starts new sources, stops those that are gone, restarts those that changed."""
         sources, problems = group(element for elements in self._origins.values() for element in elements)
         problems = [problem for found in self._problems.values() for problem in found] + problems
         if problems != self.problems:

@@ -1,4 +1,4 @@
-"""Keep the ledger: what inbound has handed over, and what outbound must not do twice.
+"""Keep the ledger: what inbound connectors have handed over, and what outbound connectors must not do twice.
 
 The states of an event: unknown -> `publishing` (the intention, written before the engine is called) -> `published` ->
 `done`. An event that no element wants ends as `ignored`, one that cannot be handed over as `quarantined`; an operator

@@ -1,8 +1,8 @@
-"""Refuse to use a ledger that another cluster's keys filled: those of a fresh engine are the same numbers again.
+"""Refuse to use a ledger that belongs to another cluster, because a fresh engine assigns the same keys again.
 
-A mail's receipt is remembered by the key of its job. In front of a new, empty engine the same ledger would take a new
-job for an old one and not send its mail. So the ledger remembers the id of its cluster, which clusters from 8.8 on and
-the local engine tell; older ones cannot be told apart.
+A mail's receipt is remembered by the key of its job. With a new, empty engine, the same ledger would take a new job for
+an old one and not send its mail. So the ledger remembers the id of its cluster, which clusters from 8.8 on and the
+local engine report; older ones cannot be told apart.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from zeebe_connectors.sdk.errors import TransientError
 PLACE = "cluster"
 _ID = "id"
 CHECK_EVERY = 2.0
-"""Seconds for which an answer counts: an engine that is replaced takes longer to start."""
+"""Seconds for which an answer is valid: replacing an engine takes longer."""
 ASK_AGAIN = 600.0
-"""Seconds after which a cluster that tells no id is asked again; it may have been updated."""
+"""Seconds after which a cluster without an id is asked again; it may have been updated."""
 _SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ class ClusterMemory:
     """The memory of one cluster's connectors; see `Memory`.
 
     Args:
-        memory: Where the texts are, and the id of the cluster that they belong to.
+        memory: Holds the texts, and the id of the cluster that they belong to.
         gateway: The cluster that the runtime works for.
-        ledger: Where the ledger is, for the message.
+        ledger: The ledger's location, for the message.
     """
 
     def __init__(self, memory: StoredMemory, gateway: Gateway, *, ledger: str) -> None:
@@ -42,7 +42,7 @@ class ClusterMemory:
         self._until = 0.0
         self._checking = asyncio.Lock()
         self.problem = ""
-        """Why the ledger is not used; empty while nothing is known against it."""
+        """Why the ledger is not used; empty while no reason is known."""
 
     async def recall(self, place: str, ids: Iterable[str]) -> dict[str, str]:
         """See `Memory.recall`."""
@@ -65,7 +65,7 @@ class ClusterMemory:
             self._memory.discard_later(place, id)
 
     async def _confirm(self) -> None:
-        """Makes sure that the ledger is this cluster's; while the cluster does not answer, nothing is known against it.
+        """Makes sure that the ledger is this cluster's; while the cluster does not answer, it is assumed to be.
 
         Raises:
             TransientError: `LEDGER_OF_ANOTHER_CLUSTER`, or the ledger cannot be used.
@@ -78,7 +78,7 @@ class ClusterMemory:
             raise TransientError("LEDGER_OF_ANOTHER_CLUSTER", self.problem)
 
     async def check(self) -> str:
-        """Asks the cluster for its id and compares; gives what is wrong, or nothing.
+        """Asks the cluster for its id and compares; returns what is wrong, or an empty text.
 
         Raises:
             TransientError: The ledger cannot be used.
@@ -101,7 +101,7 @@ class ClusterMemory:
 
 
 async def owner_of(memory: StoredMemory) -> str:
-    """The id of the cluster that a ledger belongs to; empty when it is not known.
+    """Returns the id of the cluster that a ledger belongs to; empty when it is unknown.
 
     Raises:
         TransientError: The ledger cannot be used.
@@ -110,7 +110,7 @@ async def owner_of(memory: StoredMemory) -> str:
 
 
 async def disown(memory: StoredMemory) -> None:
-    """Lets the ledger belong to the cluster that is met next.
+    """Lets the ledger belong to the next cluster that it is used with.
 
     Raises:
         TransientError: The ledger cannot be used.
@@ -119,12 +119,12 @@ async def disown(memory: StoredMemory) -> None:
 
 
 def difference(ledger: str, known: str, found: str) -> str:
-    """What is wrong with a ledger in front of a cluster, and what to do; empty when nothing is.
+    """Returns why a ledger does not fit a cluster, and what to do; empty when it does.
 
     Args:
-        ledger: Where the ledger is.
+        ledger: The ledger's location.
         known: The id of the cluster that it belongs to; empty for none.
-        found: The id of the cluster that is there.
+        found: The id of the connected cluster.
     """
     if known in {"", found}:
         return ""

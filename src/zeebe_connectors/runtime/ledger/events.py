@@ -32,7 +32,7 @@ _COLUMNS = (
 )
 
 _OPEN = "e.state NOT IN ('done', 'ignored')"
-"""The words of the index `events_open`, by which databases know that it has all the rows that are asked for."""
+"""The condition of the index `events_open`, repeated literally so that databases use the index."""
 
 
 class StoredLedger:
@@ -40,7 +40,7 @@ class StoredLedger:
 
     Args:
         store: Where the rows are.
-        gone: Whether an owner needs its lease no longer.
+        gone: Whether an owner's process has ended, so that it no longer needs its lease.
     """
 
     def __init__(self, store: Store, *, gone: Callable[[str], bool] = is_gone) -> None:
@@ -57,7 +57,7 @@ class StoredLedger:
         def work(do: Transaction) -> bool:
             held = do.rows("SELECT owner FROM leases WHERE source = :source", {"source": source})
             gone = next((row[0] for row in held if row[0] != owner and self._gone(row[0])), "")
-            # One statement decides, even if others want the lease at the same moment.
+            # A single statement decides, even if others want the lease at the same moment.
             changed = do.change(
                 "INSERT INTO leases (source, owner, until) VALUES (:source, :owner, :until) "
                 "ON CONFLICT (source) DO UPDATE SET owner = excluded.owner, until = excluded.until "
@@ -76,7 +76,7 @@ class StoredLedger:
         )
 
     async def leases(self) -> Sequence[tuple[str, str, float]]:
-        """Source, owner, and seconds that are left of each lease, also of those that are over."""
+        """Returns source, owner and seconds left of each lease, including expired ones."""
 
         def work(do: Transaction) -> Sequence[tuple[str, str, float]]:
             rows = do.rows("SELECT source, owner, until FROM leases ORDER BY source LIMIT 10000", {})
@@ -320,9 +320,9 @@ class SqliteLedger(StoredLedger):
     """The ledger in one SQLite file, with a store of its own.
 
     Args:
-        file: Made with its directory when it does not exist.
-        clock: Seconds since 1970; leases and retention go by it.
-        gone: Whether an owner needs its lease no longer.
+        file: Created with its directory if it does not exist.
+        clock: Seconds since 1970, for leases and retention.
+        gone: Whether an owner's process has ended, so that it no longer needs its lease.
     """
 
     def __init__(
@@ -351,7 +351,7 @@ def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entr
 
 
 def _search(search: Search) -> tuple[str, dict[str, object]]:
-    """The condition of a search, and its values; capitals count outside ASCII, where databases differ."""
+    """The condition of a search, and its values; case matters outside ASCII, where databases differ."""
     columns = ["id", "source", "reason", "element", *(["title"] if search.titles else [])]
     text = re.sub(r"([%_~])", r"~\1", plain(search.text))
     either = [f"e.{name} LIKE :part ESCAPE '~' OR LOWER(e.{name}) LIKE :lower ESCAPE '~'" for name in columns]

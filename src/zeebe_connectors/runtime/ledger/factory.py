@@ -1,4 +1,4 @@
-"""Opens the store that the settings name."""
+"""Open the store that the settings name."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from zeebe_connectors.sdk.fields import Secret
 
 
 def store_of(ledger: Secret | None, data: Path) -> Store:
-    """The store of a runtime's ledger and memory.
+    """Makes the store of a runtime's ledger and memory.
 
     Args:
         ledger: URL of a PostgreSQL database; None for a file below `data`.
-        data: The directory of what must survive a restart.
+        data: The directory for everything that must survive a restart.
 
     Raises:
-        SettingsError: A package that the URL needs is not installed, or nobody chose whether the password may go
-            unencrypted.
+        SettingsError: A package that the URL needs is not installed, or the URL does not say whether the password may
+               be sent unencrypted.
     """
     if ledger is None:
         return SqliteStore(ledger_file(data))
@@ -39,5 +39,5 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
 
 
 def ledger_file(data: Path) -> Path:
-    """Where the ledger is without a database, below the directory of what must survive a restart."""
+    """Returns the ledger's file, for runtimes without a database."""
     return data / "ledger.sqlite"

@@ -1,7 +1,7 @@
 """Remember what connectors must not forget, in the ledger's database: texts by place and id.
 
 Concurrent reads share one query and concurrent writes share one transaction: each waits for the disk once, together
-with all that arrived while the disk was busy.
+with everything that arrived while the disk was busy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from zeebe_connectors.runtime.ledger.protocol import RETENTION, SEEN_EVERY, Ledg
 from zeebe_connectors.runtime.ledger.store import Store, Transaction, marks, plain
 from zeebe_connectors.sdk.errors import TransientError
 
-_GROUP = 200  # read or written together, at most
-_ALONE_AFTER = 1.0  # seconds for which writes that can wait are held back to join another write
+_GROUP = 200  # maximum texts that are read or written together
+_ALONE_AFTER = 1.0  # seconds for which deferrable writes wait to join another write
 _MAX_ID = 500
 _SWEEP_EVERY = 6 * 3600.0
 Key = tuple[str, str]
@@ -34,7 +34,7 @@ class Remembered:
     id: str
     text: str
     seen: float
-    """When it was last written or asked for, in seconds since 1970, a day more or less."""
+    """When it was last written or read, in seconds since 1970, within a day."""
 
 
 class StoredMemory:
@@ -50,7 +50,7 @@ class StoredMemory:
         self._writes = _Grouped(self._remember)
         self._discarded: dict[Key, None] = {}
         self._seen: dict[Key, float] = {}
-        """Texts that were read again after a long time, and when; nobody waits for this to be written."""
+        """Texts that were read again after a long time, and when; writing this can wait."""
         self._timer: asyncio.TimerHandle | None = None
         self._swept: float | None = None
 
@@ -97,20 +97,20 @@ class StoredMemory:
             self._timer = None
 
     def _write_alone(self) -> None:
-        """Writes what was held back, although there is no other write to join."""
+        """Writes what was deferred, although there is no other write to join."""
         self._timer = None
         if (self._discarded or self._seen) and not self._writes.begin():
             self._write_soon()
 
     async def entries(self, *, place: str | None = None, limit: int = 100) -> Sequence[Remembered]:
-        """What is remembered, most recently seen first."""
+        """Returns the remembered texts, the most recently seen first."""
         where = "1 = 1" if place is None else "place = :place"
         query = f"SELECT place, id, text, seen FROM memory WHERE {where} ORDER BY seen DESC LIMIT :limit"  # noqa: S608 - fixed names
         values = {"limit": limit} | ({} if place is None else {"place": place})
         return await self._store.read(lambda do: [Remembered(*row) for row in do.rows(query, values)])
 
     async def aclose(self) -> None:
-        """Writes what still waits; the store stays open."""
+        """Writes what was deferred; the store stays open."""
         self._no_timer()
         await self._writes.idle()
         await self._recalls.idle()
@@ -159,7 +159,7 @@ class StoredMemory:
 
 
 class _Grouped(Generic[AskT, AnswerT]):
-    """Answers questions in groups: those that arrive while one is being answered form the next group."""
+    """Answers questions in groups: those that arrive while one group is answered form the next."""
 
     def __init__(self, answer: Callable[[Sequence[AskT]], Awaitable[Sequence[AnswerT]]]) -> None:
         self._answer = answer
@@ -218,7 +218,7 @@ def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[K
 
 def _key(place: str, id: str) -> Key:  # noqa: A002
     """Place and id in a form that every database accepts: a refused one would fail its whole group."""
-    if len(id) > _MAX_ID:  # for which a PostgreSQL index has no room
+    if len(id) > _MAX_ID:  # too long for a PostgreSQL index
         id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
     return plain(place), plain(id)
 

@@ -1,4 +1,4 @@
-"""Name this process in leases, so that others on its machine know when it is gone."""
+"""Name this process in leases, so that others on the machine can see when it has ended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _OWN: set[str] = set()
 
 
 def owner_name() -> str:
-    """A name for this runtime in leases, from which others on this machine can see when the process is gone."""
+    """Returns this runtime's name in leases, from which others on the machine can see when its process has ended."""
     name = f"{socket.gethostname()}|{_process_space()}|{os.getpid()}|{uuid.uuid4().hex[:8]}"
     _OWN.add(name)
     return name
 
 
 def is_gone(owner: str) -> bool:
-    """Whether an owner's process is certainly gone, so that there is no need to wait for its lease to end."""
+    """Whether an owner's process has certainly ended, so that its lease can be taken at once."""
     host, _, rest = owner.partition("|")
     space, _, rest = rest.partition("|")
     pid = rest.partition("|")[0]
@@ -30,7 +30,7 @@ def is_gone(owner: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's, so it exists
+    except OSError:  # the process belongs to another user, so it exists
         return False
     return False
 

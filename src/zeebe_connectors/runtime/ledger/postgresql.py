@@ -1,8 +1,8 @@
 """Store the ledger in PostgreSQL, for replicas on several machines.
 
-It is correct under READ COMMITTED: rows that a decision depends on are locked by their SELECT, leases change by one
-conditional statement, and leases use the database's clock, since those of replicas differ. Nothing waits forever: every
-connection and statement has a deadline, at the server and here; a replica that is stopped in mid-transaction loses its
+It is correct under READ COMMITTED: rows that a decision depends on are locked by their SELECT, and leases change by a
+single conditional statement and use the database's clock, since those of replicas differ. Nothing waits for ever: every
+connection and statement has a deadline, at the server and here, and a replica that stops in mid-transaction loses its
 locks when the server ends its session.
 """
 
@@ -27,13 +27,13 @@ from zeebe_connectors.runtime.ledger.protocol import LedgerError
 from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT, Values, Work
 
 SCHEMA_NAME = "zeebe_connectors"
-"""The schema within the database; the tables' names are plain words that other programs may also use."""
+"""The schema within the database; the tables' names are common words that other programs may use too."""
 CONNECTIONS = 4
-"""Connections that a runtime keeps at most; they are opened as they are needed."""
+"""Maximum connections of a runtime; they are opened on demand."""
 DEADLINE = 30.0
-"""Seconds for one piece of work with all its waiting; then it counts as failed."""
+"""Seconds for one piece of work, including all waiting; then it has failed."""
 _CONNECT = 5  # seconds
-_CLOSING = 2.0  # seconds that the work in hand gets at the end
+_CLOSING = 2.0  # seconds for unfinished work at the end
 _SESSION = {
     "search_path": SCHEMA_NAME,
     "synchronous_commit": "on",  # an intention that a crash undoes would start a second process
@@ -43,7 +43,7 @@ _SESSION = {
 }
 _NETWORK = {
     "connect_timeout": str(_CONNECT),
-    # A server that vanished silently: 20 s to find out, whether we wait for its answer or it for ours.
+    # Detects a server that vanished silently within 20 s, whichever side waits for the other.
     "keepalives_idle": "5",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -89,13 +89,12 @@ _ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 
 
 def _in_clear(address: URL, given: Mapping[str, str]) -> str:
-    """The other machine to which the password may go unencrypted, as somebody chose; empty where it cannot.
+    """The remote host to which the operator lets the password be sent unencrypted; empty if there is none.
 
-    What libpq does by itself is no choice: it tries TLS, and sends the password unencrypted where the server offers
-    none.
+    libpq's default is not a choice: it tries TLS, and sends the password unencrypted if the server offers none.
 
     Raises:
-        LedgerError: Nobody chose, and the database is on another machine.
+        LedgerError: The URL does not say, and the database is on another machine.
     """
     hosts = [address.host or "", *given.get("host", "").split(","), *given.get("hostaddr", "").split(",")]
     remote = [host for host in hosts if host and not host.startswith("/") and not is_loopback(host)]
@@ -114,8 +113,8 @@ class PostgresqlStore:
     """One PostgreSQL database with a few kept connections, each used in a thread; opened when first used.
 
     Args:
-        url: As `postgresql://user:password@host:5432/database?sslmode=require`; further parameters are libpq's.
-        clock: Seconds since 1970; the database's clock when left out.
+        url: Such as `postgresql://user:password@host:5432/database?sslmode=require`; further parameters are libpq's.
+        clock: Seconds since 1970; by default the database's clock.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
@@ -126,7 +125,7 @@ class PostgresqlStore:
         options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
         given = {name: value if isinstance(value, str) else value[-1] for name, value in address.query.items()}
         self.in_clear = _in_clear(address, given)
-        """The other machine to which the password may go unencrypted; empty where it cannot."""
+        """The remote host to which the password may be sent unencrypted; empty if there is none."""
         if "options" in given:
             options = f"{options} {given['options']}"
         self._engine = create_engine(
@@ -167,7 +166,7 @@ class PostgresqlStore:
 
         return await self._run(read_now)
 
-    def read_now(self, work: Work[ResultT]) -> ResultT | None:  # noqa: ARG002 - there is always a network between
+    def read_now(self, work: Work[ResultT]) -> ResultT | None:  # noqa: ARG002 - there is always a network in between
         """See `Store.read_now`."""
         return None
 
@@ -185,7 +184,7 @@ class PostgresqlStore:
         except TimeoutError:
             if not limit.expired():
                 raise
-            future.cancel()  # work that waits for a free connection must not run later, when nobody expects it
+            future.cancel()  # work still waiting for a connection must not run later, when nobody expects it
             raise LedgerError(
                 f"The ledger {self.place} does not answer within {DEADLINE:.0f} s. Check that the database is running "
                 "and can be reached; sources try again by themselves"
@@ -202,11 +201,11 @@ class PostgresqlStore:
         )
 
     def _make(self) -> None:
-        """Creates schema and tables where they are missing; an operator can create them for a user who may not."""
+        """Creates missing schema and tables; an operator can create them for a user who may not."""
         if self._is_made:
             return
         with self._engine.begin() as connection:
-            # Otherwise two replicas that start together create the same table, and one fails.
+            # Otherwise two replicas that start together would create the same table, and one would fail.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA_NAME})
             last = connection.execute(
                 text(
@@ -227,7 +226,8 @@ class PostgresqlStore:
         """See `Store.aclose`."""
         closing = asyncio.ensure_future(asyncio.to_thread(self._close))
         await asyncio.wait([closing], timeout=_CLOSING)
-        # Only when the server does not answer: it would block the exit. What is cut ends in its own thread meanwhile.
+        # Reached only if the server does not answer, which would block the exit; the cut-off work ends in its own
+        # thread.
         for connection in list(self._opened):
             with (
                 contextlib.suppress(OSError, psycopg.Error),

@@ -13,17 +13,17 @@ SETTLED = ("done", "ignored", "quarantined")
 RETENTION = 90 * 86400.0
 """Seconds for which a settled event is remembered after it was last seen outside."""
 ORIGINAL_RETENTION = 30 * 86400.0
-"""Seconds for which the original of a quarantined event is kept once somebody has decided about it."""
+"""Seconds for which a quarantined event's original is kept once an operator has decided about it."""
 MAX_ORIGINAL = 25 * 1024 * 1024
-"""Bytes of a quarantined event's original that are kept."""
+"""Maximum bytes of a quarantined event's original."""
 MAX_SEARCHED = 20_000
-"""Entries that a search looks at, so that it ends in a ledger of any size."""
+"""Maximum entries that a search examines, so that it ends quickly in a ledger of any size."""
 SEEN_EVERY = 86400.0
-"""Minimum seconds between two records that an event was seen again: most sightings are the same mails."""
+"""Minimum seconds between two updates of when an event was seen: the same mails are seen again and again."""
 
 
 class LedgerError(Exception):
-    """The ledger cannot be used; says where it is, why and what to do."""
+    """The ledger cannot be used; the message has its location, the reason and the remedy."""
 
 
 class NotHolder(Exception):  # noqa: N818 - not a failure: somebody else has the source now
@@ -49,7 +49,7 @@ class Entry:
     title: str = ""
     has_original: bool = False
     age: float = 0.0
-    """Seconds since `started` by the ledger's clock, which is not that of each replica; set by `Ledger.intend`."""
+    """Seconds since `started` by the ledger's clock, as replicas' clocks differ; set by `Ledger.intend`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Search:
     """What to look for in the ledger.
 
     Args:
-        text: Part of an event's id, source, reason or element, in capitals or not.
-        titles: Whether titles are searched too; not where they may not be seen.
+        text: Part of an event's id, source, reason or element, in any case.
+        titles: Whether titles are searched too, which not every user may see.
     """
 
     text: str
@@ -73,7 +73,7 @@ class Unsettled:
     state: State
     count: int
     since: float
-    """When the oldest of them came into it, in seconds since 1970."""
+    """When the oldest of them entered the state, in seconds since 1970."""
 
 
 class Ledger(Protocol):
@@ -88,15 +88,15 @@ class Ledger(Protocol):
         ...
 
     async def find(self, source: str, event: str, alias: Alias | None = None) -> Entry | None:
-        """The entry of an event, or that of the same alias under another numbering."""
+        """Returns the entry of an event, or that of the same alias under another numbering; None if there is none."""
         ...
 
     async def settled(self, source: str, events: Mapping[str, Alias | None]) -> dict[str, State]:
-        """Which of these ids (with their aliases) need no further work, and why; records that they were seen."""
+        """Returns the states of those ids (with their aliases) that are settled; records that they were seen."""
         ...
 
     async def alike(self, source: str, events: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
-        """By id: other events of the same text, size, place and numbering, each with the `newest` of its time."""
+        """Returns, by id, other events of the same text, size, place and numbering, each with its `newest`."""
         ...
 
     async def intend(
@@ -108,7 +108,7 @@ class Ledger(Protocol):
             The previous entry if the engine may have been called already, else None.
 
         Raises:
-            NotHolder: The owner's lease is over.
+            NotHolder: The owner's lease has ended.
         """
         ...
 
@@ -125,19 +125,19 @@ class Ledger(Protocol):
     async def entries(
         self, *, source: str | None = None, state: State | None = None, search: Search | None = None, limit: int = 100
     ) -> Sequence[Entry]:
-        """Entries, the newest first; with a search, those of the newest `MAX_SEARCHED` that have its text."""
+        """Returns entries, the newest first; with a search, the matching ones of the newest `MAX_SEARCHED`."""
         ...
 
     async def unsettled(self) -> Sequence[Unsettled]:
-        """Counts, exactly and without reading the settled ones, the events that are in no final state."""
+        """Counts exactly the events that are not in a final state, without reading the settled ones."""
         ...
 
     async def original(self, source: str, event: str) -> bytes | None:
-        """The original of a quarantined event."""
+        """Returns the original of a quarantined event; None if there is none."""
         ...
 
     async def original_size(self, source: str, event: str) -> int | None:
-        """Bytes of the original of a quarantined event, without reading it."""
+        """Returns the size of a quarantined event's original in bytes, without reading it."""
         ...
 
     async def retry(self, source: str, event: str) -> bool:
@@ -145,17 +145,17 @@ class Ledger(Protocol):
         ...
 
     async def waiting(self, source: str) -> Sequence[str]:
-        """Ids of the events that an operator wants retried."""
+        """Returns the ids of the events that an operator wants retried."""
         ...
 
     async def forget(self, source: str, event: str) -> bool:
-        """Removes all that is known of an event; False when nothing is. It is new when it is seen again."""
+        """Removes everything about an event; False when nothing is known. If it is seen again, it counts as new."""
         ...
 
     async def sweep(self, older_than: float = RETENTION) -> int:
         """Forgets settled events that were last seen so many seconds ago; returns how many.
 
-        Originals of events that were decided about go after `ORIGINAL_RETENTION`; those of quarantined ones stay.
+        Originals of decided events are deleted after `ORIGINAL_RETENTION`; those of quarantined events stay.
         """
         ...
 

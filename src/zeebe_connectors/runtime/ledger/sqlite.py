@@ -1,7 +1,7 @@
 """Store the ledger in one SQLite file, for runtimes on one machine.
 
-It uses the standard library and not SQLAlchemy, which would cost every runtime a quarter of a second and 16 MiB for the
-same statements (docs/adr/0008-exactly-once.md).
+It uses the standard library instead of SQLAlchemy, which would cost every runtime a quarter of a second and 16 MiB for
+the same statements (docs/adr/0008-exactly-once.md).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class SqliteStore:
     Other processes may use the file at the same time (`zeebe-connectors ledger`, a second runtime).
 
     Args:
-        file: Made with its directory when it does not exist.
+        file: Created with its directory if it does not exist.
         clock: Seconds since 1970.
     """
 
@@ -79,7 +79,7 @@ class SqliteStore:
         self._writer = _Side("ledger")
         self._reader = _Side("ledger reader")
         self._near: sqlite3.Connection | None = None
-        """For quick reads, which give up where they would have to wait."""
+        """For quick reads, which give up rather than wait."""
 
     async def write(self, work: Work[ResultT]) -> ResultT:
         """See `Store.write`."""
@@ -127,7 +127,7 @@ class SqliteStore:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(side.thread, run))
 
     def _open(self) -> sqlite3.Connection:
-        with contextlib.suppress(OSError):  # connect() reports what stands in the way
+        with contextlib.suppress(OSError):  # connect() reports the reason
             private_folder(self.file.parent)
             os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))  # its journals get the same permissions
         connection = sqlite3.connect(self.file, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
@@ -175,12 +175,12 @@ class SqliteStore:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # A deferred one fails instead of waiting when another process is writing.
+    # A deferred transaction would fail instead of waiting when another process is writing.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # where the disk is full, SQLite has rolled back by itself
+        if connection.in_transaction:  # if the disk is full, SQLite has rolled back by itself
             connection.execute("ROLLBACK")
         raise

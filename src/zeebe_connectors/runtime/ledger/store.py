@@ -1,4 +1,4 @@
-"""Run the ledger's pieces of work, each in one database transaction.
+"""Define the database under the ledger: each piece of work runs in one transaction.
 
 The statements are the same for all databases; a `Transaction` supplies the few words that differ. Values are named, as
 `:name`.
@@ -17,23 +17,23 @@ class Transaction(Protocol):
     """What a piece of work may do; not usable after it has returned."""
 
     def rows(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
-        """All rows of a SELECT."""
+        """Returns all rows of a SELECT."""
         ...
 
     def rows_locked(self, statement: str, values: Values) -> Sequence[Sequence[Any]]:
-        """All rows of a SELECT, locked against changes until the transaction ends."""
+        """Returns all rows of a SELECT, locked against changes until the transaction ends."""
         ...
 
     def change(self, statement: str, values: Values) -> int:
-        """Carries out a change; returns the number of affected rows."""
+        """Executes a change; returns the number of affected rows."""
         ...
 
     def change_each(self, statement: str, values: Sequence[Values]) -> None:
-        """Carries out a change once for each of the values."""
+        """Executes a change once for each of the values."""
         ...
 
     def now(self) -> float:
-        """Seconds since 1970 by the store's clock; the same within one transaction."""
+        """Returns seconds since 1970 by the store's clock; the same within one transaction."""
         ...
 
 
@@ -55,7 +55,7 @@ class Store(Protocol):
         ...
 
     async def read(self, work: Work[ResultT]) -> ResultT:
-        """Does read-only work; it waits for no writer, and each of its statements sees all earlier writes.
+        """Does read-only work; it does not wait for writers, and each of its statements sees all earlier writes.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -63,14 +63,15 @@ class Store(Protocol):
         ...
 
     def read_now(self, work: Work[ResultT]) -> ResultT | None:
-        """Does a small piece of reading work in the caller's thread, where it waits for no lock and no network.
+        """Does a small read in the caller's thread, if it need not wait for a lock or the network.
 
-        For a single caller, a thread costs ten times as much as such a read. None where that is impossible: use `read`.
+        For a single caller, a thread costs ten times as much as such a read. Returns None if that is impossible: use
+        `read`.
         """
         ...
 
     async def aclose(self) -> None:
-        """Closes the database after the work in hand."""
+        """Closes the database after the current work."""
         ...
 
 
@@ -114,13 +115,13 @@ ADDED_COLUMNS = ("place", "numbering", "size", "newest")
 
 
 def marks(items: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The inside of an IN (…), and its values by name."""
+    """Returns the inside of an IN (…), and its values by name."""
     values = {f"i{number}": item for number, item in enumerate(items)}
     return ",".join(f":{name}" for name in values), values
 
 
 def plain(text: str) -> str:
-    """The text in a form that every database accepts: without NUL, which PostgreSQL refuses, and lone surrogates."""
+    """Returns the text in a form that every database accepts: without NUL, which PostgreSQL refuses, and surrogates."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()

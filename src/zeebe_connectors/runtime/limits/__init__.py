@@ -1,4 +1,4 @@
-"""Holds the usage rules of providers: when a request may begin, for all tasks, sources and runtimes together."""
+"""Apply providers' usage rules: when a request may begin, for all tasks, sources and runtimes together."""
 
 from zeebe_connectors.runtime.limits.limit import Busy, Counts, Limit, Waiting
 

@@ -1,6 +1,6 @@
-"""Keep at most N beginnings in any second: each uses a lane, and a lane is free again a second after its use.
+"""Allow at most N requests to begin in any second: each uses a lane, which is free again a second later.
 
-So any second holds at most N, whatever else happens. A timer that is late by d costs one lane d, not its whole second.
+A timer that is late by d seconds costs one lane d seconds, not a whole one.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections import deque
 
 SECOND = 1.0
 MARGIN = 0.005
-"""Seconds beyond one for which a lane stays taken: the service's clock sees what the runtime's clock grants."""
+"""Seconds beyond one for which a lane stays taken, because the service measures by its own clock."""
 _CATCH_UP = 0.2
-"""Seconds for which late timers are caught up at once; beyond that, requests are spread over the second."""
+"""Seconds of lateness that are made up at once; beyond that, requests are spread over the second."""
 _ROUNDING = 1e-6
 
 
 def lanes_of(per_second: float, share_of: int = 1) -> tuple[int, float]:
-    """The number of lanes for a rule, and the seconds for which a use takes one.
+    """Returns the number of lanes for a rule, and the seconds for which a request takes one.
 
     Args:
-        per_second: N of the rule; of a part of it above one the whole number counts, or a second could hold more.
-        share_of: Replicas that share the rule without knowing of each other.
+        per_second: The rule's N; a share of it above one is rounded down, as a second could hold more otherwise.
+        share_of: Number of replicas that share the rule without a common database.
     """
     share = per_second / share_of
     if share >= 1:
@@ -33,26 +33,26 @@ class Lanes:
     """The lanes of one runtime.
 
     Args:
-        count: How many, of all runtimes together; how many are this one's may change.
-        span: Seconds for which a use takes one.
+        count: Number of lanes of all runtimes together; how many of them this one has may change.
+        span: Seconds for which a request takes a lane.
     """
 
     def __init__(self, count: int, span: float) -> None:
         self.count = count
         self.span = span
         self.pace = (span - MARGIN) / count
-        """Seconds from one to the next, when many wait: a service sees no burst of N at once."""
+        """Seconds from one request to the next when many wait, so that a service sees no burst of N at once."""
         self._uses: deque[float] = deque()
         self._next = -math.inf
 
     def used(self, now: float) -> int:
-        """How many are taken."""
+        """Returns how many lanes are taken."""
         while self._uses and now - self._uses[0] >= self.span:
             self._uses.popleft()
         return len(self._uses)
 
     def wait(self, now: float) -> float:
-        """Seconds until one may be used; zero when it is now, infinity without any lane."""
+        """Returns the seconds until a lane is free; zero if one is free now, infinity without any lane."""
         if self.count <= 0:
             return math.inf
         beyond = self.used(now) - self.count
@@ -60,10 +60,10 @@ class Lanes:
         return max(0.0, free, self._next - now)
 
     def use(self, now: float) -> None:
-        """Takes one, as `wait` allowed."""
+        """Takes a lane; call it when `wait` allows it."""
         self._uses.append(now)
         self._next = max(self._next, now - max(_CATCH_UP, self.pace)) + self.pace
 
     def follow(self, before: Lanes) -> None:
-        """Counts the uses of others that these lanes replace."""
+        """Takes over the uses of the lanes that these replace."""
         self._uses = deque(sorted([*before._uses, *self._uses]))

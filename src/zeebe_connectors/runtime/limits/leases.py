@@ -1,10 +1,10 @@
-"""Share a number of permits among the runtimes of one database, each of which leases its part.
+"""Share permits among the runtimes of one database, each of which leases its part.
 
-A runtime that is alone takes all, and several take equal parts. Where one wants more, each keeps what it has use for;
-where all together want more than there are, each gets its fair part: who
-wants less than an equal part gets what it wants, and the rest is divided equally among the others; what cannot be
-divided goes round. Whoever has more than its part takes no more than that, and gives back what becomes free. A runtime
-that dies loses its permits with its lease. In the common case there is one round trip in half a second.
+A single runtime takes all permits, and several take equal parts. If one wants more, each keeps as many as it can use.
+If together they want more than there are, each gets its fair part: a runtime that wants less than an equal part gets
+what it wants, and the rest is divided equally among the others; an indivisible remainder rotates. A runtime with more
+than its part takes no more, and returns permits as they become free. A runtime that dies loses its permits with its
+lease. In the common case there is one round trip every half second.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from zeebe_connectors.runtime.ledger.store import Transaction
 from zeebe_connectors.runtime.outage import Outage
 
 _LOOK = 0.5
-"""Seconds between two looks at the database, while there is anything to hold or to wait for."""
+"""Seconds between two queries of the database while permits are held or waited for."""
 _SOON = 0.05  # seconds, while permits go from one runtime to another
-_LEAST_PAUSE = 0.05  # seconds between two looks in any case
-_IDLE_LOOKS = 4  # after so many without any use, all permits go back
-_PAUSE = 1.0  # seconds after a database that did not answer
+_LEAST_PAUSE = 0.05  # minimum seconds between two queries
+_IDLE_LOOKS = 4  # queries without any use after which all permits are returned
+_PAUSE = 1.0  # seconds to wait when the database did not answer
 
 _log = logging.getLogger("zeebe_connectors.limits")
 
 
 def fair_parts(wanted: Mapping[str, int], total: int, turn: int = 0) -> dict[str, int]:
-    """The part of each.
+    """Returns each runtime's part.
 
     Args:
-        wanted: By name, how many each wants.
-        total: How many there are.
-        turn: Whose turn it is to get one of those that cannot be divided; it counts up.
+        wanted: How many permits each wants, by name.
+        total: How many permits there are.
+        turn: A counter that decides whose turn it is to get a share of the indivisible remainder.
     """
     parts = dict.fromkeys(wanted, 0)
     left = total
@@ -58,33 +58,33 @@ def fair_parts(wanted: Mapping[str, int], total: int, turn: int = 0) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class _Agreed:
-    """What a look at the database found."""
+    """What a query of the database found."""
 
     held: int
     target: int
-    """How many may be in use from now on."""
+    """How many permits may be in use from now on."""
     wanted: int
     equal: int
-    """What each has when all want more."""
+    """How many each has if all want more."""
     blocked: float
-    """Seconds for which nobody may begin anything."""
+    """Seconds for which no request may begin."""
 
 
 class Lease:
-    """The part of one runtime.
+    """One runtime's part of the permits.
 
     Args:
         key: What is shared.
         store: The database.
         total: How many permits there are.
-        owner: This runtime, unlike any other.
-        seconds: How long a lease lasts that is not renewed.
-        reserve: Seconds before its end at which this runtime stops to use it.
+        owner: A unique name of this runtime.
+        seconds: How long a lease lasts unless it is renewed.
+        reserve: Seconds before the lease's end at which this runtime stops using it.
         linger: Seconds for which permits in use at the end stay taken.
-        turn: Seconds after which what cannot be divided goes to the next.
-        waiting: How many wait for a permit.
-        used: How many are in use.
-        wake: Called when there may be more than before.
+        turn: Seconds after which the indivisible remainder goes to the next runtime.
+        waiting: Returns how many requests wait for a permit.
+        used: Returns how many permits are in use.
+        wake: Called when there may be more permits than before.
     """
 
     def __init__(
@@ -125,27 +125,27 @@ class Lease:
             _log, f"The usage rules of {key}", "Nothing starts there until the ledger's database answers"
         )
         self.part = total
-        """How many are probably this runtime's while all wait."""
+        """How many permits this runtime probably gets while all wait."""
         self.blocked_until = 0.0
-        """Until when nobody may begin anything, in seconds of `time.monotonic()`."""
+        """Until when no request may begin, in seconds of `time.monotonic()`."""
 
     def allowed(self, now: float) -> int:
-        """How many may be in use."""
+        """Returns how many permits may be in use."""
         return min(self._held, self._target) if now < self._until else 0
 
     def ask(self) -> None:
-        """Takes note that somebody waits, that permits are in use, or that one is no longer."""
+        """Notes that requests wait, or that the number of permits in use changed."""
         if self._closed:
             return
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._keep())
         elif self._looking or self._held < self._wanted:
-            pass  # it looks again soon by itself
+            pass  # the next query is due soon anyway
         elif self._needs() > self._held or self._held > max(self._target, self._used()):
             self._now.set()
 
     async def block(self, seconds: float) -> None:
-        """Lets nobody begin anything for that long, in all runtimes."""
+        """Stops all runtimes from beginning requests for that long."""
         self.blocked_until = max(self.blocked_until, time.monotonic() + seconds)
 
         def work(do: Transaction) -> None:
@@ -159,7 +159,7 @@ class Lease:
             await self._store.write(work)
 
     async def aclose(self) -> None:
-        """Gives all back; what is in use stays taken for `linger`."""
+        """Returns all permits; those in use stay taken for `linger` seconds."""
         self._closed = True
         self._now.set()
         if self._task is not None:
@@ -177,7 +177,7 @@ class Lease:
             self._outage.failed(str(error))
 
     async def _keep(self) -> None:
-        """Takes, renews and gives back while there is anything to hold or to wait for."""
+        """Takes, renews and returns permits while any are held or waited for."""
         idle = 0
         while not self._closed:
             self._now.clear()
@@ -196,9 +196,9 @@ class Lease:
                 await asyncio.sleep(_LEAST_PAUSE)
 
     async def _look(self) -> float:
-        """Agrees with the others once; returns the seconds until the next time."""
+        """Agrees with the other runtimes once; returns the seconds until the next time."""
         needs, used, before = self._needs(), self._used(), self._held
-        # Until the answer comes, no more than what is counted on is taken: another may be given the rest.
+        # Until the answer arrives, this runtime uses only what it is sure of: the rest may be given to another.
         self._held = min(before, used)
         self._looking = True
         began = time.monotonic()
@@ -219,13 +219,13 @@ class Lease:
         moving = (
             agreed.held < min(agreed.wanted, agreed.target)
             or agreed.held > agreed.target
-            or agreed.held > before  # what was taken may be more than its part, once others have asked
+            or agreed.held > before  # it may have taken more than its part before others asked
         )
         return _SOON if moving else _LOOK
 
     def _agreed(self, do: Transaction, needs: int, used: int, before: int) -> _Agreed:
         now = do.now()
-        # One row first: whoever is second waits here until the first is done.
+        # Lock one row first: a second runtime waits here until the first is done.
         do.change(
             "INSERT INTO limit_slots (name, until) VALUES (:name, :now) "
             "ON CONFLICT (name) DO UPDATE SET until = limit_slots.until",
@@ -242,7 +242,7 @@ class Lease:
             all_wanted = {str(owner): int(wanted) for owner, _, wanted in others} | {self._owner: needs}
             target = fair_parts(all_wanted, self._total, int(now / self._turn))[self._owner]
         else:
-            target = max(needs, min(before, self._total), equal if needs else 0)  # nobody else waits
+            target = max(needs, min(before, self._total), equal if needs else 0)  # no other runtime waits
         held = max(used, min(target, free))
         self._write(do, held, needs, now + self._seconds)
         return _Agreed(held, target, needs, equal, float(rows[0][0]) - now)

@@ -1,4 +1,4 @@
-"""Lets requests to one provider begin as its rules allow, fair between processes, and says who must come back later."""
+"""Let requests to one provider begin as its rules allow, fairly between processes; others must come back later."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zeebe_connectors.runtime.limits.schedule import LocalSchedule, Schedule, Sh
 from zeebe_connectors.runtime.limits.time_slots import SharedSlots, interval_of
 
 MAX_BACKOFF = 60.0
-"""Seconds after which somebody who must come back later comes back at the latest."""
+"""Maximum seconds after which a request that was sent away comes back."""
 MAX_HOLD = 300.0
-"""Seconds for which a provider that asks to be left alone is left alone at most."""
+"""Maximum seconds of a pause that a provider asks for."""
 _MIN_BACKOFF = 0.1
 _NUMBERS = itertools.count()
 
@@ -38,7 +38,7 @@ class Busy(Exception):  # noqa: N818 - not a fault: the rules say to come back
 
 @dataclass(slots=True)
 class Waiting:
-    """How many of a connector's jobs wait for providers, of how many that may."""
+    """How many of a connector's jobs wait for providers, and how many may."""
 
     room: int
     now: int = 0
@@ -46,15 +46,15 @@ class Waiting:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of requests since the start."""
+    """Counts of requests since the start."""
 
     granted: int = 0
     handed_back: int = 0
     slowed: int = 0
     waited: float = 0.0
-    """Seconds, all together."""
+    """Seconds of waiting in total."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
-    """When the last ones began, in seconds of `time.monotonic()`."""
+    """When the last requests began, in seconds of `time.monotonic()`."""
 
 
 class Limit:
@@ -62,16 +62,16 @@ class Limit:
 
     Args:
         key: Name and environment.
-        rules: None, or switched off: nothing is limited, but a provider that asks to be left alone is.
-        store: The database that runtimes share; None for this one alone.
-        owner: This runtime, among those that share.
+        rules: If None or switched off, nothing is limited, except that a pause is kept when the provider asks for one.
+        store: The database that runtimes share; None for this runtime alone.
+        owner: This runtime's name among those that share.
     """
 
     def __init__(self, key: str, rules: Rules | None, *, store: Store | None = None, owner: str = "") -> None:
         self.key = key
         self.given = rules
         self.revision = 0
-        """Of the provider when this was made."""
+        """Revision of the provider when this was made."""
         self.rules = rules if rules is not None and rules.enabled else None
         self.counts = Counts()
         self.held_until = 0.0
@@ -82,11 +82,11 @@ class Limit:
         self._closed = False
         self._successor: Limit | None = None
         self._has_permit = False
-        """Whether a permit is held for whoever begins next."""
+        """Whether a permit is held for the next request."""
         self._schedule: Schedule | None = None
         self._permits: Permits | None = None
         if self.rules is not None:
-            owner = f"{owner}#{next(_NUMBERS)}"  # each change of the rules makes another
+            owner = f"{owner}#{next(_NUMBERS)}"  # each change of the rules makes a new limit
             self._schedule = self._schedule_of(self.rules, store, owner)
             if self.rules.max_concurrent is not None:
                 max_concurrent = max(1, self.rules.max_concurrent // self.rules.share_of)
@@ -109,29 +109,29 @@ class Limit:
         return SharedLanes(self.key, store, lanes, owner=owner, waiting=lambda: self._queued, wake=self.serve)
 
     def held_for(self) -> float:
-        """Seconds for which the provider is still left alone."""
+        """Seconds left of the pause that the provider asked for."""
         return max(0.0, self.held_until - time.monotonic())
 
     def per_second(self) -> int:
-        """Requests that began in the last second."""
+        """The number of requests that began in the last second."""
         since = time.monotonic() - 1.0
         return sum(1 for moment in self.counts.recent if moment > since)
 
     @property
     def waiting(self) -> int:
-        """Requests that wait."""
+        """The number of waiting requests."""
         return self._queued
 
     async def enter(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> None:
         """Waits until a request may begin; `leave` must follow.
 
         Args:
-            process: On whose behalf; those of several take turns.
+            process: The process that it is for; requests of several processes take turns.
             deadline: Until when it may wait, in seconds of `time.monotonic()`.
-            waiting: Of the connector; None for one that may always wait.
+            waiting: The connector's count of waiting jobs; None for a request that may always wait.
 
         Raises:
-            Busy: It would take longer, or too many wait already.
+            Busy: It would take longer, or too many are waiting already.
         """
         if self._closed:
             raise Busy(_MIN_BACKOFF)
@@ -173,26 +173,26 @@ class Limit:
         except BaseException as error:
             if not place.done() or place.cancelled():
                 self._forget(process, place)
-            elif place.exception() is None:  # granted at the same moment: the permit goes back
+            elif place.exception() is None:  # granted at the same moment: return the permit
                 self.leave()
             if isinstance(error, TimeoutError):
                 raise self._busy(time.monotonic()) from None
             raise
 
     def leave(self) -> None:
-        """A request that began is over."""
+        """Ends a request that began."""
         if self._permits is not None:
             self._permits.give()
             (self._successor or self).serve()
 
     def serve(self) -> None:
-        """Begins whatever may begin now, and sets the timer for the next; called when something has changed."""
+        """Grants every request that may begin now, and sets the timer for the next; called when something changed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._schedule is None or self._closed:
             return
-        # The permit first: time slots that are taken while all permits are in use would be lost for everybody.
+        # The permit first: time slots taken while all permits are in use would be lost for every runtime.
         while self._queued and self._takes_permit():
             wait = self._schedule.wait(time.monotonic(), self._queued)
             if wait is None:
@@ -212,7 +212,7 @@ class Limit:
                 self._permits.give()
 
     def hold(self, seconds: float) -> None:
-        """The provider asked to be left alone: nobody begins for that long."""
+        """Stops all requests for that long, because the provider asked for it."""
         seconds = min(max(seconds, 0.0), MAX_HOLD)
         until = time.monotonic() + seconds
         if until > self.held_until:
@@ -222,7 +222,7 @@ class Limit:
                 self._schedule.hold(seconds)
 
     def follow(self, before: Limit) -> None:
-        """Counts what began by the rules that these replace."""
+        """Takes over the counts of the rules that these replace."""
         self.counts, self.held_until = before.counts, before.held_until
         if isinstance(self._schedule, LocalSchedule) and isinstance(before._schedule, LocalSchedule):
             self._schedule.follow(before._schedule)
@@ -232,7 +232,7 @@ class Limit:
             before._successor = self
 
     async def aclose(self) -> None:
-        """Gives back what this runtime took from the shared budget; who still waits comes back a little later."""
+        """Returns what this runtime took from the shared budget; requests that still wait come back a little later."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -259,7 +259,7 @@ class Limit:
         now = time.monotonic()
         if now + held > deadline or (waiting is not None and waiting.now >= waiting.room):
             self.counts.handed_back += 1
-            raise Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreads those who come back
+            raise Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreading load needs no secrecy
         if waiting is not None:
             waiting.now += 1
         try:
@@ -269,12 +269,12 @@ class Limit:
                 waiting.now -= 1
 
     def _busy(self, now: float) -> Busy:
-        """When somebody who must come back is probably served: behind those who wait and who come back before.
+        """When a request that is sent away will probably be served: after the waiting and the returning ones before it.
 
-        They come back as fast as they are served, from when half of those who wait now have been: so that the queue
-        neither runs empty nor sends them away a second time.
+        Requests come back at the rate at which they are served, starting when half of those waiting now have been
+        served, so that the queue neither runs empty nor sends them away a second time.
         """
-        assert self._schedule is not None  # noqa: S101 - only then does anybody queue
+        assert self._schedule is not None  # noqa: S101 - without one, nothing queues
         self.counts.handed_back += 1
         interval = self._schedule.interval
         soonest = max(now, self.held_until) + self._queued / 2 * interval
@@ -292,13 +292,13 @@ class Limit:
             self.serve()
 
     def _next(self) -> asyncio.Future[None] | None:
-        """Whose turn it is: the processes go round, each one's requests in their order."""
+        """The request whose turn it is: processes take turns, and each one's requests keep their order."""
         while self._queues:
             process, queue = self._queues.popitem(last=False)
             place = queue.popleft()
             self._queued -= 1
             if queue:
                 self._queues[process] = queue
-            if not place.done():  # else it has just given up, and has not yet said so
+            if not place.done():  # otherwise it has just given up
                 return place
         return None

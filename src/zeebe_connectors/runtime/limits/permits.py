@@ -1,4 +1,4 @@
-"""Counts how many requests to a provider are under way, for one runtime alone or for all that share a database."""
+"""Bound the concurrent requests to a provider, for one runtime alone or for all that share a database."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits.leases import Lease
 
 LEASE = 30.0
-"""Seconds after which the permits of a runtime that does not renew them are free again."""
+"""Seconds after which permits that a runtime does not renew are free again."""
 _RESERVE = 6.0
 _TURN = 2.0
 
 
 class Permits(Protocol):
-    """How many requests are under way."""
+    """Bounds the number of concurrent requests."""
 
     def take(self) -> bool:
-        """Takes a permit if there is one; else `wake` will be called."""
+        """Takes a permit if one is free; otherwise returns False, and `wake` will be called."""
         ...
 
     def give(self) -> None:
-        """Gives one back."""
+        """Returns a permit."""
         ...
 
     async def aclose(self) -> None:
-        """Gives all back."""
+        """Returns all permits."""
         ...
 
 
 class LocalPermits:
-    """For one runtime alone.
+    """Permits of one runtime alone.
 
     Args:
-        total: Requests under way at once.
+        total: Maximum number of concurrent requests.
     """
 
     def __init__(self, total: int) -> None:
@@ -58,15 +58,15 @@ class LocalPermits:
 
 
 class SharedPermits:
-    """For all runtimes that use one database.
+    """Permits that all runtimes of one database share.
 
     Args:
         key: What is limited.
         store: The database.
-        total: Requests under way at once, of all runtimes.
-        owner: This runtime.
-        waiting: How many wait for one.
-        wake: Called when `take` may say something else.
+        total: Maximum number of concurrent requests of all runtimes.
+        owner: This runtime's name.
+        waiting: Returns how many requests wait for a permit.
+        wake: Called when `take` may succeed now.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Says when a provider's next request may begin, for one runtime alone or for all that share a database.
+"""Decide when a provider's next request may begin, for one runtime alone or for all that share a database.
 
-Both keep the rate by lanes (see `lanes`); runtimes that share a database lease their lanes there. A rule with a minimum
-delay is kept over runtimes by time slots instead (see `time_slots`).
+Both keep the rate with lanes (see `lanes`); runtimes that share a database lease their lanes there. A minimum delay
+across runtimes is kept with time slots instead (see `time_slots`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from zeebe_connectors.runtime.limits.lanes import Lanes
 from zeebe_connectors.runtime.limits.leases import Lease
 
 LEASE = 4.0
-"""Seconds beyond a lane's span after which the lanes of a runtime that does not renew them are free again."""
+"""Seconds beyond a lane's span after which lanes that a runtime does not renew are free again."""
 _RESERVE = 0.5
 _TURN = 5.0
 
 
 class Schedule(Protocol):
-    """When the next request may begin."""
+    """Decides when the next request may begin."""
 
     def wait(self, now: float, waiting: int) -> float | None:
-        """Seconds until the next request may begin; None when that is being asked, and `wake` will be called.
+        """Returns the seconds until the next request may begin; None while that is being asked: `wake` will be called.
 
         Args:
             now: Seconds of `time.monotonic()`.
@@ -35,29 +35,29 @@ class Schedule(Protocol):
         ...
 
     def grant(self, now: float) -> None:
-        """Takes note of a request that begins."""
+        """Counts a request that begins."""
         ...
 
     def hold(self, seconds: float) -> None:
-        """Lets nothing begin for that long."""
+        """Stops all requests for that long."""
         ...
 
     @property
     def interval(self) -> float:
-        """Seconds from one request to the next in this runtime, when many wait."""
+        """Seconds from one request to the next in this runtime when many wait."""
         ...
 
     async def aclose(self) -> None:
-        """Gives back what this runtime took from a shared budget."""
+        """Returns what this runtime took from a shared budget."""
         ...
 
 
 class LocalSchedule:
-    """For one runtime alone.
+    """The schedule of one runtime alone.
 
     Args:
-        lanes: By the rate.
-        delay: Seconds from start to start.
+        lanes: Keep the rate.
+        delay: Minimum seconds from the start of one request to the next.
     """
 
     def __init__(self, lanes: Lanes, delay: float) -> None:
@@ -85,7 +85,7 @@ class LocalSchedule:
         self._held = max(self._held, time.monotonic() + seconds)
 
     def follow(self, before: LocalSchedule) -> None:
-        """Counts what began by the rules that these replace."""
+        """Takes over what began under the rules that these replace."""
         self._lanes.follow(before._lanes)
         self._last, self._held = before._last, before._held
 
@@ -94,15 +94,15 @@ class LocalSchedule:
 
 
 class SharedLanes:
-    """For all runtimes that use one database.
+    """The schedule that all runtimes of one database share.
 
     Args:
         key: What is limited.
         store: The database.
-        lanes: Of all runtimes together.
-        owner: This runtime, unlike any other.
-        waiting: How many requests wait.
-        wake: Called when `wait` may say something else.
+        lanes: The lanes of all runtimes together.
+        owner: A unique name of this runtime.
+        waiting: Returns how many requests wait.
+        wake: Called when the answer of `wait` may have changed.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class SharedLanes:
         """See `Schedule.interval`."""
         return self._lanes.span / self._lease.part
 
-    def wait(self, now: float, waiting: int) -> float | None:  # noqa: ARG002 - it asks for itself
+    def wait(self, now: float, waiting: int) -> float | None:  # noqa: ARG002 - the lease counts waiting requests itself
         """See `Schedule.wait`."""
         blocked = self._lease.blocked_until - now
         if blocked > 0:

@@ -1,9 +1,9 @@
-"""Keep a minimum delay over all runtimes that share a database, by time slots.
+"""Keep a minimum delay across all runtimes that share a database, with time slots.
 
-Runtimes take time slots from it in blocks: one transaction moves the provider's theoretical time forward
-by so many intervals as there are requests waiting, at most half a second's, and the slots in between are the taker's.
-A slot that is not used in time is lost. So there is one round trip for many requests where many wait, and the bound
-holds whatever becomes of a runtime in between.
+Runtimes take time slots in blocks: one transaction moves the provider's theoretical time forward by one interval for
+each waiting request, at most by half a second, and the runtime owns the slots in between. A slot that is not used in
+time is lost. So many waiting requests need one round trip, and the bound holds whatever happens to a runtime in
+between.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from zeebe_connectors.runtime.limits.lanes import lanes_of
 TOLERANCE = 0.02
 """Seconds after its time within which a slot may be used."""
 BLOCK = 0.5
-"""Seconds of slots that are taken at once, at most."""
+"""Maximum seconds of slots to take at once."""
 _CLOCK_AGE = 30.0  # seconds after which the database's clock is compared again
-_PAUSE = 1.0  # seconds after a database that did not answer
+_PAUSE = 1.0  # seconds to wait when the database did not answer
 
 _log = logging.getLogger("zeebe_connectors.limits")
 
 
 def interval_of(per_second: float, share_of: int = 1) -> float:
-    """Seconds between two slots, so that a second holds at most N of them though each is used a little late.
+    """Returns the seconds between two slots, so that a second holds at most N even if each is used a little late.
 
     Args:
-        per_second: N of the rule; of a part of it above one the whole number counts, or a second could hold more.
-        share_of: Replicas that share the rule without knowing of each other.
+        per_second: The rule's N; a share of it above one is rounded down, as a second could hold more otherwise.
+        share_of: Number of replicas that share the rule without a common database.
     """
     count, span = lanes_of(per_second, share_of)
     return (span + TOLERANCE) / count
 
 
 class SharedSlots:
-    """Says when the next request may begin, for all runtimes that use one database.
+    """The schedule with a minimum delay that all runtimes of one database share.
 
     Args:
         key: What is limited.
         store: The database.
         interval: Seconds between two requests by the rate.
-        delay: Seconds from start to start.
-        wake: Called when `wait` may say something else.
+        delay: Minimum seconds from the start of one request to the next.
+        wake: Called when the answer of `wait` may have changed.
     """
 
     def __init__(self, key: str, store: Store, *, interval: float, delay: float, wake: Callable[[], None]) -> None:
@@ -100,7 +100,7 @@ class SharedSlots:
         self._holding = asyncio.ensure_future(self._hold_everywhere(seconds))
 
     async def aclose(self) -> None:
-        """See `Schedule.aclose`; slots that were taken pass by themselves."""
+        """See `Schedule.aclose`; slots that were taken simply expire."""
         tasks = [task for task in (self._asking, self._holding) if task is not None]
         if tasks:
             await asyncio.wait(tasks)
@@ -148,7 +148,7 @@ class SharedSlots:
 
 
 class _Clock:
-    """How the database's clock differs from `time.monotonic()`: somewhere between two bounds.
+    """Measures the offset between the database's clock and `time.monotonic()`, within two bounds.
 
     Args:
         store: The database.
@@ -160,7 +160,7 @@ class _Clock:
         self._compared_at = -math.inf
 
     async def offsets(self) -> tuple[float, float]:
-        """The least and the greatest that is added to the database's time to get ours; of the quickest of three."""
+        """Returns the bounds of what to add to the database's time to get ours, from the quickest of three queries."""
         if self._bounds is None or time.monotonic() - self._compared_at > _CLOCK_AGE:
             samples = []
             for _ in range(3):

@@ -1,4 +1,4 @@
-"""Send the outcome of a job until the engine has it or the deadline passes, or another one where that is refused."""
+"""Send a job's outcome until the engine has it or the deadline passes; replace it if the engine refuses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zeebe_connectors.sdk.context import Job
 logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 10_000
-"""Characters of a failure's message that are sent at most; the handler cuts earlier, this guards the engine's log."""
+"""Maximum characters of a failure's message; the handler cuts earlier, this guards the engine's log."""
 _LATE_SECONDS = 600.0
 
 
@@ -43,11 +43,12 @@ class Delivery:
         Args:
             job: The job that it answers.
             outcome: What to send.
-            deadline: When the job's time ends, in seconds of `time.monotonic()`; asked anew before each pause, because
-                the engine may have offered the job again meanwhile.
+            deadline: Returns when the job's time ends, in seconds of `time.monotonic()`; called before each pause,
+                because
+                   the engine may have offered the job again meanwhile.
 
         Returns:
-            What was finally sent; None when the engine has no answer.
+            What was finally sent; None if the engine did not get an answer.
         """
         backoff = Backoff()
         key = job.key
@@ -56,7 +57,7 @@ class Delivery:
                 await self._send(key, outcome)
             except GatewayError as error:
                 if error.is_not_found and backoff.attempts:
-                    # An earlier attempt went through and only its answer was lost, or somebody else was quicker.
+                    # An earlier attempt succeeded and only its answer was lost, or another worker was quicker.
                     self._keep_done(job, outcome)
                     return outcome
                 if error.is_refusal:
@@ -88,15 +89,15 @@ class Delivery:
                 return outcome
 
     def _keep_done(self, job: Job, outcome: Outcome) -> None:
-        """Keeps a completion that came late: the engine may have offered the job again before it took the answer.
+        """Keeps a completion that was late: the engine may have offered the job again before it accepted the answer.
 
-        That offer may be read after the answer, as both come by different calls; then the job must not run again.
+        That offer may be read after the answer, as both come by different calls; the job must not run again then.
         """
         if isinstance(outcome, Complete):
             self._late.keep(job, outcome)
 
     def known(self, job: Job) -> Outcome | None:
-        """Returns the outcome that a job has already which is offered again; None when it is to be run."""
+        """Returns the outcome that a job offered again has already; None when the job must be run."""
         return self.unsent.pop(job) or self._late.pop(job)
 
     async def _send(self, key: int, outcome: Outcome) -> None:
@@ -127,12 +128,12 @@ class Delivery:
 
 
 def _instead_of(outcome: Outcome, error: GatewayError) -> Outcome | None:
-    """What to send to an engine that refuses an outcome for good; None when nothing would be taken."""
+    """What to send instead of an outcome that the engine refuses for good; None if nothing would be accepted."""
     if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
         return None
     if isinstance(outcome, Fail):
         return replace(outcome, payload="{}", variables={}) if outcome.payload != "{}" else None
-    # The effect has happened, so the job must not run again by itself: no retries, and a person decides.
+    # The effect has happened, so the job must not be retried automatically: a person decides.
     verb = "completion" if isinstance(outcome, Complete) else "BPMN error"
     reason = error.message[:500]
     return Fail(f"The connector did its work, but the engine refused the {verb}: {reason}", retries=0)

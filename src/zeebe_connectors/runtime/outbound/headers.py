@@ -1,4 +1,4 @@
-"""Read a task's headers `retryBackoff` and `jobTimeout`, and extend the job as the second says."""
+"""Read a task's headers `retryBackoff` and `jobTimeout`, and extend the job by the latter."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 
 def duration_header(job: Job, name: str) -> float | None:
-    """Seconds that a header asks for; None without it.
+    """Returns the seconds in a header with a duration; None without the header.
 
     Raises:
-        InputError: It is no duration, or longer than a hundred years.
+        InputError: It is not a duration, or longer than a hundred years.
     """
     text = job.headers.get(name)
     if text is None:
@@ -37,7 +37,12 @@ def duration_header(job: Job, name: str) -> float | None:
 
 
 async def with_timeout(job: Job, extend: Extend | None) -> Job:
-    """Applies the header `jobTimeout`: the job is ours for that long, counted from now."""
+    """Applies the header `jobTimeout`: extends the job to that long from now, and returns it.
+
+    Raises:
+        InputError: The header is not a duration above zero.
+        TransientError: `JOB_GONE`: the job belongs to another worker, or no longer exists.
+    """
     if not job.headers.get(JOB_TIMEOUT, "").strip():
         return job
     limit = duration_header(job, JOB_TIMEOUT) or 0.0

@@ -1,4 +1,4 @@
-"""Carry out functions that inputs name, such as `{"camunda.function.type": "base64", "params": [...]}`.
+"""Call the functions in a job's inputs, such as `{"camunda.function.type": "base64", "params": [...]}`.
 
 The official runtime's templates use them for what expressions cannot do: read a document's content, or sign a token.
 """
@@ -20,7 +20,7 @@ from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 
 MAX_CALLS = 10
-"""Function objects in the inputs of one job."""
+"""Maximum number of function objects in the inputs of one job."""
 GITHUB = "https://api.github.com"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
@@ -30,12 +30,12 @@ class _Linking(Protocol):
 
 
 async def resolve_intrinsics(data: Any, documents: Documents, *, deadline: float, github: str = GITHUB) -> Any:
-    """The inputs with every function object replaced by its result; the very same inputs when there is none.
+    """Returns the inputs with every function object replaced by its result; the same object if there is none.
 
     Args:
         data: A job's inputs.
-        documents: Where documents are read.
-        deadline: When all must be finished, in seconds of `time.monotonic()`.
+        documents: For reading documents.
+        deadline: When everything must be finished, in seconds of `time.monotonic()`.
         github: Address of GitHub's API, for `createGithubAppInstallationToken`.
 
     Raises:
@@ -55,7 +55,7 @@ def _holds_function(value: Any) -> bool:
 
 @dataclass(slots=True)
 class _Resolution:
-    """The functions of one job's inputs, and how many were called."""
+    """Resolves the functions of one job's inputs, and counts them."""
 
     documents: Documents
     deadline: float
@@ -67,7 +67,7 @@ class _Resolution:
         return max(0.0, self.deadline - time.monotonic())
 
     async def value(self, given: Any) -> Any:
-        """A value with all functions in it resolved, innermost first."""
+        """Returns a value with all functions in it resolved, the innermost first."""
         if isinstance(given, Reference):
             return given
         if isinstance(given, dict):
@@ -97,7 +97,7 @@ class _Resolution:
         return await function(self, *[await self.value(item) for item in parameters])
 
     async def content(self, value: Any, name: str) -> Content:
-        """A document's content."""
+        """Reads a document."""
         if not Document.is_reference(value):
             raise _failed(f"{name}: its first parameter must be a document (an object with the key {TYPE_KEY})")
         return await self.documents.read(Document(value), seconds=self.seconds_left())
@@ -138,7 +138,7 @@ async def _get_json(call: _Resolution, document: Any, expression: Any = None) ->
         text = str(expression).strip().removeprefix("=")
         variables = value if isinstance(value, dict) else {}
         return await feel.offload(text, lambda limits: feel.compile(text).run(variables, limits=limits).value)
-    except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler has to hear it
+    except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler must learn of it
         raise _failed(f"getJson: the expression failed: {error}") from None
 
 
@@ -215,4 +215,4 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Awaitable[Any]], int, int]] = {
     "createLink": (_create_link, 1, 2),
     "createGithubAppInstallationToken": (_github_token, 3, 3),
 }
-"""Each function with its smallest and largest number of parameters."""
+"""Each function with its minimum and maximum number of parameters."""

@@ -1,4 +1,4 @@
-"""Give a job the provider that its task names: what fills its inputs, and when its rules let it begin."""
+"""Apply a task's provider to its job: fill the inputs, and wait until the usage rules let it begin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import PermanentError
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
-_WAITING_SHARE = 4  # so that a slow provider leaves three of four slots to the others
+_WAITING_SHARE = 4  # a slow provider may hold one of four slots, and leaves the rest to others
 
 
 class JobProvider:
@@ -24,8 +24,8 @@ class JobProvider:
     Args:
         connector: Whose jobs.
         services: What they need.
-        slots: Jobs in work at once; a part of them may wait for providers.
-        by_hand: Somebody tries the connector.
+        slots: Maximum jobs at once; a share of them may wait for providers.
+        by_hand: Whether somebody tries the connector by hand.
     """
 
     def __init__(self, connector: Outbound, services: Services, slots: int, *, by_hand: bool) -> None:
@@ -45,7 +45,7 @@ class JobProvider:
             ) from None
 
     async def use(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
-        """Fills in what the task's provider decides; returns what the call needs of it."""
+        """Fills in the provider's inputs; returns what the call needs of the provider, or None without one."""
         providers = self._services.providers
         key: tuple[str | None, ...] | None = None
         if providers is not None and not self._by_hand:

@@ -57,10 +57,10 @@ from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.provided import PROVIDER
 from zeebe_connectors.sdk.text import sendable
 
-_ANSWER_SHARE = 0.15  # of the job's time, reserved so that the answer is sent before the worker stops it
+_ANSWER_SHARE = 0.15  # share of the job's time reserved for sending the answer before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
 _LAST_WORD = 0.25
-"""Seconds before the end of a connector's time at which its own limits end, so that its own error is reported."""
+"""Seconds by which a connector's own limits end before its time is over, so that its own error is reported."""
 _MAX_CAUSES = 5
 _MAX_FRAMES = 20
 
@@ -68,14 +68,14 @@ _log = logging.getLogger("zeebe_connectors.jobs")
 
 
 def operator_defaults(connector: Outbound, settings: Mapping[str, str]) -> dict[str, Any]:
-    """The inputs that the operator decides for tasks that do not give them.
+    """Returns the inputs that the operator sets for tasks that leave them empty.
 
     Args:
-        connector: Whose inputs.
+        connector: The connector whose inputs these are.
         settings: The operator's settings by name.
 
     Raises:
-        SettingsError: A setting has a value that the input does not take.
+        SettingsError: A setting has a value that its input does not accept.
     """
     found: dict[str, Any] = {}
     for name, (setting, kind) in settings_of(connector.input).items():
@@ -92,13 +92,13 @@ class _Progress(Stages):
     """How far a job has come."""
 
     started: bool = False
-    """The connector was called: from then on, a cancelled job may have had its effect."""
+    """Whether the connector was called: from then on, a cancelled job may have had its effect."""
     data: Any = None
     """The inputs, with secrets."""
     response: Any = None
     """The connector's result."""
     discards: list[tuple[str, str]] = field(default_factory=list)
-    """Places and ids that the memory may discard once the engine has the result."""
+    """Places and ids of texts that the memory may discard once the engine has the result."""
 
     def discard_on_success(self, place: str, each: str) -> None:
         """See `Context.discard_on_success`."""
@@ -109,10 +109,10 @@ class JobHandler:
     """Handles the jobs of one connector.
 
     Args:
-        connector: What carries them out.
-        services: What it needs.
-        slots: Jobs of the connector in work at once; a part of them may wait for providers.
-        trial: Records a run by hand; its handler has no other job.
+        connector: The connector.
+        services: What handling a job needs.
+        slots: Maximum jobs of the connector at once; a share of them may wait for providers.
+        trial: Records a run by hand; such a handler runs only one job.
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class JobHandler:
         self._unmapped = UnmappedResponses()
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
-        """The outcome of one job. Nothing is raised but cancellation.
+        """Handles one job and returns its outcome. Raises nothing but cancellation.
 
         Args:
             job: As activated.
-            extend: Gives the job more time at the engine; called for the header `jobTimeout`.
+            extend: Extends the job's timeout in the engine; called for the header `jobTimeout`.
         """
         mask = Mask()
         custody = self._services.secrets.custody(mask, process=job.bpmn_process_id, element=job.element_id)
@@ -248,8 +248,8 @@ class JobHandler:
             progress.answered = time.perf_counter()
 
     async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
-        """The inputs with secrets, documents and functions in their places."""
-        # Checking the text spares most jobs two walks over their inputs.
+        """The inputs with secrets, documents and functions resolved."""
+        # Searching the JSON text first spares most jobs two walks over their inputs.
         if MARK in job.variables:
             data = await self._with_secrets(job, data, custody)
         if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
@@ -261,7 +261,7 @@ class JobHandler:
         return data
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
-        """The outcome; once the engine has it, what the memory no longer needs is discarded."""
+        """The outcome, which discards what the memory no longer needs once the engine has it."""
         if isinstance(outcome, Fail) or not progress.discards:
             return outcome
 
@@ -272,7 +272,7 @@ class JobHandler:
         return dataclasses.replace(outcome, on_acknowledged=discard)
 
     async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
-        """The inputs with the secrets that the modeler asked for."""
+        """The inputs with the modeler's placeholders replaced by secrets."""
         services = self._services
         element = await self._element(job) if services.scope.by_diagram else None
         left: list[Left] = []
@@ -298,7 +298,7 @@ class JobHandler:
         return Trust(services.documents, job.tenant_id, element, self._connector.secret_places).marked(data)
 
     async def _element(self, job: Job) -> Element | None:
-        """What the job's diagram says of its element; None when nobody knows the diagram."""
+        """The job's element in its diagram; None when the diagram is unknown."""
         if self._trial is not None:
             return None
         try:
@@ -336,7 +336,7 @@ class JobHandler:
         )
 
     def _failure(self, job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
-        """The result variable of a failed task, for a connector whose diagrams read there that it failed."""
+        """The result variable of a failed task, for connectors whose diagrams look for failures there."""
         name = job.headers.get(RESULT_VARIABLE, "").strip()
         if self._connector.failure is None or not name:
             return {}
@@ -345,13 +345,13 @@ class JobHandler:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody asked this job to stop; otherwise the connector awaited something that was cancelled itself."""
+    """Whether this job was asked to stop; otherwise the connector awaited something that was cancelled itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    """What an error expression sees as `error`, masked before it is cut; the code is API and never holds a secret."""
+    """What an error expression sees as `error`, masked and then cut; the code is API and never holds a secret."""
     masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
@@ -359,7 +359,7 @@ def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 
 def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A failure's variables and their JSON text; without the error's own when those cannot be sent."""
+    """A failure's variables and their JSON text; without the error's own variables if those cannot be sent."""
     try:
         return seen, encode(seen, "The error's variables")
     except InputError:
@@ -375,7 +375,7 @@ def _variables(job: Job) -> dict[str, Any]:
 
 
 def _known(error: BaseException, mask: Mask) -> ConnectorError:
-    """Turns any exception into one that says what to do; the log gets an unexpected one's places, the job its text."""
+    """Turns any exception into a `ConnectorError`; logs where an unexpected one was raised, without its text."""
     if isinstance(error, ConnectorError):
         return error
     kind = type(error).__name__
@@ -388,7 +388,7 @@ def _known(error: BaseException, mask: Mask) -> ConnectorError:
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where an exception and its causes were raised; not their texts, which may hold data of the process."""
+    """Where an exception and its causes were raised, without their texts, which may hold process data."""
     lines: list[str] = []
     seen: list[BaseException] = []
     while error not in seen and len(seen) < _MAX_CAUSES:
@@ -410,7 +410,7 @@ async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
-    """A verdict of the error expression as an outcome, its text masked and cut."""
+    """Turns a verdict of the error expression into an outcome, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
             text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
@@ -424,7 +424,7 @@ def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
-    """A failure that no retry can fix, because an expression of the diagram itself is wrong."""
+    """A failure that no retry can fix, because an expression in the diagram itself is wrong."""
     text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

@@ -17,9 +17,9 @@ class Complete:
     payload: str = "{}"
     """The variables as JSON text, ready to send."""
     on_acknowledged: Callable[[], None] | None = field(default=None, compare=False, repr=False)
-    """Called once the engine has acknowledged it."""
+    """Called once the engine has acknowledged the outcome."""
     stages: Stages | None = field(default=None, compare=False, repr=False)
-    """When it went from one stage to the next."""
+    """When the job went from one stage to the next."""
 
 
 @dataclass(slots=True)

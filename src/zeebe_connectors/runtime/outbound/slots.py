@@ -13,7 +13,7 @@ class Slots:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     def take(self, count: int = 1) -> None:
-        """Takes slots, also beyond what is free."""
+        """Takes slots, even more than are free."""
         self.free -= count
 
     def give(self, count: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Takes note of when a job goes from one stage of its handling to the next, for whoever asks where the time went."""
+"""Record when a job goes from one stage of its handling to the next, to show where its time went."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 from zeebe_connectors.config.secrets import Mask
 
 MAX_DATA = 8_000
-"""Characters of the inputs, and of the result, that are kept."""
+"""Maximum characters of the inputs, and of the result, that are kept."""
 StepName: TypeAlias = Literal["inputs", "turn", "call", "expressions", "delivery"]
 STEPS: tuple[StepName, ...] = ("inputs", "turn", "call", "expressions", "delivery")
-"""The stages in their order: reading inputs and secrets, waiting for the provider's usage rule, the connector's call,
-result and error expression, telling the engine."""
+"""The stages in order: reading inputs and secrets, waiting for the provider's usage rule, the connector's call,
+result and error expression, sending the outcome to the engine."""
 
 
 @dataclass(slots=True)
 class Stages:
-    """Moments of `time.perf_counter`; 0 for one that the job did not come to."""
+    """Times by `time.perf_counter`; 0 for a stage that the job did not reach."""
 
     began: float = 0.0
     read: float = 0.0
-    """Inputs and secrets are there."""
+    """Inputs and secrets were read."""
     called: float = 0.0
     """The connector was called."""
     answered: float = 0.0
-    """It gave a result, or failed."""
+    """The connector returned or failed."""
     ended: float = 0.0
     """The expressions were evaluated: the outcome is known."""
     recorded: tuple[str, str] | None = None
-    """Inputs and result of a failed job as masked and cut JSON, where the operator wants them to be shown."""
+    """Inputs and result of a failed job as masked and cut JSON, if the operator wants them shown."""
 
     def seconds(self, delivered: float) -> tuple[float, ...]:
-        """What each of `STEPS` took.
+        """Returns the seconds that each of `STEPS` took.
 
         Args:
             delivered: When the engine had the outcome.
@@ -54,13 +54,13 @@ TimedT = TypeVar("TimedT", bound=_Timed)
 
 
 def timed(outcome: TimedT, stages: Stages) -> TimedT:
-    """An outcome that was just made, with its stages: setting them is cheaper than a copy of it."""
+    """Sets the stages of an outcome that was just made, which is cheaper than a copy, and returns it."""
     outcome.stages = stages
     return outcome
 
 
 def recorded_data(data: object, response: object, mask: Mask) -> tuple[str, str]:
-    """Inputs and result as JSON for an operator to look at: secrets masked, then cut."""
+    """Returns inputs and result as JSON for an operator to read: secrets masked, then cut."""
     return _text(data, mask), _text(response, mask)
 
 

@@ -23,7 +23,7 @@ class TakenJob:
     Args:
         gateway: The engine.
         job: The job.
-        outcome: What to send instead of handling it, if that is known already.
+        outcome: The outcome to send instead of handling it, if already known.
     """
 
     __slots__ = ("_gateway", "_is_armed", "began", "deadline", "ends", "expired", "job", "outcome", "task")
@@ -32,7 +32,7 @@ class TakenJob:
         self._gateway = gateway
         self.job = job
         self.outcome = outcome
-        """What to send, as soon as it is known."""
+        """The outcome to send, once it is known."""
         self.began = time.monotonic()
         self.deadline = job.deadline
         self.expired = False
@@ -49,7 +49,7 @@ class TakenJob:
         deadlines().add(self)
 
     def disarm(self) -> None:
-        """Ends that: the handler is done."""
+        """Stops the timer: the handler is done."""
         if self._is_armed:
             self._is_armed = False
             deadlines().remove(self)

@@ -1,7 +1,7 @@
-"""Replace documents by their content in base64 where a model wants text.
+"""Replace documents with their content in base64 where a model expects text.
 
-The official runtime does the same. A document stays a reference where the model takes one (`Document`, also in a
-union) or takes anything (`Any`), because there the connector decides how to use it; and in a `Secret`, which is not
+The official runtime does the same. A document stays a reference where the model accepts one (`Document`, also in a
+union) or anything (`Any`), because there the connector decides how to use it; and in a `Secret`, which is not
 content.
 """
 
@@ -19,15 +19,15 @@ from zeebe_connectors.sdk.errors import InputError
 
 
 async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadline: float) -> Any:
-    """The inputs with every document that stands in a text field replaced by its content in base64.
+    """Returns the inputs with every document in a text field replaced with its content in base64.
 
-    A list of exactly one document counts as that document, as everywhere.
+    A list of exactly one document counts as that document.
 
     Args:
         data: A job's inputs.
         kind: The model, or union of models, that they are for.
-        documents: Where documents are read.
-        deadline: When all must be over, in seconds of `time.monotonic()`.
+        documents: For reading documents.
+        deadline: When everything must be finished, in seconds of `time.monotonic()`.
 
     Raises:
         InputError: A text field has several documents, or a reference of an unknown type.
@@ -39,12 +39,12 @@ async def documents_as_text(data: Any, kind: Any, documents: Documents, *, deadl
 
 @dataclass(slots=True)
 class _Reading:
-    """The documents of one job's text fields."""
+    """Reads the documents in one job's text fields."""
 
     documents: TextDocuments
 
     async def value(self, given: Any, kinds: Sequence[Any], path: str) -> Any:
-        """A value for a field that takes these types."""
+        """Returns a value for a field of these types."""
         if not kinds or Any in kinds or not isinstance(given, dict | list):
             return given
         is_text = str in kinds and Document not in kinds
@@ -65,7 +65,7 @@ class _Reading:
         return given
 
     async def entries(self, given: Mapping[str, Any], kinds: Sequence[Any], path: str) -> dict[str, Any]:
-        """A context for a field that takes these models or mappings."""
+        """Returns a context for a field of these models or mappings."""
         values = [
             leaf for kind in kinds if get_origin(kind) in {dict, Mapping} for leaf in leaf_types(get_args(kind)[1])
         ]
@@ -80,20 +80,20 @@ class _Reading:
         }
 
     async def text(self, reference: Mapping[str, Any], path: str) -> str:
-        """One document's content in base64."""
+        """Returns one document's content in base64."""
         if reference[TYPE_KEY] not in KINDS:
             raise InputError(f"{path}: is a document reference of an unknown type; known are {', '.join(KINDS)}")
         return await self.documents.text(reference, path)
 
 
 def _items(kinds: Sequence[Any]) -> list[Any]:
-    """What the elements of a list may be, if these types have a list among them."""
+    """The possible types of a list's items, if a list is among these types."""
     lists = [kind for kind in kinds if (get_origin(kind) or kind) in {list, tuple, set, frozenset}]
     return [leaf for kind in lists for argument in get_args(kind) for leaf in leaf_types(argument)]
 
 
 def _meant(given: Mapping[str, Any], kinds: Sequence[Any]) -> list[type[BaseModel]]:
-    """The models among these that the context may be for; a fixed word in it, such as `type`, tells them apart."""
+    """The models among these that the context fits; a fixed value in it, such as its `type`, distinguishes them."""
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return [model for model in models if _fits(given, model)] if len(models) > 1 else models
 

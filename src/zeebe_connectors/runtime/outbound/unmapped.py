@@ -1,7 +1,7 @@
 """Warn, once per element, when an error expression reads a part of the result that no variable holds.
 
-Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only where
-there are neither. An expression on `response.body` is then silently null, here as in the official runtime.
+Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only if
+there are neither. Otherwise an expression on `response.body` is silently null, as in the official runtime.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _log = logging.getLogger("zeebe_connectors.jobs")
 
 
 class UnmappedResponses:
-    """Remembers the elements already warned about; one instance for each connector of a runtime."""
+    """Remembers the elements it has warned about; one instance for each connector of a runtime."""
 
     def __init__(self) -> None:
         self._warned: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def warn(self, job: Job, variables: Mapping[str, Any]) -> None:
-        """Writes one line for an element whose error expression cannot see what it asks for.
+        """Logs one line for an element whose error expression cannot see what it reads.
 
         Args:
             job: Its headers hold the expression.
-            variables: What the job's result was mapped to; empty where the expression sees the whole result.
+            variables: The variables that the result was mapped to; empty if the expression sees the whole result.
         """
         expression = source(job.headers, ERROR_EXPRESSION)
         if not variables or _RESPONSE not in expression:

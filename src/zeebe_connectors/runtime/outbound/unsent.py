@@ -31,7 +31,7 @@ class Unsent:
         now = time.monotonic()
         while self._stored and next(iter(self._stored.values()))[2] < now:
             self._forget(next(iter(self._stored)))
-        # Without the variables, which may be large and are not asked for again.
+        # Without the variables, which may be large and are not needed again.
         self._stored[job.key] = (outcome, replace(job, variables=""), now + self._age)
         self._room -= len(outcome.payload)
         while self._stored and (len(self._stored) > self._max_count or self._room < 0):
@@ -40,7 +40,7 @@ class Unsent:
             logger.warning("job %d: too many outcomes wait to be sent; this one is dropped", oldest)
 
     def pop(self, job: Job) -> Outcome | None:
-        """The outcome that is kept for a job which is offered again, if it still answers it."""
+        """Returns the outcome kept for a job that is offered again, if it is still valid; None otherwise."""
         if not self._stored:
             return None
         stored = self._stored.get(job.key)
@@ -48,10 +48,10 @@ class Unsent:
         if stored is None:
             return None
         outcome, before, expires = stored
-        # A killed engine may forget what it did last, and give the same key to another job.
+        # A killed engine may lose its last changes and assign the same key to another job.
         if expires < time.monotonic() or before.element_instance_key != job.element_instance_key:
             return None
-        # Different retries mean that somebody failed or repaired the job since: our failure is then outdated.
+        # Different retries mean that the job was failed or repaired since, so our failure is outdated.
         # A completion or a BPMN error still stands, because the effect has happened.
         return None if isinstance(outcome, Fail) and before.retries != job.retries else outcome
 

@@ -7,8 +7,8 @@ How it keeps its promises:
   hundred small jobs at most) until the engine notices and keeps its jobs for pollers. Closing the stream instead
   would lose the jobs on their way until their deadline. A job that waited there for long is extended to its full
   time before it starts; past its deadline it does not start, because by then it belongs to someone else.
-* **No sleep at capacity.** A freed slot wakes the poll: at once when a quarter of the slots is free, which keeps
-  batches large enough to be worth their round trip, and after 20 ms with fewer.
+* **No sleep at capacity.** A freed slot wakes the poll: at once if a quarter of the slots is free, which keeps
+  batches large enough to be worth their round trip, and after 20 ms if fewer are.
 * **It survives every error.** After any status it waits, longer each time and with jitter, and tries again; the first
   success resets the wait.
 * **An outcome is sent until the job's deadline.** An outcome that could not be sent by then is kept, and answers the
@@ -44,7 +44,7 @@ from zeebe_connectors.sdk.context import Job
 logger = logging.getLogger(__name__)
 
 Handle: TypeAlias = Callable[[Job, Extend], Awaitable[Outcome]]
-"""Turns one job into one outcome. It should not raise. When cancelled, it may return an outcome instead."""
+"""Turns a job into an outcome. It should not raise. When cancelled, it may return an outcome instead."""
 
 State: TypeAlias = Literal["new", "working", "draining", "stopped"]
 
@@ -53,18 +53,18 @@ PATIENCE = 0.02
 
 
 class Metrics(Protocol):
-    """What a worker counts; called once or twice per job, so it must be quick and must not raise."""
+    """Counts what a worker does; called once or twice per job, so it must be quick and must not raise."""
 
     def activated(self, job: Job) -> None:
-        """A job was taken."""
+        """Counts a job that was taken."""
         ...
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
-        """A job was answered; `seconds` is the time that handling it took."""
+        """Counts a job that was answered; `seconds` is the time that handling it took."""
         ...
 
     def unanswered(self, job: Job) -> None:
-        """A job's outcome could not be sent before its deadline, or the engine refused it, or there is none."""
+        """Counts a job whose outcome was not sent before its deadline, was refused by the engine, or does not exist."""
         ...
 
 
@@ -86,14 +86,14 @@ class Liveness:
     Args:
         state: `working` from start to drain.
         in_flight: Jobs taken and not answered yet.
-        slots: Jobs that it may have at once.
-        streaming: A stream has been open for a second at least.
+        slots: Maximum jobs at once.
+        streaming: Whether a stream has been open for at least a second.
         last_contact: When the gateway last answered a poll or pushed a job, in seconds of `time.monotonic()`.
         errors: Failed polls since then.
         last_error: Status and text of the last failed poll since then.
         unsent: Outcomes that could not be sent in time and wait for their jobs.
-        oldest: Seconds since the job that is in work the longest was taken; 0 when there is none.
-        overdue: Seconds since the deadline of each job in work passed and none was answered; 0 when that is not so.
+        oldest: Age in seconds of the job that has been running the longest; 0 if there is none.
+        overdue: Seconds for which every running job has been past its deadline with none answered; 0 otherwise.
     """
 
     type: str
@@ -116,8 +116,8 @@ class Worker:
         gateway: Where jobs come from.
         activation: Which jobs, and for how long.
         handle: Turns one job into one outcome.
-        slots: Jobs that it has at once, at most.
-        stream: Also let the engine push jobs.
+        slots: Maximum jobs at once.
+        stream: Whether to let the engine push jobs too.
         wait: Seconds that an idle poll waits for a job.
         metrics: Counts what happens.
         cluster_outage: Reports that the cluster is away; all workers of a runtime share one.
@@ -179,7 +179,7 @@ class Worker:
         self._poller = asyncio.create_task(self._poll(), name=f"poll {name}")
 
     async def run(self) -> None:
-        """Starts and works until somebody drains."""
+        """Starts, and works until it is drained."""
         self.start()
         await self._stopped.wait()
 
@@ -209,10 +209,10 @@ class Worker:
         )
 
     async def drain(self, grace: float = 25.0) -> list[int]:
-        """Takes nothing new, lets running jobs end within `grace` seconds, then cancels them; ends within `grace` + 2.
+        """Takes no new jobs, lets running jobs end within `grace` seconds, then cancels them; ends within `grace` + 2.
 
         Returns:
-            Keys of the jobs that stay unanswered; the engine offers them again after their deadline.
+            Keys of the jobs left unanswered, which the engine offers again after their deadline.
         """
         if self._state in {"draining", "stopped"}:
             await self._stopped.wait()
@@ -222,7 +222,7 @@ class Worker:
         if self._listener is not None:
             await _cancelled(self._listener)
         if self._poller is not None:
-            # Under load an answer with jobs is on its way; it is awaited for a moment and those jobs are handed back.
+            # Under load, an answer with jobs is on its way; wait for it briefly and hand those jobs back.
             await asyncio.wait([self._poller], timeout=min(0.25, grace))
             await _cancelled(self._poller)
         await self._ended(ends - time.monotonic())
@@ -254,12 +254,12 @@ class Worker:
         backlog = True
         while self._state == "working":
             max_jobs, wait = await self._room(backlog=backlog)
-            # Beside a stream, a poll that waits keeps no slots: they would be idle as long as it waits.
+            # Beside a stream, a waiting poll reserves no slots, which would be idle as long as it waits.
             reserved = 0 if self._streaming and wait else max_jobs
             self._free.take(reserved)
             try:
                 jobs = await self.gateway.activate(self.activation, max_jobs=max_jobs, wait=wait)
-            except Exception as error:  # noqa: BLE001 - a poll that ends for whatever reason would be a silent stop
+            except Exception as error:  # noqa: BLE001 - if the poll ended, the worker would stop silently
                 self._free.give(reserved)
                 await self._pause_polling(error, max_jobs)
                 continue
@@ -277,7 +277,7 @@ class Worker:
             await self._begin_all(jobs)
 
     async def _begin_all(self, jobs: Sequence[Job]) -> None:
-        """Begins each job as soon as a slot is free for it; hands back the rest when the worker stops."""
+        """Begins each job once a slot is free; hands back the rest when the worker stops."""
         waiting = deque(jobs)
         try:
             while waiting:
@@ -290,10 +290,10 @@ class Worker:
             raise
 
     async def _room(self, *, backlog: bool) -> tuple[int, float]:
-        """Waits for free slots; gives how many jobs to ask for and how long to wait for them.
+        """Waits for free slots; returns how many jobs to ask for and how long to wait for them.
 
-        While there is a backlog, a poll beside a stream takes all free slots but does not wait. Otherwise it waits, for
-        few jobs: the stream may fill the slots meanwhile, and then they have to be held until some are free again.
+        While there is a backlog, a poll beside a stream takes all free slots but does not wait. Otherwise it waits, but
+        for few jobs: the stream may fill the slots meanwhile, and polled jobs must then be held until some are free.
         """
         while True:
             await self._free.at_least(1)
@@ -316,7 +316,7 @@ class Worker:
                 "%s: %d jobs are too large for one answer, now %d", self.activation.type, max_jobs, self._batch
             )
         expected = isinstance(error, GatewayError)
-        # A busy engine says so often and is free again soon; slots are not to stay idle for much longer than that.
+        # A busy engine often says so and is free again soon; slots must not stay idle for much longer.
         busy = isinstance(error, GatewayError) and error.status == "RESOURCE_EXHAUSTED" and not oversize
         busy = busy and self._poll_errors.attempts < 16
         pause = self._poll_errors.next(max_pause=0.25 if busy else None)
@@ -326,7 +326,7 @@ class Worker:
         await asyncio.sleep(pause)
 
     def _limit_batch(self, max_jobs: int) -> None:
-        # A refused batch stays with this worker until its deadline, so a larger one is not tried again soon.
+        # A refused batch stays with this worker until its deadline, so larger ones are avoided for a while.
         self._batch = min(self.slots, max_jobs)
         self._batch_until = time.monotonic() + 600.0
 
@@ -357,13 +357,13 @@ class Worker:
                     backoff.reset()
                     self._seen()
                     self._stream_outage.over()
-                    # The poll may have taken the last slot meanwhile; this one job waits for the next.
+                    # The poll may have taken the last slot meanwhile; then this job waits for the next.
                     await self._free.at_least(1)
                     self._begin(held)
                     held = None
             except asyncio.CancelledError:
-                # The drain. Read without a free slot, these jobs are only handed back, once the stream cannot bring
-                # them again.
+                # Draining: these jobs have no slot and are only handed back, once the stream cannot deliver them
+                # again.
                 left = [held] if held is not None else []
                 with contextlib.suppress(TimeoutError, StopAsyncIteration, GatewayError):
                     async with asyncio.timeout(0.25):
@@ -379,7 +379,7 @@ class Worker:
         self._cluster_outage.over()
 
     def _outage_of(self, error: Exception) -> Outage:
-        """What a failed poll says: that the cluster is away, which all workers share, or something of this worker."""
+        """The outage of a failed poll: the cluster's, which all workers share, or this worker's own."""
         return self._cluster_outage if isinstance(error, GatewayError) and error.is_away else self._own_outage
 
     def _stream_outage_of(self, error: Exception) -> Outage:
@@ -390,7 +390,8 @@ class Worker:
     def _begin(self, job: Job) -> None:
         """Takes a slot for a job and works on it; a job taken during the drain is handed back."""
         if (twin := self._running.get(job.key)) is not None:
-            # Its deadline passed here and the engine offers it again: the one that runs may answer until the new one.
+            # Its deadline passed here and the engine offers it again: the running one may answer until the new
+            # deadline.
             twin.deadline = max(twin.deadline, job.deadline)
             return
         if job.deadline <= time.monotonic():
@@ -414,7 +415,7 @@ class Worker:
                 return
             outcome = taken.outcome or await self._outcome(taken)
             seconds = time.perf_counter() - started
-            # From here the outcome is known, and a cancellation loses it.
+            # From here on the outcome is known, and a cancellation would lose it.
             taken.outcome = outcome
             sent = await self._delivery.deliver(job, outcome, deadline=lambda: taken.deadline)
         except asyncio.CancelledError:
@@ -438,7 +439,7 @@ class Worker:
             self._free.give()
 
     async def _is_ours(self, taken: TakenJob) -> bool:
-        """Extends a job that waited in the stream to its full time; returns whether it still exists."""
+        """Extends a job that waited in the stream to its full time; returns whether the job still exists."""
         timeout = self.activation.timeout
         if taken.deadline - time.monotonic() > timeout / 2:
             return True

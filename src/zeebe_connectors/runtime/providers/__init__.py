@@ -1,4 +1,4 @@
-"""Runs providers: the directory of all that are in force, the store, and what a job or source gets of one."""
+"""Run providers: the directory of those in force, the store, and their use by jobs and sources."""
 
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.provided import ENVIRONMENT_SETTING, Asking, Providers, Use, asking

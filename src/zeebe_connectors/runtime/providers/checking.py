@@ -1,4 +1,4 @@
-"""Checks a provider's environment before tasks use it: address, secrets, connection and login; for operators."""
+"""Check a provider's environment before tasks use it: address, secrets, connection and login; for operators."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # the services hold the providers
     from zeebe_connectors.runtime.services import Services
 
 PATIENCE = 15.0
-"""Seconds for one environment."""
+"""Seconds for checking one environment."""
 _OF_ADDRESS = frozenset({"database", "path", "scheme"})
 """Options that an address without them is completed with."""
 Verdict = Literal["ok", "warning", "failed"]
@@ -46,12 +46,12 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked.
+    """The result of one check.
 
     Args:
         what: `address`, `secrets`, `connection`, `login` or `rules`.
-        verdict: How it is.
-        text: In words, with the remedy; without any secured value.
+        verdict: The result.
+        text: The result in words, with the remedy; without any secured value.
     """
 
     what: str
@@ -68,15 +68,15 @@ async def check(
     store: Store | None = None,
     connect: bool = True,
 ) -> list[Finding]:
-    """Checks one environment of a provider.
+    """Checks one environment of a provider; returns the findings.
 
     Args:
-        providers: Where its secrets and clients are.
+        providers: Resolve its secrets and hold its clients.
         known: The provider.
         environment: Which.
         services: What connectors are handed, whose own tests are used.
         store: The runtime's database, which decides who shares usage rules.
-        connect: Whether to reach out; else only what is written is looked at.
+        connect: Whether to connect; otherwise only the description is checked.
     """
     found = list(_written(known.provider, environment, store))
     mask = Mask()
@@ -145,11 +145,11 @@ def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """Has a connector test the provider itself, as its tasks would use it.
+    """Lets a connector test the provider itself, as its tasks would use it.
 
     Args:
-        services: What connectors are handed.
-        clients: The provider's own.
+        services: The services for connectors.
+        clients: The provider's own clients.
         mask: Knows the provider's secured values.
     """
 
@@ -160,10 +160,10 @@ class _Test:
     async def __call__(
         self, connector: Outbound, provider: Provider, document: Mapping[str, Any], values: dict[str, str]
     ) -> Finding:
-        """What the test found.
+        """Runs the test.
 
         Raises:
-            ConnectorError: Why tasks could not use it.
+            ConnectorError: Tasks could not use the provider; the message says why.
         """
         data: dict[str, Any] = {**connector.test_inputs, VALUES: values}
         plan_of(connector.provider_places, provider, document).fill(data)
@@ -192,7 +192,7 @@ class _Test:
 
 
 def _tester(provider: Provider) -> Outbound | None:
-    """The connector that can test providers of this protocol."""
+    """The connector that can test providers of this protocol; None if there is none."""
     installed = Registry.installed().outbound.values()
     return next((one for one in installed if provider.protocol in one.protocols and one.test is not None), None)
 
@@ -235,7 +235,7 @@ def _template(provider: Provider, document: Mapping[str, Any]) -> str:
 
 
 def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str, str] | None:
-    """The default or first choice of each placeholder of the address; None where one has none."""
+    """The default or first choice of each placeholder of the address; None if one has neither."""
     values: dict[str, str] = {}
     for name in placeholders(_template(provider, document)):
         variable = provider.variables.get(name)

@@ -1,4 +1,4 @@
-"""Holds a runtime's providers: those of `providers.yaml`, which is reloaded when it changes, and those of the store."""
+"""Hold a runtime's providers: those of `providers.yaml`, which is reloaded when it changes, and those of the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zeebe_connectors.sdk.errors import PermanentError
 
 LOOK_EVERY = 1.0
 """Seconds between two checks of the file."""
-_STORE_EVERY = 3  # looks at the file for one at the store
+_STORE_EVERY = 3  # checks of the file for each check of the store
 
 _log = logging.getLogger("zeebe_connectors.providers")
 
@@ -36,9 +36,9 @@ class Known:
 
     Args:
         name: Its name.
-        provider: What it says.
-        kind: Where it comes from.
-        line: Of the file; zero for the store.
+        provider: Its description.
+        kind: Its origin.
+        line: Line in the file; zero for the store.
         revision: Changes whenever the provider does.
     """
 
@@ -54,7 +54,7 @@ class Directory:
 
     Args:
         file: `providers.yaml`; None without one.
-        store: Those made through API, command or page; None without one.
+        store: Providers made through API, command or page; None without one.
         described: Documents by name that count like those of a file, for tests.
     """
 
@@ -68,7 +68,7 @@ class Directory:
         self.file = file
         self.store = store
         self.problem: str | None = None
-        """Why the file cannot be used; until it can, what was read last stays in force."""
+        """Why the file cannot be used; meanwhile, what was read last stays in force."""
         self._from_file = FileProviders()
         self._from_store: Mapping[str, Provider] = {}
         self._store_version: tuple[float, ...] = ()
@@ -85,7 +85,7 @@ class Directory:
         """Reads the file for the first time.
 
         Raises:
-            ProvidersFileError: It cannot be used; at the start nothing older could count instead.
+            ProvidersFileError: It cannot be used, and at the start there is nothing older to use instead.
         """
         if self.file is not None:
             self._stamp = _stamp(self.file)
@@ -108,7 +108,7 @@ class Directory:
         """Checks for changes now."""
         changed = await asyncio.to_thread(self._reread) if self.file is not None else False
         if store and self.store is not None:
-            with contextlib.suppress(LedgerError):  # what was read last counts; the ledger's own health tells
+            with contextlib.suppress(LedgerError):  # what was read last stays; the ledger's health reports it
                 version = await self.store.version()
                 if version != self._store_version:
                     self._from_store = await self.store.providers()
@@ -118,14 +118,14 @@ class Directory:
             self._merge()
 
     def all(self) -> Mapping[str, Known]:
-        """Every provider by name."""
+        """Returns every provider by name."""
         return self._known
 
     def get(self, name: str) -> Known:
-        """One provider.
+        """Returns one provider.
 
         Raises:
-            PermanentError: `PROVIDER_UNKNOWN`, with the nearest name.
+            PermanentError: `PROVIDER_UNKNOWN`, with the nearest name, or `PROVIDER_UNUSABLE`.
         """
         known = self._known.get(name)
         if known is not None:
@@ -147,7 +147,7 @@ class Directory:
             await asyncio.sleep(LOOK_EVERY)
 
     def _reread(self) -> bool:
-        """Whether the file changed and can be used."""
+        """Reads the file again if it changed; returns whether it did and can be used."""
         assert self.file is not None  # noqa: S101 - the caller's word
         stamp = _stamp(self.file)
         if stamp == self._stamp:

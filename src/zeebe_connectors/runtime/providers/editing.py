@@ -1,7 +1,7 @@
-"""Works out what a change of a provider does to its secured values, before anything is written.
+"""Work out what a change of a provider does to its secured values, before anything is written.
 
-A secured value may be replaced or removed, never read. Where an environment's address changes, or its protection gets
-weaker, its values are dropped unless they come anew with the change: whoever may edit a host must not get the password.
+A secured value may be replaced or removed, never read. If an environment's address changes, or its protection gets
+weaker, its values are dropped unless the change sets them again: whoever may edit a host must not get the password.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """What a document says, taken apart.
+    """A document, split by what happens to secured values.
 
     Args:
-        document: All that is not secured.
-        given: Values that are set anew.
-        removed: Places whose value is taken away.
+        document: Everything that is not secured.
+        given: Secured values to set.
+        removed: Places whose value is removed.
     """
 
     document: dict[str, Any]
@@ -37,10 +37,10 @@ class Instructions:
 
 
 def taken_apart(document: Mapping[str, Any]) -> Instructions:
-    """Takes secured values out of a document: absent keeps, `{"value": …}` or text sets, null removes.
+    """Splits secured values off a document: an absent one is kept, `{"value": …}` or text sets it, null removes it.
 
     Raises:
-        ProviderError: A secured value is of no such shape.
+        ProviderError: A secured value has another shape.
     """
     plain: dict[str, Any] = copy.deepcopy({key: value for key, value in document.items() if key not in _DERIVED})
     environments = plain.get("environments")
@@ -57,7 +57,7 @@ def taken_apart(document: Mapping[str, Any]) -> Instructions:
 
 
 _DERIVED = frozenset({"name", "from", "etag", "changed", "version", "usedBy", "problem", "by", "dropped"})
-"""What an answer shows beside a provider's document."""
+"""Keys that an answer shows beside a provider's document."""
 
 
 def _take(
@@ -89,7 +89,7 @@ _KEEP = object()
 
 
 def origin_of(document: Mapping[str, Any], environment: str) -> str:
-    """A digest of all that decides where an environment's secured values go, and how well they are protected there."""
+    """Returns a digest of everything that decides where secured values are sent, and how well they are protected."""
     there = (document.get("environments") or {}).get(environment) or {}
     authentication = there.get("authentication") or {}
     reported = {
@@ -157,7 +157,7 @@ def _leads_somewhere(name: str, value: Any) -> bool:
 
 
 def with_values(document: Mapping[str, Any], values: Mapping[Place, Any]) -> dict[str, Any]:
-    """The document with values in their places, as the model reads it."""
+    """Returns the document with values in their places, as the model reads it."""
     full: dict[str, Any] = copy.deepcopy(dict(document))
     for (environment, path), value in values.items():
         there = (full.get("environments") or {}).get(environment)
@@ -167,7 +167,7 @@ def with_values(document: Mapping[str, Any], values: Mapping[Place, Any]) -> dic
 
 
 def described_change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """Which fields changed, for the history; no value is part of it."""
+    """Returns which fields changed, for the history; without their values."""
     if before is None:
         return "created"
     if after is None:

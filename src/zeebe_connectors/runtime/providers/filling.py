@@ -1,6 +1,6 @@
-"""Fills a task's or source's inputs from a provider, before they are validated: address, credentials, TLS, defaults.
+"""Fill a task's or source's inputs from a provider, before they are validated: address, credentials, TLS, defaults.
 
-Process data fills the placeholders that the provider's address has, and a path below it; never host or credentials.
+Process data fills the placeholders in the provider's address and adds a path below it; never host or credentials.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
 _MAX_CACHED = 1024
 _MAX_CACHED_PATH = 512
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
-"""Inputs that decide where a request goes and who sends it."""
+"""Inputs that decide the target of a request and its sender."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
 
 
@@ -33,19 +33,19 @@ class _Constant:
     value: Any
     is_locked: bool
     says_nothing: bool
-    """Whether an input that is left out means the same: then it stays so, and no job pays for validating it."""
+    """Whether an empty input means the same: then it is left empty, which saves validating it for each job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a provider's environment does with the inputs of one connector; made once, used for each job.
+    """How a provider's environment fills the inputs of one connector; made once, used for each job.
 
     Args:
-        protocols: What the task must have chosen, if it chose.
-        constants: What is filled in as it is.
-        conflicts: What the task must leave empty.
-        url: Where an address is joined with the task's path, and the base.
-        secured: Texts that no output may hold.
+        protocols: Choices of protocol that must match, if the task chose one.
+        constants: Values to fill in.
+        conflicts: Inputs that the task must leave empty.
+        url: The place where an address is joined with the task's path, and the base address.
+        secured: Texts to mask in all output.
     """
 
     provider: Provider
@@ -58,13 +58,13 @@ class Plan:
     is_fixed: bool
     """Whether the base has no placeholders."""
     joined: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Addresses by the tasks' paths, where the base is fixed."""
+    """Addresses by the tasks' paths, if the base is fixed."""
 
     def fill(self, data: dict[str, Any]) -> None:
-        """Fills the inputs of one task; `data` is changed.
+        """Fills the inputs of one task; changes `data` in place.
 
         Raises:
-            PermanentError: `PROVIDER_CONFLICT` when the task gives what is the provider's.
+            PermanentError: `PROVIDER_CONFLICT` when the task sets what the provider decides.
             InputError: A placeholder's value or the path does not fit.
         """
         for place, word in self.protocols:
@@ -130,15 +130,15 @@ class Plan:
 
 
 def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mapping[str, Any]) -> Plan:
-    """What an environment, its secrets resolved, does with a connector's inputs.
+    """Makes the plan by which an environment, its secrets resolved, fills a connector's inputs.
 
     Args:
-        places: Of the connector.
+        places: The connector's places for a provider's values.
         provider: The provider.
-        environment: Its document: section -> values as text.
+        environment: The environment's document: section -> values as text.
 
     Raises:
-        PermanentError: `PROVIDER_MISMATCH` when the connector has no word for what the provider says.
+        PermanentError: `PROVIDER_MISMATCH` when the connector does not support what the provider says.
     """
     address = address_of(provider, environment)
     base = str(environment.get("url") or "")
@@ -155,7 +155,7 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
 
 
 def _is_refused(source: str) -> bool:
-    """Whether a task that fills this in beside a provider is refused; port and encryption have defaults in forms."""
+    """Whether a task that fills this in beside a provider is refused; not port and encryption, which have defaults."""
     return source in {"host", "headers"} or source.startswith(("authentication", "tls", "wsSecurity"))
 
 
@@ -197,7 +197,7 @@ def _says_nothing(place: ProviderPlace, value: Any) -> bool:
 
 
 def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Host, port, encryption and what else an environment's address says."""
+    """Returns host, port, encryption and the rest of an environment's address."""
     protocol = provider.protocol
     found: dict[str, Any] = {
         "host": environment.get("host"),
@@ -228,17 +228,17 @@ def signs_in(given: Mapping[str, Any]) -> bool:
 
 
 def authentication_of(place: ProviderPlace, given: Mapping[str, Any]) -> Any:
-    """A provider's authentication in the words of an input.
+    """Returns a provider's authentication in the terms of an input.
 
     Raises:
-        PermanentError: `PROVIDER_MISMATCH` when the input has no word for it.
+        PermanentError: `PROVIDER_MISMATCH` when the input does not support it.
     """
     if not place.words:
         return dict(given) or None
     kind = kind_of(given, place.tag)
     word = word_for(kind, place.words)
     if word is None:
-        if same(kind, "none"):  # nothing to sign in with, and the input says that by being empty
+        if same(kind, "none"):  # no login, which the input expresses by being empty
             return None
         return _mismatch(place, kind)
     return {
@@ -292,7 +292,7 @@ def _refuse(place: ProviderPlace, value: Any) -> None:
 def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     found: Any = data
     for name in path:
-        if not isinstance(found, dict):  # JSON has no other kind, and a job pays for each look
+        if not isinstance(found, dict):  # JSON has no other mappings, and an exact check is quicker for each job
             return None
         found = found.get(name)
     return found

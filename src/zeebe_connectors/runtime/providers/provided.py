@@ -1,4 +1,4 @@
-"""Gives a job or source its provider: checks who may use it, chooses its environment, fills inputs, keeps its rules."""
+"""Apply a provider to a job or source: check who may use it, choose its environment, fill inputs, keep its rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_PLANS = 2048
 _MAX_USERS = 100
 _SLOWING = frozenset({"429", "503"})
 _SOURCE_PATIENCE = 3600.0
-_PAUSE = 1.0  # seconds for which a provider is left alone that says too much and not for how long
+_PAUSE = 1.0  # seconds of pause when a provider reports too many requests without saying for how long
 
 _NEVER = float("inf")
 _Key = tuple[str | None, ...]
@@ -40,21 +40,21 @@ VersionTag = Callable[[], Awaitable[str | None]]
 
 
 async def no_version_tag() -> str | None:
-    """For whoever has no process."""
+    """Returns None, for callers without a process."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for a provider.
+    """A request for a provider.
 
     Args:
-        name: The provider's.
-        environment: What the task wants; empty for what is in force.
+        name: The provider's name.
+        environment: The environment that the task names; empty for the one in force.
         process: BPMN process id.
         tenant: Tenant id.
-        version_tag: Of the process's deployed version.
-        by_hand: Somebody tries it: any environment may be named, and no process has to be allowed.
+        version_tag: Returns the version tag of the deployed process.
+        by_hand: Whether somebody tries it by hand: then any environment may be named, and processes are not checked.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Asking:
 
 
 def asking(texts: Mapping[str, str], **who: Any) -> Asking | None:
-    """What a task's headers, or a source's properties, ask for; None without a provider."""
+    """Reads the provider that a task's headers or a source's properties name; returns None without one."""
     name = (texts.get(PROVIDER) or "").strip()
     if not name or (texts.get(CONNECTION) or "").strip() == "here":
         return None
@@ -79,9 +79,9 @@ class _Prepared:
 
     plan: Plan
     held: tuple[str, ...]
-    """Secured values that the provider holds itself."""
+    """Secured values stored with the provider."""
     named: tuple[tuple[str, str], ...]
-    """Name and value of the secrets that it names."""
+    """Name and value of the secrets that it refers to."""
     clients: ClientCache
     key: str
     expires: float
@@ -96,13 +96,13 @@ class _Prepared:
 
 
 class Use:
-    """A provider as one job or source uses it.
+    """One job's or source's use of a provider.
 
     Args:
         key: Provider and environment.
         clients: Clients that only users of this provider share.
-        limit: Its rules.
-        is_current: Whether the provider is still as it was.
+        limit: Its usage rules.
+        is_current: Returns whether the provider is unchanged.
     """
 
     def __init__(self, key: str, clients: ClientCache, limit: Limit, is_current: Callable[[], bool]) -> None:
@@ -115,20 +115,20 @@ class Use:
         """Waits until the rules allow one request; `leave` must follow.
 
         Args:
-            process: On whose behalf.
+            process: The process that it is for.
             deadline: Until when it may wait, in seconds of `time.monotonic()`.
-            waiting: How many of the connector's jobs may wait.
+            waiting: The connector's count of waiting jobs.
 
         Raises:
-            Busy: It would take longer, or too many wait already.
+            Busy: It would take longer, or too many are waiting already.
         """
         await self._limit.enter(process, deadline=deadline, waiting=waiting)
 
     def leave(self, error: BaseException | None = None) -> None:
-        """Takes note that the request is over, and that the provider asked to be left alone, if it did.
+        """Ends the request, and keeps a pause if the provider asked for one.
 
         Args:
-            error: What became of the request.
+            error: Why the request failed; None if it did not.
         """
         if isinstance(error, ConnectorError):
             delay = error.delay if isinstance(error, TransientError) else None
@@ -138,7 +138,7 @@ class Use:
 
     @asynccontextmanager
     async def source_turn(self) -> AsyncIterator[None]:
-        """For a source, which waits as long as it takes."""
+        """Waits for a source's turn, however long it takes."""
         try:
             await self.enter("", deadline=time.monotonic() + _SOURCE_PATIENCE)
         except Busy as busy:
@@ -163,12 +163,12 @@ class Providers:
     """The providers of one runtime.
 
     Args:
-        directory: What there is.
-        secrets: Where references resolve.
-        clients: Clients that stay open.
-        environment: Name of the environment in force; empty where each provider has only one.
+        directory: The providers in force.
+        secrets: Resolves references to secrets.
+        clients: The runtime's clients.
+        environment: Name of the environment in force; empty if each provider has only one.
         store: The database whose users share usage rules; None for this runtime alone.
-        owner: This runtime, among those.
+        owner: This runtime's name among those that share.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Providers:
         self._closing: set[asyncio.Task[None]] = set()
 
     def use_again(self, key: _Key, data: dict[str, Any], custody: JobSecrets) -> Use | None:
-        """As `use`, where the same has been asked for before and is the same still; a job pays for each look.
+        """Does the same as `use` if the same was asked before and has not changed, but faster; returns None otherwise.
 
         Args:
             key: What `use` was called with.
@@ -221,19 +221,19 @@ class Providers:
         *,
         key: _Key | None = None,
     ) -> Use:
-        """Fills the inputs and gives the rules.
+        """Fills the inputs and returns the provider's clients and rules.
 
         Args:
-            wanted: Who asks for what.
-            connector: Whose inputs.
-            data: The inputs by wire name, which are changed.
+            wanted: The request.
+            connector: The connector whose inputs these are.
+            data: The inputs by wire name, which are changed in place.
             custody: Learns every secured value.
-            key: Says all that makes the answer differ, for `use_again`.
+            key: Everything that distinguishes answers, for `use_again`.
 
         Raises:
             PermanentError: `PROVIDER_UNKNOWN`, `PROVIDER_INACTIVE`, `PROVIDER_FORBIDDEN`, `PROVIDER_MISMATCH`,
                 `PROVIDER_ENVIRONMENT_UNKNOWN` or `PROVIDER_CONFLICT`.
-            InputError: A value of a placeholder or the path does not fit; `SECRET_NOT_FOUND`.
+            InputError: A placeholder's value or the path is invalid; `SECRET_NOT_FOUND`.
         """
         known = self.directory.get(wanted.name)
         self._check(known, wanted, connector)
@@ -260,7 +260,7 @@ class Providers:
         return now is known or (now is not None and now.revision == known.revision)
 
     def limit(self, known: Known, environment: str) -> Limit:
-        """The rules of a provider in an environment, as they are now."""
+        """Returns the current rules of a provider in an environment."""
         key = f"{known.name}/{environment}"
         limit = self._limits.get(key)
         rules = known.provider.rules
@@ -279,11 +279,11 @@ class Providers:
         return limit
 
     def limits(self) -> Mapping[str, Limit]:
-        """The limits in use, by provider and environment."""
+        """Returns the limits in use, by provider and environment."""
         return self._limits
 
     async def resolved(self, known: Known, environment: str) -> tuple[dict[str, Any], list[str]]:
-        """An environment's document as text, its secrets resolved; and every secured value, to be masked.
+        """Returns an environment's document with its secrets resolved to text, and every secured value, to be masked.
 
         Raises:
             InputError: `SECRET_NOT_FOUND`.
@@ -295,11 +295,11 @@ class Providers:
         return texts, [*_held(document, texts), *used.values.values()]
 
     def used_by(self, name: str) -> list[str]:
-        """The BPMN processes that used a provider since the start, a hundred at most."""
+        """Returns the BPMN processes that used a provider since the start, a hundred at most."""
         return sorted(self._users.get(name, ()))
 
     async def aclose(self) -> None:
-        """Gives back what was taken of shared budgets."""
+        """Returns what was taken from shared budgets."""
         await self.directory.aclose()
         await asyncio.gather(*(limit.aclose() for limit in self._limits.values()), *self._closing)
 
@@ -336,7 +336,7 @@ class Providers:
             )
 
     async def _environment(self, known: Known, wanted: Asking) -> str:
-        """Chooses the environment: the task's or the version's where the provider allows it, else the runtime's."""
+        """Chooses the environment: the task's or the version's if the provider allows it, else the runtime's."""
         name, provider = known.name, known.provider
         if wanted.environment:
             if "task" not in provider.environment_by and not wanted.by_hand:
@@ -403,9 +403,9 @@ class Providers:
         return prepared
 
     async def scoped(self, known: Known, environment: str, proxy: Mapping[str, Any] | None) -> ClientCache:
-        """Clients for this provider alone: it shares neither connections nor tokens with another.
+        """Returns clients for this provider alone, which shares neither connections nor tokens with another.
 
-        They go where the provider's egress rules allow, within those of the runtime, and through the provider's proxy.
+        They reach what the provider's egress rules allow, within those of the runtime, through the provider's proxy.
         """
         scope: tuple[Any, ...] = ("provider", known.name, environment)
         reach = known.provider.reach
@@ -421,7 +421,7 @@ class Providers:
 
 
 class _Names(JobSecrets):
-    """Learns which secrets a provider names, and their values."""
+    """Learns which secrets a provider refers to, and their values."""
 
     def __init__(self) -> None:
         super().__init__(Mask())
@@ -432,7 +432,7 @@ class _Names(JobSecrets):
 
 
 def environment_document(provider: Provider, environment: str) -> dict[str, Any]:
-    """An environment as plain data; secured values are `Secret`s."""
+    """Returns an environment as plain data, with secured values as `Secret`s."""
     found = provider.environments[environment]
     document = {
         "url": found.url,

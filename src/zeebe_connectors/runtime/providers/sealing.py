@@ -1,6 +1,6 @@
-"""Encrypts secured values for the database: each is bound to its provider, environment, field and address.
+"""Encrypt secured values for the database, each bound to its provider, environment, field and address.
 
-A value that is moved to another row, or whose address was changed behind the runtime's back, cannot be opened.
+A value that was moved to another row, or whose address was changed in the database, cannot be opened.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Sealer:
     """Seals with the first key, and opens with any.
 
     Args:
-        keys: Of 32 bytes each; none: nothing can be sealed, and names of secrets only are taken.
+        keys: Keys of 32 bytes each; without one nothing can be sealed, and only references to secrets are accepted.
     """
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
@@ -38,10 +38,10 @@ class Sealer:
 
     @classmethod
     def of(cls, settings: Environment) -> Sealer:
-        """The sealer of the operator's keys: 32 bytes in base64, the newest first, separated by commas.
+        """Makes a sealer with the operator's keys: 32 bytes in base64 each, the newest first, separated by commas.
 
         Raises:
-            SettingsError: One is no such key.
+            SettingsError: A key is invalid.
         """
         keys = []
         for text in settings.names(KEY_SETTING):
@@ -63,10 +63,10 @@ class Sealer:
         return bool(self._keys)
 
     def seal(self, value: str, *where: str) -> str:
-        """The value sealed for one place.
+        """Seals a value for one place.
 
         Args:
-            value: What nobody else may read.
+            value: The value.
             where: Provider, environment, field and origin.
 
         Raises:
@@ -82,7 +82,7 @@ class Sealer:
         return f"{_FORM}:{self._first}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, *where: str) -> str:
-        """The value that was sealed for this place.
+        """Opens a value that was sealed for this place.
 
         Raises:
             SealError: The key is missing, or the value belongs elsewhere.
@@ -106,7 +106,7 @@ class Sealer:
         return opened.decode()
 
     def is_current(self, sealed: str) -> bool:
-        """Whether it is sealed with the first key."""
+        """Whether a value is sealed with the first key."""
         return sealed.startswith(f"{_FORM}:{self._first}:")
 
 

@@ -1,4 +1,4 @@
-"""Shows providers to operators and modelers, as JSON without any secured value; for API, command and page."""
+"""Show providers to operators and modelers as JSON without secured values, for API, command and page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeebe_connectors.sdk.fields import Secret
 
 
 def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
-    """A provider that is in force; secured values are shown as set, with the secret's name where they only name one."""
+    """Shows a provider in force; a secured value is shown as set, with the secret's name if it is a reference."""
     provider = known.provider
     document = provider.model_dump(by_alias=True, exclude_defaults=True, exclude={"environments"}, mode="json")
     document["protocol"] = provider.protocol
@@ -30,7 +30,7 @@ def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
 
 
 def shown_entry(entry: Entry) -> dict[str, Any]:
-    """A provider of the database, with the version that a change has to bring along."""
+    """Shows a provider of the database, with the version that a change must name."""
     values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
     shown = {
         "name": entry.name,
@@ -46,7 +46,7 @@ def shown_entry(entry: Entry) -> dict[str, Any]:
 
 
 def fitting(known: Iterable[Known], *, tag: str = "", text: str = "") -> list[Known]:
-    """Those that have a tag, and a text in name, description or tags."""
+    """Returns the providers that have a tag, and a text in name, description or tags."""
     words = text.casefold().split()
     return [
         one
@@ -57,7 +57,7 @@ def fitting(known: Iterable[Known], *, tag: str = "", text: str = "") -> list[Kn
 
 
 def shown_now(providers: Providers, name: str) -> dict[str, Any]:
-    """How a provider's usage rules are kept at this moment, by environment."""
+    """Shows the current state of a provider's usage rules, by environment."""
     return {
         key.partition("/")[2]: {
             "perSecond": limit.per_second(),

@@ -1,4 +1,4 @@
-"""Keeps the providers that are made through API, command or page, in tables of their own in the ledger's database."""
+"""Keep the providers that are made through API, command or page, in their own tables of the ledger's database."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from zeebe_connectors.sdk.errors import PermanentError
 from zeebe_connectors.sdk.fields import Secret
 
 _MAX_HISTORY = 200
-"""Changes of a provider that are remembered."""
+"""Maximum number of remembered changes of a provider."""
 _MAX_DOCUMENT = 256 * 1024
 
 
 class ProviderConflictError(PermanentError):
-    """The provider is there already, or was changed meanwhile.
+    """The provider exists already, or was changed meanwhile.
 
     Args:
         message: What to do.
-        current: As it is now; None when there is none any more.
+        current: The provider as it is now; None if it no longer exists.
     """
 
     def __init__(self, message: str, current: Entry | None) -> None:
@@ -71,11 +71,11 @@ class Editor:
 
 @dataclass(frozen=True, slots=True)
 class SecuredValue:
-    """What may be known of a secured value.
+    """What may be shown of a secured value.
 
     Args:
         changed: When it was set, in seconds since 1970.
-        reference: The text that names a secret; empty for a value.
+        reference: The reference to a secret; empty for a value.
     """
 
     changed: float
@@ -84,10 +84,10 @@ class SecuredValue:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A provider as it is stored, without its secured values.
+    """A stored provider, without its secured values.
 
     Args:
-        dropped: Places whose values the last change took away, because they would have gone elsewhere.
+        dropped: Places whose values the last change dropped, because they would have been sent elsewhere.
     """
 
     name: str
@@ -128,16 +128,16 @@ class ProviderStore:
         self._store = store
         self._sealer = sealer
         self.problems: dict[str, str] = {}
-        """Why a provider cannot be used, by its name."""
+        """Why providers cannot be used, by name."""
 
     async def version(self) -> tuple[float, ...]:
-        """Changes with every change of any provider."""
+        """Returns a value that changes with every change of any provider."""
         query = "SELECT COUNT(*), COALESCE(SUM(version), 0), COALESCE(MAX(changed), 0) FROM providers"
         rows = await self._store.read(lambda do: do.rows(query, {}))
         return tuple(float(value) for value in rows[0])
 
     async def providers(self) -> dict[str, Provider]:
-        """Every provider with its secured values, for use; one that cannot be opened is left out, see `problems`."""
+        """Returns every provider with its secured values, for use; one that cannot be opened goes to `problems`."""
         remaining = await self._store.read(
             lambda do: [
                 (str(name), json.loads(text), _values(do, str(name)))
@@ -161,7 +161,7 @@ class ProviderStore:
         return found
 
     async def entries(self) -> list[Entry]:
-        """Every provider without secured values."""
+        """Returns every provider without secured values."""
         return await self._store.read(
             lambda do: [
                 _entry(do, row)
@@ -170,11 +170,11 @@ class ProviderStore:
         )
 
     async def find(self, name: str) -> Entry | None:
-        """One provider without secured values."""
+        """Returns one provider without secured values; None if there is none."""
         return await self._store.read(lambda do: _find(do, name))
 
     async def history(self, name: str) -> list[Change]:
-        """Who changed what and when, the newest first; without values."""
+        """Returns who changed what and when, the newest first; without values."""
         query = (
             "SELECT version, at, who, what FROM provider_history WHERE provider = :name ORDER BY at DESC, version DESC"
         )
@@ -182,26 +182,26 @@ class ProviderStore:
         return [Change(int(version), float(at), str(who), str(what)) for version, at, who, what in rows]
 
     async def create(self, name: str, document: Mapping[str, Any], editor: Editor) -> Entry:
-        """Makes a provider.
+        """Creates a provider.
 
         Raises:
-            ProviderConflictError: There is one of that name.
+            ProviderConflictError: A provider of that name exists.
             ProviderError: The document is wrong.
             NotAllowedError: The editor may not set secured values.
         """
         return await self._write(name, document, editor, version=0)
 
     async def change(self, name: str, document: Mapping[str, Any], editor: Editor, *, version: int) -> Entry:
-        """Replaces a provider's document; secured values that are absent stay, unless they would go elsewhere.
+        """Replaces a provider's document; absent secured values stay, unless they would be sent elsewhere.
 
         Args:
-            name: Which.
-            document: All of it.
-            editor: Who.
-            version: That was read; another one now is a conflict.
+            name: The provider's name.
+            document: The complete document.
+            editor: Who changes it.
+            version: The version that was read; any other version now is a conflict.
 
         Raises:
-            ProviderUnknownError: There is none.
+            ProviderUnknownError: There is no such provider.
             ProviderConflictError: It was changed meanwhile.
             ProviderError: The document is wrong.
             NotAllowedError: The editor may not set secured values.
@@ -212,12 +212,13 @@ class ProviderStore:
         """Copies one environment onto another.
 
         Args:
-            name: Which provider.
-            editor: Who.
+            name: The provider's name.
+            editor: Who copies.
             from_: The environment to copy from.
             to: The environment to write to.
-            version: That was read.
-            secured: Whether secured values are copied too; else those of the other environment stay where they may.
+            version: The version that was read.
+            secured: Whether to copy secured values too; otherwise the target's own stay unless they would be sent
+                elsewhere.
 
         Raises:
             ProviderUnknownError: There is no such provider or environment.
@@ -249,7 +250,7 @@ class ProviderStore:
         """Removes a provider with its values; its history stays.
 
         Raises:
-            ProviderUnknownError: There is none.
+            ProviderUnknownError: There is no such provider.
             ProviderConflictError: It was changed meanwhile.
         """
 
@@ -266,7 +267,7 @@ class ProviderStore:
         await self._store.write(work)
 
     async def rotate(self, editor: Editor) -> int:
-        """Seals every value with the first key; gives how many were sealed with another.
+        """Seals every value with the first key; returns how many were sealed with another.
 
         Raises:
             PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key; nothing is changed.
@@ -307,7 +308,7 @@ class ProviderStore:
                 _check_named(before, instructions.document)
             rows = _values(do, name) if before is not None else {}
             remaining, dropped = _remaining_rows(rows, instructions)
-            # What stays and what is new must make a whole; neither is read here.
+            # Kept and new values together must be complete; neither is read here.
             stand_in = {place: Secret("x") for place in (*remaining, *instructions.given)}
             provider_of(with_values(instructions.document, stand_in), name=name)
             self._replace_values(do, name, instructions, remaining)
@@ -349,7 +350,7 @@ class ProviderStore:
             raise ProviderError(f"environments.{_dotted(place)}: {error}") from None
 
     def _opened(self, row: _Row, name: str, place: Place, origin: str) -> Secret | str:
-        """The value; sealed for an address that the document no longer has, it cannot be opened."""
+        """The value; if it was sealed for another address than the document's, it cannot be opened."""
         if _is_name(row.sealed):
             return row.sealed
         value = self._sealer.open(row.sealed, name, *place, origin)
@@ -373,10 +374,10 @@ def _is_name(stored: str) -> bool:
 
 
 def _check_named(before: Entry | None, document: Mapping[str, Any]) -> None:
-    """Refuses a change by which a secret that an address or an option names would go elsewhere.
+    """Refuses a change by which a secret named in an address or an option would be sent elsewhere.
 
     Raises:
-        NotAllowedError: An environment that is new or changed names one.
+        NotAllowedError: A new or changed environment names a secret.
     """
     known = {} if before is None else before.document.get("environments") or {}
     environments = document.get("environments")
@@ -406,7 +407,7 @@ def _check_version(name: str, before: Entry | None, version: int) -> None:
 
 
 def _remaining_rows(rows: Mapping[Place, _Row], instructions: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
-    """Which values stay, and which are dropped because they would go elsewhere, or with weaker protection."""
+    """Which values stay, and which are dropped because they would be sent elsewhere or less protected."""
     remaining: dict[Place, _Row] = {}
     dropped: list[Place] = []
     for place, row in rows.items():

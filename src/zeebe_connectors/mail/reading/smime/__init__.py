@@ -9,7 +9,7 @@ SIGNATURES = {"application/pkcs7-signature", "application/x-pkcs7-signature"}
 
 
 def is_clear_signed(entity: Entity) -> bool:
-    """Whether it is readable content with its S/MIME signature beside it."""
+    """Whether an entity is readable content with a detached S/MIME signature."""
     if entity.type.value != "multipart/signed":
         return False
     protocol = entity.type.of.get("protocol", "").lower()
@@ -17,11 +17,11 @@ def is_clear_signed(entity: Entity) -> bool:
 
 
 def is_message(entity: Entity, *, whole: bool) -> bool:
-    """Whether it is a mail's content as an S/MIME message, not a signed file (`invoice.xml.p7m`) that is attached.
+    """Whether an entity is a mail's content as an S/MIME message, not an attached signed file (`invoice.xml.p7m`).
 
     Args:
         entity: A part, or the mail itself.
-        whole: Whether it is all that the mail has.
+        whole: Whether it is the whole mail.
     """
     name = (entity.disposition.of.get("filename") or entity.type.of.get("name") or "").lower()
     if entity.type.value in _MESSAGES:

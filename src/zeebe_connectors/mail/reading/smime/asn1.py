@@ -1,7 +1,7 @@
 """Read BER and DER lazily: only the values that are accessed cost time.
 
-It is written here because mails arrive as BER streams with indefinite lengths, which strict DER readers refuse, and
-because reading untrusted bytes needs bounds on depth and number.
+Written here because mails arrive as BER streams with indefinite lengths, which strict DER readers refuse, and because
+reading untrusted bytes needs bounds on depth and number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 MAX_VALUES = 1_000_000
-"""Values that one reading passes over at most: a stream of 50 MB in pieces of 1 KB has 50,000."""
+"""Maximum values to pass over in one reading: a stream of 50 MB in pieces of 1 KB has 50,000."""
 MAX_DEPTH = 64
 
 INTEGER, BIT_STRING, OCTETS, NULL, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x05, 0x06, 0x30, 0x31
@@ -19,7 +19,7 @@ _CONSTRUCTED = 0x20
 _END = b"\0\0"
 
 
-class Damaged(Exception):  # noqa: N818 - a verdict on bytes, caught by those who read them
+class Damaged(Exception):  # noqa: N818 - a verdict on bytes, caught by the callers
     """The bytes are not valid."""
 
 
@@ -32,32 +32,32 @@ class Value:
     whole: memoryview
 
     def parts(self) -> Parts:
-        """The values inside, one after the other."""
+        """Iterates over the values inside."""
         if not self.tag & _CONSTRUCTED:
             raise Damaged("a simple value where one with parts belongs")
         return Parts(self.body)
 
     def octets(self) -> bytes:
-        """The contents of a string; those of one that is sent in pieces, joined."""
+        """Returns the contents of a string; the pieces of a constructed one are joined."""
         if not self.tag & _CONSTRUCTED:
             return bytes(self.body)
         return b"".join(_pieces(self.body))
 
     def bits(self) -> bytes:
-        """The contents of a bit string of whole octets."""
+        """Returns the contents of a bit string of whole octets."""
         body = self.octets()
         if self.tag != BIT_STRING or body[:1] != b"\0":
             raise Damaged("a bit string of odd length")
         return body[1:]
 
     def number(self) -> int:
-        """The value of an integer."""
+        """Returns the value of an integer."""
         if self.tag != INTEGER or not 1 <= len(self.body) <= 1024:
             raise Damaged("no integer")
         return int.from_bytes(self.body, "big", signed=True)
 
     def oid(self) -> str:
-        """An object identifier with its dots."""
+        """Returns an object identifier in dotted form."""
         if self.tag != OID or not 1 <= len(self.body) <= 64 or self.body[-1] & 0x80:
             raise Damaged("no object identifier")
         numbers, number = [], 0
@@ -70,7 +70,7 @@ class Value:
         return ".".join(map(str, [first, numbers[0] - 40 * first, *numbers[1:]]))
 
     def moment(self) -> datetime:
-        """A UTCTime or GeneralizedTime."""
+        """Returns the time of a UTCTime or GeneralizedTime."""
         text = bytes(self.body).decode("ascii", "replace")
         if self.tag == 0x17:  # years from 1950 on
             text = ("19" if text[:2] >= "50" else "20") + text
@@ -83,7 +83,7 @@ class Value:
 
 
 class Parts:
-    """Walks through the values of a constructed one."""
+    """Walks through the values inside a constructed value."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -96,13 +96,13 @@ class Parts:
             yield value
 
     def peek(self) -> Value | None:
-        """The next value without taking it; None at the end."""
+        """Returns the next value without consuming it; None at the end."""
         if self._next is None and self._at < len(self._data):
             self._next, self._at = _value(self._data, self._at)
         return self._next
 
     def take(self, *tags: int) -> Value:
-        """The next value, which has one of these tags (any when none is given)."""
+        """Consumes the next value, which must have one of these tags (any when none is given)."""
         value = self.peek()
         if value is None or (tags and value.tag not in tags):
             raise Damaged("a value is missing or of another kind")
@@ -110,7 +110,7 @@ class Parts:
         return value
 
     def optional(self, *tags: int) -> Value | None:
-        """The next value when it has one of these tags."""
+        """Consumes the next value if it has one of these tags; otherwise returns None."""
         value = self.peek()
         if value is None or value.tag not in tags:
             return None
@@ -119,12 +119,12 @@ class Parts:
 
 
 def read(data: bytes | memoryview) -> Value:
-    """The value at the start of the bytes; what follows it does not count."""
+    """Reads the value at the start of the bytes; whatever follows is ignored."""
     return _value(memoryview(data), 0)[0]
 
 
 def der_length(length: int) -> bytes:
-    """A length as DER writes it."""
+    """Encodes a length in DER."""
     if length < 0x80:
         return bytes([length])
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
@@ -132,7 +132,7 @@ def der_length(length: int) -> bytes:
 
 
 def _value(data: memoryview, at: int) -> tuple[Value, int]:
-    """The value at a place, and where it ends."""
+    """The value at an offset, and where it ends."""
     tag, start, length = _head(data, at)
     if length is not None:
         end = start + length
@@ -142,7 +142,7 @@ def _value(data: memoryview, at: int) -> tuple[Value, int]:
 
 
 def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
-    """Tag, where the contents begin, and their length; None for one that ends with a mark."""
+    """Tag, where the contents begin, and their length; None for an indefinite length."""
     if at + 2 > len(data):
         raise Damaged("it is cut off")
     tag, first = data[at], data[at + 1]
@@ -167,7 +167,7 @@ def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
 
 
 def _end_of_contents(data: memoryview, at: int) -> int:
-    """Where the mark stands that ends a value without length."""
+    """Where the end-of-contents mark of a value of indefinite length stands."""
     depth = 1
     for _ in range(MAX_VALUES):
         if bytes(data[at : at + 2]) == _END:
@@ -188,7 +188,7 @@ def _end_of_contents(data: memoryview, at: int) -> int:
 
 
 def _pieces(data: memoryview) -> Iterator[memoryview]:
-    """The pieces of a string that is sent in pieces, at any depth."""
+    """The pieces of a constructed string, at any depth."""
     ends = [len(data)]
     at = 0
     for _ in range(MAX_VALUES):

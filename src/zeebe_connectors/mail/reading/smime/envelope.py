@@ -1,6 +1,6 @@
 """Decrypt and decompress CMS messages (RFC 5652, 5083, 5084, 5753, 3274).
 
-Every failure after a matching recipient is the same error: senders of mails must not learn which step failed.
+After a matching recipient is found, every failure gives the same error: senders must not learn which step failed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _RC2_BITS = {160: 40, 120: 64, 58: 128}
 _AES_WRAP = {f"{_AES}5": 16, f"{_AES}25": 24, f"{_AES}45": 32}
 _TRIPLE_DES_WRAP = "1.2.840.113549.1.9.16.3.6"
 _AGREEMENTS: dict[str, type[hashes.HashAlgorithm]] = {
-    # With and without the cofactor, which is 1 for the curves that there are.
+    # With and without the cofactor, which is 1 for all supported curves.
     "1.3.133.16.840.63.0.2": hashes.SHA1,
     "1.3.133.16.840.63.0.3": hashes.SHA1,
     **dict.fromkeys(("1.3.132.1.11.0", "1.3.132.1.14.0"), hashes.SHA224),
@@ -57,9 +57,9 @@ _AGREEMENTS: dict[str, type[hashes.HashAlgorithm]] = {
     **dict.fromkeys(("1.3.132.1.11.2", "1.3.132.1.14.2"), hashes.SHA384),
     **dict.fromkeys(("1.3.132.1.11.3", "1.3.132.1.14.3"), hashes.SHA512),
 }
-_STEP = 64 * 1024  # bytes that are decrypted in one go, so that other threads have their turn
+_STEP = 64 * 1024  # bytes decrypted in one call, so that other threads can run
 _MAX_RECIPIENTS = 1000
-_MAX_TRIES = 5  # of the recipients that are ours: each costs decrypting all of the content
+_MAX_TRIES = 5  # matching recipients to try: each try decrypts all of the content
 _ZLIB = "1.2.840.113549.1.9.16.3.8"
 DAMAGED = "it is damaged, or was made for another key of the same name"
 
@@ -69,12 +69,12 @@ class NotDecrypted(Exception):  # noqa: N818 - a verdict; callers put it into wo
 
 
 class TooLarge(Exception):  # noqa: N818 - as above
-    """What a message unpacks to is larger than allowed."""
+    """The decompressed content is larger than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A private key, and how messages name it."""
+    """A private key, and the names by which messages refer to it."""
 
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
     issuer: bytes
@@ -83,7 +83,7 @@ class Key:
 
     @classmethod
     def of(cls, identity: Identity) -> Key:
-        """The key of an identity."""
+        """Makes the key of an identity."""
         certificate = identity.chain[0]
         private = load_pem_private_key(identity.key, None)
         assert isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))  # noqa: S101 - an identity's are
@@ -104,10 +104,10 @@ class Key:
 
 
 def message(data: bytes) -> tuple[str, Value]:
-    """A CMS message's type and content.
+    """Returns a CMS message's type and content.
 
     Raises:
-        Damaged: It is none.
+        Damaged: It is not a CMS message.
     """
     parts = read(data).parts()
     kind = parts.take(OID).oid()
@@ -115,7 +115,7 @@ def message(data: bytes) -> tuple[str, Value]:
 
 
 def decrypt(kind: str, content: Value, keys: Sequence[Key]) -> tuple[str, bytes]:
-    """What an enveloped or authenticated-enveloped message holds: the type of the content, and the content.
+    """Decrypts an enveloped or authenticated-enveloped message; returns the type of the content, and the content.
 
     Raises:
         NotDecrypted: With the reason for people.
@@ -150,11 +150,11 @@ def decrypt(kind: str, content: Value, keys: Sequence[Key]) -> tuple[str, bytes]
 
 
 def decompress(content: Value, max_bytes: int) -> tuple[str, bytes]:
-    """What a compressed message holds.
+    """Decompresses a message; returns the type of the content, and the content.
 
     Raises:
-        Damaged: It is not in order.
-        TooLarge: It would be more than so many bytes.
+        Damaged: It is not valid.
+        TooLarge: It would have more than `max_bytes` bytes.
     """
     parts = content.parts()
     parts.take()  # version
@@ -225,12 +225,12 @@ def _cipher(algorithm: _Algorithm, tag: bytes) -> _Cipher:
 
 
 def _opened(cipher: _Cipher, secret: bytes, sealed: bytes, attributes: Value | None) -> bytes | None:
-    """The content; None when key and content do not fit."""
+    """The content; None when the key does not fit it."""
     try:
         if cipher.id in _GCM:
             mode = modes.GCM(cipher.start, cipher.tag, min_tag_length=12)
             decryptor = Cipher(algorithms.AES(secret), mode).decryptor()
-            if attributes is not None:  # they are authenticated as the SET that they are
+            if attributes is not None:  # they are authenticated with the tag of a SET
                 body = bytes(attributes.body)
                 decryptor.authenticate_additional_data(bytes([SET]) + der_length(len(body)) + body)
             return _in_steps(decryptor, sealed)
@@ -307,7 +307,7 @@ class _Recipient:
 
 
 def _recipients(infos: Value, keys: Sequence[Key]) -> Iterator[_Recipient]:
-    """Those of a message's recipients that are one of the keys."""
+    """The recipients of a message that match one of the keys."""
     for number, info in enumerate(infos.parts()):
         if number >= _MAX_RECIPIENTS:
             raise Damaged(f"more than {_MAX_RECIPIENTS} recipients")

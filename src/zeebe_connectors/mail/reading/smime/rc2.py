@@ -1,4 +1,4 @@
-"""Decrypt RC2 with short keys (RFC 2268), for mails of old programs.
+"""Decrypt RC2 with short keys (RFC 2268), for mails from old programs.
 
 The library's RC2 accepts 128-bit keys only. This one is slow, so the size of its input is bounded.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 MAX_SEALED_BYTES = 512 * 1024
-"""Bytes that are decrypted at most: some seconds of work."""
+"""Maximum bytes to decrypt: a few seconds of work."""
 _TABLE = bytes.fromhex(
     "d978f9c419ddb5ed28e9fd794aa0d89dc67e37832b76538e624c6488448bfba2"
     "179a59f587b34f1361456d8d09817d32bd8f40eb86b77b0bf09521225c6b4e82"
@@ -24,7 +24,7 @@ _WORD = 0xFFFF
 
 
 class WeakRc2:
-    """Decrypts with a key whose effective length is its own."""
+    """Decrypts with a key whose effective length is its actual length."""
 
     def __init__(self, key: bytes) -> None:
         expanded = bytearray(key)
@@ -37,7 +37,7 @@ class WeakRc2:
         self._words = struct.unpack("<64H", expanded)
 
     def decrypt(self, start: bytes, sealed: bytes) -> bytes:
-        """The plain bytes, with their padding.
+        """Returns the plain bytes, including the padding.
 
         Raises:
             ValueError: They are not whole blocks, or too many.

@@ -53,11 +53,11 @@ class Protection(Model):
             placeholder="-----BEGIN CERTIFICATE-----",
         ),
     ] = ""
-    """Whose signatures are trusted: authorities, or signers themselves, in PEM; the system's authorities when empty."""
+    """Trusted authorities or signers, in PEM; if empty, the system's authorities."""
 
 
 class Asking(Protocol):
-    """What is needed of a connector's context."""
+    """What `open_keyring` needs of a connector's context."""
 
     @property
     def clients(self) -> ClientCache:
@@ -71,13 +71,13 @@ class Asking(Protocol):
 
 
 async def open_keyring(protection: Protection, context: Asking, *, max_bytes: int, prefix: str = "") -> Keyring | None:
-    """The keyring, opened once and kept; none when nothing is set.
+    """Returns the keyring, opened once and kept; None when nothing is set.
 
     Args:
         protection: The fields.
         context: For the file, and for where it is kept.
-        max_bytes: Bytes that a mail's compressed parts may unpack to.
-        prefix: What stands before the fields' names, for messages.
+        max_bytes: Maximum bytes of a mail's compressed parts after decompression.
+        prefix: Prefix of the fields' names, for messages.
 
     Raises:
         InputError: `SMIME_KEY_INVALID`, or `FILE_FORBIDDEN`.
@@ -100,7 +100,7 @@ async def open_keyring(protection: Protection, context: Asking, *, max_bytes: in
 
 
 def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
-    """The keystore that a text is, or whose path it is."""
+    """The keystore that a text holds in base64, or whose path it is."""
     if _BASE64.fullmatch(text):
         try:
             return base64.b64decode("".join(text.split()), validate=True)

@@ -45,7 +45,7 @@ _CONTENT_TYPE, _DIGEST, _TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", 
 _MAX_SIGNERS = 5
 _MAX_CERTIFICATES = 50
 _RANKS = ("valid", "untrusted", "unsupported", "invalid")
-_CLOCKS = timedelta(days=1)  # by which a signer's clock may run ahead
+_CLOCKS = timedelta(days=1)  # by which a signer's clock may be ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Signed:
 
     @classmethod
     def read(cls, value: Value) -> Signed:
-        """Reads them.
+        """Reads the parts.
 
         Raises:
-            Damaged: It is no signed message.
+            Damaged: It is not a signed message.
         """
         parts = value.parts()
         parts.take()  # version
-        parts.take(SET)  # the digests' algorithms, which each signer names too
+        parts.take(SET)  # the digest algorithms, which each signer repeats
         inside = parts.take(SEQUENCE).parts()
         kind = inside.take(OID).oid()
         wrapped = inside.optional(0xA0)
@@ -81,12 +81,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to trust: given certificates (authorities, or signers themselves), or the system's authorities."""
+    """Whom to trust: the given certificates (authorities or signers), or the system's authorities."""
 
     given: tuple[x509.Certificate, ...] | None = None
 
     def doubt(self, certificate: x509.Certificate, others: Sequence[x509.Certificate], moment: datetime) -> str:
-        """Why a certificate is not trusted at a given time; empty when it is."""
+        """Returns why a certificate is not trusted at a given time; empty if it is."""
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             return _NOT_VALID_THEN
         if self.given is not None and certificate in self.given:
@@ -111,23 +111,23 @@ def _store(certificates: tuple[x509.Certificate, ...]) -> Store | None:
 
 @cache
 def _system() -> Store | None:
-    """The system's authorities, as those of TLS."""
+    """The system's authorities, the same as for TLS."""
     context = ssl.create_default_context()
     found = set(context.get_ca_certs(binary_form=True))
     folder = ssl.get_default_verify_paths().capath
-    if not found and folder:  # OpenSSL reads those of a folder only when they are needed
+    if not found and folder:  # OpenSSL loads a folder's certificates only on demand
         for path in Path(folder).glob("*.[0-9]"):
             text = path.read_text("ascii", "replace")
             if text.lstrip().startswith(ssl.PEM_HEADER):
                 found.add(ssl.PEM_cert_to_DER_cert(text))
-    with warnings.catch_warnings():  # some authorities' certificates are older than today's rules
+    with warnings.catch_warnings():  # some authorities' certificates predate today's rules
         warnings.simplefilter("ignore")
         certificates = list(_certificates(found))
     return Store(certificates) if certificates else None
 
 
 def canonical(content: bytes) -> bytes:
-    """The content with the line ends that it was signed with."""
+    """Returns the content with the line ends that were signed: CR LF."""
     if content.count(b"\n") == content.count(b"\r\n"):
         return content
     return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -136,15 +136,15 @@ def canonical(content: bytes) -> bytes:
 def verify(
     signed: Signed, contents: Sequence[bytes], trust: Trust, sender: str, received: datetime | None = None
 ) -> Signature:
-    """The verdict on a signature; with several signers, on the best of them.
+    """Returns the verdict on a signature; with several signers, the best one.
 
     Args:
         signed: The signed message.
-        contents: What may have been signed: the content as it came, and with its line ends put right.
+        contents: What may have been signed: the content as received, and with canonical line ends.
         trust: Which signers to trust.
-        sender: The address that the mail says it is from.
-        received: When the mail was received; now when left out. A certificate must be valid then as well, because only
-            the signer claims when a mail was signed.
+        sender: The address in the mail's From.
+        received: When the mail was received; by default now. A certificate must be valid then too, because the time of
+            signing is only the signer's claim.
     """
     received = received or datetime.now(UTC)
     certificates = list(_certificates(signed.certificates))
@@ -175,7 +175,7 @@ class _Unsupported(Exception):  # noqa: N818 - a verdict
 
 @dataclass(frozen=True, slots=True)
 class _Signer:
-    """What a signer says."""
+    """A signer's entry in the message."""
 
     name: Value
     digest: type[hashes.HashAlgorithm]
@@ -282,7 +282,7 @@ def _described(certificate: x509.Certificate, sender: str) -> Signature:
 
 
 def same_address(left: str, right: str) -> bool:
-    """Whether two addresses are one mailbox: domains by their IDNA form, letters of ASCII in any case, no others.
+    """Whether two addresses are the same mailbox: compares domains in IDNA form, and ignores the case of ASCII only.
 
     `ceo@ma\u00df.de` is not `ceo@mass.de`: those are two domains, which two people can own.
     """
@@ -296,13 +296,13 @@ def _comparable(address: str) -> tuple[str, str]:
             import idna  # noqa: PLC0415 - its tables are large, and needed for few addresses
 
             domain = idna.encode(domain, uts46=True, transitional=False).decode()
-        except UnicodeError:  # as the library's own are
+        except UnicodeError:  # the library's errors are subclasses
             return local, domain
     return (local.lower() if local.isascii() else local), domain.lower()
 
 
 def _addresses(certificate: x509.Certificate) -> list[str]:
-    """The mail addresses that a certificate is for."""
+    """The mail addresses of a certificate."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if found := names.get_values_for_type(x509.RFC822Name):
@@ -356,12 +356,12 @@ def _broken(
 
 
 def _digested(digest: type[hashes.HashAlgorithm], content: bytes) -> bytes:
-    """Hashes with the standard library, which lets other threads run meanwhile."""
+    """Hashes with the standard library, which releases the GIL."""
     return hashlib.new(digest().name, content).digest()
 
 
 def _holds(signer: _Signer, key: object, data: bytes) -> bool:
-    """Whether the key made this signature of the data."""
+    """Whether this is the key's signature of the data."""
     method = signer.method
     digest = _SIGNATURES.get(method, signer.digest)
     if digest is hashes.SHA1:

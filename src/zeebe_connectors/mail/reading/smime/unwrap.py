@@ -1,7 +1,7 @@
-"""Put the contents of S/MIME parts in their places in a mail's tree.
+"""Replace S/MIME parts in a mail's tree with their contents, and note the verdict on signatures.
 
-Signatures count for the mail only when they cover all that it shows, and an encrypted part is never mixed with text
-beside it, which an attacker may have added to steal its content.
+A signature counts for the mail only if it covers everything that the mail shows. An encrypted part is never mixed with
+the text beside it, which an attacker may have added to steal its content.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from zeebe_connectors.mail.reading.text import unbase64
 from zeebe_connectors.sdk.errors import PermanentError
 
 MAX_LAYERS = 6
-"""Layers of signing, encrypting and compressing that are opened in one mail."""
+"""Maximum layers of signing, encryption and compression to open in one mail."""
 MAX_UNPACKED = 64 * 1024 * 1024
 
 
@@ -45,7 +45,7 @@ class Keyring:
     Args:
         keys: The mailbox's keys, the current one and older ones.
         trust: Whose signatures count.
-        max_bytes: Bytes that a mail's compressed parts may unpack to.
+        max_bytes: Maximum bytes of a mail's compressed parts after decompression.
     """
 
     keys: tuple[Key, ...] = field(default=(), repr=False)
@@ -55,14 +55,14 @@ class Keyring:
 
 @dataclass(slots=True)
 class Unwrapped:
-    """What became of a tree."""
+    """The result of opening a tree."""
 
     root: Entity
     encrypted: bool = False
     signature: Signature | None = None
     failure: PermanentError | None = None
     subject: bytes | None = None
-    """The subject that was encrypted with the content, when there is one."""
+    """The subject that was encrypted with the content, if there is one."""
 
 
 def unwrap(
@@ -71,10 +71,10 @@ def unwrap(
     """Opens the protected parts; a part that cannot be opened stays unchanged, and the result says why.
 
     Args:
-        root: The mail. It is changed.
+        root: The mail, which is changed in place.
         keyring: Keys and trust.
         defects: Receives further remarks.
-        sender: The address that the mail says it is from.
+        sender: The address in the mail's From.
         received: When it was received; now when unknown.
     """
     walk = _Walk(keyring, defects, sender, Unwrapped(root), received)
@@ -94,10 +94,10 @@ class _Walk:
     unpacked: int = 0
     decrypted: int = 0
     beside: list[Entity] = field(default_factory=list)
-    """Contents of encrypted parts that are not all of their mail."""
+    """Contents of encrypted parts that are only a part of their mail."""
 
     def open(self, entity: Entity, *, whole: bool) -> Entity:
-        """The entity with everything in it opened."""
+        """Returns the entity with everything in it opened."""
         if is_clear_signed(entity):
             self._clear_signed(entity, whole=whole)
         elif entity.parts:
@@ -115,7 +115,7 @@ class _Walk:
             return
         content, signature = entity.parts
         self._note(self._checked(content.source, signature), whole=whole)
-        # Nobody signed the signature's own part: it may hold more than the signature, and must not pass for a document.
+        # The signature's own part is not signed: it may hold more than the signature, and must not pass for a document.
         signature.disposition = Parameters("attachment", {"filename": "smime.p7s"})
         entity.parts = [self.open(content, whole=whole), signature]
 
@@ -130,7 +130,7 @@ class _Walk:
         return _careful(check)
 
     def _opaque(self, entity: Entity, *, whole: bool) -> Entity:
-        """What a message in one piece holds."""
+        """The content of an opaque message."""
         before = self.decrypted
         try:
             data = self._unpacked(entity, whole=whole)
@@ -143,7 +143,7 @@ class _Walk:
             )
         except Damaged as error:
             self.defects.note(f"a signed or encrypted part cannot be read ({error}); it stays an attachment")
-        except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
+        except Exception:  # noqa: BLE001 - a library may raise anything for untrusted bytes
             if self.found.encrypted:
                 self._fail("MAIL_NOT_DECRYPTED", f"the mail cannot be decrypted: {DAMAGED}")
             else:
@@ -160,7 +160,7 @@ class _Walk:
         return entity
 
     def _unpacked(self, entity: Entity, *, whole: bool) -> bytes | None:
-        """The content inside all layers that follow one another; None when there is none to take out."""
+        """The content inside all nested layers; None when there is nothing to take out."""
         kind, value = self._message(entity)
         while True:
             self.layers += 1
@@ -203,7 +203,7 @@ class _Walk:
         return _careful(lambda: verify(signed, [content], self.keyring.trust, self.sender, self.received))
 
     def _note(self, signature: Signature, *, whole: bool) -> None:
-        """The innermost signature over all of the mail counts; one over a part only if there is no other."""
+        """Notes a signature: the innermost over the whole mail counts, one over a part only if there is no other."""
         if whole:
             self.found.signature = signature
         elif self.found.signature is None:
@@ -213,7 +213,7 @@ class _Walk:
             self.found.signature = signature
 
     def _note_outside(self) -> None:
-        """A signature around encrypted content proves nothing: anybody can sign what they intercepted."""
+        """Notes that a signature around encrypted content proves nothing: anybody can sign what they intercepted."""
         signature = self.found.signature
         if signature and signature.status in {"valid", "untrusted"}:
             reason = "what is signed is the encrypted content, which the signer need not know"
@@ -224,7 +224,7 @@ class _Walk:
         self.found.failure = self.found.failure or PermanentError(code, text)
 
     def part_from_others(self) -> None:
-        """Makes the texts beside an encrypted part attachments, so that none is read as one with it."""
+        """Turns the texts beside an encrypted part into attachments, so that none is mixed with it."""
         if self.beside:
             self.defects.note("only a part of the mail is encrypted; the text beside it is an attachment")
             self._keep_outside(self.found.root)
@@ -239,21 +239,21 @@ class _Walk:
 
 
 def _careful(check: Callable[[], Signature]) -> Signature:
-    """A verdict whatever the bytes are."""
+    """Runs a check, and turns any failure into a verdict."""
     try:
         return check()
     except Damaged as error:
         return Signature("invalid", reason=f"it is damaged: {error}")
-    except Exception:  # noqa: BLE001 - whatever a library makes of bytes from anybody
+    except Exception:  # noqa: BLE001 - a library may raise anything for untrusted bytes
         return Signature("unsupported", reason="it cannot be read")
 
 
 def _binary(entity: Entity) -> bytes:
-    """A part's bytes, also when they are PEM or their encoding is not declared."""
+    """A part's bytes, even if they are PEM or their encoding is not declared."""
     data = entity.content()
     text = data.lstrip()
     if text.startswith(b"-----BEGIN"):
         return unbase64(text.partition(b"\n")[2].partition(b"-----END")[0])
-    if text[:1] == b"M":  # base64 of a sequence
+    if text[:1] == b"M":  # base64 of an ASN.1 sequence
         return unbase64(data)
     return data

@@ -1,0 +1,71 @@
+"""List slips that show only by the text on both sides of the place where a parser stopped; `slips` looks here first."""
+
+from __future__ import annotations
+
+import re
+
+from zeebe_connectors.feel import other_syntax as other
+
+NO_TEMPLATE = "FEEL is no template: write the variable's name alone, as name, and join texts with '+'"
+NO_BRACES = "what follows 'then' and 'else' is a value without braces: if a then b else c"
+NO_CAST = "a number is read with number(text), a text is made with string(value)"
+FILTERED_LOOP = "a loop takes what a filter leaves: for x in items[item > 1] return x"
+DIGITS = "a number is written with digits and a decimal point only, as 1000"
+SPREAD = "lists are joined with concatenate(a, b), contexts with context merge(a, b)"
+SUBLIST = "a part of a list is taken with sublist(list, start, length)"
+IN_BRACES = 'an entry is taken with a dot: a.b. One is changed with context put(a, "b", value)'
+NOT_NULL = "compare with '!=': a != null"
+NO_NEGATED = "write not(a > b), or the comparison that is meant: a <= b"
+ITEM = "an item is taken in brackets and counted from 1: items[1]"
+
+# What ends before the place, what stands at it -> the advice. The first that fits counts.
+PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
+    (re.compile(rf"(?:{before})$", re.IGNORECASE | re.DOTALL), re.compile(after, re.IGNORECASE), advice)
+    for before, after, advice in (
+        # Templates
+        (r"\{|<|^", r"%", NO_TEMPLATE),
+        (r"@", r"\{", NO_TEMPLATE),
+        (r"^\{\s*\w+\s*", r"\}\s*$", NO_TEMPLATE),
+        (r"^", r":\w|#\w", NO_TEMPLATE),
+        # Texts of other languages
+        (r"(?:^|[^\w])[fru]", r'"', other.JOINED),
+        (r'"\s*', r"%\s*[\w(\"]", other.JOINED),
+        (r'^[^\[({]*"\s+', r'"', other.JOINED),
+        (r"[(,=]\s*", r"/(?![/*])", other.TEXT),
+        (r"\b(?:date|interval|timestamp)\s+", r"'", 'a date is written @"2024-12-31", a duration @"P1D"'),
+        # Casts, numbers and comments
+        (r"\((?:int|integer|long|float|double|string|boolean|number)\)\s*", r"[\w(\"]", NO_CAST),
+        (r"\b(?:try_)?cast\s*\(\s*[^\s()]+\s+", r"as\b", NO_CAST),
+        (r"\d", r"[lf]\b", DIGITS),
+        (r"\bextract\s*\(\s*\w+\s+", r"from\b", "a part of a date is its entry: date.year"),
+        (r"/", r"\*", "a comment that begins with /* ends with */"),
+        # Conditions
+        (r"\b(?:if|iif|wenn)\s*\([^()]*", r";", other.CONDITION),
+        (r"\b(?:switch|match)\s*\(.*\)\s*", r"\{", other.CONDITION),
+        (r"\b(?:then|else)\s*\{[^{}:]*", r".", NO_BRACES),
+        (r".", r"exists\s*(?:$|[)\],]|(?:and|or|then)\b)", NOT_NULL),
+        (r".", r"then\b", other.CONDITION),
+        (r"<=|=<", r">", "two values are compared with <, <=, =, !=, >= or >"),
+        (r".", r"![<>]", NO_NEGATED),
+        (r"\w", r"!(?:\.|!?\s*$)", "FEEL needs no '!' behind a name: a.b is null where a is null"),
+        (r"\.(?:nil|null|blank|empty|present)", r"\?", "write a = null, for a list is empty(a)"),
+        # Loops
+        (r"\bfor\s+\w+\s+in\s+[^\s]+\s+", r"(?:if|when|where)\b", FILTERED_LOOP),
+        (r"\bin\s+-?[\w.]+\s+", r"to\s+-?[\w.]+\s*(?!\s*return\b)(?:$|[)\],]|(?:and|or|then)\b)", other.RANGE),
+        (r".", r"order\s+by\b", "a list is sorted with sort(list, function(a, b) a.price < b.price)"),
+        (r"^\s*select\s+", r"\w+", other.FILTER),
+        # Lists and contexts
+        (r"[\[{,]\s*\.?\.?", r"\.+(?![\d.])", SPREAD),
+        (r"\w\s*\[\s*-?\w+\s*", r",|\.\.", SUBLIST),
+        (r"[^\W\d]|[\])]", r"\.\d", ITEM),
+        (r"\.\s*", r"\?\[", other.FILTER),
+        (r"\.\s*", r"!\[", other.ALL_ITEMS),
+        (r"\.\s*", r"$", "a name is missing after the '.'"),
+        (r"[^\W\d]\w*", r"\{", IN_BRACES),
+        # Calls
+        (r"\w\(\s*", r"\*\s*\)", "what is counted stands in the parentheses: count(list)"),
+        (r"\(.*,\s*\w+\s*", r":", "a call names all its arguments or none: f(a: 1, b: 2)"),
+        (r".", r"~>", "a function is called with parentheses: upper case(name)"),
+        (r".", r"~=", "FEEL compares with '!=': a != b"),
+    )
+)
